@@ -1,0 +1,75 @@
+"""Every exception of paraminspect.
+
+    ParamInspectError                 one line for the user, and what to do next
+    ├── SourceError                   SOURCE cannot be opened: missing, a directory without a model, no permission
+    ├── CheckpointError               the bytes are not a model file we can read
+    │   ├── UnknownFormatError        recognised as something else, or as nothing
+    │   ├── TruncatedError            the file ends before what it declares
+    │   └── MalformedError            the file contradicts itself or its format
+    ├── LimitExceededError            a declared size, count or depth is past a named bound
+    └── SelectionError                a selector or module path that cannot be parsed or names nothing
+
+Readers raise bare facts; `formats.open_source` adds what the user typed (`source`), the command line adds
+"error: " and prints `hint` below it.
+"""
+
+from __future__ import annotations
+
+
+class ParamInspectError(Exception):
+    """A failure that is explained to the user in one line.
+
+    Args:
+        message: What was found, without a full stop; expected and actual where both are known.
+        hint: The next step, or None where there is none to name.
+        source: What the user typed, once it is known.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, source: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.source = source
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.message}" if self.source else self.message
+
+
+class SourceError(ParamInspectError):
+    """SOURCE cannot be opened."""
+
+
+class CheckpointError(ParamInspectError):
+    """The bytes are not a model file we can read."""
+
+
+class UnknownFormatError(CheckpointError):
+    """The bytes are something else than a model file, or nothing we know."""
+
+
+class TruncatedError(CheckpointError):
+    """The file ends before what it declares."""
+
+
+class MalformedError(CheckpointError):
+    """The file contradicts itself or its format."""
+
+
+class LimitExceededError(ParamInspectError):
+    """A declared size, count or depth is past a named bound.
+
+    Args:
+        what: What is bounded, in the plural where it is a count: "dimensions", "bytes of pickle".
+        limit: The bound.
+        actual: What the file asks for; None where counting stopped at the bound.
+    """
+
+    def __init__(self, what: str, *, limit: int, actual: int | None, hint: str | None = None) -> None:
+        found = f"more than {limit:,}" if actual is None else f"{actual:,}"
+        super().__init__(f"{found} {what}; the limit is {limit:,}", hint=hint)
+        self.limit = limit
+        self.actual = actual
+
+
+class SelectionError(ParamInspectError):
+    """A selector or module path that cannot be parsed or names nothing."""

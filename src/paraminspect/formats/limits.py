@@ -1,0 +1,51 @@
+"""Bounds on what a file may declare, each of them far above what real checkpoints hold.
+
+A breach is a `LimitExceededError` with the limit and what the file asked for.
+"""
+
+from __future__ import annotations
+
+MAX_DIMENSIONS = 64
+"""Of one tensor (torch itself: 64; numpy: 64; GGUF: 4)."""
+
+MAX_NUMEL = 2**63 - 1
+"""Elements, and bytes, of one tensor: what torch can address."""
+
+MAX_NAME_BYTES = 1 << 20
+"""Of one name or dictionary key."""
+
+MAX_TENSORS = 4_000_000
+"""In one file; the largest real checkpoints hold some 200,000."""
+
+MAX_NESTING = 400
+"""Depth of containers inside a pickle, of dictionaries while names are made, of arrays in GGUF metadata."""
+
+MAX_SAFETENSORS_HEADER = 100_000_000
+"""Bytes of JSON, the reference implementation's own limit."""
+
+MAX_JSON_BYTES = 64 << 20
+"""Of a shard index or config.json."""
+
+MAX_PICKLE_OPS = 12_000_000
+"""Opcodes of one pickle, those inside a recognised tensor not counted."""
+
+MAX_PICKLE_OBJECTS = 2_500_000
+"""Containers and opaque objects one pickle may make."""
+
+MAX_PICKLE_TEXT = 64 << 20
+"""Bytes of strings and byte strings one pickle may keep in memory; longer single ones are skipped over."""
+
+MAX_INTEGER_BYTES = 1024
+"""Of one integer in a pickle."""
+
+MAX_ZIP_ENTRIES = 4_000_000
+MAX_ZIP_DIRECTORY = 512 << 20
+"""Bytes of a zip's central directory."""
+
+MAX_INFLATED = 256 << 20
+"""Bytes one compressed zip entry may inflate to before we stop."""
+
+MAX_SHARDS = 20_000
+MAX_GGUF_KEYS = 65_536
+MAX_GGUF_TEXT = 64 << 20
+"""Bytes of one GGUF metadata value that may be skipped over element by element."""

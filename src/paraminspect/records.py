@@ -1,0 +1,124 @@
+"""What readers return and everything else consumes: frozen dataclasses without behaviour of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["parameter", "buffer", "tensor"]
+"""What a tensor is known to be; "tensor" where the file does not say (a state dict, safetensors, GGUF)."""
+
+Role = Literal["model", "optimizer", "attribute", "state"]
+"""Where a tensor stands: in a model; in an optimizer's state; as a plain attribute of a module (it will not
+train, move or be saved); as other training state (random generators, schedulers, loss scalers)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """One run of bytes that tensors are views of.
+
+    Readers make one object per storage, so two tensors share bytes only if their `storage` *is* the same object.
+
+    Attributes:
+        key: Name of the storage within its file.
+        nbytes: Size in bytes as the file declares it.
+        path: File that holds it; None for standard input and for bytes that are nowhere (meta tensors).
+        begin: File offset of the first byte; None where the bytes do not lie in the file as they are
+            (compressed, inside a pickle, spread over several chunks).
+    """
+
+    key: str
+    nbytes: int
+    path: str | None = None
+    begin: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TensorRecord:
+    """One named tensor of a checkpoint.
+
+    Attributes:
+        name: Dotted name, as `named_parameters()` or the state dict gives it; "" for a tensor that is the whole file.
+        shape: (d0, ..., dn) row-major, () for a scalar; None where it is ragged.
+        dtype: torch's name ("float32"); a GGUF block type its own ("q4_k"); numpy's for what torch lacks ("<U3").
+        numel: Number of elements; of a ragged tensor, the elements of all its rows.
+        nbytes: Size in bytes as stored; None where that is not known.
+        kind: What it is known to be.
+        trainable: requires_grad of a parameter; None where it is not known.
+        role: Where it stands in the checkpoint.
+        part: First component of the path inside a nested checkpoint ("model"), "" if there is none.
+        module_type: Dotted class of the module that owns it, if the file says so ("torch.nn.modules.linear.Linear").
+        layout: "strided", "sparse_coo", "sparse_csr", "nested", "gguf" for blocks, "chunked" for a tensor in pieces.
+        storage: The bytes it is a view of; None means unknown, never tied.
+        offset: Of the first element in the storage, in bytes.
+        stride: In elements, as long as `shape`; None where it does not apply.
+    """
+
+    name: str
+    shape: tuple[int, ...] | None
+    dtype: str
+    numel: int
+    nbytes: int | None
+    kind: Kind = "tensor"
+    trainable: bool | None = None
+    role: Role = "model"
+    part: str = ""
+    module_type: str | None = None
+    layout: str = "strided"
+    storage: Storage | None = None
+    offset: int = 0
+    stride: tuple[int, ...] | None = None
+
+    @property
+    def byte_range(self) -> tuple[str | None, int, int] | None:
+        """(path, begin, end) of the bytes from the first to the last element; None where they cannot be mapped.
+
+        A non-contiguous tensor spans more than its `nbytes`.
+        """
+        storage = self.storage
+        if storage is None or storage.begin is None or self.nbytes is None:
+            return None
+        begin = storage.begin + self.offset
+        if self.stride is None or self.shape is None or not self.numel:
+            return storage.path, begin, begin + self.nbytes
+        itemsize = self.nbytes // self.numel
+        last = sum((size - 1) * step for size, step in zip(self.shape, self.stride, strict=True))
+        return storage.path, begin, begin + (last + 1) * itemsize
+
+
+@dataclass(frozen=True, slots=True)
+class TieGroup:
+    """Names that share bytes.
+
+    Attributes:
+        kind: "alias": same bytes, shape and stride; "view": the same bytes seen through another shape or stride;
+            "overlap": some bytes in common. A group has the weakest kind among its members.
+        names: Two or more, canonical (first registered) first.
+    """
+
+    kind: Literal["alias", "view", "overlap"]
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a source holds, as its headers tell.
+
+    Attributes:
+        format: "safetensors", "torch zip", "gguf", ...; of shards, "sharded safetensors".
+        tensors: In the order of the file, aliases included.
+        metadata: What the file says of itself, in its own words (untrusted text).
+        notes: Remarks for the user, one line each: what was odd, what was not run.
+        source: What the user typed.
+        nbytes: Size of all files together.
+        files: Paths of the files that were read.
+    """
+
+    format: str
+    tensors: Sequence[TensorRecord]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    source: str = ""
+    nbytes: int = 0
+    files: tuple[str, ...] = ()

@@ -1,0 +1,85 @@
+"""The selector of the rule grammar: which names are meant.
+
+    selector = [TYPE ":"] GLOB | "/" REGEX "/"
+
+GLOB matches the whole name and `*` crosses dots; REGEX is searched for. TYPE is a glob over the class name of the
+owning module ("Linear", "Conv*").
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from paraminspect.errors import SelectionError
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """One parsed selector.
+
+    Attributes:
+        text: As it was typed.
+        name: Decides a whole dotted name.
+        module_type: Decides the class name of the owning module; None where every module is meant.
+    """
+
+    text: str
+    name: re.Pattern[str]
+    module_type: re.Pattern[str] | None = None
+
+    def matches(self, name: str, module_type: str | None = None) -> bool:
+        """Whether the selector means this name.
+
+        Args:
+            name: Dotted parameter name.
+            module_type: Dotted class of the owning module, None where it is not known.
+        """
+        if self.module_type is not None and (
+            module_type is None or not self.module_type.match(module_type.rpartition(".")[2])
+        ):
+            return False
+        return self.name.search(name) is not None
+
+
+def parse_selector(text: str) -> Selector:
+    """Parse `[TYPE ":"] GLOB` or `/REGEX/`.
+
+    Raises:
+        SelectionError: Empty, or not a regular expression.
+    """
+    if len(text) > 1 and text.startswith("/") and text.endswith("/"):
+        try:
+            return Selector(text, re.compile(text[1:-1]))
+        except re.error as error:
+            raise SelectionError(
+                f"/{text[1:-1]}/ is not a regular expression: {error}",
+                hint="a plain name or a glob needs no slashes: 'h.0.*'",
+            ) from None
+    module_type, colon, glob = text.partition(":")
+    if not colon:
+        module_type, glob = "", text
+    if not glob:
+        raise SelectionError(
+            f"empty selector {text!r}", hint="name what is meant: '*.weight', 'Linear:*', '/h\\.[0-9]+/'"
+        )
+    return Selector(text, _glob(glob), _glob(module_type) if module_type else None)
+
+
+def make_filter(select: Sequence[str], exclude: Sequence[str]) -> Callable[[str, str | None], bool]:
+    """One predicate over (name, module_type): selected by any of `select` (all, if empty) and by none of `exclude`."""
+    wanted = [parse_selector(text) for text in select]
+    unwanted = [parse_selector(text) for text in exclude]
+
+    def keep(name: str, module_type: str | None) -> bool:
+        return (not wanted or any(s.matches(name, module_type) for s in wanted)) and not any(
+            s.matches(name, module_type) for s in unwanted
+        )
+
+    return keep
+
+
+def _glob(text: str) -> re.Pattern[str]:
+    return re.compile(fnmatch.translate(text))
