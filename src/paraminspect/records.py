@@ -95,10 +95,12 @@ class TieGroup:
         kind: "alias": same bytes, shape and stride; "view": the same bytes seen through another shape or stride;
             "overlap": some bytes in common. A group has the weakest kind among its members.
         names: Two or more, canonical (first registered) first.
+        indices: Where the members stand in the records that were searched (names need not be unique).
     """
 
     kind: Literal["alias", "view", "overlap"]
     names: tuple[str, ...]
+    indices: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
