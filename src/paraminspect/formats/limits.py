@@ -41,7 +41,7 @@ MAX_PICKLE_TEXT = 64 << 20
 MAX_INTEGER_BYTES = 1024
 """Of one integer in a pickle."""
 
-MAX_ZIP_ENTRIES = 1_100_000
+MAX_ZIP_ENTRIES = 500_000
 MAX_ZIP_DIRECTORY = 512 << 20
 """Bytes of a zip's central directory."""
 

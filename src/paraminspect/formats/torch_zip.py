@@ -52,7 +52,14 @@ class TorchArchive:
             raise MalformedError(f"the zip holds {len(roots)} archives: {', '.join(root[:-1] for root in roots[:3])}")
         self.root = roots[0]
         self._data_root = f"{self.root}data/"
-        if f"{self.root}data.pkl" in directory.duplicates:
+        pickles = [
+            name
+            for name in (*directory.entries, *directory.duplicates)
+            if name.lower() == f"{self.root}data.pkl".lower()
+        ]
+        if (
+            len(pickles) > 1
+        ):  # torch searches without regard to case, and which of equal names it finds depends on the rest
             raise MalformedError(
                 "the zip holds two entries named data.pkl, and readers disagree which one counts",
                 hint="no version of torch writes that: do not load it",
@@ -101,9 +108,7 @@ def read_torch_zip(directory: ZipDirectory) -> Checkpoint:
     root = machine.load()
     notes = list(note_calls(table.foreign))
     if directory.duplicates:
-        notes.append(
-            f"{len(directory.duplicates)} entries of the zip have a name twice; the last one is read, as torch does"
-        )
+        notes.append(f"{len(directory.duplicates)} names stand twice in the zip, and readers disagree which one counts")
     return Checkpoint("torch zip", name_tensors(root, archive.storage), _metadata(archive), tuple(notes))
 
 
