@@ -14,14 +14,14 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
-from paraminspect.errors import LimitExceededError, MalformedError, SourceError, TruncatedError
+from paraminspect.errors import MalformedError, SourceError, TruncatedError
 from paraminspect.formats.blob import Blob
 from paraminspect.formats.classify import kind_of, role_of_key
 from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.inert import Dtype, OddKey, Opaque
-from paraminspect.formats.limits import MAX_DIMENSIONS, MAX_NUMEL
 from paraminspect.formats.pickle_danger import note_calls
 from paraminspect.formats.pickle_machine import PickleMachine
+from paraminspect.formats.shapes import check_sizes, count_elements
 from paraminspect.formats.torch_objects import GlobalTable
 from paraminspect.records import Checkpoint, Role, TensorRecord
 
@@ -83,17 +83,8 @@ def _tensors(state: dict[object, object]) -> Iterator[TensorRecord]:
 
 
 def _record(name: str, tensor: dict[object, object], path: object) -> TensorRecord:
-    shape = tensor.get("size")
-    if not isinstance(shape, tuple) or not all(type(size) is int and size >= 0 for size in shape):
-        raise MalformedError(f"tensor {name[:80]!r} has no size")
-    if len(shape) > MAX_DIMENSIONS:
-        raise LimitExceededError("dimensions of a tensor", limit=MAX_DIMENSIONS, actual=len(shape))
-    dims = tuple(size for size in shape if isinstance(size, int))
-    numel = 1
-    for size in dims:
-        numel *= size
-    if numel > MAX_NUMEL:
-        raise LimitExceededError("elements of a tensor", limit=MAX_NUMEL, actual=numel)
+    dims = check_sizes(tensor.get("size"))
+    numel = count_elements(dims)
     dtype = _dtype(name, tensor.get("properties"))
     keys = path if isinstance(path, tuple) else tuple(name.split("."))
     role = _role(keys)

@@ -40,6 +40,7 @@ from paraminspect.formats.limits import (
     MAX_NESTING,
     MAX_NUMEL,
 )
+from paraminspect.formats.shapes import contiguous_stride
 from paraminspect.records import Checkpoint, Storage, TensorRecord
 
 MAGIC = b"GGUF"
@@ -400,7 +401,7 @@ def _place_tensors(blob: Blob, infos: list[_Info], data_begin: int, *, mappable:
                 nbytes,
                 layout="strided" if block == 1 else "gguf",
                 storage=storage,
-                stride=_row_major_stride(dimensions) if block == 1 else None,
+                stride=contiguous_stride(dimensions[::-1]) if block == 1 else None,
             )
         )
     missing = data_begin + last_end - blob.size
@@ -421,16 +422,6 @@ def _count_elements(name: str, dimensions: tuple[int, ...]) -> int:
         if bound > MAX_NUMEL:
             raise LimitExceededError(f"elements of tensor {_quoted(name)}", limit=MAX_NUMEL, actual=None)
     return bound if 0 not in dimensions else 0
-
-
-def _row_major_stride(dimensions: tuple[int, ...]) -> tuple[int, ...]:
-    """Of a tensor whose dimensions are given innermost first, outermost first and in elements."""
-    stride = []
-    step = 1
-    for size in dimensions:
-        stride.append(step)
-        step *= size or 1
-    return tuple(reversed(stride))
 
 
 def _remarks(order: str, infos: list[_Info], alignment: int, metadata: Mapping[str, str]) -> list[str]:

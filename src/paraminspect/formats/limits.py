@@ -23,6 +23,9 @@ MAX_NESTING = 400
 MAX_SAFETENSORS_HEADER = 100_000_000
 """Bytes of JSON, the reference implementation's own limit."""
 
+MAX_HEADER_TENSORS = 400_000
+"""In one safetensors header."""
+
 MAX_JSON_BYTES = 64 << 20
 """Of a shard index or config.json."""
 

@@ -17,8 +17,9 @@ from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.inert import Builder, Global, LongBytes, Opaque, StorageRef, TensorValue
 from paraminspect.formats.pickle_danger import note_calls
 from paraminspect.formats.pickle_machine import PickleMachine
+from paraminspect.formats.shapes import contiguous_stride
 from paraminspect.formats.torch_legacy import is_legacy_magic, read_torch_legacy
-from paraminspect.formats.torch_objects import GlobalTable, contiguous_stride, measure
+from paraminspect.formats.torch_objects import GlobalTable, measure
 from paraminspect.formats.torch_objects import storage_ref as torch_storage_ref
 from paraminspect.formats.walk import name_tensors
 from paraminspect.records import Checkpoint, Storage

@@ -20,8 +20,8 @@ from typing import Final, NoReturn, cast
 from paraminspect.errors import CheckpointError, LimitExceededError, MalformedError, TruncatedError
 from paraminspect.formats.blob import Blob
 from paraminspect.formats.classify import kind_of, role_of_name
-from paraminspect.formats.limits import MAX_DIMENSIONS, MAX_NUMEL, MAX_SAFETENSORS_HEADER, MAX_TENSORS
-from paraminspect.formats.torch_objects import contiguous_stride
+from paraminspect.formats.limits import MAX_HEADER_TENSORS, MAX_SAFETENSORS_HEADER
+from paraminspect.formats.shapes import check_sizes, contiguous_stride, count_elements
 from paraminspect.records import Checkpoint, Role, Storage, TensorRecord
 
 DTYPES: Final[dict[str, tuple[str, int]]] = {
@@ -59,8 +59,6 @@ def read_safetensors(blob: Blob) -> Checkpoint:
     """
     header, data_begin = _read_header(blob)
     metadata = _metadata(header.pop("__metadata__", None))
-    if len(header) > MAX_TENSORS:
-        raise LimitExceededError("tensors in one file", limit=MAX_TENSORS, actual=len(header))
     reader = _Entries(blob, data_begin)
     records = [reader.record(name, entry) for name, entry in header.items()]
     order = reader.check_ranges()
@@ -78,10 +76,13 @@ def _read_header(blob: Blob) -> tuple[dict[str, object], int]:
             f"the safetensors header claims {length:,} bytes, the file has {blob.size - 8:,} after the length",
             hint="it was not copied to its end, or is no safetensors file",
         )
+    text = blob.read(8, length)
+    # an entry is one object and two lists; anything denser would take more memory than a model's header needs
+    containers = text.count(b"[") + text.count(b"{")
+    if containers > 3 * MAX_HEADER_TENSORS or text.count(b",") > 12 * MAX_HEADER_TENSORS:
+        raise LimitExceededError("tensors in one header", limit=MAX_HEADER_TENSORS, actual=None)
     try:
-        header = json.loads(
-            blob.read(8, length).decode(), object_pairs_hook=_no_duplicates, parse_constant=_no_constant
-        )
+        header = json.loads(text.decode(), object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
     except UnicodeDecodeError as error:
         raise MalformedError(
             f"the safetensors header is not UTF-8: {error.reason} at byte {error.start + 8:,}"
@@ -133,7 +134,7 @@ class _Entries:
             dtype_name, dims, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]  # type: ignore[index]
             dtype, bits = DTYPES[dtype_name]
             shape = tuple(dims)
-            stride, numel = self._shapes.get(shape) or self._measure(name, shape)
+            stride, numel = self._shapes.get(shape) or self._measure(shape)
         except CheckpointError:
             raise
         except (KeyError, TypeError, ValueError):
@@ -156,17 +157,10 @@ class _Entries:
             name, shape, dtype, numel, nbytes, kind_of(name, shape, dtype), None, role, storage=storage, stride=stride
         )  # fmt: skip
 
-    def _measure(self, name: str, shape: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
+    def _measure(self, shape: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
         """Stride and number of elements of a shape, which many tensors have in common."""
-        if len(shape) > MAX_DIMENSIONS:
-            raise LimitExceededError("dimensions of a tensor", limit=MAX_DIMENSIONS, actual=len(shape))
-        numel = 1
-        for size in shape:
-            if type(size) is not int or size < 0:
-                raise MalformedError(f"tensor {name[:80]!r} has a dimension that is no count")
-            numel *= size
-        if numel > MAX_NUMEL:
-            raise LimitExceededError("elements of a tensor", limit=MAX_NUMEL, actual=numel)
+        check_sizes(shape)
+        numel = count_elements(shape)
         measured = self._shapes[shape] = (contiguous_stride(shape), numel)
         return measured
 
@@ -175,7 +169,7 @@ class _Entries:
         if not shape or shape[-1] % 2:
             raise MalformedError(f"tensor {name[:80]!r} of 4-bit elements has the odd shape {list(shape)}")
         packed = (*shape[:-1], shape[-1] // 2)
-        return packed, *self._measure(name, packed)
+        return packed, *self._measure(packed)
 
     @staticmethod
     def _explain(name: str, entry: object) -> MalformedError:

@@ -64,8 +64,8 @@ def read_index(path: str, read_file: ReadFile) -> Checkpoint:
 
     Args:
         path: Of the index.
-        read_file: Reads one shard, called from several threads; its errors name the file. It must refuse an index,
-            lest two indexes that name each other are read for ever.
+        read_file: Reads one shard, called from several threads; its errors name the file. It must not follow an index
+            in place of a shard: two indexes could name each other.
 
     Returns:
         Shards in the order in which the index names them first, tensors in the order of their shard. A tensor that the

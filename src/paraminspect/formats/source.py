@@ -75,14 +75,14 @@ def _read_folder(path: str) -> Checkpoint:
 
 
 def read_shard(path: str) -> Checkpoint:
-    """One file of a folder; its errors name it."""
+    """One file of a folder, which is no index; its errors name it."""
     with _named(os.path.basename(path)):
         with _plain_os_errors():
             status = os.stat(path)
             if not stat.S_ISREG(status.st_mode):
                 raise SourceError("not a regular file")
-            fd = os.open(path, os.O_RDONLY)
-        return _read_file(path, fd, status.st_size)
+            blob = Blob(status.st_size, fd=os.open(path, os.O_RDONLY), path=path)
+        return replace(read_blob(blob), nbytes=blob.size, files=(path,))
 
 
 def _read_file(path: str, fd: int, size: int) -> Checkpoint:

@@ -9,40 +9,20 @@ Source: the `_rebuild_*` functions of `torch._utils` and `torch._tensor` (argume
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
-from paraminspect.errors import LimitExceededError, MalformedError
+from paraminspect.errors import MalformedError
 from paraminspect.formats.dtypes import BITS, STORAGE_TYPES, TORCH_ALIASES
 from paraminspect.formats.inert import Builder, Dtype, Global, LongBytes, Opaque, StorageRef, StorageType, TensorValue
-from paraminspect.formats.limits import MAX_DIMENSIONS, MAX_NUMEL
+from paraminspect.formats.limits import MAX_NUMEL
+from paraminspect.formats.shapes import check_sizes, count_elements
 from paraminspect.formats.tensor_shortcut import Layout, TensorShortcut
 
 Args = tuple[object, ...]
 
 
 # --- checked arguments ----------------------------------------------------------------------------------------
-
-
-def _ints(value: object, what: str) -> tuple[int, ...]:
-    """A shape or stride: a tuple (or torch.Size) of non-negative integers."""
-    if not isinstance(value, tuple | list):
-        raise MalformedError(f"a tensor's {what} is no tuple")
-    if len(value) > MAX_DIMENSIONS:
-        raise LimitExceededError("dimensions of a tensor", limit=MAX_DIMENSIONS, actual=len(value))
-    for item in value:
-        if type(item) is not int or item < 0:
-            raise MalformedError(f"a tensor's {what} holds {item!r}"[:80] if isinstance(item, int) else f"bad {what}")
-    return tuple(value)
-
-
-def _numel(shape: Sequence[int]) -> int:
-    numel = 1
-    for size in shape:
-        numel *= size
-    if numel > MAX_NUMEL:
-        raise LimitExceededError("elements of a tensor", limit=MAX_NUMEL, actual=numel)
-    return numel
 
 
 def _dtype(value: object) -> str:
@@ -57,27 +37,17 @@ def _tensor(value: object) -> TensorValue:
     raise MalformedError("a tensor is built of something that is no tensor")
 
 
-def contiguous_stride(shape: Sequence[int]) -> tuple[int, ...]:
-    """Row-major stride in elements: `contiguous_stride((2, 3))` is (3, 1)."""
-    stride: list[int] = []
-    step = 1
-    for size in reversed(shape):
-        stride.append(step)
-        step *= max(size, 1)
-    return tuple(reversed(stride))
-
-
 def measure(shape: tuple[int, ...], stride: tuple[int, ...]) -> Layout:
     """Check a shape and stride, in elements, and say how far they reach.
 
     Raises:
         MalformedError: Negative numbers, or not as many strides as dimensions.
     """
-    shape = _ints(shape, "shape")
-    stride = _ints(stride, "stride")
+    shape = check_sizes(shape)
+    stride = check_sizes(stride, "stride")
     if len(stride) != len(shape):
         raise MalformedError(f"a tensor of {len(shape)} dimensions has {len(stride)} strides")
-    numel = _numel(shape)
+    numel = count_elements(shape)
     reach = 1 + sum((count - 1) * step for count, step in zip(shape, stride, strict=True)) if numel else 0
     return shape, stride, numel, reach
 
@@ -100,7 +70,7 @@ def strided_tensor(
         raise MalformedError("a tensor is built of something that is no storage")
     if type(offset) is not int or not 0 <= offset <= MAX_NUMEL:
         raise MalformedError("a tensor whose offset is no count of elements")
-    shape, steps, numel, reach = measure(_ints(size, "shape"), _ints(stride, "stride"))
+    shape, steps, numel, reach = measure(check_sizes(size), check_sizes(stride, "stride"))
     name = dtype or storage.dtype
     needed = (offset + reach) * (BITS.get(name, 8) // 8)
     if numel and needed > storage.nbytes:
@@ -153,23 +123,23 @@ def _rebuild_buffer(args: Args) -> TensorValue:
 
 def _rebuild_meta(args: Args) -> TensorValue:
     dtype, size, stride, trainable = args[:4]
-    shape = _ints(size, "shape")
+    shape = check_sizes(size)
     return TensorValue(
-        None, 0, shape, _ints(stride, "stride"), _dtype(dtype), _numel(shape), trainable=_flag(trainable)
+        None, 0, shape, check_sizes(stride, "stride"), _dtype(dtype), count_elements(shape), trainable=_flag(trainable)
     )
 
 
 def _rebuild_wrapper(args: Args) -> TensorValue:
     """A wrapper subclass such as DTensor: global shape, no storage of its own."""
     _, dtype, size, stride, _, _, _, trainable = args[:8]
-    shape = _ints(size, "shape")
+    shape = check_sizes(size)
     return TensorValue(
         None,
         0,
         shape,
-        _ints(stride, "stride"),
+        check_sizes(stride, "stride"),
         _dtype(dtype),
-        _numel(shape),
+        count_elements(shape),
         trainable=_flag(trainable),
         layout="chunked",
     )
@@ -209,9 +179,9 @@ def _sparse(layout: str, parts: object, size: object) -> TensorValue:
     tensors = [part for part in parts if isinstance(part, TensorValue)] if isinstance(parts, tuple) else []
     if not tensors:
         raise MalformedError(f"a {layout} tensor without components")
-    shape = _ints(size, "shape")
+    shape = check_sizes(size)
     nbytes = sum(tensor.numel * BITS.get(tensor.dtype, 8) // 8 for tensor in tensors)
-    return TensorValue(None, 0, shape, None, tensors[-1].dtype, _numel(shape), layout=layout, nbytes=nbytes)
+    return TensorValue(None, 0, shape, None, tensors[-1].dtype, count_elements(shape), layout=layout, nbytes=nbytes)
 
 
 def _rebuild_sparse(args: Args) -> TensorValue:
@@ -236,10 +206,10 @@ def _rebuild_from_array(args: Args) -> TensorValue:
     if isinstance(array, TensorValue):
         return array
     state = array.state if isinstance(array, Opaque) else None
-    shape = _ints(state[1], "shape") if isinstance(state, tuple) and len(state) > 2 else None
+    shape = check_sizes(state[1]) if isinstance(state, tuple) and len(state) > 2 else None
     if shape is None:
         raise MalformedError("a tensor is built of something that is no array")
-    numel = _numel(shape)
+    numel = count_elements(shape)
     return TensorValue(None, 0, shape, None, _dtype(dtype), numel, trainable=_flag(args[-1]))
 
 
