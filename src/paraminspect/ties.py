@@ -17,6 +17,9 @@ from paraminspect.strides import ByteSet, Effort, equal_sets, interval, separate
 MAX_EFFORT = 1_000_000
 """Steps, of about a microsecond, that one call may spend on views that are not contiguous; a pair takes some 10."""
 
+FREE_DIMENSIONS = 8
+"""With more of them, even to see that a tensor is contiguous takes effort."""
+
 
 def find_ties(records: Sequence[TensorRecord]) -> list[TieGroup]:
     """Group the names that share bytes of one storage.
@@ -90,7 +93,8 @@ class _Views:
         self._first: list[int] = []  # for each set, its first record
         self._forms: dict[int, list[int]] = {}  # for each set of several forms, the first records of the others
         self._repeats: dict[int, list[int]] = {}  # for the first record of a form, the others of this form
-        layouts: dict[object, tuple[int, ByteSet | None]] = {}
+        layouts: dict[object, int] = {}
+        covered_at_0: list[ByteSet | None] = []  # by each layout
         by_form: dict[tuple[int, int], int] = {}
         by_bytes: dict[ByteSet, int] = {}
         for index in candidates:
@@ -98,16 +102,16 @@ class _Views:
             if not record.nbytes or record.numel < 1:
                 continue
             key = (record.shape, record.stride, record.nbytes, record.dtype)
-            layout = layouts.get(key)
-            if layout is None:
-                layout = layouts[key] = len(layouts), _bytes_of(record, effort)
-            number, covered = layout
+            layout = layouts.setdefault(key, len(covered_at_0))
+            if layout == len(covered_at_0):
+                covered_at_0.append(_bytes_of(record, effort))
             offset = record.offset
-            first = by_form.setdefault((offset, number), index)
+            first = by_form.setdefault((offset, layout), index)
             if first != index:
                 self._repeats.setdefault(first, []).append(index)
                 continue
             place = len(self.sets)
+            covered = covered_at_0[layout]
             if covered is None:
                 self.undecided.add(place)
                 covered = _rest_of_storage(record)
@@ -166,6 +170,8 @@ def _bytes_of(record: TensorRecord, effort: Effort) -> ByteSet | None:
     itemsize, rest = divmod(nbytes, record.numel)
     if shape is None or stride is None or len(shape) != len(stride) or rest:
         return interval(0, nbytes)
+    if len(shape) > FREE_DIMENSIONS and not effort.spend(len(shape)):
+        return None
     step = 1
     for size, actual in zip(reversed(shape), reversed(stride), strict=True):
         if size != 1:

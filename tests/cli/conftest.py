@@ -147,6 +147,7 @@ CHECKPOINTS: dict[str, Callable[[], Checkpoint]] = {
     "hostile.safetensors": hostile,
     "shared.pt": shared,
     "odd.pt": odd,
+    "-": whole_module,
     "nothing.pt": lambda: Checkpoint("torch zip", []),
 }
 

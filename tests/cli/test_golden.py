@@ -55,6 +55,7 @@ COLUMNS=60 list gpt2.safetensors --select '*h.11.*' --select wte.weight
 COLUMNS=60 list gpt2.safetensors --select '*te.*' --select lm_head.weight --aliases
 COLUMNS=200 list gpt2.safetensors --select '*te.*' --select lm_head.weight --aliases
 COLUMNS=80 list gpt2.safetensors --depth 1
+COLUMNS=60 list gpt2.safetensors --total
 list shared.pt
 list shared.pt --aliases
 list shared.pt --total --format csv
@@ -74,7 +75,9 @@ COLUMNS=80 list nothing.pt
 list net.pt broken.pt nowhere.pt training.pt
 list net.pt broken.pt --format json
 list net.pt training.pt --format json --columns name
+list net.pt training.pt --format jsonl --columns source,numel
 list net.pt training.pt --header --columns name,source
+list net.pt training.pt --format markdown --depth 1
 list net.pt training.pt --total
 list net.pt training.pt --total --format json
 COLUMNS=80 list net.pt training.pt

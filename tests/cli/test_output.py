@@ -63,6 +63,14 @@ def test_terminal_without_unicode_gets_ascii(run: Any) -> None:
     assert "|   |-- " in run("tree", "gpt2.safetensors", terminal=True, encoding="ascii", NO_COLOR="1").stdout
 
 
+def test_text_that_the_terminal_lacks_is_escaped(run: Any) -> None:
+    result = run("list", "hostile.safetensors", terminal=True, encoding="latin-1", NO_COLOR="1")
+    assert result.status == 0
+    assert "\\u5c42.\\u6743\\u91cd" in result.stdout
+    for arguments in (("tree", "-h"), ("list", "-h")):
+        assert run(*arguments, encoding="latin-1").status == 0
+
+
 def test_nothing_but_rows_is_on_standard_output(run: Any) -> None:
     result = run("list", "training.pt", "broken.pt", "--format", "jsonl")
     assert [json.loads(line)["source"] for line in result.stdout.splitlines()] == ["training.pt"] * 3
@@ -82,6 +90,10 @@ def test_header_is_written_once(run: Any) -> None:
 
 def test_message_of_untrusted_text_is_escaped_on_standard_error(run: Any) -> None:
     assert run("list", "no\x1b[31m\u202e\nfile").stderr == "error: no\\x1b[31m\\u202e\\nfile: no such file or folder\n"
+
+
+def test_tree_of_standard_input_has_a_title(run: Any) -> None:
+    assert run("tree", "-").stdout.startswith("standard input  ")
 
 
 def test_file_in_place_of_a_command(run: Any, tmp_path: Any) -> None:

@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from paraminspect.cli.errors import FAILED, OutputError
-from paraminspect.cli.output import Output
+from paraminspect.cli.output import Output, print_whatever_happens
 from paraminspect.errors import ParamInspectError
 
 PROGRAM = "paraminspect"
@@ -108,6 +108,7 @@ def run(arguments: Sequence[str]) -> int:
         KeyboardInterrupt: Ctrl-C.
     """
     try:
+        print_whatever_happens(sys.stdout)
         return _run(list(arguments))
     except typer.Exit as done:
         return done.exit_code
@@ -136,8 +137,11 @@ def _run(arguments: list[str]) -> int:
 
 def _complete(group: Any) -> None:
     """Answer the shell and leave."""
-    from typer import _completion_classes
-
-    # Otherwise typer loads rich to take markup out of help texts, and "[3,4]" with it.
-    _completion_classes._sanitize_help_text = lambda text: text
+    try:
+        from typer import _completion_classes
+    except ImportError:  # another version of typer
+        pass
+    else:
+        # Otherwise typer loads rich to take markup out of help texts, and "[3,4]" with it.
+        _completion_classes._sanitize_help_text = lambda text: text
     group.main(prog_name=PROGRAM, complete_var=_COMPLETE)

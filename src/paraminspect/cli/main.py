@@ -16,6 +16,7 @@ def main() -> None:
     import gc
 
     # A short-lived process has little garbage in cycles; looking for it takes a tenth of the time of a run.
+    # A command that works for long turns the collector on again.
     gc.disable()
     try:
         from paraminspect.cli.app import run

@@ -149,6 +149,13 @@ class Output:
             return DEFAULT_WIDTH
 
 
+def print_whatever_happens(stream: TextIO | None) -> None:
+    """Let a stream escape the characters its encoding lacks, as standard error does, instead of failing."""
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
+
+
 def _is_terminal(stream: TextIO | None) -> bool:
     try:
         return stream is not None and stream.isatty()

@@ -50,7 +50,7 @@ KEEP_TEXT: Final = 4096
 SHORT_TEXT: Final = 256
 """Strings up to this length are mostly in the window already."""
 
-KEY_TEXT_AN_OBJECT: Final = 16
+KEY_TEXT_AN_OBJECT: Final = 8
 """Characters of a described key that count as one more object."""
 
 _U16 = struct.Struct("<H").unpack_from

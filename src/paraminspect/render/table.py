@@ -13,7 +13,7 @@ from typing import Any
 from paraminspect.render.delimited import CHUNK_ROWS, readable_column
 from paraminspect.render.rows import EMPTY_NAME, NUMBERS, Column, Rows
 from paraminspect.render.style import Style
-from paraminspect.render.text import display_width, pad, shorten_middle
+from paraminspect.render.text import display_width, pad, shorten_middle, wrap
 
 GAP = "  "
 MIN_NAME = 24
@@ -51,9 +51,9 @@ def render_table(rows: Rows, style: Style) -> Iterator[str]:
         yield style.bold(heading.rstrip()) + "\n"
         yield from _lines(blocks, style)
     if rows.closing:
-        yield ("\n" if rows.values else "") + rows.closing + "\n"
+        yield ("\n" if rows.values else "") + wrap(rows.closing, style.width) + "\n"
     if dropped:
-        yield f"not shown at this width: {', '.join(dropped)} (--columns chooses)\n"
+        yield wrap(f"not shown at this width: {', '.join(dropped)} (--columns chooses)", style.width) + "\n"
 
 
 def _block(column: Column, values: Sequence[Any]) -> _Block:

@@ -64,6 +64,15 @@ def pad(text: str, width: int, *, right: bool = False) -> str:
     return fill + text if right else text + fill
 
 
+def wrap(text: str, width: int | None) -> str:
+    """Break a sentence at its spaces into lines of `width` columns; None leaves it whole."""
+    if width is None or len(text) <= width:
+        return text
+    import textwrap
+
+    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
+
+
 def _fitting(text: str, width: int) -> str:
     """As much of the beginning as fits."""
     if text.isascii():

@@ -20,7 +20,7 @@ from paraminspect.render.delimited import CHUNK_ROWS
 from paraminspect.render.rows import EMPTY_NAME
 from paraminspect.render.style import Style
 from paraminspect.render.table import MIN_SHORTENED
-from paraminspect.render.text import display_width, escape_text, pad, shorten_middle
+from paraminspect.render.text import display_width, escape_text, pad, shorten_middle, wrap
 
 MIN_LABEL = 16
 """Columns a name keeps on a narrow terminal; a line that is longer still wraps."""
@@ -165,7 +165,7 @@ def render_tree(
         lines += tree.lines(root)
     yield from _aligned(lines, root.numel, style)
     if closing:
-        yield f"\n{closing}\n"
+        yield f"\n{wrap(closing, style.width)}\n"
 
 
 def tree_object(module: Module) -> dict[str, Any]:

@@ -61,8 +61,13 @@ def command(
             head = {"source": checkpoint.source, "format": checkpoint.format}
             output.write([render_object({**head, "tree": tree_object(tree), "totals": totals_object(totals)})])
             continue
-        label = module.rstrip(".") or os.path.basename(checkpoint.source.rstrip("/")) or checkpoint.source
+        label = module.rstrip(".") or _title(source)
         closing = describe_totals(totals)
         output.write(render_tree(tree, label, output.style(), depth=depth, fold=not no_fold, closing=closing))
     output.finish()
     return output.status
+
+
+def _title(source: str) -> str:
+    """What the first line calls a source: the last part of a path."""
+    return "standard input" if source == "-" else os.path.basename(source.rstrip("/")) or source
