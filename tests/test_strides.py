@@ -79,11 +79,18 @@ def test_what_stays_undecided_counts_as_meeting_but_not_as_equal(monkeypatch: py
     knapsack = ByteSet(0, sum(stride for stride, _ in dims) + 1, 1, dims)
     target = interval(sum(stride for stride, _ in dims[::2]) + 1, 1)
     assert not share_bytes(knapsack, target, Effort(PLENTY))
-    assert share_bytes(knapsack, target, Effort(10))
+    assert share_bytes(knapsack, target, Effort(20))
     monkeypatch.setattr(strides, "MAX_NODES", 1)
     assert not share_bytes(knapsack, target, Effort(PLENTY))
     monkeypatch.setattr(strides, "MAX_BITS", 1)
     assert share_bytes(knapsack, target, Effort(PLENTY))
+
+
+def test_without_effort_sets_meet_where_their_extents_do() -> None:
+    even, odd = strided_set(0, [9], [2], 1), strided_set(1, [9], [2], 1)
+    assert not share_bytes(even, odd, Effort(PLENTY))
+    assert share_bytes(even, odd, Effort(0))
+    assert not share_bytes(even, strided_set(17, [9], [2], 1), Effort(0))
 
 
 TWO_FORMS = [strided_set(0, [4, 5], [5, 2], 1), strided_set(0, [2, 10], [5, 2], 1)]
@@ -125,6 +132,15 @@ def test_separate_cuts_the_circle_where_nothing_reaches_across() -> None:
     assert separate(columns, Effort(PLENTY)) == []
     assert separate(columns, Effort(0)) == [[1, 2, 0]]
     assert separate([*columns, ByteSet(10, 61, 1, ((10, 6),))], Effort(PLENTY)) == [[0, 3]]
+
+
+def test_separate_does_not_cut_inside_a_wide_column() -> None:
+    """Modulo 10: one column at 8..13, one at 2..8, and in it two narrow ones; only at 8 does nothing reach across."""
+    narrow = [ByteSet(3, 54, 1, ((10, 6),)), ByteSet(5, 56, 1, ((10, 6),))]
+    columns = [ByteSet(8, 63, 5, ((10, 6),)), ByteSet(2, 58, 6, ((10, 6),)), *narrow]
+    assert sorted(map(sorted, separate(columns, Effort(PLENTY)))) == [[0, 1, 2, 3]]
+    columns[0] = ByteSet(8, 62, 4, ((10, 6),))
+    assert sorted(map(sorted, separate(columns, Effort(PLENTY)))) == [[1, 2, 3]]
 
 
 def test_separate_by_extent_sees_nested_extents() -> None:

@@ -41,7 +41,9 @@ def covered(record: TensorRecord) -> frozenset[int]:
         return frozenset()
     if record.stride is None or record.shape is None:
         return frozenset(range(record.offset, record.offset + record.nbytes))
-    size = record.nbytes // record.numel
+    size, rest = divmod(record.nbytes, record.numel)
+    if rest or len(record.stride) != len(record.shape):
+        return frozenset(range(record.offset, record.offset + record.nbytes))
     found: set[int] = set()
     for index in itertools.product(*map(range, record.shape)):
         begin = record.offset + size * sum(i * step for i, step in zip(index, record.stride, strict=True))
@@ -168,6 +170,22 @@ TABLE: dict[str, tuple[list[TensorRecord], Groups]] = {
     "groups in order of their first members": (
         [tensor([4], [1], 50), tensor([4], [1]), tensor([2, 2], [2, 1]), tensor([2, 2], [2, 1], 50)],
         [("view", (0, 3)), ("view", (1, 2))],
+    ),
+    "in the gaps of another": (
+        [tensor([6], [100])] + [tensor([3], [i + 2], 100 * j + 10 + i) for i in range(2) for j in range(5)],
+        [("overlap", (1, 6)), ("overlap", (2, 7)), ("overlap", (3, 8)), ("overlap", (4, 9)), ("overlap", (5, 10))],
+    ),
+    "a member that the next one misses": (
+        [tensor([10], [1]), tensor([3, 2], [100, 1], 5), tensor([3], [7], 50), tensor([6], [1], 104)],
+        [("overlap", (0, 1, 3))],
+    ),
+    "size is not a multiple of the number of elements": (
+        [TensorRecord("t", (3,), "uint4", 3, 2, storage=STORAGE, offset=i, stride=(2,)) for i in range(3)],
+        [("overlap", (0, 1, 2))],
+    ),
+    "stride of another length": (
+        [TensorRecord("t", (2, 2), "int8", 4, 4, storage=STORAGE, offset=i, stride=(9,)) for i in (0, 3, 7)],
+        [("overlap", (0, 1))],
     ),
     "one set from two shapes with self-overlap": (
         [tensor([4, 5], [5, 2]), tensor([2, 10], [5, 2])],
@@ -373,15 +391,18 @@ def test_many_disjoint_views_are_never_compared(records: list[TensorRecord], pai
 
 
 @pytest.mark.parametrize(
-    "hub",
-    [tensor([50, 3000], [3000, 1]), tensor([50], [3001])],
-    ids=["the whole matrix", "a diagonal that meets the first columns"],
+    ("hubs", "at_most"),
+    [
+        ([tensor([50, 3000], [3000, 1])], 60),
+        ([tensor([50], [3001])], 60),
+        ([tensor([25], [1]), tensor([25], [1], 25)], 120),
+    ],
+    ids=["the whole matrix", "a diagonal", "two parts of a row"],
 )
-def test_a_hub_is_compared_a_few_times_with_each(hub: TensorRecord, pair_tests: list[int]) -> None:
-    columns = 50
-    records = [*(tensor([50], [3000], i) for i in range(columns)), hub]
-    assert found(records) == [("overlap", tuple(range(columns + 1)))]
-    assert len(pair_tests) <= 3 * columns
+def test_a_hub_is_found_at_once(hubs: list[TensorRecord], at_most: int, pair_tests: list[int]) -> None:
+    columns = [tensor([50], [3000], i) for i in range(50)]
+    assert sum(len(places) for _, places in found(columns + hubs)) == 50 + len(hubs)
+    assert len(pair_tests) <= at_most
 
 
 def hostile(count: int) -> list[TensorRecord]:
@@ -411,6 +432,12 @@ def test_without_effort_views_overlap_but_are_not_called_equal(monkeypatch: pyte
     ]
     assert found(records) == [("overlap", (0, 1, 2, 3, 4, 5))]
     assert find_canonical(records) == [None, None, None, 0, None, None]
+
+
+def test_without_effort_contiguous_tensors_of_few_dimensions_are_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ties, "MAX_EFFORT", 0)
+    assert found([tensor([2] * 8, [128, 64, 32, 16, 8, 4, 2, 1], 256 * i) for i in range(3)]) == []
+    assert found([tensor([1] * 7 + [2, 2], [4] * 7 + [2, 1], 4 * i) for i in range(3)]) == [("overlap", (0, 1, 2))]
 
 
 @pytest.mark.parametrize("hostile_first", [True, False])

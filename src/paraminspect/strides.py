@@ -251,13 +251,11 @@ def _first_fit(rest: int, stride: int, modulus: int, run: int) -> int | None:
 def _first_in_range(factor: int, modulus: int, low: int, high: int) -> int | None:
     """Smallest x >= 0 with low <= factor * x mod modulus <= high, where 0 < low <= high < modulus, or None.
 
-    Euclid: if no multiple of the factor lies in the range itself, ask how often the product must wrap around, modulo
-    the factor; mirrored where the factor is over half the modulus, which halves the modulus each time.
+    Euclid: if no multiple of the factor lies in the range itself, ask how often the product must wrap around, which is
+    the same question modulo the factor.
     """
     if factor == 0:
         return None
-    if 2 * factor > modulus:
-        factor, low, high = modulus - factor, modulus - high, modulus - low
     first = -(-low // factor)
     if first * factor <= high:
         return first
@@ -329,9 +327,7 @@ def _quotients(sets: Sequence[ByteSet], effort: Effort) -> list[tuple[list[ByteS
         gcd is 1 or there is no place to cut.
     """
     modulus = gcd(*(stride for one in sets for stride, _ in one.dims))
-    if modulus < 2 or max(one.run for one in sets) >= modulus:
-        return None
-    if not effort.spend(sum(1 + len(one.dims) for one in sets)):
+    if modulus < 2 or not effort.spend(sum(1 + len(one.dims) for one in sets)):
         return None
     arcs = sorted((one.start % modulus, one.run) for one in sets)
     covered = max(begin + run for begin, run in arcs) - modulus

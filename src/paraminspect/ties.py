@@ -84,12 +84,10 @@ class _Views:
 
     Attributes:
         sets: What is covered, each once. Their places in this list stand for them everywhere else.
-        undecided: Places of those sets that were not looked at for want of effort.
     """
 
     def __init__(self, records: Sequence[TensorRecord], candidates: Iterable[int], effort: Effort) -> None:
         self.sets: list[ByteSet] = []
-        self.undecided: set[int] = set()
         self._first: list[int] = []  # for each set, its first record
         self._forms: dict[int, list[int]] = {}  # for each set of several forms, the first records of the others
         self._repeats: dict[int, list[int]] = {}  # for the first record of a form, the others of this form
@@ -113,7 +111,6 @@ class _Views:
             place = len(self.sets)
             covered = covered_at_0[layout]
             if covered is None:
-                self.undecided.add(place)
                 covered = _rest_of_storage(record)
             else:
                 covered = ByteSet(covered.start + offset, covered.end + offset, covered.run, covered.dims)
@@ -141,9 +138,7 @@ class _Views:
         """What ties the records of some sets."""
         if len(places) == 1:
             return "view" if places[0] in self._forms else "alias"
-        if self.undecided.isdisjoint(places) and not any(equal_sets([self.sets[place] for place in places], effort)):
-            return "view"
-        return "overlap"
+        return "overlap" if any(equal_sets([self.sets[place] for place in places], effort)) else "view"
 
 
 def _with_common_storage(records: Sequence[TensorRecord]) -> list[list[int]]:
@@ -204,8 +199,7 @@ def _connected(sets: Sequence[ByteSet], effort: Effort) -> list[list[int]]:
 
 def _sweep(sets: Sequence[ByteSet], lot: list[int], effort: Effort) -> list[list[int]]:
     """The components of one lot: each set, by ascending start, against those before it whose extent reaches it."""
-    # The longest of those that start together first: it is the likeliest to meet the others.
-    lot.sort(key=lambda place: (sets[place].start, -sets[place].end, sets[place]))
+    lot.sort(key=sets.__getitem__)
     closed: list[list[int]] = []
     open_: list[tuple[list[ByteSet], list[int]]] = []
     for place in lot:
@@ -224,7 +218,7 @@ def _sweep(sets: Sequence[ByteSet], lot: list[int], effort: Effort) -> list[list
                     old, (reach, places) = (reach, places), component
                 reach += old[0]
                 places += old[1]
-                if reach[-2].end > reach[-1].end:
+                if reach[-2].end > reach[-1].end:  # what reaches farther is the likelier to meet the next one
                     reach[-2:] = reach[:-3:-1]
         open_ = [*apart, (reach, places)]
     return closed + [places for _, places in open_]
