@@ -14,11 +14,12 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
-from paraminspect.errors import MalformedError, SourceError, TruncatedError
+from paraminspect.errors import LimitExceededError, MalformedError, SourceError, TruncatedError
 from paraminspect.formats.blob import Blob
 from paraminspect.formats.classify import kind_of, role_of_key
 from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.inert import Dtype, OddKey, Opaque
+from paraminspect.formats.limits import MAX_SHARDS, MAX_TENSORS
 from paraminspect.formats.pickle_danger import note_calls
 from paraminspect.formats.pickle_machine import PickleMachine
 from paraminspect.formats.shapes import check_sizes, count_elements
@@ -54,7 +55,7 @@ def read_distributed(metadata: Blob, folder: str) -> Checkpoint:
     others = len(_dict(state.get("state_dict_metadata"))) - len(tensors)
     notes = list(note_calls(table.foreign))
     if others:
-        notes.append(f"{others} entries are no tensors")
+        notes.append(f"entries that are no tensors: {others:,}")
     return Checkpoint("torch distributed", tensors, {}, tuple(notes), files=files)
 
 
@@ -71,7 +72,10 @@ def _dict(value: object) -> dict[object, object]:
 
 def _tensors(state: dict[object, object]) -> Iterator[TensorRecord]:
     paths = _dict(state.get("planner_data"))
-    for name, entry in _dict(state.get("state_dict_metadata")).items():
+    entries = _dict(state.get("state_dict_metadata"))
+    if len(entries) > MAX_TENSORS:
+        raise LimitExceededError("entries in a distributed checkpoint", limit=MAX_TENSORS, actual=len(entries))
+    for name, entry in entries.items():
         tensor = _state(entry, "TensorStorageMetadata")
         if tensor is None:
             if isinstance(entry, Opaque):
@@ -131,6 +135,8 @@ def _piece_sizes(state: dict[object, object]) -> dict[str, int]:
         if not isinstance(file, str) or not _is_inside(file):
             raise MalformedError(f"the metadata names a file outside its folder: {file!r}"[:200])
         sizes[file] = max(sizes.get(file, 0), offset + length)
+    if len(sizes) > MAX_SHARDS:
+        raise LimitExceededError("files of a distributed checkpoint", limit=MAX_SHARDS, actual=len(sizes))
     return sizes
 
 
@@ -145,11 +151,11 @@ def _check_pieces(folder: str, sizes: dict[str, int]) -> tuple[str, ...]:
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise SourceError(
-            f"{missing[0]!r}{more} of the checkpoint's {len(sizes)} files missing",
+            f"{missing[0][:80]!r}{more} of the checkpoint's {len(sizes)} files missing",
             hint="copy the whole folder: every rank wrote its own .distcp files",
         )
     for file, needed in sizes.items():
         actual = os.path.getsize(os.path.join(folder, file))
         if actual < needed:
-            raise TruncatedError(f"{file!r} has {actual:,} bytes, the metadata needs {needed:,}")
+            raise TruncatedError(f"{file[:80]!r} has {actual:,} bytes, the metadata needs {needed:,}")
     return tuple(os.path.join(folder, file) for file in sizes)

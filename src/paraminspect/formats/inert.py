@@ -250,7 +250,7 @@ def describe_key(value: object) -> OddKey:
             pieces.append(part if len(part) <= 4 * MAX_KEY_PART else f"{part[:MAX_KEY_PART]}…")
             exact = exact and len(part) <= MAX_KEY_PART
         else:
-            name = item.class_name if isinstance(item, Opaque) else type(item).__name__
+            name = item.class_name if isinstance(item, Opaque) else "tensor" if isinstance(item, TensorValue) else ""
             pieces.append(f"<{name[:MAX_KEY_PART] or 'object'}>")
             exact = False
     pieces.append("…")

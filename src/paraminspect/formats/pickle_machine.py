@@ -85,7 +85,8 @@ class Shortcut(Protocol):
         Args:
             buffer: Opcodes.
             position: Of MARK.
-            memo: Entries stored so far; those of tensors and names are stored there, others are left out.
+            memo: Entries stored so far; those of tensors, names and storage keys are stored there,
+                others are left out.
             first: The next memo index that was never stored.
 
         Returns:

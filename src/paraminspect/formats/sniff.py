@@ -5,6 +5,7 @@ Extensions lie: `.pth.tar` is mostly a zip, `.pt` may be an error page of a web 
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable
 from typing import Final
 
@@ -127,7 +128,7 @@ def _explain(blob: Blob, head: bytes) -> UnknownFormatError:
         if head.startswith(magic):
             return UnknownFormatError(f"the file is {what}", hint=hint)
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if text.startswith((b"<!doctype html", b"<html", b"<?xml", b"<head", b"<body")):
+    if text.startswith((b"<!doctype html", b"<html", b"<?xml", b"<head", b"<body", b"<!--")):
         return UnknownFormatError("the file is a web page (HTML or XML), not a model", hint=_DOWNLOAD)
     if text[:1] in (b"{", b"["):
         return UnknownFormatError("the file is JSON, not a model", hint="an index is recognised by its weight_map")
@@ -148,6 +149,7 @@ def _explain(blob: Blob, head: bytes) -> UnknownFormatError:
 
 def _is_text(head: bytes) -> bool:
     try:
-        return head.decode("utf-8", "strict").isprintable() or all(byte >= 32 or byte in b"\t\r\n" for byte in head)
+        codecs.getincrementaldecoder("utf-8")().decode(head)  # the head may end inside a character
     except UnicodeDecodeError:
         return False
+    return all(byte >= 32 or byte in b"\t\r\n" for byte in head)

@@ -140,7 +140,8 @@ class TensorShortcut:
         dims, steps, elements, reach = self._layouts.get((shape, stride)) or self._layout(shape, stride)
         if elements and (begin + reach) * storage_type.itemsize > nbytes:
             return None
-        storage = StorageRef(key.decode(), storage_type.dtype, nbytes)
+        name = memo[first] = key.decode()  # the next tensor of this storage has it from the memo
+        storage = StorageRef(name, storage_type.dtype, nbytes)
         if self.declare is not None:
             self.declare(storage)
         value = TensorValue(storage, begin, dims, steps, storage_type.dtype, elements)

@@ -22,6 +22,9 @@ from paraminspect.records import Storage
 
 Args = tuple[object, ...]
 
+PACKED: Final = {"quint4x2": 2, "quint2x4": 4}
+"""Elements in one byte of the quantized types whose shape counts elements, not bytes."""
+
 
 # --- checked arguments ----------------------------------------------------------------------------------------
 
@@ -73,7 +76,7 @@ def strided_tensor(
         raise MalformedError("a tensor whose offset is no count of elements")
     shape, steps, numel, reach = measure(check_sizes(size), check_sizes(stride, "stride"))
     name = dtype or storage.dtype
-    needed = (offset + reach) * (BITS.get(name, 8) // 8)
+    needed = -(-(offset + reach) * (BITS.get(name, 8) // 8) // PACKED.get(name, 1))
     if numel and needed > storage.nbytes:
         raise MalformedError(
             f"a tensor of shape {list(shape)} needs {needed:,} bytes of storage {storage.key[:40]!r}, "
@@ -106,7 +109,19 @@ def _rebuild_tensor_v3(args: Args) -> TensorValue:
 
 def _rebuild_qtensor(args: Args) -> TensorValue:
     storage, offset, size, stride, _, trainable, _ = args[:7]
-    return strided_tensor(storage, offset, size, stride, trainable=_flag(trainable))
+    value = strided_tensor(storage, offset, size, stride, trainable=_flag(trainable))
+    if value.dtype in PACKED:
+        _pack(value)
+    return value
+
+
+def _pack(value: TensorValue) -> None:
+    """Each row of the last dimension begins with a byte of its own; elements within a byte have no address."""
+    last = value.shape[-1] if value.shape else 1
+    value.nbytes = value.numel // max(last, 1) * -(-last // PACKED[value.dtype])
+    value.stride = None
+    if value.storage is None or value.offset + value.nbytes > value.storage.nbytes:
+        raise MalformedError(f"a {value.dtype} tensor reaches past the end of its storage")
 
 
 def _rebuild_parameter(args: Args) -> TensorValue:
@@ -189,6 +204,18 @@ def _rebuild_nested(args: Args) -> TensorValue:
     return TensorValue(None, 0, None, None, buffer.dtype, buffer.numel, layout="nested", nbytes=nbytes)
 
 
+def _rebuild_jagged(args: Args) -> TensorValue:
+    """A nested tensor of jagged layout: its rows one after another in `values`, where they begin in `offsets`."""
+    parts = args[0]
+    if not isinstance(parts, dict):
+        raise MalformedError("a nested tensor without components")
+    values = _tensor(parts.get("values"))
+    tensors = [part for key in ("values", "offsets", "lengths") if isinstance(part := parts.get(key), TensorValue)]
+    nbytes = sum(tensor.numel * BITS.get(tensor.dtype, 8) // 8 for tensor in tensors)
+    flag = _flag(parts.get("requires_grad"))
+    return TensorValue(None, 0, None, None, values.dtype, values.numel, trainable=flag, layout="nested", nbytes=nbytes)
+
+
 def _rebuild_from_array(args: Args) -> TensorValue:
     """(array, dtype, device, requires_grad) of an XLA or other device tensor: only an inert array is at hand."""
     array, dtype = args[:2]
@@ -243,6 +270,11 @@ def _encode(args: Args) -> object:
     return text if isinstance(text, LongBytes) else b""
 
 
+def _bytes(args: Args) -> object:
+    """`bytes()`: how protocol 2 writes the empty byte string."""
+    return Opaque(Global("builtins", "bytes"), args) if args else b""
+
+
 def _reconstructor(args: Args) -> Opaque:
     """`copyreg._reconstructor(cls, base, state)`: an object of protocol 0 and 1."""
     return Opaque(args[0] if args else None, args)
@@ -261,6 +293,7 @@ _TENSOR_BUILDERS: Final[dict[str, Callable[[Args], object]]] = {
     "_rebuild_sparse_tensor": _rebuild_sparse,
     "_rebuild_sparse_csr_tensor": _rebuild_sparse,
     "_rebuild_nested_tensor": _rebuild_nested,
+    "_rebuild_njt": _rebuild_jagged,
     "_rebuild_device_tensor_from_numpy": _rebuild_from_array,
     "_rebuild_device_tensor_from_cpu_tensor": _rebuild_from_array,
     "_rebuild_xla_tensor": _rebuild_from_array,
@@ -270,6 +303,7 @@ _BUILDERS: Final[dict[tuple[str, str], Callable[[Args], object]]] = {
     **{("torch._utils", name): build for name, build in _TENSOR_BUILDERS.items()},
     **{("torch.tensor", name): _rebuild_from_type for name in ("_rebuild_from_type", "_rebuild_from_type_v2")},
     **{("torch._tensor", name): _rebuild_from_type for name in ("_rebuild_from_type", "_rebuild_from_type_v2")},
+    ("torch.nested._internal.nested_tensor", "_rebuild_njt"): _rebuild_jagged,
     ("torch.nn.parameter", "Parameter"): lambda args: _rebuild_parameter((args[0], args[1] if len(args) > 1 else True)),
     ("torch.nn.parameter", "Buffer"): _rebuild_buffer,
     ("torch", "Size"): _size,
@@ -282,6 +316,7 @@ _BUILDERS: Final[dict[tuple[str, str], Callable[[Args], object]]] = {
     ("builtins", "tuple"): _size,
     ("builtins", "set"): _list,
     ("builtins", "frozenset"): _size,
+    ("builtins", "bytes"): _bytes,
     ("_codecs", "encode"): _encode,
     ("copyreg", "_reconstructor"): _reconstructor,
     # TorchScript

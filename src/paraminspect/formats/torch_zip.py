@@ -48,8 +48,8 @@ class TorchArchive:
 
     def __init__(self, directory: ZipDirectory) -> None:
         self.directory = directory
-        roots = [name[: -len("data.pkl")] for name in directory.entries if name.endswith("/data.pkl")]
-        roots = [root for root in roots if root.count("/") == 1]
+        pickles = [name for name in directory.entries if name[-8:].lower() == "data.pkl" and name.count("/") == 1]
+        roots = [name[:-8] for name in pickles if name.endswith("/data.pkl")]
         if not roots:
             raise UnknownFormatError("the zip holds no data.pkl", hint="torch.save and torch.jit.save write one")
         if len(roots) > 1:
@@ -58,14 +58,9 @@ class TorchArchive:
             )
         self.root = roots[0]
         self._data_root = f"{self.root}data/"
-        pickles = [
-            name
-            for name in (*directory.entries, *directory.duplicates)
-            if name.lower() == f"{self.root}data.pkl".lower()
-        ]
-        if (
-            len(pickles) > 1
-        ):  # torch searches without regard to case, and which of equal names it finds depends on the rest
+        # torch searches without regard to case, and which of equal names it finds depends on the other entries
+        twins = [name for name in (*pickles, *directory.duplicates) if name.lower() == f"{self.root}data.pkl".lower()]
+        if len(twins) > 1:
             raise MalformedError(
                 "the zip holds two entries named data.pkl, and readers disagree which one counts",
                 hint="no version of torch writes that: do not load it",

@@ -41,7 +41,8 @@ _NAME: Final = re.compile(r'"([^"\\]*)"')
 
 def is_torchscript(directory: ZipDirectory) -> bool:
     """Whether there are code and constants beside the data.pkl."""
-    return any(name.endswith("/constants.pkl") and name.count("/") == 1 for name in directory.entries)
+    pickle = next((name for name in directory.entries if name.endswith("/data.pkl")), "")
+    return f"{pickle[:-8]}constants.pkl" in directory.entries
 
 
 def read_torchscript(directory: ZipDirectory) -> Checkpoint:
@@ -115,7 +116,7 @@ def _as_modules(root: object, tables: _ClassTables) -> list[str]:
         }
         if isinstance(value.func, Global):
             value.func = Global(*_shown_class(value.func))
-        pending.extend((module, f"{prefix}{key}.", depth + 1) for key, module in modules.items())
+        pending.extend((module, f"{prefix}{key}.", depth + 1) for key, module in reversed(modules.items()))
     return left_out
 
 

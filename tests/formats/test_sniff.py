@@ -1,0 +1,266 @@
+"""Which reader a file gets, and what is said of files that get none."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import pickle
+import tarfile
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import gguf
+import numpy as np
+import pytest
+import safetensors.numpy
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from paraminspect.errors import MalformedError, ParamInspectError, TruncatedError, UnknownFormatError
+from paraminspect.formats import open_source
+from paraminspect.formats.blob import Blob
+from paraminspect.formats.sniff import HEAD_BYTES, check_head, read_blob
+
+WEIGHT = np.arange(6, dtype=np.float32).reshape(2, 3)
+
+
+def torch_bytes(*, legacy: bool = False) -> bytes:
+    stream = io.BytesIO()
+    torch.save({"weight": torch.from_numpy(WEIGHT)}, stream, _use_new_zipfile_serialization=not legacy)
+    return stream.getvalue()
+
+
+def script_bytes() -> bytes:
+    module = torch.nn.Module()
+    module.weight = torch.nn.Parameter(torch.from_numpy(WEIGHT))
+    stream = io.BytesIO()
+    with warnings.catch_warnings(action="ignore"):  # deprecated, but its files stay
+        torch.jit.save(torch.jit.script(module), stream)
+    return stream.getvalue()
+
+
+def gguf_bytes(folder: Path) -> bytes:
+    path = folder / "scratch"
+    writer = gguf.GGUFWriter(path, "test")
+    writer.add_tensor("weight", WEIGHT)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path.read_bytes()
+
+
+def npy_bytes() -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, WEIGHT)
+    return stream.getvalue()
+
+
+def npz_bytes() -> bytes:
+    stream = io.BytesIO()
+    np.savez(stream, weight=WEIGHT)
+    return stream.getvalue()
+
+
+FORMATS: dict[str, Callable[[Path], bytes]] = {
+    "safetensors": lambda _: safetensors.numpy.save({"weight": WEIGHT}),
+    "torch zip": lambda _: torch_bytes(),
+    "torch legacy": lambda _: torch_bytes(legacy=True),
+    "torchscript": lambda _: script_bytes(),
+    "gguf": gguf_bytes,
+    "npy": lambda _: npy_bytes(),
+    "npz": lambda _: npz_bytes(),
+    "pickle": lambda _: pickle.dumps({"weight": WEIGHT}, 4),
+}
+EXTENSIONS = [".safetensors", ".pt", ".pth.tar", ".gguf", ".npz", ".npy", ".pkl", ".json", ".html", ""]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_extension_never_matters(name: str, tmp_path: Path) -> None:
+    data = FORMATS[name](tmp_path)
+    seen = set()
+    for extension in EXTENSIONS:
+        path = tmp_path / f"model{extension}"
+        path.write_bytes(data)
+        checkpoint = open_source(path)
+        (record,) = checkpoint.tensors
+        assert (record.shape, record.dtype) == ((2, 3), "float32")
+        assert record.name == ("" if name == "npy" else "weight")
+        seen.add(checkpoint.format)
+    assert len(seen) == 1
+    assert seen.pop().lower().partition(" ")[0] in name
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_stream_of_a_model_is_let_through(name: str, tmp_path: Path) -> None:
+    data = FORMATS[name](tmp_path)
+    check_head(data[:HEAD_BYTES])
+    check_head(data[:9])
+
+
+def test_stream_with_a_long_header_is_let_through() -> None:
+    data = safetensors.numpy.save({f"layers.{i}.weight": WEIGHT for i in range(100)})
+    assert int.from_bytes(data[:8], "little") > HEAD_BYTES
+    check_head(data[:HEAD_BYTES])
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_cut_off_it_is_still_told_what_it_is(name: str, tmp_path: Path) -> None:
+    data = FORMATS[name](tmp_path)
+    with pytest.raises((TruncatedError, MalformedError)):
+        read_blob(Blob.from_bytes(data[: len(data) * 2 // 3]))
+
+
+# What is no model.
+
+FOREIGN = {
+    "lfs_pointer": (
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
+        "a Git LFS pointer, not the file it stands for", "git lfs pull",
+    ),
+    "html": (b"<!DOCTYPE html>\n<html><body>404</body></html>", "a web page", "fetch the file itself"),
+    "html_upper_case": (b"\r\n  <HTML>", "a web page", "fetch the file itself"),
+    "html_behind_a_comment": (b"<!-- login --><html>", "a web page", "fetch the file itself"),
+    "html_with_bom": (b"\xef\xbb\xbf<html>", "a web page", "fetch the file itself"),
+    "xml": (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "a web page", "fetch the file itself"),
+    "json_object": (b'{"error": "Repository not found"}', "the file is JSON", "weight_map"),
+    "json_array": (b"[1, 2, 3]", "the file is JSON", "weight_map"),
+    "gzip": (gzip.compress(bytes(100)), "compressed with gzip", "gzip -dc FILE | paraminspect list -"),
+    "bzip2": (bz2.compress(bytes(100)), "compressed with bzip2", "bzip2 -dc FILE | paraminspect list -"),
+    "xz": (lzma.compress(bytes(100)), "compressed with xz", "xz -dc FILE | paraminspect list -"),
+    "zstd": (b"\x28\xb5\x2f\xfd" + bytes(20), "compressed with zstd", "zstd -dc FILE"),
+    "7z": (b"7z\xbc\xaf\x27\x1c" + bytes(20), "a 7z archive", "unpack it first"),
+    "rar": (b"Rar!\x1a\x07\x01\x00", "a rar archive", "unpack it first"),
+    "zeros": (bytes(4096), "the file holds zeros", "fetch it again"),
+    "one_zero": (bytes(1), "the file holds zeros", "fetch it again"),
+    "text": (b"Thank you for using our service.\n", "the file is text", None),
+    "text_cut_inside_a_character": (("x" + "ж" * 600).encode(), "the file is text", None),
+    "elf": (b"\x7fELF\x02\x01\x01" + bytes(50), "a program (ELF)", None),
+    "exe": (b"MZ\x90\x00" + bytes(50), "a program (Windows)", None),
+    "hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(50), "HDF5: a Keras", "h5dump -H FILE lists it"),
+    "pdf": (b"%PDF-1.7\n%\xe2\xe3", "a PDF", None),
+    "png": (b"\x89PNG\r\n\x1a\n" + bytes(20), "a picture", None),
+    "ggml": (b"lmgg" + bytes(20), "a GGML file from before GGUF", "convert_llama_ggml_to_gguf"),
+    "parquet": (b"PAR1" + bytes(20), "a Parquet table", None),
+    "bytes": (bytes(range(200, 256)), "no format of PyTorch model files that we know", "known are safetensors"),
+    "one_byte": (b"\xff", "no format of PyTorch model files that we know", "known are safetensors"),
+    "latin_1": ("Gr\xfc\xdfe".encode("latin-1"), "no format of PyTorch model files that we know", "known are"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+@pytest.mark.parametrize("extension", [".pt", ".safetensors", ".gguf", ".bin"])
+def test_what_is_no_model_is_named(name: str, extension: str, tmp_path: Path) -> None:
+    data, words, hint = FOREIGN[name]
+    path = tmp_path / f"model{extension}"
+    path.write_bytes(data)
+    with pytest.raises(UnknownFormatError) as caught:
+        open_source(path)
+    assert words in caught.value.message
+    assert (hint is None) == (caught.value.hint is None)
+    assert hint is None or (caught.value.hint is not None and hint in caught.value.hint)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_stream_of_it_is_refused_in_the_same_words(name: str) -> None:
+    data = FOREIGN[name][0]
+    with pytest.raises(UnknownFormatError) as caught:
+        check_head(data[:HEAD_BYTES])
+    with pytest.raises(UnknownFormatError) as of_file:
+        read_blob(Blob.from_bytes(data))
+    assert (caught.value.message, caught.value.hint) == (of_file.value.message, of_file.value.hint)
+
+
+def test_empty() -> None:
+    with pytest.raises(TruncatedError, match="the file is empty"):
+        read_blob(Blob.from_bytes(b""))
+    check_head(b"")  # a stream is known to be empty only when it is read
+
+
+def test_a_header_longer_than_the_file_is_safetensors_cut_off() -> None:
+    with pytest.raises(TruncatedError, match="the safetensors header claims 5,000 bytes"):
+        read_blob(Blob.from_bytes((5000).to_bytes(8, "little") + b'{"a":'))
+
+
+def packed(*names: str, **contents: bytes) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name in names:
+            archive.writestr(name, contents.get(name, b""))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ((), "a zip archive without the data.pkl that torch.save writes"),
+        (("[Content_Types].xml", "word/document.xml"), "a zip archive without the data.pkl"),
+        (("README.md",), "a zip archive without the data.pkl"),
+        (("metadata.json", "config.json", "model.weights.h5"), "a Keras model"),
+        (("model/archive_format", "model/data/weights/weights.pt", "model/models/model.json"), "torch.export archive"),
+        (("version", "serialized_exported_program.json", "serialized_state_dict.pt"), "torch.export archive"),
+        (("model/weights.pt", "model/README"), "a zip that packs 'model/weights.pt'"),
+        (("model.safetensors",), "a zip that packs 'model.safetensors'"),
+        (("\x1b[31m\n.pt",), r"a zip that packs '\x1b[31m\n.pt'"),
+    ],
+    ids=["empty", "docx", "readme", "keras", "pt2", "old_pt2", "packed_pt", "packed_safetensors", "escape"],
+)
+def test_zip_that_is_no_model(names: tuple[str, ...], words: str) -> None:
+    with pytest.raises(UnknownFormatError) as caught:
+        read_blob(Blob.from_bytes(packed(*names)))
+    assert words in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+def test_exported_program_of_torch_is_told(tmp_path: Path) -> None:
+    class Double(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * 2
+
+    path = tmp_path / "model.pt2"
+    with warnings.catch_warnings(action="ignore"):
+        torch.export.save(torch.export.export(Double(), (torch.ones(2),)), path)
+    with pytest.raises(UnknownFormatError, match=r"a torch\.export archive"):
+        open_source(path)
+
+
+def test_tar_that_torch_did_not_write() -> None:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("model.pt"), io.BytesIO())
+    check_head(stream.getvalue()[:HEAD_BYTES])
+    with pytest.raises(UnknownFormatError, match="tar archive without the member 'storages'"):
+        read_blob(Blob.from_bytes(stream.getvalue()))
+
+
+def test_configuration_of_a_model_is_no_index(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"model_type": "gpt2"}))
+    with pytest.raises(UnknownFormatError, match="the file is JSON"):
+        open_source(path)
+
+
+# Properties.
+
+MAGICS = st.sampled_from(
+    [b"", b"PK\x03\x04", b"PK\x05\x06", b"GGUF", b"\x93NUMPY", b"\x80\x02", b"\x80\x04", b"\x02" + bytes(7) + b"{", b"{",
+     b"<", b"MZ", *(data[:12] for data, *_ in FOREIGN.values())]
+)  # fmt: skip
+
+
+@settings(deadline=None)
+@given(MAGICS, st.binary(max_size=600))
+def test_any_bytes_give_records_or_an_error(magic: bytes, rest: bytes) -> None:
+    data = magic + rest
+    try:
+        read_blob(Blob.from_bytes(data))
+    except ParamInspectError:
+        return
+    check_head(data[:HEAD_BYTES])  # a stream of it is let through
