@@ -47,6 +47,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(INSTALL) --upgrade pip
 	@$(INSTALL) --build-constraint constraints.txt -e .
+	@$(BIN)/python -m compileall -q src  # pip does it for a package it copies, not for one it links to
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.installed

@@ -621,3 +621,25 @@ def test_endless_standard_input(standard_input: SetInput, monkeypatch: pytest.Mo
     with open("/dev/zero", "rb", buffering=0) as zeros:
         standard_input(zeros.fileno())
         assert refusal("-").message == "the file holds zeros"
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("modle.pt", "did you mean '{folder}/model.pt'?"),
+        ("nowhere/model.pt", "there is no folder '{folder}/nowhere'"),
+        ("zzz", None),
+    ],
+)
+def test_a_missing_file_hints_at_what_was_meant(tmp_path: Path, typed: str, hint: str | None) -> None:
+    (tmp_path / "model.pt").touch()
+    with pytest.raises(SourceError) as caught:
+        open_source(f"{tmp_path}/{typed}")
+    assert caught.value.message == "no such file or folder"
+    assert caught.value.hint == (hint and hint.format(folder=tmp_path))
+
+
+def test_a_url_is_no_file() -> None:
+    with pytest.raises(SourceError, match="a URL") as caught:
+        open_source("https://host/model.pt")
+    assert caught.value.hint == "curl -sL https://host/model.pt | paraminspect list -"

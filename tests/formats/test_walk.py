@@ -146,7 +146,7 @@ def test_a_name_says_what_is_a_buffer_unless_the_file_does() -> None:
         ({"a": {"b": {"w": T}}}, "model", "a"),
         ({"optimizer": {"state": {"0": {"exp_avg": T}}}}, "optimizer", "optimizer"),
         ({"opt": {"state": {"0": {"exp_avg": T}}, "param_groups": []}}, "optimizer", "opt"),
-        ({"state": {"0": {"exp_avg": T}}, "param_groups": []}, "optimizer", "state"),
+        ({"state": {"0": {"exp_avg": T}}, "param_groups": []}, "optimizer", ""),
         ({"trainer": {"optimizer": {"w": T}}}, "optimizer", "trainer"),
         ({"optimizer_states": [{"state": {"0": T}}]}, "optimizer", "optimizer_states"),
         ({"opt": made("m.Adam", {"state": {"0": T}, "param_groups": []})}, "optimizer", "opt"),

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import weakref
+from typing import Final
 
 from paraminspect.errors import TruncatedError
+
+NEAR: Final = 4096
+"""Bytes that `Blob.read_near` reads at a time."""
 
 
 class Blob:
@@ -36,6 +40,7 @@ class Blob:
         self.begin = begin
         self._fd = fd
         self._data = data
+        self._window = (0, b"")
         self._parent = parent  # keeps the descriptor open while a part is in use
         if fd is not None and parent is None:
             weakref.finalize(self, os.close, fd)
@@ -70,6 +75,13 @@ class Blob:
                 hint="it was not written or copied to its end: fetch or save it again",
             )
         return data
+
+    def read_near(self, offset: int, length: int) -> bytes:
+        """As `read_up_to`, for a few bytes among others that will be asked for next: one read serves them all."""
+        begin, window = self._window
+        if not begin <= offset <= begin + len(window) - length:
+            begin, window = self._window = offset, self.read_up_to(offset, max(length, NEAR))
+        return window[offset - begin : offset - begin + length]
 
     def read_up_to(self, offset: int, length: int) -> bytes:
         """As many of `length` bytes from `offset` as there are."""

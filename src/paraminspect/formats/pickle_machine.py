@@ -185,7 +185,8 @@ class PickleMachine:
         except ParamInspectError:
             raise
         except (ValueError, OverflowError, UnicodeError) as error:
-            raise MalformedError(f"bad argument of opcode 0x{op:02x} at byte {self.position:,}: {error}") from None
+            text = f"bad argument of opcode 0x{op:02x} at byte {self.position:,}: {error}"
+            raise MalformedError(text[:200]) from None
         raise LimitExceededError("opcodes in one pickle", limit=MAX_PICKLE_OPS, actual=None)
 
     # --- bytes -----------------------------------------------------------------------------------------------

@@ -19,6 +19,9 @@ STDIN: Final = "-"
 PIPE_WAIT_MS: Final = 1000
 """How long a named pipe may stay without a writer."""
 
+MAX_SUGGESTED: Final = 2_000
+"""Names of a folder among which one is looked for that was meant."""
+
 SPOOL_CHUNK: Final = 1 << 20
 
 
@@ -49,7 +52,10 @@ def open_source(source: str | os.PathLike[str]) -> Checkpoint:
 def read_path(path: str) -> Checkpoint:
     """One file or folder; errors do not know its name yet."""
     with _plain_os_errors():
-        status = _stat(path)
+        try:
+            status = _stat(path)
+        except FileNotFoundError:
+            raise _missing(path) from None
         if stat.S_ISDIR(status.st_mode):
             return _read_folder(path)
         if stat.S_ISREG(status.st_mode):
@@ -57,6 +63,28 @@ def read_path(path: str) -> Checkpoint:
         if stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode):
             return _read_pipe(path)
     raise SourceError("not a regular file (a device)", hint="name a model file, a folder, or - for standard input")
+
+
+def _missing(path: str) -> SourceError:
+    """What to say of a path that leads nowhere: a name much like it, or the part of it that is missing."""
+    scheme, separator, _ = path.partition("://")
+    if separator and scheme.isalnum():
+        fetch = f"curl -sL {path} | paraminspect list -" if scheme.startswith("http") else "fetch the file first"
+        return SourceError("a URL; only files, folders and standard input can be read", hint=fetch)
+    folder, name = os.path.split(path)
+    if folder and not os.path.isdir(folder):
+        return SourceError("no such file or folder", hint=f"there is no folder {folder!r}")
+    from difflib import get_close_matches
+    from itertools import islice
+
+    try:
+        with os.scandir(folder or ".") as entries:
+            names = [entry.name for entry in islice(entries, MAX_SUGGESTED)]
+    except OSError:
+        names = []
+    close = get_close_matches(name, names, n=1)
+    hint = f"did you mean {os.path.join(folder, close[0])!r}?" if close else None
+    return SourceError("no such file or folder", hint=hint)
 
 
 def _read_folder(path: str) -> Checkpoint:

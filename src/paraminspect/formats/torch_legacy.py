@@ -53,7 +53,8 @@ class _LegacyStorages:
             reference = self._declared.get(name) if isinstance(name, str) else None
             if reference is None or not isinstance(name, str):
                 raise MalformedError("the list of storage keys names a storage the object does not use")
-            count = int.from_bytes(blob.read(begin, 8), "little", signed=True)
+            size = blob.read_near(begin, 8)
+            count = int.from_bytes(size if len(size) == 8 else blob.read(begin, 8), "little", signed=True)
             nbytes = count * itemsize(reference)
             begin += 8
             if count < 0:
@@ -64,7 +65,7 @@ class _LegacyStorages:
                     f"storage {name[:80]!r}",
                     hint="it was not written or copied to its end: fetch or save it again",
                 )
-            self._found[name] = Storage(name, nbytes, blob.path, blob.begin + begin)
+            self._found[name] = tuple.__new__(Storage, (name, nbytes, blob.path, blob.begin + begin))
             begin += nbytes
 
     def resolve(self, reference: StorageRef) -> Storage:

@@ -57,7 +57,6 @@ _LOCATOR_SIGNATURE = b"PK\6\7"
 _ALL_ONES = 0xFFFFFFFF
 _ZIP64_EXTRA = 1
 _ENCRYPTED_FLAGS = 0x2041  # encrypted, strongly encrypted, local header masked
-_WINDOW = 4096
 _CHUNK = 1 << 20
 _AGAIN = "it was not written or copied to its end: fetch or save it again"
 
@@ -101,7 +100,6 @@ class ZipDirectory:
         self.entries = entries
         self.shadowed = shadowed
         self.directory_offset = directory_offset
-        self._window = (0, b"")
 
     @property
     def duplicates(self) -> tuple[str, ...]:
@@ -116,16 +114,14 @@ class ZipDirectory:
                 and yet of two sizes.
         """
         at = entry.header_offset
-        begin, window = self._window  # small members lie side by side: one read serves many headers
-        if not begin <= at <= begin + len(window) - _LOCAL.size:
-            begin, window = self._window = at, self.blob.read_up_to(at, _WINDOW)
-        if len(window) < _LOCAL.size:
+        header = self.blob.read_near(at, _LOCAL.size)
+        if len(header) < _LOCAL.size:
             raise MalformedError(
                 f"the header of {quote_name(entry.name)} is declared at byte {at:,} of an archive of "
                 f"{self.blob.size:,} bytes",
                 hint=_AGAIN,
             )
-        signature, name_length, extra_length = _LOCAL.unpack_from(window, at - begin)
+        signature, name_length, extra_length = _LOCAL.unpack(header)
         if signature != _LOCAL_SIGNATURE:
             raise MalformedError(
                 f"no zip header of {quote_name(entry.name)} at byte {at:,}, where the directory says", hint=_AGAIN
