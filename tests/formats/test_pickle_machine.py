@@ -193,10 +193,16 @@ def test_a_key_of_many_parts_is_cut_short() -> None:
     assert describe_key(key) != describe_key(key)
 
 
+def test_keys_without_a_text_of_their_own_do_not_collide() -> None:
+    keys = [describe_key(Global("m", "n")) for _ in range(50)]
+    assert len({hash(key) for key in keys}) > 40
+
+
 # --- bounds -----------------------------------------------------------------------------------------------------
 
 FIFTY = b"}q\0(" + b"".join(b"U\2%02dN" % i for i in range(50)) + b"u"
 COPY_DICT, MERGE_STATE, ENCODE = b"ccollections\nOrderedDict\nq\1", b"cm\nC\n)\x81", b"c_codecs\nencode\nq\1"
+LONG_TEXT = pickle.dumps(LONG, 1)[:-1]
 LONG_TUPLE = b"(" + b"K\0" * 90 + b"tq\0"
 LIMITS = [
     ("MAX_PICKLE_OPS", 10, b"N" * 9 + b".", b"N" * 10 + b".", "opcodes"),
@@ -210,6 +216,7 @@ LIMITS = [
     ("MAX_INTEGER_BYTES", 4, b"I1234\n.", b"L12345L\n.", "digits"),
     ("MAX_NAME_BYTES", 6000, pickle.dumps({LONG: 1}), pickle.dumps({LONG + "x": 1}), "bytes in one dictionary key"),
     ("LONGEST_LINE", 5, b"V12345\n.", b"V123456\n.", "bytes in one line"),
+    ("MAX_PICKLE_TEXT", 12_100, LONG_TEXT + b"}(h\0Nh\0Nu.", LONG_TEXT + b"}(h\0Nh\0Nh\0Nu.", "bytes of strings"),
     # arguments that are copied count each time: a dictionary of 50 entries, text of 50 characters
     ("MAX_PICKLE_OBJECTS", 150, FIFTY + COPY_DICT + b"h\1h\0\x85R" * 2 + b".",
      FIFTY + COPY_DICT + b"h\1h\0\x85R" * 3 + b".", "objects"),
@@ -217,8 +224,8 @@ LIMITS = [
      FIFTY + MERGE_STATE + b"h\0b" * 3 + b".", "objects"),
     ("MAX_PICKLE_TEXT", 180, b"U\x32" + b"x" * 50 + b"q\0" + ENCODE + b"h\1h\0\x85R" * 2 + b".",
      b"U\x32" + b"x" * 50 + b"q\0" + ENCODE + b"h\1h\0\x85R" * 3 + b".", "bytes of strings"),
-    # a key of 90 parts counts for some 30 objects
-    ("MAX_PICKLE_OBJECTS", 100, LONG_TUPLE + b"}(h\0Nu.", LONG_TUPLE + b"}(" + b"h\0N" * 3 + b"u.", "objects"),
+    # a key of 90 parts counts for some 130 objects
+    ("MAX_PICKLE_OBJECTS", 200, LONG_TUPLE + b"}(h\0Nu.", LONG_TUPLE + b"}(" + b"h\0N" * 3 + b"u.", "objects"),
 ]  # fmt: skip
 
 

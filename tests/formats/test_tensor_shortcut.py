@@ -12,7 +12,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from paraminspect.errors import MalformedError, ParamInspectError
+from paraminspect.errors import LimitExceededError, MalformedError, ParamInspectError
 from paraminspect.formats import pickle_machine, tensor_shortcut
 from paraminspect.formats.blob import Blob
 from paraminspect.formats.inert import Global, OddKey, Opaque, StorageRef, TensorValue
@@ -61,8 +61,8 @@ def run(data: bytes, *, shortcut: bool) -> tuple[object, int]:
     try:
         value = machine.load()
     except ParamInspectError as error:
-        return type(error), counted.tensors
-    return written_out(value, {}), counted.tensors
+        return type(error), 0
+    return written_out(value, {}), counted.tensors if machine._shortcut else 0  # else it was read again without
 
 
 def written_out(value: object, seen: dict[int, int]) -> object:
@@ -113,7 +113,7 @@ def with_shared(count: int = 120) -> dict[str, torch.Tensor]:
 STATES: dict[str, Any] = {
     "ranks": many(),
     "shared": with_shared(),  # in a zip the key comes from the memo, which goes opcode by opcode
-    "tied": {**(tied := many()), "head": tied["layer.5.weight"][:]},
+    "tied": {**(tied := many()), "head": tied["layer.101.weight"][:]},
     "big": {f"big.{i}": torch.empty(1).expand(10**9 + i, 70_000) for i in range(60)},
     "ema": {"model": (model := many()), "ema": {name: tensor.clone() for name, tensor in model.items()}},
     "long names": {f"{'n' * (i * 5)}.{i}": torch.empty(i) for i in range(120)},
@@ -211,6 +211,9 @@ def tensor(
 PLAIN_TENSOR = tensor(FIRST + 1)
 NEXT = FIRST + 8  # behind a name and a tensor
 ONE = b"}(" + name("a", FIRST) + get(BUILDER) + PLAIN_TENSOR
+TWO = ONE + name("b", NEXT) + get(BUILDER) + tensor(NEXT + 1)
+LAST = NEXT + 8
+AGAIN = b"ctorch._utils\n_rebuild_tensor_v2\n"
 
 
 @pytest.mark.parametrize(
@@ -232,13 +235,19 @@ ONE = b"}(" + name("a", FIRST) + get(BUILDER) + PLAIN_TENSOR
         ONE + get(LONG) + put(BUILDER) + b"0" + name("b", NEXT) + get(BUILDER) + tensor(NEXT + 1) + b"u.",
         ONE + get(LONG) + put(ORDERED) + b"0" + name("b", NEXT) + get(BUILDER) + tensor(NEXT + 1) + b"u.",
         ONE + b"\x8c\4evil" + put(NEXT - 1) + b"0" + name("b", NEXT) + get(NEXT - 1) + b"u.",
+        ONE + name("b", STORAGE) + get(BUILDER) + tensor(NEXT) + b"u.",
+        ONE + name("b", STORAGE) + get(BUILDER) + tensor(NEXT + 1) + b"u.",
+        ONE + name("b", NEXT) + get(LONG) + tensor(NEXT + 1) + b"u.",
+        ONE + name("b", NEXT) + get(ORDERED) + tensor(NEXT + 1) + b"u.",
+        TWO + get(LONG) + put(BUILDER) + b"0" + name("c", LAST) + AGAIN + tensor(LAST + 1)
+        + name("d", LAST + 8) + get(BUILDER) + tensor(LAST + 9) + b"u.",
         # other stacks, other keys
         ONE + b"2u.",
         ONE + b"0Nu.",
         ONE + name("a", NEXT) + get(BUILDER) + tensor(NEXT + 1, shape=b"K\1\x85") + b"u.",
         ONE + name("b", NEXT) + get(BUILDER) + b"2" + tensor(NEXT + 1) + b"0u.",
         ONE + b"\x94" + name("b", 900) + b"Nu.",  # MEMOIZE counts the entries
-        ONE + b"\x94" + name("b", NEXT) + get(FIRST + 6) + b"u.",
+        ONE + b"\x94" + name("b", NEXT) + get(FIRST + 3) + b"u.",
         b"(" + put(2) + ONE + b"u.",  # a MARK as the location
         ONE + name("b" * 256, NEXT) + get(BUILDER) + tensor(NEXT + 1) + b"u.",
         ONE + name("b" * 257, NEXT) + get(BUILDER) + tensor(NEXT + 1) + b"u.",
@@ -283,6 +292,21 @@ ONE = b"}(" + name("a", FIRST) + get(BUILDER) + PLAIN_TENSOR
 )  # fmt: skip
 def test_programs_nobody_writes(program: bytes) -> None:
     assert_same(HEAD + program)
+
+
+@pytest.mark.parametrize("skip", range(7))
+def test_memo_indices_out_of_turn(skip: int) -> None:
+    for index in range(FIRST, NEXT + 2):
+        assert_same(HEAD + b"](" + name("a", FIRST) + get(BUILDER) + tensor(FIRST + 1, skip=skip) + get(index) + b"e.")
+        assert_same(HEAD + ONE + name("b", NEXT) + get(BUILDER) + tensor(NEXT + 1, skip=skip) + get(index + 8) + b"t.")
+
+
+def test_reading_again_counts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pickle_machine, "MAX_PICKLE_TEXT", 400)
+    text = b"U\xf0" + b"x" * 240 + b"0"
+    value, taken = run(HEAD + text + ONE + b"u" + get(FIRST + 3) + b"0.", shortcut=True)
+    assert taken == 0
+    assert value is not LimitExceededError
 
 
 def test_the_programs_above_reach_the_shortcut() -> None:

@@ -133,10 +133,10 @@ WEIGHT = (
 ROOT = b"\x80\2c__torch__\nM\n)\x81}(U\1w" + WEIGHT + b"U\1x" + WEIGHT + b"ub."
 
 
-def archive(root: bytes = ROOT, code: bytes | None = CODE) -> bytes:
+def archive(root: bytes = ROOT, code: bytes | None = CODE, file: str = "__torch__.py") -> bytes:
     members = {"a/data.pkl": root, "a/constants.pkl": b"\x80\2).", "a/data/0": b"\0\0\x80?"}
     if code is not None:
-        members["a/code/__torch__.py"] = code
+        members[f"a/code/{file}"] = code
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as made:
         for name, content in members.items():
@@ -150,6 +150,12 @@ def test_the_code_says_what_is_a_parameter() -> None:
     assert checkpoint.notes == ("not in the state dict, since neither parameter nor buffer: x",)
     buffers = CODE.replace(b"__buffers__ = []", b'__buffers__ = ["x"]')
     assert [record.kind for record in read(archive(code=buffers)).tensors] == ["parameter", "buffer"]
+
+
+def test_a_mangled_class_name() -> None:
+    root = ROOT.replace(b"c__torch__\nM", b"c__torch__.pkg.___torch_mangle_7\nM")
+    (record,) = read(archive(root, file="__torch__/pkg/___torch_mangle_7.py")).tensors
+    assert (record.kind, record.module_type) == ("parameter", "pkg.M")
 
 
 @pytest.mark.parametrize("code", [None, b"", b"class Other(Module):\n", b"\xff\xfe", b"class M(NamedTuple):\n"])
@@ -169,11 +175,20 @@ def test_a_module_that_holds_itself() -> None:
     assert [record.name for record in read(archive(cyclic)).tensors] == ["w"]
 
 
+def codes(data: bytes) -> list[bytes]:
+    with zipfile.ZipFile(io.BytesIO(data)) as opened:
+        return [opened.read(name) for name in opened.namelist() if name.endswith(".py")]
+
+
 def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torchscript, "MAX_CODE_BYTES", len(CODE))
     read(archive())
     with pytest.raises(LimitExceededError, match="bytes in 'a/code/__torch__"):
         read(archive(code=CODE + b"#"))
+    sizes = [len(code) for code in codes(saved(script()))]
+    monkeypatch.setattr(torchscript, "MAX_CODE_BYTES", max(sizes))  # of all files together
+    with pytest.raises(LimitExceededError, match="bytes in"):
+        read(saved(script()))
     monkeypatch.setattr(torchscript, "MAX_NESTING", 3)
     for depth, raises in ((3, False), (4, True)):
         nested = b"\x80\2" + b"c__torch__\nM\n)\x81}U\1m" * depth + b"c__torch__\nM\n)\x81}b" + b"sb" * depth + b"."

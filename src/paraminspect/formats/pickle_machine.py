@@ -50,8 +50,8 @@ KEEP_TEXT: Final = 4096
 SHORT_TEXT: Final = 256
 """Strings up to this length are mostly in the window already."""
 
-KEY_TEXT_AN_OBJECT: Final = 8
-"""Characters of a described key that count as one more object."""
+SHORT_KEY: Final = 16
+"""Characters of a described key that count as one object; every two more count as another."""
 
 _U16 = struct.Struct("<H").unpack_from
 _I32 = struct.Struct("<i").unpack_from
@@ -232,9 +232,7 @@ class PickleMachine:
         begin = self.position
         if length > self._blob.size - begin:
             raise _truncated(self._blob)
-        self._pos += length
-        if self._pos > len(self._buffer):
-            self._base, self._pos, self._buffer, self._low_water = begin + length, 0, b"", -1
+        self._pos += length  # past the buffer, mostly; it is filled again before the next opcode
         return LongBytes(begin, length, text)
 
     def _count_text(self, length: int) -> None:
@@ -336,7 +334,7 @@ class PickleMachine:
         if isinstance(key, Opaque):
             return key
         odd = describe_key(key)
-        self._count_objects(1 + len(odd.text) // KEY_TEXT_AN_OBJECT)
+        self._count_objects(1 + max(0, len(odd.text) - SHORT_KEY) // 2)
         return odd
 
     def _long_key(self, key: LongBytes) -> object:
