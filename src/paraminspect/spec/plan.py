@@ -29,8 +29,8 @@ class ModulePlan:
             "flow": steps wired by name (`Step.inputs`, `Step.take`), run in order; the last step's output is the output.
             "residual": one step `body`, perhaps a second one `shortcut`, both fed the input: body(x) + shortcut(x),
             or body(x) + x.
-            "reference": the module or parameter that was already built at `reference`; type, arguments and mark repeat
-            those of the first occurrence, the steps do not.
+            "reference": the module or parameter that was already built at `reference`; type and arguments repeat those
+            of the first occurrence, the steps do not.
         path: Dotted name in the model, "" for the model itself.
         type: Class name as written: "Linear", "Sequential", "Add", a block's name ("Block"). A container that is a
             block is a subclass of its kind that prints this name.
@@ -67,7 +67,7 @@ class Step:
         name: Of the child: last part of `plan.path`.
         plan: What is built.
         inputs: Where its positional inputs come from, one or more: names of earlier steps, or `INPUT`; in the
-            root of a model with several named inputs, the names of these instead of `INPUT`.
+            root of a model whose inputs have names of their own, these instead of `INPUT`.
         take: Indices applied to its output one after the other (`output[0][1]` is (0, 1)); () for all of it.
     """
 
