@@ -18,6 +18,9 @@ from paraminspect.spec.tensors import check_shape
 from paraminspect.spec.ties import check_ties
 from paraminspect.spec.values import Budget, Scope
 
+OURS = {name.casefold(): name for name in (*CONTAINERS, *BUILTINS)}
+"""Types that torch.nn does not have, by their name in lower case."""
+
 
 def plan_model(spec: Spec, *, types: Collection[str] | None = None) -> ModelPlan:
     """Decide every module of a spec.
@@ -207,12 +210,11 @@ class _Expander:
         return ModulePlan("module", path, name, mark, args, kwargs)
 
     def check_type(self, name: Name) -> None:
-        ours = [*CONTAINERS, *BUILTINS]
         if self.types is None:
-            if any(known.casefold() == name.text.casefold() for known in ours):
-                raise name.mark.error(f"unknown type {name.text}", hint=closest(name.text, ours))
+            if name.text.casefold() in OURS:
+                raise name.mark.error(f"unknown type {name.text}", hint=f"did you mean {OURS[name.text.casefold()]}?")
         elif name.text not in self.types:
-            known = [*self.spec.blocks, *ours, *sorted(self.types)]
+            known = [*self.spec.blocks, *OURS.values(), *sorted(self.types)]
             raise name.mark.error(
                 f"unknown type {shorten(name.text)}",
                 hint=closest(name.text, known) or "types are classes of torch.nn, built-ins, blocks and --modules-file",

@@ -30,6 +30,7 @@ BLOCK_KEYS = {
 }
 USE = "use"
 
+NO_NESTED_LAYER = "a layer cannot be an argument of another: put both in a list of layers, or repeat it"
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 MODULE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 _CALL_SYNTAX = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\s*\((.*)\)")
@@ -123,8 +124,10 @@ def _parse_arguments(node: Node) -> tuple[tuple[Node, ...], tuple[tuple[Name, No
     args = node.items[:-1] if isinstance(last, MapNode) else node.items
     for item in args:
         if isinstance(item, MapNode):
+            first = item.entries[0][0].text if item.entries else ""
             raise item.mark.error(
-                "a mapping among positional arguments; named arguments come last", hint="write [3, 16, {bias: false}]"
+                "a mapping among positional arguments; named arguments come last",
+                hint=NO_NESTED_LAYER if first[:1].isupper() else "write [3, 16, {bias: false}]",
             )
         _refuse_mappings(item)
         check_expressions(item)
@@ -146,7 +149,7 @@ def _refuse_mappings(node: Node) -> None:
     if isinstance(node, MapNode):
         raise node.mark.error(
             "a mapping as an argument; expected a number, text, true, false, null or a list",
-            hint="a layer cannot be an argument of another: put them in a list of layers",
+            hint=NO_NESTED_LAYER,
         )
     if isinstance(node, ListNode):
         for item in node.items:
@@ -164,8 +167,10 @@ def _type_name(node: Scalar) -> Name:
     hint = "types are classes of torch.nn, built-ins and blocks: ReLU, {Linear: [4, 3]}"
     if call := _CALL_SYNTAX.fullmatch(text):
         hint = f"write {{{call[1]}: [{call[2]}]}}"
-    elif "." in text and IDENTIFIER.fullmatch(text.rpartition(".")[2]):
-        hint = f"write {text.rpartition('.')[2]}; a spec imports nothing, other classes come from --modules-file"
+    elif text.startswith(("torch.nn.", "nn.")):
+        hint = f"write {shorten(text.rpartition('.')[2])}: types of torch.nn have no prefix"
+    elif "." in text:
+        hint = "a spec imports nothing; classes of your own come from --modules-file my_layers.py"
     raise node.mark.error(f"{shorten(text)!r} is not a type", hint=hint)
 
 
@@ -184,6 +189,8 @@ def parse_name(node: Node, what: str, pattern: re.Pattern[str] = MODULE_NAME) ->
     """
     if not isinstance(node, Scalar) or node.value is None:
         raise node.mark.error(f"{what} is {describe(node)}; expected a name")
+    if isinstance(node.value, (bool, float)):
+        raise node.mark.error(f"{what} is {describe(node)}; expected a name", hint=f"quote it: '{shorten(node.text)}'")
     if len(node.text) > MAX_NAME_LENGTH:
         raise node.mark.error(f"{what} is a name of {len(node.text):,} characters; the limit is {MAX_NAME_LENGTH:,}")
     if not pattern.fullmatch(node.text):

@@ -137,7 +137,7 @@ def _parse_ties(node: MapNode | None) -> tuple[Tie, ...]:
     """Ties with chains followed to their end: of {a: b, b: c}, a and b are both tied to c."""
     sources: dict[str, tuple[str, Mark]] = {}
     for key, value in _entries(node):
-        if not isinstance(value, Scalar) or value.value is None:
+        if not isinstance(value, Scalar) or value.value is None or isinstance(value.value, bool):
             raise value.mark.error(f"tie of {shorten(key.text)} is {describe(value)}; expected a dotted name")
         for scalar in (key, value):
             if not all(scalar.text.split(".")) or any(character.isspace() for character in scalar.text):

@@ -11,12 +11,16 @@ MAX_CANDIDATES = 2_000
 def closest(name: str, known: Iterable[str]) -> str | None:
     """A hint with the known name that was meant, None where there is none like it.
 
-    Letter case is tried first: difflib finds nothing near `RELU` in a list with `ReLU`, since it compares characters.
+    Letter case is tried first, then swapped letters: difflib finds nothing near `RELU` in a list with `ReLU`, and in a
+    name as short as `dmi` two swapped letters weigh too much for it.
     """
     candidates = [candidate for _, candidate in zip(range(MAX_CANDIDATES), known, strict=False)]
     folded = _fold(name)
     for candidate in candidates:
         if _fold(candidate) == folded and candidate != name:
+            return f"did you mean {candidate}?"
+    for candidate in candidates:
+        if sorted(_fold(candidate)) == sorted(folded) and candidate != name:
             return f"did you mean {candidate}?"
     import difflib  # noqa: PLC0415 - only an error asks for it
 

@@ -110,7 +110,7 @@ def expression_of(text: str) -> str | tuple[str]:
     if text.startswith("$(") and text.count("(") != text.count(")"):
         raise SpecError(
             f"unbalanced parenthesis in {shorten(text)!r}",
-            hint="in [..] and {..} quote an item that holds a comma: ['$(min(a, b))']",
+            hint="close the parenthesis; in [..] and {..} quote an item that holds a comma: ['$(min(a, b))']",
         )
     if text.startswith("$(") and text.endswith(")"):
         return text[2:-1]

@@ -36,7 +36,6 @@ AMBIGUOUS = frozenset(form for word in ("yes", "no", "on", "off") for form in (w
 """Text in YAML 1.2, booleans in YAML 1.1."""
 
 QUOTE_STAR = "quote text that begins with *: '*.weight=zeros'"
-QUOTE_COMMA = "quote an item that holds a comma: ['$(min(a, b))']"
 
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _PREFIXED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
@@ -139,6 +138,15 @@ def _is_json(text: str) -> bool:
     return True
 
 
+def _quoting(text: str) -> str:
+    """How to write what a comma has cut after `text`."""
+    call = re.match(r"([A-Z][A-Za-z0-9_]*)\(", text)
+    if call:
+        return f"write {{{call[1]}: [..]}}"
+    example = "*.weight=normal(0, 0.02)" if "=" in text else "$(min(a, b))"
+    return f"close the parenthesis, or quote an item that holds a comma: ['{example}']"
+
+
 def _place(text: str, index: int) -> Mark:
     before = text[:index]
     return Mark(before.count("\n") + 1, index - before.rfind("\n"))
@@ -209,7 +217,7 @@ class _Builder:
         if self.stack and self.stack[-1].is_flow and text.count("(") != text.count(")"):
             raise mark.error(
                 f"unbalanced parenthesis in {shorten(text)!r}: in [..] and {{..}} a comma ends the item",
-                hint=QUOTE_COMMA,
+                hint=_quoting(text),
             )
         return parse_scalar(text, mark)
 
@@ -288,8 +296,23 @@ def _explain(error: yaml.MarkedYAMLError, text: str) -> SpecError:
             "a key and its value where none can begin",
             hint="quote text that holds ': ', and indent the keys of one mapping alike",
         )
-    told = problem.split(", but ")[0] if problem.startswith("expected <") else problem
-    return mark.error(f"not YAML: {': '.join(part for part in (context, told) if part)}")
+    character = line[mark.column - 1 : mark.column]
+    if "flow" in context and error.context_mark is not None:
+        opened = _mark(error.context_mark)
+        bracket = "[" if "sequence" in context else "{"
+        if not character and mark.line >= len(lines):
+            return opened.error(f"{bracket!r} is never closed")
+        close = "]" if bracket == "[" else "}"
+        return mark.error(
+            f"expected ',' or {close!r}, found {character or 'the end of the line'!r}",
+            hint=f"the {bracket} stands at {opened.line}:{opened.column}",
+        )
+    if "block" in context:
+        return mark.error(
+            f"{character or 'the end'!r} where a key or an item is expected",
+            hint="check the indentation, and the brackets of this line",
+        )
+    return mark.error(f"not YAML: {': '.join(part for part in (context, problem) if part)}")
 
 
 def iter_scalars(node: Node) -> Iterator[Scalar]:
