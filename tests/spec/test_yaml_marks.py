@@ -5,7 +5,7 @@ import math
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paraminspect.errors import SpecError
@@ -126,7 +126,14 @@ def test_marks_are_lines_and_columns_from_one() -> None:
         ("a: b: c", (1, 5), "a key and its value where none can begin", "quote"),
         ("a: [1,\n  2\n", (1, 4), "'[' is never closed", None),
         ("a: [1, 2}", (1, 9), "expected ',' or ']'", "1:4"),
-        ("a: 'x", (1, 6), "not YAML", None),
+        ("a: 'x", (1, 4), "a quote that is never closed", None),
+        ("m:\n  - {L: [4], n: fc\ni: 2\n", (3, 2), "expected ',' or '}', found ':'", "is the { at 2:5 closed?"),
+        ("a: 1\nfoo\nb: 1", (2, 1), "text where a key and ':' are expected", "key: value"),
+        ("a: - b", (1, 4), "a dash where no item can begin", None),
+        ("{a: 1}}", (1, 7), "'}' after the end of the spec", None),
+        ("a: [b, , c]", (1, 8), "',' where a value is expected", None),
+        ("a: 1\n  b: 2", (2, 4), "a key and its value where none can begin", "indent"),
+        ("a: [1]]", (1, 7), "']' where a key or an item is expected", None),
         ("a: x\x07", (1, 5), "U+0007", None),
         ("", (1, 1), "an empty document", "model"),
         ("# only a comment\n", (1, 1), "an empty document", "model"),
@@ -212,11 +219,13 @@ JSON_VALUES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(JSON_VALUES, st.sampled_from([None, 2, "\t"]))
 def test_json_is_read_as_json_reads_it(value: object, indent: int | str | None) -> None:
     assert plain(parse_yaml(json.dumps(value, indent=indent)).root) == value
 
 
+@settings(deadline=None)
 @given(JSON_VALUES)
 def test_both_parsers_give_the_same_nodes(value: object) -> None:
     text = yaml.safe_dump(value, allow_unicode=True)

@@ -11,7 +11,7 @@ from paraminspect.spec.builtins import BUILTINS, CONTAINERS, PARAM_OPS, Argument
 from paraminspect.spec.limits import MAX_INTEGER, MAX_MODULE_DEPTH, MAX_MODULES, MAX_REPEAT
 from paraminspect.spec.model import Block, Call, Layer, Name, Residual, Spec, Use, Value
 from paraminspect.spec.model import Sequential as SequentialLayer
-from paraminspect.spec.nodes import Mark, Node, shorten
+from paraminspect.spec.nodes import Mark, Node, shorten, shown
 from paraminspect.spec.plan import INPUT, ModelPlan, ModulePlan, Step
 from paraminspect.spec.suggestions import closest
 from paraminspect.spec.tensors import check_shape
@@ -216,7 +216,7 @@ class _Expander:
         elif name.text not in self.types:
             known = [*self.spec.blocks, *OURS.values(), *sorted(self.types)]
             raise name.mark.error(
-                f"unknown type {shorten(name.text)}",
+                f"unknown type {shown(name.text)}",
                 hint=closest(name.text, known) or "types are classes of torch.nn, built-ins, blocks and --modules-file",
             )
 
@@ -224,20 +224,18 @@ class _Expander:
         name = block.name.text
         declared = [parameter.name.text for parameter in block.parameters]
         given = _bind(what, declared)
-        inner = self.scope()
         names: dict[str, Value] = {}
+        inner = self.scope().extended(names)  # a default sees the arguments before it
         for parameter in block.parameters:
             key = parameter.name.text
             if key in given:
                 names[key] = scope.value(given[key])
             elif parameter.default is not None:
-                names[key] = inner.extended(names).value(parameter.default)
+                names[key] = inner.value(parameter.default)
             else:
                 raise what.type.mark.error(f"{name} without its argument {key}", hint=_usage(name, declared))
         self.begin("block", name, what.type.mark)
-        plan = self.container(
-            ModulePlan("sequential", path, name, what.type.mark), block.layers, inner.extended(names), depth
-        )
+        plan = self.container(ModulePlan("sequential", path, name, what.type.mark), block.layers, inner, depth)
         self.open.pop()
         return plan
 
@@ -285,7 +283,7 @@ def _sources(layer: Layer, places: Mapping[str, int], place: int) -> tuple[str, 
             raise given.mark.error(f"from names {which}: {given.text}", hint="only earlier layers have an output")
         known = [name for name, index in places.items() if index < place]
         raise given.mark.error(
-            f"from names an unknown layer: {shorten(given.text)}",
+            f"from names an unknown layer: {shown(given.text)}",
             hint=closest(given.text, known) or f"known here are {', '.join(known[-8:])}",
         )
     return tuple(given.text for given in layer.inputs)
@@ -312,7 +310,7 @@ def _bind(what: Call, declared: Sequence[str]) -> dict[str, Node]:
     for key, node in what.kwargs:
         if key.text not in declared:
             raise key.mark.error(
-                f"{name} has no argument {shorten(key.text)}",
+                f"{name} has no argument {shown(key.text)}",
                 hint=closest(key.text, declared) or _usage(name, declared),
             )
         if key.text in given:
@@ -336,22 +334,26 @@ def _argument(argument: Argument, owner: str, node: Node, scope: Scope) -> Value
     match argument.kind:
         case "shape":
             if not isinstance(value, tuple):
-                raise node.mark.error(f"{what} is {value!r}; expected a list of sizes", hint="write {shape: [3, 4]}")
+                raise node.mark.error(
+                    f"{what} is {shorten(repr(value))}; expected a list of sizes", hint="write {shape: [3, 4]}"
+                )
             return check_shape(value, node.mark, what, MAX_INTEGER)
         case "op":
             if value not in PARAM_OPS:
                 hint = closest(value, PARAM_OPS) if isinstance(value, str) else None
-                raise node.mark.error(f"{what} is {value!r}; expected one of {', '.join(PARAM_OPS)}", hint=hint)
+                raise node.mark.error(
+                    f"{what} is {shorten(repr(value))}; expected one of {', '.join(PARAM_OPS)}", hint=hint
+                )
             return value
         case "bool":
             if not isinstance(value, bool):
-                raise node.mark.error(f"{what} is {value!r}; expected true or false")
+                raise node.mark.error(f"{what} is {shorten(repr(value))}; expected true or false")
             return value
         case "int" | "float":
             number = isinstance(value, int) or (isinstance(value, float) and argument.kind == "float")
             if isinstance(value, bool) or not number:
                 expected = "an integer" if argument.kind == "int" else "a number"
-                raise node.mark.error(f"{what} is {value!r}; expected {expected}")
+                raise node.mark.error(f"{what} is {shorten(repr(value))}; expected {expected}")
             assert isinstance(value, (int, float))
             if argument.minimum is not None and not value >= argument.minimum:
                 raise node.mark.error(f"{what} is {value}; expected at least {argument.minimum}")

@@ -17,6 +17,7 @@ from functools import lru_cache
 
 from paraminspect.errors import SpecError
 from paraminspect.spec.limits import MAX_EXPRESSION_LENGTH, MAX_INTEGER
+from paraminspect.spec.nodes import shorten
 from paraminspect.spec.suggestions import closest
 
 Number = int | float
@@ -81,7 +82,7 @@ def evaluate(text: str, names: Mapping[str, object]) -> Number:
     return _value(parse_expression(text), names)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=8192)
 def parse_expression(text: str) -> ast.expr:
     """Syntax tree of an expression, of allowed nodes only.
 
@@ -175,7 +176,7 @@ def _guard(function: Callable[..., Number], arguments: list[Number], node: ast.e
 def _named(name: str, names: Mapping[str, object]) -> Number:
     value = lookup(name, names)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise SpecError(f"{name} is {value!r}; an expression needs a number")
+        raise SpecError(f"{name} is {shorten(repr(value))}; an expression needs a number")
     return value
 
 

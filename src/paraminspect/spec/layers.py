@@ -7,7 +7,7 @@ import re
 from paraminspect.spec.builtins import BUILTINS, CONTAINERS
 from paraminspect.spec.limits import MAX_NAME_LENGTH, MAX_TAKE
 from paraminspect.spec.model import Block, Call, Layer, Name, Parameter, Residual, Sequential, Use
-from paraminspect.spec.nodes import ListNode, MapNode, Mark, Node, Scalar, describe, shorten
+from paraminspect.spec.nodes import ListNode, MapNode, Mark, Node, Scalar, describe, shorten, shown
 from paraminspect.spec.plan import INPUT
 from paraminspect.spec.suggestions import closest
 from paraminspect.spec.values import check_expressions
@@ -90,7 +90,7 @@ def _not_one_type(node: MapNode, types: list[Scalar]) -> Exception:
         if hint := closest(key.text, [*LAYER_OPTIONS, USE]):
             return key.mark.error(f"unknown layer option {shorten(key.text)!r}", hint=hint)
     return types[1].mark.error(
-        f"two types in one layer: {shorten(types[0].text)} and {shorten(types[1].text)}",
+        f"two types in one layer: {shown(types[0].text)} and {shown(types[1].text)}",
         hint="begin each layer with its own dash",
     )
 
@@ -166,9 +166,9 @@ def _type_name(node: Scalar) -> Name:
         return Name(text, node.mark)
     hint = "types are classes of torch.nn, built-ins and blocks: ReLU, {Linear: [4, 3]}"
     if call := _CALL_SYNTAX.fullmatch(text):
-        hint = f"write {{{call[1]}: [{call[2]}]}}"
+        hint = f"write {{{call[1]}: [{shown(call[2])}]}}"
     elif text.startswith(("torch.nn.", "nn.")):
-        hint = f"write {shorten(text.rpartition('.')[2])}: types of torch.nn have no prefix"
+        hint = f"write {shown(text.rpartition('.')[2])}: types of torch.nn have no prefix"
     elif "." in text:
         hint = "a spec imports nothing; classes of your own come from --modules-file my_layers.py"
     raise node.mark.error(f"{shorten(text)!r} is not a type", hint=hint)
@@ -190,7 +190,7 @@ def parse_name(node: Node, what: str, pattern: re.Pattern[str] = MODULE_NAME) ->
     if not isinstance(node, Scalar) or node.value is None:
         raise node.mark.error(f"{what} is {describe(node)}; expected a name")
     if isinstance(node.value, (bool, float)):
-        raise node.mark.error(f"{what} is {describe(node)}; expected a name", hint=f"quote it: '{shorten(node.text)}'")
+        raise node.mark.error(f"{what} is {describe(node)}; expected a name", hint=f"quote it: '{shown(node.text)}'")
     if len(node.text) > MAX_NAME_LENGTH:
         raise node.mark.error(f"{what} is a name of {len(node.text):,} characters; the limit is {MAX_NAME_LENGTH:,}")
     if not pattern.fullmatch(node.text):

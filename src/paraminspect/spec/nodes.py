@@ -86,9 +86,15 @@ def describe(node: Node) -> str:
         return f"text {shorten(node.value)!r}"
     if isinstance(node.value, bool):
         return node.text
-    return f"the number {shorten(node.text)}"
+    return f"the number {shown(node.text)}"
 
 
 def shorten(text: str, length: int = 60) -> str:
     """The text itself, or its beginning and "…" where it is longer than `length` characters."""
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def shown(text: str, length: int = 60) -> str:
+    """As `shorten`, with what does not print (and would break the line) escaped: for text without quotes."""
+    short = shorten(text, length)
+    return short if short.isprintable() else repr(short)[1:-1]

@@ -16,7 +16,7 @@ from paraminspect.spec.layers import (
     require_mapping,
 )
 from paraminspect.spec.model import Layer, Loss, RuleSet, RuleText, Spec, Tie, Use, Value
-from paraminspect.spec.nodes import ListNode, MapNode, Mark, Node, Scalar, describe, shorten
+from paraminspect.spec.nodes import ListNode, MapNode, Mark, Node, Scalar, describe, shorten, shown
 from paraminspect.spec.suggestions import closest
 from paraminspect.spec.tensors import parse_inputs, parse_loss
 from paraminspect.spec.values import Scope
@@ -112,7 +112,7 @@ def _parse_vars(node: MapNode | None, overrides: Mapping[str, Override]) -> dict
 def _parse_override(name: str, value: Override, known: list[str]) -> Value:
     if name not in known:
         hint = closest(name, known) or (f"known are {', '.join(known[:8])}" if known else "the spec has no vars")
-        raise SpecError(f"-D {shorten(name)}: unknown variable", hint=hint)
+        raise SpecError(f"-D {shown(name)}: unknown variable", hint=hint)
     if isinstance(value, str):
         try:
             return parse_scalar(value, Mark(1, 1)).value
@@ -138,7 +138,7 @@ def _parse_ties(node: MapNode | None) -> tuple[Tie, ...]:
     sources: dict[str, tuple[str, Mark]] = {}
     for key, value in _entries(node):
         if not isinstance(value, Scalar) or value.value is None or isinstance(value.value, bool):
-            raise value.mark.error(f"tie of {shorten(key.text)} is {describe(value)}; expected a dotted name")
+            raise value.mark.error(f"tie of {shown(key.text)} is {describe(value)}; expected a dotted name")
         for scalar in (key, value):
             if not all(scalar.text.split(".")) or any(character.isspace() for character in scalar.text):
                 raise scalar.mark.error(f"{shorten(scalar.text)!r} is not a dotted name", hint="write embed.weight")
@@ -149,7 +149,7 @@ def _parse_ties(node: MapNode | None) -> tuple[Tie, ...]:
         name = alias
         while name in sources and name not in ends:
             if name in trail:
-                raise mark.error(f"{shorten(alias)} is tied to itself", hint="write {alias: source}")
+                raise mark.error(f"{shown(alias)} is tied to itself", hint="write {alias: source}")
             trail[name] = None
             name = sources[name][0]
         ends.update(dict.fromkeys(trail, ends.get(name, name)))

@@ -115,7 +115,7 @@ def parse_shape(node: Node, scope: Scope, what: str, most: int) -> tuple[int, ..
     if isinstance(node, Scalar) and isinstance(node.value, str) and node.value.startswith("$"):
         value = scope.value(node)
         if not isinstance(value, tuple):
-            raise node.mark.error(f"{what} is {value!r}; expected a list of sizes")
+            raise node.mark.error(f"{what} is {shorten(repr(value))}; expected a list of sizes")
         return check_shape(value, node.mark, what, most)
     if not isinstance(node, ListNode):
         raise node.mark.error(f"{what} is {describe(node)}; expected a list of sizes", hint=f"write {what}: [2, 4]")
@@ -130,7 +130,7 @@ def check_shape(shape: tuple[object, ...], mark: Mark, what: str, most: int) -> 
     """
     sizes = [size for size in shape if isinstance(size, int) and not isinstance(size, bool) and size > 0]
     if len(sizes) != len(shape):
-        raise mark.error(f"{what} is {list(shape)}; expected integers of at least 1")
+        raise mark.error(f"{what} is {shorten(str(list(shape)))}; expected integers of at least 1")
     if len(sizes) > MAX_DIMENSIONS:
         raise mark.error(f"{what} has {len(sizes)} dimensions; the limit is {MAX_DIMENSIONS}")
     numel = math.prod(sizes)

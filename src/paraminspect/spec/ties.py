@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from paraminspect.spec.model import Tie
-from paraminspect.spec.nodes import Mark, shorten
+from paraminspect.spec.nodes import Mark, shown
 from paraminspect.spec.plan import ModulePlan
 from paraminspect.spec.suggestions import closest
 
@@ -36,8 +36,8 @@ def _check(name: str, root: ModulePlan, plans: Mapping[str, ModulePlan], mark: M
             children = [step.name for step in plan.steps]
             below = ".".join(parts[:place]) or "the model"
             hint = closest(part, children) or (f"it has {', '.join(children[:8])}" if children else None)
-            raise mark.error(f"tie of {shorten(name)}: {shorten(below)} has no child {shorten(part)}", hint=hint)
+            raise mark.error(f"tie of {shown(name)}: {shown(below)} has no child {shown(part)}", hint=hint)
         plan = child
     if plan.type != "Param":
-        hint = f"name its tensor: {shorten(name)}.weight" if plan.kind == "module" else "name a tensor: embed.weight"
-        raise mark.error(f"tie of {shorten(name)}: it is a module ({plan.type}); expected a tensor", hint=hint)
+        hint = f"name its tensor: {shown(name)}.weight" if plan.kind == "module" else "name a tensor: embed.weight"
+        raise mark.error(f"tie of {shown(name)}: it is a module ({plan.type}); expected a tensor", hint=hint)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 from paraminspect.errors import SpecError
 from paraminspect.spec.expressions import count_terms, evaluate, lookup, parse_expression
@@ -50,8 +52,9 @@ class Scope:
     budget: Budget = field(default_factory=Budget)
 
     def extended(self, names: Mapping[str, Value]) -> Scope:
-        """This scope with more names, which hide equal ones."""
-        return Scope({**self.names, **names}, self.budget)
+        """This scope with more names, which hide equal ones; neither is copied."""
+        # ChainMap writes to its first mapping only, and nobody writes through a scope.
+        return Scope(ChainMap(cast("dict[str, Value]", names), cast("dict[str, Value]", self.names)), self.budget)
 
     def value(self, node: Node) -> Value:
         """Value of a scalar or a list; `$name` and `$(...)` are replaced.

@@ -20,7 +20,7 @@ import yaml
 
 from paraminspect.errors import SpecError
 from paraminspect.spec.limits import MAX_NUMBER_LENGTH, MAX_SPEC_BYTES, MAX_YAML_DEPTH, MAX_YAML_NODES
-from paraminspect.spec.nodes import ListNode, MapNode, Mark, Node, Scalar, describe, shorten
+from paraminspect.spec.nodes import ListNode, MapNode, Mark, Node, Scalar, describe, shorten, shown
 
 CONSTANTS: dict[str, bool | float | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -76,7 +76,7 @@ def parse_yaml(data: str | bytes, *, pure: bool = False) -> Document:
         raise _explain(error, text) from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         # The Python parser lets int() and chr() speak for numbers of escapes and directives.
-        raise SpecError(f"not YAML: {shorten(' '.join(str(error).split()), 120)}") from None
+        raise SpecError(f"not YAML: {shown(' '.join(str(error).split()), 120)}") from None
     if builder.root is None:
         raise Mark(1, 1).error("an empty document", hint="a spec is a mapping with the key model: [layer, ..]")
     return Document(builder.root, tuple(builder.aliases))
@@ -226,7 +226,7 @@ class _Builder:
             raise mark.error(f"the alias *{name} stands inside its own anchor")
         if name not in self.anchors:
             raise mark.error(
-                f"*{shorten(name)} is read as a YAML alias, and there is no anchor &{shorten(name)}", hint=QUOTE_STAR
+                f"*{shown(name)} is read as a YAML alias, and there is no anchor &{shown(name)}", hint=QUOTE_STAR
             )
         self.refuse_key(mark, "an alias", hint=QUOTE_STAR)
         self.aliases.append(mark)
@@ -272,47 +272,55 @@ class _Builder:
     def refuse_tag(self, event: Any, mark: Mark) -> None:
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-            raise mark.error(f"the tag {shorten(tag)}; a spec holds plain values only", hint="remove the tag")
+            raise mark.error(f"the tag {shown(tag)}; a spec holds plain values only", hint="remove the tag")
 
 
 def _explain(error: yaml.MarkedYAMLError, text: str) -> SpecError:
     """PyYAML's complaint, in one line, with what to do where the cause is a usual one."""
     context, problem = error.context or "", error.problem or ""
-    place = error.problem_mark or error.context_mark
-    mark = _mark(place) if place is not None else Mark(1, 1)
+    mark = _mark(error.problem_mark or error.context_mark)
+    begin = mark if error.context_mark is None else _mark(error.context_mark)
     lines = text.splitlines()
     line = lines[mark.line - 1] if mark.line <= len(lines) else ""
-    if "alias" in context and error.context_mark is not None:
-        mark = _mark(error.context_mark)
-        found = re.match(r"[^\s,\]}]+", line[mark.column - 1 :])
-        return mark.error(f"{shorten(found[0] if found else '*')} is read as a YAML alias", hint=QUOTE_STAR)
-    if "cannot start any token" in problem:
-        character = line[mark.column - 1 : mark.column]
-        if character == "\t":
-            return mark.error("a tab where YAML expects spaces", hint="indent with spaces")
-        return mark.error(f"{character!r} cannot begin unquoted text", hint="quote it")
-    if "mapping values are not allowed" in problem:
-        return mark.error(
-            "a key and its value where none can begin",
-            hint="quote text that holds ': ', and indent the keys of one mapping alike",
-        )
     character = line[mark.column - 1 : mark.column]
-    if "flow" in context and error.context_mark is not None:
-        opened = _mark(error.context_mark)
-        bracket = "[" if "sequence" in context else "{"
+    if "alias" in context:
+        found = re.match(r"[^\s,\]}]+", line[begin.column - 1 :])
+        return begin.error(f"{shown(found[0] if found else '*')} is read as a YAML alias", hint=QUOTE_STAR)
+    if character == "\t" and "token" in problem:
+        return mark.error("a tab where YAML expects spaces", hint="indent with spaces")
+    if "flow sequence" in context or "flow mapping" in context:
+        brackets = "[]" if "sequence" in context else "{}"
         if not character and mark.line >= len(lines):
-            return opened.error(f"{bracket!r} is never closed")
-        close = "]" if bracket == "[" else "}"
+            return begin.error(f"{brackets[0]!r} is never closed")
         return mark.error(
-            f"expected ',' or {close!r}, found {character or 'the end of the line'!r}",
-            hint=f"the {bracket} stands at {opened.line}:{opened.column}",
+            f"expected ',' or {brackets[1]!r}, found {character or 'the end of the line'!r}",
+            hint=f"is the {brackets[0]} at {begin.line}:{begin.column} closed?",
         )
-    if "block" in context:
-        return mark.error(
-            f"{character or 'the end'!r} where a key or an item is expected",
-            hint="check the indentation, and the brackets of this line",
+    if "quoted scalar" in context and "end of stream" in problem:
+        return begin.error("a quote that is never closed")
+    if "simple key" in context:
+        return begin.error(
+            "text where a key and ':' are expected", hint="write key: value, or begin an item with a dash"
         )
-    return mark.error(f"not YAML: {': '.join(part for part in (context, problem) if part)}")
+    for part, message, hint in _USUAL:
+        if part in problem or part in context:
+            return mark.error(message.format(repr(character) if character else "the end"), hint=hint)
+    return mark.error(f"not YAML: {shown(': '.join(part for part in (context, problem) if part), 120)}")
+
+
+_USUAL = (
+    ("cannot start any token", "{} cannot begin unquoted text", "quote it"),
+    (
+        "mapping values are not allowed",
+        "a key and its value where none can begin",
+        "quote text that holds ': ', and indent the keys of one mapping alike",
+    ),
+    ("entries are not allowed", "a dash where no item can begin", "begin the list on its own line, or write [..]"),
+    ("document start", "{} after the end of the spec", "a spec is one mapping; check the brackets above"),
+    ("node content", "{} where a value is expected", None),
+    ("block", "{} where a key or an item is expected", "check the indentation, and the brackets of this line"),
+)
+"""(part of PyYAML's problem or context, what to say of the character there, hint)."""
 
 
 def iter_scalars(node: Node) -> Iterator[Scalar]:
