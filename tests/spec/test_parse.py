@@ -200,6 +200,8 @@ M = "model: [ReLU]\n"
         (M + "blocks: {A: {args: [a]}}", "2:13", "block A without layers", None),
         (M + "blocks: {A: {layer: [ReLU]}}", "2:14", "unknown key 'layer' of block A", "did you mean layers?"),
         (M + "blocks: {Add: {layers: [ReLU]}}", "2:10", "a block named Add, which is built in", None),
+        (M + "blocks: {Residual: {layers: [ReLU]}}", "2:10", "a block named Residual, which is built in", None),
+        ("model: [{ReLU, 'a\u2028b': 1}]", "1:16", "two types in one layer: ReLU and a\\u2028b", None),
         (M + "blocks: {use: {layers: [ReLU]}}", "2:10", "a block named use", None),
         (M + "blocks: {A-B: {layers: [ReLU]}}", "2:10", "the name of a block is 'A-B'", None),
         (M + "blocks: {A: {args: a, layers: [ReLU]}}", "2:20", "args of block A is text 'a'", None),
