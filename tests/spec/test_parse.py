@@ -131,6 +131,11 @@ def test_rules() -> None:
     assert [(rules.name, len(rules.rules)) for rules in named] == [("default", 1), ("other", 0)]
 
 
+def test_only_aliased_layers_are_noted() -> None:
+    text = "vars: {a: &n 4, b: *n}\nmodel:\n  - &l {Sequential: [{Linear: &a [*n, 4]}]}\n  - {Linear: *a}\n  - *l\n"
+    assert parse_spec(text).aliases == (Mark(5, 5),)
+
+
 def test_aliased_layers_are_copies_and_noted() -> None:
     spec = parse_spec("model:\n  - &fc {Linear: [4, 4]}\n  - *fc\n")
     assert spec.layers[0] == spec.layers[1]
@@ -201,7 +206,7 @@ M = "model: [ReLU]\n"
         (M + "blocks: {A: {layer: [ReLU]}}", "2:14", "unknown key 'layer' of block A", "did you mean layers?"),
         (M + "blocks: {Add: {layers: [ReLU]}}", "2:10", "a block named Add, which is built in", None),
         (M + "blocks: {Residual: {layers: [ReLU]}}", "2:10", "a block named Residual, which is built in", None),
-        ("model: [{ReLU, 'a\u2028b': 1}]", "1:16", "two types in one layer: ReLU and a\\u2028b", None),
+        ('model: [{ReLU, "a\\u2028b": 1}]', "1:16", "two types in one layer: ReLU and a\\u2028b", None),
         (M + "blocks: {use: {layers: [ReLU]}}", "2:10", "a block named use", None),
         (M + "blocks: {A-B: {layers: [ReLU]}}", "2:10", "the name of a block is 'A-B'", None),
         (M + "blocks: {A: {args: a, layers: [ReLU]}}", "2:20", "args of block A is text 'a'", None),

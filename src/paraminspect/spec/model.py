@@ -231,7 +231,7 @@ class Spec:
         inputs: In order; empty where the spec describes none.
         loss: What `grad` takes by default.
         rule_sets: One unnamed set, or named ones; empty where there is no `init`.
-        aliases: Where a YAML alias (`*x`) stands: a copy, never a shared module.
+        aliases: Where a YAML alias (`*x`) stands for a layer that has arguments: a copy, never a shared module.
     """
 
     layers: tuple[Layer, ...]

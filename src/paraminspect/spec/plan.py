@@ -90,7 +90,7 @@ class ModelPlan:
         inputs: How each input is made, in order of the forward call; empty where the spec describes none.
         loss: What `grad` takes by default.
         rule_sets: One unnamed set, or named ones.
-        aliases: Where a YAML alias stands, for the hint that `shared` gives.
+        aliases: Where a YAML alias stands for a layer, for the hint that `shared` gives.
         count: Modules and bare parameters, references included.
     """
 

@@ -49,7 +49,8 @@ class Document:
 
     Attributes:
         root: Its one node.
-        aliases: Where a YAML alias (`*x`) stands, in order.
+        aliases: Where a YAML alias (`*x`) stands for something that holds a mapping (in a spec: for a layer that has
+            arguments, or for a list of such), in order.
     """
 
     root: Node
@@ -229,8 +230,9 @@ class _Builder:
                 f"*{shown(name)} is read as a YAML alias, and there is no anchor &{shown(name)}", hint=QUOTE_STAR
             )
         self.refuse_key(mark, "an alias", hint=QUOTE_STAR)
-        self.aliases.append(mark)
         node, size, height = self.anchors[name]
+        if _has_mapping(node):
+            self.aliases.append(mark)
         self.add(node, mark, size, height, None)
 
     def add(self, node: Node, mark: Mark, size: int, height: int, anchor: str | None) -> None:
@@ -273,6 +275,10 @@ class _Builder:
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
             raise mark.error(f"the tag {shown(tag)}; a spec holds plain values only", hint="remove the tag")
+
+
+def _has_mapping(node: Node) -> bool:
+    return isinstance(node, MapNode) or (isinstance(node, ListNode) and any(_has_mapping(item) for item in node.items))
 
 
 def _explain(error: yaml.MarkedYAMLError, text: str) -> SpecError:
