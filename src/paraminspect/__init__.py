@@ -1,5 +1,49 @@
-"""What is in this PyTorch model? Records of every tensor in a checkpoint, read from its headers, without torch."""
+"""What is in this PyTorch model? Records of every tensor in a checkpoint, read from its headers, without torch.
+
+    >>> from paraminspect import open_source
+    >>> checkpoint = open_source("model.safetensors")
+    >>> checkpoint.tensors[0].shape
+    (768, 2304)
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "Checkpoint",
+    "ParamInspectError",
+    "Storage",
+    "TensorRecord",
+    "TieGroup",
+    "__version__",
+    "find_ties",
+    "open_source",
+]
+
+if TYPE_CHECKING:
+    from paraminspect.errors import ParamInspectError
+    from paraminspect.formats import open_source
+    from paraminspect.records import Checkpoint, Storage, TensorRecord, TieGroup
+    from paraminspect.ties import find_ties
+
+_HOMES = {
+    "Checkpoint": "records",
+    "ParamInspectError": "errors",
+    "Storage": "records",
+    "TensorRecord": "records",
+    "TieGroup": "records",
+    "find_ties": "ties",
+    "open_source": "formats",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for and no more: the command line starts in the time of its own parts."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,10 +1,14 @@
-"""What readers return and everything else consumes: frozen dataclasses without behaviour of their own."""
+"""What readers return and everything else consumes: immutable, and without behaviour of their own.
+
+The two records of which a file may have 100,000 are named tuples, which are made four times as fast as frozen
+dataclasses; the rest are frozen dataclasses.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Kind = Literal["parameter", "buffer", "tensor"]
 """What a tensor is known to be; "tensor" where the file does not say (a state dict, safetensors, GGUF)."""
@@ -14,8 +18,7 @@ Role = Literal["model", "optimizer", "attribute", "state"]
 train, move or be saved); as other training state (random generators, schedulers, loss scalers)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Storage:
+class Storage(NamedTuple):
     """One run of bytes that tensors are views of.
 
     Readers make one object per storage, so two tensors share bytes only if their `storage` *is* the same object.
@@ -34,8 +37,7 @@ class Storage:
     begin: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TensorRecord:
+class TensorRecord(NamedTuple):
     """One named tensor of a checkpoint.
 
     Attributes:

@@ -14,7 +14,7 @@ MAX_NUMEL = 2**63 - 1
 MAX_NAME_BYTES = 1 << 20
 """Of one name or dictionary key."""
 
-MAX_TENSORS = 4_000_000
+MAX_TENSORS = 1_000_000
 """In one file; the largest real checkpoints hold some 200,000."""
 
 MAX_NESTING = 400
@@ -23,14 +23,20 @@ MAX_NESTING = 400
 MAX_SAFETENSORS_HEADER = 100_000_000
 """Bytes of JSON, the reference implementation's own limit."""
 
+MAX_HEADER_TENSORS = 400_000
+"""In one safetensors header."""
+
 MAX_JSON_BYTES = 64 << 20
 """Of a shard index or config.json."""
 
-MAX_PICKLE_OPS = 12_000_000
-"""Opcodes of one pickle, those inside a recognised tensor not counted."""
+MAX_PICKLE_OPS = 8_000_000
+"""Opcodes of one pickle, those inside a recognised tensor not counted. A training checkpoint has some 40 a tensor."""
 
-MAX_PICKLE_OBJECTS = 2_500_000
-"""Containers and opaque objects one pickle may make."""
+MAX_PICKLE_OBJECTS = 1_500_000
+"""Containers and opaque objects one pickle may make, outside recognised tensors."""
+
+MAX_PICKLE_MEMO = 2_000_000
+"""Memo entries of one pickle, outside recognised tensors."""
 
 MAX_PICKLE_TEXT = 64 << 20
 """Bytes of strings and byte strings one pickle may keep in memory; longer single ones are skipped over."""
@@ -38,7 +44,7 @@ MAX_PICKLE_TEXT = 64 << 20
 MAX_INTEGER_BYTES = 1024
 """Of one integer in a pickle."""
 
-MAX_ZIP_ENTRIES = 4_000_000
+MAX_ZIP_ENTRIES = 500_000
 MAX_ZIP_DIRECTORY = 512 << 20
 """Bytes of a zip's central directory."""
 

@@ -1,0 +1,476 @@
+"""Checkpoints of several files: Hugging Face folders, their index files, shards that are known by their names.
+
+An index ("model.safetensors.index.json") is a JSON object:
+
+    {"metadata": {"total_size": BYTES}, "weight_map": {TENSOR: FILE, ...}}
+
+with FILE relative to the folder of the index. Without one, shards are told by their names, `NAME-00001-of-00003.EXT`,
+as transformers and llama.cpp write them. A folder and an index are untrusted like any file: an index names files of its
+own folder only (which may be symlinks, as in the Hugging Face cache), and sub-folders are never walked.
+
+Source:
+    File names and their order after transformers `_get_resolved_checkpoint_files`, diffusers `ModelMixin` and peft
+    `load_peft_weights`; split names after llama.cpp `llama_split_path`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from paraminspect.errors import CheckpointError, LimitExceededError, MalformedError, SourceError
+from paraminspect.formats.blob import Blob
+from paraminspect.formats.limits import MAX_JSON_BYTES, MAX_SHARDS
+from paraminspect.records import Checkpoint, TensorRecord
+
+ReadFile = Callable[[str], Checkpoint]
+
+MAX_INDEX_ENTRIES = 1_000_000
+"""Commas in an index: more entries than this would take more memory than any model's index needs."""
+
+MAX_READERS = 8
+"""Shards that are read at one time."""
+
+MAX_NOTES = 20
+"""Remarks of shards that are passed on."""
+
+MAX_NAMED = 5
+"""Files or folders that a message names."""
+
+MAX_SEARCHED_FOLDERS = 50
+"""Sub-folders that are looked into, one level, for a hint."""
+
+MODEL_EXTENSIONS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".npz", ".jit", ".pkl")
+PICKLE_EXTENSIONS = (".bin", ".pt", ".pth", ".ckpt")
+
+AUXILIARY = re.compile(r"(training_args|optimizer|scheduler|scaler|sampler|rng_state|random_states)(_\d+)*\.\w+")
+"""What trainers write beside a model."""
+
+SAFETENSORS_INDEX = re.compile(r".*\.safetensors\.index(\.[\w-]+)?\.json")
+PICKLE_INDEX = re.compile(r".*\.bin\.index(\.[\w-]+)?\.json")
+SHARD_NAME = re.compile(
+    r"(?P<stem>.*)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})(?P<extension>(\.[\w-]+)+)", re.DOTALL
+)
+
+FETCH_HINT = "fetch what is missing: a download may have been interrupted"
+
+
+def read_index(path: str, read_file: ReadFile) -> Checkpoint:
+    """Read the shards that an index names, side by side, and join their tensors.
+
+    Args:
+        path: Of the index.
+        read_file: Reads one shard, called from several threads; its errors name the file. It must not follow an index
+            in place of a shard: two indexes could name each other.
+
+    Returns:
+        Shards in the order in which the index names them first, tensors in the order of their shard. A tensor that the
+        index does not name is kept; of a name in two shards, the one that the index means.
+
+    Raises:
+        SourceError: The index cannot be opened.
+        MalformedError: It is no index, names a file outside its folder, or a tensor that its shard lacks.
+        CheckpointError: A shard is missing.
+        LimitExceededError: The index or the number of shards is past its bound.
+        ParamInspectError: What `read_file` raises, for the first shard that fails.
+    """
+    index = _load_json(path)
+    weight_map = index.get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise MalformedError(
+            "the index has no weight_map" if weight_map is None else "weight_map is not an object with entries",
+            hint="an index holds {'weight_map': {TENSOR: FILE, ...}}",
+        )
+    owners = _find_owners(weight_map)
+    shards = list(dict.fromkeys(owners.values()))
+    folder = os.path.dirname(path)
+    _check_presence(path, folder, shards)
+    checkpoints = _read_side_by_side([os.path.join(folder, shard) for shard in shards], read_file)
+    tensors, notes = _join_by_index(shards, checkpoints, owners)
+    declared = index.get("metadata")
+    if isinstance(declared, dict):
+        notes += _compare_size(declared.get("total_size"), tensors)
+    return _join(checkpoints, tensors, notes)
+
+
+def read_folder(path: str, read_file: ReadFile) -> Checkpoint:
+    """Read the model of a folder.
+
+    It is the first of these that is there:
+
+    1. `model.safetensors.index.json`, or the only other `*.safetensors.index.json`
+    2. `model.safetensors`
+    3. `pytorch_model.bin.index.json`, or the only other `*.bin.index.json`
+    4. `pytorch_model.bin`
+    5. `diffusion_pytorch_model.safetensors`, `adapter_model.safetensors`, `adapter_model.bin`
+    6. files that are shards by their names, all of them and nothing else of their extension
+    7. the only file with the extension of a model
+
+    For 6 and 7 the files that trainers write beside a model do not count, and safetensors go before pickles. A
+    torch.distributed.checkpoint folder is not read here. Sub-folders are never read, only named in a hint.
+
+    Args:
+        path: Of the folder; what it is called does not matter.
+        read_file: As for `read_index`.
+
+    Raises:
+        SourceError: No folder, no permission, no model in it, or several.
+        CheckpointError: A shard is missing.
+        ParamInspectError: What `read_index` and `read_file` raise.
+    """
+    files, folders = _list_folder(path)
+    chosen = _choose_by_name(files)
+    if chosen is not None:
+        full = os.path.join(path, chosen)
+        checkpoint = read_index(full, read_file) if chosen.endswith(".json") else read_file(full)
+        return _with_notes(checkpoint, _not_read(chosen, files))
+    candidates = _find_candidates(files)
+    if not candidates:
+        raise _nothing_found(path, files, folders)
+    if len(candidates) > 1:
+        raise SourceError(
+            f"{len(candidates)} models in the folder: {_enumerate(candidates)}",
+            hint=f"name one: {_shown(os.path.join(path, next(iter(candidates.values()))[0]))}",
+        )
+    ((label, names),) = candidates.items()
+    shard = SHARD_NAME.fullmatch(names[0]) if label != names[0] else None
+    if shard is None:
+        checkpoint = read_file(os.path.join(path, names[0]))
+    else:
+        checkpoint = _read_numbered(path, shard, names, read_file)
+    return _with_notes(checkpoint, _not_read(names[0], files))
+
+
+# The index.
+
+
+def _load_json(path: str) -> Mapping[str, object]:
+    try:
+        # A pipe in the place of the index would block without it.
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise SourceError(f"the index cannot be opened: {reason}") from None
+    status = os.fstat(fd)
+    blob = Blob(status.st_size, fd=fd, path=path)
+    if not stat.S_ISREG(status.st_mode):
+        raise SourceError("the index is not a regular file")
+    if blob.size > MAX_JSON_BYTES:
+        raise LimitExceededError("bytes of index", limit=MAX_JSON_BYTES, actual=blob.size)
+    text = blob.read(0, blob.size)
+    if (entries := text.count(b",")) > MAX_INDEX_ENTRIES:
+        raise LimitExceededError("entries of index", limit=MAX_INDEX_ENTRIES, actual=entries)
+    try:
+        index = json.loads(text, object_pairs_hook=_unique)
+    except RecursionError:
+        raise MalformedError("the index is nested too deep") from None
+    except ValueError as error:
+        raise MalformedError(f"the index is not JSON: {error}", hint="fetch it again") from None
+    if not isinstance(index, dict):
+        raise MalformedError(f"the index is a JSON {type(index).__name__}, not an object")
+    return index
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise MalformedError(f"the index has two entries {_shown(key)}")
+            seen.add(key)
+    return found
+
+
+def _find_owners(weight_map: Mapping[str, object]) -> dict[str, str]:
+    """The shard of each tensor; nothing is opened yet."""
+    spelled: dict[str, str] = {}
+    owners = {}
+    for name, file in weight_map.items():
+        if not isinstance(file, str):
+            raise MalformedError(f"the index has a value of type {type(file).__name__} where a file name is due")
+        shard = spelled.get(file)
+        if shard is None:
+            shard = spelled[file] = _checked_shard(file)
+        owners[name] = shard
+    return owners
+
+
+def _checked_shard(file: str) -> str:
+    """The file an index names, below its folder and spelled in one way."""
+    # Both separators and drive letters count everywhere: a folder is as safe on Windows as it is here.
+    parts = re.split(r"[/\\]", file)
+    if not file or "\0" in file or ".." in parts or not parts[0] or parts[0][1:2] == ":":
+        raise MalformedError(f"index names a file outside its folder: {_shown(file)}")
+    try:
+        os.fsencode(file)
+    except UnicodeError:
+        raise MalformedError(f"index names a file that cannot be: {_shown(file)}") from None
+    return os.path.normpath(file)
+
+
+def _check_presence(index: str, folder: str, shards: Sequence[str]) -> None:
+    if len(shards) > MAX_SHARDS:
+        raise LimitExceededError("shards", limit=MAX_SHARDS, actual=len(shards))
+    own = os.stat(index)
+    missing = []
+    for shard in shards:
+        try:
+            status = os.stat(os.path.join(folder, shard))
+        except PermissionError:
+            raise SourceError(f"no permission to read shard {_shown(shard)}") from None
+        except (OSError, ValueError):
+            missing.append(shard)
+            continue
+        if not stat.S_ISREG(status.st_mode) or os.path.samestat(status, own):
+            raise MalformedError(f"the index names {_shown(shard)} as a shard, which is no model file")
+    if missing:
+        raise _missing_shards(missing, len(shards))
+
+
+def _missing_shards(missing: Sequence[str], count: int) -> CheckpointError:
+    verb = "are missing, the first is" if len(missing) > 1 else "is missing:"
+    return CheckpointError(f"{len(missing):,} of {count:,} shards {verb} {_shown(missing[0])}", hint=FETCH_HINT)
+
+
+def _compare_size(declared: object, tensors: Sequence[TensorRecord]) -> list[str]:
+    """A note if `total_size` is the size of the tensors in no way of counting."""
+    if isinstance(declared, bool) or not isinstance(declared, (int, float)):
+        return []
+    sizes = [tensor.nbytes for tensor in tensors]
+    each = sum(size or 0 for size in sizes)
+    if None in sizes or declared == each:
+        return []
+    once = {id(tensor.storage or tensor): tensor.nbytes or 0 for tensor in tensors}
+    if declared == sum(once.values()):
+        return []
+    return [f"the index says {str(declared)[:40]} bytes of tensors, the shards hold {each}"]
+
+
+# Reading and joining.
+
+
+def _read_side_by_side(paths: Sequence[str], read_file: ReadFile) -> list[Checkpoint]:
+    """One checkpoint a path, in their order; of several errors that of the first path is raised."""
+    if len(paths) == 1:
+        return [read_file(paths[0])]
+    from concurrent.futures import ThreadPoolExecutor  # 3 ms that most sources do not need
+
+    with ThreadPoolExecutor(min(MAX_READERS, len(paths))) as pool:
+        return list(pool.map(read_file, paths))
+
+
+def _join_by_index(
+    shards: Sequence[str], checkpoints: Sequence[Checkpoint], owners: Mapping[str, str]
+) -> tuple[list[TensorRecord], list[str]]:
+    tensors: list[TensorRecord] = []
+    unnamed: list[str] = []
+    elsewhere: list[str] = []
+    found: set[str] = set()
+    for shard, checkpoint in zip(shards, checkpoints, strict=True):
+        for tensor in checkpoint.tensors:
+            owner = owners.get(tensor.name)
+            if owner is not None and owner != shard:
+                elsewhere.append(tensor.name)
+                continue
+            if owner is None:
+                unnamed.append(tensor.name)
+            else:
+                found.add(tensor.name)
+            tensors.append(tensor)
+    if lacking := [name for name in owners if name not in found]:
+        others = f" ({len(lacking) - 1:,} more like it)" if len(lacking) > 1 else ""
+        raise MalformedError(
+            f"the index names tensor {_shown(lacking[0])} in shard {_shown(owners[lacking[0]])}, which lacks it{others}",
+            hint="index and shards are not of one model: fetch them again",
+        )
+    notes = []
+    if unnamed:
+        notes.append(f"{_tensors(len(unnamed))} not named by the index: {_enumerate(unnamed)}")
+    if elsewhere:
+        notes.append(
+            f"{_tensors(len(elsewhere))} left out, as the index means another shard's: {_enumerate(elsewhere)}"
+        )
+    return tensors, notes
+
+
+def _read_numbered(folder: str, shard: re.Match[str], names: Sequence[str], read_file: ReadFile) -> Checkpoint:
+    """Read shards without an index: `names` are those that are there, `shard` one of them taken apart."""
+    count = int(shard["count"])
+    if count > MAX_SHARDS:
+        raise LimitExceededError("shards", limit=MAX_SHARDS, actual=count)
+    there = set(names)
+    wanted = [f"{shard['stem']}-{number:05}-of-{shard['count']}{shard['extension']}" for number in range(1, count + 1)]
+    if missing := [name for name in wanted if name not in there]:
+        raise _missing_shards(missing, count)
+    checkpoints = _read_side_by_side([os.path.join(folder, name) for name in wanted], read_file)
+    seen: set[str] = set()
+    tensors = [tensor for checkpoint in checkpoints for tensor in checkpoint.tensors]
+    notes = []
+    for checkpoint in checkpoints:
+        own = {tensor.name for tensor in checkpoint.tensors}
+        if twice := seen & own:
+            notes.append(f"{_tensors(len(twice))} in more than one shard: {_enumerate(sorted(twice))}")
+            break
+        seen |= own
+    return _join(checkpoints, tensors, notes)
+
+
+def _join(checkpoints: Sequence[Checkpoint], tensors: Sequence[TensorRecord], notes: Iterable[str]) -> Checkpoint:
+    said = {}
+    for checkpoint in checkpoints:
+        split = _split_note(checkpoint)
+        said.update(dict.fromkeys(note for note in checkpoint.notes if note != split))
+    notes = [*notes, *said]
+    if len(notes) > MAX_NOTES:
+        notes = [*notes[:MAX_NOTES], f"{len(notes) - MAX_NOTES:,} more remarks on the shards"]
+    formats = dict.fromkeys(checkpoint.format for checkpoint in checkpoints)
+    return Checkpoint(
+        f"sharded {' and '.join(formats)}",
+        tensors,
+        checkpoints[0].metadata,
+        tuple(notes),
+        nbytes=sum(checkpoint.nbytes for checkpoint in checkpoints),
+        files=tuple(path for checkpoint in checkpoints for path in checkpoint.files),
+    )
+
+
+def _split_note(checkpoint: Checkpoint) -> str | None:
+    """What a GGUF file says of being a part, which is no news once the parts are joined."""
+    if "split.count" not in checkpoint.metadata:
+        return None
+    from paraminspect.formats.gguf import describe_split  # other shards do without that reader
+
+    return describe_split(checkpoint.metadata)
+
+
+def _with_notes(checkpoint: Checkpoint, notes: Sequence[str]) -> Checkpoint:
+    return replace(checkpoint, notes=(*notes, *checkpoint.notes)) if notes else checkpoint
+
+
+# The folder.
+
+
+def _list_folder(path: str) -> tuple[list[str], list[str]]:
+    """Names of the files and of the folders in it, sorted; a dangling symlink counts as a file."""
+    files: list[str] = []
+    folders: list[str] = []
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                try:
+                    is_folder = entry.is_dir()
+                except OSError:
+                    is_folder = False
+                (folders if is_folder else files).append(entry.name)
+    except PermissionError:
+        raise SourceError("no permission to read the folder") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise SourceError(f"the folder cannot be read: {reason}") from None
+    return sorted(files), sorted(folders)
+
+
+def _choose_by_name(files: Sequence[str]) -> str | None:
+    """The file that the names alone decide on (rules 1 to 5 of `read_folder`)."""
+    there = set(files)
+
+    def index(name: str, like: re.Pattern[str]) -> str | None:
+        found = [name] if name in there else [file for file in files if like.fullmatch(file)]
+        return found[0] if len(found) == 1 else None
+
+    rules = (
+        index("model.safetensors.index.json", SAFETENSORS_INDEX),
+        "model.safetensors",
+        index("pytorch_model.bin.index.json", PICKLE_INDEX),
+        "pytorch_model.bin",
+        "diffusion_pytorch_model.safetensors",
+        "adapter_model.safetensors",
+        "adapter_model.bin",
+    )
+    return next((name for name in rules if name in there), None)
+
+
+def _find_candidates(files: Sequence[str]) -> dict[str, list[str]]:
+    """What else may be meant: a name to show for each model, and its file or files."""
+    found: dict[str, list[str]] = {}
+    for file in files:
+        match = SHARD_NAME.fullmatch(file)
+        if SAFETENSORS_INDEX.fullmatch(file) or PICKLE_INDEX.fullmatch(file):
+            found[file] = [file]
+        elif not file.lower().endswith(MODEL_EXTENSIONS) or file.startswith("."):
+            continue
+        elif match and 0 < int(match["number"]) <= int(match["count"]):
+            found.setdefault(f"{match['stem']}-*-of-{match['count']}{match['extension']}", []).append(file)
+        else:
+            found[file] = [file]
+    models = {label: names for label, names in found.items() if not AUXILIARY.fullmatch(names[0])} or found
+    safe = {label: names for label, names in models.items() if ".safetensors" in label}
+    rest = [label for label in models if label not in safe]
+    return safe if safe and all(label.lower().endswith(PICKLE_EXTENSIONS) for label in rest) else models
+
+
+def _not_read(chosen: str, files: Sequence[str]) -> list[str]:
+    """A note on the pickles that stand back behind safetensors."""
+    if ".safetensors" not in chosen:
+        return []
+    pickles = [
+        file
+        for file in files
+        if (file.lower().endswith(PICKLE_EXTENSIONS) or PICKLE_INDEX.fullmatch(file))
+        and not (AUXILIARY.fullmatch(file) or file.startswith("."))
+    ]
+    return [f"not read, as safetensors go first: {_enumerate(pickles)}"] if pickles else []
+
+
+def _nothing_found(path: str, files: Sequence[str], folders: Sequence[str]) -> SourceError:
+    if not files and not folders:
+        return SourceError("the folder is empty")
+    if any(file.endswith(".distcp") for file in files):
+        return SourceError("the .metadata file of the distributed checkpoint is missing", hint=FETCH_HINT)
+    searched = [folder for folder in folders if not folder.startswith(".")][:MAX_SEARCHED_FOLDERS]
+    if "snapshots" in searched:  # the Hugging Face cache: models--ORG--NAME/snapshots/REVISION
+        revisions = _subfolders(os.path.join(path, "snapshots"))
+        searched = [os.path.join("snapshots", revision) for revision in revisions[:MAX_SEARCHED_FOLDERS]]
+    with_models = [folder for folder in searched if _holds_model(os.path.join(path, folder))]
+    hint = f"models are in {_enumerate([os.path.join(path, folder) for folder in with_models])}"
+    return SourceError("no model file in the folder", hint=hint if with_models else None)
+
+
+def _subfolders(path: str) -> list[str]:
+    try:
+        return _list_folder(path)[1]
+    except SourceError:
+        return []
+
+
+def _holds_model(path: str) -> bool:
+    try:
+        files, _ = _list_folder(path)
+    except SourceError:
+        return False
+    return bool(_choose_by_name(files) or _find_candidates(files) or ".metadata" in files)
+
+
+# Words.
+
+
+def _tensors(count: int) -> str:
+    return f"{count:,} tensor{'' if count == 1 else 's'}"
+
+
+def _enumerate(names: Iterable[str]) -> str:
+    """Up to `MAX_NAMED` names and how many more there are."""
+    every = list(names)
+    text = ", ".join(map(_shown, every[:MAX_NAMED]))
+    return f"{text} and {len(every) - MAX_NAMED:,} more" if len(every) > MAX_NAMED else text
+
+
+def _shown(name: str) -> str:
+    """A name as it is where it is harmless; else, or where it is long, as Python would write it."""
+    short = name if len(name) <= 200 else name[:199] + "…"
+    return short if short.isprintable() and short else repr(short)

@@ -1,0 +1,141 @@
+"""Which reader a file needs, from its bytes alone; and, where there is none, what the file is instead.
+
+Extensions lie: `.pth.tar` is mostly a zip, `.pt` may be an error page of a web server. So no name is looked at.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from paraminspect.errors import TruncatedError, UnknownFormatError
+from paraminspect.formats.blob import Blob
+from paraminspect.formats.safetensors import is_safetensors
+from paraminspect.records import Checkpoint
+
+HEAD_BYTES: Final = 512
+
+_DOWNLOAD: Final = "fetch the file itself: this is what the server or the repository answered instead"
+
+FOREIGN: Final[tuple[tuple[bytes, str, str | None], ...]] = (
+    (b"version https://git-lfs.github.com/spec/", "a Git LFS pointer, not the file it stands for", "git lfs pull"),
+    (b"\x7fELF", "a program (ELF), not a model", None),
+    (b"MZ", "a program (Windows), not a model", None),
+    (b"\x1f\x8b", "compressed with gzip", "unpack it first: gzip -dc FILE | paraminspect list -"),
+    (b"BZh", "compressed with bzip2", "unpack it first: bzip2 -dc FILE | paraminspect list -"),
+    (b"\xfd7zXZ", "compressed with xz", "unpack it first: xz -dc FILE | paraminspect list -"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "unpack it first: zstd -dc FILE | paraminspect list -"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it first"),
+    (b"Rar!", "a rar archive", "unpack it first"),
+    (b"\x89HDF", "HDF5: a Keras or old TensorFlow model, not one of PyTorch", "h5dump -H FILE lists it"),
+    (b"\x89PNG", "a picture (PNG), not a model", None),
+    (b"%PDF", "a PDF, not a model", None),
+    (b"ggml", "a GGML file from before GGUF", "convert it with llama.cpp's convert_llama_ggml_to_gguf.py"),
+    (b"lmgg", "a GGML file from before GGUF", "convert it with llama.cpp's convert_llama_ggml_to_gguf.py"),
+    (b"fmgg", "a GGML file from before GGUF", "convert it with llama.cpp's convert_llama_ggml_to_gguf.py"),
+    (b"tjgg", "a GGML file from before GGUF", "convert it with llama.cpp's convert_llama_ggml_to_gguf.py"),
+    (b"algg", "a GGML adapter from before GGUF", None),
+    (b"ARROW1", "an Arrow table, not a model", None),
+    (b"PAR1", "a Parquet table, not a model", None),
+)  # fmt: skip
+"""First bytes of files that are no PyTorch model: what they are, and what to do."""
+
+
+def read_blob(blob: Blob) -> Checkpoint:
+    """Tensors of one file of any format.
+
+    Raises:
+        UnknownFormatError: The bytes are something else, or nothing we know.
+        ParamInspectError: Whatever the reader of the format finds.
+    """
+    head = blob.read_up_to(0, HEAD_BYTES)
+    if not head:
+        raise TruncatedError("the file is empty")
+    if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+        return _read_zip(blob)
+    if head[:4] == b"GGUF":
+        from paraminspect.formats.gguf import read_gguf
+
+        return read_gguf(blob)
+    if head[:6] == b"\x93NUMPY":
+        from paraminspect.formats.numpy_arrays import read_npy
+
+        return read_npy(blob)
+    if is_safetensors(head, blob.size):
+        from paraminspect.formats.safetensors import read_safetensors
+
+        return read_safetensors(blob)
+    return _read_pickle_or_tar(blob, head)
+
+
+def _read_pickle_or_tar(blob: Blob, head: bytes) -> Checkpoint:
+    from paraminspect.formats.plain_pickle import is_pickle, read_pickle
+    from paraminspect.formats.torch_tar import is_tar, read_torch_tar
+
+    if is_pickle(head):
+        return read_pickle(blob)
+    if is_tar(head):
+        return read_torch_tar(blob)
+    raise _explain(blob, head)
+
+
+def _read_zip(blob: Blob) -> Checkpoint:
+    from paraminspect.formats.zip_directory import read_zip_directory
+
+    directory = read_zip_directory(blob)
+    names = directory.entries
+    from paraminspect.formats.torch_zip import is_torch_zip, read_torch_zip
+
+    if is_torch_zip(directory):
+        from paraminspect.formats.torchscript import is_torchscript, read_torchscript
+
+        return read_torchscript(directory) if is_torchscript(directory) else read_torch_zip(directory)
+    if any(name.endswith(".npy") for name in names):
+        from paraminspect.formats.numpy_arrays import read_npz
+
+        return read_npz(directory)
+    if any(name.endswith(("archive_format", "serialized_exported_program.json")) for name in names):
+        raise UnknownFormatError(
+            "a torch.export archive (.pt2)", hint="its weights can be saved with torch.save(ep.state_dict, ..)"
+        )
+    if "config.json" in names and "model.weights.h5" in names:
+        raise UnknownFormatError("a Keras model, not one of PyTorch")
+    inside = [name for name in names if name.endswith((".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".gguf"))]
+    if inside:
+        raise UnknownFormatError(
+            f"a zip that packs {inside[0]!r}"[:120], hint="unpack it first and name one of its files"
+        )
+    raise UnknownFormatError("a zip archive without the data.pkl that torch.save writes")
+
+
+def _explain(blob: Blob, head: bytes) -> UnknownFormatError:
+    """Say what the file is, since it is no model."""
+    for magic, what, hint in FOREIGN:
+        if head.startswith(magic):
+            return UnknownFormatError(f"the file is {what}", hint=hint)
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith((b"<!doctype html", b"<html", b"<?xml", b"<head", b"<body")):
+        return UnknownFormatError("the file is a web page (HTML or XML), not a model", hint=_DOWNLOAD)
+    if text[:1] in (b"{", b"["):
+        return UnknownFormatError("the file is JSON, not a model", hint="an index is recognised by its weight_map")
+    if not head.strip(b"\0"):
+        return UnknownFormatError(
+            "the file holds zeros", hint="a download that was reserved but never written? fetch it again"
+        )
+    if b"\0" not in head and _is_text(head):
+        return UnknownFormatError("the file is text, not a model")
+    length = int.from_bytes(head[:8], "little")
+    if blob.size > 8 and length >= blob.size and head[8:9] == b"{":
+        from paraminspect.formats.safetensors import read_safetensors
+
+        read_safetensors(blob)  # says how long the header claims to be
+    return UnknownFormatError(
+        "no format of PyTorch model files that we know",
+        hint="known are safetensors, torch.save (zip, legacy, tar), TorchScript, GGUF, npz and npy",
+    )
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        return head.decode("utf-8", "strict").isprintable() or all(byte >= 32 or byte in b"\t\r\n" for byte in head)
+    except UnicodeDecodeError:
+        return False

@@ -1,0 +1,179 @@
+"""From what the user typed to a checkpoint: paths, folders, pipes."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Final, NoReturn
+
+from paraminspect.errors import CheckpointError, ParamInspectError, SourceError
+from paraminspect.formats.blob import Blob
+from paraminspect.formats.limits import MAX_JSON_BYTES
+from paraminspect.formats.sniff import read_blob
+from paraminspect.records import Checkpoint
+
+STDIN: Final = "-"
+PIPE_WAIT_MS: Final = 1000
+"""How long a named pipe may stay without a writer."""
+
+SPOOL_CHUNK: Final = 1 << 20
+
+
+def open_source(source: str | os.PathLike[str]) -> Checkpoint:
+    """What a model file, a folder of them, or standard input holds.
+
+    Headers only: no tensor data is read, nothing of the file is executed or imported, torch is not needed.
+
+    Args:
+        source: A path to a file or folder, or "-" for standard input. The format is recognised by content.
+
+    Returns:
+        Every tensor, aliases, buffers and optimizer state included, in the order of the file.
+
+    Raises:
+        ParamInspectError: `source` is set to what was given; see `paraminspect.errors` for the tree.
+
+    Example:
+        >>> open_source("model.safetensors").tensors[0].name
+        'h.0.attn.c_attn.bias'
+    """
+    text = os.fspath(source)
+    with _named(text):
+        checkpoint = _read_standard_input() if text == STDIN else read_path(text)
+        return replace(checkpoint, source=text)
+
+
+def read_path(path: str) -> Checkpoint:
+    """One file or folder; errors do not know its name yet."""
+    with _plain_os_errors():
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
+            return _read_folder(path)
+        if stat.S_ISREG(status.st_mode):
+            return _read_file(path, os.open(path, os.O_RDONLY), status.st_size)
+        if stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode):
+            return _read_pipe(path)
+    raise SourceError("not a regular file (a device)", hint="name a model file, a folder, or - for standard input")
+
+
+def _read_folder(path: str) -> Checkpoint:
+    from paraminspect.formats.distributed import METADATA_FILE, read_distributed
+
+    metadata = os.path.join(path, METADATA_FILE)
+    if os.path.isfile(metadata):
+        size = os.path.getsize(metadata)
+        blob = Blob(size, fd=os.open(metadata, os.O_RDONLY), path=metadata)
+        checkpoint = read_distributed(blob, path)
+        files = (metadata, *checkpoint.files)
+        return replace(checkpoint, files=files, nbytes=sum(os.path.getsize(file) for file in files))
+    from paraminspect.formats.sharded import read_folder
+
+    return read_folder(path, read_shard)
+
+
+def read_shard(path: str) -> Checkpoint:
+    """One file of a folder, which is no index; its errors name it."""
+    with _named(os.path.basename(path)):
+        with _plain_os_errors():
+            status = os.stat(path)
+            if not stat.S_ISREG(status.st_mode):
+                raise SourceError("not a regular file")
+            blob = Blob(status.st_size, fd=os.open(path, os.O_RDONLY), path=path)
+        return replace(read_blob(blob), nbytes=blob.size, files=(path,))
+
+
+def _read_file(path: str, fd: int, size: int) -> Checkpoint:
+    blob = Blob(size, fd=fd, path=path)
+    if _is_index(blob):
+        from paraminspect.formats.sharded import read_index
+
+        return read_index(path, read_shard)
+    checkpoint = read_blob(blob)
+    return replace(checkpoint, nbytes=size, files=(path,))
+
+
+def _is_index(blob: Blob) -> bool:
+    """Whether a file is the JSON that maps names to shards."""
+    head = blob.read_up_to(0, 64).lstrip()
+    return head[:1] == b"{" and head[8:9] != b"{" and b'"weight_map"' in blob.read_up_to(0, MAX_JSON_BYTES)
+
+
+def _read_pipe(path: str) -> Checkpoint:
+    """A named pipe, or what `<(command)` stands for."""
+    import select
+
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        poller = select.poll()
+        poller.register(fd, select.POLLIN)
+        if not poller.poll(PIPE_WAIT_MS):
+            raise SourceError("nothing is written into this pipe")
+        os.set_blocking(fd, True)
+        return _spool(fd)
+    finally:
+        os.close(fd)
+
+
+def _read_standard_input() -> Checkpoint:
+    try:
+        status = os.fstat(0)
+    except OSError:
+        raise SourceError("standard input is closed") from None
+    if stat.S_ISREG(status.st_mode) and os.lseek(0, 0, os.SEEK_CUR) == 0:
+        checkpoint = read_blob(Blob(status.st_size, fd=os.dup(0)))
+        return replace(checkpoint, nbytes=status.st_size)
+    if os.isatty(0):
+        raise SourceError(
+            "standard input is a terminal", hint="pipe a model file into it: curl -s URL | paraminspect list -"
+        )
+    return _spool(0)
+
+
+def _spool(fd: int) -> Checkpoint:
+    """Copy a stream to a temporary file without a name, then read that."""
+    import tempfile
+
+    with tempfile.TemporaryFile() as spool:
+        while chunk := os.read(fd, SPOOL_CHUNK):
+            spool.write(chunk)
+        spool.flush()
+        size = spool.tell()
+        checkpoint = read_blob(Blob(size, fd=os.dup(spool.fileno())))
+    return replace(checkpoint, nbytes=size)
+
+
+@contextmanager
+def _named(source: str) -> Iterator[None]:
+    """Errors learn what the user typed; inside a folder, the file comes behind the folder."""
+    try:
+        yield
+    except ParamInspectError as error:
+        if error.source is not None:
+            error.message = f"{error.source}: {error.message}"
+        error.source = source
+        raise
+    except MemoryError:
+        raise CheckpointError("reading it takes more memory than there is", source=source) from None
+    except RecursionError:
+        raise CheckpointError("nested too deeply", source=source) from None
+
+
+@contextmanager
+def _plain_os_errors() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        _raise_source_error(error)
+
+
+def _raise_source_error(error: OSError | ValueError) -> NoReturn:
+    if isinstance(error, FileNotFoundError):
+        raise SourceError("no such file or folder") from None
+    if isinstance(error, PermissionError):
+        raise SourceError("no permission to read it") from None
+    if isinstance(error, OSError) and error.strerror:
+        raise SourceError(error.strerror[0].lower() + error.strerror[1:]) from None
+    raise SourceError(str(error)) from None

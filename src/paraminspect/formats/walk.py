@@ -1,0 +1,240 @@
+"""From the object of a pickle to named tensors: dotted paths through dictionaries, lists and modules.
+
+Names are those that `state_dict()` and `named_parameters()` give. A pickled `nn.Module` is known by its `_parameters`,
+`_buffers` and `_modules`, whatever its class. The walk visits every path, so that a tensor under two names is found
+twice; cycles are cut, and repeated visits are bounded, so that 10^30 paths to one tensor are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from paraminspect.errors import LimitExceededError
+from paraminspect.formats.classify import kind_of, role_of_key
+from paraminspect.formats.dtypes import BITS
+from paraminspect.formats.inert import OddKey, Opaque, StorageRef, TensorValue
+from paraminspect.formats.limits import MAX_NAME_BYTES, MAX_NESTING, MAX_TENSORS
+from paraminspect.records import Kind, Role, Storage, TensorRecord
+
+MAX_REPEATED: Final = 300_000
+"""Entries of containers that are visited again, because a second path leads to them."""
+
+MAX_NAMES_TEXT: Final = 256 << 20
+"""Characters of all names together."""
+
+Resolve = Callable[[StorageRef], Storage]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the walk stands.
+
+    Attributes:
+        prefix: Dotted path to here, with the dot that follows it.
+        depth: Containers passed on the way.
+        role: Of what is found below.
+        part: First key of a nested checkpoint.
+        kind: Of a tensor found here, if the module says so.
+        module_type: Class of the module that owns it.
+        inside_module: Below a module keys mean nothing special.
+    """
+
+    prefix: str = ""
+    depth: int = 0
+    role: Role = "model"
+    part: str = ""
+    kind: Kind | None = None
+    module_type: str | None = None
+    inside_module: bool = False
+
+
+def name_tensors(root: object, resolve: Resolve) -> list[TensorRecord]:
+    """All tensors below `root`, depth first, in the order of the file.
+
+    Args:
+        root: An inert value.
+        resolve: Gives the storage record for a storage; the same object for the same key.
+
+    Raises:
+        LimitExceededError: Too deep, too many entries, names too long.
+    """
+    if isinstance(root, TensorValue):
+        return [_record("", root, Place(), resolve)]
+    return _Walk(resolve).run(root)
+
+
+class _Walk:
+    def __init__(self, resolve: Resolve) -> None:
+        self._resolve = resolve
+        self._records: list[TensorRecord] = []
+        self._seen: set[int] = set()
+        self._repeated = 0
+        self._text = 0
+
+    def run(self, root: object) -> list[TensorRecord]:
+        on_path: set[int] = set()
+        stack: list[tuple[int, Iterator[tuple[str, object, Place]]]] = []
+        self._enter(root, Place(), on_path, stack)
+        while stack:
+            identity, entries = stack[-1]
+            for name, value, place in entries:
+                if type(value) is TensorValue:
+                    self._add(name, value, place)
+                else:
+                    child = Place(f"{name}.", place.depth + 1, place.role, place.part, None, None, place.inside_module)
+                    if self._enter(value, child, on_path, stack):
+                        break
+            else:
+                stack.pop()
+                on_path.discard(identity)
+        return self._records
+
+    def _add(self, name: str, value: TensorValue, place: Place) -> None:
+        self._text += len(name)
+        if self._text > MAX_NAMES_TEXT:
+            raise LimitExceededError("characters of names", limit=MAX_NAMES_TEXT, actual=None)
+        self._records.append(_record(name, value, place, self._resolve))
+        if len(self._records) > MAX_TENSORS:
+            raise LimitExceededError("tensors in one file", limit=MAX_TENSORS, actual=None)
+
+    def _enter(
+        self,
+        value: object,
+        place: Place,
+        on_path: set[int],
+        stack: list[tuple[int, Iterator[tuple[str, object, Place]]]],
+    ) -> bool:
+        """Begin with the entries of a container; False if it is none, or if it contains itself."""
+        identity = id(value)
+        entries = self._entries(value, place)
+        if entries is None or identity in on_path:
+            return False
+        if place.depth > MAX_NESTING:
+            raise LimitExceededError("levels of nesting", limit=MAX_NESTING, actual=None)
+        if len(place.prefix) > MAX_NAME_BYTES:
+            raise LimitExceededError("characters in one name", limit=MAX_NAME_BYTES, actual=len(place.prefix))
+        on_path.add(identity)
+        stack.append((identity, entries))
+        return True
+
+    def _count_repeats(self, value: object, entries: int) -> None:
+        if id(value) not in self._seen:
+            self._seen.add(id(value))
+            return
+        self._repeated += entries + 1
+        if self._repeated > MAX_REPEATED:
+            raise LimitExceededError("paths to the same nested containers", limit=MAX_REPEATED, actual=None)
+
+    def _entries(self, value: object, place: Place) -> Iterator[tuple[str, object, Place]] | None:
+        if isinstance(value, dict):
+            self._count_repeats(value, len(value))
+            return _dict_entries(value, place)
+        if isinstance(value, list | tuple):
+            self._count_repeats(value, len(value))
+            return _list_entries(value, place)
+        if isinstance(value, Opaque):
+            self._count_repeats(value, 1)
+            return _object_entries(value, place)
+        return None
+
+
+_HOLDERS: Final = (TensorValue, dict, list, tuple, Opaque)
+
+
+def _dict_entries(value: dict[object, object], place: Place) -> Iterator[tuple[str, object, Place]]:
+    """Near the top of a training checkpoint the keys say what stands below; elsewhere they are names."""
+    prefix = place.prefix
+    if not place.inside_module and "param_groups" in value and "state" in value:
+        place = Place(prefix, place.depth, "optimizer", place.part)
+    keys_speak = place.depth < 2 and not place.inside_module and place.role == "model"
+    for key, item in value.items():
+        if not isinstance(item, _HOLDERS):
+            continue
+        text = key if type(key) is str else _key_text(key)
+        here = place
+        if keys_speak:
+            is_tensor = type(item) is TensorValue
+            role = role_of_key(text, holds_tensor=is_tensor)
+            if role is not None or not (is_tensor or place.part):
+                part = place.part if is_tensor or place.part else text
+                here = Place(prefix, place.depth, role or place.role, part)
+        yield prefix + text, item, here
+
+
+def _key_text(key: object) -> str:
+    if isinstance(key, str):
+        return key
+    if isinstance(key, OddKey):
+        return key.text
+    return f"<{key.class_name or 'object'}>" if isinstance(key, Opaque) else "<object>"
+
+
+def _list_entries(value: list[object] | tuple[object, ...], place: Place) -> Iterator[tuple[str, object, Place]]:
+    prefix = place.prefix
+    for index, item in enumerate(value):
+        if isinstance(item, _HOLDERS):
+            yield f"{prefix}{index}", item, place
+
+
+def _object_entries(value: Opaque, place: Place) -> Iterator[tuple[str, object, Place]]:
+    """A module's tensors in the order of `state_dict()`, then its other attributes; any other object's attributes."""
+    if value.class_name.startswith("numpy"):
+        return  # an array that the pickle holds is no tensor
+    for state in value.state if isinstance(value.state, tuple) else (value.state,):  # (dict, slots)
+        if not isinstance(state, dict):
+            continue
+        if isinstance(state.get("_modules"), dict) and isinstance(state.get("_parameters"), dict):
+            yield from _module_entries(state, place, value.class_name)
+        else:
+            yield from _dict_entries(state, replace(place, inside_module=True))
+    if value.entries:
+        yield from _dict_entries(value.entries, place)
+    if value.items:
+        yield from _list_entries(value.items, place)
+
+
+def _module_entries(state: dict[object, object], place: Place, module_type: str) -> Iterator[tuple[str, object, Place]]:
+    place = replace(place, module_type=module_type, inside_module=True)
+    attribute: Role = "attribute" if place.role == "model" else place.role
+    tables: tuple[tuple[object, Place], ...] = (
+        (state.get("_parameters"), replace(place, kind="parameter")),
+        (state.get("_buffers"), replace(place, kind="buffer")),
+        (state.get("_modules"), place),
+        (_attributes(state), replace(place, kind="tensor", role=attribute)),
+    )
+    for table, owner in tables:
+        if isinstance(table, dict):
+            yield from _dict_entries(table, owner)
+
+
+def _attributes(state: dict[object, object]) -> dict[object, object]:
+    """What a module holds beside its tables: its tensors will not train, move or be saved."""
+    return {key: item for key, item in state.items() if key not in ("_parameters", "_buffers", "_modules")}
+
+
+def _record(name: str, value: TensorValue, place: Place, resolve: Resolve) -> TensorRecord:
+    kind: Kind = value.kind  # type: ignore[assignment]
+    if place.kind is not None:
+        kind = place.kind
+    elif kind == "tensor" and place.role == "model":
+        kind = kind_of(name, value.shape, value.dtype)
+    reference = value.storage
+    itemsize = BITS.get(value.dtype, 8) // 8
+    return TensorRecord(
+        name,
+        value.shape,
+        value.dtype,
+        value.numel,
+        value.numel * itemsize if value.nbytes is None else value.nbytes,
+        kind,
+        value.trainable if kind == "parameter" else None,
+        place.role,
+        place.part,
+        place.module_type,
+        value.layout,
+        None if reference is None else resolve(reference),
+        0 if reference is None else reference.offset + value.offset * itemsize,
+        value.stride,
+    )
