@@ -1,6 +1,6 @@
 """YAML 1.2 (and so JSON) text -> nodes with marks, on top of PyYAML's events.
 
-PyYAML splits the text (its C parser where it is compiled in, the Python one elsewhere: same marks); what the pieces
+PyYAML splits the text (its C parser where it is compiled in, the Python one elsewhere: same marks, fewer tabs); what the pieces
 mean is decided here, after the core schema of YAML 1.2, because PyYAML follows 1.1: it reads `1e-3` as text, `017` as
 15, `12:30` as 750, `no` as false, and keeps the last of two equal keys. Stricter than 1.2 in what would surprise:
 
