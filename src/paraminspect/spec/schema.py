@@ -226,7 +226,7 @@ def _whole(pattern: str) -> str:
 
 def render_schema() -> str:
     """Text of the schema file."""
-    import json  # noqa: PLC0415 - only who writes the file needs it
+    import json
 
     return json.dumps(make_schema(), indent=2, ensure_ascii=False) + "\n"
 

@@ -22,7 +22,7 @@ def closest(name: str, known: Iterable[str]) -> str | None:
     for candidate in candidates:
         if sorted(_fold(candidate)) == sorted(folded) and candidate != name:
             return f"did you mean {candidate}?"
-    import difflib  # noqa: PLC0415 - only an error asks for it
+    import difflib
 
     by_fold = {_fold(candidate): candidate for candidate in reversed(candidates) if candidate != name}
     near = difflib.get_close_matches(folded[:100], by_fold, n=1, cutoff=0.7)

@@ -130,7 +130,7 @@ def _decode(data: str | bytes) -> str:
 
 
 def _is_json(text: str) -> bool:
-    import json  # noqa: PLC0415 - only a document with tabs asks for it
+    import json
 
     try:
         json.loads(text)
