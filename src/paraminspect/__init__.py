@@ -1,5 +1,6 @@
 """What is in this PyTorch model? Records of every tensor in a checkpoint, read from its headers, without torch.
 
+Example:
     >>> from paraminspect import open_source
     >>> checkpoint = open_source("model.safetensors")
     >>> checkpoint.tensors[0].shape

@@ -16,6 +16,11 @@ Readers raise bare facts; `formats.open_source` adds what the user typed (`sourc
 
 from __future__ import annotations
 
+from typing import Final
+
+_WORD_BITS: Final = 64
+"""Numbers that no size or count of a real file reaches are not written out."""
+
 
 class ParamInspectError(Exception):
     """A failure that is explained to the user in one line.
@@ -66,7 +71,9 @@ class LimitExceededError(ParamInspectError):
     """
 
     def __init__(self, what: str, *, limit: int, actual: int | None, hint: str | None = None) -> None:
-        found = f"more than {limit:,}" if actual is None else f"{actual:,}"
+        # Python refuses to write a number of over 4,300 digits
+        known = actual is not None and actual.bit_length() <= _WORD_BITS
+        found = f"{actual:,}" if known else f"more than {limit:,}"
         super().__init__(f"{found} {what}; the limit is {limit:,}", hint=hint)
         self.limit = limit
         self.actual = actual

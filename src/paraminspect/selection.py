@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -52,8 +53,9 @@ def parse_selector(text: str) -> Selector:
     """
     if len(text) > 1 and text.startswith("/") and text.endswith("/"):
         try:
-            return Selector(text, re.compile(text[1:-1]))
-        except re.error as error:
+            with warnings.catch_warnings(action="ignore"):  # of what a later Python will read otherwise
+                return Selector(text, re.compile(text[1:-1]))
+        except (re.error, OverflowError, RecursionError) as error:
             raise SelectionError(
                 f"/{text[1:-1]}/ is not a regular expression: {error}",
                 hint="a plain name or a glob needs no slashes: 'h.0.*'",
@@ -82,4 +84,4 @@ def make_filter(select: Sequence[str], exclude: Sequence[str]) -> Callable[[str,
 
 
 def _glob(text: str) -> re.Pattern[str]:
-    return re.compile(fnmatch.translate(text))
+    return re.compile(rf"\A{fnmatch.translate(text)}")

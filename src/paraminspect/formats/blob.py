@@ -62,6 +62,8 @@ class Blob:
             TruncatedError: The blob ends before.
         """
         data = self.read_up_to(offset, length)
+        if len(data) != length and offset + length <= self.size:
+            raise TruncatedError("the file became shorter while it was read", hint="is it being written? try again")
         if len(data) != length:
             raise TruncatedError(
                 f"the file ends at byte {self.size:,}, {offset + length - self.size:,} bytes too early",

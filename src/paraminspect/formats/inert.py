@@ -92,19 +92,23 @@ class OddKey:
     Attributes:
         value: The key itself.
         text: What it is called in a dotted name, after Python's repr.
+        exact: Whether the text says all: then equal texts are equal keys, else each key is one of its own.
     """
 
-    __slots__ = ("text", "value")
+    __slots__ = ("exact", "text", "value")
 
-    def __init__(self, value: object, text: str) -> None:
+    def __init__(self, value: object, text: str, exact: bool) -> None:
         self.value = value
         self.text = text
+        self.exact = exact
 
     def __hash__(self) -> int:
-        return hash(self.text)
+        return hash(self.text) if self.exact else id(self)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, OddKey) and other.text == self.text and type(other.value) is type(self.value)
+        if not isinstance(other, OddKey) or not self.exact or not other.exact:
+            return self is other
+        return other.text == self.text and type(other.value) is type(self.value)
 
 
 class LongBytes:
@@ -213,37 +217,44 @@ class TensorValue:
 MAX_KEY_NODES: Final = 200
 """Parts of one tuple key that are written out; a larger one is cut."""
 
+MAX_KEY_PART: Final = 256
+"""Characters (bytes, digits) of each part that are written out."""
 
-def describe_key(value: object) -> str:
-    """What a dictionary key that is no string is called in a dotted name: Python's repr, bounded.
+
+def describe_key(value: object) -> OddKey:
+    """What stands for a dictionary key that is no string; its text is Python's repr, bounded.
 
     Source: the names `torch.load` and a walk with `str(key)` give: `1`, `(1, 2)`, `None`, `b'x'`.
     """
     pieces: list[str] = []
     pending: list[object] = [value]
+    exact = True
     for _ in range(MAX_KEY_NODES):
         if not pending:
-            return "".join(pieces)
+            return OddKey(value, "".join(pieces), exact)
         item = pending.pop()
         if isinstance(item, _Text):
             pieces.append(item)
         elif isinstance(item, tuple):
             pieces.append("(")
             pending.append(_Text(",)" if len(item) == 1 else ")"))
-            for index in range(len(item) - 1, -1, -1):
+            for index in range(min(len(item), MAX_KEY_NODES) - 1, -1, -1):
                 pending.append(item[index])
                 if index:
                     pending.append(_Text(", "))
         elif isinstance(item, Global):
-            pieces.append(item.dotted)
-        elif isinstance(item, Opaque):
-            pieces.append(f"<{item.class_name or 'object'}>")
+            pieces.append(item.dotted[:MAX_KEY_PART])
+            exact = False
         elif isinstance(item, int | float | complex | bytes | str) or item is None:
-            pieces.append(repr(item))
+            part = repr(item[:MAX_KEY_PART] if isinstance(item, bytes | str) else item)
+            pieces.append(part if len(part) <= 4 * MAX_KEY_PART else f"{part[:MAX_KEY_PART]}…")
+            exact = exact and len(part) <= MAX_KEY_PART
         else:
-            pieces.append(f"<{type(item).__name__}>")
+            name = item.class_name if isinstance(item, Opaque) else type(item).__name__
+            pieces.append(f"<{name[:MAX_KEY_PART] or 'object'}>")
+            exact = False
     pieces.append("…")
-    return "".join(pieces)
+    return OddKey(value, "".join(pieces), False)
 
 
 class _Text(str):

@@ -20,21 +20,21 @@ DANGEROUS_BUILTINS: Final = frozenset(
 )
 
 
-def note_calls(foreign: Iterable[str]) -> Iterator[str]:
+def note_calls(foreign: Iterable[tuple[str, str]]) -> Iterator[str]:
     """One remark that names up to three dangerous globals of a pickle.
 
     Args:
-        foreign: Dotted names the pickle uses that are not on the allow-list.
+        foreign: (module, name) of what the pickle names that is not on the allow-list.
     """
-    found = [name for name in foreign if _is_dangerous(name)]
+    found = [f"{module}.{name}" for module, name in foreign if _is_dangerous(module, name)]
     if found:
         shown = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
-        yield f"loading this file with pickle could run code: it names {shown}; nothing was run"
+        yield f"loading this file with pickle could run code: it names {shown[:300]}; nothing was run"
 
 
-def _is_dangerous(name: str) -> bool:
-    module, _, attribute = name.partition(".")
-    if module in ("builtins", "__builtin__"):
-        return attribute in DANGEROUS_BUILTINS
-    # a dotted attribute walk such as torch.serialization.os.system
-    return module in DANGEROUS_MODULES or not DANGEROUS_MODULES.isdisjoint(attribute.split(".")[:-1])
+def _is_dangerous(module: str, name: str) -> bool:
+    if module == "builtins":
+        return name.partition(".")[0] in DANGEROUS_BUILTINS
+    # in protocol 4 a name may be an attribute walk: torch, "serialization.os.system"
+    steps = name.split(".")[:-1]
+    return module.partition(".")[0] in DANGEROUS_MODULES or not DANGEROUS_MODULES.isdisjoint(steps)

@@ -17,13 +17,14 @@ Source: the opcode descriptions of CPython's `pickletools`; torch's use of them 
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable
 from typing import Final, Protocol
 
 from paraminspect.errors import LimitExceededError, MalformedError, ParamInspectError, TruncatedError
 from paraminspect.formats.blob import Blob
-from paraminspect.formats.inert import Builder, LongBytes, OddKey, Opaque, describe_key
+from paraminspect.formats.inert import Builder, LongBytes, Opaque, describe_key
 from paraminspect.formats.limits import (
     MAX_INTEGER_BYTES,
     MAX_NAME_BYTES,
@@ -43,11 +44,14 @@ LONGEST_FIXED: Final = 16
 LONGEST_LINE: Final = 1 << 16
 """Bytes of an argument that ends with a newline (protocol 0, names of globals)."""
 
-KEEP_TEXT: Final = MAX_NAME_BYTES
-"""Longer strings and byte strings are not kept, only their place (`LongBytes`)."""
+KEEP_TEXT: Final = 4096
+"""Bytes; longer strings and byte strings are not kept, only their place (`LongBytes`), until one turns out to be a key."""
 
 SHORT_TEXT: Final = 256
-"""Strings up to this length are bounded by the number of opcodes."""
+"""Strings up to this length are mostly in the window already."""
+
+KEY_TEXT_AN_OBJECT: Final = 8
+"""Characters of a described key that count as one more object."""
 
 _U16 = struct.Struct("<H").unpack_from
 _I32 = struct.Struct("<i").unpack_from
@@ -81,7 +85,7 @@ class Shortcut(Protocol):
         Args:
             buffer: Opcodes.
             position: Of MARK.
-            memo: Entries stored so far; the entries of tensors are stored there, others are left out.
+            memo: Entries stored so far; those of tensors and names are stored there, others are left out.
             first: The next memo index that was never stored.
 
         Returns:
@@ -103,6 +107,7 @@ class PickleMachine:
         load_persistent: The persistent id (any inert value) -> the value to push.
         begin: Offset of the pickle in the blob.
         shortcut: Takes the opcodes of a whole tensor at once; None for opcode by opcode.
+        window: Bytes read from the blob at a time, WINDOW unless given: less for one small pickle among many.
     """
 
     def __init__(
@@ -113,13 +118,14 @@ class PickleMachine:
         *,
         begin: int = 0,
         shortcut: Shortcut | None = None,
+        window: int | None = None,
     ) -> None:
         self._blob = blob
         self._find_global = find_global
         self._load_persistent = load_persistent
         self._begin = begin
         self._shortcut = shortcut
-        self._text = 0
+        self._window = window or WINDOW
         self._restart()
 
     def _restart(self) -> None:
@@ -132,6 +138,7 @@ class PickleMachine:
         self._top = -1  # highest memo index in use
         self._skipped = False
         self._objects = 0
+        self._text = 0  # bytes of strings
         self._taken = 0  # values made by the shortcut
         if self._shortcut is not None:
             self._shortcut.forget()
@@ -185,7 +192,7 @@ class PickleMachine:
     def _refill(self, need: int) -> None:
         """Drop what is read and see that `need` bytes are in the buffer, if the blob has them."""
         self._base += self._pos
-        self._buffer = self._blob.read_up_to(self._base, max(need, WINDOW))
+        self._buffer = self._blob.read_up_to(self._base, max(need, self._window))
         self._pos = 0
         at_end = self._base + len(self._buffer) >= self._blob.size
         self._low_water = len(self._buffer) if at_end else len(self._buffer) - LONGEST_FIXED
@@ -208,27 +215,35 @@ class PickleMachine:
                 if len(self._buffer) < LONGEST_LINE:
                     raise _truncated(self._blob)
                 raise LimitExceededError("bytes in one line of a pickle", limit=LONGEST_LINE, actual=None)
+        if end - self._pos > LONGEST_LINE:
+            raise LimitExceededError("bytes in one line of a pickle", limit=LONGEST_LINE, actual=end - self._pos)
         data = self._buffer[self._pos : end]
         self._pos = end + 1
+        self._count_text(len(data))
         return data
 
     def _payload(self, length: int, *, text: bool) -> bytes | LongBytes:
         """The bytes of a string, or only their place where there are many."""
         if length <= KEEP_TEXT:
-            self._text += length
-            if self._text > MAX_PICKLE_TEXT:
-                raise LimitExceededError("bytes of strings in one pickle", limit=MAX_PICKLE_TEXT, actual=None)
+            self._count_text(length)
             return self._take(length)
         begin = self.position
         if length > self._blob.size - begin:
             raise _truncated(self._blob)
-        self._base, self._pos, self._buffer, self._low_water = begin + length, 0, b"", -1
+        self._pos += length
+        if self._pos > len(self._buffer):
+            self._base, self._pos, self._buffer, self._low_water = begin + length, 0, b"", -1
         return LongBytes(begin, length, text)
+
+    def _count_text(self, length: int) -> None:
+        self._text += length
+        if self._text > MAX_PICKLE_TEXT:
+            raise LimitExceededError("bytes of strings in one pickle", limit=MAX_PICKLE_TEXT, actual=None)
 
     # --- values ----------------------------------------------------------------------------------------------
 
-    def _count_object(self) -> None:
-        self._objects += 1
+    def _count_objects(self, count: int) -> None:
+        self._objects += count
         if self._objects > MAX_PICKLE_OBJECTS:
             raise LimitExceededError("objects in one pickle", limit=MAX_PICKLE_OBJECTS, actual=None)
 
@@ -254,9 +269,15 @@ class PickleMachine:
         elif self._shortcut is not None:
             self._shortcut.forget()  # an entry it may remember is overwritten
         memo = self._memo
-        memo[index] = self._stack[-1]
+        value = memo[index] = self._stack[-1]
+        if value is _MARK:
+            raise self._mark_as_value()
         if len(memo) > MAX_PICKLE_MEMO:
             raise LimitExceededError("memo entries in one pickle", limit=MAX_PICKLE_MEMO, actual=None)
+
+    def _mark_as_value(self) -> MalformedError:
+        """If a MARK could be copied, GET and DUP could push one."""
+        return MalformedError(f"a MARK is used as a value at byte {self.position:,}")
 
     def _get(self, index: int) -> None:
         try:
@@ -273,6 +294,11 @@ class PickleMachine:
 
     def _call(self, func: object, args: object) -> None:
         if isinstance(func, Builder) and isinstance(args, tuple):
+            first = args[0] if args else None
+            if isinstance(first, dict | list | tuple):  # which may be copied
+                self._count_objects(len(first))
+            elif isinstance(first, str):
+                self._count_text(len(first))
             self._push_object(func.build(args))
         else:
             self._push_object(Opaque(func, args))
@@ -296,13 +322,27 @@ class PickleMachine:
             key = items[index]
             if type(key) is str:
                 target[key] = items[index + 1]
-            elif isinstance(key, list | dict):
-                raise MalformedError(f"a {type(key).__name__} as a dictionary key at byte {self.position:,}")
-            elif isinstance(key, LongBytes):
-                raise LimitExceededError("bytes in one dictionary key", limit=KEEP_TEXT, actual=key.length)
             else:
-                self._count_object()
-                target[key if isinstance(key, Opaque) else OddKey(key, describe_key(key))] = items[index + 1]
+                target[self._key(key)] = items[index + 1]
+
+    def _key(self, key: object) -> object:
+        """What stands for a key that is no short string."""
+        if isinstance(key, LongBytes):
+            return self._long_key(key)
+        if isinstance(key, list | dict):
+            raise MalformedError(f"a {type(key).__name__} as a dictionary key at byte {self.position:,}")
+        if isinstance(key, Opaque):
+            return key
+        odd = describe_key(key)
+        self._count_objects(1 + len(odd.text) // KEY_TEXT_AN_OBJECT)
+        return odd
+
+    def _long_key(self, key: LongBytes) -> object:
+        if key.length > MAX_NAME_BYTES:
+            raise LimitExceededError("bytes in one dictionary key", limit=MAX_NAME_BYTES, actual=key.length)
+        self._count_text(key.length)
+        data = self._blob.read(key.begin, key.length)
+        return decode_text(data) if key.text else describe_key(data)
 
     def _append_items(self, items: list[object]) -> None:
         target = self._stack[-1]
@@ -318,6 +358,7 @@ class PickleMachine:
         target = self._stack[-1]
         if isinstance(target, Opaque):
             if isinstance(target.state, dict) and isinstance(state, dict):
+                self._count_objects(len(target.state) + len(state))
                 target.state = {**target.state, **state}  # a second BUILD updates __dict__
             else:
                 target.state = state
@@ -352,8 +393,11 @@ def decode_text(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError:
-        text = data.decode("utf-8", "surrogatepass") if b"\xed" in data else data.decode("latin-1")
-        return text.encode("utf-8", "backslashreplace").decode()
+        pass
+    try:
+        return data.decode("utf-8", "surrogatepass").encode("utf-8", "backslashreplace").decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
 
 
 def _decode_python2(data: bytes) -> str:
@@ -450,6 +494,7 @@ def _signed_string(m: PickleMachine, length: int) -> object:
 def _long(m: PickleMachine, length: int) -> object:
     if length > MAX_INTEGER_BYTES:
         raise LimitExceededError("bytes in one integer", limit=MAX_INTEGER_BYTES, actual=length)
+    m._count_text(length)
     return int.from_bytes(m._take(length), "little", signed=True)
 
 
@@ -461,7 +506,7 @@ def _binunicode(m: PickleMachine) -> None:  # BINUNICODE: most opcodes of a chec
     if end <= len(m._buffer) and length <= SHORT_TEXT:
         m._pos = end
         m._stack.append(decode_text(m._buffer[at + 4 : end]))
-        m._text += length
+        m._count_text(length)
     else:
         m._pos = at + 4
         m._stack.append(_unicode(m, length))
@@ -506,9 +551,23 @@ def _string_line(m: PickleMachine) -> None:  # STRING
     text = m._line().strip()
     if len(text) < 2 or text[:1] not in b"'\"" or text[-1:] != text[:1]:
         raise MalformedError(f"a string without quotes before byte {m.position:,}")
-    m._stack.append(
-        _decode_python2(text[1:-1].decode("latin-1").encode("latin-1").decode("unicode_escape").encode("latin-1"))
-    )
+    m._stack.append(_decode_python2(_ESCAPE.sub(_unescape, text[1:-1])))
+
+
+_ESCAPE: Final = re.compile(rb"\\(x[0-9a-fA-F]{2}|[0-7]{1,3}|.)", re.DOTALL)
+_LETTERS: Final = dict(zip(b"abfnrtv", b"\a\b\f\n\r\t\v", strict=True))
+
+
+def _unescape(match: re.Match[bytes]) -> bytes:
+    r"""What `\n`, `\x41`, `\101` or `\'` of a Python 2 string stands for; an unknown escape stands for itself."""
+    code: bytes = match[1]
+    if len(code) == 3 and code[:1] == b"x":
+        return bytes([int(code[1:], 16)])
+    if code.isdigit() and code[0] < 0x38:
+        return bytes([int(code, 8) & 0xFF])
+    if code in b"\\'\"":
+        return code
+    return bytes([_LETTERS[code[0]]]) if code[0] in _LETTERS else match[0]
 
 
 @_opcode(0x56)
@@ -578,6 +637,8 @@ def _pop_mark(m: PickleMachine) -> None:  # POP_MARK
 
 @_opcode(0x32)
 def _dup(m: PickleMachine) -> None:  # DUP
+    if m._stack[-1] is _MARK:
+        raise m._mark_as_value()
     m._stack.append(m._stack[-1])
 
 

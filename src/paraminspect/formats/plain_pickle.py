@@ -2,7 +2,8 @@
 
 Tensors that `pickle` itself wrote carry each storage as a complete legacy torch file inside a byte string
 (`torch.storage._load_from_bytes`). numpy arrays are `_reconstruct` (or `_frombuffer`) with dtype, shape and bytes in
-the state; they are listed only here, since in a torch file they are no tensors.
+the state; they are listed only here, since in a torch file they are no tensors. The bytes of a large storage or array
+lie in the file as they are, except in protocol 2, which writes them as text.
 
 Source: `torch.storage.TypedStorage.__reduce__`; `numpy.ndarray.__reduce__`.
 """
@@ -11,15 +12,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from paraminspect.errors import MalformedError, UnknownFormatError
+from paraminspect.errors import LimitExceededError, MalformedError, UnknownFormatError
 from paraminspect.formats.blob import Blob
 from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.inert import Builder, Global, LongBytes, Opaque, StorageRef, TensorValue
 from paraminspect.formats.pickle_danger import note_calls
 from paraminspect.formats.pickle_machine import PickleMachine
-from paraminspect.formats.shapes import contiguous_stride
+from paraminspect.formats.shapes import check_sizes, contiguous_stride, count_elements
 from paraminspect.formats.torch_legacy import is_legacy_magic, read_torch_legacy
-from paraminspect.formats.torch_objects import GlobalTable, measure
+from paraminspect.formats.torch_objects import GlobalTable
 from paraminspect.formats.torch_objects import storage_ref as torch_storage_ref
 from paraminspect.formats.walk import name_tensors
 from paraminspect.records import Checkpoint, Storage
@@ -30,7 +31,11 @@ NUMPY_TYPES: Final[dict[str, str]] = {
     "u8": "uint64",
 }  # fmt: skip
 
-_ARRAY_FUNCTIONS: Final = frozenset({"_reconstruct", "_frombuffer"})
+MAX_NESTED: Final = 20_000
+"""Storages inside byte strings of one pickle."""
+
+NESTED_HEADER: Final = 1024
+"""Bytes of the five pickles before the data of such a storage; torch writes some 350."""
 
 
 def is_pickle(head: bytes) -> bool:
@@ -40,12 +45,12 @@ def is_pickle(head: bytes) -> bool:
 
 def read_pickle(blob: Blob) -> Checkpoint:
     """A legacy torch file if the first pickle is its magic number, else the tensors and arrays of that pickle."""
-    table = _PlainTable()
+    table = _PlainTable(blob)
     machine = PickleMachine(blob, table.find, torch_storage_ref)
     root = machine.load()
     if is_legacy_magic(root):
         return read_torch_legacy(blob, machine.position)
-    tensors = name_tensors(_with_arrays(root), table.resolve)
+    tensors = name_tensors(root, table.resolve, table.as_array)
     notes = tuple(note_calls(table.foreign))
     if not tensors:
         raise UnknownFormatError(
@@ -56,33 +61,77 @@ def read_pickle(blob: Blob) -> Checkpoint:
 
 
 class _PlainTable(GlobalTable):
-    """The allow-list, and storages inside byte strings."""
+    """The allow-list, storages inside byte strings, and arrays."""
 
-    def __init__(self) -> None:
+    def __init__(self, blob: Blob) -> None:
         super().__init__()
+        self._blob = blob
         self._storages: dict[str, Storage] = {}
+        self._nested = 0
         self._known["torch.storage", "_load_from_bytes"] = Builder("torch.storage", "_load_from_bytes", self._load)
 
     def _load(self, args: tuple[object, ...]) -> object:
+        """The storage that a legacy torch file inside a byte string holds."""
+        self._nested += 1
+        if self._nested > MAX_NESTED:
+            raise LimitExceededError("storages inside a pickle", limit=MAX_NESTED, actual=None)
         data = args[0] if args else None
-        key = f"pickled {len(self._storages)}"
-        if isinstance(data, bytes):
-            reference = _nested_storage(Blob.from_bytes(data), key)
+        if isinstance(data, LongBytes):
+            header = self._blob.read(data.begin, min(data.length, NESTED_HEADER))
+            if data.text:
+                header = header.decode("utf-8", "ignore").encode("latin-1", "replace")
+        elif isinstance(data, bytes):
+            header = data[:NESTED_HEADER]
         else:
-            length = data.length if isinstance(data, LongBytes) else 0
-            reference = StorageRef(key, "uint8", length)  # too long to look into: its element type is not known
-            if not length:
-                raise MalformedError("a storage inside a pickle holds no bytes")
-        self._storages[key] = Storage(key, reference.nbytes)
-        return reference
+            raise MalformedError("a storage inside a pickle holds no bytes")
+        found, position = _read_nested(Blob.from_bytes(header))
+        position += 8  # the number of elements
+        length = data.length if isinstance(data, LongBytes) else len(data)
+        if position + found.nbytes > length:
+            raise MalformedError(f"a storage inside a pickle has {length:,} bytes, it declares more")
+        begin = data.begin + position if isinstance(data, LongBytes) and not data.text else None
+        return self._add(f"pickled {self._nested}", found.dtype, found.nbytes, begin)
+
+    def _add(self, key: str, dtype: str, nbytes: int, begin: int | None) -> StorageRef:
+        if key not in self._storages:
+            begin = None if begin is None else self._blob.begin + begin
+            self._storages[key] = Storage(key, nbytes, self._blob.path, begin)
+        return StorageRef(key, dtype, nbytes)
 
     def resolve(self, reference: StorageRef) -> Storage:
         """The record of a storage that came as bytes."""
-        return self._storages[reference.key]
+        storage = self._storages.get(reference.key)
+        if storage is None:
+            raise MalformedError(
+                f"storage {reference.key[:80]!r} lies outside this pickle",
+                hint="is it the data.pkl of an unpacked torch.save file? name the whole file",
+            )
+        return storage
+
+    def as_array(self, value: Opaque) -> object:
+        """A tensor value for a pickled numpy array of a type that torch has; anything else as it is."""
+        parts = _array_parts(value)
+        if parts is None:
+            return value
+        shape, dtype, fortran, data = parts
+        name, swapped = _numpy_dtype(dtype)
+        length = len(data) if isinstance(data, bytes) else data.length if isinstance(data, LongBytes) else None
+        if name is None or length is None or not isinstance(shape, tuple):
+            return value
+        dims = check_sizes(shape)
+        numel = count_elements(dims)
+        nbytes = numel * BITS[name] // 8
+        if nbytes > length:  # bytes as text take more, not fewer: those above 0x7f are two
+            raise MalformedError("a numpy array has fewer bytes than its shape needs")
+        stride = contiguous_stride(dims[::-1])[::-1] if fortran else contiguous_stride(dims)
+        storage = None
+        if isinstance(data, LongBytes) and not data.text:
+            storage = self._add(f"bytes {data.begin}", name, length, None if swapped else data.begin)
+        return TensorValue(storage, 0, dims, stride, name, numel)
 
 
-def _nested_storage(blob: Blob, key: str) -> StorageRef:
-    """What a legacy torch file holds whose object is one storage."""
+def _read_nested(blob: Blob) -> tuple[StorageRef, int]:
+    """The storage that is the object of a legacy torch file, and where its pickles end."""
     references: list[StorageRef] = []
 
     def remember(pid: object) -> object:
@@ -93,60 +142,32 @@ def _nested_storage(blob: Blob, key: str) -> StorageRef:
 
     table = GlobalTable()
     position = 0
-    for _ in range(4):
+    for _ in range(5):
         machine = PickleMachine(blob, table.find, remember, begin=position)
         machine.load()
         position = machine.position
     if not references:
         raise MalformedError("a storage inside a pickle names none")
-    return StorageRef(key, references[0].dtype, references[0].nbytes)
+    return references[0], position
 
 
-def _with_arrays(root: object) -> object:
-    """The same structure with numpy arrays as tensor values; changed in place."""
-    pending = [root]
-    seen: set[int] = set()
-    while pending:
-        value = pending.pop()
-        if id(value) in seen:
-            continue
-        seen.add(id(value))
-        if isinstance(value, dict):
-            for key, item in value.items():
-                value[key] = _array(item)
-            pending.extend(value.values())
-        elif isinstance(value, list):
-            value[:] = [_array(item) for item in value]
-            pending.extend(value)
-        elif isinstance(value, Opaque):
-            pending.append(value.state)
-    return _array(root)
+def _array_parts(value: Opaque) -> tuple[object, object, object, object] | None:
+    """Shape, dtype, whether in Fortran order, and data of a pickled array; None for any other object."""
+    func, args, state = value.func, value.args, value.state
+    if not isinstance(func, Global) or func.module.partition(".")[0] != "numpy" or not isinstance(args, tuple):
+        return None
+    if func.name == "_reconstruct" and isinstance(state, tuple) and len(state) == 5:
+        return state[1:]  # behind a version
+    if func.name == "_frombuffer" and len(args) == 4:
+        data, dtype, shape, order = args
+        return shape, dtype, order == "F", data
+    return None
 
 
-def _array(value: object) -> object:
-    """A tensor value for a pickled numpy array of a plain type; anything else as it is."""
-    if not isinstance(value, Opaque) or not isinstance(value.func, Global):
-        return value
-    if value.func.name not in _ARRAY_FUNCTIONS or value.func.module.partition(".")[0] != "numpy":
-        return value
-    if value.func.name == "_reconstruct":
-        state = value.state
-        shape, dtype, data = state[1:3] + state[4:5] if isinstance(state, tuple) and len(state) == 5 else (None,) * 3
-    else:
-        data, dtype, shape = value.args[:3] if isinstance(value.args, tuple) and len(value.args) > 3 else (None,) * 3
-    name = _numpy_dtype(dtype)
-    length = len(data) if isinstance(data, bytes) else data.length if isinstance(data, LongBytes) else None
-    if name is None or length is None or not isinstance(shape, tuple):
-        return value
-    dims = tuple(size for size in shape if type(size) is int)
-    dims, stride, numel, _ = measure(dims, contiguous_stride(dims))
-    if numel * BITS[name] // 8 > length:  # protocol 2 writes bytes as text, in which those above 0x7f take two
-        raise MalformedError("a numpy array has fewer bytes than its shape needs")
-    return TensorValue(None, 0, dims, stride, name, numel)
-
-
-def _numpy_dtype(dtype: object) -> str | None:
-    """The name in torch of `numpy.dtype("f4", ..)`; None for types torch does not have."""
-    args = dtype.args if isinstance(dtype, Opaque) and dtype.class_name == "numpy.dtype" else None
-    code = args[0] if isinstance(args, tuple) and args else None
-    return NUMPY_TYPES.get(code) if isinstance(code, str) else None
+def _numpy_dtype(dtype: object) -> tuple[str | None, bool]:
+    """What torch calls `numpy.dtype("f4", ..)`, None for types it lacks, and whether its bytes are in reverse order."""
+    if not isinstance(dtype, Opaque) or dtype.class_name != "numpy.dtype" or not isinstance(dtype.args, tuple):
+        return None, False
+    code = dtype.args[0] if dtype.args else None
+    swapped = isinstance(dtype.state, tuple) and ">" in dtype.state[1:2]
+    return NUMPY_TYPES.get(code) if isinstance(code, str) else None, swapped

@@ -15,9 +15,10 @@ Source: README and `tensor.rs` of huggingface/safetensors 0.8.
 from __future__ import annotations
 
 import json
-from typing import Final, NoReturn, cast
+import reprlib
+from typing import Final, NamedTuple, NoReturn, cast
 
-from paraminspect.errors import CheckpointError, LimitExceededError, MalformedError, TruncatedError
+from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError
 from paraminspect.formats.blob import Blob
 from paraminspect.formats.classify import kind_of, role_of_name
 from paraminspect.formats.limits import MAX_HEADER_TENSORS, MAX_SAFETENSORS_HEADER
@@ -35,6 +36,11 @@ DTYPES: Final[dict[str, tuple[str, int]]] = {
 }  # fmt: skip
 """The format's dtype names: torch's name, and bits of one element as the shape counts them."""
 
+MAX_WIDE_HEADER: Final = 24 << 20
+"""Bytes of a header that is not all ASCII: one character beyond it makes Python keep four bytes for each."""
+
+_FIELDS: Final = ("dtype", "shape", "data_offsets")
+
 
 def is_safetensors(head: bytes, size: int) -> bool:
     """Whether a file begins like one: a plausible length, then a brace.
@@ -45,7 +51,9 @@ def is_safetensors(head: bytes, size: int) -> bool:
     """
     length = int.from_bytes(head[:8], "little")
     return (
-        len(head) > 8 and head[8:9] in (b"{", b" ", b"\n", b"\t") and 2 <= length <= min(size, MAX_SAFETENSORS_HEADER)
+        len(head) > 8
+        and head[8:9] in (b"{", b" ", b"\n", b"\t", b"\r")
+        and 2 <= length <= min(size, MAX_SAFETENSORS_HEADER)
     )
 
 
@@ -55,17 +63,31 @@ def read_safetensors(blob: Blob) -> Checkpoint:
     Raises:
         TruncatedError: The header or the data are not all there.
         MalformedError: The header is no JSON of this form, or the ranges have holes or overlaps.
-        LimitExceededError: A header of over 100 MB, too many dimensions.
+        LimitExceededError: A header of over 100 MB, too many tensors or dimensions.
     """
-    header, data_begin = _read_header(blob)
-    metadata = _metadata(header.pop("__metadata__", None))
-    reader = _Entries(blob, data_begin)
-    records = [reader.record(name, entry) for name, entry in header.items()]
+    header = _read_header(blob)
+    metadata = _metadata(header.entries.pop("__metadata__", None))
+    reader = _Entries(blob, header)
+    records = [reader.record(name, entry) for name, entry in header.entries.items()]
     order = reader.check_ranges()
     return Checkpoint("safetensors", [records[index] for index in order], metadata)
 
 
-def _read_header(blob: Blob) -> tuple[dict[str, object], int]:
+class _Header(NamedTuple):
+    """The header, parsed.
+
+    Attributes:
+        entries: Names and what stands under them, not looked into yet.
+        data_begin: Offset of the data in the file.
+        has_booleans: Whether there may be a `true` or `false`, which Python takes for 1 and 0.
+    """
+
+    entries: dict[str, object]
+    data_begin: int
+    has_booleans: bool
+
+
+def _read_header(blob: Blob) -> _Header:
     if blob.size < 8:
         raise TruncatedError(f"{blob.size} bytes are too few for a safetensors file")
     length = int.from_bytes(blob.read(0, 8), "little")
@@ -76,32 +98,48 @@ def _read_header(blob: Blob) -> tuple[dict[str, object], int]:
             f"the safetensors header claims {length:,} bytes, the file has {blob.size - 8:,} after the length",
             hint="it was not copied to its end, or is no safetensors file",
         )
-    text = blob.read(8, length)
+    data = blob.read(8, length)
     # an entry is one object and two lists; anything denser would take more memory than a model's header needs
-    containers = text.count(b"[") + text.count(b"{")
-    if containers > 3 * MAX_HEADER_TENSORS or text.count(b",") > 12 * MAX_HEADER_TENSORS:
+    containers = data.count(b"[") + data.count(b"{")
+    if containers > 3 * MAX_HEADER_TENSORS + 2 or data.count(b",") > 12 * MAX_HEADER_TENSORS:
         raise LimitExceededError("tensors in one header", limit=MAX_HEADER_TENSORS, actual=None)
+    if length > MAX_WIDE_HEADER and not data.isascii():
+        raise LimitExceededError("bytes of header beyond ASCII", limit=MAX_WIDE_HEADER, actual=length)
+    has_booleans = b"true" in data or b"false" in data
+    return _Header(_parse_header(data), 8 + length, has_booleans)
+
+
+def _parse_header(data: bytes) -> dict[str, object]:
     try:
-        header = json.loads(text.decode(), object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+        # a fraction is kept as text, lest 2.0 passes for 2
+        header = json.loads(
+            data.decode(), object_pairs_hook=_no_duplicates, parse_constant=_no_constant, parse_float=str
+        )
+        if b"\\ud" in data or b"\\uD" in data:
+            json.dumps(header, ensure_ascii=False).encode()  # half a surrogate pair is no text
     except UnicodeDecodeError as error:
         raise MalformedError(
             f"the safetensors header is not UTF-8: {error.reason} at byte {error.start + 8:,}"
         ) from None
+    except UnicodeEncodeError:
+        raise MalformedError("the safetensors header holds half a surrogate pair") from None
     except RecursionError:
         raise MalformedError("the safetensors header is nested too deeply") from None
     except ValueError as error:
         raise MalformedError(f"the safetensors header is no JSON: {error}"[:200]) from None
     if not isinstance(header, dict):
         raise MalformedError(f"the safetensors header is a JSON {type(header).__name__}, expected an object")
-    return header, 8 + length
+    return header
 
 
 def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     made = dict(pairs)
     if len(made) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1) if len(names) < 10_000 else "a name"
-        raise MalformedError(f"the safetensors header has {twice!r} twice"[:200])
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise MalformedError(f"the safetensors header has {name[:80]!r} twice")
+            seen.add(name)
     return made
 
 
@@ -120,11 +158,12 @@ def _metadata(value: object) -> dict[str, str]:
 class _Entries:
     """Turns header entries into records, and remembers their ranges."""
 
-    def __init__(self, blob: Blob, data_begin: int) -> None:
+    def __init__(self, blob: Blob, header: _Header) -> None:
         self._size = blob.size
         self._path = blob.path
-        self._begin = data_begin
-        self._data_begin = blob.begin + data_begin
+        self._begin = header.data_begin
+        self._data_begin = blob.begin + header.data_begin
+        self._has_booleans = header.has_booleans
         self._ranges: list[tuple[int, int]] = []
         self._shapes: dict[tuple[int, ...], tuple[tuple[int, ...], int]] = {}
         self._roles: dict[str, Role] = {}
@@ -134,22 +173,26 @@ class _Entries:
             dtype_name, dims, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]  # type: ignore[index]
             dtype, bits = DTYPES[dtype_name]
             shape = tuple(dims)
-            stride, numel = self._shapes.get(shape) or self._measure(shape)
-        except CheckpointError:
-            raise
+            measured = self._shapes.get(shape)
         except (KeyError, TypeError, ValueError):
             raise self._explain(name, entry) from None
+        if type(dims) is not list or type(begin) is not int or type(end) is not int or not 0 <= begin <= end:
+            raise self._explain(name, entry)
+        if measured is None or self._has_booleans:
+            measured = self._measure(name, shape)
+        stride: tuple[int, ...] | None
+        stride, numel = measured
         nbytes, rest = divmod(numel * bits, 8)
-        if type(begin) is not int or type(end) is not int or not 0 <= begin <= end:
-            raise MalformedError(f"tensor {name!r} has data_offsets [{begin}, {end}]"[:200])
         if rest or end - begin != nbytes:
             raise MalformedError(
-                f"tensor {name[:80]!r} of dtype {dtype_name} and shape {list(shape)} takes {numel * bits / 8:,.1f} bytes, "
-                f"its data_offsets span {end - begin:,}"
+                f"tensor {name[:80]!r} of dtype {dtype_name} and shape {reprlib.repr(dims)} takes "
+                f"{numel * bits / 8:,.1f} bytes, its data_offsets span {reprlib.repr(end - begin)}"
             )
         self._ranges.append((begin, end))
         if bits == 4:
             shape, stride, numel = self._pairs(name, shape)
+        elif bits % 8:
+            stride = None  # elements do not begin at whole bytes
         storage = Storage(name, nbytes, self._path, self._data_begin + begin)
         head = name.partition(".")[0]
         role = self._roles.get(head) or self._roles.setdefault(head, role_of_name(name))
@@ -157,30 +200,41 @@ class _Entries:
             name, shape, dtype, numel, nbytes, kind_of(name, shape, dtype), None, role, storage=storage, stride=stride
         )  # fmt: skip
 
-    def _measure(self, shape: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
+    def _measure(self, name: str, shape: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
         """Stride and number of elements of a shape, which many tensors have in common."""
-        check_sizes(shape)
-        numel = count_elements(shape)
+        try:
+            check_sizes(shape)
+            numel = count_elements(shape)
+        except (MalformedError, LimitExceededError) as error:
+            error.message += f" (tensor {name[:80]!r})"
+            raise
         measured = self._shapes[shape] = (contiguous_stride(shape), numel)
         return measured
 
     def _pairs(self, name: str, shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...], int]:
         """4-bit elements as torch has them: two in one, along the last dimension."""
         if not shape or shape[-1] % 2:
-            raise MalformedError(f"tensor {name[:80]!r} of 4-bit elements has the odd shape {list(shape)}")
+            raise MalformedError(
+                f"tensor {name[:80]!r} of 4-bit elements has the odd shape {reprlib.repr(list(shape))}"
+            )
         packed = (*shape[:-1], shape[-1] // 2)
-        return packed, *self._measure(packed)
+        return packed, *self._measure(name, packed)
 
     @staticmethod
     def _explain(name: str, entry: object) -> MalformedError:
         if not isinstance(entry, dict):
             return MalformedError(f"the header's entry {name[:80]!r} is no object")
-        for field in ("dtype", "shape", "data_offsets"):
+        for field in _FIELDS:
             if field not in entry:
                 return MalformedError(f"tensor {name[:80]!r} has no {field}")
-        if entry["dtype"] not in DTYPES if isinstance(entry["dtype"], str) else True:
-            return MalformedError(f"tensor {name[:80]!r} has the unknown dtype {entry['dtype']!r}"[:200])
-        return MalformedError(f"tensor {name[:80]!r} has a shape or data_offsets that are no lists of integers")
+        dtype, shape, offsets = (entry[field] for field in _FIELDS)
+        if not isinstance(dtype, str) or dtype not in DTYPES:
+            found = f"the unknown dtype {reprlib.repr(dtype)}"
+        elif not isinstance(shape, list) or not all(type(size) is int for size in shape):
+            found = f"the shape {reprlib.repr(shape)}, expected a list of sizes"
+        else:
+            found = f"the data_offsets {reprlib.repr(offsets)}, expected [begin, end]"
+        return MalformedError(f"tensor {name[:80]!r} has {found}")
 
     def check_ranges(self) -> list[int]:
         """The ranges cover the data without holes or overlaps, to the end of the file; their order by offset."""

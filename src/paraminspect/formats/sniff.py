@@ -5,11 +5,13 @@ Extensions lie: `.pth.tar` is mostly a zip, `.pt` may be an error page of a web 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from paraminspect.errors import TruncatedError, UnknownFormatError
 from paraminspect.formats.blob import Blob
-from paraminspect.formats.safetensors import is_safetensors
+from paraminspect.formats.limits import MAX_NUMEL
+from paraminspect.formats.safetensors import is_safetensors, read_safetensors
 from paraminspect.records import Checkpoint
 
 HEAD_BYTES: Final = 512
@@ -50,32 +52,44 @@ def read_blob(blob: Blob) -> Checkpoint:
     head = blob.read_up_to(0, HEAD_BYTES)
     if not head:
         raise TruncatedError("the file is empty")
+    read = _choose_reader(head, blob.size)
+    if read is None:
+        raise _explain(blob, head)
+    return read(blob)
+
+
+def check_head(head: bytes) -> None:
+    """Whether a stream that begins so may be a model at all, so that it is worth to be copied.
+
+    Args:
+        head: Its first `HEAD_BYTES`, or all of it.
+
+    Raises:
+        UnknownFormatError: The bytes are something else, or nothing we know.
+    """
+    if head and _choose_reader(head, MAX_NUMEL) is None:
+        raise _explain(Blob.from_bytes(head), head)
+
+
+def _choose_reader(head: bytes, size: int) -> Callable[[Blob], Checkpoint] | None:
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
-        return _read_zip(blob)
+        return _read_zip
     if head[:4] == b"GGUF":
         from paraminspect.formats.gguf import read_gguf
 
-        return read_gguf(blob)
+        return read_gguf
     if head[:6] == b"\x93NUMPY":
         from paraminspect.formats.numpy_arrays import read_npy
 
-        return read_npy(blob)
-    if is_safetensors(head, blob.size):
-        from paraminspect.formats.safetensors import read_safetensors
-
-        return read_safetensors(blob)
-    return _read_pickle_or_tar(blob, head)
-
-
-def _read_pickle_or_tar(blob: Blob, head: bytes) -> Checkpoint:
+        return read_npy
+    if is_safetensors(head, size):
+        return read_safetensors
     from paraminspect.formats.plain_pickle import is_pickle, read_pickle
     from paraminspect.formats.torch_tar import is_tar, read_torch_tar
 
     if is_pickle(head):
-        return read_pickle(blob)
-    if is_tar(head):
-        return read_torch_tar(blob)
-    raise _explain(blob, head)
+        return read_pickle
+    return read_torch_tar if is_tar(head) else None
 
 
 def _read_zip(blob: Blob) -> Checkpoint:
@@ -125,8 +139,6 @@ def _explain(blob: Blob, head: bytes) -> UnknownFormatError:
         return UnknownFormatError("the file is text, not a model")
     length = int.from_bytes(head[:8], "little")
     if blob.size > 8 and length >= blob.size and head[8:9] == b"{":
-        from paraminspect.formats.safetensors import read_safetensors
-
         read_safetensors(blob)  # says how long the header claims to be
     return UnknownFormatError(
         "no format of PyTorch model files that we know",

@@ -7,12 +7,12 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Final, NoReturn
+from typing import Final
 
 from paraminspect.errors import CheckpointError, ParamInspectError, SourceError
 from paraminspect.formats.blob import Blob
 from paraminspect.formats.limits import MAX_JSON_BYTES
-from paraminspect.formats.sniff import read_blob
+from paraminspect.formats.sniff import HEAD_BYTES, check_head, read_blob
 from paraminspect.records import Checkpoint
 
 STDIN: Final = "-"
@@ -49,7 +49,7 @@ def open_source(source: str | os.PathLike[str]) -> Checkpoint:
 def read_path(path: str) -> Checkpoint:
     """One file or folder; errors do not know its name yet."""
     with _plain_os_errors():
-        status = os.stat(path)
+        status = _stat(path)
         if stat.S_ISDIR(status.st_mode):
             return _read_folder(path)
         if stat.S_ISREG(status.st_mode):
@@ -78,7 +78,7 @@ def read_shard(path: str) -> Checkpoint:
     """One file of a folder, which is no index; its errors name it."""
     with _named(os.path.basename(path)):
         with _plain_os_errors():
-            status = os.stat(path)
+            status = _stat(path)
             if not stat.S_ISREG(status.st_mode):
                 raise SourceError("not a regular file")
             blob = Blob(status.st_size, fd=os.open(path, os.O_RDONLY), path=path)
@@ -97,8 +97,9 @@ def _read_file(path: str, fd: int, size: int) -> Checkpoint:
 
 def _is_index(blob: Blob) -> bool:
     """Whether a file is the JSON that maps names to shards."""
-    head = blob.read_up_to(0, 64).lstrip()
-    return head[:1] == b"{" and head[8:9] != b"{" and b'"weight_map"' in blob.read_up_to(0, MAX_JSON_BYTES)
+    head = blob.read_up_to(0, 64)
+    # a safetensors header may be as long as the code of a brace; the zeros above it tell
+    return head.lstrip()[:1] == b"{" and b"\0" not in head and b'"weight_map"' in blob.read_up_to(0, MAX_JSON_BYTES)
 
 
 def _read_pipe(path: str) -> Checkpoint:
@@ -117,11 +118,29 @@ def _read_pipe(path: str) -> Checkpoint:
         os.close(fd)
 
 
+def _stat(path: str) -> os.stat_result:
+    if not path:
+        raise SourceError("the name is empty")
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        if os.path.islink(path):
+            raise SourceError(f"a symbolic link to {os.readlink(path)!r}, which is not there") from None
+        raise
+    except ValueError as error:  # a zero byte, or half a surrogate pair
+        raise SourceError(str(error)) from None
+
+
 def _read_standard_input() -> Checkpoint:
     try:
         status = os.fstat(0)
     except OSError:
         raise SourceError("standard input is closed") from None
+    with _plain_os_errors():
+        return _read_descriptor(status)
+
+
+def _read_descriptor(status: os.stat_result) -> Checkpoint:
     if stat.S_ISREG(status.st_mode) and os.lseek(0, 0, os.SEEK_CUR) == 0:
         checkpoint = read_blob(Blob(status.st_size, fd=os.dup(0)))
         return replace(checkpoint, nbytes=status.st_size)
@@ -133,10 +152,15 @@ def _read_standard_input() -> Checkpoint:
 
 
 def _spool(fd: int) -> Checkpoint:
-    """Copy a stream to a temporary file without a name, then read that."""
+    """Copy a stream to a temporary file without a name, then read that; a stream may be endless, so look first."""
     import tempfile
 
+    head = b""
+    while len(head) < HEAD_BYTES and (chunk := os.read(fd, SPOOL_CHUNK)):
+        head += chunk
+    check_head(head[:HEAD_BYTES])
     with tempfile.TemporaryFile() as spool:
+        spool.write(head)
         while chunk := os.read(fd, SPOOL_CHUNK):
             spool.write(chunk)
         spool.flush()
@@ -165,15 +189,10 @@ def _named(source: str) -> Iterator[None]:
 def _plain_os_errors() -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError) as error:
-        _raise_source_error(error)
-
-
-def _raise_source_error(error: OSError | ValueError) -> NoReturn:
-    if isinstance(error, FileNotFoundError):
+    except FileNotFoundError:
         raise SourceError("no such file or folder") from None
-    if isinstance(error, PermissionError):
+    except PermissionError:
         raise SourceError("no permission to read it") from None
-    if isinstance(error, OSError) and error.strerror:
-        raise SourceError(error.strerror[0].lower() + error.strerror[1:]) from None
-    raise SourceError(str(error)) from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise SourceError(reason[:1].lower() + reason[1:]) from None

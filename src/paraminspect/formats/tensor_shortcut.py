@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from paraminspect.formats.inert import Builder, StorageRef, StorageType, TensorValue
 
@@ -23,7 +23,7 @@ _INTS = rb"(" + _INT + rb"\x85|" + _INT * 2 + rb"\x86|" + _INT * 3 + rb"\x87|\("
 _PUT = rb"r(.{4})"
 _TENSOR: Final = re.compile(
     # the persistent id of the storage: ("storage", type, key, location, numel), in legacy files with a None behind
-    rb"\(\((" + _GET + _GET + rb")X(.)\0\0\0([0-9]{1,20})" + _PUT + _GET + rb"(" + _INT + rb")N?t" + _PUT + rb"Q"
+    rb"\(\((" + _GET + _GET + rb")X(.)\0\0\0([0-9]{1,20})" + _PUT + rb"(" + _GET + rb")(" + _INT + rb")N?t" + _PUT + rb"Q"
     # storage offset, shape, stride, requires_grad
     + rb"(" + _INT + rb")" + _INTS + rb"(?:" + _PUT + rb")?" + _INTS + rb"(?:" + _PUT + rb")?([\x88\x89])"
     # no backward hooks: OrderedDict()
@@ -38,6 +38,9 @@ _STEPS: Final = tuple(sum(i << 32 * i for i in range(count)) for count in range(
 
 LONGEST_NAME: Final = 256
 """Bytes of a name that is taken along; longer ones are left to the machine, which counts them."""
+
+MAX_REMEMBERED: Final = 20_000
+"""Numbers, and shapes with strides, whose bytes are not decoded anew."""
 
 Taken = tuple[list[object], int, int]
 """Values for the stack, the position behind their opcodes, and the highest memo index these use."""
@@ -63,7 +66,7 @@ class TensorShortcut:
         self._measure = measure
         self._ints: dict[bytes, int] = {}
         self._layouts: dict[tuple[bytes, bytes], Layout] = {}
-        self._types: dict[tuple[bytes, bytes], StorageType] = {}
+        self._types: dict[tuple[bytes, bytes, bytes], StorageType] = {}
         self._builder_get = b""  # the GET that was seen to push the builder
 
     def forget(self) -> None:
@@ -86,6 +89,7 @@ class TensorShortcut:
             if named is None:
                 break
             name, position = named
+            memo[last + 1] = name
             first = last + 2
         return (made, end, last) if made else None
 
@@ -115,8 +119,10 @@ class TensorShortcut:
         match = _TENSOR.match(buffer, position)
         if match is None:
             return None
-        types, length, key, put1, numel, put2, offset, shape, put3, stride, put4, grad, hooks, *puts = match.groups()
-        storage_type = self._types.get((types, hooks)) or self._storage_type(types, hooks, memo)
+        types, length, key, put1, location, numel, put2, offset, shape, put3, stride, put4, grad, hooks, *puts = (
+            match.groups()
+        )
+        storage_type = self._types.get((types, location, hooks)) or self._storage_type(types, location, hooks, memo)
         # fresh, consecutive memo entries, one for each object: what every pickler writes
         indices = b"".join([put1, put2, put3 or b"", put4 or b"", *puts])
         count = len(indices) >> 2
@@ -127,11 +133,13 @@ class TensorShortcut:
             or int.from_bytes(indices, "little") != first * _ONES[count] + _STEPS[count]
         ):
             return None
-        dims, steps, elements, reach = self._layouts.get((shape, stride)) or self._layout(shape, stride)
-        begin = self._ints.get(offset) or self._int(offset)
         nbytes = (self._ints.get(numel) or self._int(numel)) * storage_type.itemsize
-        if begin < 0 or nbytes < 0 or (elements and (begin + reach) * storage_type.itemsize > nbytes):
+        begin = self._ints.get(offset) or self._int(offset)
+        if begin < 0 or nbytes < 0:
             return None  # the opcodes run into the error that explains it
+        dims, steps, elements, reach = self._layouts.get((shape, stride)) or self._layout(shape, stride)
+        if elements and (begin + reach) * storage_type.itemsize > nbytes:
+            return None
         storage = StorageRef(key.decode(), storage_type.dtype, nbytes)
         if self.declare is not None:
             self.declare(storage)
@@ -139,28 +147,42 @@ class TensorShortcut:
         value.trainable = grad == b"\x88"
         return value, match.end(), first + count - 1
 
-    def _storage_type(self, types: bytes, hooks: bytes, memo: dict[int, object]) -> StorageType | None:
-        """The class of the storage, if the tag before it says "storage" and the hooks are an OrderedDict."""
+    def _storage_type(self, types: bytes, location: bytes, hooks: bytes, memo: dict[int, object]) -> StorageType | None:
+        """The class of the storage, if the tag before it says "storage" and the hooks are an OrderedDict.
+
+        The location may be anything, but there must be one.
+        """
         size = 2 if types[:1] == b"h" else 5
         tag, kind, ordered = (memo.get(_index(get)) for get in (types[:size], types[size:], hooks))
+        if _index(location) not in memo:
+            return None
         if tag != "storage" or not isinstance(kind, StorageType):
             return None
         if not isinstance(ordered, Builder) or ordered.name != "OrderedDict":
             return None
-        self._types[types, hooks] = kind
+        _make_room(self._types)
+        self._types[types, location, hooks] = kind
         return kind
 
     def _int(self, text: bytes) -> int:
+        _make_room(self._ints)
         value = self._ints[text] = int.from_bytes(text[1:], "little", signed=text[:1] == b"J")
         return value
 
     def _layout(self, shape: bytes, stride: bytes) -> Layout:
+        _make_room(self._layouts)
         layout = self._layouts[shape, stride] = self._measure(self._tuple(shape), self._tuple(stride))
         return layout
 
     def _tuple(self, text: bytes) -> tuple[int, ...]:
         body = text[1:-1] if text[:1] == b"(" else text[:-1]
         return tuple(self._int(number) for number in re.findall(_INT, body, re.DOTALL))
+
+
+def _make_room(cache: dict[Any, Any]) -> None:
+    """Forget everything once a file has too much variety to be worth remembering."""
+    if len(cache) >= MAX_REMEMBERED:
+        cache.clear()
 
 
 def _index(get: bytes) -> int:

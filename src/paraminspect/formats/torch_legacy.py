@@ -19,7 +19,7 @@ from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.inert import StorageRef
 from paraminspect.formats.pickle_danger import note_calls
 from paraminspect.formats.pickle_machine import PickleMachine
-from paraminspect.formats.torch_objects import GlobalTable, storage_ref
+from paraminspect.formats.torch_objects import GlobalTable, check_size, storage_ref
 from paraminspect.formats.walk import name_tensors
 from paraminspect.records import Checkpoint, Storage
 
@@ -56,8 +56,8 @@ class _LegacyStorages:
             count = int.from_bytes(blob.read(begin, 8), "little", signed=True)
             nbytes = count * itemsize(reference)
             begin += 8
-            if count < 0 or nbytes < reference.nbytes:
-                raise MalformedError(f"storage {name!r} has {count:,} elements, the object declares more"[:200])
+            if count < 0:
+                raise MalformedError(f"storage {name!r} has {count:,} elements"[:200])
             if begin + nbytes > blob.size:
                 raise TruncatedError(
                     f"the file ends at byte {blob.size:,}, {begin + nbytes - blob.size:,} bytes before the end of "
@@ -71,6 +71,7 @@ class _LegacyStorages:
         storage = self._found.get(reference.key)
         if storage is None:
             raise MalformedError(f"storage {reference.key!r} is not in the list of storage keys"[:200])
+        check_size(reference, storage)
         return storage
 
 

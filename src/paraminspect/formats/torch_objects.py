@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from paraminspect.errors import MalformedError
+from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError
 from paraminspect.formats.dtypes import BITS, STORAGE_TYPES, TORCH_ALIASES
 from paraminspect.formats.inert import Builder, Dtype, Global, LongBytes, Opaque, StorageRef, StorageType, TensorValue
 from paraminspect.formats.limits import MAX_NUMEL
 from paraminspect.formats.shapes import check_sizes, count_elements
 from paraminspect.formats.tensor_shortcut import Layout, TensorShortcut
+from paraminspect.records import Storage
 
 Args = tuple[object, ...]
 
@@ -123,43 +124,31 @@ def _rebuild_buffer(args: Args) -> TensorValue:
 
 def _rebuild_meta(args: Args) -> TensorValue:
     dtype, size, stride, trainable = args[:4]
-    shape = check_sizes(size)
-    return TensorValue(
-        None, 0, shape, check_sizes(stride, "stride"), _dtype(dtype), count_elements(shape), trainable=_flag(trainable)
-    )
+    shape, steps, numel, _ = measure(check_sizes(size), check_sizes(stride, "stride"))
+    return TensorValue(None, 0, shape, steps, _dtype(dtype), numel, trainable=_flag(trainable))
 
 
 def _rebuild_wrapper(args: Args) -> TensorValue:
     """A wrapper subclass such as DTensor: global shape, no storage of its own."""
     _, dtype, size, stride, _, _, _, trainable = args[:8]
-    shape = check_sizes(size)
-    return TensorValue(
-        None,
-        0,
-        shape,
-        check_sizes(stride, "stride"),
-        _dtype(dtype),
-        count_elements(shape),
-        trainable=_flag(trainable),
-        layout="chunked",
-    )
+    shape, steps, numel, _ = measure(check_sizes(size), check_sizes(stride, "stride"))
+    return TensorValue(None, 0, shape, steps, _dtype(dtype), numel, trainable=_flag(trainable), layout="chunked")
 
 
 def _rebuild_from_type(args: Args) -> object:
     """A tensor subclass: (func, type, args of func, state). The state marks parameters and buffers."""
     func, _, inner, state = args[:4]
-    if not isinstance(func, Builder) or not isinstance(inner, tuple):
+    if not isinstance(func, Builder) or func.name not in _TENSOR_BUILDERS or not isinstance(inner, tuple):
         return Opaque(func, inner)
     value = func.build(inner)
     if isinstance(value, TensorValue):
-        states = state if isinstance(state, tuple) else (state,)
-        flags = {key for part in states if isinstance(part, dict) for key, on in part.items() if on is True}
-        if "_is_param" in flags:
-            value.kind = "parameter"
-        elif "_is_buffer" in flags:
-            value.kind = "buffer"
-        for part in states:
-            if isinstance(part, dict) and value.storage is None:
+        for part in state[:2] if isinstance(state, tuple) else (state,):  # __dict__, slots
+            if not isinstance(part, dict):
+                continue
+            for flag, kind in (("_is_param", "parameter"), ("_is_buffer", "buffer")):
+                if part.get(flag) is True:
+                    value.kind = kind
+            if value.storage is None:
                 _take_local_part(value, part.get("_local_tensor"))
     return value
 
@@ -251,9 +240,7 @@ def _encode(args: Args) -> object:
     text = args[0] if args else b""
     if isinstance(text, str):
         return text.encode("latin-1", "replace")
-    if isinstance(text, LongBytes):
-        return LongBytes(text.begin, text.length, False)
-    return b""
+    return text if isinstance(text, LongBytes) else b""
 
 
 def _reconstructor(args: Args) -> Opaque:
@@ -297,7 +284,13 @@ _BUILDERS: Final[dict[tuple[str, str], Callable[[Args], object]]] = {
     ("builtins", "frozenset"): _size,
     ("_codecs", "encode"): _encode,
     ("copyreg", "_reconstructor"): _reconstructor,
+    # TorchScript
+    **{("torch.jit._pickle", f"build_{kind}list"): _first for kind in ("int", "double", "bool", "tensor")},
+    ("torch.jit._pickle", "restore_type_tag"): _first,
 }
+
+MAX_GLOBALS: Final = 50_000
+"""Different classes and functions one pickle may name; a TorchScript archive has one for each of its modules."""
 
 _PYTHON2_MODULES: Final = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 
@@ -306,13 +299,13 @@ class GlobalTable:
     """Gives each global of one pickle its inert meaning; the same object for the same name.
 
     Attributes:
-        foreign: Dotted names the pickle uses that are not on the allow-list, in order of appearance.
+        foreign: (module, name) of what the pickle names that is not on the allow-list, in order of appearance.
         shortcut: For tensors that `torch._utils._rebuild_tensor_v2` makes.
     """
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], object] = {}
-        self.foreign: list[str] = []
+        self.foreign: list[tuple[str, str]] = []
         builder = Builder("torch._utils", "_rebuild_tensor_v2", _checked(_rebuild_tensor_v2))
         self._known["torch._utils", "_rebuild_tensor_v2"] = builder
         self.shortcut = TensorShortcut(builder, measure)
@@ -322,6 +315,8 @@ class GlobalTable:
         key = (module, name)
         value = self._known.get(key)
         if value is None:
+            if len(self._known) >= MAX_GLOBALS:
+                raise LimitExceededError("different globals in one pickle", limit=MAX_GLOBALS, actual=None)
             value = self._known[key] = self._make(_PYTHON2_MODULES.get(module, module), name)
         return value
 
@@ -336,7 +331,7 @@ class GlobalTable:
         if module.partition(".")[0] == "torch" and name in STORAGE_TYPES:
             dtype = STORAGE_TYPES[name]
             return StorageType(module, name, dtype, BITS[dtype] // 8)
-        self.foreign.append(f"{module}.{name}")
+        self.foreign.append((module, name))
         return Global(module, name)
 
 
@@ -367,6 +362,17 @@ def storage_ref(pid: object) -> object:
         if pid[0] == "module" and len(pid) == 4:
             return pid[1]
     raise MalformedError("a persistent id that names no storage")
+
+
+def check_size(reference: StorageRef, storage: Storage) -> None:
+    """Refuse a reference that reaches past the end of the storage that was found for it.
+
+    Raises:
+        TruncatedError: The storage is too short.
+    """
+    needed = reference.offset + reference.nbytes
+    if storage.nbytes < needed:
+        raise TruncatedError(f"storage {reference.key!r} has {storage.nbytes:,} bytes of {needed:,}"[:200])
 
 
 def _storage_ref(pid: tuple[object, ...]) -> StorageRef:

@@ -4,7 +4,8 @@
                pickle: the list of views (key, root key, offset in elements, size)
     tensors    a pickle: their number; for each a pickle (key, storage key, type), int32 ndim, 4 bytes of padding
                (little-endian numbers throughout), ndim x int64 sizes, ndim x int64 strides, int64 storage offset
-    pickle     the object; its persistent ids are the tensors' keys, as integers
+    pickle     the object; its persistent ids are the tensors' keys, as integers, and for classes of modules
+               (class, source file, source text)
 
 The members are found by reading the tar headers; nothing is extracted, links are not followed.
 
@@ -15,11 +16,11 @@ from __future__ import annotations
 
 import struct
 
-from paraminspect.errors import MalformedError, UnknownFormatError
+from paraminspect.errors import LimitExceededError, MalformedError, UnknownFormatError
 from paraminspect.formats.blob import Blob
 from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.inert import StorageRef, StorageType, TensorValue
-from paraminspect.formats.limits import MAX_DIMENSIONS, MAX_NUMEL, MAX_TENSORS
+from paraminspect.formats.limits import MAX_DIMENSIONS, MAX_NUMEL
 from paraminspect.formats.pickle_danger import note_calls
 from paraminspect.formats.pickle_machine import PickleMachine
 from paraminspect.formats.torch_objects import GlobalTable, strided_tensor
@@ -28,6 +29,11 @@ from paraminspect.records import Checkpoint, Storage
 
 BLOCK = 512
 MAX_MEMBERS = 64
+MAX_COUNT = 50_000
+"""Storages, or tensors, of one file; each has a pickle of its own."""
+
+SMALL_PICKLE = 1024
+"""Bytes to read at a time of those."""
 
 
 def is_tar(head: bytes) -> bool:
@@ -74,9 +80,9 @@ class _TarReader:
     def __init__(self, members: dict[str, Blob]) -> None:
         self._members = members
         self._table = GlobalTable()
-        self._storages: dict[object, StorageRef] = {}
+        self._storages: dict[str, StorageRef] = {}
         self._records: dict[str, Storage] = {}
-        self._tensors: dict[object, TensorValue] = {}
+        self._tensors: dict[str, TensorValue] = {}
 
     def read(self) -> Checkpoint:
         self._read_storages(self._members["storages"])
@@ -86,20 +92,22 @@ class _TarReader:
         return Checkpoint("torch tar", tensors, {}, tuple(note_calls(self._table.foreign)))
 
     def _pickle(self, blob: Blob, position: int) -> tuple[object, int]:
-        machine = PickleMachine(blob, self._table.find, begin=position)
+        machine = PickleMachine(blob, self._table.find, begin=position, window=SMALL_PICKLE)
         return machine.load(), machine.position
 
     def _count(self, blob: Blob) -> tuple[int, int]:
         count, position = self._pickle(blob, 0)
-        if type(count) is not int or not 0 <= count <= MAX_TENSORS:
+        if type(count) is not int or count < 0:
             raise MalformedError("a member of the tar does not begin with a count")
+        if count > MAX_COUNT:
+            raise LimitExceededError("storages or tensors in a tar", limit=MAX_COUNT, actual=count)
         return count, position
 
-    def _triple(self, blob: Blob, position: int) -> tuple[tuple[object, object, object], int]:
+    def _triple(self, blob: Blob, position: int) -> tuple[tuple[str, object, object], int]:
         value, position = self._pickle(blob, position)
-        if not isinstance(value, tuple) or len(value) != 3 or not isinstance(value[0], int | str):
+        if not isinstance(value, tuple) or len(value) != 3:
             raise MalformedError("a member of the tar holds no (key, .., type)")
-        return value, position
+        return (_key(value[0]), *value[1:]), position
 
     def _read_storages(self, blob: Blob) -> None:
         count, position = self._count(blob)
@@ -113,24 +121,25 @@ class _TarReader:
                 raise MalformedError(f"a storage of {numel:,} elements")
             nbytes = numel * kind.itemsize
             data = blob.part(position + 8, nbytes)
-            self._storages[key] = StorageRef(str(key), dtype, nbytes)
-            self._records[str(key)] = Storage(str(key), nbytes, blob.path, data.begin)
+            self._storages[key] = StorageRef(key, dtype, nbytes)
+            self._records[key] = Storage(key, nbytes, blob.path, data.begin)
             position += 8 + nbytes
         views, _ = self._pickle(blob, position)
         for view in views if isinstance(views, list | tuple) else ():
             self._add_view(view)
 
     def _add_view(self, view: object) -> None:
-        if not (isinstance(view, tuple) and len(view) == 4 and isinstance(view[0], int | str)):
+        if not (isinstance(view, tuple) and len(view) == 4):
             raise MalformedError("a storage view of the tar is no (key, root, offset, size)")
         key, root_key, offset, size = view
-        root = self._storages.get(root_key) if isinstance(root_key, int | str) else None
+        root = self._storages.get(_key(root_key))
         if root is None or type(offset) is not int or type(size) is not int or offset < 0 or size < 0:
             raise MalformedError("a storage view of the tar names no storage")
         itemsize = BITS[root.dtype] // 8
         if (offset + size) * itemsize > root.nbytes:
             raise MalformedError("a storage view of the tar reaches past its storage")
-        self._storages[key] = StorageRef(root.key, root.dtype, size * itemsize, offset * itemsize)
+        begin = root.offset + offset * itemsize  # the root may be a view itself
+        self._storages[_key(key)] = StorageRef(root.key, root.dtype, size * itemsize, begin)
 
     def _read_tensors(self, blob: Blob) -> None:
         count, position = self._count(blob)
@@ -141,14 +150,22 @@ class _TarReader:
                 raise MalformedError(f"a tensor of {ndim} dimensions")
             numbers = struct.unpack(f"<{2 * ndim + 1}q", blob.read(position + 8, 8 * (2 * ndim + 1)))
             position += 8 + 8 * (2 * ndim + 1)
-            storage = self._storages.get(storage_key) if isinstance(storage_key, int | str) else None
+            storage = self._storages.get(_key(storage_key))
             size, stride, offset = numbers[:ndim], numbers[ndim:-1], numbers[-1]
             self._tensors[key] = strided_tensor(storage, offset, size, stride)
 
     def _tensor(self, pid: object) -> object:
-        """A persistent id of the object: the key of a tensor, or of a storage."""
-        key = int(pid) if isinstance(pid, str) and pid.isdecimal() and len(pid) < 20 else pid
-        found = self._tensors.get(key) if isinstance(key, int | str) else None
+        """A persistent id of the object: the key of a tensor, or a class with its source."""
+        if isinstance(pid, tuple) and pid:
+            return pid[0]
+        found = self._tensors.get(_key(pid))
         if found is None:
             raise MalformedError("a persistent id names no tensor of the tar")
         return found
+
+
+def _key(value: object) -> str:
+    """A key as text: torch took `5` and `"5"` for the same."""
+    if not isinstance(value, int | str):
+        raise MalformedError("a key in the tar is neither number nor text")
+    return str(value)

@@ -16,12 +16,12 @@ Source: files written by torch 1.6 to 2.13; caffe2/serialize/inline_container.cc
 
 from __future__ import annotations
 
-from paraminspect.errors import MalformedError, TruncatedError, UnknownFormatError
+from paraminspect.errors import MalformedError, UnknownFormatError
 from paraminspect.formats.blob import Blob
 from paraminspect.formats.inert import StorageRef
 from paraminspect.formats.pickle_danger import note_calls
 from paraminspect.formats.pickle_machine import PickleMachine
-from paraminspect.formats.torch_objects import GlobalTable, storage_ref
+from paraminspect.formats.torch_objects import GlobalTable, check_size, storage_ref
 from paraminspect.formats.walk import name_tensors
 from paraminspect.formats.zip_directory import ZipDirectory
 from paraminspect.records import Checkpoint, Storage
@@ -30,6 +30,10 @@ from paraminspect.records import Checkpoint, Storage
 def is_torch_zip(directory: ZipDirectory) -> bool:
     """Whether there is a NAME/data.pkl."""
     return any(name.endswith("/data.pkl") and name.count("/") == 1 for name in directory.entries)
+
+
+MAX_DEFLATE_RATIO = 1032
+"""Bytes one deflated byte can stand for."""
 
 
 class TorchArchive:
@@ -49,7 +53,9 @@ class TorchArchive:
         if not roots:
             raise UnknownFormatError("the zip holds no data.pkl", hint="torch.save and torch.jit.save write one")
         if len(roots) > 1:
-            raise MalformedError(f"the zip holds {len(roots)} archives: {', '.join(root[:-1] for root in roots[:3])}")
+            raise MalformedError(
+                f"the zip holds {len(roots)} archives: {', '.join(root[:-1] for root in roots[:3])}"[:200]
+            )
         self.root = roots[0]
         self._data_root = f"{self.root}data/"
         pickles = [
@@ -81,18 +87,23 @@ class TorchArchive:
         """
         key = reference.key
         storage = self._storages.get(key)
-        if storage is not None and storage.nbytes >= reference.nbytes:
-            return storage
+        if storage is None:
+            storage = self._storages[key] = self._find(key)
+        check_size(reference, storage)
+        return storage
+
+    def _find(self, key: str) -> Storage:
         directory = self.directory
         entry = directory.entries.get(self._data_root + key)
         if entry is None:
             raise MalformedError(f"storage {key!r} is not in the archive"[:200])
-        if entry.size < reference.nbytes:
-            raise TruncatedError(f"storage {key!r} has {entry.size:,} bytes of {reference.nbytes:,}"[:200])
+        if entry.size > MAX_DEFLATE_RATIO * entry.compressed_size:
+            raise MalformedError(
+                f"storage {key!r} declares {entry.size:,} bytes, deflated to {entry.compressed_size:,}"[:200]
+            )
         blob = directory.blob
-        begin = None if entry.method else blob.begin + directory.data_offset(entry)
-        storage = self._storages[key] = Storage(key, entry.size, blob.path, begin)
-        return storage
+        begin = blob.begin + directory.data_offset(entry)
+        return Storage(key, entry.size, blob.path, None if entry.method or entry.encrypted else begin)
 
 
 def read_torch_zip(directory: ZipDirectory) -> Checkpoint:

@@ -31,12 +31,12 @@ from paraminspect.formats.walk import name_tensors
 from paraminspect.formats.zip_directory import ZipDirectory
 from paraminspect.records import Checkpoint
 
-MAX_CODE_BYTES: Final = 8 << 20
-"""Of one source file that is searched."""
+MAX_CODE_BYTES: Final = 32 << 20
+"""Of all source files that are searched."""
 
 _CLASS: Final = re.compile(r"^class (\w+)\(Module\):\n((?:  .*\n|\n)*)", re.MULTILINE)
 _LIST: Final = re.compile(r"^  __(parameters|buffers)__ = \[(.*)\]$", re.MULTILINE)
-_NAME: Final = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_NAME: Final = re.compile(r'"([^"\\]*)"')
 
 
 def is_torchscript(directory: ZipDirectory) -> bool:
@@ -50,7 +50,7 @@ def read_torchscript(directory: ZipDirectory) -> Checkpoint:
     table = GlobalTable()
     machine = PickleMachine(archive.pickle("data.pkl"), table.find, storage_ref, shortcut=table.shortcut)
     root = machine.load()
-    notes = list(note_calls(name for name in table.foreign if not name.startswith("__torch__.")))
+    notes = list(note_calls(table.foreign))
     attributes = _as_modules(root, _ClassTables(archive))
     if attributes:
         shown = ", ".join(attributes[:3]) + (f" and {len(attributes) - 3} more" if len(attributes) > 3 else "")
@@ -63,6 +63,7 @@ class _ClassTables:
 
     def __init__(self, archive: TorchArchive) -> None:
         self._archive = archive
+        self._left = MAX_CODE_BYTES
         self._known: dict[str, dict[str, tuple[frozenset[str], frozenset[str]]]] = {}
 
     def of(self, cls: str) -> tuple[frozenset[str], frozenset[str]] | None:
@@ -77,7 +78,8 @@ class _ClassTables:
         entry = self._archive.directory.entries.get(path)
         if entry is None:
             return
-        code = self._archive.directory.read(entry, MAX_CODE_BYTES).decode("utf-8", "replace")
+        code = self._archive.directory.read(entry, self._left).decode("utf-8", "replace")
+        self._left -= entry.size
         for match in _CLASS.finditer(code):
             lists = {kind: frozenset(_NAME.findall(names)) for kind, names in _LIST.findall(match[2])}
             yield match[1], (lists.get("parameters", frozenset()), lists.get("buffers", frozenset()))

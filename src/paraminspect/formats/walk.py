@@ -8,8 +8,7 @@ twice; cycles are cut, and repeated visits are bounded, so that 10^30 paths to o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from paraminspect.errors import LimitExceededError
 from paraminspect.formats.classify import kind_of, role_of_key
@@ -22,14 +21,14 @@ MAX_REPEATED: Final = 300_000
 """Entries of containers that are visited again, because a second path leads to them."""
 
 MAX_NAMES_TEXT: Final = 256 << 20
-"""Characters of all names together."""
+"""Characters of all names together, those of containers included."""
 
 Resolve = Callable[[StorageRef], Storage]
+Convert = Callable[[Opaque], object]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the walk stands.
+class Place(NamedTuple):
+    """Where the walk stands (a named tuple, since one is made for each container).
 
     Attributes:
         prefix: Dotted path to here, with the dot that follows it.
@@ -50,24 +49,28 @@ class Place:
     inside_module: bool = False
 
 
-def name_tensors(root: object, resolve: Resolve) -> list[TensorRecord]:
+def name_tensors(root: object, resolve: Resolve, convert: Convert | None = None) -> list[TensorRecord]:
     """All tensors below `root`, depth first, in the order of the file.
 
     Args:
         root: An inert value.
         resolve: Gives the storage record for a storage; the same object for the same key.
+        convert: Gives the tensor value that an opaque object stands for, or the object itself.
 
     Raises:
         LimitExceededError: Too deep, too many entries, names too long.
     """
+    if convert is not None and isinstance(root, Opaque):
+        root = convert(root)
     if isinstance(root, TensorValue):
         return [_record("", root, Place(), resolve)]
-    return _Walk(resolve).run(root)
+    return _Walk(resolve, convert).run(root)
 
 
 class _Walk:
-    def __init__(self, resolve: Resolve) -> None:
+    def __init__(self, resolve: Resolve, convert: Convert | None) -> None:
         self._resolve = resolve
+        self._convert = convert
         self._records: list[TensorRecord] = []
         self._seen: set[int] = set()
         self._repeated = 0
@@ -80,21 +83,20 @@ class _Walk:
         while stack:
             identity, entries = stack[-1]
             for name, value, place in entries:
-                if type(value) is TensorValue:
-                    self._add(name, value, place)
-                else:
-                    child = Place(f"{name}.", place.depth + 1, place.role, place.part, None, None, place.inside_module)
-                    if self._enter(value, child, on_path, stack):
-                        break
+                self._text += len(name)
+                if self._text > MAX_NAMES_TEXT:
+                    raise LimitExceededError("characters of names", limit=MAX_NAMES_TEXT, actual=None)
+                found = self._convert(value) if self._convert is not None and isinstance(value, Opaque) else value
+                if type(found) is TensorValue:
+                    self._add(name, found, place)
+                elif self._enter(found, _below(name, place), on_path, stack):
+                    break
             else:
                 stack.pop()
                 on_path.discard(identity)
         return self._records
 
     def _add(self, name: str, value: TensorValue, place: Place) -> None:
-        self._text += len(name)
-        if self._text > MAX_NAMES_TEXT:
-            raise LimitExceededError("characters of names", limit=MAX_NAMES_TEXT, actual=None)
         self._records.append(_record(name, value, place, self._resolve))
         if len(self._records) > MAX_TENSORS:
             raise LimitExceededError("tensors in one file", limit=MAX_TENSORS, actual=None)
@@ -138,6 +140,10 @@ class _Walk:
             self._count_repeats(value, 1)
             return _object_entries(value, place)
         return None
+
+
+def _below(name: str, place: Place) -> Place:
+    return Place(f"{name}.", place.depth + 1, place.role, place.part, None, None, place.inside_module)
 
 
 _HOLDERS: Final = (TensorValue, dict, list, tuple, Opaque)
@@ -188,7 +194,7 @@ def _object_entries(value: Opaque, place: Place) -> Iterator[tuple[str, object, 
         if isinstance(state.get("_modules"), dict) and isinstance(state.get("_parameters"), dict):
             yield from _module_entries(state, place, value.class_name)
         else:
-            yield from _dict_entries(state, replace(place, inside_module=True))
+            yield from _dict_entries(state, place._replace(inside_module=True))
     if value.entries:
         yield from _dict_entries(value.entries, place)
     if value.items:
@@ -196,13 +202,13 @@ def _object_entries(value: Opaque, place: Place) -> Iterator[tuple[str, object, 
 
 
 def _module_entries(state: dict[object, object], place: Place, module_type: str) -> Iterator[tuple[str, object, Place]]:
-    place = replace(place, module_type=module_type, inside_module=True)
+    place = place._replace(module_type=module_type, inside_module=True)
     attribute: Role = "attribute" if place.role == "model" else place.role
     tables: tuple[tuple[object, Place], ...] = (
-        (state.get("_parameters"), replace(place, kind="parameter")),
-        (state.get("_buffers"), replace(place, kind="buffer")),
+        (state.get("_parameters"), place._replace(kind="parameter")),
+        (state.get("_buffers"), place._replace(kind="buffer")),
         (state.get("_modules"), place),
-        (_attributes(state), replace(place, kind="tensor", role=attribute)),
+        (_attributes(state), place._replace(kind="tensor", role=attribute)),
     )
     for table, owner in tables:
         if isinstance(table, dict):

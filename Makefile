@@ -1,0 +1,83 @@
+# make demo    install into .venv and look into a GPT-2-shaped checkpoint
+# make test    install, lint, check documents and wheel, run the tests
+# make docs    run the commands of README.md and write their output into it
+# make bench   measure against benchmarks/ and write benchmarks/RESULTS.md
+# make lint, make clean
+#
+# Needs Python 3.11 or newer and nothing else: `make PYTHON=/path/to/python3.12 test` names another one,
+# `make PIP_ARGS="--extra-index-url URL" test` passes arguments to every pip install.
+
+ifndef PYTHON
+PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+  $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+endif
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS)
+DEMO := demo/gpt2.pt
+BENCH_ARGS ?= --output benchmarks/RESULTS.md
+
+.DELETE_ON_ERROR:
+.PHONY: demo install dev test lint pytest check-docs check-wheel docs bench clean help
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile | sed '/^$$/q'
+
+demo: $(DEMO)
+	@echo
+	@echo '$$ paraminspect tree $(DEMO)'
+	@$(BIN)/paraminspect tree $(DEMO)
+	@echo
+	@echo '$$ paraminspect list $(DEMO)'
+	@$(BIN)/paraminspect list $(DEMO)
+	@echo
+	@echo 'paraminspect is in $(BIN): try $(BIN)/paraminspect list YOUR_MODEL'
+
+test: lint check-docs check-wheel pytest
+
+install: $(VENV)/.installed
+dev: $(VENV)/.dev
+
+# A stamp is as new as the files that say what to install.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo 'error: no Python 3.11 or newer found' >&2; \
+	  echo 'hint: name one: make PYTHON=/path/to/python3' >&2; exit 1; }
+	@echo 'installing into $(VENV) ...'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(INSTALL) --upgrade pip
+	@$(INSTALL) --build-constraint constraints.txt -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.installed
+	@echo 'installing the tools for development ...'
+	@$(INSTALL) --group dev
+	@touch $@
+
+$(DEMO): scripts/make_demo.py benchmarks/gpt2.py | $(VENV)/.installed
+	@$(BIN)/python -m scripts.make_demo $(@D)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy src benchmarks scripts
+	$(BIN)/lint-imports --no-logo
+
+check-docs: $(VENV)/.dev $(DEMO)
+	$(BIN)/python -m scripts.fill_docs --check
+
+check-wheel: $(VENV)/.dev $(DEMO)
+	$(BIN)/python -m scripts.check_wheel
+
+pytest: $(VENV)/.dev
+	$(BIN)/pytest -n auto $(PYTEST_ARGS)
+
+docs: $(VENV)/.dev $(DEMO)
+	$(BIN)/python -m scripts.fill_docs
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+clean:
+	rm -rf $(VENV) build dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,111 @@
+"""`python -m benchmarks`: make the inputs, run everything in turn, write the tables."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+
+from benchmarks.cases import LIST, Budget, Case, make_cases
+from benchmarks.measure import Measurement, measure_in_turn
+
+SLOW_SHARE = 3
+"""Commands that take seconds run a third of the rounds."""
+
+
+def main() -> int:
+    """Exit status 0 if every budget is met, 1 if not."""
+    options = _parse_options()
+    os.chdir(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    _make_inputs(options.data)
+    cases = make_cases(options.data, os.path.dirname(sys.executable))
+    kept, tables = [], []
+    for case in cases:
+        if not options.only or case.name in options.only:
+            rounds = max(1, options.rounds // SLOW_SHARE) if case.slow else options.rounds
+            print(f"{case.title} ...", file=sys.stderr, flush=True)
+            measured = measure_in_turn(case.commands, rounds)
+            kept += [budget_row(case, budget, measured) for budget in case.budgets]
+            tables.append(_case_table(case, measured, rounds))
+    text = _document(kept, tables)
+    print(text, end="")
+    if options.output:
+        with open(options.output, "w", encoding="utf-8") as file:
+            file.write(text)
+    return int(any(row.endswith("| **no** |") for row in kept))
+
+
+def _parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--data", default="build/bench", help="folder of the inputs, 1.6 GB (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=15, help="counted runs of each command (default: %(default)s)")
+    parser.add_argument("--only", action="append", metavar="CASE", help="one case by its name; repeatable")
+    parser.add_argument("--output", metavar="FILE", help="write the tables there as well")
+    return parser.parse_args()
+
+
+def _make_inputs(data: str) -> None:
+    command = [sys.executable, "-m", "benchmarks.make_inputs", data]
+    if status := os.waitstatus_to_exitcode(os.waitpid(os.posix_spawn(command[0], command, os.environ), 0)[1]):
+        sys.exit(status)
+
+
+def budget_row(case: Case, budget: Budget, measured: dict[str, Measurement]) -> str:
+    """One line of the table of budgets; a command that failed keeps none."""
+    ours = measured[LIST]
+    if budget.quantity == "megabytes":
+        found, met = ours.peak_mb, ours.peak_mb <= budget.bound
+        wording, value = f"peak memory at most {budget.bound:g} MB", f"{found:.1f} MB"
+    else:
+        other = measured[budget.other]
+        if budget.quantity == "slower":
+            found = ours.median_s / other.median_s
+            met, wording = found <= budget.bound, f"at most {budget.bound:g} × the time of {budget.other}"
+        else:
+            found = other.median_s / ours.median_s
+            met, wording = found >= budget.bound, f"at least {budget.bound:g} × faster than {budget.other}"
+        value = f"{found:.2f} ×"
+    failed = [label for label, one in measured.items() if one.status]
+    verdict = f"{' and '.join(failed)} failed | **no** |" if failed else f"{value} | {'yes' if met else '**no**'} |"
+    return f"| {case.title} | {wording} | {verdict}"
+
+
+def _case_table(case: Case, measured: dict[str, Measurement], rounds: int) -> str:
+    ours = measured[LIST].median_s
+    rows = [
+        f"| {f'**{label}**' if label == LIST else label} | {one.median_s:.3f} | {one.spread_s[0]:.3f} to "
+        f"{one.spread_s[1]:.3f} | {one.cpu_s:.3f} | {one.median_s / ours:.2f} | {one.peak_mb:.1f} | {one.printed:,} |\n"
+        for label, one in measured.items()
+    ]
+    head = "| command | median s | fastest to slowest | processor s | time ÷ `list` | peak MB | bytes printed |\n"
+    return f"### {case.title}\n\n{rounds} {'run' if rounds == 1 else 'runs'} of each.\n\n{head}| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n{''.join(rows)}"
+
+
+def _document(kept: list[str], tables: list[str]) -> str:
+    command = f"python -m benchmarks {' '.join(sys.argv[1:])}".rstrip()
+    rows = "\n".join(kept)
+    return f"""\
+# Benchmarks
+
+Written by `{command}`.
+
+Whole processes, run in turn (A B C A B C …) with standard output in a pipe, after one uncounted round; files are in the
+page cache. Ratios are of medians. Peak memory is the largest resident set of any run; below some 14 MB it can't be told
+from that of the process that measures.
+
+{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}.
+
+## Budgets
+
+| input | budget of `{LIST}` | found | met |
+| --- | --- | ---: | --- |
+{rows}
+
+## Measurements
+
+{chr(10).join(tables)}"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

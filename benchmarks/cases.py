@@ -1,0 +1,151 @@
+"""What is measured: commands on one input, and the budgets they must keep."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+LIST = "paraminspect list"
+TYPER = 'python -c "import typer"'
+BARE_JSON = "bare json, printed"
+BARE_PICKLE = "bare C unpickler, printed"
+SAFE_OPEN = "safetensors.safe_open"
+TORCH_LOAD = "torch.load"
+TORCH_MMAP = "torch.load(mmap=True)"
+GGUF_DUMP = "gguf-dump"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A bound on a ratio of times, or on memory.
+
+    Attributes:
+        quantity: "slower": time of `list` over that of `other`; "faster": the other way round; "megabytes": peak.
+        other: Label of the other command, "" for memory.
+        bound: The most that "slower" and "megabytes" may be, the least that "faster" may be.
+    """
+
+    quantity: Literal["slower", "faster", "megabytes"]
+    bound: float
+    other: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One input.
+
+    Attributes:
+        name: For `--only`.
+        title: What the input is.
+        commands: Label -> command line; `LIST` among them.
+        budgets: That `list` must keep.
+        slow: Some command takes seconds, so that fewer rounds must do.
+    """
+
+    name: str
+    title: str
+    commands: Mapping[str, tuple[str, ...]]
+    budgets: tuple[Budget, ...]
+    slow: bool = False
+
+
+START_UP = (Budget("slower", 1.4, TYPER), Budget("megabytes", 30))
+
+
+def make_cases(data: str, binaries: str) -> list[Case]:
+    """Every case.
+
+    Args:
+        data: Folder of the inputs.
+        binaries: Folder of `paraminspect` and `gguf-dump`.
+    """
+    python = sys.executable
+
+    def listing(name: str) -> tuple[str, ...]:
+        return (f"{binaries}/paraminspect", "list", f"{data}/{name}")
+
+    def script(floor: str, name: str, *options: str) -> tuple[str, ...]:
+        return (python, f"benchmarks/floors/{floor}.py", f"{data}/{name}", *options)
+
+    typer = (python, "-c", "import typer")
+    return [
+        Case(
+            "gpt2-safetensors",
+            "GPT-2, 500 MB, `.safetensors`",
+            {
+                TYPER: typer,
+                LIST: listing("gpt2.safetensors"),
+                BARE_JSON: script("bare_json", "gpt2.safetensors"),
+                SAFE_OPEN: script("safe_open", "gpt2.safetensors"),
+            },
+            START_UP,
+        ),
+        Case(
+            "gpt2-torch",
+            "GPT-2, 500 MB, `.pt`",
+            {
+                TYPER: typer,
+                LIST: listing("gpt2.pt"),
+                BARE_PICKLE: script("bare_pickle", "gpt2.pt"),
+                TORCH_MMAP: script("torch_load", "gpt2.pt", "--mmap"),
+            },
+            START_UP,
+        ),
+        Case(
+            "gpt2-legacy",
+            "GPT-2, 500 MB, `.pt` of the legacy format",
+            {
+                TYPER: typer,
+                LIST: listing("gpt2-legacy.pt"),
+                BARE_PICKLE: script("bare_pickle", "gpt2-legacy.pt"),
+                TORCH_LOAD: script("torch_load", "gpt2-legacy.pt"),
+            },
+            START_UP,
+        ),
+        Case(
+            "many-safetensors",
+            "100,000 tensors, `.safetensors`",
+            {
+                LIST: listing("many.safetensors"),
+                BARE_JSON: script("bare_json", "many.safetensors"),
+                SAFE_OPEN: script("safe_open", "many.safetensors"),
+            },
+            (Budget("slower", 2, BARE_JSON),),
+        ),
+        Case(
+            "many-torch",
+            "100,000 tensors, `.pt`",
+            {
+                LIST: listing("many.pt"),
+                BARE_PICKLE: script("bare_pickle", "many.pt"),
+                TORCH_MMAP: script("torch_load", "many.pt", "--mmap"),
+            },
+            (Budget("slower", 2, BARE_PICKLE), Budget("faster", 8, TORCH_MMAP)),
+            slow=True,
+        ),
+        Case(
+            "many-legacy",
+            "100,000 tensors, `.pt` of the legacy format",
+            {
+                LIST: listing("many-legacy.pt"),
+                BARE_PICKLE: script("bare_pickle", "many-legacy.pt"),
+                TORCH_LOAD: script("torch_load", "many-legacy.pt"),
+            },
+            (Budget("slower", 2, BARE_PICKLE), Budget("faster", 8, TORCH_LOAD)),
+            slow=True,
+        ),
+        Case(
+            "shards",
+            "1 TB in 160 shards, 1,440 tensors, `.safetensors`",
+            {TYPER: typer, LIST: listing("shards"), SAFE_OPEN: script("safe_open", "shards")},
+            START_UP,
+        ),
+        Case(
+            "gguf",
+            "256 tensors and a vocabulary of 32,000 tokens, `.gguf`",
+            {TYPER: typer, LIST: listing("small.gguf"), GGUF_DUMP: (f"{binaries}/gguf-dump", f"{data}/small.gguf")},
+            START_UP,
+        ),
+    ]

@@ -1,0 +1,126 @@
+"""Make the files that are measured, those that are not there yet: `python -m benchmarks.make_inputs FOLDER`.
+
+A process of its own, for it imports torch, and the one that measures must stay small.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import gguf
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from benchmarks.gpt2 import EMBEDDING, HEAD, gpt2_shapes
+
+MANY = 100_000
+SHARDS = 160
+SHARD_LAYER_SHAPES = {
+    "input_layernorm": (16_384,),
+    "mlp.down_proj": (16_384, 53_248),
+    "mlp.gate_proj": (53_248, 16_384),
+    "mlp.up_proj": (53_248, 16_384),
+    "post_attention_layernorm": (16_384,),
+    "self_attn.k_proj": (1_024, 16_384),
+    "self_attn.o_proj": (16_384, 16_384),
+    "self_attn.q_proj": (16_384, 16_384),
+    "self_attn.v_proj": (1_024, 16_384),
+}
+"""One layer of a transformer of 400 billion parameters, here one layer a shard."""
+
+
+def main() -> None:
+    """Make every input in the folder named on the command line."""
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, make in INPUTS.items():
+        if not (folder / name).exists():
+            unfinished = folder / "unfinished" / name
+            shutil.rmtree(unfinished.parent, ignore_errors=True)
+            unfinished.parent.mkdir()
+            make(unfinished)
+            unfinished.rename(folder / name)
+            unfinished.parent.rmdir()
+
+
+def _gpt2() -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return {name: torch.randn(shape, generator=generator) for name, shape in gpt2_shapes().items()}
+
+
+def _gpt2_safetensors(path: Path) -> None:
+    save_file(_gpt2(), path, {"format": "pt", HEAD: EMBEDDING})  # the tie as `safetensors.torch.save_model` writes it
+
+
+def _gpt2_torch(path: Path, *, legacy: bool = False) -> None:
+    state = _gpt2()
+    torch.save({**state, HEAD: state[EMBEDDING]}, path, _use_new_zipfile_serialization=not legacy)
+
+
+def _many() -> dict[str, torch.Tensor]:
+    return {f"model.layers.{i // 1000}.experts.{i // 4 % 250}.w{i % 4}.weight": torch.ones(2, 2) for i in range(MANY)}
+
+
+def _many_torch(path: Path, *, legacy: bool = False) -> None:
+    torch.save(_many(), path, _use_new_zipfile_serialization=not legacy)
+
+
+def _shards(folder: Path) -> None:
+    """A sharded checkpoint of bfloat16 whose data is one hole: 1 TB by its headers, nothing on disk."""
+    folder.mkdir()
+    places = {}
+    for shard in range(SHARDS):
+        file = f"model-{shard + 1:05}-of-{SHARDS:05}.safetensors"
+        header: dict[str, object] = {"__metadata__": {"format": "pt"}}
+        end = 0
+        for name, shape in SHARD_LAYER_SHAPES.items():
+            begin, end = end, end + 2 * int(np.prod(shape))
+            header[f"model.layers.{shard}.{name}.weight"] = {
+                "dtype": "BF16",
+                "shape": shape,
+                "data_offsets": [begin, end],
+            }
+            places[f"model.layers.{shard}.{name}.weight"] = file
+        text = json.dumps(header).encode()
+        with (folder / file).open("wb") as written:
+            written.write(len(text).to_bytes(8, "little") + text)
+            written.truncate(8 + len(text) + end)
+    index = {"metadata": {"total_size": SHARDS * end}, "weight_map": places}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2))
+
+
+def _gguf(path: Path) -> None:
+    """A model of 32 layers in 8-bit blocks with a vocabulary of 32,000 tokens."""
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_block_count(32)
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list([f"token {i}" for i in range(32_000)])
+    writer.add_token_scores([0.0] * 32_000)
+    blocks = gguf.quantize(np.ones((64, 256), np.float32), gguf.GGMLQuantizationType.Q8_0)
+    for layer in range(32):
+        for name in ("attn_k", "attn_norm", "attn_output", "attn_q", "attn_v", "ffn_down", "ffn_gate", "ffn_up"):
+            writer.add_tensor(f"blk.{layer}.{name}.weight", blocks, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+INPUTS: dict[str, Callable[[Path], None]] = {
+    "gpt2.safetensors": _gpt2_safetensors,
+    "gpt2.pt": _gpt2_torch,
+    "gpt2-legacy.pt": lambda path: _gpt2_torch(path, legacy=True),
+    "many.safetensors": lambda path: save_file(_many(), path),
+    "many.pt": _many_torch,
+    "many-legacy.pt": lambda path: _many_torch(path, legacy=True),
+    "shards": _shards,
+    "small.gguf": _gguf,
+}
+
+if __name__ == "__main__":
+    main()

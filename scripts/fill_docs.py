@@ -1,0 +1,217 @@
+"""Write the output of real runs into README.md, or check that it is what the README shows.
+
+What a document shows is marked where it stands, and every mark is a comment that a reader does not see:
+
+- `<!-- run: COMMAND -->` before a fenced block: the block is the command and what it prints on a terminal of
+  `COLUMNS` columns; `<!-- run, exit 2: COMMAND -->` where it is meant to fail.
+- `<!-- picture: COMMAND -->` before an image: the image is the same in colour, as SVG.
+- Fenced blocks of `pycon` are doctests.
+
+Commands run in the folder of the demo's files. Relative links must lead somewhere.
+
+    python -m scripts.fill_docs            write
+    python -m scripts.fill_docs --check    write nothing, exit 1 if something would change
+"""
+
+from __future__ import annotations
+
+import difflib
+import doctest
+import fcntl
+import io
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = ("README.md",)
+DEMO = ROOT / "demo"
+
+COLUMNS = 96
+TIMEOUT_S = 60
+
+RUN = re.compile(
+    r"^<!-- run(?:, exit (?P<status>\d+))?: (?P<command>.+?) -->\n```(?P<language>\w*)\n(?P<shown>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+PICTURE = re.compile(r"^<!-- picture: (?P<command>.+?) -->\n!\[[^\]]*\]\((?P<path>[^)]+)\)$", re.MULTILINE)
+DOCTEST = re.compile(r"^```pycon\n(?P<source>.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?P<target>[^)#]+)[^)]*\)")
+
+SVG = """\
+<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
+<style>
+.{unique_id}-matrix {{ font-family: Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: {char_height}px; \
+line-height: {line_height}px; }}
+.{unique_id}-title {{ font-size: 18px; font-family: sans-serif; }}
+{styles}
+</style>
+<defs>
+<clipPath id="{unique_id}-clip-terminal">
+<rect x="0" y="0" width="{terminal_width}" height="{terminal_height}" />
+</clipPath>
+{lines}
+</defs>
+{chrome}
+<g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">
+{backgrounds}
+<g class="{unique_id}-matrix">
+{matrix}
+</g>
+</g>
+</svg>
+"""
+"""rich's own template without the web font it loads."""
+
+
+class DocumentError(Exception):
+    """A document shows something that cannot be made true by writing it again."""
+
+
+def main() -> int:
+    """Write or check every document and its pictures; the exit status."""
+    check = "--check" in sys.argv[1:]
+    stale = False
+    try:
+        for name in DOCUMENTS:
+            text = (ROOT / name).read_text(encoding="utf-8")
+            for path, wanted in {**make_pictures(text), ROOT / name: fill(text)}.items():
+                found = path.read_text(encoding="utf-8") if path.exists() else ""
+                if found != wanted:
+                    stale = True
+                    _report(path, found, wanted)
+                    if not check:
+                        path.parent.mkdir(parents=True, exist_ok=True)
+                        path.write_text(wanted, encoding="utf-8")
+            check_links(text)
+            check_doctests(text, name)
+            if not stale:
+                sys.stdout.write(f"{name}: shows what the commands print\n")
+    except DocumentError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    if check and stale:
+        sys.stderr.write("error: a document shows what the commands do not print\n\nhint: make docs\n")
+        return 1
+    return 0
+
+
+def fill(text: str) -> str:
+    """The document with every marked block made anew."""
+
+    def block(match: re.Match[str]) -> str:
+        command = match["command"]
+        output = run_on_terminal(command, colour=False, status=int(match["status"] or 0))
+        start = match[0].index("```")
+        return f"{match[0][:start]}```{match['language']}\n$ {command}\n{output}```"
+
+    return RUN.sub(block, text)
+
+
+def make_pictures(text: str) -> dict[Path, str]:
+    """Path -> SVG of every picture that is marked in the document."""
+    pictures = {}
+    for match in PICTURE.finditer(text):
+        output = run_on_terminal(match["command"], colour=True)
+        console = Console(
+            width=COLUMNS,
+            file=io.StringIO(),
+            record=True,
+            force_terminal=True,
+            color_system="truecolor",
+            legacy_windows=False,
+        )
+        console.print(Text.from_ansi(output.rstrip("\n")), soft_wrap=True)
+        pictures[ROOT / match["path"]] = console.export_svg(
+            title=f"$ {match['command']}", code_format=SVG, unique_id="terminal"
+        )
+    return pictures
+
+
+def run_on_terminal(command: str, *, colour: bool, status: int = 0) -> str:
+    """What a shell command prints on a terminal, stdout and stderr as they come, lines without trailing blanks.
+
+    Raises:
+        DocumentError: It ends with another exit status than `status`.
+    """
+    master, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, COLUMNS, 0, 0))
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:{os.defpath}",
+        "HOME": str(DEMO),
+        "LC_ALL": "C.UTF-8",
+        "TERM": "xterm-256color",
+        **({} if colour else {"NO_COLOR": "1"}),
+    }
+    with subprocess.Popen(
+        ["/bin/sh", "-c", command],
+        cwd=DEMO,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=terminal,
+        stderr=terminal,
+    ) as process:
+        os.close(terminal)
+        printed = b"".join(iter(lambda: _read(master), b"")).decode().replace("\r\n", "\n")
+        found = process.wait(TIMEOUT_S)
+    os.close(master)
+    if found != status:
+        raise DocumentError(f"{command!r} ended with exit status {found}, not {status}:\n{printed}")
+    return "".join(f"{line.rstrip()}\n" for line in printed.splitlines())
+
+
+def check_links(text: str) -> None:
+    """Every relative link of the document leads to a file.
+
+    Raises:
+        DocumentError: One does not.
+    """
+    for match in LINK.finditer(text):
+        if ":" not in match["target"] and not (ROOT / match["target"]).exists():
+            raise DocumentError(f"a link leads nowhere: {match['target']}")
+
+
+def check_doctests(text: str, name: str) -> None:
+    """The document's Python sessions print what they show.
+
+    Raises:
+        DocumentError: One does not.
+    """
+    os.chdir(DEMO)
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    report = io.StringIO()
+    names: dict[str, object] = {}
+    for match in DOCTEST.finditer(text):
+        line = text.count("\n", 0, match.start("source"))
+        session = doctest.DocTestParser().get_doctest(match["source"], names, name, name, line)
+        runner.run(session, out=report.write, clear_globs=False)
+        names = session.globs
+    if runner.failures:
+        raise DocumentError(f"a Python session prints something else:\n{report.getvalue()}")
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 1 << 16)
+    except OSError:  # Linux reports the end of a terminal as an I/O error
+        return b""
+
+
+def _report(path: Path, found: str, wanted: str) -> None:
+    name = str(path.relative_to(ROOT))
+    if path.suffix == ".svg":
+        sys.stdout.write(f"{name} changes\n")
+    else:
+        sys.stdout.writelines(difflib.unified_diff(found.splitlines(True), wanted.splitlines(True), name, name, n=1))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""Make the files that `make demo` and the README look into: `python -m scripts.make_demo FOLDER`.
+
+- gpt2.pt: GPT-2's 148 tensors with random values and its head tied to the embedding.
+- training.pt: a training checkpoint: model, optimizer, epoch, arguments.
+- hostile.pt: a checkpoint whose pickle calls `os.system` when `torch.load(weights_only=False)` reads it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from benchmarks.gpt2 import EMBEDDING, HEAD, gpt2_shapes
+
+STD = 0.02
+"""Of the random weights, as GPT-2 was initialised."""
+
+
+def gpt2_state_dict() -> dict[str, torch.Tensor]:
+    """Random weights in GPT-2's shapes; `lm_head.weight` is the embedding itself."""
+    generator = torch.Generator().manual_seed(0)
+    state = {name: torch.randn(shape, generator=generator).mul_(STD) for name, shape in gpt2_shapes().items()}
+    state[HEAD] = state[EMBEDDING]
+    return state
+
+
+def training_checkpoint() -> dict[str, object]:
+    """What a training loop saves, after one step of a small classifier."""
+    model = nn.Sequential(nn.Linear(784, 256), nn.BatchNorm1d(256), nn.ReLU(), nn.Linear(256, 10))
+    optimizer = torch.optim.AdamW(model.parameters())
+    model(torch.ones(2, 784)).sum().backward()
+    optimizer.step()
+    return {
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "epoch": 3,
+        "args": argparse.Namespace(lr=1e-3, data="mnist"),
+    }
+
+
+class RunsACommand:
+    """Unpickled by calling `os.system`, harmlessly."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("echo this file ran a command",)
+
+
+def main() -> None:
+    """Write the three files, the one that `make` waits for last."""
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save(training_checkpoint(), folder / "training.pt")
+    weights = {"fc.weight": torch.zeros(10, 784), "fc.bias": torch.zeros(10)}
+    torch.save({**weights, "version": RunsACommand()}, folder / "hostile.pt")
+    torch.save(gpt2_state_dict(), folder / "gpt2.pt")
+
+
+if __name__ == "__main__":
+    main()

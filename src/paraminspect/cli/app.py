@@ -1,0 +1,147 @@
+"""The command line: finds the command, runs it, and turns what it raises into text and an exit status.
+
+A command is a module in `cli/commands` with a function `command`, whose docstring is its help and which returns its
+exit status, and a text `EXAMPLES`. Only the module of the command that was typed is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from paraminspect.cli.errors import FAILED, OutputError
+from paraminspect.cli.output import Output, print_whatever_happens
+from paraminspect.errors import ParamInspectError
+
+PROGRAM = "paraminspect"
+COMMANDS = ("list", "tree")
+"""Names of the modules in `cli/commands`, in the order of the help."""
+
+_COMPLETE = f"_{PROGRAM.upper()}_COMPLETE"
+
+
+class Command(TyperCommand):
+    """Names an argument that is required as the help does, without braces."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Words of the usage line."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+
+
+class CommandGroup(TyperGroup):
+    """Imports a command when it is asked for."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        """Names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
+        """The command of that name; None leaves it to typer to complain.
+
+        Raises:
+            ParamInspectError: There is none, while running and not completing a line.
+        """
+        if cmd_name in COMMANDS:
+            return _load(cmd_name)
+        if ctx.resilient_parsing or cmd_name.startswith("-"):
+            return None
+        from difflib import get_close_matches
+
+        close = get_close_matches(cmd_name, COMMANDS, n=1, cutoff=0.5)
+        if not close and os.path.exists(cmd_name):
+            raise ParamInspectError(f"{cmd_name!r} is a file, not a command", hint=f"{PROGRAM} list {cmd_name}")
+        raise ParamInspectError(
+            f"there is no command {cmd_name!r}",
+            hint=f"did you mean {PROGRAM} {close[0]}?" if close else f"the commands are {', '.join(COMMANDS)}",
+        )
+
+
+def _load(name: str) -> Any:
+    from importlib import import_module
+
+    module = import_module(f"paraminspect.cli.commands.{name}")
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    examples = "".join(f"  {line}\n" for line in module.EXAMPLES.strip().splitlines())
+    app.command(name, cls=Command, epilog=f"\b\nExamples:\n{examples}")(module.command)
+    return typer.main.get_command(app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from paraminspect import __version__
+
+        typer.echo(f"{PROGRAM} {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """What is in this PyTorch model? Parameters, shapes, ties and sizes from any checkpoint, without running it."""
+
+
+def make_group() -> Any:
+    """The whole command line, as typer has it."""
+    app = typer.Typer(
+        cls=CommandGroup,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    return typer.main.get_command(app)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; returns the exit status.
+
+    Exit status: 0 done, or nobody reads the output any more; 1 the answer is no; 2 an error.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C.
+    """
+    try:
+        print_whatever_happens(sys.stdout)
+        return _run(list(arguments))
+    except typer.Exit as done:
+        return done.exit_code
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else 0
+    except BrokenPipeError:
+        return 0
+    except OSError as error:
+        Output().error(error if error.filename else OutputError(error))
+    except Exception as error:
+        Output().error(error)
+    return FAILED
+
+
+def _run(arguments: list[str]) -> int:
+    group = make_group()
+    if os.environ.get(_COMPLETE):
+        _complete(group)
+    if not arguments:
+        with group.make_context(PROGRAM, [], resilient_parsing=True) as context:
+            print(context.get_help(), file=sys.stderr)  # noqa: T201 - nobody asked for it
+        return FAILED
+    with group.make_context(PROGRAM, arguments) as context:
+        return int(group.invoke(context) or 0)
+
+
+def _complete(group: Any) -> None:
+    """Answer the shell and leave."""
+    try:
+        from typer import _completion_classes
+    except ImportError:  # another version of typer
+        pass
+    else:
+        # Otherwise typer loads rich to take markup out of help texts, and "[3,4]" with it.
+        _completion_classes._sanitize_help_text = lambda text: text
+    group.main(prog_name=PROGRAM, complete_var=_COMPLETE)

@@ -1,0 +1,69 @@
+"""What an exception says to the user: one line, and the next step."""
+
+from __future__ import annotations
+
+import os
+
+from paraminspect.errors import ParamInspectError
+
+DEBUG = "PARAMINSPECT_DEBUG"
+"""Environment variable that adds tracebacks to error messages."""
+
+FAILED = 2
+"""Exit status of an error."""
+
+
+class OutputError(ParamInspectError):
+    """Standard output cannot be written."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"cannot write to standard output: {error.strerror or error}")
+
+
+def is_usage_error(error: BaseException) -> bool:
+    """Whether typer raised it over the command line. Its exceptions have no public base class in every version."""
+    return hasattr(error, "format_message")
+
+
+def explain(error: BaseException) -> tuple[str, str | None]:
+    """Message and hint for any exception."""
+    if isinstance(error, ParamInspectError):
+        return str(error), error.hint
+    if is_usage_error(error):
+        return _explain_usage(error)
+    if isinstance(error, MemoryError):
+        return "not enough memory", None
+    if isinstance(error, RecursionError):
+        return "nested too deeply", f"{DEBUG}=1 shows where"
+    return (
+        f"internal error: {type(error).__name__}: {error}",
+        f"this is a bug: run it again with {DEBUG}=1 to see where, and report that",
+    )
+
+
+def with_source(error: Exception, source: str) -> Exception:
+    """The same error, saying which source it is about."""
+    if isinstance(error, ParamInspectError):
+        error.source = error.source or source
+        return error
+    message, hint = explain(error)
+    return ParamInspectError(message, hint=hint, source=source)
+
+
+def wants_traceback() -> bool:
+    """Whether the user asked for tracebacks."""
+    return os.environ.get(DEBUG, "") not in {"", "0"}
+
+
+def _explain_usage(error: BaseException) -> tuple[str, str | None]:
+    message = str(getattr(error, "message", "")) or error.format_message()  # type: ignore[attr-defined]
+    possibilities = getattr(error, "possibilities", None)
+    if not possibilities:
+        message = error.format_message()  # type: ignore[attr-defined]
+    message = " ".join(message.split()).rstrip(".")
+    message = message[:1].lower() + message[1:]
+    if possibilities:
+        return message, f"did you mean {' or '.join(sorted(possibilities))}?"
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "paraminspect"
+    return message, f"{command} -h shows arguments, options and examples"

@@ -1,0 +1,59 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+Sources = Annotated[
+    list[str],
+    typer.Argument(metavar="SOURCE...", help="Model files, folders, or - for standard input.", show_default=False),
+]
+Source = Annotated[
+    str, typer.Argument(metavar="SOURCE", help="Model file, folder, or - for standard input.", show_default=False)
+]
+Select = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--select", "-s", metavar="PATTERN", help="Only names that match: a glob, /REGEX/ or TYPE:glob. Repeatable."
+    ),
+]
+Exclude = Annotated[
+    list[str] | None, typer.Option("--exclude", "-x", metavar="PATTERN", help="Leave out names that match. Repeatable.")
+]
+Module = Annotated[
+    str, typer.Option("--module", "-m", metavar="PATH", help="Stay inside one module; names are relative to it.")
+]
+All = Annotated[bool, typer.Option("--all", "-a", help="Buffers, optimizer state and all other tensors too.")]
+Columns = Annotated[
+    str,
+    typer.Option("--columns", "-c", metavar="A,B,..", help="Only these columns, in this order.", show_default=False),
+]
+Header = Annotated[
+    bool | None,
+    typer.Option(
+        "--header/--no-header", help="Column names first, in tsv and csv.  [default: in csv]", show_default=False
+    ),
+]
+
+
+def not_negative(value: int | None) -> int | None:
+    """Check a number of levels.
+
+    Raises:
+        typer.BadParameter: It is below zero.
+    """
+    if value is not None and value < 0:
+        raise typer.BadParameter(f"{value} is below 0")
+    return value
+
+
+FormatName = Literal["auto", "table", "tsv", "csv", "json", "jsonl", "markdown", "names"]
+OutputFormat = Annotated[
+    FormatName, typer.Option("--format", "-f", help="auto is a table on a terminal and tsv in a pipe.")
+]
+Color = Annotated[
+    Literal["auto", "always", "never"],
+    typer.Option("--color", help="auto is yes on a terminal, unless NO_COLOR is set."),
+]

@@ -1,0 +1,129 @@
+"""The rows of a run: one source or several, as a stream or as one document with totals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from paraminspect.cli.output import Output
+from paraminspect.cli.sources import NOTHING_MATCHED
+from paraminspect.errors import ParamInspectError
+from paraminspect.modules import Totals, add_totals
+from paraminspect.records import Checkpoint
+from paraminspect.render.rows import Column, Rows, merge_rows
+from paraminspect.units import format_bytes
+
+TOTALS = (
+    Column("tensors", "int"),
+    Column("parameters", "int"),
+    Column("nbytes", "bytes"),
+    Column("tied", "int"),
+    Column("dtypes", "names"),
+)
+
+
+class Report:
+    """Collects rows source by source, or passes them on at once where the format lets it.
+
+    Args:
+        output: Where they go.
+        sources: What the user typed; with several, a column "source" comes first.
+        columns: Columns to print, in this order; empty means all.
+        sort: Column to sort the rows of each source by.
+        reverse: The last one first.
+    """
+
+    def __init__(
+        self,
+        output: Output,
+        sources: Sequence[str],
+        columns: Sequence[str] = (),
+        *,
+        sort: str | None = None,
+        reverse: bool = False,
+    ) -> None:
+        self._output = output
+        self._several = len(sources) > 1
+        self._columns = columns
+        self._sort = sort
+        self._reverse = reverse
+        self._parts: list[Rows] = []
+        self._totals: list[Totals] = []
+
+    def add(self, checkpoint: Checkpoint, rows: Rows, totals: Totals | None) -> None:
+        """Take the rows of one source; `totals` are not needed where the output streams."""
+        rows = self._arrange(rows, checkpoint.source)
+        if self._output.streams or totals is None:
+            self._output.write_rows(rows)
+            return
+        head = {"source": checkpoint.source, "format": checkpoint.format}
+        tail = {"totals": totals_object(totals)}
+        self._parts.append(rows._replace(head=head, tail=tail, closing=describe_totals(totals)))
+        self._totals.append(totals)
+
+    def add_totals(self, checkpoint: Checkpoint, totals: Totals) -> None:
+        """Take the totals of one source as its only row."""
+        self.add(checkpoint, Rows("totals", TOTALS, [totals]), totals)
+
+    def finish(self) -> int:
+        """Write what was kept, and what is said at the end; returns the exit status."""
+        if self._parts:
+            rows = self._parts[0]
+            if self._several:
+                totals = add_totals(self._totals)
+                rows = merge_rows(self._parts, {"totals": totals_object(totals)}, describe_totals(totals))
+            self._write(rows)
+        self._output.finish()
+        return self._output.status
+
+    def _write(self, rows: Rows) -> None:
+        if rows.key == "totals" and self._output.format == "json":
+            from paraminspect.render.json_rows import render_object
+
+            self._output.write([render_object({**rows.head, **rows.tail})])
+        elif rows.key == "totals" and self._output.format == "table" and not self._several:
+            self._output.write([rows.closing + "\n"])
+        elif rows.values or self._output.format != "table" or self._output.status != NOTHING_MATCHED:
+            self._output.write_rows(rows)
+
+    def _arrange(self, rows: Rows, source: str) -> Rows:
+        if self._sort and rows.key != "totals":
+            rows = rows.sort(self._sort)
+        if self._reverse:
+            rows = rows.reverse()
+        if self._several or "source" in self._columns:
+            rows = rows.with_source(source)
+        if self._columns and self._output.format != "names":
+            rows = rows.pick(self._columns)
+        return rows
+
+
+def totals_object(totals: Totals) -> dict[str, Any]:
+    """Totals under the keys of JSON, which are the columns of `list --total` too."""
+    return totals._asdict()
+
+
+def describe_totals(totals: Totals) -> str:
+    """The closing line: "148 tensors, 124,439,808 parameters (1 tied), 475 MiB, float32"."""
+    parts = [_count(totals.tensors, "tensor"), _count(totals.parameters, "parameter")]
+    if totals.tied:
+        parts[1] += f" ({totals.tied:,} tied)"
+    parts.append("size not known" if totals.nbytes is None else format_bytes(totals.nbytes))
+    return ", ".join([*parts, *totals.dtypes])
+
+
+def split_columns(text: str, known: Sequence[str]) -> list[str]:
+    """Names between commas.
+
+    Raises:
+        ParamInspectError: One is not a column.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in known:
+            raise ParamInspectError(f"there is no column {name!r} here", hint=f"the columns are {', '.join(known)}")
+    return names
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,110 @@
+"""Opening what the user named and choosing from it: one bad source does not keep the others from being shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from paraminspect.cli.errors import with_source
+from paraminspect.cli.output import Output
+from paraminspect.errors import ParamInspectError
+from paraminspect.modules import Listing, make_listing, suggest_names
+from paraminspect.records import Checkpoint, TensorRecord
+from paraminspect.selection import make_filter
+
+NOTHING_MATCHED = 1
+"""Exit status when selectors leave nothing of any source, as grep has it."""
+
+_GLOB = frozenset("*?[/:")
+_HIDDEN = {
+    "buffer": ("buffer", "buffers"),
+    "attribute": ("plain tensor attribute", "plain tensor attributes"),
+    "optimizer": ("tensor of optimizer state", "tensors of optimizer state"),
+    "state": ("tensor of other training state", "tensors of other training state"),
+}
+
+
+class Choice(NamedTuple):
+    """What of a source is meant: the values of --module, --select, --exclude, --all and --aliases."""
+
+    module: str = ""
+    select: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    everything: bool = False
+    aliases: bool = False
+
+
+def open_each(sources: Sequence[str], output: Output) -> Iterator[Checkpoint]:
+    """Open one source after the other. Errors go to `output`; notes of a checkpoint are said at the end."""
+    from paraminspect.formats import open_source
+
+    for source in sources:
+        try:
+            checkpoint = open_source(source)
+        except Exception as error:
+            output.error(with_source(error, source))
+            continue
+        for note in checkpoint.notes:
+            output.note(_prefixed(note, source, sources))
+        yield checkpoint
+
+
+def choose_each(sources: Sequence[str], choice: Choice, output: Output) -> Iterator[tuple[Checkpoint, Listing]]:
+    """Open each source and choose from it; sets `output.status` to NOTHING_MATCHED if selectors leave nothing of all."""
+    keep = make_filter(choice.select, choice.exclude) if choice.select or choice.exclude else None
+    matched = keep is None
+    for checkpoint in open_each(sources, output):
+        records = checkpoint.tensors
+        try:
+            listing = make_listing(
+                records,
+                module=choice.module.rstrip("."),
+                keep=keep,
+                everything=choice.everything,
+                aliases=choice.aliases,
+            )
+        except ParamInspectError as error:
+            output.error(with_source(error, checkpoint.source or sources[0]))
+            continue
+        matched = matched or bool(listing.records)
+        if keep is not None and not listing.records:
+            output.note(_prefixed(describe_no_match(choice, listing, records), checkpoint.source, sources))
+        if hidden := describe_hidden(listing.hidden):
+            output.note(_prefixed(hidden, checkpoint.source, sources))
+        yield checkpoint, listing
+    if not matched:
+        output.status = max(output.status, NOTHING_MATCHED)
+
+
+def describe_hidden(hidden: Mapping[str, int]) -> str:
+    """What was left out, such as "12 buffers and 248 tensors of optimizer state not shown (--all shows them)"."""
+    parts = [f"{hidden[reason]:,} {_HIDDEN[reason][hidden[reason] != 1]}" for reason in _HIDDEN if hidden.get(reason)]
+    if not parts:
+        return ""
+    return f"{_join(parts)} not shown (--all shows {'it' if sum(hidden.values()) == 1 else 'them'})"
+
+
+def describe_no_match(choice: Choice, listing: Listing, records: Sequence[TensorRecord]) -> str:
+    """Why selectors left nothing, and what may have been meant."""
+    if not listing.candidates:
+        return "there is nothing to select from"
+    prefix = f"{choice.module.rstrip('.')}." if choice.module else ""
+    names = [record.name.removeprefix(prefix) for record in records if record.name.startswith(prefix)]
+    for pattern in choice.select:
+        if not _GLOB.isdisjoint(pattern):
+            continue
+        if inside := sum(pattern in name for name in names):
+            return f"nothing matches {pattern!r}, which stands for a whole name; '*{pattern}*' matches {inside:,}"
+        if close := suggest_names(names, pattern):
+            return f"nothing matches {pattern!r}; did you mean {close[0]!r}?"
+    if choice.select:
+        return f"nothing matches {_join([repr(pattern) for pattern in choice.select])}"
+    return f"nothing is left without {_join([repr(pattern) for pattern in choice.exclude])}"
+
+
+def _prefixed(text: str, source: str, sources: Sequence[str]) -> str:
+    return f"{source}: {text}" if len(sources) > 1 else text
+
+
+def _join(parts: Sequence[str]) -> str:
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

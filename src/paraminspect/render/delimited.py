@@ -1,0 +1,131 @@
+"""Rows as tsv, csv, markdown and bare names.
+
+In tsv and csv: raw integers, `[3,4]` for a shape and `[]` for a scalar's, lists of names joined by commas, true and
+false, an empty field for what is not known. Text is escaped as `text` says, so a row is always one line.
+csv follows RFC 4180; a field that a spreadsheet would take for a formula is left as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from paraminspect.errors import ParamInspectError
+from paraminspect.render.rows import NUMBERS, Column, Rows
+from paraminspect.render.text import escape_all, escape_text
+from paraminspect.units import format_bytes
+
+CHUNK_ROWS = 8192
+"""Rows that are made into text at a time: the first appear early, and memory stays small."""
+
+_BOOL = {None: "", True: "true", False: "false"}
+
+
+def render_tsv(rows: Rows, *, header: bool = False) -> Iterator[str]:
+    """Lines of fields between tabs."""
+    if header:
+        yield "\t".join(column.name for column in rows.columns) + "\n"
+    for chunk in _chunks(rows.values):
+        yield "\n".join(map("\t".join, zip(*_raw_columns(rows.columns, chunk), strict=True))) + "\n"
+
+
+def render_csv(rows: Rows, *, header: bool = True) -> Iterator[str]:
+    """Records of RFC 4180, each ending in CR LF."""
+    import csv
+    import io
+
+    if header:
+        yield ",".join(column.name for column in rows.columns) + "\r\n"
+    for chunk in _chunks(rows.values):
+        buffer = io.StringIO(newline="")
+        csv.writer(buffer).writerows(zip(*_raw_columns(rows.columns, chunk), strict=True))
+        yield buffer.getvalue()
+
+
+def render_names(rows: Rows) -> Iterator[str]:
+    """Values of the column `name`, one a line.
+
+    Raises:
+        ParamInspectError: There is no such column.
+    """
+    names = [index for index, column in enumerate(rows.columns) if column.name == "name"]
+    if not names:
+        raise ParamInspectError(
+            f"--format names needs a column 'name', these {rows.key} have {', '.join(c.name for c in rows.columns)}",
+            hint="--format tsv prints every column",
+        )
+    for chunk in _chunks(rows.values):
+        yield "\n".join(escape_all([row[names[0]] for row in chunk])) + "\n"
+
+
+def render_markdown(rows: Rows) -> Iterator[str]:
+    """A table of GitHub's markdown with numbers as people read them, names as code, and the closing line below."""
+    yield "| " + " | ".join(column.name for column in rows.columns) + " |\n"
+    yield "|" + "|".join(" ---: " if column.kind in NUMBERS else " --- " for column in rows.columns) + "|\n"
+    for chunk in _chunks(rows.values):
+        cells = [_markdown_column(column, [row[i] for row in chunk]) for i, column in enumerate(rows.columns)]
+        yield "".join(f"| {' | '.join(row)} |\n" for row in zip(*cells, strict=True))
+    if rows.closing:
+        yield f"\n{rows.closing}\n"
+
+
+def readable_column(column: Column, values: Sequence[Any]) -> list[str]:
+    """Cells as people read them: 1,048,576 and 4.00 MiB; text is escaped."""
+    match column.kind:
+        case "int":
+            return ["" if value is None else f"{value:,}" for value in values]
+        case "bytes":
+            return ["" if value is None else format_bytes(value) for value in values]
+        case "float":
+            return ["" if value is None else f"{value:.4g}" for value in values]
+        case _:
+            return list(_raw_column(column, values))
+
+
+def _chunks(values: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
+    for start in range(0, len(values), CHUNK_ROWS):
+        yield values[start : start + CHUNK_ROWS]
+
+
+def _raw_columns(columns: Sequence[Column], chunk: Sequence[tuple[Any, ...]]) -> list[Sequence[str]]:
+    return [_raw_column(column, [row[index] for row in chunk]) for index, column in enumerate(columns)]
+
+
+def _raw_column(column: Column, values: list[Any] | Sequence[Any]) -> Sequence[str]:
+    match column.kind:
+        case "name" | "text":
+            return escape_all([value or "" for value in values] if None in values else values)
+        case "int" | "bytes":
+            return [str(value) if value is not None else "" for value in values]
+        case "shape":
+            known = {shape: _shape_text(shape) for shape in set(values)}
+            return [known[shape] for shape in values]
+        case "bool":
+            return [_BOOL[value] for value in values]
+        case "names":
+            return [",".join(map(escape_text, names or ())) for names in values]
+        case "float":
+            return ["" if value is None else repr(float(value)) for value in values]
+        case "json":
+            import json
+
+            return ["" if value is None else json.dumps(value, separators=(",", ":")) for value in values]
+
+
+def _shape_text(shape: Sequence[int] | None) -> str:
+    return "" if shape is None else f"[{','.join(map(str, shape))}]"
+
+
+def _markdown_column(column: Column, values: Sequence[Any]) -> list[str]:
+    cells = [cell.replace("|", "\\|") for cell in readable_column(column, values)]
+    if column.kind not in {"name", "names"}:
+        return cells
+    return [_code(cell) if cell else "" for cell in cells]
+
+
+def _code(cell: str) -> str:
+    """A code span; where the text itself holds backticks, between more of them."""
+    fence = "`"
+    while fence in cell:
+        fence += "`"
+    return f"{fence}{cell}{fence}" if len(fence) == 1 else f"{fence} {cell} {fence}"

@@ -1,0 +1,142 @@
+"""Rows as an aligned table for a terminal.
+
+Two spaces between columns and no lines, numbers on the right. A column that says nothing is left out. Where the width
+does not do, columns of one value go first, then those at the right end, names last, and the table says which; names
+that are still too long lose their middle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from paraminspect.render.delimited import CHUNK_ROWS, readable_column
+from paraminspect.render.rows import EMPTY_NAME, NUMBERS, Column, Rows
+from paraminspect.render.style import Style
+from paraminspect.render.text import display_width, pad, shorten_middle, wrap
+
+GAP = "  "
+MIN_NAME = 24
+"""Columns of the terminal that the column `name` keeps before other columns give way to it."""
+
+MIN_OTHER_NAME = 16
+"""The same for other columns of names."""
+
+MIN_SHORTENED = 8
+"""What a name is cut down to at the worst; a terminal narrower than that wraps its lines."""
+
+MIN_COLUMNS = 2
+"""A table keeps as many, however narrow the terminal."""
+
+
+class _Block:
+    """One column of cells, all of them within `width`."""
+
+    def __init__(self, column: Column, cells: list[str], width: int) -> None:
+        self.column = column
+        self.cells = cells
+        self.width = width
+
+
+def render_table(rows: Rows, style: Style) -> Iterator[str]:
+    """Heading, rows, and the closing line after an empty one."""
+    blocks = [_block(column, [row[i] for row in rows.values]) for i, column in enumerate(rows.columns)]
+    blocks = [block for index, block in enumerate(blocks) if index == 0 or not _is_dull(block, rows.values, index)]
+    dropped: list[str] = []
+    if style.width is not None:
+        blocks, dropped = _fit(blocks, style.width)
+        blocks = _shorten(blocks, style)
+    if rows.values:
+        heading = GAP.join(_cell(block, block.column.name) for block in blocks)
+        yield style.bold(heading.rstrip()) + "\n"
+        yield from _lines(blocks, style)
+    if rows.closing:
+        yield ("\n" if rows.values else "") + wrap(rows.closing, style.width) + "\n"
+    if dropped:
+        yield wrap(f"not shown at this width: {', '.join(dropped)} (--columns chooses)", style.width) + "\n"
+
+
+def _block(column: Column, values: Sequence[Any]) -> _Block:
+    cells = readable_column(column, values)
+    if column.kind == "name" and values and column.name == "name":
+        cells = [cell or EMPTY_NAME for cell in cells]
+    width = max(map(len, cells), default=0) if "".join(cells).isascii() else max(map(display_width, cells), default=0)
+    return _Block(column, cells, max(width, len(column.name)))
+
+
+def _is_dull(block: _Block, values: Sequence[tuple[Any, ...]], index: int) -> bool:
+    dull = block.column.dull
+    return not block.column.asked and all(row[index] is None or row[index] == dull for row in values)
+
+
+def _total(blocks: Sequence[_Block]) -> int:
+    return sum(block.width for block in blocks) + len(GAP) * (len(blocks) - 1)
+
+
+def _need(blocks: Sequence[_Block]) -> int:
+    """Columns of the terminal that blocks take when every name is as short as it may be."""
+    spare = 0
+    for block in blocks:
+        if _is_name(block):
+            spare += max(block.width - (MIN_NAME if block.column.name == "name" else MIN_OTHER_NAME), 0)
+    return _total(blocks) - spare
+
+
+def _is_name(block: _Block) -> bool:
+    return block.column.kind in {"name", "names"}
+
+
+def _fit(blocks: list[_Block], width: int) -> tuple[list[_Block], list[str]]:
+    """Leave out columns until the rest fits; returns the rest and the names of those left out, in their order."""
+    kept = list(blocks)
+    names = [block for block in blocks[::-1] if _is_name(block)]
+    others = [block for block in blocks[::-1] if not _is_name(block)]
+    uniform = [block for block in others if len(set(block.cells)) == 1]
+    for block in [*uniform, *[block for block in others if block not in uniform], *names]:
+        if _need(kept) <= width or len(kept) <= MIN_COLUMNS:
+            break
+        kept.remove(block)
+    return kept, [block.column.name for block in blocks if block not in kept]
+
+
+def _shorten(blocks: list[_Block], style: Style) -> list[_Block]:
+    """Cut names so that the table fits, the longest column first."""
+    assert style.width is not None
+    excess = _total(blocks) - style.width
+    names = [block for block in blocks if _is_name(block)]
+    if excess <= 0 or not names:
+        return blocks
+    widths = {block: block.width for block in names}
+    while excess > 0:
+        longest = max(names, key=lambda block: widths[block])
+        if widths[longest] <= MIN_SHORTENED:
+            break
+        widths[longest] -= 1
+        excess -= 1
+    return [_shortened(block, widths[block], style) if block in widths else block for block in blocks]
+
+
+def _shortened(block: _Block, width: int, style: Style) -> _Block:
+    return _Block(block.column, [shorten_middle(cell, width, style.ellipsis) for cell in block.cells], width)
+
+
+def _cell(block: _Block, text: str) -> str:
+    return pad(text, block.width, right=block.column.kind in NUMBERS)
+
+
+def _lines(blocks: Sequence[_Block], style: Style) -> Iterator[str]:
+    columns = [_padded(block, style) for block in blocks]
+    for start in range(0, len(columns[0]), CHUNK_ROWS):
+        rows = zip(*(column[start : start + CHUNK_ROWS] for column in columns), strict=True)
+        yield "".join([GAP.join(row).rstrip() + "\n" for row in rows])
+
+
+def _padded(block: _Block, style: Style) -> list[str]:
+    """Cells filled up to the width of their column; quickly where they are ASCII."""
+    right = block.column.kind in NUMBERS
+    width = block.width
+    if "".join(block.cells).isascii():
+        cells = [cell.rjust(width) for cell in block.cells] if right else [cell.ljust(width) for cell in block.cells]
+    else:
+        cells = [_cell(block, cell) for cell in block.cells]
+    return cells

@@ -1,0 +1,261 @@
+"""Command lines run in this process on made-up checkpoints, and a golden file of what they print.
+
+`pytest tests/cli --update-golden` writes the golden file anew.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from paraminspect import formats
+from paraminspect.cli import app
+from paraminspect.errors import SourceError, TruncatedError
+from paraminspect.records import Checkpoint, Storage, TensorRecord
+
+
+class Result(NamedTuple):
+    status: int
+    stdout: str
+    stderr: str
+
+
+class Stream(io.TextIOWrapper):
+    """What sys.stdout is, on memory: a pipe, or a terminal."""
+
+    def __init__(self, terminal: bool, encoding: str = "utf-8") -> None:
+        super().__init__(io.BytesIO(), encoding=encoding, errors="backslashreplace")
+        self.terminal = terminal
+
+    def isatty(self) -> bool:
+        return self.terminal
+
+    def text(self) -> str:
+        self.flush()
+        return self.buffer.getvalue().decode(self.encoding)  # type: ignore[attr-defined]
+
+
+SIZES = {"float32": 4, "bfloat16": 2, "int64": 8}
+
+
+def tensor(name: str, *shape: int, dtype: str = "float32", storage: Storage | None = None, **more: Any) -> TensorRecord:
+    numel = math.prod(shape)
+    return TensorRecord(name, shape, dtype, numel, numel * SIZES[dtype], storage=storage, **more)
+
+
+def gpt2() -> Checkpoint:
+    head = Storage("0", 50257 * 768 * 4)
+    tensors = [tensor("wte.weight", 50257, 768, storage=head), tensor("wpe.weight", 1024, 768)]
+    # The order of a safetensors file, in which h.10 comes before h.2.
+    for layer in sorted(map(str, range(12))):
+        for part, shape in (
+            ("ln_1", [768]), ("attn.c_attn", [768, 2304]), ("attn.c_proj", [768, 768]),
+            ("ln_2", [768]), ("mlp.c_fc", [768, 3072]), ("mlp.c_proj", [3072, 768]),
+        ):  # fmt: skip
+            tensors += [tensor(f"h.{layer}.{part}.weight", *shape), tensor(f"h.{layer}.{part}.bias", shape[-1])]
+    tensors += [
+        tensor("ln_f.weight", 768),
+        tensor("ln_f.bias", 768),
+        tensor("lm_head.weight", 50257, 768, storage=head),
+    ]
+    return Checkpoint("safetensors", tensors)
+
+
+def whole_module() -> Checkpoint:
+    """A pickled module, of which the file says everything."""
+    linear, norm = "torch.nn.modules.linear.Linear", "torch.nn.modules.batchnorm.BatchNorm1d"
+    known = {"kind": "parameter", "trainable": True}
+    return Checkpoint(
+        "torch zip",
+        [
+            tensor("0.weight", 3, 4, module_type=linear, **known),
+            tensor("0.bias", 3, module_type=linear, kind="parameter", trainable=False),
+            tensor("1.weight", 3, module_type=norm, **known),
+            tensor("1.running_mean", 3, module_type=norm, kind="buffer"),
+            tensor("1.num_batches_tracked", dtype="int64", module_type=norm, kind="buffer"),
+            tensor("scale", module_type="mylib.Net", role="attribute"),
+        ],
+    )
+
+
+def training() -> Checkpoint:
+    return Checkpoint(
+        "torch zip",
+        [
+            tensor("model.embed.weight", 10, 4, dtype="bfloat16", part="model"),
+            tensor("model.head.weight", 10, 4, dtype="bfloat16", part="model"),
+            tensor("model.head.bias", 10, part="model"),
+            tensor("optimizer.state.0.exp_avg", 10, 4, part="optimizer", role="optimizer"),
+            tensor("optimizer.state.0.exp_avg_sq", 10, 4, part="optimizer", role="optimizer"),
+            tensor("rng", 16, dtype="int64", role="state"),
+        ],
+        notes=("the pickle names argparse.Namespace, which was not imported",),
+    )
+
+
+def hostile() -> Checkpoint:
+    return Checkpoint(
+        "safetensors",
+        [
+            tensor("clear\x1b[2J\nnew|line\ttab", 2),
+            tensor("\u202eevil\u200b", 1),
+            tensor("层.权重", 3),
+            tensor('back\\slash,"quoted"`', 1),
+            tensor("lone\udc80", 1),
+        ],
+        notes=("odd\x1b[31m note",),
+    )
+
+
+def shared() -> Checkpoint:
+    """Layers that share with the first one, and a view."""
+    first, table = Storage("0", 64), Storage("1", 48)
+    layers = [tensor(f"layers.{i}.weight", 4, 4, storage=first) for i in range(4)]
+    return Checkpoint(
+        "torch zip", [*layers, tensor("a.table", 3, 4, storage=table), tensor("b.table", 12, storage=table)]
+    )
+
+
+def odd() -> Checkpoint:
+    """Nothing but what is seldom."""
+    return Checkpoint(
+        "torch zip",
+        [
+            tensor("", 2),
+            TensorRecord("ragged", None, "float32", 5, None),
+            tensor("empty", 0, 7),
+            tensor("module"),
+            tensor("module.inside"),
+            tensor("module..gap"),
+        ],
+    )
+
+
+CHECKPOINTS: dict[str, Callable[[], Checkpoint]] = {
+    "gpt2.safetensors": gpt2,
+    "net.pt": whole_module,
+    "training.pt": training,
+    "hostile.safetensors": hostile,
+    "shared.pt": shared,
+    "odd.pt": odd,
+    "-": whole_module,
+    "nothing.pt": lambda: Checkpoint("torch zip", []),
+}
+
+
+def open_stub(source: str) -> Checkpoint:
+    if source == "broken.pt":
+        raise TruncatedError("the file ends at byte 7", hint="fetch it again", source=source)
+    if source == "bug.pt":
+        raise ZeroDivisionError("division by zero")
+    if source == "deep.pt":
+        raise RecursionError
+    if source == "big.pt":
+        raise MemoryError
+    if source not in CHECKPOINTS:
+        raise SourceError("no such file or folder", source=source)
+    return replace(CHECKPOINTS[source](), source=source)
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run one command line: `run("list", "gpt2.safetensors", terminal=True, COLUMNS="60")`."""
+
+    def run_line(*arguments: str, terminal: bool = False, encoding: str = "utf-8", **environ: str) -> Result:
+        monkeypatch.setattr(formats, "open_source", open_stub)
+        for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "PARAMINSPECT_DEBUG"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("TERM", "xterm")
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        stdout, stderr = Stream(terminal, encoding), Stream(terminal)
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", stdout)
+            patch.setattr(sys, "stderr", stderr)
+            status = app.run(arguments)
+        return Result(status, stdout.text(), stderr.text())
+
+    return run_line
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write tests/cli/golden.txt anew")
+
+
+GOLDEN = Path(__file__).with_name("golden.txt")
+_VISIBLE = str.maketrans({"\t": "→", "\x1b": "␛", "\r": "␍"})
+
+
+class Golden:
+    """What command lines print, in one text: tabs are shown as →, escapes as ␛, carriage returns as ␍."""
+
+    def __init__(self, update: bool) -> None:
+        self.update = update
+        self.seen: dict[str, str] = {}
+        self.known: dict[str, str] = {}
+        if GOLDEN.exists():
+            for block in GOLDEN.read_text("utf-8").split("\n$ ")[1:]:
+                line, _, rest = block.partition("\n")
+                self.known[line] = rest.rstrip("\n")
+
+    def check(self, line: str, result: Result) -> None:
+        text = f"[exit {result.status}]"
+        for name, stream in (("stdout", result.stdout), ("stderr", result.stderr)):
+            if stream:
+                end = "" if stream.endswith("\n") else "␄"
+                text += f"\n[{name}]\n{(stream + end).translate(_VISIBLE).rstrip(chr(10))}"
+        self.seen[line] = text
+        if not self.update:
+            assert text == self.known.get(line), "differs from golden.txt: pytest tests/cli --update-golden"
+
+    def finish(self) -> None:
+        if self.update and self.seen:
+            blocks = [f"$ {line}\n{text}\n" for line, text in self.seen.items()]
+            GOLDEN.write_text("What `tests/cli/test_golden.py` saw.\n\n" + "\n".join(blocks), "utf-8")
+
+
+@pytest.fixture(scope="session")
+def golden(request: pytest.FixtureRequest) -> Iterator[Golden]:
+    golden = Golden(request.config.getoption("--update-golden", default=False))
+    yield golden
+    golden.finish()
+
+
+@pytest.fixture
+def command() -> tuple[list[str], dict[str, str]]:
+    """How to start the program as a process of its own, and with what environment."""
+    source = str(Path(app.__file__).parents[2])
+    keep = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return [sys.executable, "-m", "paraminspect"], {**keep, "PYTHONPATH": source}
+
+
+def write_safetensors(path: Path, shapes: dict[str, list[int]]) -> Path:
+    """A file of tensors without elements."""
+    entries = {name: {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]} for name, shape in shapes.items()}
+    header = json.dumps(entries).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    return path
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A model of a few tensors."""
+    return write_safetensors(tmp_path / "model.safetensors", {f"h.{i}.weight": [i, 0] for i in range(3)})
+
+
+@pytest.fixture
+def large_model(tmp_path: Path) -> Path:
+    """A model that prints more text than a pipe holds, in every format."""
+    return write_safetensors(tmp_path / "large.safetensors", {f"layers.{i}.weight": [i, 0] for i in range(10_000)})

@@ -1,0 +1,139 @@
+"""What the commands print. `COLUMNS=80` before a line means a terminal of that width, without it a pipe."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+import pytest
+
+LINES = """
+list net.pt
+list net.pt --all
+list net.pt --header
+list net.pt --format csv
+list net.pt --format csv --no-header
+list net.pt --format json
+list net.pt --format jsonl
+list net.pt --format markdown
+list net.pt --format names
+COLUMNS=80 list net.pt --all
+COLUMNS=40 list net.pt --all
+COLUMNS=80 list training.pt
+list training.pt --module model
+list training.pt --module model.head --all
+list training.pt --depth 0 --all --format jsonl
+list training.pt --depth 1 --all
+COLUMNS=80 list training.pt --depth 2
+list training.pt --total
+list training.pt --total --all --format json
+COLUMNS=80 list training.pt --total
+list training.pt --sort numel --reverse --columns numel,name
+list training.pt --columns nbyte
+list training.pt --sort nbyte
+list training.pt --depth 1 --sort shape
+list training.pt --depth 1 --aliases
+list training.pt --depth -1
+list gpt2.safetensors --total
+list gpt2.safetensors --select '*h.1?.ln_*' --exclude '*bias' --sort name
+list gpt2.safetensors --select lm_head.weight
+list gpt2.safetensors --select 'w[tp]e.*' --select lm_head.weight
+list gpt2.safetensors --select '/^(wte|lm_head)/' --aliases
+list gpt2.safetensors --module lm_head
+list gpt2.safetensors --module h.11.mlp
+list gpt2.safetensors --module mlp
+list gpt2.safetensors --module H.11
+list gpt2.safetensors --module xyz
+list gpt2.safetensors --module wte.weight
+list gpt2.safetensors --select attn
+list gpt2.safetensors --select wte.wieght
+list gpt2.safetensors --select xyz
+list gpt2.safetensors --exclude '*'
+list gpt2.safetensors --select '/(/'
+COLUMNS=80 list gpt2.safetensors --select xyz
+COLUMNS=60 list gpt2.safetensors --select '*h.11.*' --select wte.weight
+COLUMNS=60 list gpt2.safetensors --select '*te.*' --select lm_head.weight --aliases
+COLUMNS=200 list gpt2.safetensors --select '*te.*' --select lm_head.weight --aliases
+COLUMNS=80 list gpt2.safetensors --depth 1
+COLUMNS=60 list gpt2.safetensors --total
+list shared.pt
+list shared.pt --aliases
+list shared.pt --total --format csv
+list hostile.safetensors
+list hostile.safetensors --format csv
+list hostile.safetensors --format json
+list hostile.safetensors --format markdown
+list hostile.safetensors --format names
+COLUMNS=80 list hostile.safetensors
+list odd.pt
+list odd.pt --format json
+list odd.pt --total
+COLUMNS=80 list odd.pt
+list nothing.pt
+list nothing.pt --format json
+COLUMNS=80 list nothing.pt
+list net.pt broken.pt nowhere.pt training.pt
+list net.pt broken.pt --format json
+list net.pt training.pt --format json --columns name
+list net.pt training.pt --format jsonl --columns source,numel
+list net.pt training.pt --header --columns name,source
+list net.pt training.pt --format markdown --depth 1
+list net.pt training.pt --total
+list net.pt training.pt --total --format json
+COLUMNS=80 list net.pt training.pt
+COLUMNS=80 list net.pt training.pt --total
+list net.pt training.pt --module model
+list net.pt training.pt --select '0.*'
+list broken.pt --format json
+list bug.pt
+list deep.pt
+list big.pt net.pt
+list
+list net.pt --formt tsv
+list net.pt --format xml
+list net.pt --sort
+lst net.pt
+show-me net.pt
+tree gpt2.safetensors
+tree gpt2.safetensors --no-fold --depth 3 --module h.11
+tree gpt2.safetensors --depth 1
+tree gpt2.safetensors --depth 0
+tree gpt2.safetensors --module h --depth 1
+tree gpt2.safetensors --select '*.c_fc.*'
+tree gpt2.safetensors --module h.1.attn --format json
+COLUMNS=80 tree gpt2.safetensors
+COLUMNS=50 tree gpt2.safetensors
+COLUMNS=20 tree gpt2.safetensors --depth 3
+tree net.pt --all
+tree net.pt --format json
+COLUMNS=40 tree net.pt
+tree training.pt
+tree training.pt --all --no-fold
+tree shared.pt
+tree shared.pt --format json
+tree hostile.safetensors
+tree odd.pt
+tree nothing.pt
+tree broken.pt
+tree net.pt --select xyz
+tree net.pt --module xyz
+tree net.pt training.pt
+
+-h
+list -h
+tree --help
+--version
+--verson
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_prints_as_before(run: Any, golden: Any, line: str) -> None:
+    words = shlex.split(line)
+    environ = dict(word.split("=", 1) for word in words if word.startswith("COLUMNS="))
+    words = words[len(environ) :]
+    golden.check(f"{line}".strip(), run(*words, terminal=bool(environ), **environ))
+
+
+def test_golden_file_has_no_case_that_is_gone(golden: Any) -> None:
+    assert golden.update or set(golden.known) == {line.strip() for line in LINES}

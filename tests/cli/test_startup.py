@@ -1,0 +1,95 @@
+"""What a run imports: the quick path never pays for the slow one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = {"torch", "numpy", "rich", "safetensors", "ml_dtypes", "yaml", "fsspec"}
+"""Packages that no command on a file may load."""
+
+SLOW = {"csv", "logging", "tempfile", "concurrent.futures", "asyncio", "unicodedata", "pickle", "tarfile", "email"}
+"""Modules that `list FILE` in a pipe may not load (typer itself brings pathlib, shutil, inspect and the like)."""
+
+PROBE = """
+import json, os, sys
+{before}
+from paraminspect.cli import app
+status = app.run({arguments!r})
+os.write(2, json.dumps([status, sorted(sys.modules)]).encode())
+"""
+
+Command = tuple[list[str], dict[str, str]]
+
+
+def modules_after(command: Command, *arguments: str | Path, before: str = "", **environ: str) -> set[str]:
+    script = PROBE.format(before=before, arguments=[str(argument) for argument in arguments])
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**command[1], **environ}, capture_output=True, check=True, stdin=subprocess.DEVNULL, timeout=60,
+    )  # fmt: skip
+    status, modules = json.loads(done.stderr)
+    assert status == 0, done.stdout
+    return set(modules)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["list"], ["list", "--format", "table"], ["list", "--format", "json"], ["list", "--depth", "1"], ["tree"]],
+    ids=" ".join,
+)
+def test_no_command_on_a_file_loads_what_is_heavy(command: Command, model: Path, arguments: list[str]) -> None:
+    assert not HEAVY & modules_after(command, *arguments, model)
+
+
+def test_list_in_a_pipe_loads_only_what_it_needs(command: Command, model: Path) -> None:
+    modules = modules_after(command, "list", model)
+    assert not SLOW & modules
+    assert "paraminspect.cli.commands.list" in modules
+    assert "paraminspect.cli.commands.tree" not in modules
+    assert "paraminspect.render.table" not in modules
+
+
+@pytest.mark.parametrize("arguments", [["-h"], ["list", "-h"], ["--version"]], ids=" ".join)
+def test_help_loads_no_reader(command: Command, arguments: list[str]) -> None:
+    modules = modules_after(command, *arguments)
+    assert not HEAVY & modules
+    assert not any(name.startswith("paraminspect.formats") for name in modules)
+
+
+def test_probe_can_fail(command: Command, model: Path) -> None:
+    """Otherwise the tests above prove nothing."""
+    assert "numpy" in modules_after(command, "list", model, before="import numpy") & HEAVY
+    assert "rich" in modules_after(command, "list", model, before="import rich.table") & HEAVY
+    assert "csv" in modules_after(command, "list", model, "--format", "csv") & SLOW
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_loads_neither_torch_nor_rich(command: Command, shell: str) -> None:
+    line = {"COMP_WORDS": "paraminspect tr", "COMP_CWORD": "1", "_TYPER_COMPLETE_ARGS": "paraminspect tr"}
+    environ = {**line, "_PARAMINSPECT_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    assert not HEAVY & modules_after(command, **environ)
+
+
+@pytest.mark.parametrize(
+    ("words", "due"),
+    [("paraminspect tr", "tree"), ("paraminspect list --format js", "json"), ("paraminspect list --sel", "--select")],
+)
+def test_completion_answers(command: Command, words: str, due: str) -> None:
+    program, base = command
+    environ = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" ")), "_PARAMINSPECT_COMPLETE": "complete_bash"}
+    done = subprocess.run(program, env={**base, **environ}, capture_output=True, text=True, timeout=60, check=True)
+    assert due in done.stdout.split()
+    assert done.stderr == ""
+
+
+def test_completion_keeps_brackets_of_help_texts(command: Command) -> None:
+    """Typer's own way through rich takes [3,4] for markup."""
+    program, base = command
+    environ = {"_TYPER_COMPLETE_ARGS": "paraminspect list --head", "_PARAMINSPECT_COMPLETE": "complete_zsh"}
+    done = subprocess.run(program, env={**base, **environ}, capture_output=True, text=True, timeout=60, check=True)
+    assert "[default" in done.stdout

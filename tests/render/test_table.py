@@ -1,0 +1,195 @@
+"""Tables and trees for terminals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paraminspect.modules import make_listing, make_tree
+from paraminspect.records import TensorRecord
+from paraminspect.render.rows import Column, Rows
+from paraminspect.render.style import Style
+from paraminspect.render.table import MIN_COLUMNS, MIN_SHORTENED, render_table
+from paraminspect.render.text import display_width
+from paraminspect.render.tree import render_tree, tree_object
+
+COLUMNS = (
+    Column("name", "name"), Column("dtype"), Column("numel", "int"), Column("nbytes", "bytes"),
+    Column("kind", dull="tensor"), Column("tied_to", "name"),
+)  # fmt: skip
+
+
+def table(
+    values: list[tuple[Any, ...]], columns: tuple[Column, ...] = COLUMNS, closing: str = "", **style: Any
+) -> list[str]:
+    return "".join(render_table(Rows("things", columns, values, closing=closing), Style(**style))).splitlines()
+
+
+def test_numbers_stand_right_and_dull_columns_are_left_out() -> None:
+    values = [("層", "f4", 1234, 2048, "tensor", None), ("longer", "f4", 1, None, None, None)]
+    assert table(values, closing="end") == [
+        "name    dtype  numel    nbytes",
+        "層      f4     1,234  2.00 KiB",
+        "longer  f4         1",
+        "",
+        "end",
+    ]
+
+
+def test_column_that_was_asked_for_stays() -> None:
+    rows = Rows("things", COLUMNS, [("a", "f4", 1, 4, "tensor", None)]).pick(["name", "kind", "tied_to"])
+    assert "".join(render_table(rows, Style())) == "name  kind    tied_to\na     tensor\n"
+
+
+def test_column_that_says_something_stays() -> None:
+    assert table([("a", "f", 1, 4, "tensor", "b"), ("b", "f", 1, 4, "buffer", None)])[0].split() == [
+        "name", "dtype", "numel", "nbytes", "kind", "tied_to",
+    ]  # fmt: skip
+
+
+def test_columns_give_way_in_order() -> None:
+    values = [(f"layers.{i}.weight", "float32", 10**i, 4 * 10**i, f"kind{i}", None) for i in range(3)]
+    shown = {width: table(values, width=width) for width in range(10, 70)}
+    headings = {width: lines[0].split() for width, lines in shown.items()}
+    assert headings[69] == ["name", "dtype", "numel", "nbytes", "kind"]
+    assert headings[42] == ["name", "numel", "nbytes", "kind"]  # dtype says the same of all
+    assert headings[33] == ["name", "numel", "nbytes"]
+    assert headings[10] == ["name", "numel"]
+    assert shown[33][-2:] == ["not shown at this width: dtype,", "kind (--columns chooses)"]
+
+
+def test_names_lose_their_middle_only_when_columns_are_gone() -> None:
+    values = [("model.layers.0.self_attn.q_proj.weight", "float32", 1, 4, "tensor", None)]
+    assert table(values, width=None)[1].startswith("model.layers.0.self_attn.q_proj.weight  float32")
+    assert table(values, width=40)[1] == "model.l…tn.q_proj.weight  float32      1"
+    assert table(values, width=40, unicode=False)[1].startswith("model.l...")
+
+
+@given(st.lists(st.tuples(st.text("ab.層", max_size=40), st.integers(0, 10**12)), min_size=1), st.integers(24, 90))
+def test_lines_fit_wherever_two_columns_do(values: list[tuple[str, int]], width: int) -> None:
+    columns = (Column("name", "name"), Column("numel", "int"))
+    lines = table(list(values), columns, width=width)
+    assert len(lines) == len(values) + 1
+    if width >= MIN_SHORTENED + 2 + max(len(f"{number:,}") for _, number in values):
+        assert max(map(display_width, lines)) <= width
+    assert len(columns) == MIN_COLUMNS
+
+
+def test_closing_lines_are_wrapped_at_spaces() -> None:
+    values = [("a" * 30, "float32", 1, 4, "tensor", None)]
+    assert table(values, closing="1 tensor, 1 parameter, 4 B, float32", width=30)[2:] == [
+        "", "1 tensor, 1 parameter, 4 B,", "float32", "not shown at this width:", "numel, nbytes (--columns", "chooses)",
+    ]  # fmt: skip
+
+
+def test_colour_only_adds_to_the_text() -> None:
+    values = [("a", "f4", 1, 4, "buffer", "b")]
+    coloured = "\n".join(table(values, colour=True))
+    assert coloured.replace("\x1b[1m", "").replace("\x1b[0m", "") == "\n".join(table(values))
+    assert coloured.startswith("\x1b[1mname")
+
+
+def test_empty_name_is_seen() -> None:
+    assert table([("", "f4", 1, 4, "tensor", None)])[1].startswith('""  ')
+
+
+def tensor(name: str, *shape: int, **more: Any) -> TensorRecord:
+    numel = 1
+    for size in shape:
+        numel *= size
+    return TensorRecord(name, shape, "float32", numel, numel * 4, **more)
+
+
+def tree(records: list[TensorRecord], **options: Any) -> list[str]:
+    style = Style(width=options.pop("width", None), unicode=options.pop("unicode", True))
+    root = make_tree(make_listing(records, aliases=True))
+    return "".join(render_tree(root, "model", style, **options)).splitlines()
+
+
+def labels(lines: list[str]) -> list[str]:
+    return [line.split("─ ")[-1].split("  ")[0].split("  [")[0].strip() for line in lines[1:]]
+
+
+def test_only_neighbours_that_follow_on_and_are_alike_fold() -> None:
+    blocks = {"b.0": 2, "b.1": 2, "b.2": 3, "b.3": 3, "b.5": 3, "b.x": 3, "b.y": 3}
+    assert labels(tree([tensor(f"{block}.w", size) for block, size in blocks.items()])) == [
+        "b", "0, 1", "w", "2, 3", "w", "5.w", "x.w", "y.w",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        [tensor("h.1.w", 3)],
+        [tensor("h.1.w", 1, 2)],
+        [tensor("h.1.v", 2)],
+        [tensor("h.1.w", 2), tensor("h.1.b", 2)],
+        [tensor("h.1.a.w", 2)],
+        [tensor("h.1.w", 2, module_type="torch.nn.Linear")],
+        [tensor("h.1.w", 2)._replace(dtype="int32")],
+    ],
+)
+def test_modules_that_differ_do_not_fold(other: list[TensorRecord]) -> None:
+    assert not any("×" in line for line in tree([tensor("h.0.w", 2), *other]))
+    assert any("×2" in line for line in tree([tensor("h.0.w", 2), tensor("h.1.w", 2)]))
+
+
+def test_folded_names_with_a_prefix() -> None:
+    records = [tensor(f"layer{i}.conv.weight", 2, 2) for i in range(8, 12)]
+    assert tree(records) == [
+        "model                                    16   100%",
+        "└── layer8 … layer11  ×4  4 each         16   100%",
+        "    └── conv.weight       [2,2] float32   4  25.0%",
+    ]
+
+
+def test_no_fold_shows_every_module() -> None:
+    assert labels(tree([tensor("a.h.0.w", 2), tensor("a.h.1.w", 2)], fold=False)) == ["a", "h", "0", "w", "1", "w"]
+
+
+def test_depth_counts_levels_of_names() -> None:
+    records = [tensor("a.b.c.w", 2), tensor("a.x", 1)]
+    assert [labels(tree(records, depth=depth)) for depth in range(4)] == [[], ["a"], ["a", "b", "x"], ["a", "b.c", "x"]]
+
+
+def test_class_is_shown_where_it_is_known() -> None:
+    records = [
+        tensor("a.w", 2, module_type="torch.nn.Linear"),
+        tensor("a.b", 2),
+        tensor("c.w", 1, module_type="x.Norm"),
+    ]
+    lines = tree(records)
+    assert lines[1].startswith("├── a  Linear ")
+    assert lines[4].startswith("└── c.w  Norm ")
+
+
+def test_untrusted_names_are_escaped_in_the_tree() -> None:
+    records = [tensor("a\n.\x1b[31mw", 2, module_type="x.Bad\x1b")]
+    text = "\n".join(tree(records))
+    assert "\x1b" not in text
+    assert "a\\n.\\x1b[31mw  Bad\\x1b" in text
+
+
+def test_tree_of_nothing_and_of_no_elements() -> None:
+    assert tree([]) == ["model    0"]
+    assert tree([tensor("a", 0)]) == ["model               0", "└── a  [0] float32  0"]
+
+
+@given(st.lists(st.tuples(st.lists(st.sampled_from("ab01層"), min_size=1, max_size=7), st.integers(0, 3)), max_size=12))
+def test_no_tensor_is_lost_without_folding(items: list[tuple[list[str], int]]) -> None:
+    lines = tree([tensor(".".join(parts), size) for parts, size in items], fold=False)
+    assert sum("float32" in line for line in lines) == len(items)
+    for width in (20, 60):
+        assert len(tree([tensor(".".join(parts), size) for parts, size in items], width=width, unicode=False)) <= len(
+            lines
+        )
+
+
+def test_tree_object_nests_like_the_names() -> None:
+    whole = tree_object(make_tree(make_listing([tensor("a.w", 2), tensor("b", 3)])))
+    assert (whole["numel"], [child["name"] for child in whole["children"]]) == (5, ["a", "b"])
+    assert whole["children"][0]["children"][0]["shape"] == (2,)
+    assert "children" not in whole["children"][1]

@@ -1,0 +1,164 @@
+"""The files around the package: what they claim about it, and the tools that keep the documents true."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from paraminspect import __version__
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def fill_docs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ROOT))
+    module = importlib.import_module("scripts.fill_docs")
+    monkeypatch.setattr(module, "DEMO", tmp_path)
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return module
+
+
+@pytest.fixture
+def benchmark_main(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ROOT))
+    return importlib.import_module("benchmarks.__main__")
+
+
+def constraints() -> dict[str, Version]:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = (line.split("==") for line in lines if line and not line.startswith("#"))
+    return {normalise(name): Version(version) for name, version in pins}
+
+
+def normalise(name: str) -> str:
+    return re.sub("[-_.]+", "-", name).lower()
+
+
+def test_changelog_starts_with_this_version() -> None:
+    first = re.search(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert first is not None
+    assert first[1] == __version__
+
+
+def test_every_direct_dependency_is_pinned_within_its_range() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = [Requirement(text) for text in project["project"]["dependencies"] + project["dependency-groups"]["dev"]]
+    pins = constraints()
+    assert {normalise(need.name) for need in wanted} <= pins.keys()
+    assert [str(need) for need in wanted if pins[normalise(need.name)] not in need.specifier] == []
+
+
+def test_licence_is_the_one_that_is_declared() -> None:
+    text = (ROOT / "LICENSE").read_text()
+    assert "Apache License\n                           Version 2.0, January 2004" in text
+    assert "END OF TERMS AND CONDITIONS" in text
+
+
+def test_ci_runs_what_a_user_runs() -> None:
+    lines = (ROOT / ".ci" / "run").read_text().splitlines()
+    commands = [line for line in lines if line and not line.startswith(("#", "set ", "cd "))]
+    assert commands == ["exec make test"]
+    assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
+
+
+def test_readme_explains_every_column_of_list() -> None:
+    columns = importlib.import_module("paraminspect.cli.commands.list")
+    explained = set(re.findall(r"^\| `(\w+)` \| ", (ROOT / "README.md").read_text(), re.MULTILINE))
+    assert explained == {column.name for column in columns.TENSORS}
+
+
+def test_a_block_is_what_its_command_prints(fill_docs: ModuleType) -> None:
+    text = "before\n\n<!-- run: printf 'a  \\nb' -->\n```console\nstale\n```\n\nafter `run`\n"
+    assert fill_docs.fill(text) == (
+        "before\n\n<!-- run: printf 'a  \\nb' -->\n```console\n$ printf 'a  \\nb'\na\nb\n```\n\nafter `run`\n"
+    )
+
+
+def test_a_command_runs_on_a_terminal_without_colour(fill_docs: ModuleType) -> None:
+    assert fill_docs.run_on_terminal('test -t 1 && test -t 2 && echo "$NO_COLOR"', colour=False) == "1\n"
+    assert fill_docs.run_on_terminal("stty size <&1", colour=False) == f"50 {fill_docs.COLUMNS}\n"
+
+
+def test_a_command_with_another_exit_status_is_an_error(fill_docs: ModuleType) -> None:
+    with pytest.raises(fill_docs.DocumentError, match="exit status 2, not 0"):
+        fill_docs.fill("<!-- run: exit 2 -->\n```\n```\n")
+    assert "$ exit 2" in fill_docs.fill("<!-- run, exit 2: exit 2 -->\n```\n```\n")
+
+
+def test_check_writes_nothing_and_fails_on_a_stale_block(
+    fill_docs: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stale = "<!-- run: echo new -->\n```\nold\n```\n"
+    (tmp_path / "README.md").write_text(stale)
+    monkeypatch.setattr("sys.argv", ["fill_docs", "--check"])
+    assert fill_docs.main() == 1
+    assert (tmp_path / "README.md").read_text() == stale
+    monkeypatch.setattr("sys.argv", ["fill_docs"])
+    assert fill_docs.main() == 0
+    assert "$ echo new\nnew\n" in (tmp_path / "README.md").read_text()
+    monkeypatch.setattr("sys.argv", ["fill_docs", "--check"])
+    assert fill_docs.main() == 0
+
+
+def test_a_picture_is_drawn_alike_each_time_and_loads_nothing(fill_docs: ModuleType, tmp_path: Path) -> None:
+    text = "<!-- picture: printf '\\033[31mred\\033[0m <name>' -->\n![words](docs/red.svg)\n"
+    ((path, drawn),) = fill_docs.make_pictures(text).items()
+    assert path == tmp_path / "docs" / "red.svg"
+    assert fill_docs.make_pictures(text) == {path: drawn}
+    assert ">red</text>" in drawn
+    assert "&lt;name&gt;" in drawn
+    assert re.findall(r"https?://[^\"]+", drawn) == ["http://www.w3.org/2000/svg"]
+
+
+def test_a_link_that_leads_nowhere_is_an_error(fill_docs: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "there.md").touch()
+    fill_docs.check_links("[a](there.md) [b](there.md#part) [c](https://example.org/x) [d](#part)")
+    with pytest.raises(fill_docs.DocumentError, match=r"gone\.md"):
+        fill_docs.check_links("[a](gone.md)")
+
+
+def test_a_python_session_that_prints_something_else_is_an_error(fill_docs: ModuleType) -> None:
+    fill_docs.check_doctests("```pycon\n>>> n = 2\n```\ntext\n```pycon\n>>> n + 1\n3\n```\n", "README.md")
+    with pytest.raises(fill_docs.DocumentError, match="Expected:"):
+        fill_docs.check_doctests("```pycon\n>>> 1 + 1\n3\n```\n", "README.md")
+
+
+def test_gpt2_has_as_many_parameters_as_the_published_one(benchmark_main: ModuleType) -> None:
+    gpt2 = importlib.import_module("benchmarks.gpt2")
+    shapes = gpt2.gpt2_shapes()
+    assert len(shapes) == 148
+    assert sum(width * (height[0] if height else 1) for width, *height in shapes.values()) == gpt2.PARAMETERS
+
+
+def test_a_budget_is_not_met_by_a_command_that_failed(benchmark_main: ModuleType) -> None:
+    cases = importlib.import_module("benchmarks.cases")
+    measure = importlib.import_module("benchmarks.measure")
+    case = cases.Case("one", "one", {}, cases.START_UP)
+
+    def verdicts(elapsed_s: float, peak: int, status: int) -> list[str]:
+        ours, other = measure.Run(elapsed_s, 1.0, peak, 10, status), measure.Run(1.0, 1.0, 1, 0, 0)
+        measured = {cases.LIST: measure.summarise([ours]), cases.TYPER: measure.summarise([other])}
+        return [benchmark_main.budget_row(case, budget, measured).split(" | ")[-1] for budget in case.budgets]
+
+    assert verdicts(1.4, 30_000_000, 0) == ["yes |", "yes |"]
+    assert verdicts(1.5, 31_000_000, 0) == ["**no** |", "**no** |"]
+    assert verdicts(0.1, 1, 2) == ["**no** |", "**no** |"]
+
+
+def test_the_median_of_even_and_odd_numbers_of_runs(benchmark_main: ModuleType) -> None:
+    measure = importlib.import_module("benchmarks.measure")
+
+    def median(*times: float) -> float:
+        return measure.summarise([measure.Run(time, 0.0, 1, 0, 0) for time in times]).median_s
+
+    assert median(3.0, 1.0, 2.0) == 2.0
+    assert median(4.0, 1.0, 2.0, 3.0) == 2.5

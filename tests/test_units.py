@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paraminspect.units import BINARY_UNITS, DECIMAL_UNITS, format_bytes, format_count
+
+
+@pytest.mark.parametrize(
+    ("nbytes", "text"),
+    [
+        (0, "0 B"),
+        (1, "1 B"),
+        (999, "999 B"),
+        (1000, "1000 B"),
+        (1023, "1023 B"),
+        (1024, "1.00 KiB"),
+        (10_234, "9.99 KiB"),
+        (10_235, "10.0 KiB"),
+        (102_348, "99.9 KiB"),
+        (102_349, "100 KiB"),
+        (1_023_999, "1000 KiB"),
+        (1_048_063, "1023 KiB"),
+        (1_048_064, "1.00 MiB"),  # 1023.5 KiB
+        (1_048_575, "1.00 MiB"),
+        (1_048_576, "1.00 MiB"),
+        (497_759_232, "475 MiB"),
+        (2**30 - 1, "1.00 GiB"),
+        (2**40, "1.00 TiB"),
+        (2**50, "1.00 PiB"),
+        (2**60, "1.00 EiB"),
+        (2**63 - 1, "8.00 EiB"),
+        (2**70, "1024 EiB"),
+    ],
+)
+def test_bytes(nbytes: int, text: str) -> None:
+    assert format_bytes(nbytes) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0"),
+        (1, "1"),
+        (999, "999"),
+        (1000, "1.00 K"),
+        (1023, "1.02 K"),
+        (9_994, "9.99 K"),
+        (9_995, "10.0 K"),
+        (99_949, "99.9 K"),
+        (99_950, "100 K"),
+        (999_499, "999 K"),
+        (999_500, "1.00 M"),
+        (999_999, "1.00 M"),
+        (1_000_000, "1.00 M"),
+        (124_439_808, "124 M"),
+        (999_999_999, "1.00 B"),
+        (6_738_415_616, "6.74 B"),
+        (10**12, "1.00 T"),
+        (10**15, "1.00 Q"),
+        (10**18, "1000 Q"),
+    ],
+)
+def test_counts(count: int, text: str) -> None:
+    assert format_count(count) == text
+
+
+def split(text: str) -> tuple[str, str]:
+    number, _, unit = text.partition(" ")
+    return number, unit
+
+
+@given(st.integers(0, 2**70 - 2**60))
+def test_bytes_fill_no_unit_they_could_leave(nbytes: int) -> None:
+    number, unit = split(format_bytes(nbytes))
+    assert float(number) < 1024
+    place = BINARY_UNITS.index(unit)
+    assert float(number) * 1024**place == pytest.approx(nbytes, rel=0.0051)
+
+
+@given(st.integers(0, 10**18 - 10**15))
+def test_counts_fill_no_unit_they_could_leave(count: int) -> None:
+    number, unit = split(format_count(count))
+    assert float(number) < 1000
+    place = DECIMAL_UNITS.index(unit)
+    assert float(number) * 1000**place == pytest.approx(count, rel=0.0051)
+
+
+@given(st.sampled_from([1000, 1024]), st.integers(1, 5), st.integers(-600_000, 600_000))
+def test_no_thousand_of_a_unit_near_its_end(base: int, power: int, distance: int) -> None:
+    number = max(base**power + distance, 0)
+    assert split(format_count(number))[0] not in {"1000", "1024"}
+    assert split(format_bytes(number))[0] != "1024"
+
+
+@given(st.integers(1000, 2**62))
+def test_three_significant_digits(number: int) -> None:
+    assert re.fullmatch(r"\d\.\d\d|\d\d\.\d|\d{3}", split(format_count(number))[0]) or number >= 10**18 - 10**15
+    assert re.fullmatch(r"\d\.\d\d|\d\d\.\d|\d{3}|10[012]\d", split(format_bytes(number))[0])
+
+
+@given(st.integers(0, 2**62), st.integers(0, 2**62))
+def test_order_is_kept_within_a_unit(a: int, b: int) -> None:
+    (low, low_unit), (high, high_unit) = split(format_bytes(min(a, b))), split(format_bytes(max(a, b)))
+    assert BINARY_UNITS.index(low_unit) <= BINARY_UNITS.index(high_unit)
+    assert low_unit != high_unit or float(low) <= float(high)
