@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from paraminspect.cli.output import Output
 from paraminspect.cli.sources import Build
+from paraminspect.cli.stdin import STDIN, read_spec_text
 from paraminspect.errors import ParamInspectError, SourceError, SpecError
 from paraminspect.live.recognise import recognise_live
 from paraminspect.render.rows import Column, Rows
@@ -53,17 +54,19 @@ def open_model(source: str, build: Build, output: Output, *, values: bool = Fals
     import gc
 
     gc.enable()  # models are full of cycles
-    kind = recognise_live(source)
+    text = read_spec_text() if source == STDIN else None
+    kind = "spec" if text is not None else recognise_live(source)
     variables = parse_definitions(build.define)
     for name in ("strip_prefix", "add_prefix", "allow_mismatch"):
         if getattr(build, name) and not build.weights:
             raise ParamInspectError(f"--{name.replace('_', '-')} without --weights", hint="--weights CHECKPOINT")
     if kind == "spec":
-        _check_spec(source, variables)
+        _check_spec(source, text, variables)
     from paraminspect.live.source import open_live
 
     live = open_live(
         source,
+        text=text,
         variables=variables or None,
         modules_file=build.modules_file or None,
         arguments=build.arguments,
@@ -117,14 +120,15 @@ def tensor_array(tensor: Tensor) -> Array:
     return raw.view(dtype).reshape(tuple(plain.shape))
 
 
-def _check_spec(source: str, variables: dict[str, str | int | float | bool]) -> None:
+def _check_spec(source: str, text: bytes | None, variables: dict[str, str | int | float | bool]) -> None:
     """Find what is wrong with a spec as far as it shows without torch."""
     from paraminspect.spec.expand import plan_model
     from paraminspect.spec.limits import MAX_SPEC_BYTES
     from paraminspect.spec.parse import parse_spec
 
-    with open(source, "rb") as file:
-        text = file.read(MAX_SPEC_BYTES + 1)
+    if text is None:
+        with open(source, "rb") as file:
+            text = file.read(MAX_SPEC_BYTES + 1)
     try:
         plan_model(parse_spec(text, source=source, overrides=variables))
     except SpecError as error:
@@ -155,9 +159,7 @@ def mismatch_rows(mismatches: Sequence[Mismatch]) -> Rows:
     """The table of what does not fit."""
     values = [(each.name, each.problem, each.expected, each.found, each.note or None) for each in mismatches]
     more = len(values) - MAX_MISMATCHES
-    return Rows(
-        "mismatches", MISMATCHES, values[:MAX_MISMATCHES], closing=f"and {more:,} more" if more > 0 else ""
-    )
+    return Rows("mismatches", MISMATCHES, values[:MAX_MISMATCHES], closing=f"and {more:,} more" if more > 0 else "")
 
 
 def describe_mismatches(mismatches: Sequence[Mismatch], loaded: int) -> str:

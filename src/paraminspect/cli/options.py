@@ -8,7 +8,9 @@ import typer
 
 Sources = Annotated[
     list[str],
-    typer.Argument(metavar="SOURCE...", help="Model files, folders, specs, factories (module:callable), or -.", show_default=False),
+    typer.Argument(
+        metavar="SOURCE...", help="Model files, folders, specs, factories (module:callable), or -.", show_default=False
+    ),
 ]
 Source = Annotated[
     str,
@@ -66,23 +68,21 @@ Define = Annotated[
 ]
 ModulesFile = Annotated[
     str,
-    typer.Option("--modules-file", metavar="FILE", help="Python file with layers for a spec; runs.", show_default=False),
+    typer.Option(
+        "--modules-file", metavar="FILE", help="Python file with layers for a spec; runs.", show_default=False
+    ),
 ]
 Arguments = Annotated[
     list[str] | None, typer.Option("--arg", metavar="KEY=VALUE", help="An argument of a factory. Repeatable.")
 ]
 Weights = Annotated[
     str,
-    typer.Option(
-        "--weights", "-w", metavar="CHECKPOINT", help="Load it into a spec or factory.", show_default=False
-    ),
+    typer.Option("--weights", "-w", metavar="CHECKPOINT", help="Load it into a spec or factory.", show_default=False),
 ]
 StripPrefix = Annotated[
     str, typer.Option("--strip-prefix", metavar="TEXT", help="Take it off the checkpoint's names.", show_default=False)
 ]
-AddPrefix = Annotated[
-    str, typer.Option("--add-prefix", metavar="TEXT", help="Put it before them.", show_default=False)
-]
+AddPrefix = Annotated[str, typer.Option("--add-prefix", metavar="TEXT", help="Put it before them.", show_default=False)]
 AllowMismatch = Annotated[
     bool, typer.Option("--allow-mismatch", help="Go on with what fits of the checkpoint.", show_default=False)
 ]

@@ -72,7 +72,18 @@ def is_live(source: str) -> bool:
 
     A file with a zero byte near its beginning, as all binary formats have, is neither, and nothing is imported to find
     that out.
+
+    Raises:
+        UnknownFormatError: Standard input, which is neither these nor a checkpoint.
     """
+    if source == "-":
+        from paraminspect.cli.stdin import is_spec_on_stdin
+
+        try:
+            return is_spec_on_stdin()
+        except ParamInspectError as error:
+            error.source = source
+            raise
     try:
         status = os.stat(source)
         if not stat.S_ISREG(status.st_mode):

@@ -29,7 +29,7 @@ LINE_WIDTH = 80
 """Columns that torch prints in; fewer on a narrower terminal."""
 
 _TYPES = {"parameter": "Parameter", "buffer": "Buffer", "tensor": "Tensor"}
-_ENDINGS: dict[str, Literal["json", "npy"]] = {".json": "json", ".npy": "npy"}
+_ENDINGS: dict[str, Literal["text", "json", "npy"]] = {".json": "json", ".npy": "npy"}
 _GLOB = frozenset("*?[/:")
 
 
@@ -138,13 +138,19 @@ def _open(source: str, build: Build, seed: int, output: Output) -> tuple[Checkpo
     live = open_model(source, build, output, values=True, seed=seed)
     if live is None:
         return None
-    return live.checkpoint, lambda record: tensor_array(live.tensor(record.name))
+    unfit = {each.name for each in live.weights.mismatches} if live.weights is not None else set()
+
+    def read(record: TensorRecord) -> Array:
+        if record.name in unfit:
+            output.note(f"{record.name} is not loaded from {build.weights}: these are its initial values")
+        return tensor_array(live.tensor(record.name))
+
+    return live.checkpoint, read
 
 
 def _choose_format(how: How, output: Output) -> Literal["text", "json", "npy"]:
-    format_ = how.format
-    if format_ == "auto":
-        format_ = _ENDINGS.get(os.path.splitext(how.file)[1].lower(), "text")
+    ending = os.path.splitext(how.file)[1].lower()
+    format_ = _ENDINGS.get(ending, "text") if how.format == "auto" else how.format
     if format_ == "npy" and how.file in ("", "-") and output.is_terminal:
         raise ParamInspectError("npy is binary, and standard output is a terminal", hint="-o FILE.npy, or a pipe")
     return format_

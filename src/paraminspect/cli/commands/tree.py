@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 import typer
 
 from paraminspect.cli import options
-from paraminspect.cli.output import Output
 from paraminspect.cli.options import TreeOptions
+from paraminspect.cli.output import Output
 from paraminspect.cli.report import describe_totals, totals_object
 from paraminspect.cli.sources import Build, Choice, choose_each, is_live
 from paraminspect.errors import ParamInspectError
@@ -29,9 +29,7 @@ Depth = Annotated[
 NoFold = Annotated[
     bool, typer.Option("--no-fold", help="Every module on its own line, those that repeat each other too.")
 ]
-WithShapes = Annotated[
-    bool, typer.Option("--with-shapes", help="Output shape of each layer, for the input of a spec.")
-]
+WithShapes = Annotated[bool, typer.Option("--with-shapes", help="Output shape of each layer, for the input of a spec.")]
 TreeFormat = Annotated[
     Literal["auto", "text", "json"], typer.Option("--format", "-f", help="auto is text, on a terminal and in a pipe.")
 ]
