@@ -192,6 +192,8 @@ def test_user_code_that_fails(write: Write) -> None:
     error = fails("build.py:make")
     assert error.message == "make: ValueError: bad size (build.py:6)"
     assert isinstance(error.__cause__, ValueError)
+    write("site-packages/lib/models.py", "def make(): return nn.Linear('a', 2)\n")
+    assert fails("site-packages/lib/models.py:make").message.endswith("(site-packages/lib/models.py:3)")
     write("late.py", "def make():\n    return nn.Linear('a', 2)\n")
     assert fails("late.py:make").message.startswith("make: TypeError: ")
     assert fails("late.py:make").message.endswith("(late.py:4)")
@@ -287,6 +289,27 @@ def test_a_class_that_does_not_run_on_the_meta_device(write: Write) -> None:
     assert live.shapes()[""] == ((2, 4),)
     again = open_live("spec.yaml", text="model: [Counted]", modules_file="my_layers.py", device="cpu")
     assert torch.equal(again.tensor("0.weight"), live.tensor("0.weight"))
+
+
+def test_random_numbers_in_a_class_of_the_user_s(write: Write) -> None:
+    write(
+        "my_layers.py",
+        "import random\nclass Noise(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.weight = nn.Parameter(torch.tensor([random.random(), float(torch.rand(1, device='cpu'))]))\n",
+    )
+    torch.manual_seed(1)
+    random.seed(1)
+    expected = random.random(), torch.rand(2)
+    torch.manual_seed(1)
+    random.seed(1)
+    for device in ("meta", "cpu"):
+        live = open_live("spec.yaml", text="model: [Noise, Noise]", modules_file="my_layers.py", device=device)
+        values = [live.tensor(f"{layer}.weight") for layer in range(2)]
+        assert not torch.isclose(*values).any()
+    again = open_live("spec.yaml", text="model: [ReLU, Noise]", modules_file="my_layers.py", device="cpu")
+    assert torch.equal(again.tensor("1.weight"), values[1])
+    assert random.random() == expected[0]
+    assert torch.equal(torch.rand(2), expected[1])
 
 
 def test_errors_in_a_class_of_the_user_s(write: Write) -> None:

@@ -96,6 +96,31 @@ def test_attention(heads: int, kv_heads: int, causal: bool) -> None:
     torch.testing.assert_close(attention(torch.cat([q, k, v], -1)), expected)
 
 
+def test_gpt2_equals_one_written_by_hand(configs: Path) -> None:
+    small = {"depth": 2, "dim": 24, "heads": 3, "vocab": 11, "context": 8}
+    model = open_live(str(configs / "gpt2.yaml"), device="cpu", variables=small, seed=1).model.eval()
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    w = model.state_dict()
+
+    def norm(x: Tensor, name: str) -> Tensor:
+        return functional.layer_norm(x, (24,), w[f"{name}.weight"], w[f"{name}.bias"])
+
+    def dense(x: Tensor, name: str) -> Tensor:
+        return x @ w[f"{name}.weight"] + w[f"{name}.bias"]
+
+    tokens = torch.randint(0, 11, (2, 6))
+    x = w["transformer.wte.weight"][tokens] + w["transformer.wpe.weight"][:6]
+    for layer in range(2):
+        at = f"transformer.h.{layer}"
+        q, k, v = dense(norm(x, f"{at}.ln_1"), f"{at}.attn.c_attn").split(24, -1)
+        x = x + dense(by_hand(q, k, v, heads=3, kv_heads=3, causal=True), f"{at}.attn.c_proj")
+        hidden = functional.gelu(dense(norm(x, f"{at}.ln_2"), f"{at}.mlp.c_fc"), approximate="tanh")
+        x = x + dense(hidden, f"{at}.mlp.c_proj")
+    expected = norm(x, "transformer.ln_f") @ w["transformer.wte.weight"].T
+    torch.testing.assert_close(model(tokens), expected)
+
+
 def test_rotary() -> None:
     x = torch.randn(2, 5, 2 * 6)
     turned = Rotary(2, base=100.0)(x)

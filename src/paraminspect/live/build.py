@@ -9,19 +9,17 @@ from torch import Tensor, nn
 
 from paraminspect.errors import LimitExceededError, SpecError
 from paraminspect.live.construct import Construction, construct, constructing, torch_types
-from paraminspect.live.containers import Flow, Residual, Wire, block_class
+from paraminspect.live.containers import Child, attach, make_container
 from paraminspect.live.layers import BUILTIN_MODULES, make_parameter
 from paraminspect.live.lazy import draw, materialise
 from paraminspect.live.limits import MAX_MODEL_BYTES, MAX_MODULE_PATHS
-from paraminspect.live.seeds import global_seed
+from paraminspect.live.seeds import global_seed, seeded
 from paraminspect.live.tie import apply_ties
 from paraminspect.live.user_code import running_user_code
 from paraminspect.spec.builtins import BUILTINS, CONTAINERS
 from paraminspect.spec.nodes import Mark, shorten
 from paraminspect.spec.plan import INPUT, ModelPlan, ModulePlan
 from paraminspect.spec.suggestions import closest
-
-Child = nn.Module | nn.Parameter
 
 
 def build_model(
@@ -113,8 +111,7 @@ class Builder:
         self._paths.clear()
         root = self.plan.root
         entries = [tensor.name for tensor in self.plan.inputs] or [INPUT]
-        with global_seed(self.seed, ""):
-            model = self.container(root, entries)
+        model = self.container(root, entries)
         self._built.clear()
         if device == "meta":
             self.materialised = materialise(model, self.plan)
@@ -140,10 +137,10 @@ class Builder:
 
     def container(self, plan: ModulePlan, entries: Sequence[str] = (INPUT,)) -> nn.Module:
         """A container with its children."""
-        made = _empty_container(plan, entries)
+        made = make_container(plan, entries)
         paths = 1
         for step in plan.steps:
-            _attach(made, step.name, self.child(step.plan), step.plan.mark)
+            attach(made, step.name, self.child(step.plan), step.plan.mark)
             paths += self._paths[step.plan.path]
         self._count(plan.path, plan.mark, paths)
         return made
@@ -181,14 +178,14 @@ class Builder:
         """A class of the user's: where it does not run on the meta device, in memory."""
         make = self.own[plan.type]
         made: nn.Module
-        with running_user_code():
+        with running_user_code(), seeded(self.seed, plan.path):
             try:
                 with constructing(mode):
                     made = construct(plan, make, self.notes)
             except SpecError:
                 if mode.device != "meta":
                     raise
-                with global_seed(self.seed, plan.path), constructing(Construction("cpu")):
+                with seeded(self.seed, plan.path), constructing(Construction("cpu")):
                     made = construct(plan, make, self.notes)
                 made.to("meta")
                 self.notes.append(f"{plan.type} at {plan.path} does not run on the meta device: it was built in memory")
@@ -227,30 +224,6 @@ def _find_origins(model: nn.Module, plan: ModelPlan) -> dict[int, Origin]:
             for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
                 origins[id(tensor)] = Origin(tensor, each, name)
     return origins
-
-
-def _empty_container(plan: ModulePlan, entries: Sequence[str]) -> nn.Module:
-    base: type[nn.Module] = {"sequential": nn.Sequential, "flow": Flow, "residual": Residual}[plan.kind]
-    cls = base if plan.type in CONTAINERS else block_class(plan.type, base)
-    if plan.kind != "flow":
-        return cls()
-    wires = [
-        Wire(step.name, step.inputs, step.take, step.plan.kwargs["op"] if step.plan.type == "Param" else None)
-        for step in plan.steps
-    ]
-    return cls(wires, entries)
-
-
-def _attach(owner: nn.Module, name: str, child: Child, mark: Mark) -> None:
-    try:
-        if isinstance(child, nn.Parameter):
-            owner.register_parameter(name, child)
-        else:
-            owner.add_module(name, child)
-    except KeyError:
-        raise mark.error(
-            f"a layer named {name}, which every module has for something else", hint="choose another name"
-        ) from None
 
 
 def _check_size(model: nn.Module, max_bytes: int) -> None:

@@ -9,7 +9,13 @@ from torch import Tensor, nn
 
 from paraminspect.live.complaints import first_line, shape_text
 from paraminspect.live.layers import apply_parameter
+from paraminspect.spec.builtins import CONTAINERS
 from paraminspect.spec.model import Value
+from paraminspect.spec.nodes import Mark
+from paraminspect.spec.plan import ModulePlan
+
+Child = nn.Module | nn.Parameter
+"""What a container registers under a name."""
 
 BLOCK_MODULE = "blocks"
 """`__module__` of the classes that a spec's blocks become."""
@@ -100,6 +106,41 @@ def block_class(name: str, base: type[nn.Module]) -> type[nn.Module]:
     if key not in _BLOCKS:
         _BLOCKS[key] = type(name, (base,), {"__module__": BLOCK_MODULE, "__doc__": f"The block {name} of a spec."})
     return _BLOCKS[key]
+
+
+def make_container(plan: ModulePlan, entries: Sequence[str]) -> nn.Module:
+    """A container without its children.
+
+    Args:
+        plan: Of kind "sequential", "flow" or "residual".
+        entries: What its inputs are called.
+    """
+    base: type[nn.Module] = {"sequential": nn.Sequential, "flow": Flow, "residual": Residual}[plan.kind]
+    cls = base if plan.type in CONTAINERS else block_class(plan.type, base)
+    if plan.kind != "flow":
+        return cls()
+    wires = [
+        Wire(step.name, step.inputs, step.take, step.plan.kwargs["op"] if step.plan.type == "Param" else None)
+        for step in plan.steps
+    ]
+    return cls(wires, entries)
+
+
+def attach(owner: nn.Module, name: str, child: Child, mark: Mark) -> None:
+    """Register a child.
+
+    Raises:
+        SpecError: At `mark`: modules have an attribute of that name.
+    """
+    try:
+        if isinstance(child, nn.Parameter):
+            owner.register_parameter(name, child)
+        else:
+            owner.add_module(name, child)
+    except KeyError:
+        raise mark.error(
+            f"a layer named {name}, which every module has for something else", hint="choose another name"
+        ) from None
 
 
 def _apply(wire: Wire, p: Tensor, given: Sequence[object]) -> Tensor:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from paraminspect.errors import LimitExceededError, SelectionError
-from paraminspect.live.build import Builder, Child
+from paraminspect.live.build import Builder
 from paraminspect.live.construct import Construction
+from paraminspect.live.containers import Child
 from paraminspect.live.records import find_tensor
 from paraminspect.spec.plan import ModulePlan
 
@@ -29,15 +30,17 @@ class Drawer:
         self._max_bytes = max_bytes
         self._last: tuple[str, Child] | None = None
 
-    def draw(self, name: str) -> Tensor:
-        """The tensor of that name, under any of its names, in memory.
+    def draw(self, name: str, tensor: Tensor) -> Tensor:
+        """A tensor of the model, in memory.
+
+        Args:
+            name: Any of its names.
+            tensor: The model's own, on the meta device.
 
         Raises:
-            SelectionError: There is no such tensor.
             LimitExceededError: Its layer is larger than `max_bytes`.
         """
-        found = find_tensor(self._model, name)
-        origin = self._builder.origins.get(id(found.tensor))
+        origin = self._builder.origins.get(id(tensor))
         plan, local = (origin.plan, origin.name) if origin is not None else self._of_attribute(name)
         leaf = self._leaf(plan)
         return find_tensor(leaf, local).tensor if isinstance(leaf, nn.Module) else leaf

@@ -5,11 +5,8 @@ from __future__ import annotations
 import ast
 import inspect
 import os
-import random
-import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -19,7 +16,7 @@ from torch import nn
 from paraminspect.errors import SourceError, SpecError
 from paraminspect.live.complaints import argument_names, describe_refusal, first_line
 from paraminspect.live.recognise import FactoryName, parse_factory
-from paraminspect.live.seeds import derive_seed, global_seed
+from paraminspect.live.seeds import seeded
 from paraminspect.live.user_code import explaining, import_file, import_module, running_user_code
 from paraminspect.spec.nodes import ListNode, MapNode, Mark, Node, shorten
 from paraminspect.spec.suggestions import closest
@@ -179,7 +176,7 @@ class _FactoryCall(NamedTuple):
     def run_on(self, device: str) -> Any:
         with (
             running_user_code(),
-            _seeded(self.seed),
+            seeded(self.seed, ""),
             warnings.catch_warnings(record=True) as caught,
             torch.device(device),
         ):
@@ -188,24 +185,6 @@ class _FactoryCall(NamedTuple):
         texts = dict.fromkeys(f"{each.category.__name__}: {first_line(each.message)}" for each in caught)
         self.notes.extend(list(texts)[:MAX_NOTES])
         return made
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seed every generator that the code may use."""
-    numpy: Any = sys.modules.get("numpy")
-    state = random.getstate()
-    arrays = numpy.random.get_state() if numpy is not None else None
-    random.seed(derive_seed(seed, ""))
-    if numpy is not None:
-        numpy.random.seed(derive_seed(seed, ""))
-    try:
-        with global_seed(seed, ""):
-            yield
-    finally:
-        random.setstate(state)
-        if numpy is not None:
-            numpy.random.set_state(arrays)
 
 
 def _article(value: object) -> str:

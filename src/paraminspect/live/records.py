@@ -71,7 +71,9 @@ def iter_tensors(model: nn.Module) -> Iterator[NamedTensor]:
     In each module: parameters, buffers, then tensors that are plain attributes, or lie in a list, tuple or mapping
     that is one, also as parameters of modules in there (none of which torch knows of); then its children.
     """
-    known = {id(each) for module in model.modules() for each in [*module._parameters.values(), *module._buffers.values()]}  # fmt: skip
+    known: dict[int, object] = {}  # holds them, so that no id is used again
+    for module in model.modules():
+        known.update((id(each), each) for each in [*module._parameters.values(), *module._buffers.values()])
     modules = {id(module) for module in model.modules()}
     for path, module in model.named_modules(remove_duplicate=False):
         prefix = f"{path}." if path else ""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import random
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -32,3 +35,21 @@ def global_seed(seed: int, name: str) -> Iterator[None]:
         yield
     finally:
         torch.set_rng_state(state)
+
+
+@contextmanager
+def seeded(seed: int, name: str) -> Iterator[None]:
+    """The same for every generator that a user's code may draw from: Python's and, if it is in use, numpy's too."""
+    numpy: Any = sys.modules.get("numpy")
+    state = random.getstate()
+    arrays = numpy.random.get_state() if numpy is not None else None
+    random.seed(derive_seed(seed, name))
+    if numpy is not None:
+        numpy.random.seed(derive_seed(seed, name))
+    try:
+        with global_seed(seed, name):
+            yield
+    finally:
+        random.setstate(state)
+        if numpy is not None:
+            numpy.random.set_state(arrays)

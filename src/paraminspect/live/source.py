@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
@@ -55,6 +55,7 @@ class LiveModel:
     _drawer: Drawer | None = None
     _stored: StoredTensors | None = None
     _seed: int = 0
+    _tensors: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -86,16 +87,20 @@ class LiveModel:
             SourceError: A factory's tensor on the meta device has no values.
             LimitExceededError: Its layer is too large.
         """
-        found = find_tensor(self.model, name).tensor
+        if not self._tensors:
+            self._tensors = {each.name: each.tensor for each in iter_tensors(self.model)}
+        found = self._tensors.get(name)
+        if found is None:
+            found = find_tensor(self.model, name).tensor
         if not found.is_meta:
             return found
         if self.weights is not None and self._stored is not None:
-            for each in iter_tensors(self.model):
-                if each.tensor is found and each.name in self.weights.loaded:
-                    return self._stored.read(self.weights.loaded[each.name]).to(found.dtype)
+            for other, tensor in self._tensors.items():
+                if tensor is found and other in self.weights.loaded:
+                    return self._stored.read(self.weights.loaded[other]).to(found.dtype)
         if self._drawer is None:
             raise SourceError(f"{name} is on the meta device and has no values", source=self.source)
-        return self._drawer.draw(name)
+        return self._drawer.draw(name, found)
 
 
 def open_live(

@@ -117,9 +117,12 @@ def place_of(error: BaseException, files: list[str]) -> str:
     """The innermost frame in the user's code, as " (file:line)"; "" where there is none."""
     if isinstance(error, SyntaxError) and error.filename and error.lineno:
         return f" ({_short(error.filename)}:{error.lineno})"
-    folders = tuple(os.path.dirname(os.path.abspath(file)) + os.sep for file in files) or (os.getcwd() + os.sep,)
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_library(frame.filename)]
-    inside = [frame for frame in frames if os.path.abspath(frame.filename).startswith(folders)] or frames
+    frames = traceback.extract_tb(error.__traceback__)
+    inside = [frame for frame in frames if not _is_library(frame.filename)]
+    for file in files:
+        folder = os.path.dirname(os.path.abspath(file)) + os.sep
+        near = [frame for frame in frames if os.path.abspath(frame.filename).startswith(folder)]
+        inside = [frame for frame in near if _is_library(file) or not _is_library(frame.filename)] or inside
     return f" ({_short(inside[-1].filename)}:{inside[-1].lineno})" if inside else ""
 
 
