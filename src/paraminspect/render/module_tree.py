@@ -24,7 +24,7 @@ Shapes = Mapping[str, tuple[tuple[int, ...], ...]]
 MIN_FOLDED = 3
 """Siblings that are alike are folded from this number on; in a ModuleList from two, as torch does."""
 
-MIN_LABEL = 40
+MIN_LABEL = 28
 """Columns that a module and its arguments keep on a narrow terminal; they are wrapped, the numbers never are."""
 
 MAX_SHAPES = 2
@@ -251,12 +251,14 @@ def _aligned(lines: Sequence[_Line], whole: int, style: Style) -> Iterator[str]:
     label_width = max(line.indent + display_width(line.label) + _each_width(line) for line in lines)
     if style.width is not None:
         label_width = min(label_width, max(style.width - right, MIN_LABEL))
-    for line, count, part in zip(lines, counts, shares, strict=True):
-        first, *rest = _broken(line, label_width)
+    broken = [_broken(line, label_width) for line in lines]
+    label_width = max(display_width(pieces[0]) + _each_width(line) for line, pieces in zip(lines, broken, strict=True))
+    for line, (first, *rest), count, part in zip(lines, broken, counts, shares, strict=True):
         each = f"{line.each:,} each" if line.each is not None else ""
         if each and display_width(first) + len(GAP) + len(each) <= label_width:
-            first = first + each.rjust(label_width - display_width(first))
-        cells = [pad(first, label_width)]
+            cells = [first + each.rjust(label_width - display_width(first))]
+        else:
+            cells = [pad(first, label_width)]
         cells += [pad(line.shape, shape_width)] if shape_width else []
         room = None if style.width is None else style.width - sum(len(GAP) + display_width(cell) for cell in cells)
         beside = bool(line.tie) and line.numel is None and (room is None or len(line.tie) <= room)

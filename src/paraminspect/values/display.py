@@ -134,10 +134,8 @@ class _Contents:
         cut = self.summarise and array.shape[0] > 2 * edge
         if array.ndim == 1:
             return self._vector(array, indent, cut=cut)
-        if cut:
-            places = [*range(edge), *range(array.shape[0] - edge, array.shape[0])]
-        else:
-            places = list(range(array.shape[0]))
+        size = array.shape[0]
+        places = [*range(edge), *range(size - edge, size)] if cut else range(size)
         parts = [self.text(array[place], indent + 1) for place in places]
         if cut:
             parts.insert(edge, "...")
@@ -146,10 +144,8 @@ class _Contents:
     def _vector(self, array: Array, indent: int, *, cut: bool) -> str:
         per_line = max(1, (self.options.linewidth - indent) // (self.formatter.width + 2))
         edge = self.options.edgeitems
-        if cut:
-            data = [*self._numbers(array[:edge]), " ...", *self._numbers(array[-edge:])]
-        else:
-            data = self._numbers(array)
+        ends = array[:edge], array[-edge:]
+        data = [*self._numbers(ends[0]), " ...", *self._numbers(ends[1])] if cut else self._numbers(array)
         lines = [", ".join(data[start : start + per_line]) for start in range(0, len(data), per_line)]
         return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
 

@@ -6,18 +6,14 @@ from typing import Any, Final
 
 import numpy as np
 
-_NUMPY: Final = frozenset(
-    "float64 float32 float16 complex128 complex64 int64 int32 int16 int8 uint64 uint32 uint16 uint8 bool".split()
-)
-_ML_DTYPES: Final = {
-    "bfloat16": "bfloat16",
-    "float8_e4m3fn": "float8_e4m3fn",
-    "float8_e5m2": "float8_e5m2",
-    "float8_e4m3fnuz": "float8_e4m3fnuz",
-    "float8_e5m2fnuz": "float8_e5m2fnuz",
-    "float8_e8m0fnu": "float8_e8m0fnu",
-}
-"""torch's name -> name in ml_dtypes."""
+_NUMPY: Final = frozenset({
+    "float64", "float32", "float16", "complex128", "complex64", "bool",
+    "int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8",
+})  # fmt: skip
+_ML_DTYPES: Final = frozenset({
+    "bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu",
+})  # fmt: skip
+"""Of the same name in ml_dtypes."""
 
 
 def numpy_dtype(name: str) -> np.dtype[Any] | None:
@@ -27,7 +23,8 @@ def numpy_dtype(name: str) -> np.dtype[Any] | None:
     if name in _ML_DTYPES:
         import ml_dtypes
 
-        return np.dtype(getattr(ml_dtypes, _ML_DTYPES[name]))
+        dtype: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
+        return dtype
     return None
 
 

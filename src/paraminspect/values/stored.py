@@ -60,9 +60,8 @@ class StoredArrays:
         end = begin + span * dtype.itemsize
         if end > len(mapped):
             raise TruncatedError(f"{_name(record)} ends at byte {end:,}, the file at byte {len(mapped):,}")
-        flat = np.frombuffer(mapped, np.uint8, span * dtype.itemsize, begin).view(dtype)
-        steps = [step * dtype.itemsize for step in strides]
-        return np.lib.stride_tricks.as_strided(flat, record.shape, steps, writeable=False)
+        steps = tuple(step * dtype.itemsize for step in strides)
+        return np.ndarray(record.shape, dtype, mapped, begin, steps)
 
     def _not_in_file(self, record: TensorRecord) -> CheckpointError:
         what = self._checkpoint.format

@@ -18,7 +18,6 @@ from paraminspect.render.rows import Column, Rows
 EXAMPLES = """
 paraminspect list model.safetensors
 paraminspect list model.pt --select '*attn*' | sort -t$'\\t' -k4,4nr | head
-paraminspect list configs/gpt2.yaml -D depth=24 --total
 """
 
 TENSORS = (

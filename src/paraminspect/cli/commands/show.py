@@ -13,7 +13,6 @@ from paraminspect.cli.sources import Build
 EXAMPLES = """
 paraminspect show model.safetensors h.0.attn.c_attn.bias --slice :8
 paraminspect show model.pt fc.bias --format json | jq '.tensors[0].values | max'
-paraminspect show configs/mlp.yaml '*.weight' --seed 1
 """
 
 Names = Annotated[

@@ -19,7 +19,6 @@ from paraminspect.render.tree import render_tree, tree_object
 EXAMPLES = """
 paraminspect tree model.safetensors
 paraminspect tree training.pt --module model --depth 2 | less
-paraminspect tree configs/resnet18.yaml --with-shapes
 """
 
 Depth = Annotated[
