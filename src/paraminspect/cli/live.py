@@ -1,4 +1,4 @@
-"""Specs and factories as sources: from what was typed to a live model. The only module here that imports torch."""
+"""Specs and factories as sources: from what was typed to a live model. Only when a model is built is torch imported."""
 
 from __future__ import annotations
 
@@ -104,20 +104,15 @@ def tensor_array(tensor: Tensor) -> Array:
     Raises:
         SourceError: numpy has nothing for it: a sparse or quantised tensor.
     """
-    import torch
+    from paraminspect.values.dtypes import is_foreign, numpy_dtype
 
-    from paraminspect.values.dtypes import numpy_dtype
-
-    name = str(tensor.dtype).removeprefix("torch.")
+    name, layout = str(tensor.dtype).removeprefix("torch."), str(tensor.layout).removeprefix("torch.")
     dtype = numpy_dtype(name)
-    if dtype is None or tensor.layout != torch.strided:
-        raise SourceError(f"a tensor of {name} ({str(tensor.layout).removeprefix('torch.')}) has no plain values")
+    if dtype is None or layout != "strided":
+        raise SourceError(f"a tensor of {name} ({layout}) has no plain values")
     plain = tensor.detach().cpu().resolve_conj().resolve_neg()
-    if dtype.type.__module__ == "numpy":
-        array: Array = plain.numpy()
-        return array
-    raw = plain.contiguous().flatten().view(torch.uint8).numpy()
-    return raw.view(dtype).reshape(tuple(plain.shape))
+    array: Array = plain.float().numpy().astype(dtype) if is_foreign(dtype) else plain.numpy()
+    return array
 
 
 def _check_spec(source: str, text: bytes | None, variables: dict[str, str | int | float | bool]) -> None:

@@ -12,7 +12,7 @@ from paraminspect.cli.sources import Build
 
 EXAMPLES = """
 paraminspect show model.safetensors h.0.attn.c_attn.bias --slice :8
-paraminspect show model.pt fc.bias --format json | jq '.tensors[0].values | max'
+paraminspect show model.pt fc.bias -f json | jq '.tensors[0].values | max'
 """
 
 Names = Annotated[
