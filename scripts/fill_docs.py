@@ -34,7 +34,6 @@ from rich.text import Text
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = ("README.md",)
 DEMO = ROOT / "demo"
-CONFIGS = DEMO / "configs"
 
 COLUMNS = 96
 TIMEOUT_S = 60
@@ -81,8 +80,8 @@ def main() -> int:
     """Write or check every document and its pictures; the exit status."""
     check = "--check" in sys.argv[1:]
     stale = False
-    if not CONFIGS.exists():
-        CONFIGS.symlink_to(ROOT / "configs")
+    if DEMO.is_dir() and not (DEMO / "configs").exists():
+        (DEMO / "configs").symlink_to(ROOT / "configs")
     try:
         for name in DOCUMENTS:
             text = (ROOT / name).read_text(encoding="utf-8")

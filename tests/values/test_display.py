@@ -83,3 +83,12 @@ def test_full_shows_all() -> None:
     text = format_tensor(np.zeros(2000, np.float32), "float32", PrintOptions(threshold=FULL))
     assert text.count("0.") == 2000
     assert "..." not in text
+
+
+@pytest.mark.parametrize("shape", [(7, 200), (200, 7), (7, 7, 50)])
+def test_what_is_not_shown_does_not_count_for_the_notation(shape: tuple[int, ...]) -> None:
+    tensor = torch.zeros(shape)
+    tensor[(3,) * len(shape)] = 12345.5
+    assert format_tensor(tensor.numpy(), "float32") == repr(tensor)
+    tensor[(0,) * len(shape)] = 2.5
+    assert format_tensor(tensor.numpy(), "float32") == repr(tensor)
