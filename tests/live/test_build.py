@@ -59,6 +59,7 @@ REFUSED = [
     ("model: [{Conv2d: [3, 8, 3]}, {BatchNorm2d: 9, name: bn}]\ninput: [1, 3, 8, 8]", "1:31", "forward fails at bn (BatchNorm2d) with input [1,8,6,6]", None),
     ("model: [{Residual: [{Linear: [4, 3]}], name: r}]\ninput: [2, 4]", "1:10", "forward fails at r (Residual) with input [2,4]: ", None),
     ("model: [{Add, from: [input, input]}, {Attention: {heads: 3}}]\ninput: [2, 5, 8]", "1:39", "forward fails at 1 (Attention) with input [2,5,8]", None),
+    ("shared: {net: {Sequential: [{Linear: [4, 4]}]}}\nmodel: [{use: net}, {Linear: [4, 5]}, {use: net}]\ninput: [2, 4]", "1:30", "forward fails at 2.0 (Linear) with input [2,5], weight [4,4]", None),
     # lazy layers
     ("model: [{LazyLinear: 3}]", "1:10", "LazyLinear at 0: its shape follows from the input, and the spec has none", "write input: [2, 4]"),
     ("model: [{LazyConv2d: [3, 3]}, {Linear: [4, 4]}]\ninput: [1, 1, 8, 8]", "1:32", "forward fails at 1 (Linear) with input [1,3,6,6]", None),
@@ -171,6 +172,15 @@ def test_tie(live: Callable[..., Any]) -> None:
         assert model.head.weight is model.e.weight
     untied = live(text.partition("tie")[0], device="cpu").model
     assert torch.equal(model.e.weight, untied.e.weight)
+
+
+def test_tie_of_buffers(live: Callable[..., Any]) -> None:
+    text = "model: [{BatchNorm1d: 4}, {BatchNorm1d: 4}]\ntie: {1.running_mean: 0.running_mean}"
+    model = live(text, device="cpu").model
+    model(torch.randn(8, 4))
+    assert dict(model[1].named_buffers()).keys() == {"running_mean", "running_var", "num_batches_tracked"}
+    assert model[1].running_mean is model[0].running_mean
+    assert dict(model[1].named_parameters()).keys() == {"weight", "bias"}
 
 
 def test_tie_of_an_lstm_reaches_its_forward(live: Callable[..., Any]) -> None:

@@ -217,8 +217,9 @@ def test_a_script_that_ends_the_program(write: Write) -> None:
 
 def test_ctrl_c_is_not_swallowed(write: Write) -> None:
     write("build.py", "def make(): raise KeyboardInterrupt\n")
-    with pytest.raises(KeyboardInterrupt):
-        build_factory("build.py:make")
+    for device in ("meta", "cpu"):
+        with pytest.raises(KeyboardInterrupt):
+            build_factory("build.py:make", device=device)
 
 
 def test_arguments() -> None:

@@ -70,6 +70,13 @@ def test_seeds() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_inputs_of_one_shape_differ() -> None:
+    live = open_live("spec.yaml", text="model: [{Add, from: [a, b]}]\ninput: {a: [5], b: [5]}")
+    assert live.plan is not None
+    first, second = make_inputs(live.plan, device="cpu")
+    assert not torch.equal(first, second)
+
+
 def test_on_meta_nothing_is_drawn() -> None:
     (x,) = inputs("{shape: [1000000, 1000], dtype: int32, high: 5}", device="meta")
     assert (x.is_meta, x.dtype, tuple(x.shape)) == (True, torch.int32, (1_000_000, 1_000))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,20 @@ model:
     torch.testing.assert_close(model.plain(x), model.plain.body(x) + x)
     torch.testing.assert_close(model.projected(x), model.projected.body(x) + model.projected.shortcut(x))
     assert [name for name, _ in model.named_parameters()][-1] == "projected.shortcut.0.weight"
+
+
+def test_outputs_are_dropped_after_their_last_use(live: Callable[..., Any]) -> None:
+    layers = "{Linear: [4, 4], name: a}, {Linear: [4, 4], name: b}, {Add, from: [a, b], name: s}, {Tanh, name: t}"
+    model = live(f"model: [{layers}]", device="cpu").model
+    alive = {}
+    for name in "ab":
+        getattr(model, name).register_forward_hook(lambda _, x, y, name=name: alive.update({name: weakref.ref(y)}))
+    seen = []
+    model.s.register_forward_pre_hook(lambda *_: seen.append({name for name in alive if alive[name]() is not None}))
+    model.t.register_forward_pre_hook(lambda *_: seen.append({name for name in alive if alive[name]() is not None}))
+    with torch.no_grad():
+        model(torch.ones(1, 4))
+    assert seen == [{"a", "b"}, set()]
 
 
 def test_several_inputs(live: Callable[..., Any]) -> None:

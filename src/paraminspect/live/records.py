@@ -74,7 +74,6 @@ def iter_tensors(model: nn.Module) -> Iterator[NamedTensor]:
     known: dict[int, object] = {}  # holds them, so that no id is used again
     for module in model.modules():
         known.update((id(each), each) for each in [*module._parameters.values(), *module._buffers.values()])
-    modules = {id(module) for module in model.modules()}
     for path, module in model.named_modules(remove_duplicate=False):
         prefix = f"{path}." if path else ""
         for name, parameter in module._parameters.items():
@@ -83,7 +82,7 @@ def iter_tensors(model: nn.Module) -> Iterator[NamedTensor]:
         for name, buffer in module._buffers.items():
             if buffer is not None:
                 yield NamedTensor(prefix + name, buffer, module, path, "buffer")
-        for name, tensor in _attributes(module, modules):
+        for name, tensor in _attributes(module):
             if id(tensor) not in known:
                 yield NamedTensor(prefix + name, tensor, module, path, "tensor", "attribute")
 
@@ -172,21 +171,21 @@ def _storage(each: NamedTensor, storages: dict[object, Storage]) -> Storage | No
     return storages[key]
 
 
-def _attributes(module: nn.Module, registered: set[int]) -> Iterator[tuple[str, Tensor]]:
+def _attributes(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
     for name, value in vars(module).items():
         if name in _OWN_ATTRIBUTES:
             continue
         if isinstance(value, Tensor):
             yield name, value
         elif isinstance(value, (list, tuple, dict)):
-            yield from _inside(name, value, registered)
+            yield from _inside(name, value)
 
 
-def _inside(name: str, value: Any, registered: set[int]) -> Iterator[tuple[str, Tensor]]:
-    """Tensors one level deep, and those of modules that stand there but are not registered."""
+def _inside(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
+    """Tensors one level deep, and those of modules that stand there."""
     for key, item in value.items() if isinstance(value, dict) else enumerate(value):
         if isinstance(item, Tensor):
             yield f"{name}.{key}", item
-        elif isinstance(item, nn.Module) and id(item) not in registered:
+        elif isinstance(item, nn.Module):
             for below, tensor in [*item.named_parameters(), *item.named_buffers()]:
                 yield f"{name}.{key}.{below}", tensor

@@ -153,25 +153,12 @@ def _no_module(name: str, missing: str) -> SourceError:
 
 
 def _free_name(stem: str, full: str) -> str:
-    """The name that a file's module goes by: the file's own, unless another module has it."""
+    """The name that a file's module goes by: the file's own, unless another module has it already."""
     name, number = stem, 1
-    while True:
-        taken = sys.modules.get(name)
-        if taken is not None and getattr(taken, "__file__", None) == full:
-            return name
-        if taken is None and (number > 1 or not _is_importable(name, full)):
-            return name
+    while (taken := sys.modules.get(name)) is not None and getattr(taken, "__file__", None) != full:
         number += 1
         name = f"{stem}_{number}"
-
-
-def _is_importable(name: str, full: str) -> bool:
-    """Whether another module of that name could be imported, which the user's must not hide."""
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError):
-        return False
-    return spec is not None and spec.origin != full
+    return name
 
 
 def _search_first(folder: str) -> None:
