@@ -80,8 +80,9 @@ def main() -> int:
     """Write or check every document and its pictures; the exit status."""
     check = "--check" in sys.argv[1:]
     stale = False
-    if DEMO.is_dir() and not (DEMO / "configs").exists():
-        (DEMO / "configs").symlink_to(ROOT / "configs")
+    configs, link = ROOT / "configs", DEMO / "configs"
+    if configs.is_dir() and not link.exists():
+        link.symlink_to(configs)
     try:
         for name in DOCUMENTS:
             text = (ROOT / name).read_text(encoding="utf-8")
