@@ -194,6 +194,9 @@ def test_user_code_that_fails(write: Write) -> None:
     assert isinstance(error.__cause__, ValueError)
     write("site-packages/lib/models.py", "def make(): return nn.Linear('a', 2)\n")
     assert fails("site-packages/lib/models.py:make").message.endswith("(site-packages/lib/models.py:3)")
+    write("site-packages/other/__init__.py", "def fail(): raise ValueError('x')\n")
+    write("app.py", "import sys\nsys.path.append('site-packages')\nimport other\ndef make():\n    other.fail()\n")
+    assert fails("app.py:make").message == "make: ValueError: x (app.py:7)"
     write("late.py", "def make():\n    return nn.Linear('a', 2)\n")
     assert fails("late.py:make").message.startswith("make: TypeError: ")
     assert fails("late.py:make").message.endswith("(late.py:4)")
