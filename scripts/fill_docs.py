@@ -7,7 +7,7 @@ What a document shows is marked where it stands, and every mark is a comment tha
 - `<!-- picture: COMMAND -->` before an image: the image is the same in colour, as SVG.
 - Fenced blocks of `pycon` are doctests.
 
-Commands run in the folder of the demo's files. Relative links must lead somewhere.
+Commands run in the folder of the demo's files, where `configs` is the project's. Relative links must lead somewhere.
 
     python -m scripts.fill_docs            write
     python -m scripts.fill_docs --check    write nothing, exit 1 if something would change
@@ -80,6 +80,9 @@ def main() -> int:
     """Write or check every document and its pictures; the exit status."""
     check = "--check" in sys.argv[1:]
     stale = False
+    configs, link = ROOT / "configs", DEMO / "configs"
+    if configs.is_dir() and not link.exists():
+        link.symlink_to(configs)
     try:
         for name in DOCUMENTS:
             text = (ROOT / name).read_text(encoding="utf-8")

@@ -6,6 +6,7 @@
     │   ├── UnknownFormatError        recognised as something else, or as nothing
     │   ├── TruncatedError            the file ends before what it declares
     │   └── MalformedError            the file contradicts itself or its format
+    ├── SpecError                     an architecture spec that cannot be read or built: file:line:column
     ├── LimitExceededError            a declared size, count or depth is past a named bound
     └── SelectionError                a selector or module path that cannot be parsed or names nothing
 
@@ -76,6 +77,35 @@ class LimitExceededError(ParamInspectError):
         super().__init__(f"{found} {what}; the limit is {limit:,}", hint=hint)
         self.limit = limit
         self.actual = actual
+
+
+class SpecError(ParamInspectError):
+    """An architecture spec that cannot be read or built.
+
+    Args:
+        message: What was found and what was expected, without a full stop.
+        hint: The next step, or None where there is none to name.
+        source: What the user typed, once it is known.
+        line: From 1; None where the fault has no place in the text (an override, the whole model).
+        column: From 1, in characters.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        source: str | None = None,
+        line: int | None = None,
+        column: int | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, source=source)
+        self.line = line
+        self.column = column
+
+    def __str__(self) -> str:
+        place = [str(part) for part in (self.source or None, self.line, self.column) if part is not None]
+        return f"{':'.join(place)}: {self.message}" if place else self.message
 
 
 class SelectionError(ParamInspectError):

@@ -166,6 +166,77 @@ def open_stub(source: str) -> Checkpoint:
     return replace(CHECKPOINTS[source](), source=source)
 
 
+SPECS = {
+    "unknown_type.yaml": "model:\n  - Linear: [4, 3]\n  - RELU\n",
+    "wrong_argument.yaml": "model:\n  - name: body\n    Sequential:\n      - {Linear: {in_features: 4, out: 3}}\n",
+    "bad_value.yaml": "model:\n  - {Conv2d: [3, 16, 3, {groups: 2}]}\n",
+    "duplicate_key.yaml": "model: [ReLU]\nmodel: [GELU]\n",
+    "duplicate_name.yaml": "model:\n  - {ReLU, name: act}\n  - {GELU, name: act}\n",
+    "yes_no.yaml": "model:\n  - {Linear: [4, 3, {bias: no}]}\n",
+    "glob.yaml": "model: [ReLU]\ninit: [*.weight=zeros]\n",
+    "cycle.yaml": "blocks:\n  A: {layers: [B]}\n  B: {layers: [A]}\nmodel: [A]\n",
+    "repeat.yaml": "model:\n  - {ReLU, name: h, repeat: 1000000000}\n",
+    "power.yaml": "model:\n  - Linear: [4, $(9**9**9)]\n",
+    "unknown_variable.yaml": "vars: {dim: 4}\nmodel:\n  - Linear: [$dmi, 3]\n",
+    "tie_shapes.yaml": "model:\n  - Linear: [4, 3]\n  - Linear: [3, 5]\ntie: {1.weight: 0.weight}\n",
+    "undefined_use.yaml": "shared: {linear: {Linear: [4, 4]}}\nmodel: [{use: linaer}]\n",
+    "unused_shared.yaml": "shared: {linear: {Linear: [4, 4]}}\nmodel: [ReLU]\n",
+    "forward.yaml": "model:\n  - Linear: [4, 3]\n  - name: body\n    Sequential: [ReLU, {Linear: [4, 2]}]\ninput: [2, 4]\n",
+    "scaled.yaml": "model:\n  - Linear: [4, 3]\n  - Scale: 3\ninput: [2, 4]\n",
+    "folded.yaml": "blocks:\n  Block: {layers: [{Linear: [400, 400]}, ReLU]}\nmodel:\n  - {Block, name: h, repeat: 12}\n  - {Linear: [400, 5], name: head}\n",
+    "import.yaml": "model:\n  - os.system: [ls]\n",
+    "utils.yaml": "model:\n  - utils: []\n",
+    "syntax.yaml": "model:\n  - Linear: [4, 3\n  - ReLU\n",
+    "wrong_model.yaml": "model: 3\n",
+    "spec.json": '{"model": [{"Linear": [4, 3]}, "ReLU"]}\n',
+    "huge.yaml": "model:\n  - Linear: [4000000000, 4000000000]\n",
+    "lazy.yaml": "model:\n  - LazyLinear: 3\n  - ReLU\ninput: [2, 5]\n",
+    "lazy_no_input.yaml": "model:\n  - LazyLinear: 3\n",
+}
+CODE = {
+    "models.py": """import torch
+from torch import nn
+
+made = nn.Linear(2, 2)
+number = 7
+
+class Scale(nn.Module):
+    def __init__(self, size):
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(size))
+        self.register_buffer("shift", torch.zeros(size))
+    def forward(self, x):
+        return x * self.gain + self.shift
+
+def make(width=8):
+    return nn.Sequential(nn.Linear(4, width), Scale(width))
+
+def broken():
+    raise ValueError("no data here")
+
+def text():
+    return "a model"
+
+def real():
+    return nn.Linear(int(torch.ones(3).sum()), 2)
+""",
+    "fault.py": "import nothing_of_that_name\n",
+}
+
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder of a command line: specs that are wrong, a Python file, and `configs`."""
+    for name, text in {**SPECS, **CODE}.items():
+        (tmp_path / name).write_text(text, "utf-8")
+    (tmp_path / "configs").symlink_to(CONFIGS)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 Run = Callable[..., Result]
 
 

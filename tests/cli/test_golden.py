@@ -118,6 +118,94 @@ tree broken.pt
 tree net.pt --select xyz
 tree net.pt --module xyz
 tree net.pt training.pt
+list configs/mlp.yaml
+COLUMNS=80 list configs/mlp.yaml
+list configs/mlp.yaml --module 0 --format json
+list configs/mlp.yaml --module 1
+list configs/mlp.yaml --arg a=1
+list configs/mlp.yaml --strip-prefix module.
+list configs/shared_linear.yaml
+list configs/shared_linear.yaml --aliases
+list configs/my_model.py:MyModel
+list configs/my_model.py:MyModel --all --arg size=3
+list configs/my_model.py
+list configs/gpt2.yaml --total -D depth=24
+list configs/gpt2.yaml --total -D dpth=24
+list configs/gpt2.yaml --total -D depth
+list configs/gpt2.yaml --total -D depth=1 -D depth=2
+list configs/gpt2.yaml -D depth=2.5
+list configs/gpt2.yaml -D depth=yes
+list configs/gpt2.yaml --module trnasformer
+list configs/mlp.yaml net.pt models.py:make --total
+list net.pt --weights net.pt
+list unknown_type.yaml
+list wrong_argument.yaml
+list bad_value.yaml
+list duplicate_key.yaml
+list duplicate_name.yaml
+list yes_no.yaml
+list glob.yaml
+list cycle.yaml
+list repeat.yaml
+list power.yaml
+list unknown_variable.yaml
+list tie_shapes.yaml
+list undefined_use.yaml
+list unused_shared.yaml
+list import.yaml
+list utils.yaml
+list syntax.yaml
+list wrong_model.yaml
+list spec.json
+list lazy.yaml
+list lazy_no_input.yaml
+list unknown_type.yaml configs/mlp.yaml
+list scaled.yaml
+list scaled.yaml --modules-file models.py
+list scaled.yaml --modules-file nowhere.py
+list models.py:mkae
+list models.py:make --arg width=3
+list models.py:make --arg widht=3
+list models.py:make --arg width
+list models.py:make -D width=3
+list models.py:make --modules-file models.py
+list models.py:broken
+list models.py:text
+list models.py:number
+list nothing.models:make
+tree configs/mlp.yaml
+COLUMNS=80 tree configs/mlp.yaml
+COLUMNS=60 tree configs/mlp.yaml
+tree configs/mlp.yaml --with-shapes
+tree configs/mlp.yaml --with-shapes --format json
+tree configs/mlp.yaml --select '*weight'
+tree configs/mlp.yaml --select '*weight' --with-shapes
+tree configs/shared_linear.yaml
+tree configs/autoencoder.yaml
+COLUMNS=80 tree configs/autoencoder.yaml
+COLUMNS=50 tree configs/autoencoder.yaml
+tree configs/autoencoder.yaml --module decoder --with-shapes
+tree configs/autoencoder.yaml --module decodr
+tree folded.yaml
+COLUMNS=80 tree folded.yaml
+tree folded.yaml --depth 1
+tree folded.yaml --with-shapes
+tree unknown_type.yaml
+tree models.py:make --with-shapes
+tree net.pt --with-shapes
+show configs/mlp.yaml 0.wieght
+show configs/mlp.yaml 0
+show configs/mlp.yaml '*.wieght'
+show configs/mlp.yaml 0.weight --slice 3
+show configs/mlp.yaml 0.weight --slice 0,0,0
+show configs/mlp.yaml 0.weight --slice a
+show configs/mlp.yaml 0.weight --slice ::-1
+show configs/mlp.yaml '*' --format npy
+COLUMNS=80 show configs/mlp.yaml 0.weight --format npy
+show net.pt 0.weight
+show unknown_type.yaml 0.weight
+show configs/mlp.yaml
+show -h
 
 -h
 list -h
@@ -127,6 +215,7 @@ tree --help
 """.strip().splitlines()
 
 
+@pytest.mark.usefixtures("workplace")
 @pytest.mark.parametrize("line", LINES)
 def test_prints_as_before(run: Any, golden: Any, line: str) -> None:
     words = shlex.split(line)

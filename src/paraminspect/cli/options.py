@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import typer
 
 Sources = Annotated[
     list[str],
-    typer.Argument(metavar="SOURCE...", help="Model files, folders, or - for standard input.", show_default=False),
+    typer.Argument(
+        metavar="SOURCE...", help="Model files, folders, specs, factories (module:callable), or -.", show_default=False
+    ),
 ]
 Source = Annotated[
-    str, typer.Argument(metavar="SOURCE", help="Model file, folder, or - for standard input.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="SOURCE", help="Model file, folder, spec, factory (module:callable), or -.", show_default=False
+    ),
 ]
 Select = Annotated[
     list[str] | None,
@@ -57,3 +62,37 @@ Color = Annotated[
     Literal["auto", "always", "never"],
     typer.Option("--color", help="auto is yes on a terminal, unless NO_COLOR is set."),
 ]
+
+Define = Annotated[
+    list[str] | None, typer.Option("--define", "-D", metavar="NAME=VALUE", help="Set a variable of a spec. Repeatable.")
+]
+ModulesFile = Annotated[
+    str,
+    typer.Option(
+        "--modules-file", metavar="FILE", help="Python file with layers for a spec; runs.", show_default=False
+    ),
+]
+Arguments = Annotated[
+    list[str] | None, typer.Option("--arg", metavar="KEY=VALUE", help="An argument of a factory. Repeatable.")
+]
+Weights = Annotated[
+    str,
+    typer.Option("--weights", "-w", metavar="CHECKPOINT", help="Load it into a spec or factory.", show_default=False),
+]
+StripPrefix = Annotated[
+    str, typer.Option("--strip-prefix", metavar="TEXT", help="Take it off the checkpoint's names.", show_default=False)
+]
+AddPrefix = Annotated[str, typer.Option("--add-prefix", metavar="TEXT", help="Put it before them.", show_default=False)]
+AllowMismatch = Annotated[
+    bool, typer.Option("--allow-mismatch", help="Go on with what fits of the checkpoint.", show_default=False)
+]
+
+
+class TreeOptions(NamedTuple):
+    """How a live model is drawn: the values of --module, --depth, --no-fold, --with-shapes and --format."""
+
+    module: str = ""
+    depth: int | None = None
+    fold: bool = True
+    with_shapes: bool = False
+    json: bool = False

@@ -94,6 +94,22 @@ class Output:
         except OSError as error:
             raise OutputError(error) from None
 
+    def write_bytes(self, pieces: Iterable[bytes]) -> None:
+        """Write pieces as they are, binary ones too. On a terminal they are text; raises what `write_rows` does."""
+        binary = getattr(self._stdout, "buffer", None)
+        if self.is_terminal or binary is None:
+            self.write(piece.decode() for piece in pieces)
+            return
+        self.write(())
+        try:
+            for piece in pieces:
+                binary.write(piece)
+            binary.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(error) from None
+
     def note(self, text: str) -> None:
         """Say something on standard error when all rows are out."""
         self._later.append(text)
@@ -103,6 +119,12 @@ class Output:
         for text in dict.fromkeys(self._later):
             self._say("note", _CYAN, text)
         self._later.clear()
+
+    def report(self, rows: Rows) -> None:
+        """Write a table to standard error: what a command has to say beside its own rows."""
+        terminal = _is_terminal(self._stderr)
+        style = Style(self._has_colour(self._stderr), _has_unicode(self._stderr), self._width() if terminal else None)
+        self._to_stderr("".join(render_rows(rows, "table", style=style)))
 
     def error(self, error: BaseException) -> None:
         """Say what went wrong, and what to do next."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -34,13 +36,85 @@ class Choice(NamedTuple):
     aliases: bool = False
 
 
-def open_each(sources: Sequence[str], output: Output) -> Iterator[Checkpoint]:
+class Build(NamedTuple):
+    """How a spec or factory is built: the values of -D, --modules-file, --arg, --weights and what belongs to it."""
+
+    define: tuple[str, ...] = ()
+    modules_file: str = ""
+    arguments: tuple[str, ...] = ()
+    weights: str = ""
+    strip_prefix: str = ""
+    add_prefix: str = ""
+    allow_mismatch: bool = False
+
+    def refuse(self) -> None:
+        """Refuse all of it, for a checkpoint.
+
+        Raises:
+            ParamInspectError: Something is set.
+        """
+        for option, value in zip(_BUILD_OPTIONS, self, strict=True):
+            if value:
+                raise ParamInspectError(
+                    f"{option} has no meaning for a checkpoint", hint="it belongs to a spec or a factory"
+                )
+
+
+_BUILD_OPTIONS = (
+    "-D", "--modules-file", "--arg", "--weights", "--strip-prefix", "--add-prefix", "--allow-mismatch",
+)  # fmt: skip
+
+_HEAD_BYTES = 512
+
+
+def is_live(source: str) -> bool:
+    """Whether a source is a spec or a factory, decided without torch.
+
+    A file with a zero byte near its beginning, as all binary formats have, is neither, and nothing is imported to find
+    that out.
+
+    Raises:
+        UnknownFormatError: Standard input, which is neither these nor a checkpoint.
+    """
+    if source == "-":
+        from paraminspect.cli.stdin import is_spec_on_stdin
+
+        try:
+            return is_spec_on_stdin()
+        except ParamInspectError as error:
+            error.source = source
+            raise
+    try:
+        status = os.stat(source)
+        if not stat.S_ISREG(status.st_mode):
+            return False
+        with open(source, "rb", buffering=0) as file:
+            if b"\0" in (file.read(_HEAD_BYTES) or b""):
+                return False
+    except (OSError, ValueError):
+        if ":" not in source and not source.endswith(".py"):
+            return False
+    from paraminspect.live.recognise import recognise_live
+
+    return recognise_live(source) is not None
+
+
+def open_each(sources: Sequence[str], output: Output, build: Build = Build()) -> Iterator[Checkpoint]:  # noqa: B008 - as below
     """Open one source after the other. Errors go to `output`; notes of a checkpoint are said at the end."""
     from paraminspect.formats import open_source
 
     for source in sources:
         try:
-            checkpoint = open_source(source)
+            if is_live(source):
+                from paraminspect.cli.live import open_model
+
+                live = open_model(source, build, output)
+                if live is None:
+                    continue
+                checkpoint = live.checkpoint
+            else:
+                build.refuse()
+                checkpoint = open_source(source)
         except Exception as error:
             output.error(with_source(error, source))
             continue
@@ -49,11 +123,16 @@ def open_each(sources: Sequence[str], output: Output) -> Iterator[Checkpoint]:
         yield checkpoint
 
 
-def choose_each(sources: Sequence[str], choice: Choice, output: Output) -> Iterator[tuple[Checkpoint, Listing]]:
+def choose_each(
+    sources: Sequence[str],
+    choice: Choice,
+    output: Output,
+    build: Build = Build(),  # noqa: B008 - a named tuple cannot change
+) -> Iterator[tuple[Checkpoint, Listing]]:
     """Open each source and choose from it; sets `output.status` to NOTHING_MATCHED if selectors leave nothing of all."""
     keep = make_filter(choice.select, choice.exclude) if choice.select or choice.exclude else None
     matched = keep is None
-    for checkpoint in open_each(sources, output):
+    for checkpoint in open_each(sources, output, build):
         records = checkpoint.tensors
         try:
             listing = make_listing(

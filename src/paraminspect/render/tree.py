@@ -197,7 +197,7 @@ def _leaf_object(leaf: Leaf) -> dict[str, Any]:
 
 def _aligned(lines: Sequence[_Line], whole: int, style: Style) -> Iterator[str]:
     counts = ["" if line.numel is None else f"{line.numel:,}" for line in lines]
-    shares = ["" if line.numel is None else _share(line.numel, whole) for line in lines]
+    shares = ["" if line.numel is None else share(line.numel, whole) for line in lines]
     # What a tied tensor says may reach into the columns of numbers, which it leaves empty.
     detail_width = max(display_width(line.detail) for line in lines if line.numel is not None)
     count_width, share_width = max(map(len, counts)), max(map(len, shares))
@@ -246,7 +246,8 @@ def _left(line: _Line, width: int, style: Style) -> str:
     return style.dim(line.stem) + pad(shorten_middle(line.label, room, style.ellipsis), room)
 
 
-def _share(numel: int, whole: int) -> str:
+def share(numel: int, whole: int) -> str:
+    """Of the whole, as a percentage with one digit; "" if there is nothing."""
     if not whole:
         return ""
     percent = 100 * numel / whole

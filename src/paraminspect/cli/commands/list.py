@@ -10,7 +10,7 @@ import typer
 from paraminspect.cli import options
 from paraminspect.cli.output import Output
 from paraminspect.cli.report import TOTALS, Report, split_columns
-from paraminspect.cli.sources import Choice, choose_each
+from paraminspect.cli.sources import Build, Choice, choose_each
 from paraminspect.errors import ParamInspectError
 from paraminspect.modules import Listing, sum_modules, total
 from paraminspect.render.rows import Column, Rows
@@ -67,6 +67,13 @@ def command(
     aliases: Aliases = False,
     everything: options.All = False,
     total_only: Total = False,
+    define: options.Define = None,
+    modules_file: options.ModulesFile = "",
+    arguments: options.Arguments = None,
+    weights: options.Weights = "",
+    strip_prefix: options.StripPrefix = "",
+    add_prefix: options.AddPrefix = "",
+    allow_mismatch: options.AllowMismatch = False,
     output_format: options.OutputFormat = "auto",
     color: options.Color = "auto",
 ) -> int:
@@ -75,7 +82,8 @@ def command(
     Columns: name, shape, dtype, numel, nbytes, kind, trainable, tied_to.
 
     A tied tensor (several names, the same bytes) is shown and counted once. Buffers and optimizer state are left out
-    unless --all is given. Exit status: 0, 1 if --select or --exclude leave nothing, 2 after an error.
+    unless --all is given. Exit status: 0, 1 if --select or --exclude leave nothing or --weights do not fit, 2 after an
+    error.
     """
     output = Output(output_format, colour=color, header=header)
     if aliases and depth is not None:
@@ -86,7 +94,10 @@ def command(
         raise ParamInspectError(f"modules have no {sort}", hint="they can be sorted by name, numel or nbytes")
     report = Report(output, source, split_columns(columns, [*known, "source"]), sort=sort, reverse=reverse)
     choice = Choice(module, tuple(select or ()), tuple(exclude or ()), everything=everything, aliases=aliases)
-    for checkpoint, listing in choose_each(source, choice, output):
+    build = Build(
+        tuple(define or ()), modules_file, tuple(arguments or ()), weights, strip_prefix, add_prefix, allow_mismatch
+    )
+    for checkpoint, listing in choose_each(source, choice, output, build):
         if total_only:
             report.add_totals(checkpoint, total(listing))
             continue

@@ -8,9 +8,11 @@ from typing import Annotated, Literal
 import typer
 
 from paraminspect.cli import options
+from paraminspect.cli.options import TreeOptions
 from paraminspect.cli.output import Output
 from paraminspect.cli.report import describe_totals, totals_object
-from paraminspect.cli.sources import Choice, choose_each
+from paraminspect.cli.sources import Build, Choice, choose_each, is_live
+from paraminspect.errors import ParamInspectError
 from paraminspect.modules import make_tree, total
 from paraminspect.render.tree import render_tree, tree_object
 
@@ -26,6 +28,7 @@ Depth = Annotated[
 NoFold = Annotated[
     bool, typer.Option("--no-fold", help="Every module on its own line, those that repeat each other too.")
 ]
+WithShapes = Annotated[bool, typer.Option("--with-shapes", help="Output shape of each layer, for the input of a spec.")]
 TreeFormat = Annotated[
     Literal["auto", "text", "json"], typer.Option("--format", "-f", help="auto is text, on a terminal and in a pipe.")
 ]
@@ -40,6 +43,14 @@ def command(
     depth: Depth = None,
     no_fold: NoFold = False,
     everything: options.All = False,
+    with_shapes: WithShapes = False,
+    define: options.Define = None,
+    modules_file: options.ModulesFile = "",
+    arguments: options.Arguments = None,
+    weights: options.Weights = "",
+    strip_prefix: options.StripPrefix = "",
+    add_prefix: options.AddPrefix = "",
+    allow_mismatch: options.AllowMismatch = False,
     output_format: TreeFormat = "auto",
     color: options.Color = "auto",
 ) -> int:
@@ -48,11 +59,25 @@ def command(
     Each line says how many parameters a module holds and what share of the total that is.
 
     Siblings that are alike are folded into one line: "h.0 … h.11  ×12" stands above the contents of h.0. A tied tensor
-    is counted once; its other names are shown with "= NAME". Exit status as of list.
+    is counted once; its other names are shown with "= NAME". Of a spec or factory, the modules are shown as
+    print(model) shows them; with --select, --exclude or --all its tensors. Exit status as of list.
     """
     output = Output("json" if output_format == "json" else "auto", colour=color)
     choice = Choice(module, tuple(select or ()), tuple(exclude or ()), everything=everything, aliases=True)
-    for checkpoint, listing in choose_each([source], choice, output):
+    build = Build(
+        tuple(define or ()), modules_file, tuple(arguments or ()), weights, strip_prefix, add_prefix, allow_mismatch
+    )
+    if is_live(source) and not (select or exclude or everything):
+        from paraminspect.cli.live_tree import show_live_tree
+
+        how = TreeOptions(module.rstrip("."), depth, not no_fold, with_shapes, output_format == "json")
+        return show_live_tree(source, build, how, output)
+    if with_shapes:
+        raise ParamInspectError(
+            "--with-shapes needs a spec that says its input, drawn as modules",
+            hint="leave out --select, --exclude and --all" if is_live(source) else "a checkpoint cannot run",
+        )
+    for checkpoint, listing in choose_each([source], choice, output, build):
         tree = make_tree(listing)
         totals = total(listing)
         if output_format == "json":

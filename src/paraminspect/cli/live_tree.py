@@ -1,0 +1,77 @@
+"""`paraminspect tree` of a spec or factory: its modules as `print(model)` shows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from paraminspect.cli.live import open_model
+from paraminspect.cli.options import TreeOptions
+from paraminspect.cli.output import Output
+from paraminspect.cli.report import describe_totals, totals_object
+from paraminspect.cli.sources import Build
+from paraminspect.errors import ParamInspectError, SelectionError, SourceError
+from paraminspect.modules import make_listing, total
+from paraminspect.render.module_tree import Shapes, node_object, render_modules
+
+if TYPE_CHECKING:
+    from paraminspect.live.source import LiveModel
+    from paraminspect.live.tree import ModuleNode
+
+
+def show_live_tree(source: str, build: Build, how: TreeOptions, output: Output) -> int:
+    """Draw the modules of a model; returns the exit status.
+
+    Raises:
+        ParamInspectError: It cannot be built; there is no such module; it has no input, or fails on it.
+    """
+    live = open_model(source, build, output)
+    if live is None:
+        output.finish()
+        return output.status
+    try:
+        node, shapes = _choose(live, how)
+        inside = f"{how.module}." if how.module else ""
+        records = [each for each in live.records if each.name.startswith(inside)]
+        totals = total(make_listing(records))
+    except ParamInspectError as error:
+        error.source = error.source or source
+        raise
+    for note in live.notes:
+        output.note(note)
+    if how.json:
+        from paraminspect.render.json_rows import render_object
+
+        head = {"source": source, "format": live.checkpoint.format}
+        output.write([render_object({**head, "tree": node_object(node, shapes), "totals": totals_object(totals)})])
+    else:
+        closing = describe_totals(totals)
+        output.write(
+            render_modules(node, output.style(), shapes=shapes, depth=how.depth, fold=how.fold, closing=closing)
+        )
+    output.finish()
+    return output.status
+
+
+def _choose(live: LiveModel, how: TreeOptions) -> tuple[ModuleNode, Shapes | None]:
+    """The module that is meant, and the shapes of outputs by its paths."""
+    from paraminspect.live.tree import make_module_tree
+
+    if how.with_shapes and live.plan is None:
+        raise SourceError(
+            "--with-shapes needs an input, which a factory does not say",
+            hint="a spec has one, and takes your own layers from --modules-file",
+        )
+    shapes = live.shapes() if how.with_shapes else None
+    if not how.module:
+        return make_module_tree(live.model), shapes
+    paths = [path for path, _ in live.model.named_modules(remove_duplicate=False)]
+    if how.module not in paths:
+        from paraminspect.spec.suggestions import closest
+
+        outermost = [path for path in paths if path and "." not in path]
+        hint = closest(how.module, paths) or f"the outermost modules are {', '.join(outermost[:5])}"
+        raise SelectionError(f"there is no module {how.module!r}", hint=hint)
+    prefix = f"{how.module}."
+    if shapes is not None:
+        shapes = {path[len(prefix) :]: shape for path, shape in shapes.items() if f"{path}.".startswith(prefix)}
+    return make_module_tree(live.model.get_submodule(how.module)), shapes

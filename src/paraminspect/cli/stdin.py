@@ -1,0 +1,75 @@
+"""Standard input that may be a spec or a checkpoint: looked at without being used up."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from paraminspect.errors import UnknownFormatError
+
+STDIN = "-"
+_CHUNK = 1 << 20
+
+
+def is_spec_on_stdin() -> bool:
+    """Whether standard input is a spec.
+
+    A pipe is first copied to a temporary file that takes its place, so that it can be read again; one that begins like
+    no model file is copied only as far as a spec may reach.
+
+    Raises:
+        UnknownFormatError: It is neither a spec nor a model file.
+    """
+    try:
+        mode = os.fstat(0).st_mode
+    except OSError:
+        return False
+    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+        _replace_by_file()
+    elif not stat.S_ISREG(mode) or os.lseek(0, 0, os.SEEK_CUR):
+        return False
+    if b"\0" in os.pread(0, 512, 0):
+        return False
+    from paraminspect.spec.recognise import looks_like_spec
+
+    return looks_like_spec(read_spec_text())
+
+
+def read_spec_text() -> bytes:
+    """What is on standard input, one byte more than a spec may have at most."""
+    from paraminspect.spec.limits import MAX_SPEC_BYTES
+
+    return os.pread(0, MAX_SPEC_BYTES + 1, 0)
+
+
+def _replace_by_file() -> None:
+    import tempfile
+
+    from paraminspect.formats.sniff import HEAD_BYTES, check_head
+
+    head = b""
+    while len(head) < HEAD_BYTES and (chunk := os.read(0, HEAD_BYTES - len(head))):
+        head += chunk
+    foreign: UnknownFormatError | None = None
+    room = 1 << 62
+    try:
+        check_head(head)
+    except UnknownFormatError as error:
+        if b"\0" in head:
+            raise
+        from paraminspect.spec.limits import MAX_SPEC_BYTES
+
+        foreign = error
+        room = MAX_SPEC_BYTES + 1
+    with tempfile.TemporaryFile() as spool:
+        spool.write(head)
+        while spool.tell() < room and (chunk := os.read(0, _CHUNK)):
+            spool.write(chunk)
+        spool.flush()
+        spool.seek(0)
+        os.dup2(spool.fileno(), 0)
+    if foreign is not None:
+        from paraminspect.spec.recognise import looks_like_spec
+
+        if not looks_like_spec(read_spec_text()):
+            raise foreign

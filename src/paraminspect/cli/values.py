@@ -1,0 +1,214 @@
+"""`paraminspect show`: values of a checkpoint, or of a spec or factory, as text, JSON or npy."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from paraminspect.cli.output import Output
+from paraminspect.cli.sources import Build, is_live
+from paraminspect.errors import ParamInspectError, SelectionError, SourceError
+from paraminspect.modules import suggest_names
+from paraminspect.records import Checkpoint, TensorRecord
+from paraminspect.render.json_rows import SCHEMA, encode
+from paraminspect.render.rows import EMPTY_NAME
+from paraminspect.render.text import escape_text
+from paraminspect.selection import parse_selector
+from paraminspect.values.display import FULL, PrintOptions, format_tensor
+from paraminspect.values.export import encode_npy, nested_values
+from paraminspect.values.slices import parse_slice, take_slice
+from paraminspect.values.stored import StoredArrays
+
+Array = np.ndarray[Any, Any]
+Read = Callable[[TensorRecord], Array]
+
+LINE_WIDTH = 80
+"""Columns that torch prints in; fewer on a narrower terminal."""
+
+_TYPES = {"parameter": "Parameter", "buffer": "Buffer", "tensor": "Tensor"}
+_ENDINGS: dict[str, Literal["text", "json", "npy"]] = {".json": "json", ".npy": "npy"}
+_GLOB = frozenset("*?[/:")
+
+
+class How(NamedTuple):
+    """What is shown and how: names, and the values of --slice, --precision, --full, --seed, -o and --format."""
+
+    names: tuple[str, ...]
+    slice: str = ""
+    precision: int = 4
+    full: bool = False
+    seed: int = 0
+    file: str = ""
+    format: Literal["auto", "text", "json", "npy"] = "auto"
+
+
+class _Shown(NamedTuple):
+    record: TensorRecord
+    array: Array
+
+
+def show_values(source: str, build: Build, how: How, output: Output) -> int:
+    """Show tensors of one source; returns the exit status.
+
+    Raises:
+        ParamInspectError: The source cannot be read, a name is not there, values cannot be had, a file not written.
+    """
+    index = parse_slice(how.slice) if how.slice else ()
+    format_ = _choose_format(how, output)
+    opened = _open(source, build, how.seed, output)
+    if opened is None:
+        output.finish()
+        return output.status
+    checkpoint, read = opened
+    try:
+        records = choose_records(checkpoint.tensors, how.names)
+        if format_ == "npy" and len(records) != 1:
+            raise ParamInspectError(f"npy holds one tensor, not {len(records):,}", hint="name one, or --format json")
+        shown = (_Shown(record, take_slice(read(record), index)) for record in records)
+        match format_:
+            case "npy":
+                data, note = encode_npy(next(shown).array)
+                if note:
+                    output.note(note)
+                _write(how.file, [data], output)
+            case "json":
+                _write(how.file, (text.encode() for text in _as_json(checkpoint, shown, how)), output)
+            case _:
+                width = min(output.style().width or LINE_WIDTH, LINE_WIDTH) if not how.file else LINE_WIDTH
+                options = PrintOptions(how.precision, FULL if how.full else 1000, linewidth=width)
+                _write(how.file, (text.encode() for text in _as_text(shown, options)), output)
+    except ParamInspectError as error:
+        error.source = error.source or source
+        raise
+    for note in checkpoint.notes:
+        output.note(note)
+    output.finish()
+    return output.status
+
+
+def choose_records(records: Sequence[TensorRecord], names: Sequence[str]) -> list[TensorRecord]:
+    """The tensors of these names and patterns, in the order in which they are asked for, each once.
+
+    Raises:
+        SelectionError: A name or pattern means none.
+    """
+    chosen: dict[str, TensorRecord] = {}
+    by_name: dict[str, TensorRecord] = {}
+    for record in records:
+        by_name.setdefault(record.name, record)
+    for name in names:
+        if name in by_name:
+            chosen[name] = by_name[name]
+            continue
+        found = []
+        if not _GLOB.isdisjoint(name):
+            selector = parse_selector(name)
+            found = [record for record in records if selector.matches(record.name, record.module_type)]
+        if not found:
+            raise _no_such(name, list(by_name))
+        chosen.update({record.name: by_name[record.name] for record in found if record.name not in chosen})
+    return list(chosen.values())
+
+
+def _no_such(name: str, names: list[str]) -> SelectionError:
+    inside = [known for known in names if known.startswith(f"{name}.")]
+    if inside:
+        return SelectionError(f"{name!r} is a module, not a tensor", hint=f"'{name}.*' means all {len(inside):,} in it")
+    if not _GLOB.isdisjoint(name):
+        return SelectionError(f"nothing matches {name!r}")
+    endings = [known for known in names if known.endswith(f".{name}")]
+    close = endings[:1] or suggest_names(names, name)
+    hint = f"did you mean {close[0]}?" if close else f"the tensors are {', '.join(names[:6])}"
+    return SelectionError(f"there is no tensor {name!r}", hint=hint if names else "there are none at all")
+
+
+def _open(source: str, build: Build, seed: int, output: Output) -> tuple[Checkpoint, Read] | None:
+    """What is in a source, and how its values are read; None if weights do not fit."""
+    if not is_live(source):
+        from paraminspect.formats import open_source
+
+        build.refuse()
+        checkpoint = open_source(source)
+        return checkpoint, StoredArrays(checkpoint).read
+    from paraminspect.cli.live import open_model, tensor_array
+
+    live = open_model(source, build, output, values=True, seed=seed)
+    if live is None:
+        return None
+    unfit = {each.name for each in live.weights.mismatches} if live.weights is not None else set()
+
+    def read(record: TensorRecord) -> Array:
+        if record.name in unfit:
+            output.note(f"{record.name} is not loaded from {build.weights}: these are its initial values")
+        return tensor_array(live.tensor(record.name))
+
+    return live.checkpoint, read
+
+
+def _choose_format(how: How, output: Output) -> Literal["text", "json", "npy"]:
+    ending = os.path.splitext(how.file)[1].lower()
+    format_ = _ENDINGS.get(ending, "text") if how.format == "auto" else how.format
+    if format_ == "npy" and how.file in ("", "-") and output.is_terminal:
+        raise ParamInspectError("npy is binary, and standard output is a terminal", hint="-o FILE.npy, or a pipe")
+    return format_
+
+
+def _as_text(shown: Iterable[_Shown], options: PrintOptions) -> Iterator[str]:
+    gap = ""
+    for record, array in shown:
+        shape = f"[{','.join(map(str, record.shape or ()))}]"
+        part = "" if array.shape == record.shape else f" -> [{','.join(map(str, array.shape))}]"
+        name = escape_text(record.name) or EMPTY_NAME
+        yield f"{gap}{name}  {_TYPES[record.kind]}  {record.dtype}  {shape}{part}\n"
+        yield f"{format_tensor(array, record.dtype, options)}\n"
+        gap = "\n"
+
+
+def _as_json(checkpoint: Checkpoint, shown: Iterable[_Shown], how: How) -> Iterator[str]:
+    head = f'{{"schema": {SCHEMA}, "source": {encode(checkpoint.source)}, "format": {encode(checkpoint.format)}'
+    yield f'{head}, "slice": {encode(how.slice or None)}, "tensors": ['
+    separator = "\n"
+    for record, array in shown:
+        members = {
+            "name": record.name,
+            "shape": list(array.shape),
+            "dtype": record.dtype,
+            "kind": record.kind,
+            "trainable": record.trainable,
+            "values": nested_values(array),
+        }
+        yield separator + encode(members)
+        separator = ",\n"
+    yield "\n]}\n"
+
+
+def _write(file: str, pieces: Iterable[bytes], output: Output) -> None:
+    """To standard output, or to a file that appears whole or not at all."""
+    if file in ("", "-"):
+        output.write_bytes(pieces)
+        return
+    import tempfile
+
+    folder, name = os.path.split(os.path.abspath(file))
+    try:
+        handle, path = tempfile.mkstemp(prefix=f".{name[:100]}.", dir=folder)
+    except OSError as error:
+        raise SourceError(f"{file} cannot be written: {error.strerror or error}") from None
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            for piece in pieces:
+                stream.write(piece)
+            stream.flush()
+            os.fsync(stream.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(path, 0o666 & ~umask)
+        os.replace(path, file)
+    except BaseException as error:
+        os.unlink(path)
+        if isinstance(error, OSError):
+            raise SourceError(f"{file} cannot be written: {error.strerror or error}") from None
+        raise

@@ -1,0 +1,128 @@
+"""The layer types that torch.nn does not have, as a table: what they take, and what they compute.
+
+`live/` implements them after this table; the parser checks calls against it and the JSON Schema is made from it.
+None of them has parameters but `Param`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+ArgumentKind = Literal["int", "float", "bool", "shape", "op"]
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of a built-in.
+
+    Attributes:
+        name: As it is written; its place in the table is its position.
+        kind: What is accepted: "float" takes integers too; "shape" is a list of sizes; "op" one of `PARAM_OPS`.
+        meaning: For the documentation.
+        default: Value where it is left out; None where it must be given.
+        minimum: Least value; None where any will do.
+    """
+
+    name: str
+    kind: ArgumentKind
+    meaning: str
+    default: int | float | bool | str | None = None
+    minimum: int | float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Builtin:
+    """One built-in type.
+
+    Attributes:
+        name: Of the type.
+        computes: Its contract: output in terms of its inputs x, or a, b, ...
+        arguments: In order of position.
+        inputs: The numbers of inputs it accepts; () means two or more.
+    """
+
+    name: str
+    computes: str
+    arguments: tuple[Argument, ...] = ()
+    inputs: tuple[int, ...] = (1,)
+
+
+PARAM_OPS = {
+    "add": "x + p, broadcast as torch does; p is zero at first",
+    "mul": "x * p, broadcast as torch does; p is one at first",
+    "matmul": "x @ p; p is uniform at first, within 1/sqrt(shape[-2]) of zero (shape[0] for a vector)",
+    "prepend": "p, expanded to the batch size of x in dimension 0, before x in dimension 1; p has as many dimensions "
+    "as x and size 1 in dimension 0; it is normal(0, 0.02) at first",
+    "append": "as prepend, after x",
+}
+"""What a bare parameter p does with its input x, and how p is initialised where no rule says otherwise (float32)."""
+
+CONTAINERS = {
+    "Sequential": "the layers of a list one after the other",
+    "Residual": "body(x) + x of a list of layers, or body(x) + shortcut(x) of {body, shortcut}",
+}
+"""Types that hold layers; the modules of a Residual are its children `body` and `shortcut`."""
+
+BUILTINS = {
+    builtin.name: builtin
+    for builtin in (
+        Builtin(
+            "Param",
+            "a bare learnable tensor p, registered in its container under the layer's own name: add x + p, mul x * p, "
+            "matmul x @ p, prepend or append p (one for the whole batch) to x in dimension 1",
+            (
+                Argument("shape", "shape", "of the tensor; [] is a scalar"),
+                Argument("op", "op", "what it does with its input", default="add"),
+            ),
+        ),
+        Builtin("Add", "a + b + ..., broadcast as torch does, from left to right", inputs=()),
+        Builtin("Multiply", "a * b * ..., broadcast as torch does, from left to right", inputs=()),
+        Builtin(
+            "Concat",
+            "torch.cat([a, b, ...], dim)",
+            (Argument("dim", "int", "dimension along which the inputs follow each other"),),
+            inputs=(),
+        ),
+        Builtin(
+            "Attention",
+            "softmax(q k^T / sqrt(head size)) v, head by head (scaled_dot_product_attention), no parameters. Three inputs "
+            "q [B, L, heads * d], k and v [B, S, kv_heads * d], or one input [B, L, (heads + 2 * kv_heads) * d] that holds "
+            "them side by side. Head h is columns h * d to (h + 1) * d; with fewer kv_heads, each serves heads / kv_heads "
+            "neighbouring heads. Output [B, L, heads * d]",
+            (
+                Argument("heads", "int", "number of query heads", minimum=1),
+                Argument("kv_heads", "int", "number of key and value heads; 0 means as many as heads", 0, minimum=0),
+                Argument("causal", "bool", "each position sees only itself and earlier ones", False),
+                Argument("dropout", "float", "of the attention weights, while training", 0.0, minimum=0),
+            ),
+            inputs=(1, 3),
+        ),
+        Builtin(
+            "Rotary",
+            "rotary position embedding of x [B, L, heads * d], no parameters: in each head, elements j and j + d/2 "
+            "(j < d/2) are turned by the angle position * base ** (-2j / d), positions 0 to L - 1 "
+            "(the half-split layout of Llama checkpoints in transformers)",
+            (
+                Argument("heads", "int", "number of heads in the last dimension", minimum=1),
+                Argument("base", "float", "the angles' base", 10000.0, minimum=1),
+            ),
+        ),
+        Builtin(
+            "Positions",
+            "torch.arange(x.shape[dim]), int64, shape [L]: the positions of a sequence, for an Embedding",
+            (Argument("dim", "int", "dimension of x that is the sequence", 1),),
+        ),
+        Builtin(
+            "Transpose",
+            "x.transpose(dim0, dim1)",
+            (Argument("dim0", "int", "one dimension"), Argument("dim1", "int", "the other one")),
+        ),
+        Builtin(
+            "Select",
+            "x.select(dim, index): one slice, without its dimension",
+            (Argument("dim", "int", "dimension"), Argument("index", "int", "which slice; -1 is the last")),
+        ),
+    )
+}
+"""By name."""

@@ -1,0 +1,100 @@
+"""What a spec's text is made of: scalars, lists and mappings that know where they stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from paraminspect.errors import SpecError
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Mark:
+    """A place in the text of a spec.
+
+    Attributes:
+        line: From 1.
+        column: From 1, in characters.
+    """
+
+    line: int
+    column: int
+
+    def error(self, message: str, *, hint: str | None = None) -> SpecError:
+        """The error to raise for what stands here; the spec's name is added at the public boundary."""
+        return SpecError(message, hint=hint, line=self.line, column=self.column)
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A single value.
+
+    Attributes:
+        value: What YAML 1.2's core schema makes of it.
+        text: As written, without quotes.
+        mark: Of its first character.
+        plain: Written without quotes, so that it may be something else than text.
+    """
+
+    value: str | int | float | bool | None
+    text: str
+    mark: Mark
+    plain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ListNode:
+    """A list.
+
+    Attributes:
+        items: In order.
+        mark: Of `[`, or of the first dash.
+    """
+
+    items: tuple[Node, ...]
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class MapNode:
+    """A mapping; its keys differ.
+
+    Attributes:
+        entries: (key, value), in order.
+        mark: Of `{`, or of the first key.
+    """
+
+    entries: tuple[tuple[Scalar, Node], ...]
+    mark: Mark
+
+    def get(self, key: str) -> Node | None:
+        """The value under `key`, None where it is absent."""
+        return next((value for name, value in self.entries if name.text == key), None)
+
+
+Node = Scalar | ListNode | MapNode
+
+
+def describe(node: Node) -> str:
+    """What was found, for an error message: "text 'relu'", "a list", "the number 3"."""
+    if isinstance(node, ListNode):
+        return "a list"
+    if isinstance(node, MapNode):
+        return "a mapping"
+    if node.value is None:
+        return "nothing"
+    if isinstance(node.value, str):
+        return f"text {shorten(node.value)!r}"
+    if isinstance(node.value, bool):
+        return node.text
+    return f"the number {shown(node.text)}"
+
+
+def shorten(text: str, length: int = 60) -> str:
+    """The text itself, or its beginning and "…" where it is longer than `length` characters."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def shown(text: str, length: int = 60) -> str:
+    """As `shorten`, with what does not print (and would break the line) escaped: for text without quotes."""
+    short = shorten(text, length)
+    return short if short.isprintable() else repr(short)[1:-1]

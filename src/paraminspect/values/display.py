@@ -1,0 +1,186 @@
+"""An array as `print(tensor)` shows a tensor.
+
+Source:
+    torch/_tensor_str.py of torch 2.13, with its defaults: 4 digits, the first and last 3 of each dimension where there
+    are more than 1,000 elements, 80 columns, scientific notation where the numbers span more than three decades or
+    are very large or small. `tests/values/test_display.py` holds it against torch's own.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from paraminspect.values.dtypes import is_floating
+
+Array = np.ndarray[Any, Any]
+
+PREFIX: Final = "tensor("
+DEFAULT_DTYPES: Final = frozenset({"float32", "complex64", "int64", "bool"})
+"""Not named after the values, as torch has it."""
+
+FULL: Final = 1 << 62
+"""A threshold that no tensor reaches."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrintOptions:
+    """What `torch.set_printoptions` sets.
+
+    Attributes:
+        precision: Digits behind the point.
+        threshold: Elements from which on a tensor is summarised.
+        edgeitems: Of each dimension, at both ends of a summary; 1 or more.
+        linewidth: Columns.
+    """
+
+    precision: int = 4
+    threshold: int = 1000
+    edgeitems: int = 3
+    linewidth: int = 80
+
+
+DEFAULTS: Final = PrintOptions()
+
+
+def format_tensor(array: Array, dtype: str, options: PrintOptions = DEFAULTS) -> str:
+    """The text that torch prints for a tensor on the CPU without gradient.
+
+    Args:
+        array: Only as much of it as is printed is touched.
+        dtype: torch's name ("bfloat16").
+        options: How much of it.
+
+    Example:
+        >>> format_tensor(np.array([1.5, 2.0], np.float32), "float32")
+        'tensor([1.5000, 2.0000])'
+    """
+    suffixes = []
+    if array.size == 0:
+        text = "[]"
+        if array.ndim != 1:
+            suffixes.append(f"size={tuple(array.shape)}")
+        if dtype != "float32":
+            suffixes.append(f"dtype=torch.{dtype}")
+    else:
+        text = _contents(array, options)
+        if dtype not in DEFAULT_DTYPES:
+            suffixes.append(f"dtype=torch.{dtype}")
+    return _add_suffixes(PREFIX + text, suffixes, options.linewidth)
+
+
+class _Formatter:
+    """Width and notation that all numbers of a tensor share."""
+
+    def __init__(self, values: Array, precision: int) -> None:
+        self.precision = precision
+        self.floating = is_floating(values.dtype)
+        self.integers = True
+        self.scientific = False
+        self.width = 1
+        flat = values.reshape(-1)
+        if not self.floating:
+            self.width = max(1, *(len(str(value)) for value in flat.tolist()))
+            return
+        numbers = flat.astype(np.float64)
+        numbers = numbers[np.isfinite(numbers) & (numbers != 0)]
+        if not numbers.size:
+            return
+        low, high = float(np.abs(numbers).min()), float(np.abs(numbers).max())
+        self.integers = bool((numbers == np.ceil(numbers)).all())
+        self.scientific = high / low > 1000.0 or high > 1.0e8 or low < 1.0e-4
+        self.width = max(1, *(len(self._number(value)) for value in numbers.tolist()))
+
+    def _number(self, value: float) -> str:
+        if self.scientific:
+            return f"{value:.{self.precision}e}"
+        if not self.integers:
+            return f"{value:.{self.precision}f}"
+        return f"{value:.0f}." if math.isfinite(value) else f"{value:.0f}"
+
+    def format(self, value: Any) -> str:
+        """One number, filled up on the left."""
+        return (self._number(value) if self.floating else str(value)).rjust(self.width)
+
+
+class _Complex:
+    """The same for real and imaginary parts."""
+
+    def __init__(self, values: Array, precision: int) -> None:
+        self.real = _Formatter(values.real, precision)
+        self.imaginary = _Formatter(values.imag, precision)
+        self.width = self.real.width + self.imaginary.width + 1
+
+    def format(self, value: complex) -> str:
+        """One number."""
+        imaginary = f"{self.imaginary.format(value.imag)}j".lstrip()
+        sign = "" if imaginary[0] in "+-" else "+"
+        return f"{self.real.format(value.real)}{sign}{imaginary}"
+
+
+class _Contents:
+    def __init__(self, options: PrintOptions, formatter: _Formatter | _Complex, *, summarise: bool) -> None:
+        self.options = options
+        self.formatter = formatter
+        self.summarise = summarise
+
+    def text(self, array: Array, indent: int) -> str:
+        if array.ndim == 0:
+            return self.formatter.format(_python(array))
+        edge = self.options.edgeitems
+        cut = self.summarise and array.shape[0] > 2 * edge
+        if array.ndim == 1:
+            return self._vector(array, indent, cut=cut)
+        size = array.shape[0]
+        places = [*range(edge), *range(size - edge, size)] if cut else range(size)
+        parts = [self.text(array[place], indent + 1) for place in places]
+        if cut:
+            parts.insert(edge, "...")
+        return "[" + ("," + "\n" * (array.ndim - 1) + " " * (indent + 1)).join(parts) + "]"
+
+    def _vector(self, array: Array, indent: int, *, cut: bool) -> str:
+        per_line = max(1, (self.options.linewidth - indent) // (self.formatter.width + 2))
+        edge = self.options.edgeitems
+        ends = array[:edge], array[-edge:]
+        data = [*self._numbers(ends[0]), " ...", *self._numbers(ends[1])] if cut else self._numbers(array)
+        lines = [", ".join(data[start : start + per_line]) for start in range(0, len(data), per_line)]
+        return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
+
+    def _numbers(self, array: Array) -> list[str]:
+        return [self.formatter.format(value) for value in _python(array)]
+
+
+def _contents(array: Array, options: PrintOptions) -> str:
+    summarise = array.size > options.threshold
+    sample = summarised(array, options.edgeitems) if summarise else array
+    formatter = (_Complex if array.dtype.kind == "c" else _Formatter)(sample, options.precision)
+    return _Contents(options, formatter, summarise=summarise).text(array, len(PREFIX))
+
+
+def summarised(array: Array, edgeitems: int) -> Array:
+    """The first and last `edgeitems` of each dimension that has more than twice as many; at most that is copied."""
+    for axis, size in enumerate(array.shape):
+        if size > 2 * edgeitems:
+            places = [*range(edgeitems), *range(size - edgeitems, size)]
+            array = np.take(array, places, axis)
+    return array
+
+
+def _python(array: Array) -> Any:
+    """Python's own numbers; types that numpy does not know are floats of at most 64 bits."""
+    return (array.astype(np.float64) if is_floating(array.dtype) else array).tolist()
+
+
+def _add_suffixes(text: str, suffixes: list[str], linewidth: int) -> str:
+    last_line = len(text) - text.rfind("\n") + 1
+    for suffix in suffixes:
+        if last_line + len(suffix) + 2 > linewidth:
+            text += f",\n{' ' * len(PREFIX)}{suffix}"
+            last_line = len(PREFIX) + len(suffix)
+        else:
+            text += f", {suffix}"
+            last_line += len(suffix) + 2
+    return f"{text})"

@@ -1,0 +1,92 @@
+"""The chapter on parameters, from the shell: what each step does in Python, and what the command must show."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+Command = tuple[list[str], dict[str, str]]
+
+pytestmark = pytest.mark.usefixtures("workplace")
+
+
+@pytest.fixture
+def shell(command: Command) -> Any:
+    """Run a command line and return what it prints, standard output and standard error."""
+
+    def run_line(line: str) -> tuple[str, str]:
+        program, environ = command
+        done = subprocess.run(
+            [*program, *line.split()], env=environ, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout, done.stderr
+
+    return run_line
+
+
+@pytest.fixture
+def net() -> nn.Module:
+    return nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 1))
+
+
+def rows(text: str) -> list[tuple[str, str]]:
+    """Name and shape."""
+    return [(line.split("\t")[0], line.split("\t")[1]) for line in text.splitlines()]
+
+
+def test_1_tree_is_what_print_shows(shell: Any, net: nn.Module) -> None:
+    stdout, _ = shell("tree configs/mlp.yaml")
+    lines = stdout.splitlines()
+    printed = str(net).splitlines()
+    assert [line[: len(due)] for line, due in zip(lines, printed, strict=False)] == printed
+    assert [line[len(due) :].split() for line, due in zip(lines, printed, strict=False)] == [
+        ["19", "100%"], ["15", "78.9%"], [], ["4", "21.1%"], [],
+    ]  # fmt: skip
+
+
+def test_2_parameters_and_their_shapes(shell: Any, net: nn.Module) -> None:
+    stdout, _ = shell("list configs/mlp.yaml")
+    due = [(name, str(list(parameter.size())).replace(" ", "")) for name, parameter in net.named_parameters()]
+    assert rows(stdout) == due == [("0.weight", "[3,4]"), ("0.bias", "[3]"), ("2.weight", "[1,3]"), ("2.bias", "[1]")]
+    assert sum(int(line.split("\t")[3]) for line in stdout.splitlines()) == 19
+
+
+def test_3_parameters_of_one_layer(shell: Any) -> None:
+    stdout, _ = shell("list configs/mlp.yaml --module 0")
+    assert rows(stdout) == [("weight", "[3,4]"), ("bias", "[3]")]
+    assert [line.split("\t")[5:7] for line in stdout.splitlines()] == [["parameter", "true"]] * 2
+
+
+def test_4_a_tensor_attribute_is_no_parameter(shell: Any) -> None:
+    stdout, stderr = shell("list configs/my_model.py:MyModel")
+    assert rows(stdout) == [("weight1", "[20,20]")]
+    assert "weight2 is a tensor attribute" in stderr
+    assert "neither parameter nor buffer: it will not train, move or be saved" in stderr
+    stdout, _ = shell("list configs/my_model.py:MyModel --all")
+    assert rows(stdout) == [("weight1", "[20,20]"), ("weight2", "[20,20]")]
+
+
+def test_5_values(shell: Any) -> None:
+    stdout, _ = shell("show configs/mlp.yaml 0.weight")
+    head, values = stdout.split("\n", 1)
+    assert head == "0.weight  Parameter  float32  [3,4]"
+    tensor = eval(values, {"tensor": torch.tensor})
+    assert tensor.shape == (3, 4)
+    assert 0 < tensor.abs().max() <= 0.5  # torch draws a Linear from within 1/sqrt(inputs)
+    assert shell("show configs/mlp.yaml 0.weight")[0] == stdout
+
+
+def test_10_a_layer_that_stands_twice_has_one_parameter(shell: Any, workplace: Path) -> None:
+    stdout, _ = shell("list configs/shared_linear.yaml")
+    assert rows(stdout) == [("0.weight", "[1,1]")]
+    linear = nn.Linear(1, 1, bias=False)
+    printed = str(nn.Sequential(linear, linear)).splitlines()
+    lines = shell("tree configs/shared_linear.yaml")[0].splitlines()
+    assert [line[: len(due)] for line, due in zip(lines, printed, strict=False)] == printed
+    assert lines[2].endswith("= 0")

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+@pytest.fixture
+def configs() -> Path:
+    return CONFIGS
+
+
+@pytest.fixture(autouse=True)
+def same_imports() -> Iterator[None]:
+    """What user code imports, and where it is searched for, is forgotten after each test."""
+    modules, path = set(sys.modules), list(sys.path)
+    yield
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        if not name.startswith(("torch", "numpy", "paraminspect")):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def live() -> Callable[..., Any]:
+    """Open a spec given as text."""
+    from paraminspect.live.source import open_live
+
+    return lambda text, **options: open_live("spec.yaml", text=text, **options)
+
+
+@pytest.fixture
+def refused() -> Callable[..., Any]:
+    """The error that a spec given as text ends in; its shapes are asked for if it can be built."""
+    from paraminspect.errors import ParamInspectError
+    from paraminspect.live.source import open_live
+
+    def run(text: str, **options: Any) -> ParamInspectError:
+        with pytest.raises(ParamInspectError) as caught:
+            open_live("spec.yaml", text=text, **options).shapes()
+        assert "\n" not in str(caught.value)
+        return caught.value
+
+    return run
