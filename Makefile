@@ -61,7 +61,7 @@ $(DEMO): scripts/make_demo.py benchmarks/gpt2.py | $(VENV)/.installed
 lint: $(VENV)/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy src benchmarks scripts
+	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
 check-docs: $(VENV)/.dev $(DEMO)

@@ -9,6 +9,7 @@ from typing import Literal
 
 LIST = "paraminspect list"
 TYPER = 'python -c "import typer"'
+TORCH = 'python -c "import torch"'
 BARE_JSON = "bare json, printed"
 BARE_PICKLE = "bare C unpickler, printed"
 SAFE_OPEN = "safetensors.safe_open"
@@ -147,5 +148,14 @@ def make_cases(data: str, binaries: str) -> list[Case]:
             "256 tensors and a vocabulary of 32,000 tokens, `.gguf`",
             {TYPER: typer, LIST: listing("small.gguf"), GGUF_DUMP: (f"{binaries}/gguf-dump", f"{data}/small.gguf")},
             START_UP,
+        ),
+        Case(
+            "spec",
+            "Llama 7B as a spec, `configs/llama-7b.yaml`",
+            {
+                TORCH: (python, "-c", "import torch"),
+                LIST: (f"{binaries}/paraminspect", "list", "configs/llama-7b.yaml"),
+            },
+            (Budget("slower", 1.15, TORCH),),
         ),
     ]

@@ -46,9 +46,11 @@ PLAIN = st.recursive(
 LONG = "ä" * 3000  # 6,000 bytes
 
 
-def read(data: bytes, *, window: int | None = None, pids: bool = False) -> object:
+def read(data: bytes, *, window: int = pickle_machine.WINDOW, pids: bool = False) -> object:
     table = GlobalTable()
-    return PickleMachine(Blob.from_bytes(data), table.find, (lambda pid: pid) if pids else None, window=window).load()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pickle_machine, "WINDOW", window)
+        return PickleMachine(Blob.from_bytes(data), table.find, (lambda pid: pid) if pids else None).load()
 
 
 def plain(value: object, data: bytes = b"") -> Any:
@@ -98,11 +100,10 @@ def test_windows_do_not_change_the_value(value: object, protocol: int, window: i
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_pickle_of_several_windows(protocol: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pickle_machine, "WINDOW", 4096)
+def test_a_pickle_of_several_windows(protocol: int) -> None:
     value = [{f"key{i}": [i, i * 1000, -(2**40), 0.5, "x" * (i % 300)]} for i in range(500)]
     data = pickle.dumps(value, protocol)
-    assert plain(read(data)) == value
+    assert plain(read(data, window=4096)) == value
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -148,12 +149,12 @@ def test_sets_and_nan(protocol: int) -> None:
 # --- long strings and keys --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("window", [None, 64])
+@pytest.mark.parametrize("window", [64, 1 << 20])
 @pytest.mark.parametrize(
     ("value", "protocol"),
     [(LONG, 1), (LONG, 3), (LONG, 4), (b"\0" * 5000, 3), (b"\0" * 5000, 4), (bytearray(range(256)) * 20, 5)],
 )
-def test_only_the_place_of_a_long_string_is_kept(value: Any, protocol: int, window: int | None) -> None:
+def test_only_the_place_of_a_long_string_is_kept(value: Any, protocol: int, window: int) -> None:
     data = pickle.dumps(["a", value, "b"], protocol)
     result: Any = read(data, window=window)
     assert isinstance(result[1], LongBytes)

@@ -189,7 +189,15 @@ def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torchscript, "MAX_CODE_BYTES", max(sizes))  # of all files together
     with pytest.raises(LimitExceededError, match="bytes in"):
         read(saved(script()))
+    shared = b"\x80\2}q\0(U\1aNU\1bNu0c__torch__\nM\nq\1}(U\x010h\1)\x81h\0bU\x011h\1)\x81h\0bu"
+    rooted = shared.replace(b"q\1}(", b"q\1)\x81}(") + b"b."
+    monkeypatch.setattr(torchscript, "MAX_ATTRIBUTES", 6)
+    read(archive(rooted))
+    monkeypatch.setattr(torchscript, "MAX_ATTRIBUTES", 5)
+    with pytest.raises(LimitExceededError, match="attributes of scripted modules"):
+        read(archive(rooted))
     monkeypatch.setattr(torchscript, "MAX_NESTING", 3)
+    monkeypatch.setattr(torchscript, "MAX_ATTRIBUTES", 99)
     for depth, raises in ((3, False), (4, True)):
         nested = b"\x80\2" + b"c__torch__\nM\n)\x81}U\1m" * depth + b"c__torch__\nM\n)\x81}b" + b"sb" * depth + b"."
         with pytest.raises(LimitExceededError, match="nesting") if raises else contextlib.nullcontext():

@@ -108,7 +108,6 @@ class PickleMachine:
         load_persistent: The persistent id (any inert value) -> the value to push.
         begin: Offset of the pickle in the blob.
         shortcut: Takes the opcodes of a whole tensor at once; None for opcode by opcode.
-        window: Bytes read from the blob at a time, WINDOW unless given: less for one small pickle among many.
     """
 
     def __init__(
@@ -119,14 +118,12 @@ class PickleMachine:
         *,
         begin: int = 0,
         shortcut: Shortcut | None = None,
-        window: int | None = None,
     ) -> None:
         self._blob = blob
         self._find_global = find_global
         self._load_persistent = load_persistent
         self._begin = begin
         self._shortcut = shortcut
-        self._window = window or WINDOW
         self._restart()
 
     def _restart(self) -> None:
@@ -194,7 +191,7 @@ class PickleMachine:
     def _refill(self, need: int) -> None:
         """Drop what is read and see that `need` bytes are in the buffer, if the blob has them."""
         self._base += self._pos
-        self._buffer = self._blob.read_up_to(self._base, max(need, self._window))
+        self._buffer = self._blob.read_up_to(self._base, max(need, WINDOW))
         self._pos = 0
         at_end = self._base + len(self._buffer) >= self._blob.size
         self._low_water = len(self._buffer) if at_end else len(self._buffer) - LONGEST_FIXED

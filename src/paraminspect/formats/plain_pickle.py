@@ -31,11 +31,11 @@ NUMPY_TYPES: Final[dict[str, str]] = {
     "u8": "uint64",
 }  # fmt: skip
 
-MAX_NESTED: Final = 20_000
-"""Storages inside byte strings of one pickle."""
-
 NESTED_HEADER: Final = 1024
-"""Bytes of the five pickles before the data of such a storage; torch writes some 350."""
+"""Bytes of the five pickles before the data of a storage inside a byte string; torch writes some 350."""
+
+MAX_NESTED_HEADERS: Final = 8 << 20
+"""The same of all storages of one pickle together."""
 
 
 def is_pickle(head: bytes) -> bool:
@@ -67,14 +67,11 @@ class _PlainTable(GlobalTable):
         super().__init__()
         self._blob = blob
         self._storages: dict[str, Storage] = {}
-        self._nested = 0
+        self._nested = 0  # bytes of pickles inside byte strings
         self._known["torch.storage", "_load_from_bytes"] = Builder("torch.storage", "_load_from_bytes", self._load)
 
     def _load(self, args: tuple[object, ...]) -> object:
         """The storage that a legacy torch file inside a byte string holds."""
-        self._nested += 1
-        if self._nested > MAX_NESTED:
-            raise LimitExceededError("storages inside a pickle", limit=MAX_NESTED, actual=None)
         data = args[0] if args else None
         if isinstance(data, LongBytes):
             header = self._blob.read(data.begin, min(data.length, NESTED_HEADER))
@@ -85,12 +82,15 @@ class _PlainTable(GlobalTable):
         else:
             raise MalformedError("a storage inside a pickle holds no bytes")
         found, position = _read_nested(Blob.from_bytes(header))
+        self._nested += position
+        if self._nested > MAX_NESTED_HEADERS:
+            raise LimitExceededError("bytes of pickles inside a pickle", limit=MAX_NESTED_HEADERS, actual=None)
         position += 8  # the number of elements
         length = data.length if isinstance(data, LongBytes) else len(data)
         if position + found.nbytes > length:
             raise MalformedError(f"a storage inside a pickle has {length:,} bytes, it declares more")
         begin = data.begin + position if isinstance(data, LongBytes) and not data.text else None
-        return self._add(f"pickled {self._nested}", found.dtype, found.nbytes, begin)
+        return self._add(f"pickled {len(self._storages)}", found.dtype, found.nbytes, begin)
 
     def _add(self, key: str, dtype: str, nbytes: int, begin: int | None) -> StorageRef:
         if key not in self._storages:

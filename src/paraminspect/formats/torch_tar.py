@@ -29,11 +29,11 @@ from paraminspect.records import Checkpoint, Storage
 
 BLOCK = 512
 MAX_MEMBERS = 64
-MAX_COUNT = 50_000
+MAX_COUNT = 10_000
 """Storages, or tensors, of one file; each has a pickle of its own."""
 
-SMALL_PICKLE = 1024
-"""Bytes to read at a time of those."""
+MAX_SMALL_PICKLE = 1024
+"""Bytes of each of those."""
 
 
 def is_tar(head: bytes) -> bool:
@@ -91,12 +91,13 @@ class _TarReader:
         tensors = name_tensors(machine.load(), lambda reference: self._records[reference.key])
         return Checkpoint("torch tar", tensors, {}, tuple(note_calls(self._table.foreign)))
 
-    def _pickle(self, blob: Blob, position: int) -> tuple[object, int]:
-        machine = PickleMachine(blob, self._table.find, begin=position, window=SMALL_PICKLE)
-        return machine.load(), machine.position
+    def _small_pickle(self, blob: Blob, position: int) -> tuple[object, int]:
+        part = blob.part(position, min(MAX_SMALL_PICKLE, blob.size - position))
+        machine = PickleMachine(part, self._table.find)
+        return machine.load(), position + machine.position
 
     def _count(self, blob: Blob) -> tuple[int, int]:
-        count, position = self._pickle(blob, 0)
+        count, position = self._small_pickle(blob, 0)
         if type(count) is not int or count < 0:
             raise MalformedError("a member of the tar does not begin with a count")
         if count > MAX_COUNT:
@@ -104,7 +105,7 @@ class _TarReader:
         return count, position
 
     def _triple(self, blob: Blob, position: int) -> tuple[tuple[str, object, object], int]:
-        value, position = self._pickle(blob, position)
+        value, position = self._small_pickle(blob, position)
         if not isinstance(value, tuple) or len(value) != 3:
             raise MalformedError("a member of the tar holds no (key, .., type)")
         return (_key(value[0]), *value[1:]), position
@@ -124,7 +125,7 @@ class _TarReader:
             self._storages[key] = StorageRef(key, dtype, nbytes)
             self._records[key] = Storage(key, nbytes, blob.path, data.begin)
             position += 8 + nbytes
-        views, _ = self._pickle(blob, position)
+        views = PickleMachine(blob, self._table.find, begin=position).load()
         for view in views if isinstance(views, list | tuple) else ():
             self._add_view(view)
 

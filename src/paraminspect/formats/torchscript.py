@@ -34,6 +34,12 @@ from paraminspect.records import Checkpoint
 MAX_CODE_BYTES: Final = 32 << 20
 """Of all source files that are searched."""
 
+MAX_ATTRIBUTES: Final = 3_000_000
+"""Attributes of all modules together; of modules with one dictionary, those of each."""
+
+SHOWN_ATTRIBUTES: Final = 3
+"""Names a note shows."""
+
 _CLASS: Final = re.compile(r"^class (\w+)\(Module\):\n((?:  .*\n|\n)*)", re.MULTILINE)
 _LIST: Final = re.compile(r"^  __(parameters|buffers)__ = \[(.*)\]$", re.MULTILINE)
 _NAME: Final = re.compile(r'"([^"\\]*)"')
@@ -52,10 +58,10 @@ def read_torchscript(directory: ZipDirectory) -> Checkpoint:
     machine = PickleMachine(archive.pickle("data.pkl"), table.find, storage_ref, shortcut=table.shortcut)
     root = machine.load()
     notes = list(note_calls(table.foreign))
-    attributes = _as_modules(root, _ClassTables(archive))
-    if attributes:
-        shown = ", ".join(attributes[:3]) + (f" and {len(attributes) - 3} more" if len(attributes) > 3 else "")
-        notes.append(f"not in the state dict, since neither parameter nor buffer: {shown}")
+    shown, more = _as_modules(root, _ClassTables(archive))
+    if shown:
+        names = ", ".join(shown) + (f" and {more} more" if more else "")
+        notes.append(f"not in the state dict, since neither parameter nor buffer: {names}")
     return Checkpoint("torchscript", name_tensors(root, archive.storage), {}, tuple(notes))
 
 
@@ -86,15 +92,16 @@ class _ClassTables:
             yield match[1], (lists.get("parameters", frozenset()), lists.get("buffers", frozenset()))
 
 
-def _as_modules(root: object, tables: _ClassTables) -> list[str]:
+def _as_modules(root: object, tables: _ClassTables) -> tuple[list[str], int]:
     """Give scripted objects the tables of a pickled `nn.Module`, so that one walk serves both; in place.
 
     Returns:
-        Names of the tensors that are plain attributes, which are left out.
+        Names of the first tensors that are plain attributes, which are left out, and how many more there are.
     """
     pending: list[tuple[object, str, int]] = [(root, "", 0)]
     seen: set[int] = set()
-    left_out: list[str] = []
+    shown: list[str] = []
+    left_out = work = 0
     while pending:
         value, prefix, depth = pending.pop()
         if not isinstance(value, Opaque) or id(value) in seen or not isinstance(value.state, dict):
@@ -102,13 +109,18 @@ def _as_modules(root: object, tables: _ClassTables) -> list[str]:
         if depth > MAX_NESTING:
             raise LimitExceededError("levels of nesting", limit=MAX_NESTING, actual=None)
         seen.add(id(value))
+        work += len(value.state) + len(prefix) // 64
+        if work > MAX_ATTRIBUTES:
+            raise LimitExceededError("attributes of scripted modules", limit=MAX_ATTRIBUTES, actual=None)
         names = tables.of(value.class_name)
         if names is None:
             continue
         parameters, buffers = names
         tensors = {key: item for key, item in value.state.items() if isinstance(item, TensorValue)}
         modules = {key: item for key, item in value.state.items() if isinstance(item, Opaque)}
-        left_out += [f"{prefix}{key}" for key in tensors if key not in parameters and key not in buffers]
+        plain = [key for key in tensors if key not in parameters and key not in buffers]
+        shown += [f"{prefix}{key}"[:200] for key in plain[: SHOWN_ATTRIBUTES - len(shown)]]
+        left_out += len(plain)
         value.state = {
             "_parameters": {key: item for key, item in tensors.items() if key in parameters},
             "_buffers": {key: item for key, item in tensors.items() if key in buffers},
@@ -117,7 +129,7 @@ def _as_modules(root: object, tables: _ClassTables) -> list[str]:
         if isinstance(value.func, Global):
             value.func = Global(*_shown_class(value.func))
         pending.extend((module, f"{prefix}{key}.", depth + 1) for key, module in reversed(modules.items()))
-    return left_out
+    return shown, left_out - len(shown)
 
 
 def _shown_class(func: Global) -> tuple[str, str]:
