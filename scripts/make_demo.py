@@ -35,6 +35,8 @@ def training_checkpoint() -> dict[str, object]:
     optimizer = torch.optim.AdamW(model.parameters())
     model(torch.ones(2, 784)).sum().backward()
     optimizer.step()
+    # exact values: documents print them, and random ones differ from machine to machine
+    model.get_buffer("1.running_mean").copy_(torch.arange(256) / 8 - 16)
     return {
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),

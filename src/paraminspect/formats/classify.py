@@ -43,6 +43,8 @@ STATE_KEYS: Final = frozenset(
 GENERATOR_KEYS: Final = frozenset({key for key in STATE_KEYS if "rng" in key} | {"random_state"})
 """Those of them whose value is a tensor: the state of a random generator."""
 
+LONGEST_GENERATOR_KEY: Final = max(map(len, GENERATOR_KEYS))
+
 _MARKS: Final = BUFFER_NAMES | INTEGER_BUFFER_NAMES | {"bias"}
 
 

@@ -14,7 +14,7 @@ MAX_NUMEL = 2**63 - 1
 MAX_NAME_BYTES = 1 << 20
 """Of one name or dictionary key."""
 
-MAX_TENSORS = 1_000_000
+MAX_TENSORS = 500_000
 """In one file; the largest real checkpoints hold some 200,000."""
 
 MAX_NESTING = 400
@@ -32,7 +32,7 @@ MAX_JSON_BYTES = 64 << 20
 MAX_PICKLE_OPS = 8_000_000
 """Opcodes of one pickle, those inside a recognised tensor not counted. A training checkpoint has some 40 a tensor."""
 
-MAX_PICKLE_OBJECTS = 1_500_000
+MAX_PICKLE_OBJECTS = 800_000
 """Containers and opaque objects one pickle may make, outside recognised tensors."""
 
 MAX_PICKLE_MEMO = 2_000_000

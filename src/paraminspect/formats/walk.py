@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from paraminspect.errors import LimitExceededError
-from paraminspect.formats.classify import kind_of, role_of_key
+from paraminspect.formats.classify import LONGEST_GENERATOR_KEY, kind_of, role_of_key
 from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.inert import Global, OddKey, Opaque, StorageRef, TensorValue
 from paraminspect.formats.limits import MAX_NAME_BYTES, MAX_NESTING, MAX_TENSORS
@@ -160,12 +160,12 @@ def _dict_entries(value: dict[object, object], place: Place) -> Iterator[tuple[s
     place = _in_optimizer(value, place)
     keys_speak = place.depth < 2 and not place.inside_module and place.role == "model"
     for key, item in value.items():
-        if not isinstance(item, _HOLDERS):
+        is_tensor = type(item) is TensorValue
+        if not is_tensor and not isinstance(item, _HOLDERS):
             continue
         text = key if type(key) is str else _key_text(key)
         here = place
-        if keys_speak:
-            is_tensor = type(item) is TensorValue
+        if keys_speak and (not is_tensor or len(text) <= LONGEST_GENERATOR_KEY):
             role = role_of_key(text, holds_tensor=is_tensor)
             if role is not None or not (is_tensor or place.part):
                 part = place.part if is_tensor or place.part else text
