@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from paraminspect.errors import CheckpointError, TruncatedError
+from paraminspect.formats.shapes import contiguous_stride
 from paraminspect.records import Checkpoint, TensorRecord
 
 
@@ -54,15 +55,16 @@ class StoredTensors:
             )
         if record.numel == 0:
             return torch.empty(record.shape, dtype=dtype)
-        span = 1 + sum((size - 1) * step for size, step in zip(record.shape, _strides(record), strict=True))
+        strides = record.stride or contiguous_stride(record.shape)
+        span = 1 + sum((size - 1) * step for size, step in zip(record.shape, strides, strict=True))
         begin = storage.begin + record.offset
         mapped = self._map(storage.path)
-        if min(_strides(record), default=0) < 0:
+        if min(strides, default=0) < 0:
             raise CheckpointError(f"{record.name}: a negative stride")
         if begin + span * dtype.itemsize > len(mapped):
             raise TruncatedError(f"{record.name} ends at byte {begin + span * dtype.itemsize:,} of {len(mapped):,}")
         flat = torch.frombuffer(mapped, dtype=dtype, count=span, offset=begin)
-        return flat.as_strided(record.shape, _strides(record))
+        return flat.as_strided(record.shape, strides)
 
     def _map(self, path: str) -> mmap.mmap:
         if path not in self._maps:
@@ -80,14 +82,3 @@ class StoredTensors:
 def by_name(checkpoint: Checkpoint) -> Mapping[str, TensorRecord]:
     """The model's tensors by name; of two equal names the last one."""
     return {record.name: record for record in checkpoint.tensors if record.role == "model"}
-
-
-def _strides(record: TensorRecord) -> tuple[int, ...]:
-    if record.stride is not None:
-        return record.stride
-    strides: list[int] = []
-    step = 1
-    for size in reversed(record.shape or ()):
-        strides.append(step)
-        step *= size
-    return tuple(reversed(strides))

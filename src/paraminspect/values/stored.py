@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from paraminspect.errors import CheckpointError, TruncatedError
+from paraminspect.formats.shapes import contiguous_stride
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.values.dtypes import numpy_dtype
 
@@ -53,7 +54,7 @@ class StoredArrays:
             raise CheckpointError(f"{_name(record)} is stored {order}-endian", hint="save it again on this machine")
         mapped = self._map(storage.path or _STDIN)
         begin = storage.begin + record.offset
-        strides = _strides(record)
+        strides = record.stride or contiguous_stride(record.shape or ())
         span = 1 + sum((size - 1) * step for size, step in zip(record.shape, strides, strict=True))
         if begin < 0 or min(strides, default=0) < 0:
             raise CheckpointError(f"{_name(record)} has a negative offset or stride")
@@ -115,14 +116,3 @@ def _no_array(record: TensorRecord) -> CheckpointError:
 
 def _name(record: TensorRecord) -> str:
     return record.name or "the tensor"
-
-
-def _strides(record: TensorRecord) -> tuple[int, ...]:
-    if record.stride is not None:
-        return record.stride
-    strides: list[int] = []
-    step = 1
-    for size in reversed(record.shape or ()):
-        strides.append(step)
-        step *= size
-    return tuple(reversed(strides))
