@@ -145,17 +145,15 @@ class StorageRef:
         dtype: torch's name of the element type of its class; "uint8" for an untyped storage.
         nbytes: Declared size in bytes.
         offset: Where a view starts in the storage, in bytes.
-        begin: File offset of the data if it lies inside the pickle, else None.
     """
 
-    __slots__ = ("begin", "dtype", "key", "nbytes", "offset")
+    __slots__ = ("dtype", "key", "nbytes", "offset")
 
-    def __init__(self, key: str, dtype: str, nbytes: int, offset: int = 0, begin: int | None = None) -> None:
+    def __init__(self, key: str, dtype: str, nbytes: int, offset: int = 0) -> None:
         self.key = key
         self.dtype = dtype
         self.nbytes = nbytes
         self.offset = offset
-        self.begin = begin
 
 
 class TensorValue:

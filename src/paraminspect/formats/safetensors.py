@@ -21,6 +21,7 @@ from typing import Final, NamedTuple, NoReturn, cast
 from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError
 from paraminspect.formats.blob import Blob
 from paraminspect.formats.classify import kind_of, role_of_name
+from paraminspect.formats.json_pairs import find_repeated
 from paraminspect.formats.limits import MAX_HEADER_TENSORS, MAX_SAFETENSORS_HEADER
 from paraminspect.formats.shapes import check_sizes, contiguous_stride, count_elements
 from paraminspect.records import Checkpoint, Role, Storage, TensorRecord
@@ -134,12 +135,8 @@ def _parse_header(data: bytes) -> dict[str, object]:
 
 def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     made = dict(pairs)
-    if len(made) != len(pairs):
-        seen: set[str] = set()
-        for name, _ in pairs:
-            if name in seen:
-                raise MalformedError(f"the safetensors header has {name[:80]!r} twice")
-            seen.add(name)
+    if len(made) != len(pairs) and (name := find_repeated(pairs)) is not None:
+        raise MalformedError(f"the safetensors header has {name[:80]!r} twice")
     return made
 
 

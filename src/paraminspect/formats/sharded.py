@@ -25,6 +25,7 @@ from time import monotonic
 
 from paraminspect.errors import CheckpointError, LimitExceededError, MalformedError, SourceError
 from paraminspect.formats.blob import Blob
+from paraminspect.formats.json_pairs import find_repeated
 from paraminspect.formats.limits import MAX_JSON_BYTES, MAX_SHARDS
 from paraminspect.records import Checkpoint, TensorRecord
 
@@ -181,12 +182,8 @@ def _load_json(path: str) -> Mapping[str, object]:
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
-    if len(found) != len(pairs):
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                raise MalformedError(f"the index has two entries {_shown(key)}")
-            seen.add(key)
+    if len(found) != len(pairs) and (key := find_repeated(pairs)) is not None:
+        raise MalformedError(f"the index has two entries {_shown(key)}")
     return found
 
 

@@ -21,11 +21,6 @@ def derive_seed(seed: int, name: str) -> int:
     return int.from_bytes(digest[:4], "big")
 
 
-def make_generator(seed: int, name: str) -> torch.Generator:
-    """A CPU generator for what goes by `name`."""
-    return torch.Generator().manual_seed(derive_seed(seed, name))
-
-
 @contextmanager
 def global_seed(seed: int, name: str) -> Iterator[None]:
     """Seed torch's global CPU generator for what goes by `name`, and put its state back afterwards."""
