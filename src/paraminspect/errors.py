@@ -6,6 +6,7 @@
     │   ├── UnknownFormatError        recognised as something else, or as nothing
     │   ├── TruncatedError            the file ends before what it declares
     │   └── MalformedError            the file contradicts itself or its format
+    ├── TargetError                   an output that cannot be written: no space, no permission, there already
     ├── SpecError                     an architecture spec that cannot be read or built: file:line:column
     ├── RuleError                     an initialisation rule that cannot be parsed or applied
     ├── LimitExceededError            a declared size, count or depth is past a named bound
@@ -78,6 +79,10 @@ class LimitExceededError(ParamInspectError):
         super().__init__(f"{found} {what}; the limit is {limit:,}", hint=hint)
         self.limit = limit
         self.actual = actual
+
+
+class TargetError(ParamInspectError):
+    """An output that cannot be written."""
 
 
 class SpecError(ParamInspectError):
