@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from paraminspect.cli.init_report import init_rows, on_a_table, say_notes, say_unmatched
 from paraminspect.cli.output import Output
@@ -11,12 +11,11 @@ from paraminspect.cli.rules import ChosenRules, RuleOptions, collect_rules
 from paraminspect.cli.sources import Build, is_live
 from paraminspect.errors import ParamInspectError
 from paraminspect.records import Checkpoint, InitStep
-from paraminspect.rules.plan import InitPlan, plan_rules
+from paraminspect.rules.plan import InitPlan, PlannedStep, plan_rules
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from paraminspect.live.init.tensors import Work
     from paraminspect.live.source import LiveModel
 
 STDOUT = "-"
@@ -39,6 +38,7 @@ class InitOptions(NamedTuple):
 
 
 Split = Callable[[Sequence[str]], list[str]]
+Steps = list[tuple[PlannedStep, InitStep]]
 
 
 class _Opened(NamedTuple):
@@ -79,18 +79,18 @@ def initialise(source: str, build: Build, how: InitOptions, split: Split, output
         _say_no_rules(chosen, output)
     head = {"source": source, "format": opened.checkpoint.format, "seed": how.rules.seed, "dry_run": how.dry_run}
     if how.dry_run or refused:
-        if how.dry_run or plan.kept:
-            _report(init_rows(plan.records, head, plan, split), plan.records, how, output)
-        say_notes(plan, output, tensors=True)
-        output.finish()
-        return output.status
-    texts: dict[int, str] = {}
-    steps = _carry_out(opened, how, chosen, texts, output)
-    if how.file != STDOUT:
-        rows = init_rows(steps, head, plan, split)
-        _report(rows, steps, how, output)
-        output.write(texts[job] for job in sorted(texts))
-    say_notes(plan, output, tensors=output.format in ("table", "markdown") or how.file == STDOUT)
+        planned = [(step, step.record()) for step in plan.steps if step.rule is not None]
+        if how.dry_run:
+            _report(planned, head, plan, split, output)
+    else:
+        texts: dict[int, str] = {}
+        done = _carry_out(opened, how, chosen, texts, output)
+        places = {id(step): place for place, step in enumerate(plan.steps)}
+        done.sort(key=lambda each: places[id(each[0])])
+        if how.file != STDOUT:
+            _report(done, head, plan, split, output)
+            output.write(texts[id(step)] for step, _ in done if id(step) in texts)
+    say_notes(plan, output, tensors=how.file == STDOUT or output.format in ("table", "markdown"))
     output.finish()
     return output.status
 
@@ -129,10 +129,8 @@ def _open(source: str, build: Build, how: InitOptions, chosen: ChosenRules, outp
     return _Opened(live.checkpoint, live, plan_rules(found.targets, chosen.rules, found.others))
 
 
-def _carry_out(
-    opened: _Opened, how: InitOptions, chosen: ChosenRules, texts: dict[int, str], output: Output
-) -> list[InitStep]:
-    """Draw, measure and write; fills `texts` with the tensors in the order of the report, for --show."""
+def _carry_out(opened: _Opened, how: InitOptions, chosen: ChosenRules, texts: dict[int, str], output: Output) -> Steps:
+    """Draw, measure and write; fills `texts` with the tensors, for --show."""
     from paraminspect.cli.progress import Progress
     from paraminspect.live.init.draw import Drawing
     from paraminspect.live.init.functions import OwnFunctions
@@ -144,7 +142,7 @@ def _carry_out(
         work = model_work(opened.live, opened.plan)
     else:
         work = checkpoint_work(opened.checkpoint, opened.plan)
-    look = _printer(work, texts, output) if how.show else None
+    look = _printer(texts) if how.show else None
     with Progress(output, "drawn") as progress:
         run = Run(drawing, dtype=how.dtype, look=look, progress=progress)
         if not how.file:
@@ -154,19 +152,18 @@ def _carry_out(
         return write_checkpoint(opened.checkpoint, work, run, how, output)
 
 
-def _printer(work: Sequence[Work], texts: dict[int, str], output: Output) -> Callable[[int, Tensor], None]:
+def _printer(texts: dict[int, str]) -> Callable[[PlannedStep, Tensor], None]:
+    """Keeps the text of each tensor under the id of its step."""
     from paraminspect.cli.live import tensor_array
     from paraminspect.render.text import escape_text
     from paraminspect.values.display import format_tensor
 
-    def look(job: int, tensor: Tensor) -> None:
-        array = tensor_array(tensor)
-        name = str(tensor.dtype).removeprefix("torch.")
-        reported = names[job]
+    def look(step: PlannedStep, tensor: Tensor) -> None:
+        dtype = str(tensor.dtype).removeprefix("torch.")
         shape = ",".join(map(str, tensor.shape))
-        texts[job] = f"\n{escape_text(reported)}  {name}  [{shape}]\n{format_tensor(array, name)}\n"
+        values = format_tensor(tensor_array(tensor), dtype)
+        texts[id(step)] = f"\n{escape_text(step.target.name)}  {dtype}  [{shape}]\n{values}\n"
 
-    names = [each.name for each in work]
     return look
 
 
@@ -178,11 +175,8 @@ def _say_no_rules(chosen: ChosenRules, output: Output) -> None:
         output.note("no rule applies: --rule 'SELECTOR=ACTION' gives one")
 
 
-def _report(rows: object, steps: Sequence[InitStep], how: InitOptions, output: Output) -> None:
-    from paraminspect.render.rows import Rows
-
-    assert isinstance(rows, Rows)
-    asked = any(column.asked for column in rows.columns)
-    if output.format in ("table", "markdown") and not asked:
+def _report(steps: Steps, head: Mapping[str, Any], plan: InitPlan, split: Split, output: Output) -> None:
+    rows = init_rows(steps, head, plan, split)
+    if output.format in ("table", "markdown") and not any(column.asked for column in rows.columns):
         rows = on_a_table(rows, steps)
     output.write_rows(rows)

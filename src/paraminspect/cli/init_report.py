@@ -11,7 +11,7 @@ from paraminspect.records import InitStep
 from paraminspect.render.delimited import readable_pairs
 from paraminspect.render.rows import Column, Rows
 from paraminspect.rules.model import Rule
-from paraminspect.rules.plan import InitPlan
+from paraminspect.rules.plan import InitPlan, PlannedStep
 from paraminspect.spec.nodes import shorten
 
 STEPS = (
@@ -30,7 +30,7 @@ STEPS = (
 )
 """As `InitStep` has them."""
 
-ON_A_TABLE = ("name", "shape", "rule", "initializer", "mean", "std", "min", "max", "fan_in", "fan_out")
+ON_A_TABLE = ("name", "rule", "initializer", "mean", "std", "min", "max", "shape", "fan_in", "fan_out")
 """Columns of a table, where the initializer has its arguments behind it and notes stand below."""
 
 MAX_NAMED = 6
@@ -41,17 +41,20 @@ MAX_NOTES = 12
 
 
 def init_rows(
-    steps: Sequence[InitStep], head: Mapping[str, Any], plan: InitPlan, split: Callable[[Sequence[str]], list[str]]
+    steps: Sequence[tuple[PlannedStep, InitStep]],
+    head: Mapping[str, Any],
+    plan: InitPlan,
+    split: Callable[[Sequence[str]], list[str]],
 ) -> Rows:
     """The steps under the columns of tsv and JSON.
 
     Args:
-        steps: Those that a rule matches.
+        steps: Those that a rule matches: what was planned and what was done.
         head: What JSON says first.
         plan: Says the rules.
         split: Reads --columns, given those there are.
     """
-    values = [astuple(step) for step in steps]
+    values = [astuple(step) for _, step in steps]
     head = {**head, "rules": [describe_rule(number, rule) for number, rule in enumerate(plan.rules, 1)]}
     tail = {
         "kept": [step.target.name for step in plan.kept],
@@ -63,13 +66,13 @@ def init_rows(
     return rows.pick(chosen) if chosen else rows
 
 
-def on_a_table(rows: Rows, steps: Sequence[InitStep]) -> Rows:
+def on_a_table(rows: Rows, steps: Sequence[tuple[PlannedStep, InitStep]]) -> Rows:
     """The same rows for people: `kaiming_normal(std=0.05893)` in one column."""
     columns = tuple(column for name in ON_A_TABLE for column in STEPS if column.name == name)
     values = []
-    for step in steps:
+    for planned, step in steps:
         fields = {column.name: getattr(step, column.name) for column in columns}
-        fields["initializer"] = f"{step.initializer}({readable_pairs(_telling(step))})".removesuffix("()")
+        fields["initializer"] = f"{step.initializer}({readable_pairs(_telling(planned, step))})".removesuffix("()")
         values.append(tuple(fields.values()))
     return rows._replace(columns=columns, values=values)
 
@@ -115,15 +118,13 @@ def say_unmatched(plan: InitPlan, output: Output) -> None:
         output.note(f"{text}: {reason}" if reason else text)
 
 
-def _telling(step: InitStep) -> dict[str, Any]:
-    """Arguments that say something: not those that have no effect, or say the same as another."""
-    return {
-        name: value
-        for name, value in step.arguments.items()
-        if not ((name == "a" and "nonlinearity" in step.arguments and step.arguments["nonlinearity"] != "leaky_relu")
-            or (name == "mode" and value == "fan_in") or (name in ("mean", "gain", "a") and value in (0.0, 1.0) and len(step.arguments) > 1 and step.initializer != "uniform" and name != "a")
-            or (name == "a" and "nonlinearity" in step.arguments and value == 0.0))
-    }  # fmt: skip
+def _telling(planned: PlannedStep, step: InitStep) -> dict[str, Any]:
+    """Arguments that were written, and what follows from the fans; not the defaults."""
+    rule, resolved = planned.rule, planned.resolved
+    if rule is None or resolved is None:
+        return {}
+    written = {each.parameter.name for each in rule.arguments} | set(resolved.derived) | {"chunks"}
+    return {name: value for name, value in step.arguments.items() if name in written}
 
 
 def _grouped(notes: Sequence[tuple[str, str]]) -> list[tuple[str, list[str]]]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from paraminspect.errors import RuleError, SelectionError, SpecError
 from paraminspect.rules.functions import describe_functions
@@ -27,7 +27,7 @@ from paraminspect.spec.suggestions import closest
 
 _REGEX_SELECTOR = re.compile(r"\s*(/.*?/)\s*=\s*(?=[^\W\d])")
 _BOOLEANS = {"true": True, "false": False, "True": True, "False": False}
-_PROGRAM = "paraminspect"
+_WHERE = "'paraminspect rules' lists them; --rules-file brings your own"
 _HINT = "write '*.weight=normal(std=0.02)'"
 
 
@@ -61,18 +61,21 @@ class RuleParser:
 
     Args:
         own: These functions by name, described.
+        lenient: Take a name that is not known for a function of the user's, of whatever arguments it is given.
     """
 
-    def __init__(self, own: Mapping[str, Initializer]) -> None:
+    def __init__(self, own: Mapping[str, Initializer], *, lenient: bool = False) -> None:
         self._own = own
+        self._lenient = lenient
 
     def parse(self, text: str, origin: Origin, variables: Mapping[str, object] | None = None) -> Rule:
         """One rule; arguments and errors as of `parse_rule`."""
-        return _Parsing(text, origin, self._own).rule(variables)
+        return _Parsing(text, origin, self._own, self._lenient).rule(variables)
 
 
 class _Parsing:
-    def __init__(self, text: str, origin: Origin, own: Mapping[str, Initializer]) -> None:
+    def __init__(self, text: str, origin: Origin, own: Mapping[str, Initializer], lenient: bool) -> None:
+        self.lenient = lenient
         self.text = text
         self.origin = origin
         self.own = own
@@ -87,9 +90,10 @@ class _Parsing:
         name, values, named = self._call()
         initializer = find_initializer(name.id, self.own)
         if initializer is None:
-            known = [*self.own, *INITIALIZERS]
-            hint = closest(name.id, known) or f"'{_PROGRAM} rules' lists them"
-            raise self.error(f"unknown initializer {name.id}", self.column(name), hint)
+            if not self.lenient:
+                hint = closest(name.id, [*self.own, *INITIALIZERS]) or _WHERE
+                raise self.error(f"unknown initializer {name.id}", self.column(name), hint)
+            initializer = _unknown(name.id, values, named)
         arguments = self._arguments(initializer, values, named)
         chunks = next((each for each in arguments if each.parameter is CHUNKS), None)
         rest = tuple(each for each in arguments if each is not chunks)
@@ -242,6 +246,13 @@ def _word_of(node: ast.expr) -> str | bool | None:
     if isinstance(node, ast.Constant) and isinstance(node.value, (str, bool)):
         return node.value
     return None
+
+
+def _unknown(name: str, values: Sequence[ast.expr], named: Sequence[ast.keyword]) -> Initializer:
+    """A function that is not at hand, taking what it is given."""
+    given = [f"argument {number}" for number, _ in enumerate(values, 1)]
+    given += [each.arg for each in named if each.arg is not None and each.arg != CHUNKS.name]
+    return Initializer(name, "", tuple(Parameter(each, "any") for each in given), "function")
 
 
 def _usage(initializer: Initializer) -> str:

@@ -14,6 +14,7 @@ from paraminspect.live.init.measure import add_piece, pieces_of
 from paraminspect.live.init.pool import Pool, count_workers
 from paraminspect.live.init.tensors import Work, costs
 from paraminspect.records import InitStep
+from paraminspect.rules.plan import PlannedStep
 from paraminspect.values.moments import Moments
 
 LARGEST_AT_ONCE = 2
@@ -37,7 +38,7 @@ class Run:
         in_order: Whether the sink wants one tensor after the other.
         dtype: Of floating-point tensors that are written; "" for their own.
         workers: Threads; None for one a processor.
-        look: Called with (index, tensor in the dtype it is written in) for each that a rule matches.
+        look: Called with (step, tensor in the dtype it is written in) for each that a rule matches.
         progress: Called with (bytes done, bytes in all), a few times a second.
     """
 
@@ -46,20 +47,21 @@ class Run:
     in_order: bool = False
     dtype: str = ""
     workers: int | None = None
-    look: Callable[[int, Tensor], None] | None = None
+    look: Callable[[PlannedStep, Tensor], None] | None = None
     progress: Callable[[int, int], None] = lambda done, total: None
     _moments: dict[int, Moments] = field(default_factory=dict)
     _done: dict[int, int] = field(default_factory=dict)
 
-    def run(self, work: Sequence[Work], indices: Mapping[int, int] | None = None) -> list[InitStep]:
+    def run(self, work: Sequence[Work], indices: Mapping[int, int] | None = None) -> list[tuple[PlannedStep, InitStep]]:
         """Carry it out.
 
         Args:
             work: In the order in which it is started, which is that of the sink.
-            indices: What the sink calls each piece of work, by its place; None for the place itself.
+            indices: What the sink calls each, by its place; of those that are left out it gets nothing. None where
+                there is no sink.
 
         Returns:
-            The steps of those that a rule matches, in their order, with statistics.
+            Of those that a rule matches, what was planned and what was done, with statistics.
 
         Raises:
             ParamInspectError: A tensor that cannot be drawn or read.
@@ -71,12 +73,12 @@ class Run:
         total = sum(needs)
         with one_thread(), torch.no_grad():
             pool.run(
-                lambda job: self._do(pool, job, work[job], indices[job] if indices is not None else job),
+                lambda job: self._do(pool, job, work[job], indices.get(job) if indices is not None else None),
                 lambda: self.progress(sum(self._done.values()), total),
             )
         return [self._step(job, each) for job, each in enumerate(work) if each.is_reported]
 
-    def _do(self, pool: Pool, job: int, work: Work, index: int) -> None:
+    def _do(self, pool: Pool, job: int, work: Work, index: int | None) -> None:
         step = work.step
         if step is not None and step.initializer is not None:
             tensor = self.drawing.draw(step, work.base)
@@ -93,19 +95,19 @@ class Run:
             begin += self._hand_on(job, index, begin, piece.to(dtype))
         if self.in_order:
             pool.end_turn()
-        if self.look is not None and work.is_reported:
-            self.look(job, tensor.to(dtype))
+        if self.look is not None and step is not None and step.rule is not None:
+            self.look(step, tensor.to(dtype))
 
-    def _hand_on(self, job: int, index: int, begin: int, piece: Tensor) -> int:
+    def _hand_on(self, job: int, index: int | None, begin: int, piece: Tensor) -> int:
         """Measure and write one piece; returns its size in bytes."""
         if job in self._moments:
             add_piece(self._moments[job], piece)
-        if self.sink is not None:
+        if self.sink is not None and index is not None:
             self.sink.put(index, begin, piece.cpu().view(torch.uint8).numpy().data)
         self._done[job] = self._done.get(job, 0) + 4 * piece.numel()
         return piece.numel() * piece.element_size()
 
-    def _step(self, job: int, work: Work) -> InitStep:
+    def _step(self, job: int, work: Work) -> tuple[PlannedStep, InitStep]:
         assert work.step is not None
         found = self._moments[job]
-        return replace(work.step.record(), mean=found.mean, std=found.std, min=found.min, max=found.max)
+        return work.step, replace(work.step.record(), mean=found.mean, std=found.std, min=found.min, max=found.max)
