@@ -42,7 +42,7 @@ def resolve(path: str) -> str:
     resolved = os.path.realpath(path)
     folder, name = os.path.split(resolved)
     if not os.path.isdir(folder):
-        raise TargetError("cannot be written", hint=f"there is no folder {folder!r}")
+        raise TargetError(f"cannot be written: there is no folder {folder!r}")
     if not name:
         raise TargetError("the root folder cannot be replaced")
     return resolved
