@@ -161,7 +161,7 @@ class StreamSink(Sink):
             self._write_pieces()
             due = self._segments[self._next].tensor if self._next < len(self._segments) else None
             if due != index:
-                raise RuntimeError(f"tensor {index} comes before tensor {due} in a stream")
+                raise ValueError(f"tensor {index} comes before tensor {due} in a stream")
             write_all(self._fd, view)
             if begin + len(view) == self._layout.slots[index].nbytes:
                 self._next += 1
