@@ -136,6 +136,12 @@ class _OldFolder(Output):
 
 
 def choose_output(layout: Layout, path: str, force: bool) -> Output:
+    """The output for what a layout is and what stands at a path.
+
+    Raises:
+        TargetError: It cannot be written there; nothing has changed.
+        OSError: The same, in the system's words.
+    """
     target = resolve(path)
     if not layout.is_folder:
         mode = check_file(target, path, force)

@@ -30,7 +30,8 @@ class Sink(ABC):
         self._layout = layout
         self._path = path
         self._done = [0] * len(layout.slots)
-        self._crcs = {sum_.index: 0 for file in layout.files for sum_ in file.checksums if sum_.index is not None}
+        checksums = [checksum for file in layout.files for checksum in file.checksums]
+        self._crcs = {checksum.index: 0 for checksum in checksums if checksum.index is not None}
         self._gate = _Gate()
 
     def put(self, index: int, begin: int, data: ReadableBuffer) -> None:
@@ -147,8 +148,12 @@ class StreamSink(Sink):
         self._segments = layout.segments(0)
         self._next = 0  # the segment that comes next, or whose tensor is being written
         self._lock = Lock()
-        places = [(place, sum_.index) for sum_ in layout.files[0].checksums for place in sum_.places]
-        self._places = sorted((place, index) for place, index in places if index is not None)
+        self._places = sorted(
+            (place, checksum.index)
+            for checksum in layout.files[0].checksums
+            for place in checksum.places
+            if checksum.index is not None
+        )
         self._next_place = 0
 
     def _write(self, index: int, begin: int, view: memoryview) -> None:
@@ -156,7 +161,7 @@ class StreamSink(Sink):
             self._write_pieces()
             due = self._segments[self._next].tensor if self._next < len(self._segments) else None
             if due != index:
-                raise RuntimeError(f"tensor {index} comes before tensor {due} in a stream")
+                raise ValueError(f"tensor {index} comes before tensor {due} in a stream")
             write_all(self._fd, view)
             if begin + len(view) == self._layout.slots[index].nbytes:
                 self._next += 1
