@@ -10,7 +10,7 @@ from paraminspect.cli.output import Output
 from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.records import Checkpoint, InitStep
 from paraminspect.rules.plan import PlannedStep
-from paraminspect.units import format_bytes, parse_size
+from paraminspect.units import counted, format_bytes, parse_size
 from paraminspect.writers.files import open_stream, open_target
 from paraminspect.writers.layout import Layout, OutTensor
 from paraminspect.writers.patch import plan_patch
@@ -89,9 +89,9 @@ def write_checkpoint(checkpoint: Checkpoint, work: Sequence[Work], run: Run, how
             os.close(kept)
     with open_target(planned.layout, how.file, force=how.force) as run.sink:
         done = run.run(planned.work, planned.indices)
-    what = _count(len(work), "tensor")
+    what = counted(len(work), "tensor")
     if planned.layout.is_folder:
-        what += f" in {_count(len(planned.layout.files), 'file')}"
+        what += f" in {counted(len(planned.layout.files), 'file')}"
     output.note(f"wrote {how.file}: {what}, {format_bytes(planned.layout.nbytes)}")
     return done
 
@@ -154,10 +154,6 @@ def _kind_of(file: str, checkpoint: Checkpoint, *, sharded: bool) -> str:
     raise SourceError(
         f"-o {file}: what kind of file?", hint="end its name in .safetensors or .pt, or in / for a folder of shards"
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _is_stream(file: str) -> bool:
