@@ -98,7 +98,9 @@ def test_6_weights_from_a_normal_distribution(shell: Any) -> None:
     rule = "--rule '*weight*=normal(mean=0, std=0.01)'"
     found = steps(shell, f"init configs/mlp.yaml {rule} -o net.safetensors")
     assert list(found) == ["0.weight", "2.weight"]
-    assert {name: step["arguments"] for name, step in found.items()} == dict.fromkeys(found, {"mean": 0.0, "std": 0.01})
+    assert {name: step["arguments"] for name, step in found.items()} == {
+        key: {"mean": 0.0, "std": 0.01} for key in found
+    }
     drawn, default = values(shell, "net.safetensors"), values(shell, "configs/mlp.yaml")
     for name, step in found.items():
         assert abs(step["mean"]) < 0.03
