@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
@@ -7,14 +8,20 @@ import shutil
 import subprocess
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
+from copy import copy
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import gguf
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from paraminspect import open_source
@@ -294,6 +301,65 @@ def test_standard_input(tmp_path: Path) -> None:
         [sys.executable, "-c", FROM_STDIN, tmp_path / "other"], input=old, capture_output=True, check=True
     )
     assert ran.stdout == b"standard input is a pipe, which cannot be copied\n"
+
+
+# --- hostile files ----------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None)
+@given(
+    saved=st.sampled_from(["save_zip", "save_repacked", "save_legacy", "save_safetensors", "save_npz"]),
+    changes=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255), st.booleans()), max_size=6),
+)
+def test_damaged_files_are_patched_or_refused(
+    saved: str, changes: list[tuple[float, int, bool]], damaged: Callable[[str], bytes], put: Any
+) -> None:
+    """Bytes at random, half of them in the last 3 KB, where a zip has its directory."""
+    data = bytearray(damaged(saved))
+    for where, byte, near_end in changes:
+        span = min(3000, len(data)) if near_end else len(data)
+        data[len(data) - span + int(where * (span - 1))] = byte
+    with TemporaryDirectory() as folder:
+        source = Path(folder, "old")
+        source.write_bytes(data)
+        try:
+            records = choose(open_source(source), 4)
+            patch(source, records, Path(folder, "new"), put)
+        except ParamInspectError:
+            return
+        assert Path(folder, "new").stat().st_size == len(data)
+        assert os.listdir(folder).count("new") == 1
+        for record, values in zip(records, new_values(records), strict=True):
+            assert stored(record, Path(folder, "new")) == values
+
+
+@pytest.fixture(scope="session")
+def damaged(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], bytes]:
+    """The sound files that are damaged."""
+
+    @cache
+    def read(saved: str) -> bytes:
+        path = tmp_path_factory.mktemp("sound") / "m"
+        save: Callable[[Path], None] = globals()[saved]
+        save(path)
+        return path.read_bytes()
+
+    return read
+
+
+def test_members_that_overlap(tmp_path: Path, put: Any) -> None:
+    """Two entries for the same bytes, as no writer makes them: both CRCs are corrected."""
+    with zipfile.ZipFile(tmp_path / "m", "w") as archive:
+        content = io.BytesIO()
+        np.save(content, np.arange(9.0))
+        archive.writestr("a.npy", content.getvalue())
+        twin = copy(archive.infolist()[0])
+        twin.filename = "b.npy"
+        archive.filelist.append(twin)
+    records = [open_source(tmp_path / "m").tensors[0]]
+    patch(tmp_path / "m", records, tmp_path / "new", put)
+    crcs = {entry.CRC for entry in zipfile.ZipFile(tmp_path / "new").infolist()}
+    assert crcs == {zlib.crc32(zipfile.ZipFile(tmp_path / "new").read("a.npy"))}
 
 
 # --- folders ----------------------------------------------------------------------------------------------------
