@@ -171,12 +171,12 @@ def find_equal_in(sources: Sequence[Source], found: Sequence[Found], progress: P
 
     places = []
     items = []
-    for number, (source, ties_found) in enumerate(zip(sources, found, strict=True)):
-        repeated = {index for group in ties_found.groups for index in _without_first(source.records, group)}
-        for index, record in enumerate(source.records):
-            if source.contents is not None and index not in repeated:
-                places.append((number, index))
-                items.append(Item(record, source.contents, source.order))
+    for number, (source, its) in enumerate(zip(sources, found, strict=True)):
+        if source.contents is None:
+            continue
+        for index in distinct(source, its):
+            places.append((number, index))
+            items.append(Item(source.records[index], source.contents, source.order))
     result = find_equal(items, progress=progress) if progress is not None else find_equal(items)
     groups = [_equal_group(sources, [places[at] for at in members]) for members in result.groups]
     notes = []
@@ -191,6 +191,12 @@ def find_equal_in(sources: Sequence[Source], found: Sequence[Found], progress: P
         name = sources[number].records[index].name
         notes.append(f"{_count(len(result.unread), 'tensor')} not compared; the first is {name}: {reason}")
     return Found(groups, notes)
+
+
+def distinct(source: Source, found: Found) -> list[int]:
+    """Indices of the records less those that are only another name of an earlier one."""
+    repeated = {index for group in found.groups for index in _without_first(source.records, group)}
+    return [index for index in range(len(source.records)) if index not in repeated]
 
 
 def _without_first(records: Sequence[TensorRecord], group: TieGroup) -> list[int]:
@@ -230,6 +236,9 @@ def group_names(records: Sequence[TensorRecord], groups: Sequence[TieGroup]) -> 
     return {name: root(name) for name in list(parent)}
 
 
+STORED_APART = ("safetensors", "gguf", "torch distributed", "npz", "npy")
+"""Ends of the names of formats in which no two tensors can share bytes."""
+
 GGUF_EMBEDDING = "token_embd.weight"
 GGUF_HEAD = "output.weight"
 GGUF_ENCODERS = ("bert", "t5encoder", "clip")
@@ -245,7 +254,7 @@ def note_omission(checkpoint: Checkpoint) -> str:
     architecture = checkpoint.metadata.get("general.architecture", "")
     if not checkpoint.format.endswith("gguf") or not architecture or any(e in architecture for e in GGUF_ENCODERS):
         return ""
-    names = {record.name for record in checkpoint.tensors}
+    names = [record.name for record in checkpoint.tensors]
     if GGUF_EMBEDDING not in names or GGUF_HEAD in names:
         return ""
     return f"{GGUF_HEAD} is not stored: llama.cpp uses {GGUF_EMBEDDING} in its place"

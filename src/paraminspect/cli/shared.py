@@ -15,7 +15,18 @@ from paraminspect.errors import ParamInspectError
 from paraminspect.modules import count_hidden
 from paraminspect.records import Checkpoint, TieGroup
 from paraminspect.render.rows import Column, Rows, merge_rows
-from paraminspect.sharing import Found, Source, choose, find_equal_in, find_in, group_names, note_omission, open_stored
+from paraminspect.sharing import (
+    STORED_APART,
+    Found,
+    Source,
+    choose,
+    distinct,
+    find_equal_in,
+    find_in,
+    group_names,
+    note_omission,
+    open_stored,
+)
 from paraminspect.units import format_bytes
 
 GROUPS = (
@@ -33,6 +44,10 @@ UNMET = 1
 
 MAX_NOTED = 5
 """Places and broken expectations that are said one by one."""
+
+
+MAX_ALIASES = 20
+"""Lines of a table that one group may take."""
 
 
 class How(NamedTuple):
@@ -101,6 +116,8 @@ def _open_all(sources: Sequence[str], build: Build, how: How, output: Output) ->
         notes = [*found.notes, note_omission(checkpoint)]
         if len(source.records) < len(checkpoint.tensors):
             notes.append(describe_hidden(count_hidden(checkpoint.tensors)))
+        if not found.groups and not how.equal and checkpoint.format.endswith(STORED_APART):
+            notes.append(f"{checkpoint.format} stores every tensor apart; --equal compares contents")
         if live is not None and live.plan is not None and not found.groups:
             notes += [
                 f"{checkpoint.source}:{mark.line}:{mark.column}: a YAML alias is a copy of its layer, not the layer "
@@ -128,7 +145,7 @@ def _compare(opened: Sequence[_Opened], output: Output) -> list[TieGroup]:
             if place == number and (record := each.source.records[index])
         ]
         output.note(
-            f"{len(same):,} of {len(each.source.records):,} tensors of {each.checkpoint.source} are byte-identical to "
+            f"{len(same):,} of {len(distinct(each.source, each.found)):,} tensors of {each.checkpoint.source} are byte-identical to "
             f"tensors of {opened[0].checkpoint.source} ({format_bytes(sum(record.nbytes or 0 for record in same))})"
         )
     return found.groups
@@ -166,6 +183,22 @@ def _row(group: TieGroup, opened: Sequence[_Opened]) -> tuple[Any, ...]:
     return group.kind, name, tuple(aliases), group.shape, group.dtype, group.nbytes, group.saved
 
 
+def _one_alias_a_line(rows: Rows) -> Rows:
+    """The rows of a table in which each alias has a line, since they rarely fit on one."""
+    at = next((index for index, column in enumerate(rows.columns) if column.name == "aliases"), None)
+    if at is None:
+        return rows
+    nothing = (None,) * len(rows.columns)
+    values = []
+    for row in rows.values:
+        more = len(row[at]) - MAX_ALIASES
+        aliases = [*row[at][:MAX_ALIASES], f"and {more:,} more"] if more > 1 else row[at]
+        for number, alias in enumerate(aliases):
+            line = nothing if number else row
+            values.append((*line[:at], (alias,), *line[at + 1 :]))
+    return rows._replace(values=values)
+
+
 def _add(sizes: Iterable[int | None]) -> int | None:
     known = list(sizes)
     return None if None in known else sum(size or 0 for size in known)
@@ -190,4 +223,6 @@ def _write(parts: Sequence[Rows], sources: Sequence[str], columns: Sequence[str]
     if several:
         totals = {key: _add(part.tail["totals"][key] for part in parts) for key in rows.tail["totals"]}
         rows = merge_rows(parts, {"totals": totals}, _describe(totals))
-    output.write_rows(rows.pick(columns) if columns and output.format != "names" else rows)
+    if columns and output.format != "names":
+        rows = rows.pick(columns)
+    output.write_rows(_one_alias_a_line(rows) if output.format == "table" else rows)

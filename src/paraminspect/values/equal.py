@@ -22,6 +22,8 @@ Progress = Callable[[int, int], None]
 SAMPLE_BYTES = 4096
 """Of each of the places that are looked at first."""
 
+NOWHERE = "where its values are is not known"
+
 MAX_THREADS = 8
 
 MAX_REREAD = 4
@@ -72,8 +74,9 @@ def find_equal(items: Sequence[Item], *, threads: int | None = None, progress: P
         LimitExceededError: They are views of the same bytes so often that reading them would take too long.
     """
     candidates = [place for places in _alike(items) for place in places]
+    unread = {place: NOWHERE for place in candidates if items[place].record.storage is None}
+    candidates = [place for place in candidates if place not in unread]
     _check_effort([items[place].record for place in candidates])
-    unread: dict[int, str] = {}
     by_sample: dict[tuple[object, bytes], list[int]] = {}
     for place in candidates:
         item = items[place]
@@ -117,7 +120,7 @@ def _alike(items: Sequence[Item]) -> list[list[int]]:
     """Places of the items that may have the same content, several a list; a single element is a constant."""
     alike: dict[object, list[int]] = {}
     for place, item in enumerate(items):
-        if item.record.numel > 1 and item.record.nbytes and item.record.storage is not None:
+        if item.record.numel > 1 and item.record.nbytes:
             alike.setdefault(_key(item), []).append(place)
     return [places for places in alike.values() if len(places) > 1]
 
