@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from paraminspect.errors import ParamInspectError
     from paraminspect.formats import open_source
     from paraminspect.records import Checkpoint, Storage, TensorRecord, TieGroup
-    from paraminspect.ties import find_ties
+    from paraminspect.sharing import find_ties
 
 _HOMES = {
     "Checkpoint": "records",
@@ -36,7 +36,7 @@ _HOMES = {
     "Storage": "records",
     "TensorRecord": "records",
     "TieGroup": "records",
-    "find_ties": "ties",
+    "find_ties": "sharing",
     "open_source": "formats",
 }
 

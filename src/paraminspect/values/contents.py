@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from paraminspect.values.stored import StoredArrays
 
 PIECE_BYTES = 1 << 20
-"""Read at a time; a multiple of every itemsize."""
+"""Read at a time."""
 
 _STDIN = 0
 
@@ -25,7 +25,7 @@ class Contents(Protocol):
     """Gives the bytes of the tensors of one source."""
 
     def pieces(self, record: TensorRecord) -> Iterator[bytes]:
-        """All elements, row-major, in pieces that end between elements.
+        """All elements, row-major, in pieces of more than a block of a quantised type, but for the last one.
 
         Raises:
             CheckpointError: They cannot be had, and why.
