@@ -106,8 +106,11 @@ def _read(file: str) -> str:
         else:
             with open(file, "rb") as stream:
                 data = stream.read(MAX_EXPECT_BYTES + 1)
+    except FileNotFoundError:
+        raise SourceError("no such file") from None
     except OSError as error:
-        raise SourceError(error.strerror or str(error)) from None
+        reason = error.strerror or str(error)
+        raise SourceError(reason[:1].lower() + reason[1:]) from None
     if len(data) > MAX_EXPECT_BYTES:
         raise LimitExceededError("bytes of expectations", limit=MAX_EXPECT_BYTES, actual=None)
     try:

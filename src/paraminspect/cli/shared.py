@@ -88,7 +88,7 @@ def show_shared(sources: Sequence[str], build: Build, how: How, output: Output) 
         names = group_names(each.source.records, groups)
         broken = find_broken(expected, {record.name for record in each.source.records}, names)
         if how.expect_none and groups:
-            broken.append(f"no ties were expected, there {'are' if len(groups) > 1 else 'is'} {len(groups):,}")
+            broken.append(f"no ties were expected, but there {'are' if len(groups) > 1 else 'is'} {len(groups):,}")
         _complain([prefixed(text, each.checkpoint.source, sources) for text in broken], output)
         first = [group for group in equal if group.sources and group.sources[0] == number and group not in own]
         parts.append(_rows(each, sorted([*groups, *first], key=lambda group: group.indices[0]), opened))
