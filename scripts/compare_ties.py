@@ -135,7 +135,9 @@ def tied_keys(config: Mapping[str, Any]) -> Groups:
 
 def verdict(found: Sequence[frozenset[str]], due: set[frozenset[str]]) -> str:
     """Whether the groups are those that are due, fewer, or others."""
-    return FOUND if set(found) == due else MISSED if set(found) < due else WRONG
+    if set(found) == due:
+        return FOUND
+    return MISSED if all(any(group <= whole for whole in due) for group in found) else WRONG
 
 
 # Kinds of ties in a live model.
