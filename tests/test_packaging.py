@@ -70,7 +70,9 @@ def test_ci_runs_what_a_user_runs() -> None:
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
 
 
-@pytest.mark.parametrize(("command", "module", "columns"), [("list", "commands.list", "TENSORS"), ("shared", "shared", "GROUPS")])
+@pytest.mark.parametrize(
+    ("command", "module", "columns"), [("list", "commands.list", "TENSORS"), ("shared", "shared", "GROUPS")]
+)
 def test_readme_explains_every_column(command: str, module: str, columns: str) -> None:
     _, _, section = (ROOT / "README.md").read_text().partition(f"\n## `paraminspect {command} ")
     _, _, table = section.partition("| column, JSON key | meaning |\n")
