@@ -110,6 +110,10 @@ class Output:
         except OSError as error:
             raise OutputError(error) from None
 
+    def terminal_for_progress(self) -> TextIO | None:
+        """Standard error, if it is a terminal that a bar may be drawn on."""
+        return self._stderr if _is_terminal(self._stderr) and self._environ.get("TERM") != "dumb" else None
+
     def note(self, text: str) -> None:
         """Say something on standard error when all rows are out."""
         self._later.append(text)

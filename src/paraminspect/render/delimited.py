@@ -12,6 +12,7 @@ from typing import Any
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.render.rows import NUMBERS, Column, Rows
+from paraminspect.render.sparkline import sparkline
 from paraminspect.render.text import escape_all, escape_text
 from paraminspect.units import format_bytes
 
@@ -106,6 +107,8 @@ def _raw_column(column: Column, values: list[Any] | Sequence[Any]) -> Sequence[s
             return [",".join(map(escape_text, names or ())) for names in values]
         case "float":
             return ["" if value is None else repr(float(value)) for value in values]
+        case "histogram":
+            return ["" if value is None else sparkline(value) for value in values]
         case "json":
             import json
 
