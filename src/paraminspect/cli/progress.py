@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import TextIO
+from typing import Literal, TextIO
 
-from paraminspect.units import format_bytes
+from paraminspect.units import format_bytes, format_count
 
 DELAY_S = 0.5
 """Before the bar appears."""
@@ -18,14 +18,16 @@ WIDTH = 24
 
 
 class Progress:
-    """How far the reading of so many bytes is.
+    """How far the reading of so many bytes, or values, is.
 
     Args:
         stream: A terminal; None shows nothing.
-        total: Bytes; 0 where that is not known.
+        total: Bytes, or values; 0 where that is not known.
+        unit: What is counted.
     """
 
-    def __init__(self, stream: TextIO | None, total: int) -> None:
+    def __init__(self, stream: TextIO | None, total: int, unit: Literal["bytes", "values"] = "bytes") -> None:
+        self._format = format_bytes if unit == "bytes" else format_count
         self._stream = stream
         self._total = total
         self._done = 0
@@ -33,9 +35,9 @@ class Progress:
         self._drawn = self._begun + DELAY_S - STEP_S
         self._shown = False
 
-    def advance(self, nbytes: int) -> None:
-        """So many bytes more are read."""
-        self._done += nbytes
+    def advance(self, count: int) -> None:
+        """So many more are read."""
+        self._done += count
         now = time.monotonic()
         if self._stream is not None and now - self._drawn >= STEP_S:
             self._drawn = now
@@ -52,7 +54,7 @@ class Progress:
         left = elapsed_s / share - elapsed_s if share > 0.02 else None
         ending = "" if left is None else f"  {left:.0f} s left"
         self._write(
-            f"\r[{bar:<{WIDTH}}] {share:4.0%}  {format_bytes(self._done)} of {format_bytes(self._total)}{ending}\x1b[K"
+            f"\r[{bar:<{WIDTH}}] {share:4.0%}  {self._format(self._done)} of {self._format(self._total)}{ending}\x1b[K"
         )
         self._shown = True
 

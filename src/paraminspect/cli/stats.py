@@ -136,12 +136,11 @@ def _plan(listing: Listing, depth: int | None) -> list[_Row]:
 
 
 def _read(source: ValuedSource, plan: Sequence[_Row], module: str, output: Output) -> Iterator[tuple[_Row, RowStats]]:
-    prefix = f"{module}." if module else ""
+    source.prefix = f"{module}." if module else ""
     nbytes = sum(record.nbytes or 0 for row in plan for record in row.records)
     progress = Progress(output.terminal_for_progress(), nbytes)
-    rows = [[record._replace(name=prefix + record.name) for record in row.records] for row in plan]
     try:
-        yield from zip(plan, collect(rows, source.open, progress.advance), strict=True)
+        yield from zip(plan, collect([row.records for row in plan], source.open, progress.advance), strict=True)
     finally:
         progress.close()
 

@@ -23,16 +23,18 @@ class ValuedSource:
     Attributes:
         checkpoint: What is in it.
         is_live: Whether it is a model in memory, which one thread reads.
+        prefix: What stands before the names of the records that are asked for, of one module.
     """
 
     def __init__(self, checkpoint: Checkpoint, live: LiveModel | None = None) -> None:
         self.checkpoint = checkpoint
         self.is_live = live is not None
+        self.prefix = ""
         self._live = live
         self._files = Files()
 
     def open(self, record: TensorRecord) -> Numbers:
-        """The numbers of a tensor, under its whole name.
+        """The numbers of a tensor.
 
         Raises:
             ParamInspectError: It has none that can be read.
@@ -41,11 +43,20 @@ class ValuedSource:
             return open_numbers(record, self._files)
         from paraminspect.cli.live import tensor_array
 
-        return InMemory(tensor_array(self._live.tensor(record.name)))
+        return InMemory(tensor_array(self._live.tensor(self.prefix + record.name)))
 
 
-def open_valued(source: str, build: Build, output: Output, *, seed: int = 0) -> ValuedSource | None:
+def open_valued(
+    source: str, build: Build, output: Output, *, seed: int = 0, values: bool = True
+) -> ValuedSource | None:
     """Open a source; None if the weights of a model do not fit, which has then been said.
+
+    Args:
+        source: As the user typed it.
+        build: How a spec or factory is built.
+        output: Takes what is to be said.
+        seed: Of its initialisation.
+        values: Whether they will be asked for.
 
     Raises:
         ParamInspectError: It cannot be read or built.
@@ -57,7 +68,7 @@ def open_valued(source: str, build: Build, output: Output, *, seed: int = 0) -> 
         return ValuedSource(open_source(source))
     from paraminspect.cli.live import open_model
 
-    live = open_model(source, build, output, values=True, seed=seed)
+    live = open_model(source, build, output, values=values, seed=seed)
     if live is None:
         return None
     unfit = len(live.weights.mismatches) if live.weights is not None else 0

@@ -155,11 +155,11 @@ class Moments:
         np.copyto(wide, block)
         total = float(np.add.reduce(wide))
         mean = total / block.size
-        raw = _sum_of_squares(wide)
+        raw = sum_of_squares(wide)
         squares = raw - total * mean
         if not squares > CANCELLED * raw:
             wide -= mean
-            squares = _sum_of_squares(wide)
+            squares = sum_of_squares(wide)
         return total, squares
 
     def _moduli(self, block: Array) -> Array:
@@ -188,7 +188,9 @@ class Moments:
         self._sum, self._squares = total, squares
 
 
-def _sum_of_squares(wide: Array) -> float:
-    whole = wide.size - wide.size % ROW
-    rows = wide[:whole].reshape(-1, 1, ROW)
-    return float(np.matmul(rows, rows.swapaxes(1, 2)).sum() + np.dot(wide[whole:], wide[whole:]))
+def sum_of_squares(one: Array, other: Array | None = None) -> float:
+    """Sum of the squares of float64 numbers, or of the products with those of another array; contiguous, one dimension."""
+    other = one if other is None else other
+    whole = one.size - one.size % ROW
+    rows, others = one[:whole].reshape(-1, 1, ROW), other[:whole].reshape(-1, ROW, 1)
+    return float(np.matmul(rows, others).sum() + np.dot(one[whole:], other[whole:]))
