@@ -25,6 +25,7 @@ from paraminspect.records import Storage, TensorRecord
 from paraminspect.values import numbers as numbers_module
 from paraminspect.values.files import MAX_RESTARTS, Files
 from paraminspect.values.numbers import check_boxes
+from paraminspect.values.stats import tensor_stats
 from paraminspect.values.tensors import open_numbers, read_tensor
 
 Array = np.ndarray[Any, Any]
@@ -304,7 +305,7 @@ def load(path: Path) -> dict[str, torch.Tensor] | None:
 
 
 @pytest.mark.skipif(not CORPUS.is_dir(), reason="no corpus: set PARAMINSPECT_CORPUS")
-def test_every_file_of_the_corpus_that_torch_reads() -> None:
+def test_every_file_of_the_corpus_that_torch_reads(check_stats: Any) -> None:
     compared = 0
     for path in loadable():
         due = load(path)
@@ -312,7 +313,7 @@ def test_every_file_of_the_corpus_that_torch_reads() -> None:
             continue
         records = open_source(path).tensors
         names = Counter(record.name for record in records)
-        for record in records:
+        for record in records[:300]:  # one file has ten thousand that are alike
             tensor = due.get(record.name)
             if (
                 tensor is None
@@ -334,6 +335,8 @@ def test_every_file_of_the_corpus_that_torch_reads() -> None:
             if str(tensor.dtype) != "torch.float4_e2m1fn_x2":
                 plain = tensor.resolve_conj().resolve_neg()
                 assert same(found.reshape(tensor.shape), plain), (path, record.name)
+                foreign = "float8" in str(plain.dtype)  # torch cannot tell which of these are finite
+                check_stats(tensor_stats(record), plain.float() if foreign else plain)
     assert compared > 500
 
 

@@ -131,7 +131,7 @@ def _keys(block: Array, keys: Array | None = None) -> Array:
     if block.dtype != np.float32:
         with np.errstate(over="ignore"):
             numbers = block.astype(np.float32)
-        if block.dtype == np.float64 and numbers.size and np.isinf([numbers.min(), numbers.max()]).any():
+        if block.dtype == np.float64 and np.isinf(numbers).any():
             finite = np.isfinite(block)
             numbers[finite] = np.clip(block[finite], -_FLOAT32_MAX, _FLOAT32_MAX)
     out = np.empty(block.size, np.intp) if keys is None else keys[: block.size]
