@@ -28,9 +28,9 @@ MAX_RENAMED: Final = 3
 CHANGES: Final = (
     Column("name", "name"),
     Column("change"),
-    Column("before", spare=1),
-    Column("after", spare=1),
-    Column("max_abs", "float"),
+    Column("before"),
+    Column("after"),
+    Column("max_abs", "float", spare=1),
     Column("relative", "float"),
     Column("cosine", "float", spare=2),
 )

@@ -174,7 +174,7 @@ def _tell(
     for problem in PROBLEMS:
         names = named.get(problem, [])
         if names and (problem in how.fail_on or problem in ("nan", "inf")):
-            what = f"{len(names):,} {'row' if how.depth is not None else 'tensor'}{'s' if len(names) > 1 else ''}"
+            what = f"{len(names):,} {'module' if how.depth is not None else 'tensor'}{'s' if len(names) > 1 else ''}"
             verb = _VERBS[problem][len(names) > 1]
             output.note(note_about(f"{what} {verb}: {name_some(names)}", source, sources))
         if names and problem in how.fail_on:

@@ -103,7 +103,7 @@ class Moments:
         if not numbers.size:
             return
         self.zeros += int(times[numbers == 0].sum())
-        finite, low, high = int(times.sum()), float(numbers.min()), float(numbers.max())
+        finite, low, high = int(times.sum()), float(numbers.min()) + 0.0, float(numbers.max()) + 0.0
         total = math.fsum((numbers * times).tolist())
         deviations = numbers - total / finite
         squares = float(np.dot(deviations * deviations, times)) if low != high else 0.0
@@ -135,12 +135,12 @@ class Moments:
         with np.errstate(all="ignore"):
             if block.dtype.kind == "c":
                 block = self._moduli(block)
-            low, high = float(block.min()), float(block.max())
+            low, high = float(block.min()) + 0.0, float(block.max()) + 0.0  # 0 for -0
             if not math.isfinite(low + high) and not (math.isfinite(low) and math.isfinite(high)):
                 block = self._leave_out(block)
                 if not block.size:
                     return
-                low, high = float(block.min()), float(block.max())
+                low, high = float(block.min()) + 0.0, float(block.max()) + 0.0  # 0 for -0
             if low <= 0 <= high:
                 self.zeros += block.size - int(np.count_nonzero(block != 0))
             self._extend(low, high)
