@@ -61,19 +61,16 @@ def report_diff(sources: tuple[str, str], choice: Choice, build: Build, how: How
     if not any(chosen):
         raise SelectionError("nothing is left to compare", hint="--all takes in optimizer state and plain attributes")
     before, after = (_renamed(records, how.maps, source) for records, source in zip(chosen, sources, strict=True))
-    numel = sum(record.numel for name, record in before.items() if name in after)
-    progress = Progress(output.terminal_for_progress(), numel, "values")
-    try:
+    nbytes = sum(record.nbytes or 0 for name, record in before.items() if name in after)
+    with Progress(output, "comparing") as progress:
         diff = diff_records(
             before,
             after,
             (sides[0].open, sides[1].open),
             only=how.only,
             tolerance=Tolerance(how.rtol, how.atol),
-            advance=progress.advance,
+            advance=progress.counting(nbytes),
         )
-    finally:
-        progress.close()
     _write(diff, sides, how, output)
     tell_failures(diff.failures, sources[0], output)
     output.finish()

@@ -1,67 +1,62 @@
-"""A bar on standard error, on a terminal only, for work that takes longer than half a second."""
+"""How far a long piece of work is: one line on standard error, on a terminal only."""
 
 from __future__ import annotations
 
-import time
-from typing import Literal, TextIO
+from collections.abc import Callable
+from time import monotonic
+from types import TracebackType
 
-from paraminspect.units import format_bytes, format_count
+from paraminspect.cli.output import Output
+from paraminspect.units import format_bytes
 
-DELAY_S = 0.5
-"""Before the bar appears."""
+SHOWN_AFTER_S = 0.5
+"""What is done sooner needs no bar."""
 
-STEP_S = 0.1
-"""Between two drawings of it."""
+REDRAWN_AFTER_S = 0.1
+"""Nobody reads faster."""
 
-WIDTH = 24
-"""Columns of the bar itself."""
+CELLS = 20
 
 
 class Progress:
-    """How far the reading of so many bytes, or values, is.
+    """A bar that is gone when the work is; used as a context, and called with (done, total) in bytes.
 
     Args:
-        stream: A terminal; None shows nothing.
-        total: Bytes, or values; 0 where that is not known.
-        unit: What is counted.
+        output: Has the terminal.
+        what: Is done, in a word or two.
     """
 
-    def __init__(self, stream: TextIO | None, total: int, unit: Literal["bytes", "values"] = "bytes") -> None:
-        self._format = format_bytes if unit == "bytes" else format_count
-        self._stream = stream
-        self._total = total
-        self._done = 0
-        self._begun = time.monotonic()
-        self._drawn = self._begun + DELAY_S - STEP_S
-        self._shown = False
+    def __init__(self, output: Output, what: str) -> None:
+        self._output = output
+        self._what = what
+        self._start = monotonic()
+        self._drawn = self._start
 
-    def advance(self, count: int) -> None:
-        """So many more are read."""
-        self._done += count
-        now = time.monotonic()
-        if self._stream is not None and now - self._drawn >= STEP_S:
-            self._drawn = now
-            self._draw(now - self._begun)
+    def __enter__(self) -> Progress:
+        return self
 
-    def close(self) -> None:
-        """Take the bar away."""
-        if self._shown and self._stream is not None:
-            self._write("\r\x1b[K")
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._output.progress("")
 
-    def _draw(self, elapsed_s: float) -> None:
-        share = min(self._done / self._total, 1.0) if self._total else 0.0
-        bar = "#" * round(share * WIDTH)
-        left = elapsed_s / share - elapsed_s if share > 0.02 else None
-        ending = "" if left is None else f"  {left:.0f} s left"
-        self._write(
-            f"\r[{bar:<{WIDTH}}] {share:4.0%}  {self._format(self._done)} of {self._format(self._total)}{ending}\x1b[K"
-        )
-        self._shown = True
+    def __call__(self, done: int, total: int) -> None:
+        """Draw it anew."""
+        now = monotonic()
+        if now - self._start < SHOWN_AFTER_S or now - self._drawn < REDRAWN_AFTER_S:
+            return
+        self._drawn = now
+        filled = CELLS * done // max(total, 1)
+        bar = "#" * filled + "." * (CELLS - filled)
+        self._output.progress(f"{self._what} [{bar}] {format_bytes(done)} of {format_bytes(total)}")
 
-    def _write(self, text: str) -> None:
-        try:
-            assert self._stream is not None
-            self._stream.write(text)
-            self._stream.flush()
-        except (OSError, ValueError):
-            self._stream = None
+    def counting(self, total: int) -> Callable[[int], None]:
+        """What is to be called with the bytes that are done since the last call, of so many in total."""
+        done = 0
+
+        def advance(nbytes: int) -> None:
+            nonlocal done
+            done += nbytes
+            self(min(done, total), total)
+
+        return advance

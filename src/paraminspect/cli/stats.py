@@ -138,11 +138,9 @@ def _plan(listing: Listing, depth: int | None) -> list[_Row]:
 def _read(source: ValuedSource, plan: Sequence[_Row], module: str, output: Output) -> Iterator[tuple[_Row, RowStats]]:
     source.prefix = f"{module}." if module else ""
     nbytes = sum(record.nbytes or 0 for row in plan for record in row.records)
-    progress = Progress(output.terminal_for_progress(), nbytes)
-    try:
-        yield from zip(plan, collect([row.records for row in plan], source.open, progress.advance), strict=True)
-    finally:
-        progress.close()
+    rows = [row.records for row in plan]
+    with Progress(output, "reading") as progress:
+        yield from zip(plan, collect(rows, source.open, progress.counting(nbytes)), strict=True)
 
 
 def _values(stats: TensorStats | None) -> tuple[Any, ...]:

@@ -115,7 +115,7 @@ def diff_records(
         opens: Give the numbers of a tensor before and after.
         only: As `diff_sources`.
         tolerance: None for none.
-        advance: Is told of every so many values that are compared.
+        advance: Is told of every so many bytes that are compared, as the first one stores them.
     """
     headers = compare_headers(before, after, names_only=only == "names")
     diff = Diff()
@@ -128,7 +128,7 @@ def diff_records(
             if found is not None:
                 by_name.setdefault(pair.name, []).append(found)
         if only is None:
-            diff.renamed = _find_renamed(headers, opens, advance)
+            diff.renamed = _find_renamed(headers, opens)
     failed = {failure.record.name for failure in diff.failures}
     diff.unchanged = sum(pair.name not in by_name and pair.before.name not in failed for pair in headers.pairs)
     diff.changes = [change for name in [*before, *headers.added] for change in by_name.get(name, ())]
@@ -145,7 +145,10 @@ def _compare(pair: Pair, opens: tuple[Open, Open], tolerance: Tolerance, diff: D
             raise
         if one.numel != other.numel:  # packed pairs against plain numbers
             return None
-        found = compare_values(one, other, rtol=tolerance.rtol, atol=tolerance.atol, advance=advance)
+        each = (pair.before.nbytes or 0) / max(one.numel, 1)
+        found = compare_values(
+            one, other, rtol=tolerance.rtol, atol=tolerance.atol, advance=lambda count: advance(round(count * each))
+        )
     except ParamInspectError as error:
         diff.failures.append(Failure(pair.before, error))
         return None
@@ -176,10 +179,10 @@ def _texts(found: Difference) -> tuple[str, str]:
     return before, after
 
 
-def _find_renamed(headers: Comparison, opens: tuple[Open, Open], advance: Advance) -> list[tuple[str, str]]:
+def _find_renamed(headers: Comparison, opens: tuple[Open, Open]) -> list[tuple[str, str]]:
     def digest(side: Literal["removed", "added"], record: TensorRecord) -> bytes | None:
         try:
-            return digest_values(opens[side == "added"](record), advance)
+            return digest_values(opens[side == "added"](record))
         except ParamInspectError:
             return None  # it cannot be compared to anything
 
