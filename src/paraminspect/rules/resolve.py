@@ -69,7 +69,8 @@ class _Resolver:
     def __init__(self, rule: Rule, shape: tuple[int, ...]) -> None:
         self.rule = rule
         self.shape = shape
-        self.names: dict[str, object] = dict(rule.variables or {})
+        # fan_in and fan_out are always the tensor's, whatever variables there are
+        self.names: dict[str, object] = {name: it for name, it in (rule.variables or {}).items() if name not in FANS}
 
     def resolve(self) -> Resolved:
         chunks = self._chunks()
@@ -83,7 +84,7 @@ class _Resolver:
                 arguments[parameter.name] = self._value(written[parameter.name])
             elif parameter.default is not None and parameter.kind != "any":
                 arguments[parameter.name] = parameter.default
-        self._check(arguments, written)
+        self._check(arguments, written, chunks)
         derive = _DERIVED.get(self.rule.initializer.name) if self.rule.initializer.kind == "initializer" else None
         derived = derive(fans, arguments) if derive is not None and fans is not None and min(fans) > 0 else {}
         return Resolved(arguments, derived, chunks, fans)
@@ -92,6 +93,8 @@ class _Resolver:
         written = self.rule.chunks
         if written is None:
             return 1
+        if names_in(written.text).intersection(FANS):
+            raise self._error("chunks cannot follow from fans, of which each chunk has its own", written)
         chunks = self._value(written)
         if isinstance(chunks, str) or chunks < 1:
             raise self._error(f"chunks is {chunks}; expected 1 or more", written)
@@ -122,7 +125,7 @@ class _Resolver:
             raise self._error(f"{argument.parameter.name} is {value}; expected an integer", argument)
         return value if kind in ("integer", "any") else float(value)
 
-    def _check(self, arguments: Mapping[str, Scalar], written: Mapping[str, Argument]) -> None:
+    def _check(self, arguments: Mapping[str, Scalar], written: Mapping[str, Argument], chunks: int) -> None:
         if self.rule.initializer.kind == "function":
             return
         for name, is_good, expected in _BOUNDS.get(self.rule.initializer.name, ()):
@@ -130,7 +133,7 @@ class _Resolver:
                 raise self._error(f"{name} is {format_value(arguments[name])}; expected {expected}", written.get(name))
         if self.rule.initializer.name == "dirac":
             groups = arguments["groups"]
-            rows = self.shape[0] // self._chunks() if self.shape else 0
+            rows = self.shape[0] // chunks
             if not isinstance(groups, int) or groups < 1 or rows % groups:
                 raise self._error(f"groups is {groups}, which does not divide {rows:,} rows", written.get("groups"))
 

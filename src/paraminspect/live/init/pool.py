@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 import torch
@@ -12,7 +13,7 @@ TICK_S = 0.1
 """How often the waiting thread looks up: for Ctrl-C, and to show progress."""
 
 PATIENCE_S = 5.0
-"""How long an interrupted run waits for its threads, which look up after each piece of a tensor."""
+"""How long a stopped run waits for its threads, which look up after each piece of a tensor."""
 
 MAX_WORKERS = 16
 
@@ -42,6 +43,7 @@ class Pool:
         self._room = room
         self._condition = threading.Condition()
         self._next = 0
+        self._started = 0
         self._used = 0
         self._turn = 0
         self._error: BaseException | None = None
@@ -71,9 +73,10 @@ class Pool:
                     tick()
         except BaseException as error:
             self._stop(error)
+            deadline = time.monotonic() + PATIENCE_S
             for thread in threads:
                 if thread.ident is not None:
-                    thread.join(PATIENCE_S)
+                    thread.join(max(0.0, deadline - time.monotonic()))
             raise
         if self._error is not None:
             raise self._error
@@ -120,17 +123,25 @@ class Pool:
             self._condition.notify_all()
 
     def _take(self) -> int | None:
-        """The next job, once there is room for it."""
+        """The next job, once all before it have started and there is room for it; None if there is none to do.
+
+        A later job that would fit waits as well: it could hold the room that this one needs, and wait for its turn.
+        """
         with self._condition:
-            if self._error is not None or self._next == len(self._costs):
+            if self._next == len(self._costs):
                 return None
             job, cost = self._next, self._costs[self._next]
             self._next += 1
-            self._condition.wait_for(
-                lambda: self._error is not None or not self._used or self._used + cost <= self._room
-            )
+            self._condition.wait_for(lambda: self._error is not None or (self._started == job and self._fits(cost)))
+            if self._error is not None:
+                return None
+            self._started += 1
             self._used += cost
+            self._condition.notify_all()
             return job
+
+    def _fits(self, cost: int) -> bool:
+        return not self._used or self._used + cost <= self._room
 
     def _give_back(self, job: int) -> None:
         with self._condition:
