@@ -10,6 +10,7 @@ from paraminspect.changes import rename, suggest_maps, with_declared
 from paraminspect.cli.errors import with_source
 from paraminspect.cli.output import Output
 from paraminspect.cli.progress import Progress
+from paraminspect.cli.rules import RuleOptions
 from paraminspect.cli.sources import Build, Choice, describe_hidden, is_live, note_about
 from paraminspect.cli.stats import tell_failures
 from paraminspect.cli.valued import ValuedSource, open_valued
@@ -90,7 +91,8 @@ def _open_both(
     for source, builds in zip(sources, live, strict=True):
         try:
             values = how.only not in ("names", "shapes")
-            side = open_valued(source, build if builds else Build(), output, seed=how.seed, values=values)
+            rules = RuleOptions(seed=how.seed) if builds else None
+            side = open_valued(source, build if builds else Build(), output, rules, values=values)
         except Exception as error:
             raise with_source(error, source) from None
         if side is None:

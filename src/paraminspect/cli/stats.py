@@ -9,7 +9,9 @@ from typing import Any, Final, NamedTuple
 from paraminspect.cli.output import Output
 from paraminspect.cli.progress import Progress
 from paraminspect.cli.report import Report
+from paraminspect.cli.rules import RuleOptions
 from paraminspect.cli.sources import Build, Choice, choose_from, note_about
+from paraminspect.cli.stats_plot import check_plot, write_plot
 from paraminspect.cli.valued import ValuedSource, ValuedSources
 from paraminspect.errors import ParamInspectError
 from paraminspect.modules import Listing, total
@@ -62,14 +64,14 @@ MODULES: Final = (
 
 
 class How(NamedTuple):
-    """What is reported and how: the values of --depth, --sort, --reverse, --columns, --fail-on, --seed and --plot."""
+    """What is reported and how: the values of --depth, --sort, --reverse, --columns, --fail-on, --rule and --plot."""
 
     depth: int | None = None
     sort: str | None = None
     reverse: bool = False
     columns: tuple[str, ...] = ()
     fail_on: tuple[str, ...] = ()
-    seed: int = 0
+    rules: RuleOptions | None = None
     plot: str = ""
 
 
@@ -96,9 +98,11 @@ def parse_problems(text: str) -> tuple[str, ...]:
 def report_stats(sources: Sequence[str], choice: Choice, build: Build, how: How, output: Output) -> int:
     """Report on each source; returns the exit status."""
     report = Report(output, sources, how.columns, sort=how.sort, reverse=how.reverse)
-    opened = ValuedSources(sources, build, output, seed=how.seed)
+    opened = ValuedSources(sources, build, output, how.rules)
     columns = TENSORS if how.depth is None else MODULES
     key = "tensors" if how.depth is None else "modules"
+    check_plot(how.plot)
+    drawn: list[tuple[str, TensorStats]] = []
     at_once = output.streams and not how.sort and not how.reverse
     for checkpoint, listing in choose_from(opened, sources, choice, output):
         assert opened.current is not None
@@ -112,12 +116,16 @@ def report_stats(sources: Sequence[str], choice: Choice, build: Build, how: How,
             for problem in result.stats.problems if result.stats is not None else ():
                 named.setdefault(problem, []).append(row.head[0] or EMPTY_NAME)
             waiting.append((*row.head, *_values(result.stats)))
+            if how.plot and result.stats is not None:
+                drawn.append((note_about(row.head[0], checkpoint.source, sources), result.stats))
             if at_once and time.monotonic() - written > FLUSH_S:
                 report.add(checkpoint, Rows(key, columns, waiting), None)
                 waiting, written = [], time.monotonic()
         report.add(checkpoint, Rows(key, columns, waiting), None if output.streams else total(listing))
         _tell(named, checkpoint.source, sources, how, output)
         tell_failures(failures, checkpoint.source, output)
+    if how.plot and drawn:
+        write_plot(how.plot, drawn, ", ".join(sources))
     return report.finish()
 
 

@@ -30,7 +30,6 @@ Map = Annotated[
     list[str] | None,
     typer.Option("--map", metavar="FROM=TO", help="Rename tensors of both: 'module.*=*'. Repeatable."),
 ]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Of the initialisation of a spec or factory.")]
 
 
 def command(
@@ -47,7 +46,7 @@ def command(
     columns: options.Columns = "",
     header: options.Header = None,
     everything: options.All = False,
-    seed: Seed = 0,
+    seed: options.Seed = 0,
     define: options.Define = None,
     modules_file: options.ModulesFile = "",
     arguments: options.Arguments = None,

@@ -38,7 +38,6 @@ FailOn = Annotated[
         show_default=False,
     ),
 ]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Of the initialisation of a spec or factory.")]
 Plot = Annotated[
     str,
     typer.Option("--plot", metavar="FILE", help="Draw the histograms: a picture, .svg or .html.", show_default=False),
@@ -59,7 +58,10 @@ def command(
     everything: options.All = False,
     fail_on: FailOn = "",
     plot: Plot = "",
-    seed: Seed = 0,
+    rules: options.Rules = None,
+    config: options.ConfigFile = "",
+    rules_file: options.RulesFile = "",
+    seed: options.Seed = 0,
     define: options.Define = None,
     modules_file: options.ModulesFile = "",
     arguments: options.Arguments = None,
@@ -82,6 +84,7 @@ def command(
     cannot be decoded.
     """
     from paraminspect.cli.report import split_columns
+    from paraminspect.cli.rules import RuleOptions
     from paraminspect.cli.stats import MODULES, TENSORS, How, parse_problems, report_stats
     from paraminspect.errors import ParamInspectError
 
@@ -94,5 +97,6 @@ def command(
     build = Build(
         tuple(define or ()), modules_file, tuple(arguments or ()), weights, strip_prefix, add_prefix, allow_mismatch
     )
-    how = How(depth, sort, reverse, chosen, parse_problems(fail_on), seed, plot)
+    initialise = RuleOptions(tuple(rules or ()), config, rules_file, seed)
+    how = How(depth, sort, reverse, chosen, parse_problems(fail_on), initialise, plot)
     return report_stats(source, choice, build, how, output)
