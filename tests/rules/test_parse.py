@@ -13,7 +13,6 @@ from paraminspect.rules.limits import MAX_RULE_LENGTH
 from paraminspect.rules.model import Origin, Rule
 from paraminspect.rules.parse import RuleParser, parse_rule
 from paraminspect.rules.resolve import resolve
-from paraminspect.spec.limits import MAX_EXPRESSION_LENGTH
 
 
 def refused(text: str, **options: Any) -> RuleError:
@@ -191,7 +190,7 @@ def test_a_deep_or_long_action_is_refused(action: str) -> None:
     [
         (lambda: None, "it takes no tensor; expected def my_init(tensor, generator=None)"),
         (lambda *, tensor: None, "it takes no tensor; expected def my_init(tensor, generator=None)"),
-        (eval("lambda tensor, x, /: None"), "its argument x has no name that a rule could give"),  # noqa: S307
+        (eval("lambda tensor, x, /: None"), "its argument x has no name that a rule could give"),
         (3, "3 is not a callable object"),
     ],
 )

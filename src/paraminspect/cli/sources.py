@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from paraminspect.cli.errors import with_source
@@ -139,7 +139,7 @@ def open_each(
             output.error(with_source(error, source))
             continue
         for note in checkpoint.notes:
-            output.note(prefixed(note, source, sources))
+            output.note(note_about(note, source, sources))
         yield checkpoint, live
 
 
@@ -150,9 +150,17 @@ def choose_each(
     build: Build = Build(),  # noqa: B008 - as above
 ) -> Iterator[tuple[Checkpoint, Listing]]:
     """Open each source and choose from it; sets `output.status` to NOTHING_MATCHED if selectors leave nothing of all."""
+    opened = (checkpoint for checkpoint, _ in open_each(sources, output, build))
+    return choose_from(opened, sources, choice, output)
+
+
+def choose_from(
+    checkpoints: Iterable[Checkpoint], sources: Sequence[str], choice: Choice, output: Output
+) -> Iterator[tuple[Checkpoint, Listing]]:
+    """The same from checkpoints as they are opened."""
     keep = make_filter(choice.select, choice.exclude) if choice.select or choice.exclude else None
     matched = keep is None
-    for checkpoint, _ in open_each(sources, output, build):
+    for checkpoint in checkpoints:
         records = checkpoint.tensors
         try:
             listing = make_listing(
@@ -167,9 +175,9 @@ def choose_each(
             continue
         matched = matched or bool(listing.records)
         if keep is not None and not listing.records:
-            output.note(prefixed(describe_no_match(choice, listing, records), checkpoint.source, sources))
+            output.note(note_about(describe_no_match(choice, listing, records), checkpoint.source, sources))
         if hidden := describe_hidden(listing.hidden):
-            output.note(prefixed(hidden, checkpoint.source, sources))
+            output.note(note_about(hidden, checkpoint.source, sources))
         yield checkpoint, listing
     if not matched:
         output.status = max(output.status, NOTHING_MATCHED)
@@ -201,7 +209,7 @@ def describe_no_match(choice: Choice, listing: Listing, records: Sequence[Tensor
     return f"nothing is left without {_join([repr(pattern) for pattern in choice.exclude])}"
 
 
-def prefixed(text: str, source: str, sources: Sequence[str]) -> str:
+def note_about(text: str, source: str, sources: Sequence[str]) -> str:
     """A remark on one source, which it names where there are several."""
     return f"{source}: {text}" if len(sources) > 1 else text
 
