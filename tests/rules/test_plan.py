@@ -185,8 +185,8 @@ def test_a_norm_drawn_at_random_is_remarked() -> None:
         ("std=0.02, a=-0.04, b=0.04", ""),
         ("", ""),
         ("mean=1.95, std=0.02", ""),
-        ("mean=5", "mean=5 is more than 2 std from a=-2 to b=2"),
-        ("mean=-5", "mean=-5 is more than 2 std from a=-2 to b=2"),
+        ("mean=5, std=1.4", "mean=5 is more than 2 std from a=-2 to b=2"),
+        ("mean=-5, std=1.4", "mean=-5 is more than 2 std from a=-2 to b=2"),
     ],
 )
 def test_what_a_cut_off_does_is_remarked(arguments: str, expected: str) -> None:

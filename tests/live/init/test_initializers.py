@@ -25,7 +25,8 @@ CALLS = [
     ("normal", "mean=1, std=0.02"),
     ("normal", ""),
     ("trunc_normal", "std=0.5, a=-0.5, b=0.75"),
-    ("trunc_normal", "mean=3, std=0.1"),
+    ("trunc_normal", "mean=2.5, std=0.4"),
+    ("trunc_normal", "mean=3, std=0.4"),
     ("trunc_normal", ""),
     ("constant", "val=0.1"),
     ("ones", ""),
@@ -79,7 +80,9 @@ def test_whole_tensors_are_those_of_torch(name: str, text: str, shape: tuple[int
 
 
 @pytest.mark.parametrize("chunks", [2, 4])
-@pytest.mark.parametrize(("name", "text", "shape"), [case for case in CASES if case[2] and case[2][0] % 4 == 0], ids=str)
+@pytest.mark.parametrize(
+    ("name", "text", "shape"), [case for case in CASES if case[2] and case[2][0] % 4 == 0], ids=str
+)
 def test_chunks_are_those_of_torch_one_after_the_other(
     name: str, text: str, shape: tuple[int, ...], chunks: int
 ) -> None:
