@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from paraminspect.errors import RuleError
 from paraminspect.records import InitStep
 from paraminspect.rules.parse import parse_rule
-from paraminspect.rules.plan import FLOATING, InitPlan, Target, plan_rules
+from paraminspect.rules.plan import FLOATING, InitPlan, Other, Target, plan_rules
 
 LINEAR = ("torch.nn.modules.linear.Linear", "torch.nn.modules.module.Module")
 EMBEDDING = ("torch.nn.modules.sparse.Embedding", "torch.nn.modules.module.Module")
@@ -20,7 +20,7 @@ def target(name: str, shape: tuple[int, ...] = (4, 3), dtype: str = "float32", *
     return Target(name, shape, dtype, **rest)
 
 
-def plan(targets: list[Target], *rules: str, others: tuple[tuple[str, str], ...] = ()) -> InitPlan:
+def plan(targets: list[Target], *rules: str, others: tuple[Other, ...] = ()) -> InitPlan:
     return plan_rules(targets, [parse_rule(text) for text in rules], others)
 
 
@@ -110,6 +110,7 @@ def test_a_rule_for_an_alias_says_under_which_name_it_goes() -> None:
     ("rule", "reason"),
     [
         ("*.running_mean=zeros", "it matches only buffers, such as bn.running_mean"),
+        ("Linear:*mask=zeros", "it matches only plain tensor attributes, such as fc.mask"),
         ("Linear:bn.*=zeros", "no module of that class has such a name; the classes are BatchNorm1d"),
         ("Conv2d:*=zeros", "no module of that class has such a name; the classes are BatchNorm1d, Linear"),
         ("x=zeros", ""),
@@ -117,8 +118,8 @@ def test_a_rule_for_an_alias_says_under_which_name_it_goes() -> None:
 )
 def test_why_a_rule_matches_nothing(rule: str, reason: str) -> None:
     targets = [target("bn.weight", (4,), module_types=NORM), target("fc.weight", module_types=LINEAR)]
-    others = (("bn.running_mean", "buffers"), ("bn.running_var", "buffers"))
-    assert plan(targets, rule, others=others if "running" in rule else ()).unmatched[1] == reason
+    others = (Other("bn.running_mean", "buffers", NORM), Other("fc.mask", "plain tensor attributes", LINEAR))
+    assert plan(targets, rule, others=others).unmatched[1] == reason
 
 
 def test_a_state_dict_has_no_classes() -> None:
