@@ -165,7 +165,7 @@ def test_a_file_that_is_not_complete_does_not_appear(missing: int, path: Path, d
 
 @pytest.mark.parametrize(("begin", "nbytes"), [(1, 5), (0, 202), (200, 1)])
 def test_bytes_out_of_turn(begin: int, nbytes: int, path: Path) -> None:
-    with pytest.raises(ValueError, match="of tensor 0"), open_target(LAYOUT, str(path)) as sink:
+    with pytest.raises(ValueError, match=r"bytes \d+ to \d+ of tensor 0"), open_target(LAYOUT, str(path)) as sink:
         sink.put(0, begin, bytes(nbytes))
     assert not path.exists()
 
