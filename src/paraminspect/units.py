@@ -38,8 +38,7 @@ def parse_size(text: str) -> int:
         raise ParamInspectError(f"{text[:40]!r} is no size", hint="write it as 5GB, 500MB or 2GiB")
     base = 1024 if match[3] else 1000
     whole, _, fraction = match[1].partition(".")
-    scale: int = base ** " KMGTP".index(prefix or " ")
-    nbytes = int(whole + fraction) * scale // int("1" + "0" * len(fraction))
+    nbytes: int = int(whole + fraction) * base ** " KMGTP".index(prefix or " ") // 10 ** len(fraction)
     if nbytes < 1:
         raise ParamInspectError(f"{text[:40]!r} is less than one byte", hint="write it as 5GB, 500MB or 2GiB")
     return nbytes
