@@ -44,6 +44,11 @@ def parse_size(text: str) -> int:
     return nbytes
 
 
+def counted(number: int, noun: str) -> str:
+    """A number and what it is of: `counted(1, "tensor")` is "1 tensor", `counted(2000, "file")` "2,000 files"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def _scaled(number: int, base: int, names: tuple[str, ...]) -> str:
     if number < base:
         return f"{number} {names[0]}".rstrip()

@@ -16,8 +16,7 @@ from typing import Any
 import pytest
 
 from paraminspect.errors import ParamInspectError, TargetError
-from paraminspect.writers import partial
-from paraminspect.writers import sink as sinks
+from paraminspect.writers import direct, partial
 from paraminspect.writers.files import open_stream, open_target, write_whole
 from paraminspect.writers.layout import Copy, FileLayout, Layout, OutTensor, Piece, Slot
 from paraminspect.writers.safetensors import plan_safetensors
@@ -362,7 +361,7 @@ def test_no_descriptor_is_closed_under_a_thread(
     target = open_target(LAYOUT, str(path))
     sink = target.__enter__()
     inode = next(path.parent.glob(".*")).stat().st_ino
-    monkeypatch.setattr(sinks, "write_at", slow_write)
+    monkeypatch.setattr(direct, "write_at", slow_write)
     thread = threading.Thread(target=put, args=(sink, due, [0]))
     thread.start()
     inside.wait(10)
