@@ -555,7 +555,7 @@ def test_a_folder_that_is_the_input(tmp_path: Path) -> None:
         FileLayout("a", 10, (Piece(0, Copy(str(tmp_path / "a"), 0, 6)),)),
         FileLayout("b", 9, (Piece(0, Copy(str(tmp_path / "b"), 0, 9)),)),
     )
-    layout = Layout(files, (Slot(0, 6, 4),), is_folder=True, sequential=False)
+    layout = Layout(files, (Slot(0, 6, 4), Slot(1, 9, 0)), is_folder=True, sequential=False)
     with pytest.raises(TargetError, match="there already"):
         open_target(layout, str(tmp_path)).__enter__()
     with pytest.raises(KeyboardInterrupt), open_target(layout, str(tmp_path), force=True):
