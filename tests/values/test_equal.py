@@ -119,6 +119,12 @@ def test_views_of_the_same_bytes_are_bounded() -> None:
     assert find_equal(items[:6]).constant == list(range(6))
 
 
+def test_what_repeats_its_elements_is_not_counted_as_read() -> None:
+    """An expanded tensor is larger than its storage, and its contents say that they cannot be read."""
+    storages = [Storage(name, 16) for name in "ab"]
+    assert find_equal([item(A * 100, storage=storage) for storage in storages]).groups == [[0, 1]]
+
+
 def test_tensors_are_hashed_side_by_side() -> None:
     met = threading.Barrier(2, timeout=20)
 
