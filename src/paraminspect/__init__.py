@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from paraminspect.records import Checkpoint, InitStep, Storage, TensorRecord, TieGroup
     from paraminspect.rules.parse import parse_rule
     from paraminspect.rules.plan import InitPlan
-    from paraminspect.ties import find_ties
+    from paraminspect.sharing import find_ties
 
 _HOMES = {
     "Checkpoint": "records",
@@ -47,7 +47,7 @@ _HOMES = {
     "TensorRecord": "records",
     "TieGroup": "records",
     "apply_init": "live.init.apply",
-    "find_ties": "ties",
+    "find_ties": "sharing",
     "open_source": "formats",
     "parse_rule": "rules.parse",
     "plan_init": "live.init.apply",

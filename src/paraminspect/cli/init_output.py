@@ -10,7 +10,7 @@ from paraminspect.cli.output import Output
 from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.records import Checkpoint, InitStep
 from paraminspect.rules.plan import PlannedStep
-from paraminspect.units import format_bytes, parse_size
+from paraminspect.units import counted, format_bytes, parse_size
 from paraminspect.writers.files import open_stream, open_target
 from paraminspect.writers.layout import Layout, OutTensor
 from paraminspect.writers.patch import plan_patch
@@ -89,18 +89,17 @@ def write_checkpoint(checkpoint: Checkpoint, work: Sequence[Work], run: Run, how
             os.close(kept)
     with open_target(planned.layout, how.file, force=how.force) as run.sink:
         done = run.run(planned.work, planned.indices)
-    files = len(planned.layout.files)
-    what = f"{files:,} files" if planned.layout.is_folder else f"{len(planned.layout.slots):,} tensors"
-    if not planned.layout.is_folder and len(planned.work) != len(work):
-        what = f"{len(planned.work):,} of {len(work):,} tensors changed"
-    output.note(f"{how.file}: {what}, {format_bytes(planned.layout.nbytes)} written")
+    what = counted(len(work), "tensor")
+    if planned.layout.is_folder:
+        what += f" in {counted(len(planned.layout.files), 'file')}"
+    output.note(f"wrote {how.file}: {what}, {format_bytes(planned.layout.nbytes)}")
     return done
 
 
 def _plan(checkpoint: Checkpoint, work: Sequence[Work], how: InitOptions) -> _Output:
     kind = _kind_of(how.file, checkpoint, sharded=bool(how.shard_size))
     own_kind = "folder" if checkpoint.format.startswith("sharded ") else KINDS.get(checkpoint.format)
-    is_stored = all(each.record is not None for each in work)
+    is_stored = bool(checkpoint.files) and all(each.record is not None for each in work)
     if is_stored and kind == own_kind and not how.dtype and not how.shard_size and how.file != STDOUT:
         return _plan_patch(checkpoint, work)
     if kind in ("gguf", "npz", "npy"):

@@ -10,7 +10,7 @@ import numpy as np
 
 from paraminspect.cli.output import Output
 from paraminspect.cli.sources import Build, is_live
-from paraminspect.errors import ParamInspectError, SelectionError, SourceError
+from paraminspect.errors import ParamInspectError, SelectionError
 from paraminspect.modules import suggest_names
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.render.json_rows import SCHEMA, encode
@@ -190,25 +190,6 @@ def _write(file: str, pieces: Iterable[bytes], output: Output) -> None:
     if file in ("", "-"):
         output.write_bytes(pieces)
         return
-    import tempfile
+    from paraminspect.writers.files import write_whole
 
-    folder, name = os.path.split(os.path.abspath(file))
-    try:
-        handle, path = tempfile.mkstemp(prefix=f".{name[:100]}.", dir=folder)
-    except OSError as error:
-        raise SourceError(f"{file} cannot be written: {error.strerror or error}") from None
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            for piece in pieces:
-                stream.write(piece)
-            stream.flush()
-            os.fsync(stream.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(path, 0o666 & ~umask)
-        os.replace(path, file)
-    except BaseException as error:
-        os.unlink(path)
-        if isinstance(error, OSError):
-            raise SourceError(f"{file} cannot be written: {error.strerror or error}") from None
-        raise
+    write_whole(file, pieces)

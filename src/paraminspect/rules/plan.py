@@ -16,6 +16,7 @@ from paraminspect.rules.initializers import INITIALIZERS
 from paraminspect.rules.model import Initializer, Rule, Scalar
 from paraminspect.rules.parse import rule_error
 from paraminspect.rules.resolve import Resolved, count_fans, format_value, resolve
+from paraminspect.spec.suggestions import closest
 
 FLOATING: Final = frozenset(
     {"float64", "float32", "float16", "bfloat16"}
@@ -220,9 +221,9 @@ def _check_target(target: Target, rule: Rule) -> None:
     if dimensions is not None and not dimensions[0] <= len(target.shape) <= dimensions[1]:
         least, most = dimensions
         what = f"{least}" if least == most else f"{least} or more" if most > 5 else f"{least} to {most}"
-        needs = "fan_in and fan_out, which need" if rule.initializer.needs_fans else "a tensor of"
         raise rule_error(
-            rule.text, rule.origin, f"{rule.initializer.name} takes {needs} {what}; it has {len(target.shape)}",
+            rule.text, rule.origin,
+            f"{rule.initializer.name} takes a tensor of {what} dimensions; it has {len(target.shape)}",
             hint=hint if len(target.shape) > 1 else f"give it a rule of its own behind this one: '{target.name}=zeros'",
         )  # fmt: skip
 
@@ -301,4 +302,11 @@ def _why_unmatched(rule: Rule, targets: Sequence[Target], others: Sequence[Other
             if target.module_types and selector.name.search(target.name)
         )
         return f"no module of that class has such a name; the classes are {', '.join(list(classes)[:6])}"
-    return ""
+    return _near_miss(selector.text, targets)
+
+
+def _near_miss(pattern: str, targets: Sequence[Target]) -> str:
+    """The pattern that was meant, if the last part of one looks misspelt."""
+    leaf = pattern.rpartition("*" if "*" in pattern else ".")[2].lstrip(".")
+    near = closest(leaf, dict.fromkeys(target.name.rpartition(".")[2] for target in targets)) if leaf else None
+    return near or ""

@@ -44,8 +44,6 @@ def explained(path: str) -> Iterator[None]:
         raise
     except OSError as error:
         raise target_error(error, path) from None
-    except ValueError as error:  # a zero byte in a path
-        raise TargetError(f"cannot be written: {error}", source=path) from None
     except TargetError as error:
         error.source = error.source or path
         raise

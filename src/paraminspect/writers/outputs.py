@@ -136,10 +136,19 @@ class _OldFolder(Output):
 
 
 def choose_output(layout: Layout, path: str, force: bool) -> Output:
+    """The output for what a layout is and what stands at a path.
+
+    Raises:
+        TargetError: It cannot be written there; nothing has changed.
+        OSError: The same, in the system's words.
+    """
     target = resolve(path)
     if not layout.is_folder:
         mode = check_file(target, path, force)
         return _NewFile(layout, path, Partial(target, mode=mode), replace=force)
+    folder = os.path.dirname(target)
+    if os.path.basename(target) in {file.name for file in layout.files} and _copies_from(layout, folder):
+        target = folder  # the index of shards stands for all of them, as it does where it is read
     if _copies_from(layout, target):
         if not force:
             raise TargetError("it is there already", hint="--force replaces it")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.writers.copying import CHUNK, Sources, copy_to_file, copy_to_stream, read_at, write_all, write_at
+from paraminspect.writers.direct import DirectWriter
 from paraminspect.writers.explain import explained
 from paraminspect.writers.layout import Copy, Layout, Segment
 
@@ -30,7 +31,8 @@ class Sink(ABC):
         self._layout = layout
         self._path = path
         self._done = [0] * len(layout.slots)
-        self._crcs = {sum_.index: 0 for file in layout.files for sum_ in file.checksums if sum_.index is not None}
+        checksums = [checksum for file in layout.files for checksum in file.checksums]
+        self._crcs = {checksum.index: 0 for checksum in checksums if checksum.index is not None}
         self._gate = _Gate()
 
     def put(self, index: int, begin: int, data: ReadableBuffer) -> None:
@@ -100,11 +102,12 @@ class FileSink(Sink):
     def __init__(self, layout: Layout, path: str, open_file: Callable[[int], AbstractContextManager[int]]) -> None:
         super().__init__(layout, path)
         self._open_file = open_file
+        self._writer = DirectWriter(layout.nbytes)
 
     def _write(self, index: int, begin: int, view: memoryview) -> None:
         slot = self._layout.slots[index]
         with self._open_file(slot.file) as fd:
-            write_at(fd, view, slot.offset + begin)
+            self._writer.write(fd, view, slot.offset + begin)
 
     def write_pieces(self, file: int, sources: Sources) -> None:
         """Write all that is known beforehand of one file."""
@@ -147,8 +150,12 @@ class StreamSink(Sink):
         self._segments = layout.segments(0)
         self._next = 0  # the segment that comes next, or whose tensor is being written
         self._lock = Lock()
-        places = [(place, sum_.index) for sum_ in layout.files[0].checksums for place in sum_.places]
-        self._places = sorted((place, index) for place, index in places if index is not None)
+        self._places = sorted(
+            (place, checksum.index)
+            for checksum in layout.files[0].checksums
+            for place in checksum.places
+            if checksum.index is not None
+        )
         self._next_place = 0
 
     def _write(self, index: int, begin: int, view: memoryview) -> None:
@@ -156,7 +163,7 @@ class StreamSink(Sink):
             self._write_pieces()
             due = self._segments[self._next].tensor if self._next < len(self._segments) else None
             if due != index:
-                raise RuntimeError(f"tensor {index} comes before tensor {due} in a stream")
+                raise ValueError(f"tensor {index} comes before tensor {due} in a stream")
             write_all(self._fd, view)
             if begin + len(view) == self._layout.slots[index].nbytes:
                 self._next += 1
@@ -213,8 +220,8 @@ class _Gate:
                 self._condition.notify_all()
 
     def close(self, *, wait: bool) -> bool:
+        self._is_closed = True  # before the lock, which threads that write small pieces may keep from us for long
         with self._condition:
-            self._is_closed = True
             while wait and self._inside:
                 self._condition.wait()
             return not self._inside

@@ -22,27 +22,36 @@ _DISTRIBUTED: Final = (".metadata", ".distcp")
 
 def open_stream_at(path: str) -> int | None:
     """A descriptor of what cannot be replaced by a file: a device, a pipe, one of our own descriptors."""
+    _check_name(path)
     match = _DESCRIPTOR.fullmatch(path)
     number = int(match[1]) if match else _STANDARD.get(path)
     if number is not None:
         return os.dup(number)
     try:
         mode = os.stat(path).st_mode
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
         return None
     return os.open(path, os.O_WRONLY | os.O_CLOEXEC)
 
 
-def resolve(path: str) -> str:
-    """The absolute path a name leads to, through symbolic links; its folder is there."""
+def _check_name(path: str) -> None:
     if not path:
         raise TargetError("the name of the output is empty")
+    try:
+        if b"\0" in os.fsencode(path):
+            raise TargetError("cannot be written: a zero byte in its name")
+    except UnicodeEncodeError:
+        raise TargetError("cannot be written: half a surrogate pair in its name") from None
+
+
+def resolve(path: str) -> str:
+    """The absolute path a name leads to, through symbolic links; its folder is there."""
     resolved = os.path.realpath(path)
     folder, name = os.path.split(resolved)
     if not os.path.isdir(folder):
-        raise TargetError("cannot be written", hint=f"there is no folder {folder!r}")
+        raise TargetError(f"cannot be written: there is no folder {folder!r}")
     if not name:
         raise TargetError("the root folder cannot be replaced")
     return resolved

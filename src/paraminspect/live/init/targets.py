@@ -100,7 +100,7 @@ def _record_target(names: Sequence[TensorRecord]) -> Target:
     if record.layout == "gguf":
         problem = f"quantised ({record.dtype})"
     elif record.shape is None or record.layout != "strided":
-        problem = f"a tensor of layout {record.layout}"
+        problem = "ragged" if record.shape is None else f"a tensor of layout {record.layout}"
     else:
         problem = _why_shared(record.shape, record.stride)
     return Target(
