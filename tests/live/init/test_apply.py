@@ -497,7 +497,16 @@ def test_a_mean_outside_of_the_cut_is_a_note_and_no_warning() -> None:
     assert step.max <= 2
 
 
-def test_threads_of_torch_are_as_before() -> None:
+def test_torch_computes_on_one_thread_meanwhile() -> None:
+    found: list[int] = []
+
+    def look(tensor: Tensor) -> None:
+        found.append(torch.get_num_threads())
+
     before = torch.get_num_threads()
-    apply_init(nn.Linear(2, 2), ["weight=orthogonal"])
-    assert torch.get_num_threads() == before
+    torch.set_num_threads(3)
+    try:
+        apply_init(nn.Linear(2, 2, bias=False), ["weight=look"], functions={"look": look})
+        assert (found, torch.get_num_threads()) == ([1], 3)
+    finally:
+        torch.set_num_threads(before)
