@@ -166,7 +166,9 @@ def test_floating_types_are_initialised(dtype: str) -> None:
     assert plan([target("w", dtype=dtype)], "*=zeros").steps[0].initializer is not None
 
 
-@pytest.mark.parametrize("dtype", ["int8", "bool", "uint8", "complex64", "qint8", "float4_e2m1fn_x2", "<U3"])
+@pytest.mark.parametrize(
+    "dtype", ["int8", "bool", "uint8", "complex64", "qint8", "float4_e2m1fn_x2", "float8_e8m0fnu", "<U3"]
+)
 def test_other_types_are_not(dtype: str) -> None:
     assert "rules work on floating-point tensors" in refused(target("w", dtype=dtype), "*=zeros").message
 
