@@ -264,6 +264,8 @@ def test_what_hard_strides_save_is_not_known() -> None:
     far = 1 << 40
     wide = [tensor([2, 2, 2], [far, far + 3, 7], dtype="int8"), tensor([2, 2, 2], [far, far + 5, 7], dtype="int8")]
     assert [(group.kind, group.saved) for group in find_ties(wide)] == [("overlap", None)]
+    chain = [tensor([25_000_000], [2], at, "int8") for at in (0, 49_999_990)]  # each could be, both cannot
+    assert [(group.kind, group.saved) for group in find_ties(chain)] == [("overlap", None)]
 
 
 def test_tiles_of_a_box_are_apart_until_one_is_moved() -> None:
