@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 LIST = "paraminspect list"
+STATS = "paraminspect stats"
+DIFF = "paraminspect diff"
+READ_SUM = "read once and sum"
+READ_COMPARE = "read both and compare"
+TORCH_STATS = "torch, the same statistics"
 TYPER = 'python -c "import typer"'
 TORCH = 'python -c "import torch"'
 BARE_JSON = "bare json, printed"
@@ -23,7 +28,7 @@ class Budget:
     """A bound on a ratio of times, or on memory.
 
     Attributes:
-        quantity: "slower": time of `list` over that of `other`; "faster": the other way round; "megabytes": peak.
+        quantity: "slower": time of our command over that of `other`; "faster": the other way round; "megabytes": peak.
         other: Label of the other command, "" for memory.
         bound: The most that "slower" and "megabytes" may be, the least that "faster" may be.
     """
@@ -40,9 +45,10 @@ class Case:
     Attributes:
         name: For `--only`.
         title: What the input is.
-        commands: Label -> command line; `LIST` among them.
-        budgets: That `list` must keep.
+        commands: Label -> command line; `ours` among them.
+        budgets: That ours must keep.
         slow: Some command takes seconds, so that fewer rounds must do.
+        ours: Label of the command that is held against the others.
     """
 
     name: str
@@ -50,6 +56,7 @@ class Case:
     commands: Mapping[str, tuple[str, ...]]
     budgets: tuple[Budget, ...]
     slow: bool = False
+    ours: str = LIST
 
 
 START_UP = (Budget("slower", 1.4, TYPER), Budget("megabytes", 30))
@@ -69,6 +76,9 @@ def make_cases(data: str, binaries: str) -> list[Case]:
 
     def script(floor: str, name: str, *options: str) -> tuple[str, ...]:
         return (python, f"benchmarks/floors/{floor}.py", f"{data}/{name}", *options)
+
+    def values(command: str, *names: str) -> tuple[str, ...]:
+        return (f"{binaries}/paraminspect", command, *(f"{data}/{name}" for name in names))
 
     typer = (python, "-c", "import typer")
     return [
@@ -157,5 +167,35 @@ def make_cases(data: str, binaries: str) -> list[Case]:
                 LIST: (f"{binaries}/paraminspect", "list", "configs/llama-7b.yaml"),
             },
             (Budget("slower", 1.15, TORCH),),
+        ),
+        *[
+            Case(
+                f"stats-{name.rpartition('.')[2]}",
+                f"Values of GPT-2, 500 MB, `.{name.rpartition('.')[2]}`",
+                {
+                    READ_SUM: script("read_sum", name),
+                    STATS: values("stats", name),
+                    TORCH_STATS: script("torch_stats", name),
+                },
+                (Budget("slower", 3, READ_SUM), Budget("megabytes", 300), Budget("faster", 5, TORCH_STATS)),
+                slow=True,
+                ours=STATS,
+            )
+            for name in ("gpt2.safetensors", "gpt2.pt")
+        ],
+        Case(
+            "diff",
+            "Values of GPT-2, 500 MB, `.safetensors` against `.pt`",
+            {
+                READ_COMPARE: (
+                    python,
+                    "benchmarks/floors/compare_files.py",
+                    f"{data}/gpt2.safetensors",
+                    f"{data}/gpt2.safetensors",
+                ),
+                DIFF: values("diff", "gpt2.safetensors", "gpt2.pt"),
+            },
+            (Budget("slower", 3, READ_COMPARE), Budget("megabytes", 300)),
+            ours=DIFF,
         ),
     ]

@@ -152,6 +152,24 @@ def test_parts_are_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.abs(np.array(histogram) - np.histogram(values, BINS)[0]).max() <= 12
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float16, np.int8])
+def test_pieces_of_one_type_are_put_together(kind: Any, check_stats: Any) -> None:
+    parts = [np.array([1, 2, 2, 3], kind), np.array([3, 0, 2], kind), np.array([2], kind)]
+    whole, summary = Summary(8), Summary(8)
+    whole.add(parts[0])
+    for part in parts[1:]:
+        summary.add(part)
+    whole.merge(summary)
+    check_stats(whole.stats(), torch.from_numpy(np.concatenate(parts)).double())
+
+
+@pytest.mark.parametrize("count", [5, 70_000])
+def test_complex_numbers_that_are_none(count: int, check_stats: Any) -> None:
+    array = np.full(count, 3 + 4j, np.complex64)
+    array[:3] = complex(math.nan, math.inf), complex(0, math.nan), complex(-math.inf, 0)
+    check_stats(summarise(InMemory(array)).stats(), torch.from_numpy(array))
+
+
 def test_summaries_of_different_types_are_put_together(check_stats: Any) -> None:
     parts = [
         np.random.default_rng(1).normal(size=500).astype(np.float32),
