@@ -128,6 +128,12 @@ def test_cells_are_off_by_less_than_they_say(array: Array) -> None:
         assert abs(estimate - exact) <= max(abs(low), abs(high)) / 128 + 1e-40
 
 
+def test_a_cell_that_two_bins_share_is_split() -> None:
+    array = np.linspace(0.9, 1.1, 100_000, dtype=np.float32)
+    histogram = Distribution.of_cells(count_cells(array)).histogram(float(array[0]), float(array[-1]))
+    assert np.abs(np.array(histogram) - 100_000 / BINS).max() < 200
+
+
 def test_numbers_beyond_float32_are_counted_at_its_end() -> None:
     array = np.array([1e300, -1e300, math.inf, 2.0])
     found = Distribution.of_cells(count_cells(array))

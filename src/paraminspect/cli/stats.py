@@ -17,8 +17,9 @@ from paraminspect.errors import ParamInspectError
 from paraminspect.modules import Listing, total
 from paraminspect.records import TensorRecord
 from paraminspect.render.rows import EMPTY_NAME, Column, Rows
-from paraminspect.values.collect import Failure, RowStats, collect
+from paraminspect.values.collect import Failure, RowStats
 from paraminspect.values.stats import TensorStats
+from paraminspect.values.workers import collect_in_parallel, count_workers
 
 PROBLEMS: Final = ("nan", "inf", "zero", "constant")
 """What `--fail-on` may ask for."""
@@ -148,7 +149,8 @@ def _read(source: ValuedSource, plan: Sequence[_Row], module: str, output: Outpu
     nbytes = sum(record.nbytes or 0 for row in plan for record in row.records)
     rows = [row.records for row in plan]
     with Progress(output, "reading") as progress:
-        yield from zip(plan, collect(rows, source.open, progress.counting(nbytes)), strict=True)
+        advance, workers = progress.counting(nbytes), count_workers(nbytes)
+        yield from zip(plan, collect_in_parallel(rows, source.open, advance, workers=workers), strict=True)
 
 
 def _values(stats: TensorStats | None) -> tuple[Any, ...]:
