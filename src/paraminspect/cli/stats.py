@@ -120,6 +120,7 @@ def report_stats(sources: Sequence[str], choice: Choice, build: Build, how: How,
             if how.plot and result.stats is not None:
                 drawn.append((note_about(row.head[0], checkpoint.source, sources), result.stats))
             if at_once and time.monotonic() - written > FLUSH_S:
+                output.progress("")  # rows may go to the same terminal
                 report.add(checkpoint, Rows(key, columns, waiting), None)
                 waiting, written = [], time.monotonic()
         report.add(checkpoint, Rows(key, columns, waiting), None if output.streams else total(listing))
