@@ -68,7 +68,7 @@ def budget_row(case: Case, budget: Budget, measured: dict[str, Measurement]) -> 
         value = f"{found:.2f} ×"
     failed = [label for label, one in measured.items() if one.status]
     verdict = f"{' and '.join(failed)} failed | **no** |" if failed else f"{value} | {'yes' if met else '**no**'} |"
-    return f"| `{case.ours.removeprefix('paraminspect ')}`: {case.title} | {wording} | {verdict}"
+    return f"| {case.title} | `{case.ours}` | {wording} | {verdict}"
 
 
 def _case_table(case: Case, measured: dict[str, Measurement], rounds: int) -> str:
@@ -98,8 +98,8 @@ from that of the process that measures.
 
 ## Budgets
 
-| input | budget | found | met |
-| --- | --- | ---: | --- |
+| input | command | budget | found | met |
+| --- | --- | --- | ---: | --- |
 {rows}
 
 ## Measurements

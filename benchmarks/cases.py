@@ -13,6 +13,11 @@ DIFF = "paraminspect diff"
 READ_SUM = "read once and sum"
 READ_COMPARE = "read both and compare"
 TORCH_STATS = "torch, the same statistics"
+SHARED = "paraminspect shared"
+SHARED_EQUAL = "paraminspect shared --equal"
+INIT = "paraminspect init -o"
+BARE_NORMAL = "bare normal_ calls"
+NORMAL_SAVE = "normal_ and save_file"
 TYPER = 'python -c "import typer"'
 TORCH = 'python -c "import torch"'
 BARE_JSON = "bare json, printed"
@@ -21,6 +26,7 @@ SAFE_OPEN = "safetensors.safe_open"
 TORCH_LOAD = "torch.load"
 TORCH_MMAP = "torch.load(mmap=True)"
 GGUF_DUMP = "gguf-dump"
+SHA256SUM = "sha256sum"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +52,9 @@ class Case:
         name: For `--only`.
         title: What the input is.
         commands: Label -> command line; `ours` among them.
-        budgets: That ours must keep.
+        budgets: That our command must keep.
         slow: Some command takes seconds, so that fewer rounds must do.
-        ours: Label of the command that is held against the others.
+        ours: Label of our command.
     """
 
     name: str
@@ -58,6 +64,12 @@ class Case:
     slow: bool = False
     ours: str = LIST
 
+
+MEDIUM = ("1024", "24")
+"""Width and layers of GPT-2 medium."""
+
+INIT_MEGABYTES = 2 * 50_257 * 1024 * 4 / 1e6 + 350
+"""Two of its largest tensors, and 350 MB."""
 
 START_UP = (Budget("slower", 1.4, TYPER), Budget("megabytes", 30))
 
@@ -81,6 +93,7 @@ def make_cases(data: str, binaries: str) -> list[Case]:
         return (f"{binaries}/paraminspect", command, *(f"{data}/{name}" for name in names))
 
     typer = (python, "-c", "import typer")
+    twins = (f"{data}/gpt2.safetensors", f"{data}/gpt2.pt")
     return [
         Case(
             "gpt2-safetensors",
@@ -197,5 +210,48 @@ def make_cases(data: str, binaries: str) -> list[Case]:
             },
             (Budget("slower", 3, READ_COMPARE), Budget("megabytes", 300)),
             ours=DIFF,
+        ),
+        Case(
+            "shared",
+            "ties of GPT-2, 500 MB, `.pt`",
+            {TYPER: typer, SHARED: (f"{binaries}/paraminspect", "shared", f"{data}/gpt2.pt")},
+            START_UP,
+            ours=SHARED,
+        ),
+        Case(
+            "shared-equal",
+            "two files of 500 MB with the same contents: `.safetensors` and `.pt`",
+            {
+                SHARED_EQUAL: (f"{binaries}/paraminspect", "shared", "--equal", *twins),
+                SHA256SUM: ("sha256sum", *twins),
+            },
+            (Budget("slower", 2, SHA256SUM), Budget("megabytes", 60)),
+            slow=True,
+            ours=SHARED_EQUAL,
+        ),
+        Case(
+            "init",
+            "GPT-2 of 355 million parameters drawn, 1.4 GB, to `.safetensors`",
+            {
+                BARE_NORMAL: (python, "benchmarks/floors/bare_normal.py", *MEDIUM),
+                INIT: (
+                    f"{binaries}/paraminspect",
+                    "init",
+                    "configs/gpt2.yaml",
+                    "-D",
+                    f"dim={MEDIUM[0]}",
+                    "-D",
+                    f"depth={MEDIUM[1]}",
+                    "--rule",
+                    "*=normal(std=0.02)",
+                    "--force",
+                    "-o",
+                    f"{data}/init.safetensors",
+                ),
+                NORMAL_SAVE: (python, "benchmarks/floors/bare_normal.py", *MEDIUM, f"{data}/init.safetensors"),
+            },
+            (Budget("slower", 1.2, BARE_NORMAL), Budget("megabytes", INIT_MEGABYTES)),
+            slow=True,
+            ours=INIT,
         ),
     ]

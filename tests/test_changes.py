@@ -14,7 +14,6 @@ from paraminspect.changes import (
     parse_map,
     rename,
     suggest_maps,
-    with_declared,
 )
 from paraminspect.errors import SelectionError
 from paraminspect.records import Storage, TensorRecord
@@ -70,14 +69,6 @@ def test_a_tensor_tied_on_both_sides_is_a_pair_once() -> None:
     assert [(change.name, change.before, change.after) for change in compare_headers(model("a", "b", "c"), other).changes] == [
         ("c", "a", "")
     ]  # fmt: skip
-
-
-def test_names_that_a_file_declares_as_others() -> None:
-    records = [tensor("wte", 4), tensor("head", 4)]
-    metadata = {"lm": "wte", "format": "pt", "head": "wte", "gone": "nothing"}
-    found = with_declared(records, metadata)
-    assert [record.name for record in found] == ["wte", "head", "lm"]
-    assert found[2].storage is found[0].storage
 
 
 @pytest.mark.parametrize(

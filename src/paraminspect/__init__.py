@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from paraminspect.records import Checkpoint, InitStep, Storage, TensorRecord, TieGroup
     from paraminspect.rules.parse import parse_rule
     from paraminspect.rules.plan import InitPlan
-    from paraminspect.ties import find_ties
+    from paraminspect.sharing import find_ties
     from paraminspect.values.diff import Diff, diff_sources
     from paraminspect.values.stats import TensorStats, tensor_stats
     from paraminspect.values.tensors import read_tensor
@@ -61,7 +61,7 @@ _HOMES = {
     "TieGroup": "records",
     "apply_init": "live.init.apply",
     "diff_sources": "values.diff",
-    "find_ties": "ties",
+    "find_ties": "sharing",
     "open_source": "formats",
     "parse_rule": "rules.parse",
     "plan_init": "live.init.apply",

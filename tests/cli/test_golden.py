@@ -301,6 +301,44 @@ diff - -
 diff -h
 init -h
 rules -h
+shared gpt2.safetensors
+shared gpt2.safetensors --header
+shared gpt2.safetensors --format csv
+shared gpt2.safetensors --format json
+shared gpt2.safetensors --format jsonl
+shared gpt2.safetensors --format markdown
+shared gpt2.safetensors --format names
+COLUMNS=80 shared gpt2.safetensors
+shared shared.pt
+COLUMNS=80 shared shared.pt
+COLUMNS=40 shared shared.pt
+shared shared.pt --columns saved,name
+shared shared.pt --columns alias
+shared net.pt
+COLUMNS=80 shared net.pt
+shared training.pt
+shared hostile.safetensors
+shared nothing.pt --format json
+shared broken.pt shared.pt gpt2.safetensors
+shared broken.pt
+shared shared.pt gpt2.safetensors --format json
+shared shared.pt gpt2.safetensors --header --columns source,name
+COLUMNS=80 shared shared.pt gpt2.safetensors
+shared training.pt net.pt --equal
+shared gpt2.safetensors --expect lm_head.weight,wte.weight
+shared gpt2.safetensors --expect lm_head.weight,wpe.weight --expect wte.weight,lm_head.weigth
+shared shared.pt gpt2.safetensors --expect a.table,b.table
+shared gpt2.safetensors --expect lm_head.weight
+shared gpt2.safetensors --expect-none
+shared net.pt --expect-none
+shared net.pt --expect-none --expect a,b
+shared net.pt --expect-file nowhere.txt
+shared net.pt --expect-file models.py
+shared configs/shared_linear.yaml
+COLUMNS=80 shared configs/shared_linear.yaml
+shared aliased.yaml
+shared unknown_type.yaml
+shared -h
 
 -h
 list -h

@@ -143,3 +143,12 @@ def test_10_a_layer_that_stands_twice_has_one_parameter(shell: Any, workplace: P
     lines = shell("tree configs/shared_linear.yaml")[0].splitlines()
     assert [line[: len(due)] for line, due in zip(lines, printed, strict=False)] == printed
     assert lines[2].endswith("= 0")
+
+
+def test_11_the_two_names_are_one_layer(shell: Any) -> None:
+    linear = nn.Linear(1, 1, bias=False)
+    net = nn.Sequential(linear, linear)
+    assert id(net[0]) == id(net[1])
+    assert id(net[0].weight) == id(net[1].weight)
+    stdout, _ = shell("shared configs/shared_linear.yaml")
+    assert stdout == "module\t0.weight\t1.weight\t[1,1]\tfloat32\t4\t4\n"

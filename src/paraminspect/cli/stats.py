@@ -10,7 +10,7 @@ from paraminspect.cli.output import Output
 from paraminspect.cli.progress import Progress
 from paraminspect.cli.report import Report
 from paraminspect.cli.rules import RuleOptions
-from paraminspect.cli.sources import Build, Choice, choose_from, note_about
+from paraminspect.cli.sources import Build, Choice, choose_from, prefixed
 from paraminspect.cli.stats_plot import check_plot, write_plot
 from paraminspect.cli.valued import ValuedSource, ValuedSources
 from paraminspect.errors import ParamInspectError
@@ -118,7 +118,7 @@ def report_stats(sources: Sequence[str], choice: Choice, build: Build, how: How,
                 named.setdefault(problem, []).append(row.head[0] or EMPTY_NAME)
             waiting.append((*row.head, *_values(result.stats)))
             if how.plot and result.stats is not None:
-                drawn.append((note_about(row.head[0], checkpoint.source, sources), result.stats))
+                drawn.append((prefixed(row.head[0], checkpoint.source, sources), result.stats))
             if at_once and time.monotonic() - written > FLUSH_S:
                 output.progress("")  # rows may go to the same terminal
                 report.add(checkpoint, Rows(key, columns, waiting), None)
@@ -185,7 +185,7 @@ def _tell(
         if names and (problem in how.fail_on or problem in ("nan", "inf")):
             what = f"{len(names):,} {'module' if how.depth is not None else 'tensor'}{'s' if len(names) > 1 else ''}"
             verb = _VERBS[problem][len(names) > 1]
-            output.note(note_about(f"{what} {verb}: {name_some(names)}", source, sources))
+            output.note(prefixed(f"{what} {verb}: {name_some(names)}", source, sources))
         if names and problem in how.fail_on:
             output.status = max(output.status, FAILED_ON)
 

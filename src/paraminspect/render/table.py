@@ -62,7 +62,7 @@ def _block(column: Column, values: Sequence[Any], style: Style) -> _Block:
     if column.kind == "histogram" and not style.unicode:
         cells = [in_ascii(cell) for cell in cells]
     if column.kind == "name" and values and column.name == "name":
-        cells = [cell or EMPTY_NAME for cell in cells]
+        cells = [EMPTY_NAME if value == "" else cell for value, cell in zip(values, cells, strict=True)]
     width = max(map(len, cells), default=0) if "".join(cells).isascii() else max(map(display_width, cells), default=0)
     return _Block(column, cells, max(width, len(column.name)))
 
