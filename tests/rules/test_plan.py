@@ -133,7 +133,7 @@ def test_a_state_dict_has_no_classes() -> None:
         (target("a.b", (4,)), "*=xavier_normal",
          "rule 1 on a.b [4]: xavier_normal takes a tensor of 2 or more dimensions; it has 1",
          "give it a rule of its own behind this one: 'a.b=zeros'"),
-        (target("s", ()), "*=orthogonal", "rule 1 on s []: orthogonal takes a tensor of 2 or more; it has 0",
+        (target("s", ()), "*=orthogonal", "rule 1 on s []: orthogonal takes a tensor of 2 or more dimensions; it has 0",
          "give it a rule of its own behind this one: 's=zeros'"),
         (target("c", (4, 3, 2)), "*=eye", "rule 1 on c [4,3,2]: eye takes a tensor of 2 dimensions; it has 3",
          "leave it out with a later rule: 'c=keep'"),
