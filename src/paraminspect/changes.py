@@ -117,18 +117,6 @@ def rename(records: Sequence[TensorRecord], maps: Sequence[str]) -> dict[str, Te
     return found
 
 
-def with_declared(records: Sequence[TensorRecord], metadata: Mapping[str, str]) -> list[TensorRecord]:
-    """The records, and the names that the metadata of a safetensors file declares as others of theirs.
-
-    Source: `safetensors.torch.save_model` leaves out all names of a tied tensor but one, and writes {left out: kept}.
-    """
-    by_name = {record.name: record for record in records}
-    declared = [
-        by_name[kept]._replace(name=name) for name, kept in metadata.items() if kept in by_name and name not in by_name
-    ]
-    return [*records, *declared]
-
-
 def compare_headers(
     before: Mapping[str, TensorRecord], after: Mapping[str, TensorRecord], *, names_only: bool = False
 ) -> Comparison:

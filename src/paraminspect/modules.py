@@ -180,7 +180,7 @@ def select_records(
         SelectionError: There is no such module, or a selector cannot be parsed.
     """
     inside = _enter(records, module) if module else records
-    hidden: Counter[str] = Counter(record.role for record in inside if record.role != "model" and not everything)
+    hidden = Counter() if everything else count_hidden([record for record in inside if record.role != "model"])
     keep = make_filter(select, exclude)
     start = len(module) + 1 if module else 0
     named = [record._replace(name=record.name[start:]) if start else record for record in inside]

@@ -26,7 +26,8 @@ class Storage(NamedTuple):
     Attributes:
         key: Name of the storage within its file.
         nbytes: Size in bytes as the file declares it.
-        path: File that holds it; None for standard input and for bytes that are nowhere (meta tensors).
+        path: File that holds it; None for standard input and for bytes that are nowhere (meta tensors); of a named
+            pipe, the copy that its checkpoint keeps open.
         begin: File offset of the first byte; None where the bytes do not lie in the file as they are
             (compressed, in another byte order, inside a pickle, spread over several chunks).
         swapped_begin: The same where the bytes of each element are in big-endian order and `begin` is None for that.
@@ -215,6 +216,7 @@ class Checkpoint:
         nbytes: Size of all files together.
         files: Paths of the files that were read.
         declared: What it says of ties. Where an alias is not stored, `tensors` has it all the same, as `declared`.
+        kept_open: What closes the copy of a pipe when the checkpoint is gone.
     """
 
     format: str
@@ -225,6 +227,7 @@ class Checkpoint:
     nbytes: int = 0
     files: tuple[str, ...] = ()
     declared: tuple[Declaration, ...] = ()
+    kept_open: object = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,13 @@ def test_complex_numbers() -> None:
     assert found.relative == pytest.approx(3 / math.sqrt(6))
 
 
+def test_nan_on_both_sides_is_no_difference() -> None:
+    before, after = np.array([math.nan, math.inf, 1.0]), np.array([math.nan, math.inf, 1.25])
+    assert not compare(before, after, atol=0.5).differs
+    assert compare(before, after, atol=0.125).differs
+    assert compare(before, np.array([math.nan, -math.inf, 1.25]), atol=0.5).differs
+
+
 def test_nothing_before_has_no_relative_difference() -> None:
     found = compare(np.zeros(3), np.ones(3))
     assert (found.relative, found.cosine, found.max_abs) == (None, None, 1)
@@ -97,6 +104,8 @@ def test_a_digest_is_of_values_in_row_major_order(small_chunks: None) -> None:
     digest = digest_values(InMemory(array))
     assert digest == digest_values(InMemory(np.asfortranarray(array)))
     assert digest != digest_values(InMemory(array.T))
+    array[2, 3] += 1
+    assert digest != digest_values(InMemory(array))
 
 
 # --- sources ---------------------------------------------------------------------------------------------------------
@@ -156,6 +165,14 @@ def test_a_quantised_model_against_the_one_it_was_made_of(tmp_path: Path) -> Non
     assert kinds(found) == [("w", "dtype"), ("w", "values")]
     loaded = torch.from_numpy(gguf.dequantize(packed, gguf.GGMLQuantizationType.Q8_0)).double()
     assert found.changes[1].relative == pytest.approx(float((loaded - weights).norm() / weights.double().norm()))
+
+
+def test_training_state_is_left_out(tmp_path: Path) -> None:
+    state = {"model": {"w": torch.ones(2)}, "optimizer": {"state": {0: {"m": torch.ones(2)}}, "param_groups": []}}
+    torch.save(state, tmp_path / "a.pt")
+    torch.save({**state, "optimizer": {"state": {}, "param_groups": []}}, tmp_path / "b.pt")
+    found = diff_sources(tmp_path / "a.pt", tmp_path / "b.pt")
+    assert (found.changes, found.unchanged) == ([], 1)
 
 
 def test_renamed_tensors_are_told_and_compared(tmp_path: Path) -> None:

@@ -128,6 +128,12 @@ def test_cells_are_off_by_less_than_they_say(array: Array) -> None:
         assert abs(estimate - exact) <= max(abs(low), abs(high)) / 128 + 1e-40
 
 
+def test_a_cell_that_two_bins_share_is_split() -> None:
+    array = np.linspace(0.9, 1.1, 100_000, dtype=np.float32)
+    histogram = Distribution.of_cells(count_cells(array)).histogram(float(array[0]), float(array[-1]))
+    assert np.abs(np.array(histogram) - 100_000 / BINS).max() < 200
+
+
 def test_numbers_beyond_float32_are_counted_at_its_end() -> None:
     array = np.array([1e300, -1e300, math.inf, 2.0])
     found = Distribution.of_cells(count_cells(array))
@@ -150,6 +156,24 @@ def test_parts_are_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
     histogram = coarse.histogram(values.min(), values.max())
     assert sum(histogram) == 3000
     assert np.abs(np.array(histogram) - np.histogram(values, BINS)[0]).max() <= 12
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float16, np.int8])
+def test_pieces_of_one_type_are_put_together(kind: Any, check_stats: Any) -> None:
+    parts = [np.array([1, 2, 2, 3], kind), np.array([3, 0, 2], kind), np.array([2], kind)]
+    whole, summary = Summary(8), Summary(8)
+    whole.add(parts[0])
+    for part in parts[1:]:
+        summary.add(part)
+    whole.merge(summary)
+    check_stats(whole.stats(), torch.from_numpy(np.concatenate(parts)).double())
+
+
+@pytest.mark.parametrize("count", [5, 70_000])
+def test_complex_numbers_that_are_none(count: int, check_stats: Any) -> None:
+    array = np.full(count, 3 + 4j, np.complex64)
+    array[:3] = complex(math.nan, math.inf), complex(0, math.nan), complex(-math.inf, 0)
+    check_stats(summarise(InMemory(array)).stats(), torch.from_numpy(array))
 
 
 def test_summaries_of_different_types_are_put_together(check_stats: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import warnings
 import zipfile
 from collections import Counter
@@ -338,6 +339,23 @@ def test_every_file_of_the_corpus_that_torch_reads(check_stats: Any) -> None:
                 foreign = "float8" in str(plain.dtype)  # torch cannot tell which of these are finite
                 check_stats(tensor_stats(record), plain.float() if foreign else plain)
     assert compared > 500
+
+
+def test_values_of_a_named_pipe(tmp_path: Path) -> None:
+    """Standard input, which may be another file, is not mistaken for it."""
+    due = safetensors.torch.save({"a": torch.arange(5.0)})
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(due,))
+    writer.start()
+    checkpoint = open_source(tmp_path / "pipe")
+    writer.join()
+    (record,) = checkpoint.tensors
+    assert read_tensor(record).tolist() == [0, 1, 2, 3, 4]
+    assert open_numbers(record, Files()).read(1, 3).tolist() == [1, 2]
+    path = record.storage.path if record.storage else None
+    del checkpoint
+    with pytest.raises(CheckpointError, match="cannot be"):
+        read_tensor(record._replace(storage=record.storage._replace(path=path)))  # type: ignore[union-attr]
 
 
 # --- what bad input gets ---------------------------------------------------------------------------------------------

@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple
 
-from paraminspect.changes import rename, suggest_maps, with_declared
+from paraminspect.changes import rename, suggest_maps
 from paraminspect.cli.errors import with_source
 from paraminspect.cli.output import Output
 from paraminspect.cli.progress import Progress
-from paraminspect.cli.rules import RuleOptions
-from paraminspect.cli.sources import Build, Choice, describe_hidden, is_live, note_about
+from paraminspect.cli.sources import Build, Choice, describe_hidden, is_live, prefixed
 from paraminspect.cli.stats import tell_failures
 from paraminspect.cli.valued import ValuedSource, open_valued
 from paraminspect.errors import ParamInspectError, SelectionError
@@ -91,14 +90,18 @@ def _open_both(
     for source, builds in zip(sources, live, strict=True):
         try:
             values = how.only not in ("names", "shapes")
-            rules = RuleOptions(seed=how.seed) if builds else None
+            rules = None
+            if builds:
+                from paraminspect.cli.rules import RuleOptions
+
+                rules = RuleOptions(seed=how.seed)
             side = open_valued(source, build if builds else Build(), output, rules, values=values)
         except Exception as error:
             raise with_source(error, source) from None
         if side is None:
             return None
         for note in side.checkpoint.notes:
-            output.note(note_about(note, source, sources))
+            output.note(prefixed(note, source, sources))
         opened.append(side)
     return opened[0], opened[1]
 
@@ -107,16 +110,14 @@ def _choose(
     side: ValuedSource, source: str, choice: Choice, sources: Sequence[str], output: Output
 ) -> Sequence[TensorRecord]:
     """The tensors of one side that are meant, under every name, buffers included."""
-    checkpoint = side.checkpoint
-    records = with_declared(checkpoint.tensors, checkpoint.metadata)
     try:
         chosen, hidden = select_records(
-            records, choice.module.rstrip("."), choice.select, choice.exclude, choice.everything
+            side.checkpoint.tensors, choice.module.rstrip("."), choice.select, choice.exclude, choice.everything
         )
     except ParamInspectError as error:
         raise with_source(error, source) from None
     if what := describe_hidden(hidden).replace("shown", "compared", 1).replace("shows", "compares"):
-        output.note(note_about(what, source, sources))
+        output.note(prefixed(what, source, sources))
     side.prefix = f"{choice.module.rstrip('.')}." if choice.module else ""
     return chosen
 

@@ -10,7 +10,7 @@ from paraminspect.cli.expect import STDIN, find_broken, read_expected
 from paraminspect.cli.output import Output
 from paraminspect.cli.progress import Progress
 from paraminspect.cli.report import split_columns
-from paraminspect.cli.sources import Build, describe_hidden, note_about, open_each
+from paraminspect.cli.sources import Build, describe_hidden, open_each, prefixed
 from paraminspect.errors import ParamInspectError
 from paraminspect.modules import count_hidden
 from paraminspect.records import Checkpoint, TieGroup
@@ -89,7 +89,7 @@ def show_shared(sources: Sequence[str], build: Build, how: How, output: Output) 
         broken = find_broken(expected, {record.name for record in each.source.records}, names)
         if how.expect_none and groups:
             broken.append(f"no ties were expected, but there {'are' if len(groups) > 1 else 'is'} {len(groups):,}")
-        _complain([note_about(text, each.checkpoint.source, sources) for text in broken], output)
+        _complain([prefixed(text, each.checkpoint.source, sources) for text in broken], output)
         first = [group for group in equal if group.sources and group.sources[0] == number and group not in own]
         parts.append(_rows(each, sorted([*groups, *first], key=lambda group: group.indices[0]), opened))
     _write(parts, sources, columns, output)
@@ -125,7 +125,7 @@ def _open_all(sources: Sequence[str], build: Build, how: How, output: Output) ->
                 for mark in live.plan.aliases[:MAX_NOTED]
             ]
         for note in filter(None, notes):
-            output.note(note_about(note, checkpoint.source, sources))
+            output.note(prefixed(note, checkpoint.source, sources))
         opened.append(_Opened(checkpoint, source, found))
     return opened
 

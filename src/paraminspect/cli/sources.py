@@ -139,7 +139,7 @@ def open_each(
             output.error(with_source(error, source))
             continue
         for note in checkpoint.notes:
-            output.note(note_about(note, source, sources))
+            output.note(prefixed(note, source, sources))
         yield checkpoint, live
 
 
@@ -175,9 +175,9 @@ def choose_from(
             continue
         matched = matched or bool(listing.records)
         if keep is not None and not listing.records:
-            output.note(note_about(describe_no_match(choice, listing, records), checkpoint.source, sources))
+            output.note(prefixed(describe_no_match(choice, listing, records), checkpoint.source, sources))
         if hidden := describe_hidden(listing.hidden):
-            output.note(note_about(hidden, checkpoint.source, sources))
+            output.note(prefixed(hidden, checkpoint.source, sources))
         yield checkpoint, listing
     if not matched:
         output.status = max(output.status, NOTHING_MATCHED)
@@ -209,7 +209,7 @@ def describe_no_match(choice: Choice, listing: Listing, records: Sequence[Tensor
     return f"nothing is left without {_join([repr(pattern) for pattern in choice.exclude])}"
 
 
-def note_about(text: str, source: str, sources: Sequence[str]) -> str:
+def prefixed(text: str, source: str, sources: Sequence[str]) -> str:
     """A remark on one source, which it names where there are several."""
     return f"{source}: {text}" if len(sources) > 1 else text
 

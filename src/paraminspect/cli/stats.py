@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from paraminspect.cli.output import Output
 from paraminspect.cli.progress import Progress
 from paraminspect.cli.report import Report
-from paraminspect.cli.rules import RuleOptions
-from paraminspect.cli.sources import Build, Choice, choose_from, note_about
-from paraminspect.cli.stats_plot import check_plot, write_plot
+from paraminspect.cli.sources import Build, Choice, choose_from, prefixed
 from paraminspect.cli.valued import ValuedSource, ValuedSources
 from paraminspect.errors import ParamInspectError
 from paraminspect.modules import Listing, total
 from paraminspect.records import TensorRecord
 from paraminspect.render.rows import EMPTY_NAME, Column, Rows
-from paraminspect.values.collect import Failure, RowStats, collect
+from paraminspect.values.collect import Failure, RowStats
 from paraminspect.values.stats import TensorStats
+from paraminspect.values.workers import collect_in_parallel, count_workers
+
+if TYPE_CHECKING:
+    from paraminspect.cli.rules import RuleOptions
 
 PROBLEMS: Final = ("nan", "inf", "zero", "constant")
 """What `--fail-on` may ask for."""
@@ -101,7 +103,10 @@ def report_stats(sources: Sequence[str], choice: Choice, build: Build, how: How,
     opened = ValuedSources(sources, build, output, how.rules)
     columns = TENSORS if how.depth is None else MODULES
     key = "tensors" if how.depth is None else "modules"
-    check_plot(how.plot)
+    if how.plot:
+        from paraminspect.cli.stats_plot import check_plot
+
+        check_plot(how.plot)
     drawn: list[tuple[str, TensorStats]] = []
     at_once = output.streams and not how.sort and not how.reverse
     for checkpoint, listing in choose_from(opened, sources, choice, output):
@@ -117,14 +122,17 @@ def report_stats(sources: Sequence[str], choice: Choice, build: Build, how: How,
                 named.setdefault(problem, []).append(row.head[0] or EMPTY_NAME)
             waiting.append((*row.head, *_values(result.stats)))
             if how.plot and result.stats is not None:
-                drawn.append((note_about(row.head[0], checkpoint.source, sources), result.stats))
+                drawn.append((prefixed(row.head[0], checkpoint.source, sources), result.stats))
             if at_once and time.monotonic() - written > FLUSH_S:
+                output.progress("")  # rows may go to the same terminal
                 report.add(checkpoint, Rows(key, columns, waiting), None)
                 waiting, written = [], time.monotonic()
         report.add(checkpoint, Rows(key, columns, waiting), None if output.streams else total(listing))
         _tell(named, checkpoint.source, sources, how, output)
         tell_failures(failures, checkpoint.source, output)
-    if how.plot and drawn:
+    if drawn:
+        from paraminspect.cli.stats_plot import write_plot
+
         write_plot(how.plot, drawn, ", ".join(sources))
     return report.finish()
 
@@ -148,7 +156,8 @@ def _read(source: ValuedSource, plan: Sequence[_Row], module: str, output: Outpu
     nbytes = sum(record.nbytes or 0 for row in plan for record in row.records)
     rows = [row.records for row in plan]
     with Progress(output, "reading") as progress:
-        yield from zip(plan, collect(rows, source.open, progress.counting(nbytes)), strict=True)
+        advance, workers = progress.counting(nbytes), count_workers(nbytes)
+        yield from zip(plan, collect_in_parallel(rows, source.open, advance, workers=workers), strict=True)
 
 
 def _values(stats: TensorStats | None) -> tuple[Any, ...]:
@@ -182,7 +191,7 @@ def _tell(
         if names and (problem in how.fail_on or problem in ("nan", "inf")):
             what = f"{len(names):,} {'module' if how.depth is not None else 'tensor'}{'s' if len(names) > 1 else ''}"
             verb = _VERBS[problem][len(names) > 1]
-            output.note(note_about(f"{what} {verb}: {name_some(names)}", source, sources))
+            output.note(prefixed(f"{what} {verb}: {name_some(names)}", source, sources))
         if names and problem in how.fail_on:
             output.status = max(output.status, FAILED_ON)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from paraminspect.cli.errors import with_source
 from paraminspect.cli.output import Output
-from paraminspect.cli.sources import NOTHING_MATCHED, Build, is_live, note_about
+from paraminspect.cli.sources import NOTHING_MATCHED, Build, is_live, prefixed
 from paraminspect.errors import ParamInspectError
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.values.files import Files
@@ -150,5 +150,5 @@ class ValuedSources:
                 continue
             if self.current is not None:
                 for note in self.current.checkpoint.notes:
-                    self._output.note(note_about(note, source, self._sources))
+                    self._output.note(prefixed(note, source, self._sources))
                 yield self.current.checkpoint

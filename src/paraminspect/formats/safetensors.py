@@ -203,10 +203,25 @@ class _Entries:
         return tuple.__new__(
             TensorRecord,
             (
-                name, shape, dtype, numel, nbytes, kind, None, role, "", None, "strided", storage, 0, stride,
-                None, False, None,
+                name,
+                shape,
+                dtype,
+                numel,
+                nbytes,
+                kind,
+                None,
+                role,
+                "",
+                None,
+                "strided",
+                storage,
+                0,
+                stride,
+                None,
+                False,
+                None,
             ),
-        )  # fmt: skip
+        )
 
     def _measure(self, name: str, shape: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
         """Stride and number of elements of a shape, which many tensors have in common."""

@@ -42,7 +42,6 @@ class StoredContents:
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        self._checkpoint = checkpoint
         self._blobs: dict[str | None, Blob] = {}
         self.order = checkpoint.metadata.get("byteorder", sys.byteorder)
 

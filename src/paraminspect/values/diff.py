@@ -14,7 +14,6 @@ from paraminspect.changes import (
     compare_headers,
     find_renamed,
     rename,
-    with_declared,
 )
 from paraminspect.errors import ParamInspectError
 from paraminspect.records import Checkpoint, TensorRecord
@@ -86,9 +85,7 @@ def diff_sources(
     sides = []
     for each in (before, after):
         checkpoint = each if isinstance(each, Checkpoint) else open_source(each)
-        records = [
-            record for record in with_declared(checkpoint.tensors, checkpoint.metadata) if record.role == "model"
-        ]
+        records = [record for record in checkpoint.tensors if record.role == "model"]
         sides.append(rename(records, maps))
     files = Files()
 

@@ -103,6 +103,7 @@ class Summary:
     def merge(self, other: Summary) -> None:
         """Take in all that was added to another one."""
         mine, others = self.distribution(), other.distribution()
+        self.moments = self.moments_of_all()
         self.moments.merge(other.moments_of_all())
         self._parts = mine.merge(others)
         self._patterns = self._cells = None
