@@ -27,14 +27,24 @@ class ValuedSource:
     Args:
         checkpoint: What is in it.
         draw: Gives a tensor of a live model by its name; None for a stored one.
+        unsaved: Names of buffers that no state dict has.
 
     Attributes:
         checkpoint: The same.
+        unsaved: The same.
+        is_stored: Whether it is no live model.
         prefix: What stands before the names of the records that are asked for, of one module.
     """
 
-    def __init__(self, checkpoint: Checkpoint, draw: Callable[[str], Tensor] | None = None) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        draw: Callable[[str], Tensor] | None = None,
+        unsaved: frozenset[str] = frozenset(),
+    ) -> None:
         self.checkpoint = checkpoint
+        self.unsaved = unsaved
+        self.is_stored = draw is None
         self.prefix = ""
         self._draw = draw
         self._files = Files()
@@ -88,7 +98,18 @@ def open_valued(
         output.note(f"{unfit:,} tensors are not loaded from {build.weights}: they have their initial values")
     # weights that are loaded are not initialised anew, unless the user says so
     draw = _initialised(source, live, build, rules, output) if not build.weights or rules.rules else live.tensor
-    return None if draw is None else ValuedSource(live.checkpoint, draw)
+    return None if draw is None else ValuedSource(live.checkpoint, draw, _unsaved(live))
+
+
+def _unsaved(live: LiveModel) -> frozenset[str]:
+    """Names of the buffers that `state_dict()` leaves out."""
+    from paraminspect.live.records import iter_tensors
+
+    return frozenset(
+        each.name
+        for each in iter_tensors(live.model)
+        if each.kind == "buffer" and each.name.rpartition(".")[2] in each.module._non_persistent_buffers_set
+    )
 
 
 def _initialised(
