@@ -73,7 +73,7 @@ def prepare(
         ParamInspectError: It cannot be done; see `convert`.
     """
     plan = plan_conversion(checkpoint, wanted)
-    if not plan.items and (checkpoint.tensors or wanted.select):
+    if not plan.items:
         raise SelectionError("there is nothing to write", hint=_why_nothing(plan, wanted))
     names = {name for item in plan.items for name in (item.out.name, *item.out.aliases)}
     merged, notes = merge_metadata(carry_metadata(checkpoint) if carry else {}, metadata or {}, names)

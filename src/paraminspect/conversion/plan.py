@@ -31,6 +31,8 @@ MAX_EXPANSION: Final = 64
 FREE_EXPANSION: Final = 1 << 30
 """Bytes up to which that does not matter."""
 
+STDIN: Final = "-"
+
 _INTEGERS: Final = frozenset({"qint8", "quint8", "qint32", *PACKED})
 
 
@@ -103,7 +105,7 @@ def plan_conversion(checkpoint: Checkpoint, wanted: Wanted = Wanted()) -> Conver
         checkpoint.tensors, wanted.module.rstrip("."), wanted.select, wanted.exclude, wanted.everything
     )
     names = rename_records(records, wanted.renames, option="--rename")
-    _check_all(records)
+    _check_all(records, is_stored=bool(checkpoint.files) or checkpoint.source == STDIN)
     items: dict[int, Item] = {}
     views = 0
     for index, (record, first) in enumerate(zip(records, find_canonical(records), strict=True)):
@@ -149,13 +151,13 @@ def _item(record: TensorRecord, name: str, dtype: str) -> Item:
     return Item(OutTensor(name, wanted, shape, trainable=trainable), record, is_kept=is_kept)
 
 
-def _check_all(records: Sequence[TensorRecord]) -> None:
+def _check_all(records: Sequence[TensorRecord], *, is_stored: bool) -> None:
     """Raise if there is a tensor that no file can hold.
 
     Raises:
         ParamInspectError: It names the first, and how to go on without.
     """
-    found = [(record, reason) for record in records if (reason := _problem(record))]
+    found = [(record, reason) for record in records if (reason := _problem(record, is_stored))]
     if not found:
         return
     record, reason = found[0]
@@ -165,12 +167,14 @@ def _check_all(records: Sequence[TensorRecord]) -> None:
     raise ParamInspectError(which, hint=f"--exclude '{record.name[:80]}' leaves it out")
 
 
-def _problem(record: TensorRecord) -> str:
+def _problem(record: TensorRecord, is_stored: bool) -> str:
     """Why a tensor cannot be written; "" if it can."""
     if record.shape is None or record.layout not in ("strided", "gguf", "chunked"):
         return "it is ragged" if record.shape is None else f"it is {record.layout}, not dense"
     if record.layout != "gguf" and record.dtype not in BITS:
         return f"torch has no dtype {record.dtype}"
+    if is_stored and record.numel and record.storage is None and record.layout != "chunked":
+        return "the file has no bytes for it"
     return ""
 
 

@@ -324,6 +324,7 @@ class Boxes(_Whole):
     def __init__(
         self, shape: Sequence[int], boxes: Sequence[tuple[Sequence[int], Sequence[int], Numbers]], dtype: np.dtype[Any]
     ) -> None:
+        shape, boxes = _long_rows_apart(shape, boxes)
         self._shape = tuple(shape)
         self._boxes = boxes
         self._dtype = dtype
@@ -377,6 +378,28 @@ def is_dense(shape: Sequence[int], stride: Sequence[int]) -> bool:
     """Whether elements lie one after another in row-major order."""
     expected = contiguous_stride(shape)
     return all(size < 2 or step == usual for size, step, usual in zip(shape, stride, expected, strict=True))
+
+
+def _long_rows_apart(
+    shape: Sequence[int], boxes: Sequence[tuple[Sequence[int], Sequence[int], Numbers]]
+) -> tuple[Sequence[int], Sequence[tuple[Sequence[int], Sequence[int], Numbers]]]:
+    """The same boxes in fewer dimensions, so that rows are as short as they can be and a few need little memory.
+
+    Dimensions behind the last one that is divided become part of it; those of one index before it go.
+    """
+    if not shape:
+        return shape, boxes
+    divided = [dim for dim in range(len(shape)) if any(sizes[dim] != shape[dim] for _, sizes, _ in boxes)]
+    last = divided[-1] if divided else 0
+    inner = int(np.prod(shape[last + 1 :], dtype=np.int64))
+    first = next((dim for dim in range(last) if shape[dim] != 1), last)
+    if not divided:
+        return [inner * shape[0]], [([0], [inner * shape[0]], numbers) for _, _, numbers in boxes]
+    merged = [
+        ([*offsets[first:last], offsets[last] * inner], [*sizes[first:last], sizes[last] * inner], numbers)
+        for offsets, sizes, numbers in boxes
+    ]
+    return [*shape[first:last], shape[last] * inner], merged
 
 
 def check_boxes(shape: Sequence[int], boxes: Sequence[tuple[Sequence[int], Sequence[int]]]) -> None:

@@ -53,14 +53,14 @@ def plan_npz(tensors: Sequence[OutTensor]) -> Layout:
 def _check(tensor: OutTensor, names: set[str]) -> None:
     name = tensor.name
     if "\0" in name or len(name.encode()) + len(SUFFIX) > MAX_NAME_BYTES:
-        raise ParamInspectError(f"an npz cannot hold a tensor named {quote(name)}")
+        raise ParamInspectError(f"an npz cannot hold a tensor named {quote(name)}", hint="--rename, or -o FILE.pt")
     if name.endswith(SUFFIX) and name.removesuffix(SUFFIX) in names:
         raise ParamInspectError(
             f"numpy cannot tell {quote(name)} from {quote(name.removesuffix(SUFFIX))} in an npz",
             hint="--rename gives one of them another name",
         )
     if tensor.dtype not in DESCRIPTIONS:
-        raise ParamInspectError(f"numpy has no dtype {tensor.dtype}, which {quote(name)} has")
+        raise ParamInspectError(f"numpy has no dtype {tensor.dtype}, which {quote(name)} has", hint="-o FILE.pt")
 
 
 def _head(tensor: OutTensor) -> bytes:
