@@ -84,7 +84,7 @@ def test_any_run_of_a_tensor_in_pieces(data: st.DataObject) -> None:
             continue
         cut = data.draw(st.integers(1, sizes[dim] - 1))
         low = tuple(cut if d == dim else size for d, size in enumerate(sizes))
-        high = tuple(sizes[d] - cut if d == dim else size for d, size in enumerate(sizes))
+        high = tuple(size - cut if d == dim else size for d, size in enumerate(sizes))
         boxes[at : at + 1] = [(offsets, low), (tuple(o + cut * (d == dim) for d, o in enumerate(offsets)), high)]
     pieces = []
     for offsets, sizes in boxes:

@@ -263,10 +263,12 @@ class Blocks(_Whole):
 class Quantised(_Whole):
     """Integers with a scale and a zero point, as `torch.dequantize` has them: in float32.
 
+    torch multiplies by one scale for all in float32, by scales of an axis in their own type.
+
     Args:
         integers: As stored.
-        scales: float32, one or as many as indices of the axis.
-        zero_points: float32, the same.
+        scales: One float32, or as many float64 as indices of the axis.
+        zero_points: float64, the same.
         inner: Elements of one index of the axis.
     """
 
@@ -286,7 +288,7 @@ class Quantised(_Whole):
             index = np.arange(begin, end) // self._inner % self._scales.size
             scale, zero = self._scales[index], self._zero_points[index]
         with np.errstate(all="ignore"):
-            numbers: Array = ((integers - zero) * scale).astype(np.float32)
+            numbers: Array = ((integers - zero).astype(self._scales.dtype) * scale).astype(np.float32)
         return numbers
 
 
