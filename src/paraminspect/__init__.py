@@ -26,6 +26,7 @@ __all__ = [
     "TieGroup",
     "__version__",
     "apply_init",
+    "convert",
     "diff_sources",
     "find_ties",
     "open_source",
@@ -37,6 +38,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from paraminspect.changes import Change
+    from paraminspect.conversion import convert
     from paraminspect.errors import ParamInspectError
     from paraminspect.formats import open_source
     from paraminspect.live.init.apply import apply_init, plan_init
@@ -60,6 +62,7 @@ _HOMES = {
     "TensorStats": "values.stats",
     "TieGroup": "records",
     "apply_init": "live.init.apply",
+    "convert": "conversion",
     "diff_sources": "values.diff",
     "find_ties": "sharing",
     "open_source": "formats",

@@ -25,9 +25,9 @@ COLUMNS = (
     Column("shape", "shape"),
     Column("dtype"),
     Column("nbytes", "bytes", spare=1),
-    Column("aliases", "names"),
-    Column("from_name", "name", ""),
-    Column("from_dtype", dull=""),
+    Column("aliases", "names", ()),
+    Column("from_name", "name"),
+    Column("from_dtype"),
 )
 """Of --dry-run; the last two only where they are others."""
 
@@ -73,7 +73,8 @@ def convert_source(source: str, choice: Choice, build: Build, how: How, output: 
         error.source = error.source or source
         raise
     except ParamInspectError as error:
-        error.source = error.source or source
+        if not error.message.startswith("-o "):
+            error.source = error.source or source
         raise
     _say(prepared, opened, output)
     if how.dry_run:
@@ -144,9 +145,9 @@ def _rows(prepared: Prepared, source: str, columns: Sequence[str]) -> Rows:
             item.out.shape,
             item.out.dtype,
             item.out.nbytes,
-            item.out.aliases or None,
-            item.record.name if item.record.name != item.out.name else "",
-            item.record.dtype if item.record.dtype != item.out.dtype else "",
+            item.out.aliases,
+            item.record.name if item.record.name != item.out.name else None,
+            item.record.dtype if item.record.dtype != item.out.dtype else None,
         )
         for item in items
     ]

@@ -69,7 +69,7 @@ def lay_out(items: Sequence[Item], kind: str, file: str, metadata: Mapping[str, 
             layout = plan_npz(tensors)
         case _:
             raise ParamInspectError(
-                f"{file}: .{kind} files are not written", hint="end the name in .safetensors, .pt, .npz or /"
+                f"-o {file}: .{kind} files are not written", hint="end the name in .safetensors, .pt, .npz or /"
             )
     if kind in ("torch", "npz") and any(key != "format" for key in metadata):
         notes.append("the metadata are not written: only safetensors has room for them")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
-from paraminspect.changes import rename_records
+from paraminspect.changes import parse_map, rename_records
 from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.shapes import contiguous_stride
@@ -70,18 +70,11 @@ class ConversionPlan:
         items: Each tensor once, in the order of the source.
         hidden: How many tensors are left out that are no part of the model, by what they are.
         notes: Remarks for the user, one line each.
-        names: What each name of the source, relative to the module, has become.
     """
 
     items: tuple[Item, ...]
     hidden: Mapping[str, int]
     notes: tuple[str, ...] = ()
-    names: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def numel(self) -> int:
-        """Elements of all tensors."""
-        return sum(item.out.numel for item in self.items)
 
     @property
     def nbytes(self) -> int:
@@ -119,8 +112,8 @@ def plan_conversion(checkpoint: Checkpoint, wanted: Wanted = Wanted()) -> Conver
         items[index] = _item(record, names[index], wanted.dtype)
     chosen = tuple(items.values())
     _check_expansion(chosen)
-    named = {record.name: name for record, name in zip(records, names, strict=True)}
-    return ConversionPlan(chosen, hidden, tuple(_remarks(chosen, views, wanted)), named)
+    notes = [*_idle_renames(records, wanted.renames), *_remarks(chosen, views, wanted)]
+    return ConversionPlan(chosen, hidden, tuple(notes))
 
 
 def is_same_tensor(one: TensorRecord, other: TensorRecord) -> bool:
@@ -175,6 +168,10 @@ def _problem(record: TensorRecord, is_stored: bool) -> str:
         return f"torch has no dtype {record.dtype}"
     if is_stored and record.numel and record.storage is None and record.layout != "chunked":
         return "the file has no bytes for it"
+    if record.layout == "gguf":
+        from paraminspect.values.blocks import DECODERS
+
+        return "" if record.dtype in DECODERS else f"blocks of {record.dtype} cannot be decoded yet"
     return ""
 
 
@@ -189,6 +186,16 @@ def _check_expansion(items: Sequence[Item]) -> None:
             actual=written,
             hint="--exclude leaves a tensor out",
         )
+
+
+def _idle_renames(records: Sequence[TensorRecord], renames: Sequence[str]) -> list[str]:
+    """Renamings that mean no name, which is most often a mistake."""
+    patterns = {text: parse_map(text)[0] for text in renames}
+    return [
+        f"--rename {text!r} matches no name"
+        for text, pattern in patterns.items()
+        if not any(pattern.match(record.name) for record in records)
+    ]
 
 
 def _remarks(items: Sequence[Item], views: int, wanted: Wanted) -> list[str]:

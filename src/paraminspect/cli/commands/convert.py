@@ -26,7 +26,7 @@ OutputFile = Annotated[
     ),
 ]
 Dtype = Annotated[
-    Literal["", "float32", "float16", "bfloat16", "float64", "float8_e4m3fn", "float8_e5m2"],
+    Literal["float32", "float16", "bfloat16", "float64", "float8_e4m3fn", "float8_e5m2"] | None,
     typer.Option("--dtype", help="Of floating-point tensors; else each keeps its own.", show_default=False),
 ]
 Rename = Annotated[
@@ -56,7 +56,7 @@ def command(
     source: options.Source,
     *,
     output_file: OutputFile = "",
-    dtype: Dtype = "",
+    dtype: Dtype = None,
     select: options.Select = None,
     exclude: options.Exclude = None,
     module: options.Module = "",
@@ -104,7 +104,7 @@ def command(
     )
     how = How(
         output_file,
-        dtype,
+        dtype or "",
         tuple(rename or ()),
         tuple(metadata or ()),
         carry=not no_metadata,
