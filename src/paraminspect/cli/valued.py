@@ -11,14 +11,13 @@ from paraminspect.cli.sources import NOTHING_MATCHED, Build, is_live, prefixed
 from paraminspect.errors import ParamInspectError
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.values.files import Files
-from paraminspect.values.numbers import InMemory, Numbers
-from paraminspect.values.tensors import open_numbers
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from paraminspect.cli.rules import RuleOptions
     from paraminspect.live.source import LiveModel
+    from paraminspect.values.numbers import Numbers
 
 
 class ValuedSource:
@@ -56,8 +55,11 @@ class ValuedSource:
             ParamInspectError: It has none that can be read.
         """
         if self._draw is None:
+            from paraminspect.values.tensors import open_numbers
+
             return open_numbers(record, self._files)
         from paraminspect.cli.live import tensor_array
+        from paraminspect.values.numbers import InMemory
 
         return InMemory(tensor_array(self._draw(self.prefix + record.name)))
 

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from typing import Any, Final
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Final
 
 from paraminspect.conversion.plan import Item, is_contiguous
 from paraminspect.errors import CheckpointError, ParamInspectError
 from paraminspect.formats.dtypes import BITS
 from paraminspect.records import TensorRecord
-from paraminspect.values.cast import cast
-from paraminspect.values.mapped import map_tensor
-from paraminspect.values.numbers import Numbers
-from paraminspect.writers.copying import KERNEL_CHUNK, open_regular
+from paraminspect.writers.copying import KERNEL_CHUNK, open_regular, read_chunks
 from paraminspect.writers.layout import Copy, Layout
 from paraminspect.writers.sink import Sink
 
-Array = np.ndarray[Any, Any]
-Open = Callable[[TensorRecord], Numbers]
+if TYPE_CHECKING:  # numpy, which bytes that are copied do not need
+    import numpy as np
+
+    from paraminspect.values.numbers import Numbers
+
+    Array = np.ndarray[Any, Any]
+
+Open = Callable[[TensorRecord], "Numbers"]
 Advance = Callable[[int], None]
 
 PIECE: Final = 1 << 20
@@ -86,15 +87,24 @@ class Contents:
             found = find_copy(item)
             if found is not None:
                 yield from _read(self._descriptor(found.path), found)
-            elif item.is_kept and (view := map_tensor(_as_bits(item.record))) is not None:
-                yield from map(_bytes_of, _blocks(_as_bits(item.record), view, ()))
             else:
-                yield from map(_bytes_of, self._numbers(item))
+                yield from map(_bytes_of, self._arrays(item))
         except ParamInspectError as error:
             error.message = f"{item.record.name or 'the tensor'}: {error.message}"
             raise
 
+    def _arrays(self, item: Item) -> Iterator[Array]:
+        """Its elements in the type in which they are written, a piece at a time."""
+        from paraminspect.values.mapped import map_tensor
+
+        if item.is_kept and (view := map_tensor(_as_bits(item.record))) is not None:
+            yield from _blocks(_as_bits(item.record), view, ())
+        else:
+            yield from self._numbers(item)
+
     def _numbers(self, item: Item) -> Iterator[Array]:
+        from paraminspect.values.cast import cast
+
         record, dtype = item.record, item.out.dtype
         if item.is_kept and self._is_stored and record.layout == "strided" and not dtype.startswith("complex"):
             record = _as_bits(record)
@@ -150,6 +160,10 @@ def _as_bits(record: TensorRecord) -> TensorRecord:
 
 def _blocks(record: TensorRecord, view: Array, index: tuple[slice | int, ...]) -> Iterator[Array]:
     """A mapped tensor in row-major order, a few rows at a time; each time only what is needed is mapped."""
+    import numpy as np
+
+    from paraminspect.values.mapped import map_tensor
+
     if view.nbytes <= PIECE_BYTES or not view.ndim:
         yield np.ascontiguousarray(view)
         return
@@ -166,11 +180,11 @@ def _blocks(record: TensorRecord, view: Array, index: tuple[slice | int, ...]) -
 
 
 def _bytes_of(array: Array) -> memoryview:
+    import numpy as np
+
     flat: Array = array.reshape(-1)
     return flat.view(np.uint8).data
 
 
 def _read(fd: int, content: Copy) -> Iterator[memoryview]:
-    from paraminspect.writers.copying import read_chunks
-
     return map(memoryview, read_chunks(fd, content))
