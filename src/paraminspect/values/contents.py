@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from paraminspect.errors import CheckpointError
@@ -13,6 +14,7 @@ from paraminspect.formats.shapes import contiguous_stride
 from paraminspect.records import Checkpoint, TensorRecord
 
 if TYPE_CHECKING:
+    from paraminspect.formats.distributed import Piece
     from paraminspect.values.stored import StoredArrays
 
 PIECE_BYTES = 1 << 20
@@ -31,8 +33,8 @@ class Contents(Protocol):
             CheckpointError: They cannot be had, and why.
         """
 
-    def sample(self, record: TensorRecord, length: int) -> bytes:
-        """Some bytes, the same ones for every tensor of that shape and dtype: up to `length` from each of a few places."""
+    def start(self, record: TensorRecord, length: int) -> bytes:
+        """The first bytes of that, `length` of them if there are as many."""
 
 
 class StoredContents:
@@ -48,6 +50,8 @@ class StoredContents:
         self._checkpoint = checkpoint
         self._blobs: dict[str | None, Blob] = {}
         self._arrays: StoredArrays | None = None
+        self._pieces: Mapping[str, Sequence[Piece]] | None = None
+        self._lock = threading.Lock()
         self.order = checkpoint.metadata.get("byteorder", sys.byteorder)
 
     def pieces(self, record: TensorRecord) -> Iterator[bytes]:
@@ -57,6 +61,10 @@ class StoredContents:
             CheckpointError: The bytes do not lie in the file as they are.
             TruncatedError: The file has become shorter.
         """
+        if record.layout == "chunked":
+            for part in self._parts(record):
+                yield from self.pieces(part)
+            return
         if not self._is_contiguous(record):
             yield from self._gathered(record)
             return
@@ -64,14 +72,12 @@ class StoredContents:
         for at in range(0, nbytes, PIECE_BYTES):
             yield blob.read(begin + at, min(PIECE_BYTES, nbytes - at))
 
-    def sample(self, record: TensorRecord, length: int) -> bytes:
-        """As `Contents` says: of a contiguous tensor from its begin, middle and end, of another from its begin."""
-        if not self._is_contiguous(record):
-            return next(self._gathered(record))[:length]
+    def start(self, record: TensorRecord, length: int) -> bytes:
+        """As `Contents` says; raises what `pieces` does."""
+        if record.layout == "chunked" or not self._is_contiguous(record):
+            return next(self.pieces(record))[:length]
         blob, begin, nbytes = self._place(record)
-        if nbytes <= 3 * length:
-            return blob.read(begin, nbytes)
-        return b"".join(blob.read(begin + at, length) for at in (0, nbytes // 2, nbytes - length))
+        return blob.read(begin, min(length, nbytes))
 
     def _is_contiguous(self, record: TensorRecord) -> bool:
         if record.stride is None or record.shape is None:
@@ -83,11 +89,24 @@ class StoredContents:
 
     def _place(self, record: TensorRecord) -> tuple[Blob, int, int]:
         storage, nbytes = record.storage, record.nbytes
-        if storage is None or storage.begin is None or nbytes is None:
+        if storage is None:
+            raise CheckpointError("where its values are is not known")
+        if storage.begin is None or nbytes is None:
             raise CheckpointError("its values do not lie in the file as they are")
         if storage.path not in self._blobs:
             self._blobs[storage.path] = _open(storage.path)
         return self._blobs[storage.path], storage.begin + record.offset, nbytes
+
+    def _parts(self, record: TensorRecord) -> list[TensorRecord]:
+        """The pieces of a tensor of a distributed checkpoint, one behind the other in memory."""
+        from paraminspect.formats.distributed import FORMAT, find_pieces, join_pieces  # and all of pickle with it
+
+        if self._checkpoint.format != FORMAT:
+            raise CheckpointError("where its values are is not known")
+        if self._pieces is None:
+            with self._lock:
+                self._pieces = self._pieces or find_pieces(self._checkpoint.files[0])
+        return join_pieces(record, self._pieces.get(record.name, ()))
 
     def _gathered(self, record: TensorRecord) -> Iterator[bytes]:
         """Elements that do not lie one after the other."""
