@@ -11,10 +11,10 @@ Source: `torch.distributed.checkpoint.metadata` and `.filesystem`; folders of to
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterator
+from typing import Final
 
-from paraminspect.errors import CheckpointError, LimitExceededError, MalformedError, SourceError, TruncatedError
+from paraminspect.errors import LimitExceededError, MalformedError, SourceError, TruncatedError
 from paraminspect.formats.blob import Blob
 from paraminspect.formats.classify import kind_of, role_of_key
 from paraminspect.formats.dtypes import BITS
@@ -24,26 +24,11 @@ from paraminspect.formats.pickle_danger import note_calls
 from paraminspect.formats.pickle_machine import PickleMachine
 from paraminspect.formats.shapes import check_sizes, count_elements
 from paraminspect.formats.torch_objects import GlobalTable
-from paraminspect.records import Checkpoint, Role, TensorRecord
+from paraminspect.records import Checkpoint, Encoding, Piece, Role, TensorRecord
 
 METADATA_FILE: Final = ".metadata"
-FORMAT: Final = "torch distributed"
 
-
-class Piece(NamedTuple):
-    """A part of a tensor: a torch zip of its own inside a file.
-
-    Attributes:
-        path: Of the file.
-        begin: Offset of the zip in it.
-        nbytes: Length of the zip.
-        offset: Index of the part's first element in the whole tensor.
-    """
-
-    path: str
-    begin: int
-    nbytes: int
-    offset: tuple[int, ...]
+_Places = dict[tuple[str, tuple[int, ...] | None], tuple[str, int, int]]
 
 
 def read_distributed(metadata: Blob, folder: str) -> Checkpoint:
@@ -66,79 +51,15 @@ def read_distributed(metadata: Blob, folder: str) -> Checkpoint:
             "not the metadata of torch.distributed.checkpoint"
             + "".join(f" ({note})" for note in note_calls(table.foreign))
         )
-    tensors = list(_tensors(state))
-    sizes = _piece_sizes(state)
+    places = _places(state)
+    tensors = list(_tensors(state, folder, places))
+    sizes = _piece_sizes(places)
     files = _check_pieces(folder, sizes)
     others = len(_dict(state.get("state_dict_metadata"))) - len(tensors)
     notes = list(note_calls(table.foreign))
     if others:
         notes.append(f"entries that are no tensors: {others:,}")
-    return Checkpoint(FORMAT, tensors, {}, tuple(notes), files=files)
-
-
-def find_pieces(metadata: str) -> dict[str, list[Piece]]:
-    """Where the parts of each tensor of a folder lie.
-
-    Args:
-        metadata: Path of its `.metadata`, which has been read before.
-
-    Raises:
-        MalformedError: A range that is none, or ranges that overlap.
-        CheckpointError: The file is gone.
-    """
-    blob = _open(metadata)
-    state = _state(PickleMachine(blob, GlobalTable().find).load(), "Metadata") or {}
-    sizes = _piece_sizes(state)
-    taken = dict.fromkeys(sizes, 0)
-    pieces: dict[str, list[Piece]] = {}
-    for index, file, begin, nbytes in _ranges(state):
-        taken[file] += nbytes
-        if taken[file] > sizes[file]:
-            raise MalformedError(f"pieces in {file!r} overlap"[:200])
-        name, offset = index.get("fqn"), index.get("offset")
-        if isinstance(name, str) and isinstance(offset, tuple | list):
-            path = os.path.join(os.path.dirname(metadata), file)
-            pieces.setdefault(name, []).append(Piece(path, begin, nbytes, check_sizes(offset, "offset")))
-    return pieces
-
-
-def join_pieces(record: TensorRecord, pieces: Sequence[Piece]) -> list[TensorRecord]:
-    """The parts of a tensor in the order of its elements.
-
-    Raises:
-        CheckpointError: They are not blocks of whole rows that make up the tensor (it is split along another
-            dimension, say), or a part cannot be read.
-    """
-    shape, rows = record.shape or (), 0
-    parts = []
-    for piece in sorted(pieces, key=lambda piece: piece.offset):
-        part = _read_piece(piece)
-        due = (rows, *([0] * (len(shape) - 1))) if shape else ()
-        if part is None or part.dtype != record.dtype or piece.offset != due or part.shape is None:
-            break
-        if len(part.shape) != len(shape) or part.shape[1:] != shape[1:]:
-            break
-        rows += part.shape[0] if shape else 1
-        parts.append(part)
-    if len(parts) != len(pieces) or rows != (shape[0] if shape else 1):
-        raise CheckpointError("its parts are not blocks of whole rows")
-    return parts
-
-
-def _open(path: str) -> Blob:
-    try:
-        fd = os.open(path, os.O_RDONLY)
-    except OSError as error:
-        raise CheckpointError(f"{os.path.basename(path)!r} cannot be read: {error.strerror}"[:200]) from None
-    return Blob(os.fstat(fd).st_size, fd=fd, path=path)
-
-
-def _read_piece(piece: Piece) -> TensorRecord | None:
-    """The one tensor in a piece; None if there is another number of them."""
-    from paraminspect.formats.sniff import read_blob  # which knows this module too
-
-    tensors = read_blob(_open(piece.path).part(piece.begin, piece.nbytes)).tensors
-    return tensors[0] if len(tensors) == 1 else None
+    return Checkpoint("torch distributed", tensors, {}, tuple(notes), files=files)
 
 
 def _state(value: object, name: str) -> dict[object, object] | None:
@@ -152,7 +73,7 @@ def _dict(value: object) -> dict[object, object]:
     return value if isinstance(value, dict) else {}
 
 
-def _tensors(state: dict[object, object]) -> Iterator[TensorRecord]:
+def _tensors(state: dict[object, object], folder: str, places: _Places) -> Iterator[TensorRecord]:
     paths = _dict(state.get("planner_data"))
     entries = _dict(state.get("state_dict_metadata"))
     if len(entries) > MAX_TENSORS:
@@ -165,7 +86,28 @@ def _tensors(state: dict[object, object]) -> Iterator[TensorRecord]:
             raise MalformedError("an entry of the metadata is no object")
         if not isinstance(name, str):
             raise MalformedError("a name in the metadata is no string")
-        yield _record(name, tensor, paths.get(name))
+        record = _record(name, tensor, paths.get(name))
+        yield record._replace(encoding=Encoding(pieces=tuple(_pieces(record, tensor, folder, places))))
+
+
+def _pieces(record: TensorRecord, tensor: dict[object, object], folder: str, places: _Places) -> Iterator[Piece]:
+    """Where each chunk of a tensor lies; one whose place the metadata do not give is left out.
+
+    Raises:
+        MalformedError: A chunk that reaches past the tensor.
+    """
+    shape = record.shape or ()
+    chunks = tensor.get("chunks")
+    for chunk in chunks if isinstance(chunks, list | tuple) else ():
+        box = _state(chunk, "ChunkStorageMetadata") or {}
+        offsets, sizes = check_sizes(box.get("offsets"), "chunk"), check_sizes(box.get("sizes"), "chunk")
+        if len(offsets) != len(shape) or len(sizes) != len(shape):
+            raise MalformedError(f"a chunk of {record.name[:80]!r} has other dimensions")
+        if any(begin + size > whole for begin, size, whole in zip(offsets, sizes, shape, strict=True)):
+            raise MalformedError(f"a chunk of {record.name[:80]!r} reaches past its end")
+        place = places.get((record.name, offsets))
+        if place is not None:
+            yield Piece(offsets, sizes, os.path.join(folder, place[0]), *place[1:])
 
 
 def _record(name: str, tensor: dict[object, object], path: object) -> TensorRecord:
@@ -199,22 +141,13 @@ def _dtype(name: str, properties: object) -> str:
     return dtype.name
 
 
-def _piece_sizes(state: dict[object, object]) -> dict[str, int]:
-    """How long each file must be: the largest end of a range in it.
+def _places(state: dict[object, object]) -> _Places:
+    """File, offset and length of each piece.
 
     Raises:
         MalformedError: A file outside the folder, a negative range.
     """
-    sizes: dict[str, int] = {}
-    for _, file, begin, nbytes in _ranges(state):
-        sizes[file] = max(sizes.get(file, 0), begin + nbytes)
-    if len(sizes) > MAX_SHARDS:
-        raise LimitExceededError("files of a distributed checkpoint", limit=MAX_SHARDS, actual=len(sizes))
-    return sizes
-
-
-def _ranges(state: dict[object, object]) -> Iterator[tuple[dict[object, object], str, int, int]]:
-    """Of each piece what it is of, its file, begin and length."""
+    places: _Places = {}
     for key, value in _dict(state.get("storage_data")).items():
         info = _state(value, "_StorageInfo")
         index = key.value if isinstance(key, OddKey) else key
@@ -225,7 +158,25 @@ def _ranges(state: dict[object, object]) -> Iterator[tuple[dict[object, object],
             raise MalformedError("a piece of the checkpoint has no range")
         if not isinstance(file, str) or not _is_inside(file):
             raise MalformedError(f"the metadata names a file outside its folder: {file!r}"[:200])
-        yield _dict(index.state), file, offset, length
+        places[_index_key(index)] = file, offset, length
+    return places
+
+
+def _index_key(index: Opaque) -> tuple[str, tuple[int, ...] | None]:
+    """Name and offset of a chunk, as `MetadataIndex(fqn, offset, index)` has them; no tensor has an offset of None."""
+    state = _dict(index.state)
+    name, offset = state.get("fqn"), state.get("offset")
+    return name if isinstance(name, str) else "", None if offset is None else check_sizes(offset, "chunk")
+
+
+def _piece_sizes(places: _Places) -> dict[str, int]:
+    """How long each file must be: the largest end of a range in it."""
+    sizes: dict[str, int] = {}
+    for file, offset, length in places.values():
+        sizes[file] = max(sizes.get(file, 0), offset + length)
+    if len(sizes) > MAX_SHARDS:
+        raise LimitExceededError("files of a distributed checkpoint", limit=MAX_SHARDS, actual=len(sizes))
+    return sizes
 
 
 def _is_inside(path: str) -> bool:

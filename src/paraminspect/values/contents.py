@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol
 
 from paraminspect.errors import CheckpointError
@@ -14,8 +13,7 @@ from paraminspect.formats.shapes import contiguous_stride
 from paraminspect.records import Checkpoint, TensorRecord
 
 if TYPE_CHECKING:
-    from paraminspect.formats.distributed import Piece
-    from paraminspect.values.stored import StoredArrays
+    from paraminspect.values.files import Files
 
 PIECE_BYTES = 1 << 20
 """Read at a time."""
@@ -47,11 +45,8 @@ class StoredContents:
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        self._checkpoint = checkpoint
         self._blobs: dict[str | None, Blob] = {}
-        self._arrays: StoredArrays | None = None
-        self._pieces: Mapping[str, Sequence[Piece]] | None = None
-        self._lock = threading.Lock()
+        self._files: Files | None = None
         self.order = checkpoint.metadata.get("byteorder", sys.byteorder)
 
     def pieces(self, record: TensorRecord) -> Iterator[bytes]:
@@ -62,8 +57,7 @@ class StoredContents:
             TruncatedError: The file has become shorter.
         """
         if record.layout == "chunked":
-            for part in self._parts(record):
-                yield from self.pieces(part)
+            yield from self._joined(record)
             return
         if not self._is_contiguous(record):
             yield from self._gathered(record)
@@ -97,26 +91,29 @@ class StoredContents:
             self._blobs[storage.path] = _open(storage.path)
         return self._blobs[storage.path], storage.begin + record.offset, nbytes
 
-    def _parts(self, record: TensorRecord) -> list[TensorRecord]:
-        """The pieces of a tensor of a distributed checkpoint, one behind the other in memory."""
-        from paraminspect.formats.distributed import FORMAT, find_pieces, join_pieces  # and all of pickle with it
+    def _joined(self, record: TensorRecord) -> Iterator[bytes]:
+        """Elements of a tensor in parts, each in a file of its own."""
+        from paraminspect.values.dtypes import numpy_dtype
+        from paraminspect.values.files import Files  # numpy, which few files need here
+        from paraminspect.values.tensors import open_numbers
 
-        if self._checkpoint.format != FORMAT:
-            raise CheckpointError("where its values are is not known")
-        if self._pieces is None:
-            with self._lock:
-                self._pieces = self._pieces or find_pieces(self._checkpoint.files[0])
-        return join_pieces(record, self._pieces.get(record.name, ()))
+        if numpy_dtype(record.dtype) is None:
+            raise CheckpointError("its values do not lie in the file as they are")
+        self._files = self._files or Files()
+        numbers = open_numbers(record, self._files)
+        step = PIECE_BYTES // numbers.read(0, min(1, numbers.numel)).itemsize
+        for at in range(0, numbers.numel, step):
+            yield numbers.read(at, min(at + step, numbers.numel)).tobytes()
 
     def _gathered(self, record: TensorRecord) -> Iterator[bytes]:
         """Elements that do not lie one after the other."""
         if record.storage is not None and (record.nbytes or 0) > record.storage.nbytes:
             raise CheckpointError("it repeats its elements")
-        from paraminspect.values.stored import StoredArrays  # numpy, which few files need here
+        from paraminspect.values.mapped import map_tensor  # numpy, as above
 
-        if self._arrays is None:
-            self._arrays = StoredArrays(self._checkpoint)
-        array = self._arrays.read(record)
+        array = map_tensor(record)
+        if array is None:
+            raise CheckpointError("its values do not lie in the file as they are")
         step = PIECE_BYTES // array.itemsize
         flat = array.flat
         for at in range(0, array.size, step):
