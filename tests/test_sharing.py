@@ -87,7 +87,7 @@ class Bytes:
     def pieces(self, record: TensorRecord):  # type: ignore[no-untyped-def]
         yield self.data[record.name]
 
-    def sample(self, record: TensorRecord, length: int) -> bytes:
+    def start(self, record: TensorRecord, length: int) -> bytes:
         return self.data[record.name][:length]
 
 

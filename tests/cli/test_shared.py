@@ -273,6 +273,15 @@ def test_a_frozen_backbone(run: Any, tmp_path: Path, weight: torch.Tensor) -> No
     assert "2 tensors left out, as all elements of each are the same" in result.stderr
 
 
+def test_equal_however_it_is_stored(run: Any, tmp_path: Path) -> None:
+    """Transposed in one file, not in the other: however much is looked at first, it is the same of both."""
+    weight = torch.arange(40_000.0).reshape(200, 200)
+    torch.save({"w": weight.t().contiguous().t()}, tmp_path / "a.pt")
+    safetensors.torch.save_file({"w": weight}, tmp_path / "b.safetensors")
+    row = run("shared", "a.pt", "b.safetensors", "--equal").stdout.split("\t")
+    assert row[:4] == ["a.pt", "equal", "w", "b.safetensors:w"]
+
+
 def test_equal_beside_ties(run: Any, tmp_path: Path, weight: torch.Tensor) -> None:
     torch.save({"a": weight, "b": weight, "c": weight.clone(), "d": weight.clone()}, tmp_path / "m.pt")
     assert groups(run, "m.pt", "--equal") == [("alias", "a", "b"), ("equal", "a", "c,d")]
