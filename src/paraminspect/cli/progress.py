@@ -30,7 +30,7 @@ class Progress:
         self._output = output
         self._what = what
         self._start = monotonic()
-        self._drawn = self._start
+        self._drawn = 0.0
 
     def __enter__(self) -> Progress:
         return self
@@ -43,7 +43,7 @@ class Progress:
     def __call__(self, done: int, total: int) -> None:
         """Draw it anew."""
         now = monotonic()
-        if now - self._start < SHOWN_AFTER_S or now - self._drawn < REDRAWN_AFTER_S:
+        if now - self._start < SHOWN_AFTER_S or (done < total and now - self._drawn < REDRAWN_AFTER_S):
             return
         self._drawn = now
         filled = CELLS * done // max(total, 1)
