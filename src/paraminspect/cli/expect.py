@@ -13,6 +13,9 @@ from paraminspect.render.text import escape_text
 MAX_EXPECT_BYTES = 16 << 20
 """Of a file of expectations."""
 
+MAX_EXPLAINED = 10
+"""Expectations for whose missing names the one that was meant is looked for."""
+
 STDIN = "-"
 
 Names = tuple[str, ...]
@@ -66,12 +69,13 @@ def find_broken(
         hidden: Names that are left out, as --all was not given.
     """
     printed = {escape_text(name): name for name in names}
-    broken = []
+    broken: list[str] = []
     for group in expected:
         known = [name if name in names else printed.get(name) for name in group]
         for name, found in zip(group, known, strict=True):
             if found is None:
-                broken.append(f"{' and '.join(group)} are not tied: {_absent(name, names, hidden)}")
+                why = _absent(name, names, hidden) if len(broken) < MAX_EXPLAINED else f"there is no {name}"
+                broken.append(f"{' and '.join(group)} are not tied: {why}")
                 break
         else:
             first = tied.get(known[0] or "")
