@@ -10,7 +10,6 @@ from paraminspect.changes import rename, suggest_maps
 from paraminspect.cli.errors import with_source
 from paraminspect.cli.output import Output
 from paraminspect.cli.progress import Progress
-from paraminspect.cli.rules import RuleOptions
 from paraminspect.cli.sources import Build, Choice, describe_hidden, is_live, prefixed
 from paraminspect.cli.stats import tell_failures
 from paraminspect.cli.valued import ValuedSource, open_valued
@@ -91,7 +90,11 @@ def _open_both(
     for source, builds in zip(sources, live, strict=True):
         try:
             values = how.only not in ("names", "shapes")
-            rules = RuleOptions(seed=how.seed) if builds else None
+            rules = None
+            if builds:
+                from paraminspect.cli.rules import RuleOptions
+
+                rules = RuleOptions(seed=how.seed)
             side = open_valued(source, build if builds else Build(), output, rules, values=values)
         except Exception as error:
             raise with_source(error, source) from None

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from paraminspect.cli.output import Output
 from paraminspect.cli.progress import Progress
 from paraminspect.cli.report import Report
-from paraminspect.cli.rules import RuleOptions
 from paraminspect.cli.sources import Build, Choice, choose_from, prefixed
-from paraminspect.cli.stats_plot import check_plot, write_plot
 from paraminspect.cli.valued import ValuedSource, ValuedSources
 from paraminspect.errors import ParamInspectError
 from paraminspect.modules import Listing, total
@@ -20,6 +18,9 @@ from paraminspect.render.rows import EMPTY_NAME, Column, Rows
 from paraminspect.values.collect import Failure, RowStats
 from paraminspect.values.stats import TensorStats
 from paraminspect.values.workers import collect_in_parallel, count_workers
+
+if TYPE_CHECKING:
+    from paraminspect.cli.rules import RuleOptions
 
 PROBLEMS: Final = ("nan", "inf", "zero", "constant")
 """What `--fail-on` may ask for."""
@@ -102,7 +103,10 @@ def report_stats(sources: Sequence[str], choice: Choice, build: Build, how: How,
     opened = ValuedSources(sources, build, output, how.rules)
     columns = TENSORS if how.depth is None else MODULES
     key = "tensors" if how.depth is None else "modules"
-    check_plot(how.plot)
+    if how.plot:
+        from paraminspect.cli.stats_plot import check_plot
+
+        check_plot(how.plot)
     drawn: list[tuple[str, TensorStats]] = []
     at_once = output.streams and not how.sort and not how.reverse
     for checkpoint, listing in choose_from(opened, sources, choice, output):
@@ -126,7 +130,9 @@ def report_stats(sources: Sequence[str], choice: Choice, build: Build, how: How,
         report.add(checkpoint, Rows(key, columns, waiting), None if output.streams else total(listing))
         _tell(named, checkpoint.source, sources, how, output)
         tell_failures(failures, checkpoint.source, output)
-    if how.plot and drawn:
+    if drawn:
+        from paraminspect.cli.stats_plot import write_plot
+
         write_plot(how.plot, drawn, ", ".join(sources))
     return report.finish()
 

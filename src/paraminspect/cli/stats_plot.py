@@ -20,7 +20,7 @@ def check_plot(path: str) -> None:
     Raises:
         ParamInspectError: Its name does not end in .svg or .html.
     """
-    if path and _ending(path) not in _RENDERERS:
+    if _ending(path) not in _RENDERERS:
         raise ParamInspectError(f"--plot {path!r}", hint="a picture is written as .svg or .html")
 
 

@@ -84,7 +84,6 @@ def command(
     cannot be decoded.
     """
     from paraminspect.cli.report import split_columns
-    from paraminspect.cli.rules import RuleOptions
     from paraminspect.cli.stats import MODULES, TENSORS, How, parse_problems, report_stats
     from paraminspect.errors import ParamInspectError
 
@@ -97,6 +96,10 @@ def command(
     build = Build(
         tuple(define or ()), modules_file, tuple(arguments or ()), weights, strip_prefix, add_prefix, allow_mismatch
     )
-    initialise = RuleOptions(tuple(rules or ()), config, rules_file, seed)
+    initialise = None
+    if rules or config or rules_file or seed:
+        from paraminspect.cli.rules import RuleOptions
+
+        initialise = RuleOptions(tuple(rules or ()), config, rules_file, seed)
     how = How(depth, sort, reverse, chosen, parse_problems(fail_on), initialise, plot)
     return report_stats(source, choice, build, how, output)
