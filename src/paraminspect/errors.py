@@ -7,6 +7,7 @@
     │   ├── TruncatedError            the file ends before what it declares
     │   └── MalformedError            the file contradicts itself or its format
     ├── SpecError                     an architecture spec that cannot be read or built: file:line:column
+    ├── BackwardError                 a model that runs, but from whose loss no gradient can be taken
     ├── LimitExceededError            a declared size, count or depth is past a named bound
     └── SelectionError                a selector or module path that cannot be parsed or names nothing
 
@@ -106,6 +107,10 @@ class SpecError(ParamInspectError):
     def __str__(self) -> str:
         place = [str(part) for part in (self.source or None, self.line, self.column) if part is not None]
         return f"{':'.join(place)}: {self.message}" if place else self.message
+
+
+class BackwardError(ParamInspectError):
+    """A model that runs, but from whose loss no gradient can be taken."""
 
 
 class SelectionError(ParamInspectError):

@@ -1,0 +1,107 @@
+"""Numbers about gradients: norms, extremes, zeros; each tensor is gone through four times and never copied."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from paraminspect.records import GradState
+
+
+class GradientNumbers(NamedTuple):
+    """About one gradient.
+
+    Attributes:
+        state: Of one that is there: "ok", "zero", "nan" or "inf".
+        norm: Euclidean.
+        max_abs: Largest absolute value; nan if there is one.
+        zero_fraction: Share of exact zeros; None for a tensor without elements.
+        norm_ratio: Norm over that of the parameter, None where that is zero or no number.
+    """
+
+    state: GradState
+    norm: float
+    max_abs: float
+    zero_fraction: float | None
+    norm_ratio: float | None
+
+
+def measure_gradients(pairs: Sequence[tuple[Tensor, Tensor]]) -> tuple[list[GradientNumbers], float]:
+    """The numbers of each gradient, and the norm of all of them together.
+
+    The latter is what `torch.nn.utils.get_total_norm` gives.
+
+    Args:
+        pairs: (parameter, its gradient), dense.
+    """
+    if not pairs:
+        return [], 0.0
+    norms = [torch.linalg.vector_norm(gradient) for _, gradient in pairs]
+    total = torch.linalg.vector_norm(torch.stack([norm.to(norms[0].device) for norm in norms]))
+    found = torch.stack([_numbers(*pair, norm) for pair, norm in zip(pairs, norms, strict=True)])
+    rows = found.tolist()  # one transfer from the device
+    return [_summary(gradient.numel(), row) for (_, gradient), row in zip(pairs, rows, strict=True)], float(total)
+
+
+def dense(gradient: Tensor) -> Tensor:
+    """The gradient itself; of a sparse one (an Embedding with sparse=True) all its elements."""
+    return gradient if gradient.layout == torch.strided else gradient.to_dense()
+
+
+def angle(part: Tensor, whole: Tensor) -> float | None:
+    """The cosine between two tensors of one shape; None where one is zero or no number."""
+    norms = float(_norm(part)) * float(_norm(whole))
+    if not norms or not math.isfinite(norms):
+        return None
+    product = torch.vdot(part.reshape(-1), whole.reshape(-1)).real if part.is_complex() else _dot(part, whole)
+    return max(-1.0, min(1.0, float(product) / norms))
+
+
+def norm_of(tensor: Tensor) -> float:
+    """Euclidean norm; of half-precision types taken in float32."""
+    return float(_norm(tensor))
+
+
+def _numbers(parameter: Tensor, gradient: Tensor, norm: Tensor) -> Tensor:
+    """[norm, minimum, maximum, number of non-zeros, norm of the parameter] in float64 on the CPU's terms."""
+    plain = gradient.abs() if gradient.is_complex() else gradient
+    if gradient.dtype in (torch.float16, torch.bfloat16):
+        norm = _norm(gradient)
+    low, high = torch.aminmax(plain) if plain.numel() else (norm, norm)
+    # mps has no float64
+    dtype = torch.float32 if gradient.device.type == "mps" else torch.float64
+    numbers = [norm, low, high, torch.count_nonzero(plain), _norm(parameter.detach())]
+    return torch.stack([number.to(dtype) for number in numbers]).cpu()
+
+
+def _summary(numel: int, row: Sequence[float]) -> GradientNumbers:
+    norm, low, high, nonzero, weight = row
+    max_abs = math.nan if math.isnan(low) or math.isnan(high) else max(-low, high, 0.0)
+    state: GradState = "ok"
+    if math.isnan(max_abs):
+        state = "nan"
+    elif math.isinf(max_abs):
+        state = "inf"
+    elif not nonzero:
+        state = "zero"
+    ratio = norm / weight if weight and math.isfinite(weight) else None
+    return GradientNumbers(state, norm, max_abs, 1 - nonzero / numel if numel else None, ratio)
+
+
+def _norm(tensor: Tensor) -> Tensor:
+    half = tensor.dtype in (torch.float16, torch.bfloat16)
+    norm: Tensor = torch.linalg.vector_norm(tensor, dtype=torch.float32 if half else None)
+    return norm
+
+
+def _dot(part: Tensor, whole: Tensor) -> Tensor:
+    """The inner product, summed row by row in float64 where there is one: millions of terms in float32 lose digits."""
+    if part.dtype == torch.float64 or part.device.type == "mps":
+        return torch.dot(part.reshape(-1), whole.reshape(-1))
+    rows = part.shape[0] if part.dim() > 1 else 1
+    products: Tensor = torch.linalg.vecdot(part.reshape(rows, -1).float(), whole.reshape(rows, -1).float())
+    return products.double().sum()
