@@ -8,9 +8,10 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from paraminspect.cli.files import write_whole
 from paraminspect.cli.output import Output
 from paraminspect.cli.sources import Build, is_live
-from paraminspect.errors import ParamInspectError, SelectionError, SourceError
+from paraminspect.errors import ParamInspectError, SelectionError
 from paraminspect.modules import suggest_names
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.render.json_rows import SCHEMA, encode
@@ -73,13 +74,13 @@ def show_values(source: str, build: Build, how: How, output: Output) -> int:
                 data, note = encode_npy(next(shown).array)
                 if note:
                     output.note(note)
-                _write(how.file, [data], output)
+                write_whole(how.file, [data], output)
             case "json":
-                _write(how.file, (text.encode() for text in _as_json(checkpoint, shown, how)), output)
+                write_whole(how.file, (text.encode() for text in _as_json(checkpoint, shown, how)), output)
             case _:
                 width = min(output.style().width or LINE_WIDTH, LINE_WIDTH) if not how.file else LINE_WIDTH
                 options = PrintOptions(how.precision, FULL if how.full else 1000, linewidth=width)
-                _write(how.file, (text.encode() for text in _as_text(shown, options)), output)
+                write_whole(how.file, (text.encode() for text in _as_text(shown, options)), output)
     except ParamInspectError as error:
         error.source = error.source or source
         raise
@@ -183,32 +184,3 @@ def _as_json(checkpoint: Checkpoint, shown: Iterable[_Shown], how: How) -> Itera
         yield separator + encode(members)
         separator = ",\n"
     yield "\n]}\n"
-
-
-def _write(file: str, pieces: Iterable[bytes], output: Output) -> None:
-    """To standard output, or to a file that appears whole or not at all."""
-    if file in ("", "-"):
-        output.write_bytes(pieces)
-        return
-    import tempfile
-
-    folder, name = os.path.split(os.path.abspath(file))
-    try:
-        handle, path = tempfile.mkstemp(prefix=f".{name[:100]}.", dir=folder)
-    except OSError as error:
-        raise SourceError(f"{file} cannot be written: {error.strerror or error}") from None
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            for piece in pieces:
-                stream.write(piece)
-            stream.flush()
-            os.fsync(stream.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(path, 0o666 & ~umask)
-        os.replace(path, file)
-    except BaseException as error:
-        os.unlink(path)
-        if isinstance(error, OSError):
-            raise SourceError(f"{file} cannot be written: {error.strerror or error}") from None
-        raise

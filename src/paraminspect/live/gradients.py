@@ -12,6 +12,10 @@ from torch import Tensor
 from paraminspect.records import GradState
 
 
+EXACT = 1 << 20
+"""Elements up to which angles are taken in float64."""
+
+
 class GradientNumbers(NamedTuple):
     """About one gradient.
 
@@ -54,11 +58,13 @@ def dense(gradient: Tensor) -> Tensor:
 
 def angle(part: Tensor, whole: Tensor) -> float | None:
     """The cosine between two tensors of one shape; None where one is zero or no number."""
+    if part.numel() <= EXACT and part.device.type != "mps":
+        wide = torch.complex128 if part.is_complex() else torch.float64
+        part, whole = part.to(wide), whole.to(wide)
     norms = float(_norm(part)) * float(_norm(whole))
     if not norms or not math.isfinite(norms):
         return None
-    product = torch.vdot(part.reshape(-1), whole.reshape(-1)).real if part.is_complex() else _dot(part, whole)
-    return max(-1.0, min(1.0, float(product) / norms))
+    return max(-1.0, min(1.0, float(_dot(part, whole)) / norms))
 
 
 def norm_of(tensor: Tensor) -> float:
@@ -99,9 +105,7 @@ def _norm(tensor: Tensor) -> Tensor:
 
 
 def _dot(part: Tensor, whole: Tensor) -> Tensor:
-    """The inner product, summed row by row in float64 where there is one: millions of terms in float32 lose digits."""
-    if part.dtype == torch.float64 or part.device.type == "mps":
-        return torch.dot(part.reshape(-1), whole.reshape(-1))
+    """The real inner product; summed row by row, since millions of terms in float32 lose digits."""
     rows = part.shape[0] if part.dim() > 1 else 1
-    products: Tensor = torch.linalg.vecdot(part.reshape(rows, -1).float(), whole.reshape(rows, -1).float())
-    return products.double().sum()
+    products: Tensor = torch.linalg.vecdot(part.reshape(rows, -1), whole.reshape(rows, -1)).real
+    return products.sum(dtype=None if part.device.type == "mps" else torch.float64)

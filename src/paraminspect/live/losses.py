@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -42,7 +43,7 @@ def make_loss(name: LossName, target: Tensor | None = None, *, seed: int = 0) ->
 
 
 def load_loss(text: str, target: Tensor | None = None) -> LossFunction:
-    """The user's own function, `my_loss.py:loss`: called with the output, and with the target if there is one.
+    """The user's own function, `my_loss.py:loss`: called with the output, and with the target if it takes two.
 
     Raises:
         SourceError: No such file or function, or its code fails.
@@ -55,7 +56,7 @@ def load_loss(text: str, target: Tensor | None = None) -> LossFunction:
     if not callable(function):
         known = [name for name, each in vars(module).items() if callable(each) and not name.startswith("_")]
         raise SourceError(f"{file} has no function {attribute}", hint=closest(attribute, known))
-    given = () if target is None else (target,)
+    given = (target,) if target is not None and _takes_two(function) else ()
 
     def loss(output: Any) -> Tensor:
         with running_user_code(), explaining(f"loss {text}", [file]):
@@ -63,6 +64,16 @@ def load_loss(text: str, target: Tensor | None = None) -> LossFunction:
             return made
 
     return loss
+
+
+def _takes_two(function: Callable[..., object]) -> bool:
+    try:
+        inspect.signature(function).bind(None, None)
+    except TypeError:
+        return False
+    except ValueError:  # no signature
+        pass
+    return True
 
 
 def check_loss(value: object) -> Tensor:

@@ -1,14 +1,15 @@
-"""How much memory there is, and how much a backward pass takes at least."""
+"""How much memory there is, and how much a backward pass takes at least. Imports torch only where a model is there."""
 
 from __future__ import annotations
 
 import os
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING
 
 from paraminspect.errors import BackwardError
 from paraminspect.units import format_bytes
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _CGROUP = "/sys/fs/cgroup"
 _PHRASES = ("not enough memory", "can't allocate memory", "out of memory", "cannot allocate memory")
@@ -16,6 +17,8 @@ _PHRASES = ("not enough memory", "can't allocate memory", "out of memory", "cann
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception says that memory did not do; torch has its own for devices, and none for the CPU."""
+    import torch
+
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(phrase in str(error).lower() for phrase in _PHRASES)
@@ -24,6 +27,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 def available_memory(device: str = "cpu") -> int | None:
     """Bytes that can still be had; None where the system does not say."""
     if device == "cuda":
+        import torch
+
         return torch.cuda.mem_get_info()[0]
     if device != "cpu":
         return None
@@ -38,22 +43,17 @@ def needed_memory(model: nn.Module) -> int:
     return needed + sum(each.numel() * each.element_size() for each in tensors.values() if each.requires_grad)
 
 
-def refuse_too_large(needed: int, *, device: str = "cpu") -> None:
-    """Refuse what will not fit, before anything is allocated.
+def too_large(needed: int, available: int) -> BackwardError:
+    """What to say of a model that will not fit, before anything is allocated.
 
     Args:
         needed: Bytes, as `needed_memory` says.
-        device: Where they are needed.
-
-    Raises:
-        BackwardError: There is less.
+        available: Bytes.
     """
-    available = available_memory(device)
-    if available is not None and needed > available:
-        raise BackwardError(
-            f"parameters and gradients take {format_bytes(needed)}, and {format_bytes(available)} of memory are free",
-            hint="a smaller model (-D depth=2), or --dtype bfloat16",
-        )
+    return BackwardError(
+        f"parameters and gradients take {format_bytes(needed)}, and {format_bytes(available)} of memory are free",
+        hint="a smaller model, such as -D depth=2, or --dtype bfloat16",
+    )
 
 
 def explain_memory(model: nn.Module, device: str = "cpu") -> BackwardError:
@@ -63,7 +63,7 @@ def explain_memory(model: nn.Module, device: str = "cpu") -> BackwardError:
     return BackwardError(
         f"not enough memory: parameters and gradients take {format_bytes(needed_memory(model))}, activations come on "
         f"top{free}",
-        hint="a smaller batch (--input), a smaller model (-D depth=2), or --dtype bfloat16",
+        hint="a smaller batch (--input), a smaller model, such as -D depth=2, or --dtype bfloat16",
     )
 
 

@@ -106,6 +106,8 @@ def _raw_column(column: Column, values: list[Any] | Sequence[Any]) -> Sequence[s
             return [",".join(map(escape_text, names or ())) for names in values]
         case "float":
             return ["" if value is None else repr(float(value)) for value in values]
+        case "items":
+            return ["" if value is None else str(len(value)) for value in values]
         case "json":
             import json
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 Format = Literal["table", "tsv", "csv", "json", "jsonl", "markdown", "names"]
 
-ColumnKind = Literal["name", "text", "int", "bytes", "shape", "bool", "names", "float", "json"]
+ColumnKind = Literal["name", "text", "int", "bytes", "shape", "bool", "names", "float", "items", "json"]
 """Type of a column's values, None in each of them meaning "not known":
 
     name    str, a dotted name: shortened in the middle on a narrow terminal, code in markdown
@@ -20,10 +20,11 @@ ColumnKind = Literal["name", "text", "int", "bytes", "shape", "bool", "names", "
     bool    bool
     names   sequence of str: joined by commas
     float   float: all digits in a pipe, four on a table; not a number and infinities are null in JSON
+    items   sequence of what json.dumps takes: their number, but in JSON all of them
     json    anything json.dumps takes
 """
 
-NUMBERS: frozenset[str] = frozenset({"int", "bytes", "float"})
+NUMBERS: frozenset[str] = frozenset({"int", "bytes", "float", "items"})
 """Kinds that stand on the right of their column."""
 
 EMPTY_NAME = '""'
