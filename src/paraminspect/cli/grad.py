@@ -93,7 +93,7 @@ def _backward(live: LiveModel, plan: GradPlan, how: GradOptions) -> BackwardRepo
 
     from paraminspect.live.backward import backward_report
     from paraminspect.live.feed import Feed, Wanted
-    from paraminspect.live.prepare import choose_device, convert, freeze, materialise
+    from paraminspect.live.prepare import check_inputs, choose_device, convert, freeze, materialise
     from paraminspect.live.steps import repeat_backward
 
     device = choose_device(how.device)
@@ -103,6 +103,7 @@ def _backward(live: LiveModel, plan: GradPlan, how: GradOptions) -> BackwardRepo
     freeze(live.model, plan.freeze)
     convert(live.model, dtype=dtype, device=device, train=how.train)
     inputs, loss = feed.batch()
+    check_inputs(live.model, inputs)
     materialise(live.model, inputs, live.plan)
     if how.steps > 1:
         return repeat_backward(live.model, feed.batch, how.steps, uses=how.uses, seed=how.seed, plan=live.plan)

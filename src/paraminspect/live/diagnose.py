@@ -156,7 +156,7 @@ def explain_nan(run: BackwardRun) -> BackwardError:
     why = f": its {own[0]} has elements that are not numbers" if own else ""
     return BackwardError(
         f"the loss is nan: {what} is the first to give one{why}",
-        hint=None if own else "--dtype float64 tells an overflow from a fault",
+        hint="paraminspect show prints it" if own else "--dtype float64 tells an overflow from a fault",
     )
 
 

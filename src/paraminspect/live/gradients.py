@@ -11,7 +11,6 @@ from torch import Tensor
 
 from paraminspect.records import GradState
 
-
 EXACT = 1 << 20
 """Elements up to which angles are taken in float64."""
 
@@ -86,7 +85,7 @@ def _numbers(parameter: Tensor, gradient: Tensor, norm: Tensor) -> Tensor:
 
 def _summary(numel: int, row: Sequence[float]) -> GradientNumbers:
     norm, low, high, nonzero, weight = row
-    max_abs = math.nan if math.isnan(low) or math.isnan(high) else max(-low, high, 0.0)
+    max_abs = math.nan if math.isnan(low) or math.isnan(high) else max(abs(low), abs(high))
     state: GradState = "ok"
     if math.isnan(max_abs):
         state = "nan"

@@ -174,6 +174,11 @@ def _cross_entropy(output: Tensor, target: Tensor) -> Tensor:
             f"{shape_text(output.shape[:-1])}, the classes being the last dimension",
         )
     classes = output.shape[-1]
+    if classes < 2:
+        raise BackwardError(
+            f"cross-entropy over the last dimension of output {shape_text(output.shape)}, one class, is always 0",
+            hint="--loss mse",
+        )
     counted = target[target != IGNORED]
     low, high = (int(each) for each in torch.aminmax(counted)) if counted.numel() else (0, 0)
     if low < 0 or high >= classes:

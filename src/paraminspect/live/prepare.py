@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from paraminspect.errors import BackwardError, SelectionError
+from paraminspect.live.complaints import describe_refusal
 from paraminspect.live.forward import CallPaths, call_model
 from paraminspect.live.memory import available_memory, needed_memory, too_large
 from paraminspect.live.run import Inputs
@@ -83,6 +85,21 @@ def convert(model: nn.Module, *, dtype: torch.dtype | None, device: str, train: 
     model.to(device)
     if train is not None:
         model.train(train)
+
+
+def check_inputs(model: nn.Module, inputs: Inputs) -> None:
+    """Refuse inputs that do not fit the signature of the model's forward, before it runs.
+
+    Raises:
+        BackwardError: With the name that was meant.
+    """
+    try:
+        inspect.signature(model.forward).bind(*inputs.positional, **inputs.named)
+    except TypeError as error:
+        complaint, hint = describe_refusal(model.forward, error, tuple(inputs.positional), inputs.named)
+        raise BackwardError(f"--input does not fit {type(model).__name__}.forward: {complaint}", hint=hint) from None
+    except ValueError:  # no signature
+        pass
 
 
 def materialise(model: nn.Module, inputs: Inputs, plan: ModelPlan | None) -> None:

@@ -55,7 +55,9 @@ def state_text(record: GradRecord) -> str:
 
 
 def _chart(records: Sequence[GradRecord], style: Style) -> Iterator[str]:
-    lines = name_lines([escape_text(record.name) or EMPTY_NAME for record in records], unicode=style.unicode)
+    lines = name_lines(
+        [escape_text(record.name) or EMPTY_NAME for record in records], guides="lines" if style.unicode else "ascii"
+    )
     labels = [line.label for line in lines]
     uses = ["" if len(record.uses) < 2 else f"{len(record.uses)} uses" for record in records]
     use_width = max(map(len, uses), default=0)

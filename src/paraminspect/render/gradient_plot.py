@@ -26,6 +26,9 @@ MAX_LABEL = 60
 NUMBER = 10
 """Characters of the column of norms."""
 
+AFTER = 72
+"""Right of the longest bar: the number of uses, half of the last number of the axis."""
+
 MAX_REASON = 58
 
 COLOURS: dict[GradState, str] = {
@@ -44,7 +47,7 @@ def plot_gradients(records: Sequence[GradRecord], title: str, closing: str) -> P
     Raises:
         LimitExceededError: More than MAX_ROWS lines.
     """
-    lines = name_lines([record.name or EMPTY_NAME for record in records])  # the writers escape
+    lines = name_lines([record.name or EMPTY_NAME for record in records], "blank")  # the writers escape
     if len(lines) > MAX_ROWS:
         raise LimitExceededError("lines of a picture", limit=MAX_ROWS, actual=len(lines))
     labels = [shorten_middle(line.label, MAX_LABEL) for line in lines]
@@ -53,7 +56,7 @@ def plot_gradients(records: Sequence[GradRecord], title: str, closing: str) -> P
     top = 3.5 * ROW + MARGIN
     scale = scale_of([record.norm for record in records if record.norm is not None])
     bottom = top + len(lines) * ROW
-    width = max(left + BARS + MARGIN, (max(len(title), len(closing)) + 1) * CHAR_WIDTH + 2 * MARGIN)
+    width = max(left + BARS + AFTER, (max(len(title), len(closing)) + 1) * CHAR_WIDTH + 2 * MARGIN)
     shapes: list[Shape] = [
         Text(MARGIN, MARGIN + 8, title, bold=True),
         Text(MARGIN, MARGIN + 8 + ROW, closing, SOFT),
@@ -78,11 +81,12 @@ def _row(label: str, record: GradRecord | None, scale: LogScale, left: float, to
     length = max(scale.fraction(record.norm or 0.0) * BARS, 1)
     uses = f", {len(record.uses)} uses" if len(record.uses) > 1 else ""
     title = f"{record.name}: norm {record.norm:.4g}, max |g| {record.max_abs:.4g}{uses}"
-    return [*shapes, Rect(left, top + (ROW - BAR) / 2, length, BAR, COLOURS["ok"], title)]
+    shapes.append(Rect(left, top + (ROW - BAR) / 2, length, BAR, COLOURS["ok"], title))
+    return [*shapes, Text(left + length + 6, base, uses.lstrip(", "), SOFT)] if uses else shapes
 
 
 def _axis(scale: LogScale, left: float, top: float, bottom: float) -> list[Shape]:
-    shapes: list[Shape] = [Text(left - 8, top - 6, "norm", SOFT, "end")]
+    shapes: list[Shape] = [Text(left - 36, top - 6, "norm", SOFT, "end")]
     for exponent in scale.ticks(9):
         x = left + scale.fraction(10.0**exponent) * BARS
         shapes += [Line(x, top, x, bottom, GRID), Text(x, top - 6, f"1e{exponent:+03d}", SOFT, "middle")]

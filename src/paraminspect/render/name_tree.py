@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+Guides = Literal["lines", "ascii", "blank"]
+
+_MARKS: dict[Guides, tuple[str, str, str, str]] = {
+    "lines": ("├─ ", "└─ ", "│  ", "   "),
+    "ascii": ("|- ", "`- ", "|  ", "   "),
+    "blank": ("   ", "   ", "   ", "   "),
+}
+"""Before a child, before the last one, and before what is below either."""
 
 
 class NameLine(NamedTuple):
@@ -24,7 +33,7 @@ class _Branch:
         self.index: int | None = None
 
 
-def name_lines(names: Sequence[str], *, unicode: bool = True) -> list[NameLine]:
+def name_lines(names: Sequence[str], guides: Guides = "lines") -> list[NameLine]:
     """The lines of a tree in which every name is a leaf, in order of first appearance.
 
     A module without modules in it has no line of its own: its tensors are `fc.weight` and `fc.bias`. One that holds
@@ -32,7 +41,7 @@ def name_lines(names: Sequence[str], *, unicode: bool = True) -> list[NameLine]:
 
     Args:
         names: Dotted, each once.
-        unicode: Whether lines may be more than ASCII.
+        guides: What leads from a module to what is in it.
     """
     root = _Branch()
     for index, name in enumerate(names):
@@ -40,8 +49,7 @@ def name_lines(names: Sequence[str], *, unicode: bool = True) -> list[NameLine]:
         for part in name.split("."):
             branch = branch.children.setdefault(part, _Branch())
         branch.index = index
-    marks = ("├─ ", "└─ ", "│  ", "   ") if unicode else ("|- ", "`- ", "|  ", "   ")
-    return [NameLine(label, index) for label, index in _lines(root, "", marks, top=True)]
+    return [NameLine(label, which) for label, which in _lines(root, "", _MARKS[guides], top=True)]
 
 
 def _lines(

@@ -64,7 +64,6 @@ def _draw(draw: Any, font: Any, shape: Shape) -> None:
         case Polygon(points, fill, stroke, _):
             outline = None if stroke == "none" else stroke
             draw.polygon([(x * SCALE, y * SCALE) for x, y in points], fill=fill, outline=outline)
-        case Text(x, y, text, fill, anchor, bold):
+        case Text(x, y, text, fill, anchor, _):  # the font that Pillow brings has one weight
             place = {"start": "ls", "middle": "ms", "end": "rs"}[anchor]
-            weight = 1 if bold else 0
-            draw.text((x * SCALE, y * SCALE), escape_text(text), fill, font, place, stroke_width=weight)
+            draw.text((x * SCALE, y * SCALE), escape_text(text), fill, font, place)
