@@ -6,7 +6,9 @@
     │   ├── UnknownFormatError        recognised as something else, or as nothing
     │   ├── TruncatedError            the file ends before what it declares
     │   └── MalformedError            the file contradicts itself or its format
+    ├── TargetError                   an output that cannot be written: no space, no permission, there already
     ├── SpecError                     an architecture spec that cannot be read or built: file:line:column
+    ├── RuleError                     an initialisation rule that cannot be parsed or applied
     ├── BackwardError                 a model that runs, but from whose loss no gradient can be taken
     ├── LimitExceededError            a declared size, count or depth is past a named bound
     └── SelectionError                a selector or module path that cannot be parsed or names nothing
@@ -80,6 +82,10 @@ class LimitExceededError(ParamInspectError):
         self.actual = actual
 
 
+class TargetError(ParamInspectError):
+    """An output that cannot be written."""
+
+
 class SpecError(ParamInspectError):
     """An architecture spec that cannot be read or built.
 
@@ -111,6 +117,41 @@ class SpecError(ParamInspectError):
 
 class BackwardError(ParamInspectError):
     """A model that runs, but from whose loss no gradient can be taken."""
+
+
+class RuleError(ParamInspectError):
+    """An initialisation rule that cannot be parsed, or not applied to a tensor that it matches.
+
+    Args:
+        message: What was found and what was expected, without a full stop.
+        hint: The next step, or None where there is none to name.
+        source: Where the rule stands: "--rule", or a file.
+        rule: Its text.
+        at: Where in that text the fault is, in characters from 0; None for the rule as a whole.
+        line: Of the rule in its file, from 1; None on a command line.
+        column: Of the fault there, from 1.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        source: str | None = None,
+        rule: str = "",
+        at: int | None = None,
+        line: int | None = None,
+        column: int | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, source=source)
+        self.rule = rule
+        self.at = at
+        self.line = line
+        self.column = column
+
+    def __str__(self) -> str:
+        place = [str(part) for part in (self.source or None, self.line, self.column) if part is not None]
+        return f"{':'.join(place)}: {self.message}" if place else self.message
 
 
 class SelectionError(ParamInspectError):

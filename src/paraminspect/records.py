@@ -128,6 +128,39 @@ class Checkpoint:
     files: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class InitStep:
+    """What initialisation did to one tensor, or would do.
+
+    Attributes:
+        name: Canonical dotted name.
+        shape: (d0, ..., dn).
+        rule: Number of the rule that won, from 1 in the order in which rules apply; None where no rule matches.
+        initializer: Its name ("normal", "add", "keep"); "" where no rule matches.
+        arguments: Resolved numbers and words by name, those that follow from the fans (`std`, `bound`) among them.
+        fan_in: Of the tensor, or of one chunk of it; None where it has fewer than two dimensions.
+        fan_out: The same.
+        mean: Of the values afterwards, as they are stored; None before they are drawn, and of no values.
+        std: With Bessel's correction, as torch.std; None for fewer than two values.
+        min: Least finite value.
+        max: Greatest finite value.
+        note: Remarks, with "; " between them.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    rule: int | None = None
+    initializer: str = ""
+    arguments: Mapping[str, int | float | bool | str] = field(default_factory=dict)
+    fan_in: int | None = None
+    fan_out: int | None = None
+    mean: float | None = None
+    std: float | None = None
+    min: float | None = None
+    max: float | None = None
+    note: str = ""
+
+
 GradState = Literal["ok", "zero", "none", "frozen", "nan", "inf"]
 """What came of a parameter in a backward pass: a gradient; one of zeros only; none at all, though it was wanted; none
 wanted (requires_grad is False); one with elements that are not numbers, or infinite."""

@@ -3,7 +3,7 @@
     selector = [TYPE ":"] GLOB | "/" REGEX "/"
 
 GLOB matches the whole name and `*` crosses dots; REGEX is searched for. TYPE is a glob over the class name of the
-owning module ("Linear", "Conv*").
+owning module ("Linear", "Conv*") and, where they are known, of the classes it derives from ("_ConvNd").
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ class Selector:
     name: re.Pattern[str]
     module_type: re.Pattern[str] | None = None
 
-    def matches(self, name: str, module_type: str | None = None) -> bool:
+    def matches(self, name: str, *module_types: str | None) -> bool:
         """Whether the selector means this name.
 
         Args:
             name: Dotted parameter name.
-            module_type: Dotted class of the owning module, None where it is not known.
+            module_types: Dotted class of the owning module, and those it derives from; None where that is not known.
         """
-        if self.module_type is not None and (
-            module_type is None or not self.module_type.match(module_type.rpartition(".")[2])
+        if self.module_type is not None and not any(
+            self.module_type.match(each.rpartition(".")[2]) for each in module_types if each is not None
         ):
             return False
         return self.name.search(name) is not None

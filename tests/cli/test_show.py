@@ -91,7 +91,7 @@ def test_npy_goes_to_a_pipe_and_to_a_file(command: Command, checkpoint: Path, tm
 def test_a_file_that_cannot_be_written_is_an_error(command: Command, checkpoint: Path, tmp_path: Path) -> None:
     status, _, stderr = start(command, "show", str(checkpoint), "fc.bias", "-o", str(tmp_path / "nowhere" / "x.npy"))
     assert status == 2
-    assert "cannot be written: No such file or directory" in stderr
+    assert "x.npy: cannot be written: there is no folder" in stderr
 
 
 def test_a_failed_write_leaves_the_old_file(command: Command, checkpoint: Path, tmp_path: Path) -> None:

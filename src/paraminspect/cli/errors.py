@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 
-from paraminspect.errors import ParamInspectError
+from paraminspect.errors import ParamInspectError, RuleError
 
 DEBUG = "PARAMINSPECT_DEBUG"
 """Environment variable that adds tracebacks to error messages."""
+
+_INDENT = "    "
 
 FAILED = 2
 """Exit status of an error."""
@@ -39,6 +41,21 @@ def explain(error: BaseException) -> tuple[str, str | None]:
         f"internal error: {type(error).__name__}: {error}",
         f"this is a bug: run it again with {DEBUG}=1 to see where, and report that",
     )
+
+
+def excerpt(error: BaseException, width: int) -> str:
+    """The rule that an error is about, with a caret under the place; "" for other errors.
+
+    Args:
+        error: Any exception.
+        width: Columns there are; a longer rule is cut on both sides.
+    """
+    if not isinstance(error, RuleError) or error.at is None or not error.rule:
+        return ""
+    room = max(width - 2 * len(_INDENT), 20)
+    begin = max(0, min(error.at - room // 2, len(error.rule) - room))
+    text = error.rule[begin : begin + room]
+    return f"{_INDENT}{text}\n{_INDENT}{' ' * (error.at - begin)}^\n"
 
 
 def with_source(error: Exception, source: str) -> Exception:

@@ -6,11 +6,14 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from paraminspect.cli.files import write_whole
+from paraminspect.cli.files import write_to
 from paraminspect.cli.grad_options import JSON, GradOptions, GradPlan, read_options
 from paraminspect.cli.grad_rows import change_rows, describe, gradient_rows, show_gradients, use_rows
+from paraminspect.cli.init import REFUSED
+from paraminspect.cli.init_report import say_unmatched
 from paraminspect.cli.live import open_model, tensor_array
 from paraminspect.cli.output import Output
+from paraminspect.cli.rules import ChosenRules, collect_rules
 from paraminspect.cli.sources import Build, is_live
 from paraminspect.errors import LimitExceededError, ParamInspectError, SourceError
 from paraminspect.live.memory import available_memory, too_large
@@ -42,8 +45,10 @@ def run_grad(source: str, build: Build, how: GradOptions, output: Output) -> int
     plan = read_options(how, output)
     if not is_live(source):
         raise _no_architecture(source)
+    initialises = how.init or how.rules.rules or how.rules.config
+    chosen = collect_rules(source, build, how.rules, output) if initialises else None
     live = _open(source, build, how, output)
-    if live is None:
+    if live is None or not (chosen is None or _initialise(live, chosen, how, output)):
         output.finish()
         return output.status
     try:
@@ -79,13 +84,29 @@ def _open(source: str, build: Build, how: GradOptions, output: Output) -> LiveMo
     available = available_memory()
     limit = MAX_MODEL_BYTES if available is None else min(available, MAX_MODEL_BYTES)
     try:
-        return open_model(source, build, output, seed=how.seed, max_bytes=limit)
+        return open_model(source, build, output, seed=how.rules.seed, max_bytes=limit)
     except LimitExceededError as error:
         if error.limit != limit or error.actual is None or available is None:
             raise
         refusal = too_large(2 * error.actual, available)
         refusal.source = source
         raise refusal from None
+
+
+def _initialise(live: LiveModel, chosen: ChosenRules, how: GradOptions, output: Output) -> bool:
+    """Apply rules; whether to go on, which a rule that matches nothing forbids."""
+    from paraminspect.live.init.apply import apply_init, plan_init
+
+    functions = chosen.own.functions if chosen.own is not None else None
+    plan = plan_init(live.model, chosen.rules, functions=functions)
+    say_unmatched(plan, output)
+    if plan.unmatched and not how.allow_unmatched:
+        output.status = max(output.status, REFUSED)
+        return False
+    if not chosen.rules:
+        output.note("no rule applies: --rule 'SELECTOR=ACTION' gives one")
+    apply_init(live.model, chosen.rules, how.rules.seed, functions=functions, allow_unmatched=True)
+    return True
 
 
 def _backward(live: LiveModel, plan: GradPlan, how: GradOptions) -> BackwardReport:
@@ -99,15 +120,15 @@ def _backward(live: LiveModel, plan: GradPlan, how: GradOptions) -> BackwardRepo
     device = choose_device(how.device)
     dtype = None if how.dtype is None else getattr(torch, how.dtype)
     wanted = Wanted(plan.inputs, plan.target, how.loss, how.loss_file, dtype, device)
-    feed = Feed(wanted, live.plan, how.seed)
+    feed = Feed(wanted, live.plan, how.rules.seed)
     freeze(live.model, plan.freeze)
     convert(live.model, dtype=dtype, device=device, train=how.train)
     inputs, loss = feed.batch()
     check_inputs(live.model, inputs)
     materialise(live.model, inputs, live.plan)
     if how.steps > 1:
-        return repeat_backward(live.model, feed.batch, how.steps, uses=how.uses, seed=how.seed, plan=live.plan)
-    return backward_report(live.model, inputs, loss, uses=how.uses, seed=how.seed, plan=live.plan)
+        return repeat_backward(live.model, feed.batch, how.steps, uses=how.uses, seed=how.rules.seed, plan=live.plan)
+    return backward_report(live.model, inputs, loss, uses=how.uses, seed=how.rules.seed, plan=live.plan)
 
 
 class _Printer:
@@ -131,7 +152,7 @@ class _Printer:
         if how.save:
             from paraminspect.live.gradient_files import encode_gradients
 
-            write_whole(how.save, [encode_gradients(self._report.gradients, self._aliases)], self._output)
+            write_to(how.save, [encode_gradients(self._report.gradients, self._aliases)], self._output)
         if how.compare:
             self._compare()
         elif how.save != "-":
@@ -194,10 +215,10 @@ class _Printer:
         if ending == ".png":
             from paraminspect.render.png import render_png
 
-            write_whole(how.plot, [render_png(picture)], self._output)
+            write_to(how.plot, [render_png(picture)], self._output)
         else:
             pieces = render_svg(picture) if ending == ".svg" else render_html(picture)
-            write_whole(how.plot, (piece.encode("utf-8", "backslashreplace") for piece in pieces), self._output)
+            write_to(how.plot, (piece.encode("utf-8", "backslashreplace") for piece in pieces), self._output)
 
     def _compare(self) -> None:
         from paraminspect.live.gradient_files import compare_gradients

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from paraminspect.cli.grad_rows import USES, gradient_columns
 from paraminspect.cli.output import Output
 from paraminspect.cli.report import split_columns
+from paraminspect.cli.rules import RuleOptions
 from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.selection import Selector, parse_selector
 from paraminspect.spec.given import Given, parse_given
@@ -28,7 +29,9 @@ class GradOptions(NamedTuple):
     freeze: tuple[str, ...] = ()
     dtype: str | None = None
     device: Literal["auto", "cpu", "cuda", "mps"] = "cpu"
-    seed: int = 0
+    rules: RuleOptions = RuleOptions()
+    init: bool = False
+    allow_unmatched: bool = False
     steps: int = 1
     uses: bool = False
     all_uses: bool = False
@@ -68,6 +71,8 @@ def read_options(how: GradOptions, output: Output) -> GradPlan:
     """
     if how.loss and how.loss_file:
         raise ParamInspectError("--loss and --loss-file exclude each other")
+    if how.rules.rules_file and not (how.init or how.rules.rules):
+        raise ParamInspectError("--rules-file without a rule", hint="--rule '*weight*=my_function'")
     if how.target and how.loss in ("sum", "mean", "square"):
         raise ParamInspectError(f"--target has no meaning for --loss {how.loss}", hint="--loss target")
     if how.show and how.format not in ("auto", *JSON):

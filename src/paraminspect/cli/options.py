@@ -86,6 +86,22 @@ AddPrefix = Annotated[str, typer.Option("--add-prefix", metavar="TEXT", help="Pu
 AllowMismatch = Annotated[
     bool, typer.Option("--allow-mismatch", help="Go on with what fits of the checkpoint.", show_default=False)
 ]
+Rules = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--rule", metavar="RULE", help="selector=action, or the name of a rule set. Repeatable; the last match wins."
+    ),
+]
+ConfigFile = Annotated[
+    str, typer.Option("--config", metavar="FILE", help="Rule sets kept apart from the model.", show_default=False)
+]
+RulesFile = Annotated[
+    str,
+    typer.Option(
+        "--rules-file", metavar="FILE", help="Python file with initializers of your own; runs.", show_default=False
+    ),
+]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Of all that is drawn.")]
 
 
 class TreeOptions(NamedTuple):

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Literal, TextIO
 
-from paraminspect.cli.errors import FAILED, OutputError, explain, wants_traceback
+from paraminspect.cli.errors import FAILED, OutputError, excerpt, explain, wants_traceback
 from paraminspect.render import render_rows
 from paraminspect.render.rows import Format, Rows
 from paraminspect.render.style import Style
@@ -57,6 +57,7 @@ class Output:
         self.format: Format = ("table" if self.is_terminal else "tsv") if format_ == "auto" else format_
         self.status = 0
         self._begun = False
+        self._progress = 0
 
     @property
     def streams(self) -> bool:
@@ -130,6 +131,12 @@ class Output:
         style = Style(self._has_colour(self._stderr), _has_unicode(self._stderr), self._width() if terminal else None)
         self._to_stderr("".join(render_rows(rows, "table", style=style)))
 
+    def progress(self, text: str) -> None:
+        """Show one line on standard error in place of the last one; "" takes it away. On a terminal only."""
+        if _is_terminal(self._stderr) and (text or self._progress):
+            self._to_stderr(f"\r{text.ljust(self._progress)}" + ("" if text else "\r"))
+            self._progress = len(text)
+
     def error(self, error: BaseException) -> None:
         """Say what went wrong, and what to do next."""
         self.status = FAILED
@@ -139,6 +146,7 @@ class Output:
             self._to_stderr("".join(traceback.format_exception(error)))
         message, hint = explain(error)
         self._say("error", _RED, message)
+        self._to_stderr(excerpt(error, self._width()))
         if hint:
             self._to_stderr("\n")
             self._say("hint", _YELLOW, hint)

@@ -11,7 +11,7 @@ from paraminspect.errors import ParamInspectError
 from paraminspect.modules import Totals, add_totals
 from paraminspect.records import Checkpoint
 from paraminspect.render.rows import Column, Rows, merge_rows
-from paraminspect.units import format_bytes
+from paraminspect.units import counted, format_bytes
 
 TOTALS = (
     Column("tensors", "int"),
@@ -105,7 +105,7 @@ def totals_object(totals: Totals) -> dict[str, Any]:
 
 def describe_totals(totals: Totals) -> str:
     """The closing line: "148 tensors, 124,439,808 parameters (1 tied), 475 MiB, float32"."""
-    parts = [_count(totals.tensors, "tensor"), _count(totals.parameters, "parameter")]
+    parts = [counted(totals.tensors, "tensor"), counted(totals.parameters, "parameter")]
     if totals.tied:
         parts[1] += f" ({totals.tied:,} tied)"
     parts.append("size not known" if totals.nbytes is None else format_bytes(totals.nbytes))
@@ -123,7 +123,3 @@ def split_columns(text: str, known: Sequence[str]) -> list[str]:
         if name not in known:
             raise ParamInspectError(f"there is no column {name!r} here", hint=f"the columns are {', '.join(known)}")
     return names
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

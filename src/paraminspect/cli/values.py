@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from paraminspect.cli.files import write_whole
+from paraminspect.cli.files import write_to
 from paraminspect.cli.output import Output
 from paraminspect.cli.sources import Build, is_live
 from paraminspect.errors import ParamInspectError, SelectionError
@@ -74,13 +74,13 @@ def show_values(source: str, build: Build, how: How, output: Output) -> int:
                 data, note = encode_npy(next(shown).array)
                 if note:
                     output.note(note)
-                write_whole(how.file, [data], output)
+                write_to(how.file, [data], output)
             case "json":
-                write_whole(how.file, (text.encode() for text in _as_json(checkpoint, shown, how)), output)
+                write_to(how.file, (text.encode() for text in _as_json(checkpoint, shown, how)), output)
             case _:
                 width = min(output.style().width or LINE_WIDTH, LINE_WIDTH) if not how.file else LINE_WIDTH
                 options = PrintOptions(how.precision, FULL if how.full else 1000, linewidth=width)
-                write_whole(how.file, (text.encode() for text in _as_text(shown, options)), output)
+                write_to(how.file, (text.encode() for text in _as_text(shown, options)), output)
     except ParamInspectError as error:
         error.source = error.source or source
         raise

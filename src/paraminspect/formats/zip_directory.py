@@ -23,6 +23,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Container, Iterator
 from typing import NamedTuple
 
 from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError
@@ -53,6 +54,11 @@ _ENTRY_SIGNATURE = b"PK\1\2"
 _END_SIGNATURE = b"PK\5\6"
 _END64_SIGNATURE = b"PK\6\6"
 _LOCATOR_SIGNATURE = b"PK\6\7"
+_DESCRIPTOR_SIGNATURE = b"PK\7\x08"
+
+_ENTRY_CRC = 16
+_LOCAL_CRC = 14
+"""Where the CRC stands in a header."""
 
 _ALL_ONES = 0xFFFFFFFF
 _ZIP64_EXTRA = 1
@@ -222,6 +228,35 @@ def read_zip_directory(blob: Blob) -> ZipDirectory:
         )
     entries, shadowed = _read_entries(blob.read(offset, size), count)
     return ZipDirectory(blob, entries, tuple(shadowed), offset)
+
+
+def find_crc_fields(directory: ZipDirectory, members: Container[int]) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """Where the CRCs of some members stand, so that they can be corrected.
+
+    Args:
+        directory: Of the archive.
+        members: Offsets of their local headers.
+
+    Yields:
+        For each entry of one of them, its header's offset, and the offsets of the four bytes: in the directory, and in
+        the local header or behind the data where the same CRC stands there. Entries whose CRC is 0, "not computed",
+        are left out.
+    """
+    blob = directory.blob
+    data = blob.read(directory.directory_offset, blob.size - directory.directory_offset)
+    at = 0
+    for _ in range(len(directory.entries) + len(directory.shadowed)):
+        _, flags, method, crc, compressed, size, name, extra, comment, offset = _ENTRY.unpack_from(data, at)
+        fields = data[at + _ENTRY.size + name : at + _ENTRY.size + name + extra]
+        size, compressed, offset = _zip64_values(fields, size, compressed, offset)
+        if crc and offset in members:
+            entry = ZipEntry("", offset, compressed, size, method, crc, flags & _ENCRYPTED_FLAGS != 0)
+            places = [directory.directory_offset + at + _ENTRY_CRC, offset + _LOCAL_CRC]
+            behind = directory.data_offset(entry) + compressed
+            places.append(behind + 4 if blob.read_up_to(behind, 4) == _DESCRIPTOR_SIGNATURE else behind)
+            stored = crc.to_bytes(4, "little")
+            yield offset, tuple(place for place in places if blob.read_up_to(place, 4) == stored)
+        at += _ENTRY.size + name + extra + comment
 
 
 def quote_name(name: str) -> str:

@@ -27,7 +27,7 @@ class StoredTensors:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
-        self._maps: dict[str, mmap.mmap] = {}
+        self._maps: dict[str | None, mmap.mmap] = {}
         if checkpoint.metadata.get("byteorder", sys.byteorder) != sys.byteorder:
             raise CheckpointError(
                 f"its values are stored {checkpoint.metadata['byteorder']}-endian", hint="save it on this machine"
@@ -48,7 +48,7 @@ class StoredTensors:
                 f"{record.name}: torch has no tensor of {record.dtype} ({record.layout})",
                 hint="load a checkpoint that is not quantised",
             )
-        if storage is None or storage.begin is None or storage.path is None:
+        if storage is None or storage.begin is None:
             raise CheckpointError(
                 f"{record.name}: its values do not lie in a file as they are ({self._checkpoint.format})",
                 hint="save it again with torch.save or safetensors, uncompressed, and name the file",
@@ -66,16 +66,17 @@ class StoredTensors:
         flat = torch.frombuffer(mapped, dtype=dtype, count=span, offset=begin)
         return flat.as_strided(record.shape, strides)
 
-    def _map(self, path: str) -> mmap.mmap:
+    def _map(self, path: str | None) -> mmap.mmap:
+        """The bytes of a file, or of standard input, which must be one too."""
         if path not in self._maps:
             try:
-                fd = os.open(path, os.O_RDONLY)
+                fd = os.dup(0) if path is None else os.open(path, os.O_RDONLY)
                 try:
                     self._maps[path] = mmap.mmap(fd, 0, access=mmap.ACCESS_COPY)
                 finally:
                     os.close(fd)
             except (OSError, ValueError) as error:
-                raise CheckpointError(f"{path} cannot be mapped: {error}") from None
+                raise CheckpointError(f"{path or 'standard input'} cannot be mapped: {error}") from None
         return self._maps[path]
 
 

@@ -7,7 +7,7 @@ csv follows RFC 4180; a field that a spreadsheet would take for a formula is lef
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from paraminspect.errors import ParamInspectError
@@ -78,6 +78,8 @@ def readable_column(column: Column, values: Sequence[Any]) -> list[str]:
             return ["" if value is None else format_bytes(value) for value in values]
         case "float":
             return ["" if value is None else f"{value:.4g}" for value in values]
+        case "pairs":
+            return [readable_pairs(pairs or {}) for pairs in values]
         case _:
             return list(_raw_column(column, values))
 
@@ -95,8 +97,9 @@ def _raw_column(column: Column, values: list[Any] | Sequence[Any]) -> Sequence[s
     match column.kind:
         case "name" | "text":
             return escape_all([value or "" for value in values] if None in values else values)
-        case "int" | "bytes":
-            return [str(value) if value is not None else "" for value in values]
+        case "int" | "bytes" | "items":
+            numbers = [None if value is None else len(value) for value in values] if column.kind == "items" else values
+            return [str(number) if number is not None else "" for number in numbers]
         case "shape":
             known = {shape: _shape_text(shape) for shape in set(values)}
             return [known[shape] for shape in values]
@@ -106,12 +109,29 @@ def _raw_column(column: Column, values: list[Any] | Sequence[Any]) -> Sequence[s
             return [",".join(map(escape_text, names or ())) for names in values]
         case "float":
             return ["" if value is None else repr(float(value)) for value in values]
-        case "items":
-            return ["" if value is None else str(len(value)) for value in values]
+        case "pairs":
+            return [
+                ",".join(f"{escape_text(key)}={_raw(value)}" for key, value in (pairs or {}).items())
+                for pairs in values
+            ]
         case "json":
             import json
 
             return ["" if value is None else json.dumps(value, separators=(",", ":")) for value in values]
+
+
+def readable_pairs(pairs: Mapping[str, Any]) -> str:
+    """Names and values as people read them: "std=0.007217, mode=fan_in"."""
+    return ", ".join(
+        f"{escape_text(key)}={f'{value:.4g}' if isinstance(value, float) else _raw(value)}"
+        for key, value in pairs.items()
+    )
+
+
+def _raw(value: Any) -> str:
+    if isinstance(value, bool):
+        return _BOOL[value]
+    return escape_text(value) if isinstance(value, str) else repr(value)
 
 
 def _shape_text(shape: Sequence[int] | None) -> str:

@@ -59,6 +59,41 @@ def parse_spec(data: str | bytes, *, source: str = "", overrides: Mapping[str, O
         raise
 
 
+def parse_rule_sets(
+    data: str | bytes, *, source: str = "", overrides: Mapping[str, Override] | None = None
+) -> tuple[dict[str, Value], tuple[RuleSet, ...]]:
+    """Variables and rule sets of a config: a whole spec, or a file with `init` and perhaps `vars` alone.
+
+    Args:
+        data: YAML or JSON, text or UTF-8 bytes.
+        source: What the user typed, for the errors.
+        overrides: Values of its `vars` by name; those of others are left out of account.
+
+    Raises:
+        SpecError: Anything wrong with these two keys, or a key that no spec has.
+    """
+    try:
+        root = _parse_root(data)
+        node = root.get("init")
+        if node is None:
+            raise root.mark.error("a config without init", hint="write init: {gaussian: ['*.weight=normal(std=0.01)']}")
+        section = _section(root, "vars")
+        known = {key.text for key, _ in _entries(section)}
+        given = {name: value for name, value in (overrides or {}).items() if name in known}
+        return _parse_vars(section, given), _parse_init(node)
+    except SpecError as error:
+        error.source = source or None
+        raise
+
+
+def _parse_root(data: str | bytes) -> MapNode:
+    root = parse_yaml(data).root
+    if not isinstance(root, MapNode):
+        raise root.mark.error(f"{describe(root)}; expected a mapping", hint="a spec has the key model: [layer, ..]")
+    refuse_unknown_keys(root, TOP_LEVEL, "a spec")
+    return root
+
+
 def _parse(data: str | bytes, source: str, overrides: Mapping[str, Override]) -> Spec:
     document = parse_yaml(data)
     root = document.root
@@ -188,5 +223,6 @@ def _parse_rules(node: ListNode, what: str) -> tuple[RuleText, ...]:
                 f"the rule {shorten(item.value)!r}; expected selector = action",
                 hint="write '*.weight=normal(std=0.02)'",
             )
-        rules.append(RuleText(item.value, item.mark))
+        mark = item.mark if item.plain else Mark(item.mark.line, item.mark.column + 1)  # behind the quote
+        rules.append(RuleText(item.value, mark))
     return tuple(rules)

@@ -39,7 +39,8 @@ Dtype = Annotated[
     typer.Option("--dtype", help="Convert parameters and inputs.", show_default=False),
 ]
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option("--device", help="auto takes an accelerator.")]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Of weights, inputs and dropout.")]
+Init = Annotated[bool, typer.Option("--init", help="Initialise by the rules of the spec first, as init does.")]
+AllowUnmatched = Annotated[bool, typer.Option("--allow-unmatched", help="Go on if a rule matches nothing.")]
 Steps = Annotated[int, typer.Option("--steps", min=1, metavar="N", help="Mean and spread over N batches.")]
 Uses = Annotated[bool, typer.Option("--uses", help="One row a use, of parameters used more than once.")]
 AllUses = Annotated[bool, typer.Option("--all-uses", help="One row a use, of all parameters.")]
@@ -71,7 +72,12 @@ def command(
     freeze: Freeze = None,
     dtype: Dtype = None,
     device: Device = "cpu",
-    seed: Seed = 0,
+    rules: options.Rules = None,
+    config: options.ConfigFile = "",
+    rules_file: options.RulesFile = "",
+    init: Init = False,
+    allow_unmatched: AllowUnmatched = False,
+    seed: options.Seed = 0,
     steps: Steps = 1,
     uses: Uses = False,
     all_uses: AllUses = False,
@@ -103,13 +109,15 @@ def command(
     """
     from paraminspect.cli.grad import run_grad
     from paraminspect.cli.grad_options import GradOptions
+    from paraminspect.cli.rules import RuleOptions
 
     output = Output(output_format, colour=color, header=header)
     build = Build(
         tuple(define or ()), modules_file, tuple(arguments or ()), weights, strip_prefix, add_prefix, allow_mismatch
     )
     how = GradOptions(
-        tuple(inputs or ()), loss, loss_file, target, train, tuple(freeze or ()), dtype, device, seed, steps,
+        tuple(inputs or ()), loss, loss_file, target, train, tuple(freeze or ()), dtype, device,
+        RuleOptions(tuple(rules or ()), config, rules_file, seed), init, allow_unmatched, steps,
         uses or all_uses, all_uses, show, save, compare, tolerance, plot, fail_on, columns, output_format,
     )  # fmt: skip
     return run_grad(source, build, how, output)

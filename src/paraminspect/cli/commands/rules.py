@@ -1,0 +1,112 @@
+"""`paraminspect rules`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from paraminspect.cli import options
+from paraminspect.cli.output import Output
+from paraminspect.cli.report import split_columns
+from paraminspect.render.rows import Column, Rows
+from paraminspect.rules.initializers import CHUNKS, INITIALIZERS
+from paraminspect.rules.model import Initializer, Parameter, Rule
+
+EXAMPLES = """
+paraminspect rules configs/mlp.yaml
+paraminspect rules | grep kaiming
+"""
+
+KNOWN = (Column("name", "name"), Column("arguments", "names"), Column("description"))
+"""Of the initializers."""
+
+SETS = (
+    Column("set"),
+    Column("number", "int"),
+    Column("selector"),
+    Column("initializer", "name"),
+    Column("arguments", "names"),
+    Column("line", "int"),
+)
+"""Of the rules of a config."""
+
+ConfigSource = Annotated[
+    str, typer.Argument(metavar="[SOURCE]", help="A spec or config, whose rule sets are listed.", show_default=False)
+]
+
+
+def command(
+    source: ConfigSource = "",
+    *,
+    rules_file: options.RulesFile = "",
+    columns: options.Columns = "",
+    header: options.Header = None,
+    output_format: options.OutputFormat = "auto",
+    color: options.Color = "auto",
+) -> int:
+    """List what rules can do; of a config, its rule sets.
+
+    Columns: name, arguments, description; of a config: set, number, selector, initializer, arguments, line.
+
+    An argument with = has a default. All but keep take chunks=N besides: N equal parts of the first dimension, each
+    with its own fan_in and fan_out, which expressions may use: normal(std=1/sqrt(fan_in)). Of named sets, the one
+    called default applies without --rule NAME. Exit status: 0, 2 after an error.
+    """
+    output = Output(output_format, colour=color, header=header)
+    own = _own(rules_file, output)
+    if source:
+        rows = Rows("rules", SETS, _rule_values(source, own), {"source": source})
+    else:
+        rows = Rows("initializers", KNOWN, [_known_values(each) for each in [*own.values(), *INITIALIZERS.values()]])
+    chosen = split_columns(columns, [column.name for column in rows.columns])
+    output.write_rows(rows.pick(chosen) if chosen else rows)
+    output.finish()
+    return output.status
+
+
+def _own(rules_file: str, output: Output) -> dict[str, Initializer]:
+    if not rules_file:
+        return {}
+    from paraminspect.live.init.functions import load_functions
+
+    notes: list[str] = []
+    own = load_functions(rules_file, notes=notes)
+    for note in notes:
+        output.note(note)
+    return dict(own.described)
+
+
+def _known_values(each: Initializer) -> tuple[Any, ...]:
+    return each.name, tuple(_usage(parameter) for parameter in each.parameters), each.summary
+
+
+def _usage(parameter: Parameter) -> str:
+    if parameter.required or parameter.default is None:
+        return parameter.name
+    default = parameter.default
+    return f"{parameter.name}={f'{default:g}' if isinstance(default, float) else default}"
+
+
+def _rule_values(source: str, own: dict[str, Initializer]) -> list[tuple[Any, ...]]:
+    from paraminspect.cli.rules import read_config
+    from paraminspect.cli.sources import Build
+    from paraminspect.rules.parse import RuleParser
+    from paraminspect.rules.sets import parse_set
+
+    config = read_config(source, Build())
+    parser = RuleParser(own, lenient=True)
+    return [
+        _values(rule, number)
+        for chosen in config.sets
+        for number, rule in enumerate(parse_set(config, chosen, parser, {}), 1)
+    ]
+
+
+def _values(rule: Rule, number: int) -> tuple[Any, ...]:
+    arguments = [f"{each.parameter.name}={each.text}" for each in rule.arguments]
+    if rule.chunks is not None:
+        arguments.append(f"{CHUNKS.name}={rule.chunks.text}")
+    origin = rule.origin
+    name = rule.initializer.name
+    return origin.set_name or None, number, rule.selector.text, name, tuple(arguments), origin.line or None

@@ -1,0 +1,161 @@
+"""`init -o`: what kind of file is written, decided by the name and the source, and the run that fills it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from paraminspect.cli.output import Output
+from paraminspect.errors import ParamInspectError, SourceError
+from paraminspect.records import Checkpoint, InitStep
+from paraminspect.rules.plan import PlannedStep
+from paraminspect.units import counted, format_bytes, parse_size
+from paraminspect.writers.files import open_stream, open_target
+from paraminspect.writers.layout import Layout, OutTensor
+from paraminspect.writers.patch import plan_patch
+from paraminspect.writers.safetensors import plan_safetensors
+from paraminspect.writers.shards import plan_shards
+from paraminspect.writers.torch_zip import plan_torch_zip
+
+if TYPE_CHECKING:
+    from paraminspect.cli.init import InitOptions
+    from paraminspect.live.init.run import Run
+    from paraminspect.live.init.tensors import Work
+
+STDOUT = "-"
+SHARD_SIZE = "5GB"
+"""Of a folder, unless --shard-size says another."""
+
+ENDINGS = {
+    ".safetensors": "safetensors",
+    ".pt": "torch", ".pth": "torch", ".bin": "torch", ".ckpt": "torch", ".tar": "torch", ".pkl": "torch",
+    ".gguf": "gguf", ".npz": "npz", ".npy": "npy",
+}  # fmt: skip
+"""What the name of an output ends in, and the kind of file that is."""
+
+KINDS = {
+    "safetensors": "safetensors", "torch zip": "torch", "torch legacy": "torch", "torch tar": "torch",
+    "torchscript": "torch", "gguf": "gguf", "npz": "npz", "npy": "npy",
+}  # fmt: skip
+"""Formats of checkpoints, and the kind of file they are: one is written as another of its kind by changing values only."""
+
+Steps = list[tuple[PlannedStep, InitStep]]
+
+
+class _Output(NamedTuple):
+    """Where every byte goes.
+
+    Attributes:
+        layout: Of the files.
+        work: What has to be drawn or read, in the order in which the sink wants it.
+        indices: What the layout calls each, by its place in `work`.
+        in_order: Whether the sink wants one after the other.
+    """
+
+    layout: Layout
+    work: list[Work]
+    indices: dict[int, int]
+    in_order: bool
+
+
+def write_checkpoint(checkpoint: Checkpoint, work: Sequence[Work], run: Run, how: InitOptions, output: Output) -> Steps:
+    """Write a checkpoint while its tensors are drawn.
+
+    A checkpoint that is written in its own format is copied byte for byte but for the tensors that rules change;
+    anything else is written anew, ties as one tensor.
+
+    Args:
+        checkpoint: The source.
+        work: All its tensors.
+        run: Draws them.
+        how: Says where to and in what form.
+        output: Takes what is to be said about the file.
+
+    Returns:
+        What was done to the tensors that a rule matches.
+
+    Raises:
+        ParamInspectError: It cannot be written in that form, or not there.
+    """
+    planned = _plan(checkpoint, work, how)
+    run.in_order = planned.in_order
+    if how.file == STDOUT:
+        kept = os.dup(1)  # user code may print meanwhile, and is sent elsewhere
+        try:
+            with open_stream(planned.layout, kept) as run.sink:
+                return run.run(planned.work, planned.indices)
+        finally:
+            os.close(kept)
+    with open_target(planned.layout, how.file, force=how.force) as run.sink:
+        done = run.run(planned.work, planned.indices)
+    what = counted(len(work), "tensor")
+    if planned.layout.is_folder:
+        what += f" in {counted(len(planned.layout.files), 'file')}"
+    output.note(f"wrote {how.file}: {what}, {format_bytes(planned.layout.nbytes)}")
+    return done
+
+
+def _plan(checkpoint: Checkpoint, work: Sequence[Work], how: InitOptions) -> _Output:
+    kind = _kind_of(how.file, checkpoint, sharded=bool(how.shard_size))
+    own_kind = "folder" if checkpoint.format.startswith("sharded ") else KINDS.get(checkpoint.format)
+    is_stored = bool(checkpoint.files) and all(each.record is not None for each in work)
+    if is_stored and kind == own_kind and not how.dtype and not how.shard_size and how.file != STDOUT:
+        return _plan_patch(checkpoint, work)
+    if kind in ("gguf", "npz", "npy"):
+        raise ParamInspectError(
+            f"{how.file}: a .{kind} file can only be written from one", hint="name a .safetensors or .pt file"
+        )
+    tensors = [
+        OutTensor(each.name, each.out_dtype(how.dtype), each.shape, each.aliases, trainable=False) for each in work
+    ]
+    metadata = dict(checkpoint.metadata) if checkpoint.format.endswith("safetensors") else {}
+    match kind:
+        case "torch":
+            layout = plan_torch_zip(tensors, os.path.splitext(os.path.basename(how.file))[0])
+        case "folder":
+            layout = plan_shards(tensors, metadata, parse_size(how.shard_size or SHARD_SIZE))
+        case _:
+            layout = plan_safetensors(tensors, metadata)
+    order = [index for index in layout.order if layout.slots[index].nbytes] + [
+        index for index in layout.order if not layout.slots[index].nbytes
+    ]
+    in_order = how.file == STDOUT or _is_stream(how.file)
+    return _Output(layout, [work[index] for index in order], dict(enumerate(order)), in_order)
+
+
+def _plan_patch(checkpoint: Checkpoint, work: Sequence[Work]) -> _Output:
+    """The source's own files with other values in some places."""
+    changed = [each for each in work if each.is_changed]
+    layout = plan_patch(checkpoint, [each.record for each in changed if each.record is not None])
+    order = list(layout.order)
+    reported = [each for each in work if each.is_reported and not each.is_changed]
+    return _Output(layout, [changed[index] for index in order] + reported, dict(enumerate(order)), in_order=False)
+
+
+def _kind_of(file: str, checkpoint: Checkpoint, *, sharded: bool) -> str:
+    """What kind of file a name asks for."""
+    if sharded:
+        if file == STDOUT or os.path.isfile(file) or os.path.splitext(file)[1].lower() in ENDINGS:
+            raise ParamInspectError(f"--shard-size writes a folder; {file} is none", hint="-o FOLDER")
+        return "folder"
+    if file.endswith("/") or os.path.isdir(file):
+        return "folder"
+    if file == STDOUT:
+        return "safetensors"
+    kind = ENDINGS.get(os.path.splitext(file)[1].lower())
+    if kind is not None:
+        return kind
+    if os.path.exists(file):
+        if _is_stream(file):
+            return "safetensors"
+        if file in checkpoint.files:
+            return KINDS.get(checkpoint.format, "safetensors")
+    raise SourceError(
+        f"-o {file}: what kind of file?", hint="end its name in .safetensors or .pt, or in / for a folder of shards"
+    )
+
+
+def _is_stream(file: str) -> bool:
+    """Whether a path leads to something that is written into: a FIFO, a device."""
+    return os.path.exists(file) and not os.path.isfile(file) and not os.path.isdir(file)

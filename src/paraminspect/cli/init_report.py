@@ -1,0 +1,139 @@
+"""What `init` says: a row for each tensor that a rule matches, and what is to be said about the rules themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple
+from typing import Any
+
+from paraminspect.cli.output import Output
+from paraminspect.records import InitStep
+from paraminspect.render.delimited import readable_pairs
+from paraminspect.render.rows import Column, Rows
+from paraminspect.rules.model import Rule
+from paraminspect.rules.plan import InitPlan, PlannedStep
+from paraminspect.spec.nodes import shorten
+
+STEPS = (
+    Column("name", "name"),
+    Column("shape", "shape"),
+    Column("rule", "int"),
+    Column("initializer"),
+    Column("arguments", "pairs"),
+    Column("fan_in", "int"),
+    Column("fan_out", "int"),
+    Column("mean", "float"),
+    Column("std", "float"),
+    Column("min", "float"),
+    Column("max", "float"),
+    Column("note"),
+)
+"""As `InitStep` has them."""
+
+ON_A_TABLE = ("name", "rule", "initializer", "mean", "std", "min", "max", "shape", "fan_in", "fan_out")
+"""Columns of a table, where the initializer has its arguments behind it and notes stand below."""
+
+MAX_NAMED = 6
+"""Parameters that a remark names."""
+
+MAX_NOTES = 12
+"""Notes on tensors that stand below a table."""
+
+
+def init_rows(
+    steps: Sequence[tuple[PlannedStep, InitStep]],
+    head: Mapping[str, Any],
+    plan: InitPlan,
+    split: Callable[[Sequence[str]], list[str]],
+) -> Rows:
+    """The steps under the columns of tsv and JSON.
+
+    Args:
+        steps: Those that a rule matches: what was planned and what was done.
+        head: What JSON says first.
+        plan: Says the rules.
+        split: Reads --columns, given those there are.
+    """
+    values = [(*astuple(step)[:-1], step.note or None) for _, step in steps]
+    head = {**head, "rules": [describe_rule(number, rule) for number, rule in enumerate(plan.rules, 1)]}
+    tail = {
+        "kept": [step.target.name for step in plan.kept],
+        "unmatched": list(plan.unmatched),
+        "shadowed": list(plan.shadowed),
+    }
+    rows = Rows("steps", STEPS, values, head, tail, describe_plan(plan))
+    chosen = split([column.name for column in STEPS])
+    return rows.pick(chosen) if chosen else rows
+
+
+def on_a_table(rows: Rows, steps: Sequence[tuple[PlannedStep, InitStep]]) -> Rows:
+    """The same rows for people: `kaiming_normal(std=0.05893)` in one column."""
+    columns = tuple(column for name in ON_A_TABLE for column in STEPS if column.name == name)
+    values = []
+    for planned, step in steps:
+        fields = {column.name: getattr(step, column.name) for column in columns}
+        fields["initializer"] = f"{step.initializer}({readable_pairs(_telling(planned, step))})".removesuffix("()")
+        values.append(tuple(fields.values()))
+    return rows._replace(columns=columns, values=values)
+
+
+def describe_rule(number: int, rule: Rule) -> dict[str, Any]:
+    """A rule as JSON has it."""
+    origin = rule.origin
+    return {"number": number, "rule": rule.text, "source": origin.source or None, "set": origin.set_name or None}
+
+
+def describe_plan(plan: InitPlan) -> str:
+    """The closing line: "2 of 4 parameters initialised by 1 rule, 2 kept"."""
+    total, kept = len(plan.steps), len(plan.kept)
+    changed = sum(step.initializer is not None for step in plan.steps)
+    rules = f"{len(plan.rules):,} {'rule' if len(plan.rules) == 1 else 'rules'}"
+    by_rule = f", {total - kept - changed:,} kept by a rule" if total - kept - changed else ""
+    return (
+        f"{changed:,} of {total:,} {'parameter' if total == 1 else 'parameters'} initialised by {rules}"
+        f"{by_rule}, {kept:,} without a rule"
+    )
+
+
+def say_notes(plan: InitPlan, output: Output, *, tensors: bool) -> None:
+    """Remarks on the rules and, for a table, on the tensors."""
+    if tensors:
+        notes = [(step.target.name, step.note) for step in plan.steps if step.note]
+        for text, names in _grouped(notes)[:MAX_NOTES]:
+            output.note(f"{_some(names)}: {text}")
+    for number in plan.shadowed:
+        output.note(
+            f"rule {number} ({shorten(plan.rules[number - 1].text)}) wins nothing: later rules match all it matches"
+        )
+    if plan.kept:
+        names = [step.target.name for step in plan.kept]
+        what = "parameter is" if len(names) == 1 else "parameters are"
+        output.note(f"{len(names):,} {what} matched by no rule and kept: {_some(names)}")
+
+
+def say_unmatched(plan: InitPlan, output: Output) -> None:
+    """A remark on each rule that matches nothing."""
+    for number, reason in plan.unmatched.items():
+        text = f"rule {number} ({shorten(plan.rules[number - 1].text)}) matches no parameter"
+        output.note(f"{text}: {reason}" if reason else text)
+
+
+def _telling(planned: PlannedStep, step: InitStep) -> dict[str, Any]:
+    """Arguments that were written, and what follows from the fans; not the defaults."""
+    rule, resolved = planned.rule, planned.resolved
+    if rule is None or resolved is None:
+        return {}
+    written = {each.parameter.name for each in rule.arguments} | set(resolved.derived) | {"chunks"}
+    return {name: value for name, value in step.arguments.items() if name in written}
+
+
+def _grouped(notes: Sequence[tuple[str, str]]) -> list[tuple[str, list[str]]]:
+    grouped: dict[str, list[str]] = {}
+    for name, text in notes:
+        grouped.setdefault(text, []).append(name)
+    return list(grouped.items())
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:MAX_NAMED])
+    return f"{shown} and {len(names) - MAX_NAMED:,} more" if len(names) > MAX_NAMED else shown

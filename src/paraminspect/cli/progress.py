@@ -1,0 +1,44 @@
+"""How far a long piece of work is: one line on standard error, on a terminal only."""
+
+from __future__ import annotations
+
+from time import monotonic
+from types import TracebackType
+
+from paraminspect.cli.output import Output
+from paraminspect.units import format_bytes
+
+SHOWN_AFTER_S = 0.5
+"""What is done sooner needs no bar."""
+
+CELLS = 20
+
+
+class Progress:
+    """A bar that is gone when the work is; used as a context, and called with (done, total) in bytes.
+
+    Args:
+        output: Has the terminal.
+        what: Is done, in a word or two.
+    """
+
+    def __init__(self, output: Output, what: str) -> None:
+        self._output = output
+        self._what = what
+        self._start = monotonic()
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._output.progress("")
+
+    def __call__(self, done: int, total: int) -> None:
+        """Draw it anew."""
+        if monotonic() - self._start < SHOWN_AFTER_S:
+            return
+        filled = CELLS * done // max(total, 1)
+        bar = "#" * filled + "." * (CELLS - filled)
+        self._output.progress(f"{self._what} [{bar}] {format_bytes(done)} of {format_bytes(total)}")

@@ -1,0 +1,122 @@
+"""Rules on a model in memory: `plan_init` and `apply_init` for a training script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from paraminspect.errors import ParamInspectError, RuleError
+from paraminspect.live.init.draw import Drawing, one_thread
+from paraminspect.live.init.functions import OwnFunctions, own_functions
+from paraminspect.live.init.measure import measure
+from paraminspect.live.init.targets import Targets, model_targets
+from paraminspect.records import InitStep
+from paraminspect.rules.model import Origin, Rule
+from paraminspect.rules.parse import RuleParser
+from paraminspect.rules.plan import InitPlan, plan_rules
+
+Functions = Mapping[str, Callable[..., object]]
+
+
+def plan_init(
+    model: nn.Module,
+    rules: Sequence[str | Rule],
+    *,
+    functions: Functions | None = None,
+    variables: Mapping[str, object] | None = None,
+) -> InitPlan:
+    """Decide what rules would do to the parameters of a model; nothing is changed.
+
+    Args:
+        model: On any device, the meta device included.
+        rules: In order: text, or what `parse_rule` made of it. The last one that matches a parameter wins.
+        functions: Your own initializers by name: functions of a tensor, with or without `generator`.
+        variables: What names in the expressions of the rules stand for.
+
+    Returns:
+        A step for each parameter, and the rules that match nothing.
+
+    Raises:
+        RuleError: A rule that cannot be parsed, or not applied to a parameter that it wins.
+
+    Example:
+        >>> plan_init(model, ["*.weight=normal(std=0.02)"]).records[0].arguments
+        {'mean': 0.0, 'std': 0.02}
+    """
+    return _plan(model_targets(model), rules, own_functions(functions or {}), variables)
+
+
+def apply_init(
+    model: nn.Module,
+    rules: Sequence[str | Rule],
+    seed: int = 0,
+    *,
+    functions: Functions | None = None,
+    variables: Mapping[str, object] | None = None,
+    allow_unmatched: bool = False,
+) -> list[InitStep]:
+    """Initialise the parameters of a model in place.
+
+    Each is drawn on the CPU in float32, from a generator seeded by (seed, name), and copied to its own type and device:
+    the same values on any device, in any order, whatever other layers there are. torch's global generators are left as
+    they were. A tied parameter is initialised once, under its first name; parameters that no rule matches stay as they
+    are.
+
+    Args:
+        model: Not on the meta device.
+        rules: As of `plan_init`.
+        seed: Of the run.
+        functions: As of `plan_init`.
+        variables: As of `plan_init`.
+        allow_unmatched: Go on if a rule matches no parameter.
+
+    Returns:
+        What was done, one step for each parameter that a rule matches, with its statistics.
+
+    Raises:
+        RuleError: As of `plan_init`; or a rule matches nothing. Nothing is changed then.
+        ParamInspectError: A parameter that is meant is on the meta device.
+
+    Example:
+        >>> apply_init(model, ["*.weight=normal(std=0.02)", "*.bias=zeros"])[0].std
+        0.02002...
+    """
+    own, found = own_functions(functions or {}), model_targets(model)
+    plan = _plan(found, rules, own, variables)
+    if plan.unmatched and not allow_unmatched:
+        number, reason = next(iter(plan.unmatched.items()))
+        raise RuleError(
+            f"rule {number} ({plan.rules[number - 1].text}) matches no parameter" + (f": {reason}" if reason else "")
+        )
+    for step, tensor in zip(plan.steps, found.tensors, strict=True):
+        if step.initializer is not None and tensor.is_meta:
+            raise ParamInspectError(
+                f"{step.target.name} is on the meta device, where initialisation does nothing",
+                hint="move the model first: model.to_empty(device='cpu')",
+            )
+    drawing = Drawing(seed, own)
+    done = []
+    with one_thread(), torch.no_grad():
+        for step, tensor in zip(plan.steps, found.tensors, strict=True):
+            if step.rule is None:
+                continue
+            if step.initializer is not None:
+                tensor.copy_(drawing.draw(step, lambda tensor=tensor: tensor))  # type: ignore[misc]
+            done.append(_measured(step.record(), tensor))
+    return done
+
+
+def _plan(
+    found: Targets, rules: Sequence[str | Rule], own: OwnFunctions, variables: Mapping[str, object] | None
+) -> InitPlan:
+    parser = RuleParser(own.described)
+    parsed = [rule if isinstance(rule, Rule) else parser.parse(rule, Origin(), variables) for rule in rules]
+    return plan_rules(found.targets, parsed, found.others)
+
+
+def _measured(step: InitStep, tensor: Tensor) -> InitStep:
+    found = measure(tensor.detach())
+    return replace(step, mean=found.mean, std=found.std, min=found.min, max=found.max)

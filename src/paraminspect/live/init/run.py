@@ -1,0 +1,113 @@
+"""A plan carried out tensor by tensor: drawn, measured and handed on by several threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from paraminspect.live.init.draw import Drawing, one_thread
+from paraminspect.live.init.measure import add_piece, pieces_of
+from paraminspect.live.init.pool import Pool, count_workers
+from paraminspect.live.init.tensors import Work, costs
+from paraminspect.records import InitStep
+from paraminspect.rules.plan import PlannedStep
+from paraminspect.values.moments import Moments
+
+LARGEST_AT_ONCE = 2
+"""As many tensors of the largest size may be drawn at one time."""
+
+
+class Sink(Protocol):
+    """Takes the bytes of tensors; `writers.files` has the one for checkpoints."""
+
+    def put(self, index: int, begin: int, data: memoryview) -> None:
+        """Bytes of tensor `index` from byte `begin` of it on; of one tensor in ascending order."""
+
+
+@dataclass(slots=True)
+class Run:
+    """How a plan is carried out.
+
+    Attributes:
+        drawing: Draws the tensors.
+        sink: Takes their bytes; None where only statistics are wanted.
+        in_order: Whether the sink wants one tensor after the other.
+        dtype: Of floating-point tensors that are written; "" for their own.
+        workers: Threads; None for one a processor.
+        look: Called with (step, tensor in the dtype it is written in) for each that a rule matches.
+        progress: Called with (bytes done, bytes in all), a few times a second.
+    """
+
+    drawing: Drawing
+    sink: Sink | None = None
+    in_order: bool = False
+    dtype: str = ""
+    workers: int | None = None
+    look: Callable[[PlannedStep, Tensor], None] | None = None
+    progress: Callable[[int, int], None] = lambda done, total: None
+    _moments: dict[int, Moments] = field(default_factory=dict)
+    _done: dict[int, int] = field(default_factory=dict)
+
+    def run(self, work: Sequence[Work], indices: Mapping[int, int] | None = None) -> list[tuple[PlannedStep, InitStep]]:
+        """Carry it out.
+
+        Args:
+            work: In the order in which it is started, which is that of the sink.
+            indices: What the sink calls each, by its place; of those that are left out it gets nothing. None where
+                there is no sink.
+
+        Returns:
+            Of those that a rule matches, what was planned and what was done, with statistics.
+
+        Raises:
+            ParamInspectError: A tensor that cannot be drawn or read.
+            OSError: The sink's.
+        """
+        needs = costs(work)
+        room = LARGEST_AT_ONCE * max(needs, default=0)
+        pool = Pool(needs, workers=self.workers or count_workers(), room=room)
+        total = sum(needs)
+        with one_thread(), torch.no_grad():
+            pool.run(
+                lambda job: self._do(pool, job, work[job], indices.get(job) if indices is not None else None),
+                lambda: self.progress(sum(self._done.values()), total),
+            )
+        return [self._step(job, each) for job, each in enumerate(work) if each.is_reported]
+
+    def _do(self, pool: Pool, job: int, work: Work, index: int | None) -> None:
+        step = work.step
+        if step is not None and step.initializer is not None:
+            tensor = self.drawing.draw(step, work.base)
+        else:
+            tensor = work.base().detach()
+        dtype = getattr(torch, work.out_dtype(self.dtype))
+        if self.in_order:
+            pool.wait_for_turn(job)
+        if work.is_reported:
+            self._moments[job] = Moments()
+        begin = 0
+        for piece in pieces_of(tensor):
+            pool.check()
+            begin += self._hand_on(job, index, begin, piece.to(dtype))
+        if self.in_order:
+            pool.end_turn()
+        if self.look is not None and step is not None and step.rule is not None:
+            self.look(step, tensor.to(dtype))
+
+    def _hand_on(self, job: int, index: int | None, begin: int, piece: Tensor) -> int:
+        """Measure and write one piece; returns its size in bytes."""
+        if job in self._moments:
+            add_piece(self._moments[job], piece)
+        if self.sink is not None and index is not None:
+            self.sink.put(index, begin, piece.cpu().view(torch.uint8).numpy().data)
+        self._done[job] = self._done.get(job, 0) + 4 * piece.numel()
+        return piece.numel() * piece.element_size()
+
+    def _step(self, job: int, work: Work) -> tuple[PlannedStep, InitStep]:
+        assert work.step is not None
+        found = self._moments[job]
+        return work.step, replace(work.step.record(), mean=found.mean, std=found.std, min=found.min, max=found.max)

@@ -1,0 +1,186 @@
+"""Count, mean, standard deviation, extremes and norm of numbers that come in pieces.
+
+Each piece is taken a block at a time, small enough to stay in the cache of one core while it is looked at more than
+once. Sums are made in float64, pairwise inside a block; blocks are joined by the update of Chan, Golub and LeVeque,
+so the deviations are taken from the mean of each block and not from zero. With n finite elements of root mean square r,
+the mean is within about 1e-15 r of the exact one, standard deviation and norm within about 1e-13 of themselves.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+import numpy as np
+
+from paraminspect.values.widen import widen
+
+Array = np.ndarray[Any, Any]
+
+BLOCK: Final = 1 << 17
+"""Elements of one block: in float64, the second-level cache of a core."""
+
+ROW: Final = 1 << 13
+"""Elements of one scalar product: from 10,000 on OpenBLAS would start threads of its own, which get in each other's way."""
+
+CANCELLED: Final = 1e-3
+"""Share of the sum of squares below which what is left after taking off the mean is computed anew from deviations."""
+
+
+class Moments:
+    """Statistics of the finite elements of everything that was added; the others are counted.
+
+    Of complex numbers, everything is of their moduli.
+
+    Attributes:
+        count: Elements, those that are not finite included.
+        nan: Elements that are no number; of complex ones, in either part.
+        inf: Elements that are infinite.
+        zeros: Elements that are 0 or -0.
+        min: None without a finite element.
+        max: The same.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.nan = 0
+        self.inf = 0
+        self.zeros = 0
+        self.min: float | None = None
+        self.max: float | None = None
+        self._sum = 0.0
+        self._squares = 0.0  # of the deviations from the mean
+        self._buffer: Array | None = None
+
+    @property
+    def finite(self) -> int:
+        """Elements that are numbers and not infinite."""
+        return self.count - self.nan - self.inf
+
+    @property
+    def mean(self) -> float | None:
+        """None without a finite element."""
+        return self._sum / self.finite if self.finite else None
+
+    @property
+    def std(self) -> float | None:
+        """With Bessel's correction, as `torch.std`; None below two finite elements."""
+        return math.sqrt(self._squares / (self.finite - 1)) if self.finite > 1 else None
+
+    @property
+    def norm(self) -> float:
+        """Root of the sum of squares, 0 without a finite element."""
+        return math.sqrt(self._squares + self._sum * (self._sum / self.finite)) if self.finite else 0.0
+
+    def add(self, array: Array) -> None:
+        """Take in all elements of an array of any shape, strides and type that `widen` knows. Not from two threads.
+
+        Raises:
+            TypeError: The type has no arithmetic.
+        """
+        if array.size == 0:
+            return
+        if array.flags.forc:
+            flat = array.ravel("K")
+            blocks: Any = (flat[begin : begin + BLOCK] for begin in range(0, flat.size, BLOCK))
+        else:
+            blocks = np.nditer(array, ["external_loop", "buffered"], order="K", buffersize=BLOCK)
+        for block in blocks:
+            self._add_block(widen(block))
+
+    def add_counts(self, values: Array, counts: Array) -> None:
+        """Take in numbers that occur several times.
+
+        Args:
+            values: float64, not all of them finite.
+            counts: How often each occurs, integers of the same shape.
+        """
+        self.count += int(counts.sum())
+        self.nan += int(counts[np.isnan(values)].sum())
+        self.inf += int(counts[np.isinf(values)].sum())
+        known = (counts > 0) & np.isfinite(values)
+        numbers, times = values[known], counts[known].astype(np.float64)
+        if not numbers.size:
+            return
+        self.zeros += int(times[numbers == 0].sum())
+        finite, low, high = int(times.sum()), float(numbers.min()), float(numbers.max())
+        total = math.fsum((numbers * times).tolist())
+        deviations = numbers - total / finite
+        squares = float(np.dot(deviations * deviations, times)) if low != high else 0.0
+        self._extend(low, high)
+        self._join(self.finite - finite, finite, total, squares)
+
+    def merge(self, other: Moments) -> None:
+        """Take in all that was added to another one."""
+        before = self.finite
+        self.count += other.count
+        self.nan += other.nan
+        self.inf += other.inf
+        self.zeros += other.zeros
+        if other.min is not None and other.max is not None:
+            self._extend(other.min, other.max)
+            self._join(before, other.finite, other._sum, other._squares)
+
+    def _add_block(self, block: Array) -> None:
+        before = self.finite
+        self.count += block.size
+        with np.errstate(all="ignore"):
+            if block.dtype.kind == "c":
+                block = self._moduli(block)
+            low, high = float(block.min()), float(block.max())
+            if not math.isfinite(low + high) and not (math.isfinite(low) and math.isfinite(high)):
+                block = self._leave_out(block)
+                if not block.size:
+                    return
+                low, high = float(block.min()), float(block.max())
+            if low <= 0 <= high:
+                self.zeros += block.size - int(np.count_nonzero(block != 0))
+            self._extend(low, high)
+            total, squares = (low * block.size, 0.0) if low == high else self._sums(block)
+            self._join(before, block.size, total, squares)
+
+    def _sums(self, block: Array) -> tuple[float, float]:
+        """Sum, and sum of the squares of the deviations from the mean."""
+        if self._buffer is None:
+            self._buffer = np.empty(BLOCK, np.float64)
+        wide = self._buffer[: block.size]
+        np.copyto(wide, block)
+        total = float(np.add.reduce(wide))
+        mean = total / block.size
+        raw = _sum_of_squares(wide)
+        squares = raw - total * mean
+        if not squares > CANCELLED * raw:
+            wide -= mean
+            squares = _sum_of_squares(wide)
+        return total, squares
+
+    def _moduli(self, block: Array) -> Array:
+        """Of complex numbers; one that has a part that is no number is none, whatever the other is."""
+        size: Array = np.abs(block.astype(np.complex128))
+        return np.where(np.isnan(block), np.nan, size)
+
+    def _leave_out(self, block: Array) -> Array:
+        """The finite elements; the others are counted."""
+        nan = int(np.count_nonzero(np.isnan(block)))
+        finite = block[np.isfinite(block)]
+        self.nan += nan
+        self.inf += block.size - finite.size - nan
+        return finite
+
+    def _extend(self, low: float, high: float) -> None:
+        self.min = low if self.min is None else min(self.min, low)
+        self.max = high if self.max is None else max(self.max, high)
+
+    def _join(self, before: int, finite: int, total: float, squares: float) -> None:
+        """Join the sums of so many finite elements to those of the elements before."""
+        if before:
+            apart = total / finite - self._sum / before
+            squares += self._squares + apart * apart * (before * (finite / (before + finite)))
+            total += self._sum
+        self._sum, self._squares = total, squares
+
+
+def _sum_of_squares(wide: Array) -> float:
+    whole = wide.size - wide.size % ROW
+    rows = wide[:whole].reshape(-1, 1, ROW)
+    return float(np.matmul(rows, rows.swapaxes(1, 2)).sum() + np.dot(wide[whole:], wide[whole:]))

@@ -1,0 +1,151 @@
+"""Bytes from file to file, a chunk at a time; by the kernel where it can."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from paraminspect.errors import SourceError, TruncatedError
+from paraminspect.writers.layout import Copy, FileLayout
+
+KERNEL_CHUNK: Final = 64 << 20
+"""Bytes the kernel copies at a time: Ctrl-C is seen in between."""
+
+CHUNK: Final = 1 << 20
+"""Bytes that pass through our memory at a time."""
+
+_NO_KERNEL_COPY: Final = frozenset(
+    {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM, errno.ETXTBSY}
+)
+"""What the kernel answers where it does not copy between these two; others are true errors."""
+
+Sources = dict[str | None, int]
+"""Open descriptors by path; None is standard input."""
+
+
+@contextmanager
+def open_sources(files: Iterable[FileLayout]) -> Iterator[Sources]:
+    """Open every file that is copied from, before anything is renamed.
+
+    Raises:
+        SourceError: It is gone, not a regular file, or standard input is a pipe.
+    """
+    sources: Sources = {}
+    try:
+        for file in files:
+            for piece in file.pieces:
+                if isinstance(piece.content, Copy) and piece.content.path not in sources:
+                    sources[piece.content.path] = _open(piece.content.path)
+        yield sources
+    finally:
+        for fd in sources.values():
+            os.close(fd)
+
+
+def _open(path: str | None) -> int:
+    try:
+        fd = os.dup(0) if path is None else os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise SourceError(f"cannot be read: {error.strerror or error}", source=path or "-") from None
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        hint = "write it to a file first" if path is None else None
+        raise SourceError("not a regular file, so it cannot be copied", hint=hint, source=path or "-")
+    return fd
+
+
+def copy_to_file(copy: Copy, sources: Sources, fd: int, offset: int) -> None:
+    """Copy to a place in a file, whose position does not matter.
+
+    Raises:
+        TruncatedError: The source has become shorter.
+        OSError: The target cannot be written.
+    """
+    source = sources[copy.path]
+    begin, left = copy.begin, copy.nbytes
+    while left:
+        done = _kernel_copy(source, fd, min(left, KERNEL_CHUNK), begin, offset)
+        if done is None:
+            break
+        if not done:
+            raise _shorter(copy)
+        begin, offset, left = begin + done, offset + done, left - done
+    for data in _chunks(source, copy, begin, left):
+        write_at(fd, data, offset)
+        offset += len(data)
+
+
+def copy_to_stream(copy: Copy, sources: Sources, fd: int) -> None:
+    """Copy to wherever a descriptor stands.
+
+    Raises:
+        TruncatedError: The source has become shorter.
+        OSError: The target cannot be written.
+    """
+    for data in _chunks(sources[copy.path], copy, copy.begin, copy.nbytes):
+        write_all(fd, data)
+
+
+def _kernel_copy(source: int, fd: int, count: int, begin: int, offset: int) -> int | None:
+    """Bytes copied; None where the kernel does not do it."""
+    if not hasattr(os, "copy_file_range"):
+        return None
+    try:
+        return os.copy_file_range(source, fd, count, begin, offset)
+    except OSError as error:
+        if error.errno in _NO_KERNEL_COPY:
+            return None
+        raise
+
+
+def _chunks(source: int, copy: Copy, begin: int, left: int) -> Iterator[bytes]:
+    while left:
+        data = os.pread(source, min(left, CHUNK), begin)
+        if not data:
+            raise _shorter(copy)
+        yield data
+        begin, left = begin + len(data), left - len(data)
+
+
+def _shorter(copy: Copy) -> TruncatedError:
+    return TruncatedError(
+        "the file became shorter while it was copied", hint="is it being written? try again", source=copy.path or "-"
+    )
+
+
+def read_at(fd: int, length: int, offset: int) -> bytes:
+    """Some bytes, at least one, of a file that has them."""
+    data = os.pread(fd, length, offset)
+    if not data:
+        raise TruncatedError("the file became shorter while it was written")
+    return data
+
+
+def write_at(fd: int, data: bytes | memoryview, offset: int) -> None:
+    """All of the bytes to a place in a file."""
+    view = memoryview(data)
+    while view:
+        done = os.pwrite(fd, view, offset)
+        view, offset = view[done:], offset + done
+
+
+def write_all(fd: int, data: bytes | memoryview) -> None:
+    """All of the bytes to wherever a descriptor stands, waiting if it is one that does not block."""
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(fd, view) :]
+        except BlockingIOError:
+            _wait_until_writable(fd)
+
+
+def _wait_until_writable(fd: int) -> None:
+    import select
+
+    poller = select.poll()
+    poller.register(fd, select.POLLOUT)
+    poller.poll()

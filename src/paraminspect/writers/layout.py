@@ -1,0 +1,164 @@
+"""Where every byte of the output lies, known before the first value exists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import prod
+from typing import NamedTuple
+
+from paraminspect.formats.dtypes import BITS
+
+
+@dataclass(frozen=True, slots=True)
+class OutTensor:
+    """A tensor that is to be written, contiguous and row-major.
+
+    Attributes:
+        name: Canonical name.
+        dtype: torch's name ("bfloat16").
+        shape: (d0, ..., dn), () for a scalar.
+        aliases: Further names of the same tensor, which is written once.
+        trainable: requires_grad in a torch file; state dicts have False. Other formats do not keep it.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    aliases: tuple[str, ...] = ()
+    trainable: bool = False
+
+    @property
+    def numel(self) -> int:
+        """Number of elements."""
+        return prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes; a `KeyError` for a dtype that is none of torch's."""
+        return self.numel * BITS[self.dtype] // 8
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Bytes of a file that is there already.
+
+    Attributes:
+        path: Of the file; None for standard input, which must be a regular file.
+        begin: Offset of the first byte.
+        nbytes: How many.
+    """
+
+    path: str | None
+    begin: int
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Bytes that are known beforehand, and where they go.
+
+    Attributes:
+        offset: In the file that is written.
+        content: The bytes themselves, or where they are copied from.
+    """
+
+    offset: int
+    content: bytes | Copy
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes."""
+        return self.content.nbytes if isinstance(self.content, Copy) else len(self.content)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where the bytes of one tensor go.
+
+    Attributes:
+        file: Index into the layout's files.
+        offset: Of the first byte in that file.
+        nbytes: How many; 0 for a tensor without elements, of which nothing is put.
+    """
+
+    file: int
+    offset: int
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checksum:
+    """A CRC-32 that is only known once the values are there: four little-endian bytes.
+
+    Attributes:
+        index: The tensor whose bytes it is of; None where it is of a range that more than one tensor may lie in.
+        begin: Of the range in the file.
+        nbytes: Of the range.
+        places: File offsets where it stands; zeros there until it is known.
+    """
+
+    index: int | None
+    begin: int
+    nbytes: int
+    places: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FileLayout:
+    """One file: all its bytes are either pieces or slots of tensors.
+
+    Attributes:
+        name: "" for the only file of a layout that is no folder, else its path inside the folder.
+        nbytes: Size in bytes.
+        pieces: In ascending order.
+        checksums: What is filled in last.
+    """
+
+    name: str
+    nbytes: int
+    pieces: tuple[Piece, ...]
+    checksums: tuple[Checksum, ...] = ()
+
+
+class Segment(NamedTuple):
+    """A run of bytes of a file: a piece, or the values of a tensor, by its index."""
+
+    offset: int
+    piece: Piece | None
+    tensor: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """All files of an output.
+
+    Attributes:
+        files: One, or those of a folder.
+        slots: By index of the tensor as it was given to the plan.
+        is_folder: Whether the target is a folder.
+        sequential: Whether it can go into a pipe in one pass.
+        order: Indices of the tensors in the order in which they lie in the files.
+        nbytes: Of all files together.
+    """
+
+    files: tuple[FileLayout, ...]
+    slots: tuple[Slot, ...]
+    is_folder: bool = False
+    sequential: bool = True
+    order: tuple[int, ...] = field(init=False)
+    nbytes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        places = sorted(range(len(self.slots)), key=lambda index: (self.slots[index].file, self.slots[index].offset))
+        object.__setattr__(self, "order", tuple(places))
+        object.__setattr__(self, "nbytes", sum(file.nbytes for file in self.files))
+
+    def segments(self, file: int) -> list[Segment]:
+        """What one file is made of, from its first byte to its last, runs of no bytes left out."""
+        found = [Segment(piece.offset, piece, None) for piece in self.files[file].pieces if piece.nbytes]
+        found += [
+            Segment(slot.offset, None, index)
+            for index, slot in enumerate(self.slots)
+            if slot.file == file and slot.nbytes
+        ]
+        return sorted(found, key=lambda segment: segment.offset)

@@ -1,0 +1,172 @@
+"""Files and folders that are written beside their target and take its place at the end."""
+
+from __future__ import annotations
+
+import os
+import stat
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+from paraminspect.errors import TargetError
+from paraminspect.writers.copying import open_sources
+from paraminspect.writers.layout import Copy, Layout
+from paraminspect.writers.partial import Partial, recover_folder, sync_folder
+from paraminspect.writers.sink import FileSink
+from paraminspect.writers.targets import check_file, check_folder, check_space, resolve
+
+
+class Output(ABC):
+    """Something that is being written: `begin`, then values into `sink`, `finish`, and in any case `end`."""
+
+    def __init__(self, layout: Layout, path: str, partials: Sequence[Partial]) -> None:
+        self._layout = layout
+        self._partials = partials
+        self.sink = FileSink(layout, path, self._open_file)
+
+    @property
+    def _written(self) -> Sequence[int]:
+        """Which files of the layout are written."""
+        return range(len(self._layout.files))
+
+    @abstractmethod
+    def _open_file(self, file: int) -> AbstractContextManager[int]:
+        """The descriptor of a file, for a while."""
+
+    def begin(self) -> None:
+        """Make all files, with what is known of them."""
+        written = [self._layout.files[file] for file in self._written]
+        if self._partials:
+            check_space(sum(each.nbytes for each in written), self._partials[0].fd)
+        with open_sources(written) as sources:
+            for file, layout in zip(self._written, written, strict=True):
+                with self._open_file(file) as fd:
+                    os.truncate(fd, layout.nbytes)
+                self.sink.write_pieces(file, sources)
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Let it appear."""
+
+    def end(self) -> None:
+        """Remove what is left of it."""
+        for partial in self._partials:
+            partial.discard()
+            partial.close()
+
+
+class _NewFile(Output):
+    """One file."""
+
+    def __init__(self, layout: Layout, path: str, partial: Partial, *, replace: bool) -> None:
+        super().__init__(layout, path, [partial])
+        self._partial = partial
+        self._replace = replace
+
+    def _open_file(self, file: int) -> AbstractContextManager[int]:
+        return nullcontext(self._partial.fd)
+
+    def finish(self) -> None:
+        self.sink.write_checksums(0)
+        self._partial.sync()
+        self._partial.commit(replace=self._replace)
+
+
+class _NewFolder(Output):
+    """A folder; its files are opened when they are written, as there may be more than can be open at a time."""
+
+    def __init__(self, layout: Layout, path: str, partial: Partial) -> None:
+        super().__init__(layout, path, [partial])
+        self._partial = partial
+
+    @contextmanager
+    def _open_file(self, file: int) -> Iterator[int]:
+        fd = os.open(self._layout.files[file].name, os.O_RDWR | os.O_CLOEXEC, dir_fd=self._partial.fd)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+    def begin(self) -> None:
+        for file in self._layout.files:
+            path = os.path.join(self._partial.path, file.name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+        super().begin()
+
+    def finish(self) -> None:
+        for file in self._written:
+            self.sink.write_checksums(file)
+            with self._open_file(file) as fd:
+                os.fsync(fd)
+        for folder, _, _ in os.walk(self._partial.path):
+            sync_folder(folder)
+        self._partial.commit(replace=True)
+
+
+class _OldFolder(Output):
+    """The folder that is copied from: of its files only those are written, and replaced one by one, that change."""
+
+    def __init__(self, layout: Layout, path: str, folder: str) -> None:
+        self._by_file: dict[int, Partial] = {}
+        try:
+            for file in sorted({slot.file for slot in layout.slots if slot.nbytes}):
+                target = os.path.realpath(os.path.join(folder, layout.files[file].name))
+                self._by_file[file] = Partial(target, mode=stat.S_IMODE(os.stat(target).st_mode))
+        except BaseException:
+            for partial in self._by_file.values():
+                partial.discard()
+                partial.close()
+            raise
+        super().__init__(layout, path, list(self._by_file.values()))
+
+    @property
+    def _written(self) -> Sequence[int]:
+        return list(self._by_file)
+
+    def _open_file(self, file: int) -> AbstractContextManager[int]:
+        return nullcontext(self._by_file[file].fd)
+
+    def finish(self) -> None:
+        for file, partial in self._by_file.items():
+            self.sink.write_checksums(file)
+            partial.sync()
+        for partial in self._by_file.values():
+            partial.commit(replace=True)
+
+
+def choose_output(layout: Layout, path: str, force: bool) -> Output:
+    """The output for what a layout is and what stands at a path.
+
+    Raises:
+        TargetError: It cannot be written there; nothing has changed.
+        OSError: The same, in the system's words.
+    """
+    target = resolve(path)
+    if not layout.is_folder:
+        mode = check_file(target, path, force)
+        return _NewFile(layout, path, Partial(target, mode=mode), replace=force)
+    if _copies_from(layout, target):
+        if not force:
+            raise TargetError("it is there already", hint="--force replaces it")
+        return _OldFolder(layout, path, target)
+    partial = Partial(target, is_folder=True)
+    try:
+        recover_folder(target)
+        check_folder(target, layout, force)
+    except BaseException:
+        partial.discard()
+        partial.close()
+        raise
+    return _NewFolder(layout, path, partial)
+
+
+def _copies_from(layout: Layout, folder: str) -> bool:
+    """Whether a layout is made of files of that folder."""
+    sources = {
+        os.path.dirname(os.path.abspath(piece.content.path))
+        for file in layout.files
+        for piece in file.pieces
+        if isinstance(piece.content, Copy) and piece.content.path is not None
+    }
+    return os.path.isdir(folder) and any(os.path.realpath(source) == folder for source in sources)

@@ -1,0 +1,221 @@
+"""The temporary file or folder that becomes the target at the end.
+
+It lies beside the target under a name that depends on the target's only, `.NAME.paraminspect-partial`, and is locked
+while it is written. So a run that finds one knows whether another run is alive (it is locked) or was killed (it is not:
+it is removed), and there is never more than one. The target stays as it was until the rename.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import stat
+from hashlib import sha256
+from typing import Final
+
+from paraminspect.errors import TargetError
+
+SUFFIX: Final = ".paraminspect-partial"
+OLD_SUFFIX: Final = ".paraminspect-old"
+"""What a folder is called between the two renames that replace it."""
+
+MAX_NAME_BYTES: Final = 255
+"""Of a file name, on all common file systems."""
+
+MAX_ATTEMPTS: Final = 10
+"""How often another run may take the name away between two steps of ours."""
+
+_NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL})
+"""What file systems answer that do not lock; then two runs at once are not told apart."""
+
+
+def sibling(target: str, suffix: str) -> str:
+    """The hidden name beside a target."""
+    folder, name = os.path.split(target)
+    hidden = f".{name}{suffix}"
+    if len(os.fsencode(hidden)) > MAX_NAME_BYTES:
+        hidden = f".{sha256(os.fsencode(name)).hexdigest()[:32]}{suffix}"
+    return os.path.join(folder, hidden)
+
+
+class Partial:
+    """A new, empty, locked temporary file or folder.
+
+    Args:
+        target: Absolute path without symbolic links in its last part; its folder exists.
+        is_folder: What to make.
+        mode: Permissions of the file that is replaced; None for those of a new one.
+
+    Attributes:
+        path: Of the temporary file or folder.
+        fd: Its descriptor, which holds the lock.
+
+    Raises:
+        TargetError: Another run is writing the same target.
+        OSError: It cannot be made.
+    """
+
+    def __init__(self, target: str, *, is_folder: bool = False, mode: int | None = None) -> None:
+        self.target = target
+        self.path = sibling(target, SUFFIX)
+        self._is_folder = is_folder
+        self._mode = mode
+        self.fd = self._make()
+
+    def _make(self) -> int:
+        for _ in range(MAX_ATTEMPTS):
+            _remove_stale(self.path)
+            try:
+                fd = self._create()
+            except (FileExistsError, FileNotFoundError):
+                continue
+            if _lock(fd) and _is_at(fd, self.path):
+                return fd
+            os.close(fd)
+        raise _busy()
+
+    def _create(self) -> int:
+        if self._is_folder:
+            os.mkdir(self.path)
+            return os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        # readable by its owner until the end, or a later run could not see whether it is locked
+        mode = 0o666 if self._mode is None else self._mode & 0o777 | 0o600
+        return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+
+    def sync(self) -> None:
+        """Its bytes are on the disk, and its permissions are the final ones."""
+        if self._mode is not None:
+            os.fchmod(self.fd, self._mode)
+        os.fsync(self.fd)
+
+    def commit(self, *, replace: bool) -> None:
+        """It becomes the target.
+
+        Args:
+            replace: Whether a target may be there; else one that has appeared meanwhile is an error.
+        """
+        if self._is_folder:
+            self._commit_folder()
+        elif replace or not self._link():
+            os.replace(self.path, self.target)
+        sync_folder(os.path.dirname(self.target))
+
+    def _link(self) -> bool:
+        """Take the name only if it is free; False on a file system without links."""
+        try:
+            os.link(self.path, self.target)
+        except FileExistsError:
+            raise TargetError("it was written by somebody else meanwhile", hint="--force replaces it") from None
+        except OSError:
+            return False
+        os.unlink(self.path)
+        return True
+
+    def _commit_folder(self) -> None:
+        old = sibling(self.target, OLD_SUFFIX)
+        try:
+            os.rename(self.path, self.target)  # nothing is there, or an empty folder
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        os.rename(self.target, old)
+        try:
+            os.rename(self.path, self.target)
+        except BaseException:
+            os.rename(old, self.target)
+            raise
+        sync_folder(os.path.dirname(self.target))
+        shutil.rmtree(old)
+
+    def discard(self) -> None:
+        """Remove it, if it is still where it was made."""
+        if _is_at(self.fd, self.path):
+            _remove(self.path)
+
+    def close(self) -> None:
+        """Give the lock up."""
+        os.close(self.fd)
+
+
+def recover_folder(target: str) -> None:
+    """Finish what a run left that was killed while it replaced a folder."""
+    old = sibling(target, OLD_SUFFIX)
+    if os.path.lexists(old):
+        if os.path.lexists(target):
+            _remove(old)
+        else:
+            os.rename(old, target)
+
+
+def sync_folder(path: str) -> None:
+    """The names in a folder are on the disk."""
+    fd = os.open(path or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # file systems that have nothing to do
+            raise
+    finally:
+        os.close(fd)
+
+
+def _remove_stale(path: str) -> None:
+    """Remove what a killed run left.
+
+    Raises:
+        TargetError: It is locked: that run is alive.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENXIO, errno.EACCES):
+            raise
+        _remove(path)  # a link, a socket: no file of ours, and nothing is written through it
+        return
+    try:
+        if not _lock(fd):
+            raise _busy()
+        if _is_at(fd, path):
+            _remove(path)
+    finally:
+        os.close(fd)
+
+
+def _remove(path: str) -> None:
+    try:
+        is_folder = stat.S_ISDIR(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return
+    if is_folder:
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
+
+
+def _lock(fd: int) -> bool:
+    """Whether the lock is ours; True as well where there are none."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    return True
+
+
+def _is_at(fd: int, path: str) -> bool:
+    """Whether a path still leads to an open file."""
+    try:
+        return os.path.samestat(os.fstat(fd), os.lstat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _busy() -> TargetError:
+    return TargetError("another run is writing it", hint="wait for it to end, or choose another name")

@@ -1,0 +1,210 @@
+"""A checkpoint as it is, byte for byte, but for the values of some of its tensors.
+
+Nothing but those values changes: headers, metadata, pickles, other tensors and the padding between them are copied from
+the file, whatever its format. In a zip the CRC-32 of a member that changes is corrected too, wherever it stands. Of a
+folder the files that belong to the model are written: what holds tensors, the index, configurations and vocabularies.
+
+New values have to fit in the place of the old ones, so they must lie in the file as they are: contiguous, not
+compressed, in this machine's byte order.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from paraminspect.errors import CheckpointError, SourceError, TruncatedError
+from paraminspect.formats.blob import Blob
+from paraminspect.formats.dtypes import BITS
+from paraminspect.formats.shapes import contiguous_stride
+from paraminspect.formats.sharded import PICKLE_INDEX, SAFETENSORS_INDEX
+from paraminspect.formats.zip_directory import STORED, ZipDirectory, ZipEntry, find_crc_fields, read_zip_directory
+from paraminspect.records import Checkpoint, TensorRecord
+from paraminspect.writers.layout import Checksum, Copy, FileLayout, Layout, Piece, Slot
+from paraminspect.writers.names import quote
+
+COMPANIONS: Final = (".json", ".txt", ".model")
+"""Endings of files in a model's folder that are copied with it: configuration, index, vocabulary."""
+
+_NEW_FILE: Final = "-o FILE.safetensors writes all tensors into a new file"
+_ZIP: Final = b"PK\3\4"
+
+
+def plan_patch(checkpoint: Checkpoint, records: Sequence[TensorRecord]) -> Layout:
+    """The checkpoint's own file or files, with places for new values of some tensors.
+
+    Args:
+        checkpoint: As `formats.open_source` read it.
+        records: Of tensors that get new values of the same dtype and shape. Of tied names one is enough, and all see
+            the new values: also those whose bytes are only in part the same.
+
+    Returns:
+        Slots by index of the record. A folder for a folder or an index.
+
+    Raises:
+        CheckpointError: A tensor that cannot be written in place; it is named.
+        SourceError: A file is gone, or the checkpoint came from a pipe.
+        TruncatedError: A file is shorter than a record says.
+    """
+    files, is_folder = _list_files(checkpoint)
+    sizes = [_size(path) for _, path in files]
+    numbers = {path: number for number, (_, path) in enumerate(files)}
+    spans = [_find_span(checkpoint, record, numbers) for record in records]
+    for span, record in zip(spans, records, strict=True):
+        if span.end > sizes[span.file]:
+            raise TruncatedError(
+                f"{quote(record.name)} ends at byte {span.end:,}, the file at byte {sizes[span.file]:,}",
+                hint="the file became shorter: is it being written?",
+            )
+    layouts = []
+    for number, (name, path) in enumerate(files):
+        inside = sorted((span, index) for index, span in enumerate(spans) if span.file == number and span.nbytes)
+        _check_overlap(inside, records)
+        checksums = _find_checksums(path, sizes[number], inside) if inside else ()
+        layouts.append(FileLayout(name, sizes[number], _copies(path, sizes[number], inside), checksums))
+    slots = tuple(Slot(span.file, span.begin, span.nbytes) for span in spans)
+    sequential = not is_folder and all(_follows(checksum) for checksum in layouts[0].checksums)
+    return Layout(tuple(layouts), slots, is_folder, sequential)
+
+
+class _Span(NamedTuple):
+    """The bytes of a record, by the number of their file."""
+
+    file: int
+    begin: int
+    end: int
+
+    @property
+    def nbytes(self) -> int:
+        return self.end - self.begin
+
+
+def _list_files(checkpoint: Checkpoint) -> tuple[list[tuple[str, str | None]], bool]:
+    """Name in the output and path of each file, and whether they are written into a folder."""
+    if not checkpoint.files:
+        return [("", None)], False
+    source = checkpoint.source
+    if len(checkpoint.files) == 1 and source in ("", checkpoint.files[0]):
+        return [("", checkpoint.files[0])], False
+    folder = source if os.path.isdir(source) else os.path.dirname(source or checkpoint.files[0])
+    paths = [*checkpoint.files, *_companions(folder, checkpoint.files)]
+    return [(os.path.relpath(path, folder or "."), path) for path in paths], True
+
+
+def _companions(folder: str, files: Sequence[str]) -> list[str]:
+    """Other files that belong to the model of a folder; not the index of shards that were not read."""
+    found = []
+    for name in sorted(os.listdir(folder or ".")):
+        path = os.path.join(folder, name)
+        if path in files or name.startswith(".") or not name.endswith(COMPANIONS) or not os.path.isfile(path):
+            continue
+        of_safetensors, of_pickles = SAFETENSORS_INDEX.fullmatch(name), PICKLE_INDEX.fullmatch(name)
+        if of_safetensors or of_pickles:
+            ending = ".safetensors" if of_safetensors else ".bin"
+            if not any(file.endswith(ending) for file in files):
+                continue
+        found.append(path)
+    return found
+
+
+def _size(path: str | None) -> int:
+    try:
+        status = os.fstat(0) if path is None else os.stat(path)
+        if path is None and (not stat.S_ISREG(status.st_mode) or os.lseek(0, 0, os.SEEK_CUR)):
+            raise SourceError("standard input is a pipe, which cannot be copied", hint="write it to a file first")
+        return status.st_size
+    except OSError as error:
+        raise SourceError(f"{path or 'standard input'} cannot be read: {error.strerror or error}") from None
+
+
+def _find_span(checkpoint: Checkpoint, record: TensorRecord, numbers: dict[str | None, int]) -> _Span:
+    """Where the bytes of a record are."""
+    name = quote(record.name)
+    if record.layout != "strided" or record.dtype not in BITS or record.shape is None or record.stride is None:
+        what = record.layout if record.layout != "strided" else record.dtype
+        raise CheckpointError(f"{name} is {what}, whose values cannot be replaced")
+    place = record.byte_range
+    if place is None or record.storage is None or place[0] not in numbers:
+        raise CheckpointError(
+            f"{name} cannot be changed where it is: compressed, in another byte order or inside a pickle "
+            f"({checkpoint.format})",
+            hint=_NEW_FILE,
+        )
+    if not _is_contiguous(record.shape, record.stride) and record.numel:
+        raise CheckpointError(
+            f"{name} cannot be changed where it is: its values do not lie side by side", hint=_NEW_FILE
+        )
+    order = checkpoint.metadata.get("byteorder", sys.byteorder)
+    if order != sys.byteorder and BITS[record.dtype] > 8:
+        raise CheckpointError(f"{name} cannot be changed where it is: it is stored {order}-endian", hint=_NEW_FILE)
+    path, begin, end = place
+    nbytes = record.numel * BITS[record.dtype] // 8
+    if end - begin != nbytes or begin < 0:
+        raise CheckpointError(f"{name} takes {nbytes:,} bytes, and {end - begin:,} in the file", hint=_NEW_FILE)
+    return _Span(numbers[path], begin, end)
+
+
+def _is_contiguous(shape: tuple[int, ...], stride: tuple[int, ...]) -> bool:
+    """Whether elements are side by side in row-major order; the stride of a dimension of one element is any."""
+    due = contiguous_stride(shape)
+    return all(size == 1 or step == wanted for size, step, wanted in zip(shape, stride, due, strict=True))
+
+
+def _check_overlap(inside: Sequence[tuple[_Span, int]], records: Sequence[TensorRecord]) -> None:
+    for (before, first), (after, second) in pairwise(inside):
+        if after.begin < before.end:
+            raise CheckpointError(
+                f"{quote(records[first].name)} and {quote(records[second].name)} share bytes, and can get only one "
+                "tensor's values",
+                hint="change one of them",
+            )
+
+
+def _copies(path: str | None, size: int, inside: Sequence[tuple[_Span, int]]) -> tuple[Piece, ...]:
+    """What is between the new values."""
+    pieces = []
+    position = 0
+    for span, _ in inside:
+        pieces.append(Piece(position, Copy(path, position, span.begin - position)))
+        position = span.end
+    pieces.append(Piece(position, Copy(path, position, size - position)))
+    return tuple(piece for piece in pieces if piece.nbytes)
+
+
+def _find_checksums(path: str | None, size: int, inside: Sequence[tuple[_Span, int]]) -> tuple[Checksum, ...]:
+    """The CRCs of the zip members that change; none for a file that is no zip."""
+    blob = Blob(size, fd=os.dup(0) if path is None else os.open(path, os.O_RDONLY | os.O_CLOEXEC), path=path)
+    if blob.read_up_to(0, len(_ZIP)) != _ZIP:
+        return ()
+    directory = read_zip_directory(blob)
+    changed: dict[int, tuple[int, int]] = {}
+    position = 0
+    for begin, entry in sorted(_stored_members(directory)):
+        while position < len(inside) and inside[position][0].end <= begin:
+            position += 1
+        if position < len(inside) and inside[position][0].begin < begin + entry.size:
+            changed[entry.header_offset] = (begin, entry.size)
+    whole = {(span.begin, span.nbytes): index for span, index in inside}
+    return tuple(
+        Checksum(whole.get(changed[header]), *changed[header], places)
+        for header, places in find_crc_fields(directory, changed)
+        if places
+    )
+
+
+def _stored_members(directory: ZipDirectory) -> Iterator[tuple[int, ZipEntry]]:
+    """Where the data of each member begin that lie in the file as they are; broken ones hold no tensor of ours."""
+    for entry in (*directory.entries.values(), *directory.shadowed):
+        if entry.method == STORED and not entry.encrypted:
+            with suppress(CheckpointError):
+                yield directory.data_offset(entry), entry
+
+
+def _follows(checksum: Checksum) -> bool:
+    """Whether a checksum stands behind the tensor it is of."""
+    return checksum.index is not None and min(checksum.places) >= checksum.begin + checksum.nbytes
