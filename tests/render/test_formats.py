@@ -34,6 +34,8 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "bool": st.booleans(),
     "names": st.lists(ANY_TEXT, max_size=3).map(tuple),
     "float": st.floats(),
+    "pairs": st.dictionaries(ANY_TEXT, st.floats() | st.integers() | ANY_TEXT, max_size=3),
+    "items": st.lists(NESTED, max_size=3),
     "json": NESTED,
 }
 COLUMNS = tuple(Column(kind, kind) for kind in KINDS)
@@ -48,14 +50,14 @@ def rows_of(*values: tuple[Any, ...]) -> Rows:
     return Rows("things", COLUMNS, values)
 
 
-FULL = ("a.b", "t", 1234567, 1 << 20, (3, 4), True, ("x", "y"), 0.1, {"k": [1, None]})
+FULL = ("a.b", "t", 1234567, 1 << 20, (3, 4), True, ("x", "y"), 0.1, {"a": 1, "b": "c"}, [7, 8], {"k": [1, None]})
 UNKNOWN = (None,) * len(KINDS)
 
 
 def test_tsv() -> None:
     assert text(rows_of(FULL, UNKNOWN), "tsv", header=True).splitlines() == [
         "\t".join(KINDS),
-        'a.b\tt\t1234567\t1048576\t[3,4]\ttrue\tx,y\t0.1\t{"k":[1,null]}',
+        'a.b\tt\t1234567\t1048576\t[3,4]\ttrue\tx,y\t0.1\ta=1,b=c\t2\t{"k":[1,null]}',
         "\t" * (len(KINDS) - 1),
     ]
 
@@ -68,9 +70,9 @@ def test_scalar_has_an_empty_shape_and_an_unknown_one_an_empty_field() -> None:
 def test_markdown() -> None:
     lines = text(rows_of(FULL)._replace(closing="that is all"), "markdown").splitlines()
     assert lines == [
-        "| name | text | int | bytes | shape | bool | names | float | json |",
-        "| --- | --- | ---: | ---: | --- | --- | --- | ---: | --- |",
-        '| `a.b` | t | 1,234,567 | 1.00 MiB | [3,4] | true | `x,y` | 0.1 | {"k":[1,null]} |',
+        "| name | text | int | bytes | shape | bool | names | float | pairs | items | json |",
+        "| --- | --- | ---: | ---: | --- | --- | --- | ---: | --- | ---: | --- |",
+        '| `a.b` | t | 1,234,567 | 1.00 MiB | [3,4] | true | `x,y` | 0.1 | a=1, b=c | 2 | {"k":[1,null]} |',
         "",
         "that is all",
     ]

@@ -105,7 +105,7 @@ def backward_report(
     present = {name: gradient for name, gradient in done.gradients.items() if gradient is not None}
     numbers, total = measure_gradients([(each, present[name]) for name, each in named if name in present])
     measured = dict(zip(present, numbers, strict=True))
-    parts = {name: tuple([use.part() for use in found]) for name, found in done.uses.items()} if uses else {}
+    parts = {name: _parts(done, name) for name in done.gradients} if uses else {}
     records = [
         _record(name, each, measured.get(name), _use_records(name, done, measured.get(name), parts.get(name)))
         for name, each in named
@@ -115,6 +115,11 @@ def backward_report(
         found = find_reasons(run, {record.name: record.state for record in records})
         records = [replace(record, reason=found.get(record.name)) for record in records]
     return BackwardReport(tuple(records), done.loss, total, none_before, done.gradients, parts, tuple(notes))
+
+
+def _parts(done: Outcome, name: str) -> tuple[Tensor | None, ...]:
+    uses = done.uses[name]
+    return (done.gradients[name],) if len(uses) == 1 else tuple([use.part() for use in uses])
 
 
 def _record(name: str, parameter: Tensor, numbers: GradientNumbers | None, uses: tuple[UseRecord, ...]) -> GradRecord:

@@ -46,7 +46,7 @@ class _Watcher(TorchFunctionMode):
         super().__init__()
         self.calls = calls
         self.users: dict[str, list[tuple[str, bool]]] = {name: [] for name in parameters}
-        """Modules that use a parameter, and whether they do so with gradients enabled."""
+        """Modules that use each parameter, and whether they do so with gradients enabled."""
 
         self.cuts: list[_Cut] = []
         self.dead: dict[Node, str] = {}
@@ -122,7 +122,7 @@ def find_reasons(run: BackwardRun, states: Mapping[str, GradState]) -> dict[str,
         return reasons
     parameters = dict(run.model.named_parameters())
     with leaving_untouched(run.model), torch.enable_grad(), UseTracker(run.model, parameters.values()) as tracker:
-        watcher = _Watcher(tracker.calls, {name: parameters[name] for name in [*missing, *zero]})
+        watcher = _Watcher(tracker.calls, parameters)
         with watcher:
             output = run.output(tracker.calls)
             loss = run.loss(output)
