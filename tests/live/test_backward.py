@@ -39,7 +39,7 @@ def load(configs: Path, name: str) -> LiveModel:
 
 def bare_loss(name: str, output: Tensor, target: Tensor | None) -> Tensor:
     """What a script would write."""
-    if name == "mlp" or name == "shared_linear":
+    if name in {"mlp", "shared_linear"}:
         return output.sum()
     if name in ("custom_init", "unet"):
         return output.mean()
@@ -104,7 +104,7 @@ def test_gradients_are_those_of_finite_differences(configs: Path, name: str) -> 
                 parameter.sub_(directions[each], alpha=step)
         return value
 
-    step = 1e-8 if name == "resnet18" else 1e-7  # its batch statistics bend sharply
+    step = 1e-8  # past a kink of a ReLU the difference is another one
     assert (moved(step) - moved(-step)) / (2 * step) == pytest.approx(expected, rel=2e-4, abs=1e-6)
 
 
@@ -277,7 +277,11 @@ def test_memory_that_runs_out() -> None:
 
 
 def test_a_container_s_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, text in {"memory.max": "5000", "memory.current": "3000", "memory.stat": "anon 1\ninactive_file 700\n"}.items():
+    for name, text in {
+        "memory.max": "5000",
+        "memory.current": "3000",
+        "memory.stat": "anon 1\ninactive_file 700\n",
+    }.items():
         (tmp_path / name).write_text(text)
     monkeypatch.setattr(memory, "_CGROUP", str(tmp_path))
     assert memory.available_memory() == 2700

@@ -119,7 +119,7 @@ def test_a_weight_of_zeros_stops_the_gradient() -> None:
 
 def test_the_first_operation_whose_gradient_is_no_number() -> None:
     def run(net: Net, x: Tensor) -> Tensor:
-        return torch.where(x > 2, net.root((net.a(x) * 0)), 1.0)
+        return torch.where(x > 2, net.root(net.a(x) * 0), 1.0)
 
     class Root(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
@@ -155,7 +155,9 @@ def test_a_loss_that_is_flat_by_construction(last: nn.Module) -> None:
     model = nn.Sequential(nn.Linear(3, 3), last)
     x = torch.rand(4, 3)
     for loss in ("sum", "mean"):
-        assert any("is flat, and these gradients are rounding" in note for note in backward_report(model, x, loss).notes)
+        assert any(
+            "is flat, and these gradients are rounding" in note for note in backward_report(model, x, loss).notes
+        )
     assert backward_report(model, x, "target").notes == ()
     assert backward_report(nn.Sequential(last, nn.Linear(3, 3)), x).notes == ()
 
@@ -171,7 +173,9 @@ def test_a_loss_that_is_no_number_names_the_first_module() -> None:
     broken = linear()
     nn.init.constant_(broken.weight, float("nan"))
     message, hint = refusal(nn.Sequential(linear(), nn.ReLU(), broken, linear()), torch.ones(1, 3))
-    assert message == "the loss is nan: 2 (Linear) is the first to give one: its weight has elements that are not numbers"
+    assert (
+        message == "the loss is nan: 2 (Linear) is the first to give one: its weight has elements that are not numbers"
+    )
     assert hint == "paraminspect show prints it"
 
     class Log(nn.Module):

@@ -1,4 +1,4 @@
-"""Numbers about gradients: norms, extremes, zeros; each tensor is gone through four times and never copied."""
+"""Numbers about gradients: norms, extremes, zeros; each tensor is gone through a few times and never copied."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def measure_gradients(pairs: Sequence[tuple[Tensor, Tensor]]) -> tuple[list[Grad
         return [], 0.0
     norms = [torch.linalg.vector_norm(gradient) for _, gradient in pairs]
     total = torch.linalg.vector_norm(torch.stack([norm.to(norms[0].device) for norm in norms]))
-    found = torch.stack([_numbers(*pair, norm) for pair, norm in zip(pairs, norms, strict=True)])
+    found = torch.stack([_numbers(*pair) for pair in pairs])
     rows = found.tolist()  # one transfer from the device
     return [_summary(gradient.numel(), row) for (_, gradient), row in zip(pairs, rows, strict=True)], float(total)
 
@@ -60,6 +60,8 @@ def angle(part: Tensor, whole: Tensor) -> float | None:
     if part.numel() <= EXACT and part.device.type != "mps":
         wide = torch.complex128 if part.is_complex() else torch.float64
         part, whole = part.to(wide), whole.to(wide)
+    elif part.dtype in (torch.float16, torch.bfloat16):
+        part, whole = part.float(), whole.float()
     norms = float(_norm(part)) * float(_norm(whole))
     if not norms or not math.isfinite(norms):
         return None
@@ -67,15 +69,14 @@ def angle(part: Tensor, whole: Tensor) -> float | None:
 
 
 def norm_of(tensor: Tensor) -> float:
-    """Euclidean norm; of half-precision types taken in float32."""
+    """Euclidean norm, to the precision of its numbers."""
     return float(_norm(tensor))
 
 
-def _numbers(parameter: Tensor, gradient: Tensor, norm: Tensor) -> Tensor:
+def _numbers(parameter: Tensor, gradient: Tensor) -> Tensor:
     """[norm, minimum, maximum, number of non-zeros, norm of the parameter] in float64 on the CPU's terms."""
     plain = gradient.abs() if gradient.is_complex() else gradient
-    if gradient.dtype in (torch.float16, torch.bfloat16):
-        norm = _norm(gradient)
+    norm = _norm(gradient)
     low, high = torch.aminmax(plain) if plain.numel() else (norm, norm)
     # mps has no float64
     dtype = torch.float32 if gradient.device.type == "mps" else torch.float64
@@ -98,8 +99,12 @@ def _summary(numel: int, row: Sequence[float]) -> GradientNumbers:
 
 
 def _norm(tensor: Tensor) -> Tensor:
+    """First of each row, then in float64 of these: torch sums up to 10^8 squares in float32 and loses three digits."""
     half = tensor.dtype in (torch.float16, torch.bfloat16)
-    norm: Tensor = torch.linalg.vector_norm(tensor, dtype=torch.float32 if half else None)
+    rows: Tensor = torch.linalg.vector_norm(
+        tensor.reshape(tensor.shape[0] if tensor.dim() > 1 else 1, -1), dim=1, dtype=torch.float32 if half else None
+    )
+    norm: Tensor = torch.linalg.vector_norm(rows, dtype=None if tensor.device.type == "mps" else torch.float64)
     return norm
 
 
