@@ -75,7 +75,7 @@ def test_gradients_are_those_of_a_bare_script_to_the_bit(configs: Path, name: st
         assert record.name == name_
         assert parameter.grad is not None
         assert torch.equal(parameter.grad, report.gradients[name_])
-        assert record.norm == pytest.approx(parameter.grad.norm().item(), rel=1e-6)
+        assert record.norm == pytest.approx(parameter.grad.double().norm().item(), rel=1e-6)
         assert record.max_abs == parameter.grad.abs().max().item()
         assert record.zero_fraction == pytest.approx((parameter.grad == 0).float().mean().item(), abs=1e-6)
     total = torch.nn.utils.get_total_norm([parameter.grad for parameter in bare.parameters()])

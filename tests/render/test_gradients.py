@@ -76,7 +76,7 @@ NORMS = st.none() | st.floats(0) | st.sampled_from([0.0, math.inf, math.nan, 5e-
 NAMES = st.lists(st.text(st.characters(), max_size=30), max_size=8, unique=True)
 
 
-@given(NAMES, st.data(), st.integers(30, 200))
+@given(NAMES, st.data(), st.integers(40, 200))
 def test_every_line_fits_and_every_parameter_has_one(names: list[str], data: st.DataObject, width: int) -> None:
     norms = [data.draw(NORMS) for _ in names]
     records = [

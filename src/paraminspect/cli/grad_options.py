@@ -81,6 +81,8 @@ def read_options(how: GradOptions, output: Output) -> GradPlan:
         raise ParamInspectError("--show and --compare exclude each other")
     if how.save == "-" and output.is_terminal:
         raise ParamInspectError("safetensors is binary, and standard output is a terminal", hint="-o FILE, or a pipe")
+    if how.compare and not os.path.exists(how.compare) and "://" not in how.compare:
+        raise SourceError("--compare: no such file", source=how.compare)
     _check_picture(how.plot)
     inputs = tuple(_existing(parse_given(text, "--input")) for text in how.inputs)
     target = _existing(parse_given(how.target, "--target")) if how.target else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import monotonic
 from types import TracebackType
 
@@ -15,16 +16,18 @@ CELLS = 20
 
 
 class Progress:
-    """A bar that is gone when the work is; used as a context, and called with (done, total) in bytes.
+    """A bar that is gone when the work is; used as a context, and called with (done, total).
 
     Args:
         output: Has the terminal.
         what: Is done, in a word or two.
+        written: Makes text of either number: of bytes, as a rule.
     """
 
-    def __init__(self, output: Output, what: str) -> None:
+    def __init__(self, output: Output, what: str, written: Callable[[int], str] = format_bytes) -> None:
         self._output = output
         self._what = what
+        self._written = written
         self._start = monotonic()
 
     def __enter__(self) -> Progress:
@@ -41,4 +44,4 @@ class Progress:
             return
         filled = CELLS * done // max(total, 1)
         bar = "#" * filled + "." * (CELLS - filled)
-        self._output.progress(f"{self._what} [{bar}] {format_bytes(done)} of {format_bytes(total)}")
+        self._output.progress(f"{self._what} [{bar}] {self._written(done)} of {self._written(total)}")

@@ -16,9 +16,9 @@ from paraminspect.render.log_scale import LogScale, scale_of
 from paraminspect.render.name_tree import name_lines
 from paraminspect.render.rows import EMPTY_NAME
 from paraminspect.render.style import Style
-from paraminspect.render.text import display_width, escape_text, pad, shorten_middle, wrap
+from paraminspect.render.text import display_width, escape_text, pad, shorten_end, shorten_middle, wrap
 
-MIN_BAR = 12
+MIN_BAR = 8
 """Columns that bars keep on a narrow terminal."""
 
 MAX_BAR = 60
@@ -61,16 +61,18 @@ def _chart(records: Sequence[GradRecord], style: Style) -> Iterator[str]:
     labels = [line.label for line in lines]
     uses = ["" if len(record.uses) < 2 else f"{len(record.uses)} uses" for record in records]
     use_width = max(map(len, uses), default=0)
+    norms = ["" if record.norm is None else f"{record.norm:.2e}" for record in records]
+    norm_width = max(_NORM_WIDTH, *map(len, norms))
     width = style.width or 100
-    label_width = max(*map(display_width, labels), len("parameter"))
-    label_width = max(min(label_width, int(width * MAX_LABEL_SHARE)), 1)
-    fixed = label_width + 2 + _NORM_WIDTH + 2 + (use_width + 2 if use_width else 0)
-    room = max(min(width - fixed, MAX_BAR), MIN_BAR)
+    beside = 2 + norm_width + 2 + (use_width + 2 if use_width else 0)
+    most = min(int(width * MAX_LABEL_SHARE), width - beside - MIN_BAR)
+    label_width = max(min(max(map(display_width, labels)), most), len("parameter"))
+    room = max(min(width - label_width - beside, MAX_BAR), MIN_BAR)
     scale = scale_of([record.norm for record in records if record.norm is not None])
     head = (
         "parameter".ljust(label_width)
         + "  "
-        + "norm".rjust(_NORM_WIDTH)
+        + "norm".rjust(norm_width)
         + "  "
         + (" " * (use_width + 2) if use_width else "")
     )
@@ -81,15 +83,14 @@ def _chart(records: Sequence[GradRecord], style: Style) -> Iterator[str]:
             yield name.rstrip() + "\n"
             continue
         record = records[index]
-        norm = "" if record.norm is None else f"{record.norm:.2e}"
-        cells = [name, norm.rjust(_NORM_WIDTH), *([uses[index].ljust(use_width)] if use_width else [])]
+        cells = [name, norms[index].rjust(norm_width), *([uses[index].ljust(use_width)] if use_width else [])]
         yield ("  ".join([*cells, _bar(record, scale, room, style)])).rstrip() + "\n"
 
 
 def _bar(record: GradRecord, scale: LogScale, room: int, style: Style) -> str:
     words = escape_text(state_text(record))
     if words:
-        short = shorten_middle(words, room, style.ellipsis)
+        short = shorten_end(words, room, style.ellipsis)
         state, colon, rest = short.partition(":")
         return style.label(state, _COLOURS.get(record.state, 36)) + colon + rest
     length = scale.fraction(record.norm or 0.0) * room
@@ -103,7 +104,7 @@ def _axis(scale: LogScale, room: int) -> str:
     """Powers of ten where they stand on the scale, each beginning at its place."""
     text = ""
     for exponent in scale.ticks(max(2, room // TICK + 1)):
-        place = round(scale.fraction(10.0**exponent) * room)
+        place = round(scale.place(exponent) * room)
         label = f"1e{exponent:+03d}"
         place = min(place, max(room - len(label), 0))
         if text and place < len(text) + 1:

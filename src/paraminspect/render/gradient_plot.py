@@ -11,7 +11,7 @@ from paraminspect.render.log_scale import LogScale, scale_of
 from paraminspect.render.name_tree import name_lines
 from paraminspect.render.rows import EMPTY_NAME
 from paraminspect.render.svg import CHAR_WIDTH, GRID, SOFT, Line, Picture, Rect, Shape, Text
-from paraminspect.render.text import display_width, escape_text, shorten_middle
+from paraminspect.render.text import display_width, escape_text, shorten_end, shorten_middle
 
 MAX_ROWS = 20_000
 """Of one picture, 16 pixels each."""
@@ -77,7 +77,7 @@ def _row(label: str, record: GradRecord | None, scale: LogScale, left: float, to
         shapes.append(Text(left - 8, base, f"{record.norm:.2e}", anchor="end"))
     words = state_text(record)
     if words:
-        return [*shapes, Text(left + 4, base, shorten_middle(words, MAX_REASON), COLOURS[record.state])]
+        return [*shapes, Text(left + 4, base, shorten_end(words, MAX_REASON), COLOURS[record.state])]
     length = max(scale.fraction(record.norm or 0.0) * BARS, 1)
     uses = f", {len(record.uses)} uses" if len(record.uses) > 1 else ""
     title = f"{record.name}: norm {record.norm:.4g}, max |g| {record.max_abs:.4g}{uses}"
@@ -88,6 +88,6 @@ def _row(label: str, record: GradRecord | None, scale: LogScale, left: float, to
 def _axis(scale: LogScale, left: float, top: float, bottom: float) -> list[Shape]:
     shapes: list[Shape] = [Text(left - 36, top - 6, "norm", SOFT, "end")]
     for exponent in scale.ticks(9):
-        x = left + scale.fraction(10.0**exponent) * BARS
+        x = left + scale.place(exponent) * BARS
         shapes += [Line(x, top, x, bottom, GRID), Text(x, top - 6, f"1e{exponent:+03d}", SOFT, "middle")]
     return shapes

@@ -27,7 +27,11 @@ class LogScale(NamedTuple):
             return 0.0
         if math.isinf(value):
             return 1.0
-        return min(max((math.log10(value) - self.low) / (self.high - self.low), 0.0), 1.0)
+        return min(max(self.place(math.log10(value)), 0.0), 1.0)
+
+    def place(self, exponent: float) -> float:
+        """Where a power of ten stands."""
+        return (exponent - self.low) / (self.high - self.low)
 
     def ticks(self, most: int) -> list[int]:
         """Exponents at equal distances, from the foot, `most` at the most (2 or more)."""
