@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 LIST = "paraminspect list"
+SHARED = "paraminspect shared"
+SHARED_EQUAL = "paraminspect shared --equal"
+INIT = "paraminspect init -o"
+BARE_NORMAL = "bare normal_ calls"
+NORMAL_SAVE = "normal_ and save_file"
 TYPER = 'python -c "import typer"'
 TORCH = 'python -c "import torch"'
 BARE_JSON = "bare json, printed"
@@ -16,6 +21,7 @@ SAFE_OPEN = "safetensors.safe_open"
 TORCH_LOAD = "torch.load"
 TORCH_MMAP = "torch.load(mmap=True)"
 GGUF_DUMP = "gguf-dump"
+SHA256SUM = "sha256sum"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +29,7 @@ class Budget:
     """A bound on a ratio of times, or on memory.
 
     Attributes:
-        quantity: "slower": time of `list` over that of `other`; "faster": the other way round; "megabytes": peak.
+        quantity: "slower": time of our command over that of `other`; "faster": the other way round; "megabytes": peak.
         other: Label of the other command, "" for memory.
         bound: The most that "slower" and "megabytes" may be, the least that "faster" may be.
     """
@@ -40,9 +46,10 @@ class Case:
     Attributes:
         name: For `--only`.
         title: What the input is.
-        commands: Label -> command line; `LIST` among them.
-        budgets: That `list` must keep.
+        commands: Label -> command line; `ours` among them.
+        budgets: That our command must keep.
         slow: Some command takes seconds, so that fewer rounds must do.
+        ours: Label of our command.
     """
 
     name: str
@@ -50,7 +57,14 @@ class Case:
     commands: Mapping[str, tuple[str, ...]]
     budgets: tuple[Budget, ...]
     slow: bool = False
+    ours: str = LIST
 
+
+MEDIUM = ("1024", "24")
+"""Width and layers of GPT-2 medium."""
+
+INIT_MEGABYTES = 2 * 50_257 * 1024 * 4 / 1e6 + 350
+"""Two of its largest tensors, and 350 MB."""
 
 START_UP = (Budget("slower", 1.4, TYPER), Budget("megabytes", 30))
 
@@ -71,6 +85,7 @@ def make_cases(data: str, binaries: str) -> list[Case]:
         return (python, f"benchmarks/floors/{floor}.py", f"{data}/{name}", *options)
 
     typer = (python, "-c", "import typer")
+    twins = (f"{data}/gpt2.safetensors", f"{data}/gpt2.pt")
     return [
         Case(
             "gpt2-safetensors",
@@ -157,5 +172,48 @@ def make_cases(data: str, binaries: str) -> list[Case]:
                 LIST: (f"{binaries}/paraminspect", "list", "configs/llama-7b.yaml"),
             },
             (Budget("slower", 1.15, TORCH),),
+        ),
+        Case(
+            "shared",
+            "ties of GPT-2, 500 MB, `.pt`",
+            {TYPER: typer, SHARED: (f"{binaries}/paraminspect", "shared", f"{data}/gpt2.pt")},
+            START_UP,
+            ours=SHARED,
+        ),
+        Case(
+            "shared-equal",
+            "two files of 500 MB with the same contents: `.safetensors` and `.pt`",
+            {
+                SHARED_EQUAL: (f"{binaries}/paraminspect", "shared", "--equal", *twins),
+                SHA256SUM: ("sha256sum", *twins),
+            },
+            (Budget("slower", 2, SHA256SUM), Budget("megabytes", 60)),
+            slow=True,
+            ours=SHARED_EQUAL,
+        ),
+        Case(
+            "init",
+            "GPT-2 of 355 million parameters drawn, 1.4 GB, to `.safetensors`",
+            {
+                BARE_NORMAL: (python, "benchmarks/floors/bare_normal.py", *MEDIUM),
+                INIT: (
+                    f"{binaries}/paraminspect",
+                    "init",
+                    "configs/gpt2.yaml",
+                    "-D",
+                    f"dim={MEDIUM[0]}",
+                    "-D",
+                    f"depth={MEDIUM[1]}",
+                    "--rule",
+                    "*=normal(std=0.02)",
+                    "--force",
+                    "-o",
+                    f"{data}/init.safetensors",
+                ),
+                NORMAL_SAVE: (python, "benchmarks/floors/bare_normal.py", *MEDIUM, f"{data}/init.safetensors"),
+            },
+            (Budget("slower", 1.2, BARE_NORMAL), Budget("megabytes", INIT_MEGABYTES)),
+            slow=True,
+            ours=INIT,
         ),
     ]

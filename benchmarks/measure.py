@@ -72,7 +72,7 @@ def _run(command: tuple[str, ...]) -> Run:
         (os.POSIX_SPAWN_DUP2, writing, 1),
     ]
     started = time.perf_counter()
-    pid = os.posix_spawn(command[0], command, os.environ, file_actions=actions)
+    pid = os.posix_spawnp(command[0], command, os.environ, file_actions=actions)
     os.close(writing)
     printed = 0
     while data := os.read(reading, 1 << 20):

@@ -2,6 +2,7 @@
 
 - gpt2.pt: GPT-2's 148 tensors with random values and its head tied to the embedding.
 - training.pt: a training checkpoint: model, optimizer, epoch, arguments.
+- finetuned.safetensors: another head on the first layer of training.pt, which stayed as it was.
 - hostile.pt: a checkpoint whose pickle calls `os.system` when `torch.load(weights_only=False)` reads it.
 """
 
@@ -11,8 +12,10 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from benchmarks.gpt2 import EMBEDDING, HEAD, gpt2_shapes
@@ -29,7 +32,7 @@ def gpt2_state_dict() -> dict[str, torch.Tensor]:
     return state
 
 
-def training_checkpoint() -> dict[str, object]:
+def training_checkpoint() -> dict[str, Any]:
     """What a training loop saves, after one step of a small classifier."""
     model = nn.Sequential(nn.Linear(784, 256), nn.BatchNorm1d(256), nn.ReLU(), nn.Linear(256, 10))
     optimizer = torch.optim.AdamW(model.parameters())
@@ -45,6 +48,12 @@ def training_checkpoint() -> dict[str, object]:
     }
 
 
+def finetuned_state_dict(training: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """The first layer of the training checkpoint, and a head of its own."""
+    first = {f"backbone.{name}": training["model"][f"0.{name}"].clone() for name in ("weight", "bias")}
+    return {**first, "head.weight": torch.arange(5 * 256.0).view(5, 256), "head.bias": torch.arange(5.0)}
+
+
 class RunsACommand:
     """Unpickled by calling `os.system`, harmlessly."""
 
@@ -53,10 +62,12 @@ class RunsACommand:
 
 
 def main() -> None:
-    """Write the three files, the one that `make` waits for last."""
+    """Write the files, the one that `make` waits for last."""
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    torch.save(training_checkpoint(), folder / "training.pt")
+    training = training_checkpoint()
+    torch.save(training, folder / "training.pt")
+    save_file(finetuned_state_dict(training), folder / "finetuned.safetensors")
     weights = {"fc.weight": torch.zeros(10, 784), "fc.bias": torch.zeros(10)}
     torch.save({**weights, "version": RunsACommand()}, folder / "hostile.pt")
     torch.save(gpt2_state_dict(), folder / "gpt2.pt")

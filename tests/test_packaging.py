@@ -70,10 +70,15 @@ def test_ci_runs_what_a_user_runs() -> None:
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
 
 
-def test_readme_explains_every_column_of_list() -> None:
-    columns = importlib.import_module("paraminspect.cli.commands.list")
-    explained = set(re.findall(r"^\| `(\w+)` \| ", (ROOT / "README.md").read_text(), re.MULTILINE))
-    assert explained == {column.name for column in columns.TENSORS}
+@pytest.mark.parametrize(
+    ("command", "module", "columns"), [("list", "commands.list", "TENSORS"), ("shared", "shared", "GROUPS")]
+)
+def test_readme_explains_every_column(command: str, module: str, columns: str) -> None:
+    _, _, section = (ROOT / "README.md").read_text().partition(f"\n## `paraminspect {command} ")
+    _, _, table = section.partition("| column, JSON key | meaning |\n")
+    explained = re.findall(r"^\| `(\w+)` \| ", table.partition("\n\n")[0], re.MULTILINE)
+    due = getattr(importlib.import_module(f"paraminspect.cli.{module}"), columns)
+    assert explained == [column.name for column in due]
 
 
 def test_a_block_is_what_its_command_prints(fill_docs: ModuleType) -> None:

@@ -67,6 +67,14 @@ def groups_by_hand(records: Sequence[TensorRecord], bytes_of: Sequence[frozenset
     return groups
 
 
+def saved_by_hand(records: Sequence[TensorRecord], bytes_of: Sequence[frozenset[int]]) -> list[int]:
+    """What separate copies of each group would take beyond the bytes it covers."""
+    return [
+        sum(records[i].nbytes or 0 for i in members) - len(frozenset().union(*(bytes_of[i] for i in members)))
+        for _, members in groups_by_hand(records, bytes_of)
+    ]
+
+
 def canonical_by_hand(records: Sequence[TensorRecord], bytes_of: Sequence[frozenset[int]]) -> list[int | None]:
     return [
         next(
@@ -204,6 +212,7 @@ def test_named_case(case: str) -> None:
     assert found(records) == expected
     bytes_of = [covered(record) if record.nbytes is not None else frozenset() for record in records]
     assert expected == groups_by_hand(records, bytes_of)
+    assert [group.saved for group in find_ties(records)] == saved_by_hand(records, bytes_of)
     assert find_canonical(records) == canonical_by_hand(records, bytes_of)
 
 
@@ -211,6 +220,42 @@ def test_group_names_the_canonical_first() -> None:
     records = [MATRIX._replace(name=name) for name in ("wte.weight", "lm_head.weight", "a.weight")]
     (group,) = find_ties(records)
     assert group.names == ("wte.weight", "lm_head.weight", "a.weight")
+    assert (group.shape, group.dtype, group.nbytes, group.saved) == ((6, 8), "float32", 192, 384)
+
+
+@pytest.mark.parametrize(
+    ("members", "kind"),
+    [
+        ([("a.weight", 1, 7), ("b.weight", 1, 7)], "module"),
+        ([("a.weight", 1, 7), ("b.weight", 1, 8)], "parameter"),
+        ([("a.weight", 1, 7), ("a.also", 1, 7)], "parameter"),
+        ([("a.weight", 1, 7), ("b.weight", 2, 8)], "alias"),
+        ([("a.weight", 1, 7), ("b.weight", 1, 7), ("c.weight", 1, 8)], "parameter"),
+        ([("a.weight", 1, 7), ("b.weight", 1, 7), ("c.weight", 2, 8)], "alias"),
+    ],
+)
+def test_objects_tell_the_kind_of_an_alias(members: list[tuple[str, int, int]], kind: str) -> None:
+    records = [
+        MATRIX._replace(name=name, identity=(tensor_, module), kind="parameter") for name, tensor_, module in members
+    ]
+    assert [group.kind for group in find_ties(records)] == [kind]
+    assert [group.kind for group in find_ties([*records, MATRIX])] == ["alias"]  # of which no object is known
+    assert [group.kind for group in find_ties([*records, tensor([8], [1])])] == ["overlap"]
+    buffers = [record._replace(kind="buffer") for record in records]
+    assert [group.kind for group in find_ties(buffers)] == [kind if kind == "module" else "alias"]
+
+
+def test_a_name_that_is_only_declared() -> None:
+    declared = MATRIX._replace(name="head", declared=True)
+    assert [(group.kind, group.saved) for group in find_ties([MATRIX, declared])] == [("declared", 192)]
+    assert [group.kind for group in find_ties([MATRIX, tensor([48], [1]), declared])] == ["view"]
+
+
+def test_what_hard_strides_save_is_not_known() -> None:
+    """Written out as bits, the union of these two would take gigabytes."""
+    far = 1 << 40
+    wide = [tensor([2, 2, 2], [far, far + 3, 7], dtype="int8"), tensor([2, 2, 2], [far, far + 5, 7], dtype="int8")]
+    assert [(group.kind, group.saved) for group in find_ties(wide)] == [("overlap", None)]
 
 
 def test_tiles_of_a_box_are_apart_until_one_is_moved() -> None:
@@ -260,6 +305,7 @@ def records_on_small_storages(draw: st.DrawFn) -> list[TensorRecord]:
 def test_equals_a_map_of_bytes(records: list[TensorRecord]) -> None:
     bytes_of = [covered(record) for record in records]
     assert found(records) == groups_by_hand(records, bytes_of)
+    assert [group.saved for group in find_ties(records)] == saved_by_hand(records, bytes_of)
     assert find_canonical(records) == canonical_by_hand(records, bytes_of)
 
 

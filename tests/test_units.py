@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paraminspect.units import BINARY_UNITS, DECIMAL_UNITS, format_bytes, format_count
+from paraminspect.errors import ParamInspectError
+from paraminspect.units import BINARY_UNITS, DECIMAL_UNITS, format_bytes, format_count, parse_size
 
 
 @pytest.mark.parametrize(
@@ -112,3 +114,35 @@ def test_order_is_kept_within_a_unit(a: int, b: int) -> None:
     (low, low_unit), (high, high_unit) = split(format_bytes(min(a, b))), split(format_bytes(max(a, b)))
     assert BINARY_UNITS.index(low_unit) <= BINARY_UNITS.index(high_unit)
     assert low_unit != high_unit or float(low) <= float(high)
+
+
+@pytest.mark.parametrize(
+    ("text", "nbytes"),
+    [
+        ("1", 1), ("512", 512), ("7B", 7), ("3 KB", 3000), ("5GB", 5_000_000_000), ("5gb", 5_000_000_000), ("5G", 5 * 10**9),
+        ("1.5MB", 1_500_000), ("2KiB", 2048), ("1GiB", 1 << 30), ("0.5 GiB", 1 << 29), ("1TiB", 1 << 40), ("1PB", 10**15),
+        (" 10MB ", 10_000_000), ("1.9B", 1), ("0.000000001GB", 1),
+    ],
+)  # fmt: skip
+def test_sizes_as_people_write_them(text: str, nbytes: int) -> None:
+    assert parse_size(text) == nbytes
+
+
+@pytest.mark.parametrize(
+    "text", ["", "GB", "5XB", "-1GB", "0", "0.4B", "1e9", "5 i B", "5iB", "1,000", "1.GB", "9" * 19, "５GB"]
+)
+def test_texts_that_are_no_size(text: str) -> None:
+    with pytest.raises(ParamInspectError, match=r"is no size|less than one byte") as caught:
+        parse_size(text)
+    assert caught.value.hint == "write it as 5GB, 500MB or 2GiB"
+
+
+@given(st.integers(1, 10**18 - 1))
+def test_a_size_in_bytes_is_itself(nbytes: int) -> None:
+    assert parse_size(str(nbytes)) == parse_size(f"{nbytes}B") == nbytes
+
+
+@given(st.text(max_size=12))
+def test_any_text_is_a_size_or_an_error(text: str) -> None:
+    with suppress(ParamInspectError):
+        assert parse_size(text) >= 1

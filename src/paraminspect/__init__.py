@@ -15,29 +15,42 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Checkpoint",
+    "InitPlan",
+    "InitStep",
     "ParamInspectError",
     "Storage",
     "TensorRecord",
     "TieGroup",
     "__version__",
+    "apply_init",
     "find_ties",
     "open_source",
+    "parse_rule",
+    "plan_init",
 ]
 
 if TYPE_CHECKING:
     from paraminspect.errors import ParamInspectError
     from paraminspect.formats import open_source
-    from paraminspect.records import Checkpoint, Storage, TensorRecord, TieGroup
-    from paraminspect.ties import find_ties
+    from paraminspect.live.init.apply import apply_init, plan_init
+    from paraminspect.records import Checkpoint, InitStep, Storage, TensorRecord, TieGroup
+    from paraminspect.rules.parse import parse_rule
+    from paraminspect.rules.plan import InitPlan
+    from paraminspect.sharing import find_ties
 
 _HOMES = {
     "Checkpoint": "records",
+    "InitPlan": "rules.plan",
+    "InitStep": "records",
     "ParamInspectError": "errors",
     "Storage": "records",
     "TensorRecord": "records",
     "TieGroup": "records",
-    "find_ties": "ties",
+    "apply_init": "live.init.apply",
+    "find_ties": "sharing",
     "open_source": "formats",
+    "parse_rule": "rules.parse",
+    "plan_init": "live.init.apply",
 }
 
 

@@ -123,6 +123,11 @@ def is_shown(record: TensorRecord) -> bool:
     return record.kind != "buffer" and record.role == "model"
 
 
+def count_hidden(records: Sequence[TensorRecord]) -> Counter[str]:
+    """How many are no parameters, by what they are: "buffer", "optimizer", "attribute", "state"."""
+    return Counter(record.role if record.role != "model" else "buffer" for record in records if not is_shown(record))
+
+
 def make_listing(
     records: Sequence[TensorRecord],
     *,
@@ -146,7 +151,7 @@ def make_listing(
     inside = _enter(records, module) if module else records
     hidden: Counter[str] = Counter()
     if not everything and not all(map(is_shown, records)):
-        hidden.update(_reason(record) for record in inside if not is_shown(record))
+        hidden = count_hidden(inside)
         records = [record for record in records if is_shown(record)]
     prefix = f"{module}." if module else ""
     chosen: Sequence[int] = range(len(records))
@@ -262,10 +267,6 @@ def _enter(records: Sequence[TensorRecord], module: str) -> list[TensorRecord]:
         first = list(dict.fromkeys(name.partition(".")[0] for name in names if "." in name))[:5]
         hint = f"the outermost modules are {', '.join(map(repr, first))}" if first else "no tensor here is in a module"
     raise SelectionError(f"there is no module {module!r}", hint=hint)
-
-
-def _reason(record: TensorRecord) -> str:
-    return record.role if record.role != "model" else "buffer"
 
 
 def _untie(records: Sequence[TensorRecord], chosen: Sequence[int], prefix: str, *, aliases: bool) -> Listing:

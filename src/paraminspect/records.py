@@ -55,6 +55,9 @@ class TensorRecord(NamedTuple):
         storage: The bytes it is a view of; None means unknown, never tied.
         offset: Of the first element in the storage, in bytes.
         stride: In elements, as long as `shape`; None where it does not apply.
+        identity: Numbers of the tensor object and of the module object that owns it: equal where a live model, or a
+            pickle of one, has the same object; None where there are no objects.
+        declared: Only a declaration says that it has the bytes of another tensor: it is not stored under this name.
     """
 
     name: str
@@ -71,6 +74,8 @@ class TensorRecord(NamedTuple):
     storage: Storage | None = None
     offset: int = 0
     stride: tuple[int, ...] | None = None
+    identity: tuple[int, int] | None = None
+    declared: bool = False
 
     @property
     def byte_range(self) -> tuple[str | None, int, int] | None:
@@ -89,20 +94,60 @@ class TensorRecord(NamedTuple):
         return storage.path, begin, begin + (last + 1) * itemsize
 
 
+TieKind = Literal["module", "parameter", "alias", "view", "overlap", "declared", "equal"]
+"""What ties several names:
+
+    module      one module, registered under several paths
+    parameter   one Parameter object, of several modules or under several names of one
+    alias       the same bytes, shape and stride
+    view        the same bytes, seen through another shape, stride or dtype
+    overlap     some bytes in common
+    declared    the file says so (metadata of safetensors, config.json)
+    equal       stored apart, with the same content
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class TieGroup:
     """Names that share bytes.
 
     Attributes:
-        kind: "alias": same bytes, shape and stride; "view": the same bytes seen through another shape or stride;
-            "overlap": some bytes in common. A group has the weakest kind among its members.
+        kind: Of the weakest tie among its members.
         names: Two or more, canonical (first registered) first.
         indices: Where the members stand in the records that were searched (names need not be unique).
+        shape: Of the canonical tensor; None where it is ragged.
+        dtype: Of the canonical tensor.
+        nbytes: Size of the canonical tensor; None where that is not known.
+        saved: Bytes that separate copies would take beyond those that are stored; 0 where copies are stored, None
+            where it is not known.
+        sources: Which of several searched checkpoints each member is from, by number; empty for one.
     """
 
-    kind: Literal["alias", "view", "overlap"]
+    kind: TieKind
     names: tuple[str, ...]
     indices: tuple[int, ...]
+    shape: tuple[int, ...] | None = None
+    dtype: str = ""
+    nbytes: int | None = None
+    saved: int | None = None
+    sources: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What a file says of two of its names.
+
+    Attributes:
+        alias: The name that is given up.
+        name: The name whose tensor is kept.
+        origin: Where it is said: "metadata" of a safetensors file, "config.json".
+        tied: Whether the two are said to be one tensor, or said not to be.
+    """
+
+    alias: str
+    name: str
+    origin: str
+    tied: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +162,7 @@ class Checkpoint:
         source: What the user typed.
         nbytes: Size of all files together.
         files: Paths of the files that were read.
+        declared: What it says of ties. Where an alias is not stored, `tensors` has it all the same, as `declared`.
     """
 
     format: str
@@ -126,6 +172,7 @@ class Checkpoint:
     source: str = ""
     nbytes: int = 0
     files: tuple[str, ...] = ()
+    declared: tuple[Declaration, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

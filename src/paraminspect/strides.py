@@ -23,7 +23,7 @@ but not as equal. While effort is left, all sets that span at most `MAX_BITS` un
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import gcd
+from math import gcd, prod
 from typing import NamedTuple
 
 MAX_NODES = 20_000
@@ -137,6 +137,33 @@ def equal_sets(sets: Sequence[ByteSet], effort: Effort) -> list[int]:
                 if digest is not None:
                     first[place] = known.setdefault(digest, place)
     return first
+
+
+def count_bytes(sets: Sequence[ByteSet], effort: Effort) -> int | None:
+    """How many different bytes the sets cover together; None if that stayed undecided."""
+    if all(not one.dims for one in sets):
+        total, reached = 0, min((one.start for one in sets), default=0)
+        for one in sorted(sets):
+            total += max(0, one.end - max(one.start, reached))
+            reached = max(reached, one.end)
+        return total
+    if len(sets) == 1 and _is_nested(sets[0]):
+        return sets[0].run * prod(count for _, count in sets[0].dims)
+    start = min(one.start for one in sets)
+    unit = gcd(*(stride for one in sets for stride, _ in one.dims), *(one.run for one in sets))
+    unit = gcd(unit, *(one.start - start for one in sets))
+    union = 0
+    for one in sets:
+        dims = [(1, one.run // unit), *((stride // unit, count) for stride, count in one.dims)]
+        bits = _bits(dims, (one.end - one.start) // unit, effort)
+        if (
+            bits is None
+            or (one.end - start) // unit > MAX_BITS
+            or not effort.spend((one.end - start) // unit // BITS_A_STEP)
+        ):
+            return None
+        union |= bits << (one.start - start) // unit
+    return union.bit_count() * unit
 
 
 def separate(sets: Sequence[ByteSet], effort: Effort) -> list[list[int]]:

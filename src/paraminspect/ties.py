@@ -9,10 +9,9 @@ bounded by `MAX_EFFORT`: beyond it, tensors of one storage whose extents meet ar
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
 
-from paraminspect.records import TensorRecord, TieGroup
-from paraminspect.strides import ByteSet, Effort, equal_sets, interval, separate, share_bytes, strided_set
+from paraminspect.records import TensorRecord, TieGroup, TieKind
+from paraminspect.strides import ByteSet, Effort, count_bytes, equal_sets, interval, separate, share_bytes, strided_set
 
 MAX_EFFORT = 1_000_000
 """Steps, of about a microsecond, that one call may spend on views that are not contiguous; a pair takes some 10."""
@@ -33,7 +32,8 @@ def find_ties(records: Sequence[TensorRecord]) -> list[TieGroup]:
 
     Returns:
         Groups of two or more, sorted by their first member; members in the order of the records. "alias" if all have
-        the same offset, shape, stride and dtype; "view" if all cover the same bytes; else "overlap".
+        the same offset, shape, stride and dtype; "view" if all cover the same bytes; else "overlap". An "alias" is
+        "declared" if a member is, "module" or "parameter" if its members are known to be one object.
 
     Source:
         Unlike safetensors' `_filter_shared_not_shared`: exact for strided tensors, and the running maximum of the ends
@@ -49,8 +49,11 @@ def find_ties(records: Sequence[TensorRecord]) -> list[TieGroup]:
         views = _Views(records, candidates, effort)
         for places in views.with_the_rest(_connected(views.sets, effort)):
             indices = views.indices(places)
-            names = tuple(records[index].name for index in indices)
-            groups.append(TieGroup(views.kind(places, effort), names, tuple(indices)))
+            kind = views.kind(places, effort)
+            if kind == "alias":
+                kind = _kind_of_alias([records[index] for index in indices])
+            saved = _saved([records[index] for index in indices], views.count(places, kind, effort))
+            groups.append(make_group(kind, records, indices, saved))
     groups.sort(key=lambda group: group.indices[0])
     return groups
 
@@ -71,6 +74,31 @@ def find_canonical(records: Sequence[TensorRecord]) -> list[int | None]:
             for index in others:
                 canonical[index] = first
     return canonical
+
+
+def make_group(kind: TieKind, records: Sequence[TensorRecord], indices: Sequence[int], saved: int | None) -> TieGroup:
+    """The group of some records, of which the first is canonical."""
+    first = records[indices[0]]
+    names = tuple(records[index].name for index in indices)
+    return TieGroup(kind, names, tuple(indices), first.shape, first.dtype, first.nbytes, saved)
+
+
+def _kind_of_alias(members: Sequence[TensorRecord]) -> TieKind:
+    """The kind of records that all have the same offset, shape, stride and dtype."""
+    if any(record.declared for record in members):
+        return "declared"
+    first = members[0].identity
+    tensors = {None if record.identity is None else record.identity[0] for record in members}
+    if first is None or tensors != {first[0]}:
+        return "alias"
+    places = {(record.identity and record.identity[1], record.name.rpartition(".")[2]) for record in members}
+    if len(places) == 1:
+        return "module"
+    return "parameter" if all(record.kind == "parameter" for record in members) else "alias"
+
+
+def _saved(members: Sequence[TensorRecord], stored: int | None) -> int | None:
+    return None if stored is None else sum(record.nbytes or 0 for record in members) - stored
 
 
 class _Views:
@@ -134,11 +162,18 @@ class _Views:
         firsts = [index for place in places for index in (self._first[place], *self._forms.get(place, ()))]
         return sorted(index for first in firsts for index in (first, *self._repeats.get(first, ())))
 
-    def kind(self, places: Sequence[int], effort: Effort) -> Literal["alias", "view", "overlap"]:
+    def kind(self, places: Sequence[int], effort: Effort) -> TieKind:
         """What ties the records of some sets."""
         if len(places) == 1:
             return "view" if places[0] in self._forms else "alias"
         return "overlap" if any(equal_sets([self.sets[place] for place in places], effort)) else "view"
+
+    def count(self, places: Sequence[int], kind: TieKind, effort: Effort) -> int | None:
+        """Bytes that the records of some sets, tied in this way, take together; None if that stayed undecided."""
+        if effort.left < 0:
+            return None  # some sets are larger than what they stand for
+        sets = [self.sets[place] for place in places]
+        return count_bytes(sets if kind == "overlap" else sets[:1], effort)
 
 
 def _with_common_storage(records: Sequence[TensorRecord]) -> list[list[int]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 
 from paraminspect.errors import ParamInspectError
 
@@ -38,7 +37,8 @@ def parse_size(text: str) -> int:
     if match is None or (match[3] and not prefix):
         raise ParamInspectError(f"{text[:40]!r} is no size", hint="write it as 5GB, 500MB or 2GiB")
     base = 1024 if match[3] else 1000
-    nbytes = int(Fraction(match[1]) * base ** (" KMGTP".index(prefix or " ")))
+    whole, _, fraction = match[1].partition(".")
+    nbytes: int = int(whole + fraction) * base ** " KMGTP".index(prefix or " ") // 10 ** len(fraction)
     if nbytes < 1:
         raise ParamInspectError(f"{text[:40]!r} is less than one byte", hint="write it as 5GB, 500MB or 2GiB")
     return nbytes

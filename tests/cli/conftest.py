@@ -20,6 +20,7 @@ import pytest
 from paraminspect import formats
 from paraminspect.cli import app
 from paraminspect.errors import SourceError, TruncatedError
+from paraminspect.formats.source import open_source as open_file
 from paraminspect.records import Checkpoint, Storage, TensorRecord
 
 
@@ -161,6 +162,8 @@ def open_stub(source: str) -> Checkpoint:
         raise RecursionError
     if source == "big.pt":
         raise MemoryError
+    if source not in CHECKPOINTS and os.path.exists(source):
+        return open_file(source)
     if source not in CHECKPOINTS:
         raise SourceError("no such file or folder", source=source)
     return replace(CHECKPOINTS[source](), source=source)
@@ -190,6 +193,7 @@ SPECS = {
     "wrong_model.yaml": "model: 3\n",
     "spec.json": '{"model": [{"Linear": [4, 3]}, "ReLU"]}\n',
     "huge.yaml": "model:\n  - Linear: [4000000000, 4000000000]\n",
+    "aliased.yaml": "model:\n  - &block {Linear: [4, 4]}\n  - ReLU\n  - *block\n",
     "lazy.yaml": "model:\n  - LazyLinear: 3\n  - ReLU\ninput: [2, 5]\n",
     "lazy_no_input.yaml": "model:\n  - LazyLinear: 3\n",
 }

@@ -205,7 +205,92 @@ COLUMNS=80 show configs/mlp.yaml 0.weight --format npy
 show net.pt 0.weight
 show unknown_type.yaml 0.weight
 show configs/mlp.yaml
+init configs/mlp.yaml --rule '*=constant(1)'
+init configs/mlp.yaml --rule '*=constant(1)' --format json
+init configs/mlp.yaml --rule '*=constant(1)' --format csv --columns name,initializer,mean
+COLUMNS=80 init configs/mlp.yaml --rule '*weight=constant(1)' --show
+init configs/mlp.yaml --rule gaussian --dry-run
+init configs/mlp.yaml --rule gaussian --dry-run --format json
+COLUMNS=80 init configs/mlp.yaml --rule gaussian --dry-run
+COLUMNS=80 init configs/gpt2.yaml -D depth=1 --dry-run
+COLUMNS=80 init configs/lstm_tagger.yaml --dry-run
+COLUMNS=120 init configs/lstm_tagger.yaml --rule 'lstm.*=orthogonal' --rule '*bias*=zeros' --dry-run
+init configs/mlp.yaml
+init configs/mlp.yaml --rule gausian
+init configs/mlp.yaml --rule '*weight'
+init configs/mlp.yaml --rule '*weight=nromal(std=0.02)'
+init configs/mlp.yaml --rule '*weight=normal(sdt=0.02)'
+init configs/mlp.yaml --rule '*weight=normal(std=0.02'
+init configs/mlp.yaml --rule '*weight=normal(std=$x)'
+init configs/mlp.yaml --rule '*weight=normal(std=fan_on)'
+init configs/mlp.yaml --rule '*weight=kaiming_normal(nonlinearity=gelu)'
+init configs/mlp.yaml --rule '*=xavier_uniform'
+init configs/mlp.yaml --rule '*weight=orthogonal(chunks=2)'
+init configs/mlp.yaml --rule 'Conv*:*=zeros'
+init configs/mlp.yaml --rule '*wieght=zeros' --allow-unmatched
+init configs/mlp.yaml --rule '*weight=ones' --rule '*=zeros' --require-all
+init configs/mlp.yaml --rule '*weight=ones' --require-all
+init configs/mlp.yaml --rule '*=ones' -o net.what
+init configs/mlp.yaml --rule '*=ones' --dtype bfloat16
+init configs/mlp.yaml --rule '*=ones' --show --format tsv
+COLUMNS=80 init configs/mlp.yaml --rule '*=ones' -o -
+init configs/custom_init.yaml --rule sparse
+init configs/mlp.yaml --config configs/custom_init.yaml --rule sparse --rules-file configs/my_rules.py --dry-run
+init configs/shared_linear.yaml
+init net.pt --rule '*=zeros' --dry-run
+init net.pt --rule 'Linear:*=zeros' --dry-run
+init gpt2.safetensors --rule 'LayerNorm:*=zeros' --dry-run
+init gpt2.safetensors --rule 'lm_head.weight=zeros' --dry-run
+init odd.pt --rule '*=zeros' --dry-run
+init broken.pt --rule '*=zeros'
+rules
+COLUMNS=80 rules
+rules --format json
+rules configs/mlp.yaml
+rules configs/custom_init.yaml --format json
+rules configs/shared_linear.yaml
+rules nowhere.yaml
 show -h
+init -h
+rules -h
+shared gpt2.safetensors
+shared gpt2.safetensors --header
+shared gpt2.safetensors --format csv
+shared gpt2.safetensors --format json
+shared gpt2.safetensors --format jsonl
+shared gpt2.safetensors --format markdown
+shared gpt2.safetensors --format names
+COLUMNS=80 shared gpt2.safetensors
+shared shared.pt
+COLUMNS=80 shared shared.pt
+COLUMNS=40 shared shared.pt
+shared shared.pt --columns saved,name
+shared shared.pt --columns alias
+shared net.pt
+COLUMNS=80 shared net.pt
+shared training.pt
+shared hostile.safetensors
+shared nothing.pt --format json
+shared broken.pt shared.pt gpt2.safetensors
+shared broken.pt
+shared shared.pt gpt2.safetensors --format json
+shared shared.pt gpt2.safetensors --header --columns source,name
+COLUMNS=80 shared shared.pt gpt2.safetensors
+shared training.pt net.pt --equal
+shared gpt2.safetensors --expect lm_head.weight,wte.weight
+shared gpt2.safetensors --expect lm_head.weight,wpe.weight --expect wte.weight,lm_head.weigth
+shared shared.pt gpt2.safetensors --expect a.table,b.table
+shared gpt2.safetensors --expect lm_head.weight
+shared gpt2.safetensors --expect-none
+shared net.pt --expect-none
+shared net.pt --expect-none --expect a,b
+shared net.pt --expect-file nowhere.txt
+shared net.pt --expect-file models.py
+shared configs/shared_linear.yaml
+COLUMNS=80 shared configs/shared_linear.yaml
+shared aliased.yaml
+shared unknown_type.yaml
+shared -h
 
 grad configs/shared_linear.yaml --rule '*=constant(3)'
 grad configs/shared_linear.yaml --rule '*=constant(3)' --header

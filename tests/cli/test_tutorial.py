@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ def shell(command: Command) -> Any:
     def run_line(line: str) -> tuple[str, str]:
         program, environ = command
         done = subprocess.run(
-            [*program, *line.split()], env=environ, capture_output=True, text=True, timeout=120, check=False
+            [*program, *shlex.split(line)], env=environ, capture_output=True, text=True, timeout=120, check=False
         )
         assert done.returncode == 0, done.stderr
         return done.stdout, done.stderr
@@ -110,6 +112,57 @@ def test_12_a_shared_gradient_is_the_sum_of_its_uses(shell: Any) -> None:
     assert '"loss": 9.0' in shell(f"{line} --format json")[0]
 
 
+def values(shell: Any, source: str) -> dict[str, torch.Tensor]:
+    """What `show` says of all tensors of a source."""
+    document = json.loads(shell(f"show {source} '*' --format json")[0])
+    return {each["name"]: torch.tensor(each["values"]) for each in document["tensors"]}
+
+
+def steps(shell: Any, line: str) -> dict[str, dict[str, Any]]:
+    return {each["name"]: each for each in json.loads(shell(f"{line} --format json")[0])["steps"]}
+
+
+def test_6_weights_from_a_normal_distribution(shell: Any) -> None:
+    rule = "--rule '*weight*=normal(mean=0, std=0.01)'"
+    found = steps(shell, f"init configs/mlp.yaml {rule} -o net.safetensors")
+    assert list(found) == ["0.weight", "2.weight"]
+    assert {name: step["arguments"] for name, step in found.items()} == {
+        key: {"mean": 0.0, "std": 0.01} for key in found
+    }
+    drawn, default = values(shell, "net.safetensors"), values(shell, "configs/mlp.yaml")
+    for name, step in found.items():
+        assert abs(step["mean"]) < 0.03
+        assert 0.001 < step["std"] < 0.05
+        assert step["std"] == pytest.approx(float(drawn[name].double().std()), rel=1e-6)
+        assert float(drawn[name].abs().max()) < 0.06
+    assert torch.equal(drawn["0.bias"], default["0.bias"])
+    assert torch.equal(drawn["2.bias"], default["2.bias"])
+    assert "2 parameters are matched by no rule and kept: 0.bias, 2.bias" in shell(f"init configs/mlp.yaml {rule}")[1]
+
+
+@pytest.mark.parametrize("rule", ["'*bias*=constant(0)'", "gaussian"])
+def test_7_biases_are_zero(shell: Any, rule: str) -> None:
+    shell(f"init configs/mlp.yaml --rule {rule} -o net.pt")
+    drawn = values(shell, "net.pt")
+    assert torch.equal(drawn["0.bias"], torch.zeros(3))
+    assert torch.equal(drawn["2.bias"], torch.zeros(1))
+
+
+def test_8_a_rule_of_ones_own(shell: Any) -> None:
+    options = "--rules-file configs/my_rules.py --rule '*weight*=init_weight'"
+    shell(f"init configs/mlp.yaml {options} -o net.safetensors")
+    drawn = torch.cat([values(shell, "net.safetensors")[name].flatten() for name in ("0.weight", "2.weight")])
+    assert bool(((drawn == 0) | ((drawn.abs() >= 5) & (drawn.abs() <= 10))).all())
+    assert 0 < int((drawn == 0).sum()) < len(drawn)
+
+
+def test_9_one_more_on_every_bias(shell: Any) -> None:
+    shell("init configs/mlp.yaml --rule '*bias*=add(1)' -o net.pt")
+    before, after = values(shell, "configs/mlp.yaml"), values(shell, "net.pt")
+    for name in before:
+        assert torch.equal(after[name], before[name] + 1 if "bias" in name else before[name])
+
+
 def test_10_a_layer_that_stands_twice_has_one_parameter(shell: Any, workplace: Path) -> None:
     stdout, _ = shell("list configs/shared_linear.yaml")
     assert rows(stdout) == [("0.weight", "[1,1]")]
@@ -118,3 +171,12 @@ def test_10_a_layer_that_stands_twice_has_one_parameter(shell: Any, workplace: P
     lines = shell("tree configs/shared_linear.yaml")[0].splitlines()
     assert [line[: len(due)] for line, due in zip(lines, printed, strict=False)] == printed
     assert lines[2].endswith("= 0")
+
+
+def test_11_the_two_names_are_one_layer(shell: Any) -> None:
+    linear = nn.Linear(1, 1, bias=False)
+    net = nn.Sequential(linear, linear)
+    assert id(net[0]) == id(net[1])
+    assert id(net[0].weight) == id(net[1].weight)
+    stdout, _ = shell("shared configs/shared_linear.yaml")
+    assert stdout == "module\t0.weight\t1.weight\t[1,1]\tfloat32\t4\t4\n"

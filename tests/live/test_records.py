@@ -141,6 +141,27 @@ def test_modules_that_cannot_be_walked() -> None:
         describe_model(ring)
 
 
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+def test_objects_tell_the_kinds_of_ties(device: str) -> None:
+    with torch.device(device):
+        inner = nn.Sequential(nn.Linear(4, 4, bias=False), nn.BatchNorm1d(4))
+        model = nn.Sequential(inner, inner, nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 4, bias=False))
+        model[3].bias = model[2].bias
+        model[4].weight = nn.Parameter(model[3].weight.detach())
+        model[4].register_buffer("also", inner[1].running_var)
+    kinds = {group.names: group.kind for group in find_ties(describe_model(model))}
+    assert kinds == {
+        ("0.0.weight", "1.0.weight"): "module",
+        ("0.1.weight", "1.1.weight"): "module",
+        ("0.1.bias", "1.1.bias"): "module",
+        ("0.1.running_mean", "1.1.running_mean"): "module",
+        ("0.1.running_var", "1.1.running_var", "4.also"): "alias",
+        ("0.1.num_batches_tracked", "1.1.num_batches_tracked"): "module",
+        ("2.bias", "3.bias"): "parameter",
+        ("3.weight", "4.weight"): "alias",
+    }
+
+
 def test_find_tensor() -> None:
     model = nn.Sequential(nn.Linear(2, 2))
     assert find_tensor(model, "0.bias").tensor is model[0].bias

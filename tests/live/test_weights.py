@@ -129,6 +129,28 @@ def test_two_tensors_for_a_tied_one(tmp_path: Path) -> None:
     assert not model.e.weight.any()
 
 
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+@pytest.mark.parametrize(
+    ("change", "fits"),
+    [
+        (lambda x: x.clone(), True),
+        (lambda x: x.t().contiguous().t(), True),
+        (lambda x: x.half(), True),  # of which the model's dtype makes the same numbers
+        (lambda x: -x, False),
+        (lambda x: torch.cat([x[:4], x[:1]]), False),
+    ],
+)
+def test_bytes_decide_whether_two_tensors_are_one(tmp_path: Path, device: str, change: Any, fits: bool) -> None:
+    """A negative zero is another value here, and what is not a number is equal to itself."""
+    values = torch.zeros(5, 4)
+    values[4] = torch.nan if change(values).dtype == values.dtype else 1
+    path = save(tmp_path / "x.pt", {"e.weight": values, "h.weight": change(values)})
+    live = open_live("spec.yaml", text=TIED, device=device, weights=str(path))
+    assert live.weights is not None
+    due = () if fits else (Mismatch("h.weight", "tie", (5, 4), (5, 4), "tied to e.weight in the model"),)
+    assert live.weights.mismatches == due
+
+
 def test_on_the_meta_device_names_are_compared_and_values_read(tmp_path: Path) -> None:
     state = dict(model_of(seed=9).state_dict())
     del state["b.bias"]

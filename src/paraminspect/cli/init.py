@@ -72,9 +72,12 @@ def initialise(source: str, build: Build, how: InitOptions, split: Split, output
         output.note(note)
     plan = opened.plan
     say_unmatched(plan, output)
-    refused = (bool(plan.unmatched) and not how.allow_unmatched) or (bool(plan.kept) and how.require_all)
+    unmatched = bool(plan.unmatched) and not how.allow_unmatched
+    refused = unmatched or (bool(plan.kept) and how.require_all)
     if refused:
         output.status = max(output.status, REFUSED)
+    if unmatched:
+        output.note("nothing was done; --allow-unmatched goes on")
     if not chosen.rules:
         _say_no_rules(chosen, output)
     head = {"source": source, "format": opened.checkpoint.format, "seed": how.rules.seed, "dry_run": how.dry_run}
@@ -90,7 +93,8 @@ def initialise(source: str, build: Build, how: InitOptions, split: Split, output
         if how.file != STDOUT:
             _report(done, head, plan, split, output)
             output.write(texts[id(step)] for step, _ in done if id(step) in texts)
-    say_notes(plan, output, tensors=how.file == STDOUT or output.format in ("table", "markdown"))
+    if chosen.rules and not unmatched:
+        say_notes(plan, output, tensors=how.file == STDOUT or output.format in ("table", "markdown"))
     output.finish()
     return output.status
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from paraminspect.cli.errors import with_source
 from paraminspect.cli.output import Output
@@ -13,6 +13,9 @@ from paraminspect.errors import ParamInspectError
 from paraminspect.modules import Listing, make_listing, suggest_names
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.selection import make_filter
+
+if TYPE_CHECKING:
+    from paraminspect.live.source import LiveModel
 
 NOTHING_MATCHED = 1
 """Exit status when selectors leave nothing of any source, as grep has it."""
@@ -99,16 +102,33 @@ def is_live(source: str) -> bool:
     return recognise_live(source) is not None
 
 
-def open_each(sources: Sequence[str], output: Output, build: Build = Build()) -> Iterator[Checkpoint]:  # noqa: B008 - as below
-    """Open one source after the other. Errors go to `output`; notes of a checkpoint are said at the end."""
+def open_each(
+    sources: Sequence[str],
+    output: Output,
+    build: Build = Build(),  # noqa: B008 - a named tuple cannot change
+    *,
+    values: bool = False,
+) -> Iterator[tuple[Checkpoint, LiveModel | None]]:
+    """Open one source after the other. Errors go to `output`; notes of a checkpoint are said at the end.
+
+    Args:
+        sources: What the user typed.
+        output: Takes errors and notes.
+        build: How specs and factories are built.
+        values: Whether values of specs and factories are asked for.
+
+    Yields:
+        The checkpoint, and the model of a spec or factory.
+    """
     from paraminspect.formats import open_source
 
     for source in sources:
+        live = None
         try:
             if is_live(source):
                 from paraminspect.cli.live import open_model
 
-                live = open_model(source, build, output)
+                live = open_model(source, build, output, values=values)
                 if live is None:
                     continue
                 checkpoint = live.checkpoint
@@ -119,20 +139,20 @@ def open_each(sources: Sequence[str], output: Output, build: Build = Build()) ->
             output.error(with_source(error, source))
             continue
         for note in checkpoint.notes:
-            output.note(_prefixed(note, source, sources))
-        yield checkpoint
+            output.note(prefixed(note, source, sources))
+        yield checkpoint, live
 
 
 def choose_each(
     sources: Sequence[str],
     choice: Choice,
     output: Output,
-    build: Build = Build(),  # noqa: B008 - a named tuple cannot change
+    build: Build = Build(),  # noqa: B008 - as above
 ) -> Iterator[tuple[Checkpoint, Listing]]:
     """Open each source and choose from it; sets `output.status` to NOTHING_MATCHED if selectors leave nothing of all."""
     keep = make_filter(choice.select, choice.exclude) if choice.select or choice.exclude else None
     matched = keep is None
-    for checkpoint in open_each(sources, output, build):
+    for checkpoint, _ in open_each(sources, output, build):
         records = checkpoint.tensors
         try:
             listing = make_listing(
@@ -147,9 +167,9 @@ def choose_each(
             continue
         matched = matched or bool(listing.records)
         if keep is not None and not listing.records:
-            output.note(_prefixed(describe_no_match(choice, listing, records), checkpoint.source, sources))
+            output.note(prefixed(describe_no_match(choice, listing, records), checkpoint.source, sources))
         if hidden := describe_hidden(listing.hidden):
-            output.note(_prefixed(hidden, checkpoint.source, sources))
+            output.note(prefixed(hidden, checkpoint.source, sources))
         yield checkpoint, listing
     if not matched:
         output.status = max(output.status, NOTHING_MATCHED)
@@ -181,7 +201,8 @@ def describe_no_match(choice: Choice, listing: Listing, records: Sequence[Tensor
     return f"nothing is left without {_join([repr(pattern) for pattern in choice.exclude])}"
 
 
-def _prefixed(text: str, source: str, sources: Sequence[str]) -> str:
+def prefixed(text: str, source: str, sources: Sequence[str]) -> str:
+    """A remark on one source, which it names where there are several."""
     return f"{source}: {text}" if len(sources) > 1 else text
 
 

@@ -26,6 +26,9 @@ MAX_SAFETENSORS_HEADER = 100_000_000
 MAX_HEADER_TENSORS = 400_000
 """In one safetensors header."""
 
+MAX_DECLARED = 100_000
+"""Ties that one file may declare; a model has a handful."""
+
 MAX_JSON_BYTES = 64 << 20
 """Of a shard index or config.json."""
 

@@ -2,7 +2,7 @@
 
     8 bytes     little-endian length N of the header
     N bytes     JSON, padded with spaces: {"NAME": {"dtype": .., "shape": [..], "data_offsets": [begin, end]}, ..},
-                and optionally "__metadata__": {text: text}
+                and optionally "__metadata__": {text: text}, where {alias: NAME} declares another name of a tensor
     the rest    the tensors' bytes, row-major and little-endian; offsets count from here and cover it without holes
                 or overlaps
 
@@ -16,11 +16,13 @@ from __future__ import annotations
 
 import json
 import reprlib
+from collections.abc import Sequence
 from typing import Final, NamedTuple, NoReturn, cast
 
 from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError
 from paraminspect.formats.blob import Blob
 from paraminspect.formats.classify import kind_of, role_of_name
+from paraminspect.formats.declared import declared_by_metadata, with_declared
 from paraminspect.formats.json_pairs import find_repeated
 from paraminspect.formats.limits import MAX_HEADER_TENSORS, MAX_SAFETENSORS_HEADER
 from paraminspect.formats.shapes import check_sizes, contiguous_stride, count_elements
@@ -59,19 +61,22 @@ def is_safetensors(head: bytes, size: int) -> bool:
 
 
 def read_safetensors(blob: Blob) -> Checkpoint:
-    """Tensors of a safetensors file, in the order of their bytes.
+    """Tensors of a safetensors file, in the order of their bytes, and behind them the names that it only declares.
 
     Raises:
         TruncatedError: The header or the data are not all there.
         MalformedError: The header is no JSON of this form, or the ranges have holes or overlaps.
-        LimitExceededError: A header of over 100 MB, too many tensors or dimensions.
+        LimitExceededError: A header of over 100 MB, too many tensors, dimensions or declared ties.
     """
     header = _read_header(blob)
     metadata = _metadata(header.entries.pop("__metadata__", None))
     reader = _Entries(blob, header)
     records = [reader.record(name, entry) for name, entry in header.entries.items()]
-    order = reader.check_ranges()
-    return Checkpoint("safetensors", [records[index] for index in order], metadata)
+    tensors: Sequence[TensorRecord] = [records[index] for index in reader.check_ranges()]
+    declared = declared_by_metadata(metadata, header.entries) if metadata else ()
+    if declared:
+        tensors = with_declared(tensors, declared)
+    return Checkpoint("safetensors", tensors, metadata, declared=declared)
 
 
 class _Header(NamedTuple):
@@ -197,7 +202,7 @@ class _Entries:
         kind = kind_of(name, shape, dtype)
         return tuple.__new__(
             TensorRecord,
-            (name, shape, dtype, numel, nbytes, kind, None, role, "", None, "strided", storage, 0, stride),
+            (name, shape, dtype, numel, nbytes, kind, None, role, "", None, "strided", storage, 0, stride, None, False),
         )
 
     def _measure(self, name: str, shape: tuple[int, ...]) -> tuple[tuple[int, ...], int]:

@@ -83,7 +83,7 @@ def read_index(path: str, read_file: ReadFile) -> Checkpoint:
         LimitExceededError: The index or the number of shards is past its bound.
         ParamInspectError: What `read_file` raises, for the first shard that fails.
     """
-    index = _load_json(path)
+    index = load_json(path)
     weight_map = index.get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise MalformedError(
@@ -153,38 +153,49 @@ def read_folder(path: str, read_file: ReadFile) -> Checkpoint:
 # The index.
 
 
-def _load_json(path: str) -> Mapping[str, object]:
+def load_json(path: str, what: str = "index") -> Mapping[str, object]:
+    """The JSON object in a small file.
+
+    Args:
+        path: Of the file.
+        what: What an error calls it.
+
+    Raises:
+        SourceError: It cannot be opened, or is not a regular file.
+        MalformedError: No JSON, no object, or a key that comes twice.
+        LimitExceededError: Larger than MAX_JSON_BYTES, or of more than MAX_INDEX_ENTRIES entries.
+    """
     try:
-        # A pipe in the place of the index would block without it.
+        # A pipe in the place of the file would block without it.
         fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise SourceError(f"the index cannot be opened: {reason}") from None
+        raise SourceError(f"the {what} cannot be opened: {reason}") from None
     status = os.fstat(fd)
     blob = Blob(status.st_size, fd=fd, path=path)
     if not stat.S_ISREG(status.st_mode):
-        raise SourceError("the index is not a regular file")
+        raise SourceError(f"the {what} is not a regular file")
     if blob.size > MAX_JSON_BYTES:
-        raise LimitExceededError("bytes of index", limit=MAX_JSON_BYTES, actual=blob.size)
+        raise LimitExceededError(f"bytes of {what}", limit=MAX_JSON_BYTES, actual=blob.size)
     text = blob.read(0, blob.size)
     if (entries := text.count(b",")) > MAX_INDEX_ENTRIES:
-        raise LimitExceededError("entries of index", limit=MAX_INDEX_ENTRIES, actual=entries)
+        raise LimitExceededError(f"entries of {what}", limit=MAX_INDEX_ENTRIES, actual=entries)
+
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        found = dict(pairs)
+        if len(found) != len(pairs) and (key := find_repeated(pairs)) is not None:
+            raise MalformedError(f"the {what} has two entries {_shown(key)}")
+        return found
+
     try:
-        index = json.loads(text, object_pairs_hook=_unique)
+        loaded = json.loads(text, object_pairs_hook=unique)
     except RecursionError:
-        raise MalformedError("the index is nested too deep") from None
+        raise MalformedError(f"the {what} is nested too deep") from None
     except ValueError as error:
-        raise MalformedError(f"the index is not JSON: {error}", hint="fetch it again") from None
-    if not isinstance(index, dict):
-        raise MalformedError(f"the index is a JSON {type(index).__name__}, not an object")
-    return index
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs) and (key := find_repeated(pairs)) is not None:
-        raise MalformedError(f"the index has two entries {_shown(key)}")
-    return found
+        raise MalformedError(f"the {what} is not JSON: {error}", hint="fetch it again") from None
+    if not isinstance(loaded, dict):
+        raise MalformedError(f"the {what} is a JSON {type(loaded).__name__}, not an object")
+    return loaded
 
 
 def _find_owners(weight_map: Mapping[str, object]) -> dict[str, str]:
@@ -290,7 +301,8 @@ def _join_by_index(
                 elsewhere.append(tensor.name)
                 continue
             if owner is None:
-                unnamed.append(tensor.name)
+                if not tensor.declared:
+                    unnamed.append(tensor.name)
             else:
                 found.add(tensor.name)
             tensors.append(tensor)
@@ -348,6 +360,7 @@ def _join(checkpoints: Sequence[Checkpoint], tensors: Sequence[TensorRecord], no
         tuple(notes),
         nbytes=sum(checkpoint.nbytes for checkpoint in checkpoints),
         files=tuple(path for checkpoint in checkpoints for path in checkpoint.files),
+        declared=tuple(each for checkpoint in checkpoints for each in checkpoint.declared),
     )
 
 

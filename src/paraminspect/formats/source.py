@@ -99,7 +99,17 @@ def _read_folder(path: str) -> Checkpoint:
         return replace(checkpoint, files=files, nbytes=sum(os.path.getsize(file) for file in files))
     from paraminspect.formats.sharded import read_folder
 
-    return read_folder(path, read_shard)
+    return _with_config(read_folder(path, read_shard), path)
+
+
+def _with_config(checkpoint: Checkpoint, folder: str) -> Checkpoint:
+    """With the ties that a `config.json` beside the model declares."""
+    path = os.path.join(folder, "config.json")
+    if not os.path.lexists(path):
+        return checkpoint
+    from paraminspect.formats.hugging_face import add_config
+
+    return add_config(checkpoint, path)
 
 
 def read_shard(path: str) -> Checkpoint:
@@ -118,7 +128,7 @@ def _read_file(path: str, fd: int, size: int) -> Checkpoint:
     if _is_index(blob):
         from paraminspect.formats.sharded import read_index
 
-        return read_index(path, read_shard)
+        return _with_config(read_index(path, read_shard), os.path.dirname(path))
     checkpoint = read_blob(blob)
     return replace(checkpoint, nbytes=size, files=(path,))
 

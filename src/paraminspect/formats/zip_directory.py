@@ -63,6 +63,7 @@ _LOCAL_CRC = 14
 _ALL_ONES = 0xFFFFFFFF
 _ZIP64_EXTRA = 1
 _ENCRYPTED_FLAGS = 0x2041  # encrypted, strongly encrypted, local header masked
+_DESCRIPTOR_FLAG = 8  # CRC and sizes follow the data
 _CHUNK = 1 << 20
 _AGAIN = "it was not written or copied to its end: fetch or save it again"
 
@@ -252,8 +253,9 @@ def find_crc_fields(directory: ZipDirectory, members: Container[int]) -> Iterato
         if crc and offset in members:
             entry = ZipEntry("", offset, compressed, size, method, crc, flags & _ENCRYPTED_FLAGS != 0)
             places = [directory.directory_offset + at + _ENTRY_CRC, offset + _LOCAL_CRC]
-            behind = directory.data_offset(entry) + compressed
-            places.append(behind + 4 if blob.read_up_to(behind, 4) == _DESCRIPTOR_SIGNATURE else behind)
+            if flags & _DESCRIPTOR_FLAG:
+                behind = directory.data_offset(entry) + compressed
+                places.append(behind + 4 if blob.read_up_to(behind, 4) == _DESCRIPTOR_SIGNATURE else behind)
             stored = crc.to_bytes(4, "little")
             yield offset, tuple(place for place in places if blob.read_up_to(place, 4) == stored)
         at += _ENTRY.size + name + extra + comment

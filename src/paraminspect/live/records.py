@@ -140,8 +140,11 @@ def _record(each: NamedTensor, module_type: str, storages: dict[object, Storage]
     tensor = each.tensor
     trainable = tensor.requires_grad if each.kind == "parameter" else None
     dtype = str(tensor.dtype).removeprefix("torch.")
+    identity = (id(tensor), id(each.module))  # the model holds both
     if is_lazy(tensor):
-        return TensorRecord(each.name, None, dtype, 0, None, each.kind, trainable, each.role, module_type=module_type)
+        return TensorRecord(
+            each.name, None, dtype, 0, None, each.kind, trainable, each.role, module_type=module_type, identity=identity
+        )
     shape = tuple(tensor.shape)
     nbytes = tensor.numel() * tensor.element_size()
     layout = _LAYOUTS.get(tensor.layout, "nested" if tensor.is_nested else str(tensor.layout).removeprefix("torch."))
@@ -152,6 +155,7 @@ def _record(each: NamedTensor, module_type: str, storages: dict[object, Storage]
     return TensorRecord(
         each.name, shape, dtype, tensor.numel(), nbytes, each.kind, trainable, each.role,
         module_type=module_type, layout=layout, storage=storage, offset=offset, stride=stride,
+        identity=identity,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from paraminspect.errors import CheckpointError
 from paraminspect.live.stored import StoredTensors, by_name
 from paraminspect.records import Checkpoint, TensorRecord
+from paraminspect.ties import find_canonical
 
 Problem = Literal["missing", "unexpected", "shape", "tie", "unreadable"]
 
@@ -64,7 +65,8 @@ def load_weights(
     missing under the others.
 
     Args:
-        model: Parameters on the meta device are compared but not filled.
+        model: Parameters on the meta device are compared but not filled; values are then only read where the model
+            ties what the checkpoint stores apart.
         checkpoint: As `formats.open_source` read it.
         strip_prefix: Taken off those names of the checkpoint that begin with it.
         add_prefix: Then put before all of them.
@@ -126,13 +128,26 @@ class _Loader:
 
     def _check_tie(self, name: str, first: str, record: TensorRecord, tensor: Tensor) -> None:
         """A second tensor for what is one in the model: fine if it is the same, or of the same values."""
-        other = self.stored[first]
-        same = record.storage is not None and record.storage is other.storage and record.offset == other.offset
-        if same or tensor.is_meta or torch.equal(self.reader.read(record), self.reader.read(other)):
-            self.loaded[name] = record
-        else:
-            shape = tuple(tensor.shape)
-            self._problems[name] = Mismatch(name, "tie", shape, record.shape, f"tied to {first} in the model")
+        shape = tuple(tensor.shape)
+        try:
+            if self._has_values_of(record, self.stored[first], tensor.dtype):
+                self.loaded[name] = record
+            else:
+                self._problems[name] = Mismatch(name, "tie", shape, record.shape, f"tied to {first} in the model")
+        except CheckpointError as error:
+            if tensor.is_meta:  # as everything else that is not looked at
+                self.loaded[name] = record
+            else:
+                self._problems[name] = Mismatch(name, "unreadable", shape, record.shape, error.message)
+
+    def _has_values_of(self, record: TensorRecord, other: TensorRecord, dtype: torch.dtype) -> bool:
+        """Whether two stored tensors of one shape are the same: in their bytes, or converted to `dtype` if theirs differ."""
+        if record.storage is not None and find_canonical([other, record])[1] == 0:
+            return True
+        one, two = self.reader.read(record), self.reader.read(other)
+        if one.dtype != two.dtype:
+            return torch.equal(one.to(dtype), two.to(dtype))
+        return torch.equal(*(values.contiguous().reshape(-1).view(torch.uint8) for values in (one, two)))
 
     def finish(self, wanted: Mapping[str, Tensor]) -> list[Mismatch]:
         """Problems in the model's order, the missing names among them."""

@@ -59,7 +59,7 @@ def render_table(rows: Rows, style: Style) -> Iterator[str]:
 def _block(column: Column, values: Sequence[Any]) -> _Block:
     cells = readable_column(column, values)
     if column.kind == "name" and values and column.name == "name":
-        cells = [cell or EMPTY_NAME for cell in cells]
+        cells = [EMPTY_NAME if value == "" else cell for value, cell in zip(values, cells, strict=True)]
     width = max(map(len, cells), default=0) if "".join(cells).isascii() else max(map(display_width, cells), default=0)
     return _Block(column, cells, max(width, len(column.name)))
 

@@ -22,6 +22,7 @@ def describe_function(name: str, function: Callable[..., object]) -> Initializer
 
     Raises:
         ValueError: It takes no tensor, or arguments that a rule cannot name; says which.
+        TypeError: It cannot be called.
     """
     parameters = list(inspect.signature(function).parameters.values())
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -31,8 +32,10 @@ def describe_function(name: str, function: Callable[..., object]) -> Initializer
     for each in parameters[1:]:
         if each.name == GENERATOR or each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD):
             continue
-        if each.kind is each.POSITIONAL_ONLY and each.default is each.empty:
-            raise ValueError(f"its argument {each.name} has no name that a rule could give")
+        if each.kind is each.POSITIONAL_ONLY:
+            if each.default is each.empty:
+                raise ValueError(f"its argument {each.name} has no name that a rule could give")
+            continue
         default = each.default if isinstance(each.default, (int, float, bool, str)) else None
         own.append(Parameter(each.name, "any", default, each.default is each.empty))
     summary = (inspect.getdoc(function) or "").strip().partition("\n")[0].rstrip(".")
@@ -49,7 +52,7 @@ def describe_functions(functions: Mapping[str, Callable[..., object]]) -> dict[s
     for name, function in functions.items():
         try:
             one = describe_function(name, function)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise RuleError(f"{name}: {error}") from None
         described[one.name] = one
     return described

@@ -83,9 +83,10 @@ class _Parsing:
 
     def rule(self, variables: Mapping[str, object] | None) -> Rule:
         if len(self.text) > MAX_RULE_LENGTH:
-            raise RuleError(f"a rule of {len(self.text):,} characters; the limit is {MAX_RULE_LENGTH:,}")
+            raise self.error(f"a rule of {len(self.text):,} characters; the limit is {MAX_RULE_LENGTH:,}", None)
         if not self.text.isprintable():
-            raise self.error("a rule is one line of text that prints", 0)
+            at = next(index for index, character in enumerate(self.text) if not character.isprintable())
+            raise self.error("a rule is one line of text that prints", at)
         selector = self._selector()
         name, values, named = self._call()
         initializer = find_initializer(name.id, self.own)
@@ -114,7 +115,7 @@ class _Parsing:
         try:
             return parse_selector(written.strip())
         except SelectionError as error:
-            raise self.error(error.message, 0, error.hint) from None
+            raise self.error(error.message, len(written) - len(written.lstrip()), error.hint) from None
 
     def _call(self) -> tuple[ast.Name, list[ast.expr], list[ast.keyword]]:
         """The action as (name, positional arguments, named ones)."""
@@ -144,6 +145,9 @@ class _Parsing:
             return "a parenthesis is not closed", self.begin + action.index("("), "add a )"
         if closed > opened:
             return "a parenthesis is closed that was not opened", self.begin + action.rindex(")"), "remove it"
+        if "follows keyword argument" in error.msg:
+            at = self.begin + max(0, min((error.offset or 1) - 1, len(action)))
+            return "an argument without a name behind one that has a name", at, "write NAME=value for each"
         if "$" in action:
             return "$ in a rule", self.begin + action.index("$"), "a variable stands without its $: std=1/sqrt(dim)"
         return (
@@ -233,7 +237,7 @@ class _Parsing:
 
 def rule_error(text: str, origin: Origin, message: str, *, hint: str | None = None, at: int | None = None) -> RuleError:
     """The error for a place in a rule."""
-    column = origin.column + (at or 0) if origin.line else None
+    column = origin.column + (at or 0) * origin.verbatim if origin.line else None
     return RuleError(
         message, hint=hint, source=origin.source or None, rule=text, at=at, line=origin.line or None, column=column
     )

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from paraminspect.errors import RuleError
 from paraminspect.records import InitStep
+from paraminspect.rules.initializers import INITIALIZERS
 from paraminspect.rules.model import Initializer, Rule, Scalar
 from paraminspect.rules.parse import rule_error
 from paraminspect.rules.resolve import Resolved, count_fans, format_value, resolve
+from paraminspect.spec.suggestions import closest
 
 FLOATING: Final = frozenset(
     {"float64", "float32", "float16", "bfloat16"}
@@ -44,6 +46,7 @@ class Target:
         aliases: Its further names.
         padding_idx: Row of an embedding that stays zero; None where there is none.
         problem: Why no rule can change it ("quantised (q4_k)"); "" where one can.
+        alias_types: The classes of each alias, as `module_types`; empty where they are those of the tensor itself.
     """
 
     name: str
@@ -53,6 +56,31 @@ class Target:
     aliases: tuple[str, ...] = ()
     padding_idx: int | None = None
     problem: str = ""
+    alias_types: tuple[tuple[str, ...], ...] = ()
+
+    def is_meant(self, rule: Rule) -> bool:
+        """Whether a rule matches it by its canonical name."""
+        return rule.selector.matches(self.name, *self.module_types)
+
+    def meant_aliases(self, rule: Rule) -> list[str]:
+        """Those of its further names that a rule matches."""
+        types = self.alias_types or (self.module_types,) * len(self.aliases)
+        pairs = zip(self.aliases, types, strict=True)
+        return [alias for alias, classes in pairs if rule.selector.matches(alias, *classes)]
+
+
+class Other(NamedTuple):
+    """A tensor that no rule can mean.
+
+    Attributes:
+        name: Dotted.
+        what: What it is, in the plural: "buffers".
+        module_types: As of `Target`.
+    """
+
+    name: str
+    what: str
+    module_types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +159,13 @@ class InitPlan:
         return [step.record() for step in self.steps if step.rule is not None]
 
 
-def plan_rules(targets: Sequence[Target], rules: Sequence[Rule], others: Sequence[tuple[str, str]] = ()) -> InitPlan:
+def plan_rules(targets: Sequence[Target], rules: Sequence[Rule], others: Sequence[Other] = ()) -> InitPlan:
     """Decide for each tensor which rule wins, and its numbers.
 
     Args:
         targets: In the order of the model; each tensor once.
         rules: In the order in which they apply.
-        others: (name, what it is) of tensors that no rule can mean, such as buffers: for what is said of a rule that
-            matches nothing else.
+        others: Tensors that no rule can mean, such as buffers: for what is said of a rule that matches nothing else.
 
     Raises:
         RuleError: A rule that cannot be applied to a tensor that it wins.
@@ -146,7 +173,7 @@ def plan_rules(targets: Sequence[Target], rules: Sequence[Rule], others: Sequenc
     matched, won = set[int](), set[int]()
     steps = []
     for target in targets:
-        numbers = [number for number, rule in enumerate(rules, 1) if _matches(rule, target.name, target)]
+        numbers = [number for number, rule in enumerate(rules, 1) if target.is_meant(rule)]
         matched.update(numbers)
         if not numbers:
             steps.append(PlannedStep(target, note=_alias_note(target, rules, None)))
@@ -157,10 +184,6 @@ def plan_rules(targets: Sequence[Target], rules: Sequence[Rule], others: Sequenc
         number: _why_unmatched(rule, targets, others) for number, rule in enumerate(rules, 1) if number not in matched
     }
     return InitPlan(tuple(rules), tuple(steps), unmatched, tuple(sorted(matched - won)))
-
-
-def _matches(rule: Rule, name: str, target: Target) -> bool:
-    return rule.selector.matches(name, *target.module_types)
 
 
 def _plan_step(target: Target, rules: Sequence[Rule], number: int) -> PlannedStep:
@@ -178,7 +201,7 @@ def _plan_step(target: Target, rules: Sequence[Rule], number: int) -> PlannedSte
     return PlannedStep(target, rule, number, resolved, "; ".join(filter(None, notes)))
 
 
-def with_tensor(error: RuleError, target: Target, number: int) -> RuleError:
+def with_tensor(error: RuleError, target: Target, number: int | None) -> RuleError:
     """The same error, saying on which tensor and in which rule."""
     shape = f"[{','.join(map(str, target.shape))}]"
     error.message = f"rule {number} on {target.name or 'the tensor'} {shape}: {error.message}"
@@ -198,19 +221,19 @@ def _check_target(target: Target, rule: Rule) -> None:
     if dimensions is not None and not dimensions[0] <= len(target.shape) <= dimensions[1]:
         least, most = dimensions
         what = f"{least}" if least == most else f"{least} or more" if most > 5 else f"{least} to {most}"
-        needs = "fan_in and fan_out, which need" if rule.initializer.needs_fans else "a tensor of"
         raise rule_error(
-            rule.text, rule.origin, f"{rule.initializer.name} takes {needs} {what}; it has {len(target.shape)}",
+            rule.text, rule.origin,
+            f"{rule.initializer.name} takes a tensor of {what} dimensions; it has {len(target.shape)}",
             hint=hint if len(target.shape) > 1 else f"give it a rule of its own behind this one: '{target.name}=zeros'",
         )  # fmt: skip
 
 
 def _alias_note(target: Target, rules: Sequence[Rule], number: int | None) -> str:
     """That another name of the tensor would have had another rule."""
-    for alias in target.aliases:
-        others = [other for other, rule in enumerate(rules, 1) if _matches(rule, alias, target)]
-        if others and others[-1] != number:
-            return f"{alias}, tied to it, is meant by rule {others[-1]}: a tied tensor is initialised once"
+    winners = {alias: other for other, rule in enumerate(rules, 1) for alias in target.meant_aliases(rule)}
+    for alias, other in winners.items():
+        if other != number:
+            return f"{alias}, tied to it, is meant by rule {other}: a tied tensor is initialised once"
     return ""
 
 
@@ -232,6 +255,8 @@ def _cut_note(target: Target, rule: Rule, resolved: Resolved) -> str:
     if rule.initializer.name != "trunc_normal" or rule.initializer.kind != "initializer":
         return ""
     mean, std, a, b = (float(resolved.arguments[name]) for name in ("mean", "std", "a", "b"))
+    if not a - 2 * std <= mean <= b + 2 * std:
+        return f"mean={format_value(mean)} is more than 2 std from a={format_value(a)} to b={format_value(b)}"
     if min(mean - a, b - mean) < BEYOND * std:
         return ""
     return f"a={format_value(a)} and b={format_value(b)} cut nothing off at std={format_value(std)}"
@@ -245,7 +270,8 @@ def _transposed_note(target: Target, rule: Rule, resolved: Resolved) -> str:
 
 
 def _packed_note(target: Target, rule: Rule, resolved: Resolved) -> str:
-    if not (rule.initializer.needs_fans or rule.initializer.name == "orthogonal") or resolved.chunks != 1:
+    is_by_matrix = rule.initializer.needs_fans or rule.initializer is INITIALIZERS["orthogonal"]
+    if not is_by_matrix or resolved.chunks != 1:
         return ""
     leaf = target.name.rpartition(".")[2]
     classes = {each.rpartition(".")[2] for each in target.module_types}
@@ -258,22 +284,17 @@ def _packed_note(target: Target, rule: Rule, resolved: Resolved) -> str:
 _REMARKS: Final = (_padding_note, _norm_note, _cut_note, _transposed_note, _packed_note)
 
 
-def _why_unmatched(rule: Rule, targets: Sequence[Target], others: Sequence[tuple[str, str]]) -> str:
+def _why_unmatched(rule: Rule, targets: Sequence[Target], others: Sequence[Other]) -> str:
     """Why a rule matches nothing, where that can be seen."""
     selector = rule.selector
     for target in targets:
-        for alias in target.aliases:
-            if _matches(rule, alias, target):
-                return f"{alias} is tied to {target.name} and is initialised under that name"
-    found: dict[str, list[str]] = {}
-    for name, what in others:
-        if selector.name.search(name) is not None:
-            found.setdefault(what, []).append(name)
+        for alias in target.meant_aliases(rule):
+            return f"{alias} is tied to {target.name} and is initialised under that name"
     if selector.module_type is not None and not any(target.module_types for target in targets):
         return "this checkpoint does not say of which class its modules are: use a pattern of names"
-    if found:
-        what, names = next(iter(found.items()))
-        return f"it matches only {what}, such as {names[0]}"
+    for other in others:
+        if selector.matches(other.name, *other.module_types):
+            return f"it matches only {other.what}, such as {other.name}"
     if selector.module_type is not None and any(selector.name.search(target.name) for target in targets):
         classes = dict.fromkeys(
             target.module_types[0].rpartition(".")[2]
@@ -281,4 +302,11 @@ def _why_unmatched(rule: Rule, targets: Sequence[Target], others: Sequence[tuple
             if target.module_types and selector.name.search(target.name)
         )
         return f"no module of that class has such a name; the classes are {', '.join(list(classes)[:6])}"
-    return ""
+    return _near_miss(selector.text, targets)
+
+
+def _near_miss(pattern: str, targets: Sequence[Target]) -> str:
+    """The pattern that was meant, if the last part of one looks misspelt."""
+    leaf = pattern.rpartition("*" if "*" in pattern else ".")[2].lstrip(".")
+    near = closest(leaf, dict.fromkeys(target.name.rpartition(".")[2] for target in targets)) if leaf else None
+    return near or ""

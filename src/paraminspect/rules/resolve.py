@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from paraminspect.errors import RuleError, SpecError
 from paraminspect.rules.initializers import GAINS, suggest_gain
+from paraminspect.rules.limits import MAX_DRAWS
 from paraminspect.rules.model import Argument, Rule, Scalar
 from paraminspect.rules.parse import rule_error
 from paraminspect.spec.expressions import evaluate, names_in
@@ -69,7 +70,8 @@ class _Resolver:
     def __init__(self, rule: Rule, shape: tuple[int, ...]) -> None:
         self.rule = rule
         self.shape = shape
-        self.names: dict[str, object] = dict(rule.variables or {})
+        # fan_in and fan_out are always the tensor's, whatever variables there are
+        self.names: dict[str, object] = {name: it for name, it in (rule.variables or {}).items() if name not in FANS}
 
     def resolve(self) -> Resolved:
         chunks = self._chunks()
@@ -83,7 +85,7 @@ class _Resolver:
                 arguments[parameter.name] = self._value(written[parameter.name])
             elif parameter.default is not None and parameter.kind != "any":
                 arguments[parameter.name] = parameter.default
-        self._check(arguments, written)
+        self._check(arguments, written, chunks)
         derive = _DERIVED.get(self.rule.initializer.name) if self.rule.initializer.kind == "initializer" else None
         derived = derive(fans, arguments) if derive is not None and fans is not None and min(fans) > 0 else {}
         return Resolved(arguments, derived, chunks, fans)
@@ -92,6 +94,8 @@ class _Resolver:
         written = self.rule.chunks
         if written is None:
             return 1
+        if names_in(written.text).intersection(FANS):
+            raise self._error("chunks cannot follow from fans, of which each chunk has its own", written)
         chunks = self._value(written)
         if isinstance(chunks, str) or chunks < 1:
             raise self._error(f"chunks is {chunks}; expected 1 or more", written)
@@ -122,7 +126,7 @@ class _Resolver:
             raise self._error(f"{argument.parameter.name} is {value}; expected an integer", argument)
         return value if kind in ("integer", "any") else float(value)
 
-    def _check(self, arguments: Mapping[str, Scalar], written: Mapping[str, Argument]) -> None:
+    def _check(self, arguments: Mapping[str, Scalar], written: Mapping[str, Argument], chunks: int) -> None:
         if self.rule.initializer.kind == "function":
             return
         for name, is_good, expected in _BOUNDS.get(self.rule.initializer.name, ()):
@@ -130,7 +134,7 @@ class _Resolver:
                 raise self._error(f"{name} is {format_value(arguments[name])}; expected {expected}", written.get(name))
         if self.rule.initializer.name == "dirac":
             groups = arguments["groups"]
-            rows = self.shape[0] // self._chunks() if self.shape else 0
+            rows = self.shape[0] // chunks
             if not isinstance(groups, int) or groups < 1 or rows % groups:
                 raise self._error(f"groups is {groups}, which does not divide {rows:,} rows", written.get("groups"))
 
@@ -153,11 +157,33 @@ def _above(high: str, low: str) -> tuple[str, Callable[[Mapping[str, Scalar]], b
     return high, lambda arguments: _number(arguments, high) >= _number(arguments, low), f"{low} or more"
 
 
+def _count_draws(mean: float, std: float, a: float, b: float) -> float:
+    """How often torch draws a value of a truncated normal distribution, about.
+
+    Where over 0.3 of the distribution lie inside, it draws from that and keeps what lies there. Else it draws uniformly
+    and keeps a value with the probability of its density over the greatest one inside; the area under these
+    probabilities is at most half of a normal distribution, and falls as its tail does.
+    """
+    inside = (math.erf((b - mean) / std / math.sqrt(2)) - math.erf((a - mean) / std / math.sqrt(2))) / 2
+    distance = max(a - mean, mean - b) / std
+    if inside > 0.3 or distance <= 0:
+        return 1 / max(inside, 0.3)
+    area = min(b - a, std * min(math.sqrt(math.pi / 2), 1 / distance))
+    return (b - a) / area if area else math.inf
+
+
 _BOUNDS: Final[Mapping[str, tuple[tuple[str, Callable[[Mapping[str, Scalar]], bool], str], ...]]] = {
     "normal": (_not_negative("std"),),
     "trunc_normal": (
         ("std", lambda arguments: _number(arguments, "std") > 0, "more than 0"),
         ("b", lambda arguments: _number(arguments, "b") > _number(arguments, "a"), "more than a"),
+        (
+            "mean",
+            lambda arguments: (
+                _count_draws(*(_number(arguments, name) for name in ("mean", "std", "a", "b"))) <= MAX_DRAWS
+            ),
+            f"one nearer to a and b: torch would draw each value over {MAX_DRAWS} times",
+        ),
     ),
     "sparse": (
         ("sparsity", lambda arguments: 0 <= _number(arguments, "sparsity") <= 1, "0 to 1"),

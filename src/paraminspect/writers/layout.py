@@ -94,7 +94,7 @@ class Checksum:
         index: The tensor whose bytes it is of; None where it is of a range that more than one tensor may lie in.
         begin: Of the range in the file.
         nbytes: Of the range.
-        places: File offsets where it stands; zeros there until it is known.
+        places: File offsets where it stands, in pieces that are bytes, not copies.
     """
 
     index: int | None

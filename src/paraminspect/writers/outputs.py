@@ -146,6 +146,9 @@ def choose_output(layout: Layout, path: str, force: bool) -> Output:
     if not layout.is_folder:
         mode = check_file(target, path, force)
         return _NewFile(layout, path, Partial(target, mode=mode), replace=force)
+    folder = os.path.dirname(target)
+    if os.path.basename(target) in {file.name for file in layout.files} and _copies_from(layout, folder):
+        target = folder  # the index of shards stands for all of them, as it does where it is read
     if _copies_from(layout, target):
         if not force:
             raise TargetError("it is there already", hint="--force replaces it")

@@ -13,26 +13,23 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
 from paraminspect.errors import CheckpointError, SourceError, TruncatedError
-from paraminspect.formats.blob import Blob
 from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.shapes import contiguous_stride
 from paraminspect.formats.sharded import PICKLE_INDEX, SAFETENSORS_INDEX
-from paraminspect.formats.zip_directory import STORED, ZipDirectory, ZipEntry, find_crc_fields, read_zip_directory
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.writers.layout import Checksum, Copy, FileLayout, Layout, Piece, Slot
 from paraminspect.writers.names import quote
+from paraminspect.writers.zip_checksums import CRC_BYTES, Changed, find_checksums
 
 COMPANIONS: Final = (".json", ".txt", ".model")
 """Endings of files in a model's folder that are copied with it: configuration, index, vocabulary."""
 
 _NEW_FILE: Final = "-o FILE.safetensors writes all tensors into a new file"
-_ZIP: Final = b"PK\3\4"
 
 
 def plan_patch(checkpoint: Checkpoint, records: Sequence[TensorRecord]) -> Layout:
@@ -61,12 +58,16 @@ def plan_patch(checkpoint: Checkpoint, records: Sequence[TensorRecord]) -> Layou
                 f"{quote(record.name)} ends at byte {span.end:,}, the file at byte {sizes[span.file]:,}",
                 hint="the file became shorter: is it being written?",
             )
+    by_file: dict[int, list[Changed]] = {}
+    for index, span in enumerate(spans):
+        if span.nbytes:
+            by_file.setdefault(span.file, []).append(Changed(span.begin, span.end, index))
     layouts = []
     for number, (name, path) in enumerate(files):
-        inside = sorted((span, index) for index, span in enumerate(spans) if span.file == number and span.nbytes)
+        inside = sorted(by_file.get(number, ()))
         _check_overlap(inside, records)
-        checksums = _find_checksums(path, sizes[number], inside) if inside else ()
-        layouts.append(FileLayout(name, sizes[number], _copies(path, sizes[number], inside), checksums))
+        checksums = find_checksums(path, sizes[number], inside) if inside else ()
+        layouts.append(FileLayout(name, sizes[number], _pieces(path, sizes[number], inside, checksums), checksums))
     slots = tuple(Slot(span.file, span.begin, span.nbytes) for span in spans)
     sequential = not is_folder and all(_follows(checksum) for checksum in layouts[0].checksums)
     return Layout(tuple(layouts), slots, is_folder, sequential)
@@ -99,9 +100,10 @@ def _list_files(checkpoint: Checkpoint) -> tuple[list[tuple[str, str | None]], b
 def _companions(folder: str, files: Sequence[str]) -> list[str]:
     """Other files that belong to the model of a folder; not the index of shards that were not read."""
     found = []
+    known = frozenset(files)
     for name in sorted(os.listdir(folder or ".")):
         path = os.path.join(folder, name)
-        if path in files or name.startswith(".") or not name.endswith(COMPANIONS) or not os.path.isfile(path):
+        if path in known or name.startswith(".") or not name.endswith(COMPANIONS) or not os.path.isfile(path):
             continue
         of_safetensors, of_pickles = SAFETENSORS_INDEX.fullmatch(name), PICKLE_INDEX.fullmatch(name)
         if of_safetensors or of_pickles:
@@ -155,54 +157,28 @@ def _is_contiguous(shape: tuple[int, ...], stride: tuple[int, ...]) -> bool:
     return all(size == 1 or step == wanted for size, step, wanted in zip(shape, stride, due, strict=True))
 
 
-def _check_overlap(inside: Sequence[tuple[_Span, int]], records: Sequence[TensorRecord]) -> None:
-    for (before, first), (after, second) in pairwise(inside):
+def _check_overlap(inside: Sequence[Changed], records: Sequence[TensorRecord]) -> None:
+    for before, after in pairwise(inside):
         if after.begin < before.end:
             raise CheckpointError(
-                f"{quote(records[first].name)} and {quote(records[second].name)} share bytes, and can get only one "
-                "tensor's values",
+                f"{quote(records[before.tensor].name)} and {quote(records[after.tensor].name)} share bytes, "
+                "and cannot both get values of their own",
                 hint="change one of them",
             )
 
 
-def _copies(path: str | None, size: int, inside: Sequence[tuple[_Span, int]]) -> tuple[Piece, ...]:
-    """What is between the new values."""
+def _pieces(path: str | None, size: int, inside: Sequence[Changed], checksums: Sequence[Checksum]) -> tuple[Piece, ...]:
+    """Copies of what is between the new values, and room for the checksums."""
+    gaps = [(each.begin, each.end, False) for each in inside]
+    gaps += [(place, place + CRC_BYTES, True) for checksum in checksums for place in checksum.places]
     pieces = []
     position = 0
-    for span, _ in inside:
-        pieces.append(Piece(position, Copy(path, position, span.begin - position)))
-        position = span.end
-    pieces.append(Piece(position, Copy(path, position, size - position)))
+    for begin, end, is_checksum in [*sorted(gaps), (size, size, False)]:
+        pieces.append(Piece(position, Copy(path, position, begin - position)))
+        if is_checksum:
+            pieces.append(Piece(begin, bytes(CRC_BYTES)))
+        position = end
     return tuple(piece for piece in pieces if piece.nbytes)
-
-
-def _find_checksums(path: str | None, size: int, inside: Sequence[tuple[_Span, int]]) -> tuple[Checksum, ...]:
-    """The CRCs of the zip members that change; none for a file that is no zip."""
-    blob = Blob(size, fd=os.dup(0) if path is None else os.open(path, os.O_RDONLY | os.O_CLOEXEC), path=path)
-    if blob.read_up_to(0, len(_ZIP)) != _ZIP:
-        return ()
-    directory = read_zip_directory(blob)
-    changed: dict[int, tuple[int, int]] = {}
-    position = 0
-    for begin, entry in sorted(_stored_members(directory)):
-        while position < len(inside) and inside[position][0].end <= begin:
-            position += 1
-        if position < len(inside) and inside[position][0].begin < begin + entry.size:
-            changed[entry.header_offset] = (begin, entry.size)
-    whole = {(span.begin, span.nbytes): index for span, index in inside}
-    return tuple(
-        Checksum(whole.get(changed[header]), *changed[header], places)
-        for header, places in find_crc_fields(directory, changed)
-        if places
-    )
-
-
-def _stored_members(directory: ZipDirectory) -> Iterator[tuple[int, ZipEntry]]:
-    """Where the data of each member begin that lie in the file as they are; broken ones hold no tensor of ours."""
-    for entry in (*directory.entries.values(), *directory.shadowed):
-        if entry.method == STORED and not entry.encrypted:
-            with suppress(CheckpointError):
-                yield directory.data_offset(entry), entry
 
 
 def _follows(checksum: Checksum) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.writers.copying import CHUNK, Sources, copy_to_file, copy_to_stream, read_at, write_all, write_at
+from paraminspect.writers.direct import DirectWriter
 from paraminspect.writers.explain import explained
 from paraminspect.writers.layout import Copy, Layout, Segment
 
@@ -101,11 +102,12 @@ class FileSink(Sink):
     def __init__(self, layout: Layout, path: str, open_file: Callable[[int], AbstractContextManager[int]]) -> None:
         super().__init__(layout, path)
         self._open_file = open_file
+        self._writer = DirectWriter(layout.nbytes)
 
     def _write(self, index: int, begin: int, view: memoryview) -> None:
         slot = self._layout.slots[index]
         with self._open_file(slot.file) as fd:
-            write_at(fd, view, slot.offset + begin)
+            self._writer.write(fd, view, slot.offset + begin)
 
     def write_pieces(self, file: int, sources: Sources) -> None:
         """Write all that is known beforehand of one file."""
@@ -218,8 +220,8 @@ class _Gate:
                 self._condition.notify_all()
 
     def close(self, *, wait: bool) -> bool:
+        self._is_closed = True  # before the lock, which threads that write small pieces may keep from us for long
         with self._condition:
-            self._is_closed = True
             while wait and self._inside:
                 self._condition.wait()
             return not self._inside

@@ -9,14 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from paraminspect.errors import ParamInspectError, RuleError
-from paraminspect.live.init.draw import Drawing, one_thread
+from paraminspect.live.complaints import first_line
+from paraminspect.live.init.draw import Drawing, failed, one_thread
 from paraminspect.live.init.functions import OwnFunctions, own_functions
 from paraminspect.live.init.measure import measure
 from paraminspect.live.init.targets import Targets, model_targets
 from paraminspect.records import InitStep
 from paraminspect.rules.model import Origin, Rule
 from paraminspect.rules.parse import RuleParser
-from paraminspect.rules.plan import InitPlan, plan_rules
+from paraminspect.rules.plan import InitPlan, PlannedStep, plan_rules
 
 Functions = Mapping[str, Callable[..., object]]
 
@@ -77,8 +78,9 @@ def apply_init(
         What was done, one step for each parameter that a rule matches, with its statistics.
 
     Raises:
-        RuleError: As of `plan_init`; or a rule matches nothing. Nothing is changed then.
-        ParamInspectError: A parameter that is meant is on the meta device.
+        RuleError: As of `plan_init`; or a rule matches nothing. Nothing is changed then. Or one of your functions fails
+            on a parameter; those before it are changed then.
+        ParamInspectError: A parameter that is meant is on the meta device. Nothing is changed.
 
     Example:
         >>> apply_init(model, ["*.weight=normal(std=0.02)", "*.bias=zeros"])[0].std
@@ -92,11 +94,7 @@ def apply_init(
             f"rule {number} ({plan.rules[number - 1].text}) matches no parameter" + (f": {reason}" if reason else "")
         )
     for step, tensor in zip(plan.steps, found.tensors, strict=True):
-        if step.initializer is not None and tensor.is_meta:
-            raise ParamInspectError(
-                f"{step.target.name} is on the meta device, where initialisation does nothing",
-                hint="move the model first: model.to_empty(device='cpu')",
-            )
+        _check_step(step, tensor, own)
     drawing = Drawing(seed, own)
     done = []
     with one_thread(), torch.no_grad():
@@ -104,8 +102,8 @@ def apply_init(
             if step.rule is None:
                 continue
             if step.initializer is not None:
-                tensor.copy_(drawing.draw(step, lambda tensor=tensor: tensor))  # type: ignore[misc]
-            done.append(_measured(step.record(), tensor))
+                _give(step, tensor, drawing.draw(step, lambda tensor=tensor: tensor))  # type: ignore[misc]
+            done.append(_measured(step, tensor))
     return done
 
 
@@ -117,6 +115,29 @@ def _plan(
     return plan_rules(found.targets, parsed, found.others)
 
 
-def _measured(step: InitStep, tensor: Tensor) -> InitStep:
+def _check_step(step: PlannedStep, tensor: Tensor, own: OwnFunctions) -> None:
+    if step.initializer is None:
+        return
+    if tensor.is_meta:
+        raise ParamInspectError(
+            f"{step.target.name} is on the meta device, where initialisation does nothing",
+            hint="move the model first: model.to_empty(device='cpu')",
+        )
+    name = step.initializer.name
+    if step.initializer.kind == "function" and name not in own.functions:
+        raise failed(step, f"the function {name} is not at hand", f"give it again: functions={{'{name}': {name}}}")
+
+
+def _give(step: PlannedStep, tensor: Tensor, values: Tensor) -> None:
+    """Put new values into a parameter."""
+    try:
+        tensor.copy_(values)
+    except RuntimeError as error:  # of inference mode, of memory that is mapped read-only
+        raise failed(step, first_line(error)) from error
+
+
+def _measured(step: PlannedStep, tensor: Tensor) -> InitStep:
+    if step.target.problem or tensor.is_meta:
+        return step.record()  # kept as it is
     found = measure(tensor.detach())
-    return replace(step, mean=found.mean, std=found.std, min=found.min, max=found.max)
+    return replace(step.record(), mean=found.mean, std=found.std, min=found.min, max=found.max)

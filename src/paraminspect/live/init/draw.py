@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -18,7 +19,7 @@ from paraminspect.live.seeds import derive_seed, seeded
 from paraminspect.live.user_code import explaining, running_user_code
 from paraminspect.rules.functions import GENERATOR, takes_generator
 from paraminspect.rules.parse import rule_error
-from paraminspect.rules.plan import PlannedStep
+from paraminspect.rules.plan import PlannedStep, with_tensor
 
 ONE_AT_A_TIME = threading.RLock()
 """Held by whatever draws from a generator that the whole process shares: default initialisation, user code."""
@@ -47,7 +48,8 @@ class Drawing:
             base: Gives the values that are there; called only if the step needs them.
 
         Returns:
-            On the CPU, contiguous, of the target's shape; float32, or float64 for an edit of a float64 tensor.
+            On the CPU, contiguous, of the target's shape; float32, or float64 for a float64 tensor whose values are
+            not drawn by torch: these may be exact.
 
         Raises:
             RuleError: The initializer, or the user's code, fails on it.
@@ -57,24 +59,23 @@ class Drawing:
         assert resolved is not None
         assert initializer is not None
         target = step.target
-        if step.needs_values:
-            there = base().detach().to("cpu")
-            dtype = torch.float64 if there.dtype == torch.float64 else torch.float32
-            tensor = torch.empty(target.shape, dtype=dtype).copy_(there)
-        else:
-            tensor = torch.empty(target.shape, dtype=torch.float32)
+        is_wide = target.dtype == "float64" and not initializer.random
+        tensor = torch.empty(target.shape, dtype=torch.float64 if is_wide else torch.float32, device="cpu")
         if not tensor.numel():
             return tensor
+        if step.needs_values:
+            tensor.copy_(base().detach())
         padding = None if target.padding_idx is None else tensor[target.padding_idx].clone()
         generator = Generator().manual_seed(derive_seed(self._seed, target.name))
         try:
-            with torch.no_grad(), self._alone(step):
+            with torch.no_grad(), torch.device("cpu"), self._alone(step):
                 for part in tensor.chunk(resolved.chunks) if resolved.chunks > 1 else (tensor,):
                     self._apply(step, part, generator)
         except ParamInspectError as error:
-            raise _located(step, error.message, error.hint) from error
-        except (RuntimeError, ValueError, TypeError, ZeroDivisionError) as error:
-            raise _located(step, first_line(error) or type(error).__name__, None) from error
+            raise failed(step, error.message, error.hint) from error
+        except (RuntimeError, ValueError, TypeError, ArithmeticError) as error:
+            raise failed(step, first_line(error) or type(error).__name__) from error
+        tensor = tensor.detach()  # a function may have asked for gradients
         if padding is not None and target.padding_idx is not None:
             tensor[target.padding_idx] = padding if initializer.kind == "edit" else 0
         return tensor
@@ -87,17 +88,19 @@ class Drawing:
             FUNCTIONS[initializer.name](part, resolved.arguments, generator)
             return
         function = self._own.functions[initializer.name]
+        shape = part.shape
         given: dict[str, Any] = dict(resolved.arguments)
         if takes_generator(function):
             given[GENERATOR] = generator
         with explaining(initializer.name, list(self._own.files)):
             result = function(part, **given)
-        if isinstance(result, Tensor) and result is not part:
-            if result.shape != part.shape:
-                raise RuleError(
-                    f"{initializer.name} returned a tensor of {shape_text(result.shape)}; expected {shape_text(part.shape)}"
-                )
-            part.copy_(result.detach())
+        if not isinstance(result, Tensor | None):
+            raise RuleError(f"{initializer.name} returned {type(result).__name__}; expected a tensor, or nothing")
+        for made, what in ((result, "returned a tensor of"), (part, "made the tensor one of")):
+            if made is not None and made.shape != shape:
+                raise RuleError(f"{initializer.name} {what} {shape_text(made.shape)}; expected {shape_text(shape)}")
+        if result is not None and result is not part:
+            part.detach().copy_(result.detach())
 
     @contextmanager
     def _alone(self, step: PlannedStep) -> Iterator[None]:
@@ -112,19 +115,23 @@ class Drawing:
             yield
 
 
-def _located(step: PlannedStep, message: str, hint: str | None) -> RuleError:
+def failed(step: PlannedStep, message: str, hint: str | None = None) -> RuleError:
+    """The error for a step that could not be done: it names the tensor, its shape and the rule."""
     assert step.rule is not None
-    shape = shape_text(step.target.shape)
-    text = f"rule {step.number} on {step.target.name or 'the tensor'} {shape}: {message}"
-    return rule_error(step.rule.text, step.rule.origin, text, hint=hint)
+    return with_tensor(rule_error(step.rule.text, step.rule.origin, message, hint=hint), step.target, step.number)
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch compute on one thread: the result of a QR decomposition depends on how many there are."""
+    """Let torch compute on one thread: the result of a QR decomposition depends on how many there are.
+
+    What torch warns of a truncated normal distribution is a note of the plan.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "mean is more than 2 std from")
+            yield
     finally:
         torch.set_num_threads(before)

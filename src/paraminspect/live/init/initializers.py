@@ -40,5 +40,8 @@ FUNCTIONS: Final[Mapping[str, Apply]] = {
 }
 """By name, all but `keep`. Each works in place, without gradient, on a contiguous tensor."""
 
+COPIES: Final[Mapping[str, int]] = {"orthogonal": 5, "trunc_normal": 4}
+"""How many times its own size a tensor takes while it is drawn, at most; once by the others (torch 2.13)."""
+
 USES_GLOBAL_GENERATOR: Final = frozenset({"sparse"})
 """Draws its pattern of zeros from torch's global generator, whatever generator it is given (torch 2.13)."""

@@ -30,6 +30,6 @@ def pieces_of(tensor: Tensor) -> Iterator[Tensor]:
 
 def add_piece(moments: Moments, piece: Tensor) -> None:
     """Take in one piece; types that numpy lacks are widened to float32, which holds them exactly."""
-    if piece.dtype in (torch.bfloat16,) or str(piece.dtype).startswith("torch.float8"):
+    if piece.dtype == torch.bfloat16 or str(piece.dtype).startswith("torch.float8"):
         piece = piece.float()
     moments.add(piece.cpu().numpy())

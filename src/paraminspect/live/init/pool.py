@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 import torch
@@ -12,7 +13,7 @@ TICK_S = 0.1
 """How often the waiting thread looks up: for Ctrl-C, and to show progress."""
 
 PATIENCE_S = 5.0
-"""How long an interrupted run waits for its threads, which look up after each piece of a tensor."""
+"""How long a stopped run waits for its threads, which look up after each piece of a tensor."""
 
 MAX_WORKERS = 16
 
@@ -42,6 +43,7 @@ class Pool:
         self._room = room
         self._condition = threading.Condition()
         self._next = 0
+        self._started = 0
         self._used = 0
         self._turn = 0
         self._error: BaseException | None = None
@@ -52,7 +54,7 @@ class Pool:
 
         Args:
             work: Does the job of that number. It may call `wait_for_turn` and should call `check` now and then.
-            tick: Called several times a second, by the calling thread.
+            tick: Called several times a second and at the end, by the calling thread.
 
         Raises:
             Exception: What the first job that failed raised; KeyboardInterrupt of the calling thread.
@@ -69,11 +71,13 @@ class Pool:
                 while self._running:
                     self._condition.wait(TICK_S)
                     tick()
+            tick()
         except BaseException as error:
             self._stop(error)
+            deadline = time.monotonic() + PATIENCE_S
             for thread in threads:
                 if thread.ident is not None:
-                    thread.join(PATIENCE_S)
+                    thread.join(max(0.0, deadline - time.monotonic()))
             raise
         if self._error is not None:
             raise self._error
@@ -120,17 +124,25 @@ class Pool:
             self._condition.notify_all()
 
     def _take(self) -> int | None:
-        """The next job, once there is room for it."""
+        """The next job, once all before it have started and there is room for it; None if there is none to do.
+
+        A later job that would fit waits as well: it could hold the room that this one needs, and wait for its turn.
+        """
         with self._condition:
-            if self._error is not None or self._next == len(self._costs):
+            if self._next == len(self._costs):
                 return None
             job, cost = self._next, self._costs[self._next]
             self._next += 1
-            self._condition.wait_for(
-                lambda: self._error is not None or not self._used or self._used + cost <= self._room
-            )
+            self._condition.wait_for(lambda: self._error is not None or (self._started == job and self._fits(cost)))
+            if self._error is not None:
+                return None
+            self._started += 1
             self._used += cost
+            self._condition.notify_all()
             return job
+
+    def _fits(self, cost: int) -> bool:
+        return not self._used or self._used + cost <= self._room
 
     def _give_back(self, job: int) -> None:
         with self._condition:

@@ -9,10 +9,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from paraminspect.formats.shapes import contiguous_stride
 from paraminspect.live.init.draw import Drawing, one_thread
 from paraminspect.live.init.measure import add_piece, pieces_of
 from paraminspect.live.init.pool import Pool, count_workers
-from paraminspect.live.init.tensors import Work, costs
+from paraminspect.live.init.tensors import DRAWN_BYTES, Work
 from paraminspect.records import InitStep
 from paraminspect.rules.plan import PlannedStep
 from paraminspect.values.moments import Moments
@@ -35,7 +36,7 @@ class Run:
     Attributes:
         drawing: Draws the tensors.
         sink: Takes their bytes; None where only statistics are wanted.
-        in_order: Whether the sink wants one tensor after the other.
+        in_order: Whether the sink wants one tensor after the other; then it gets all of them.
         dtype: Of floating-point tensors that are written; "" for their own.
         workers: Threads; None for one a processor.
         look: Called with (step, tensor in the dtype it is written in) for each that a rule matches.
@@ -50,7 +51,7 @@ class Run:
     look: Callable[[PlannedStep, Tensor], None] | None = None
     progress: Callable[[int, int], None] = lambda done, total: None
     _moments: dict[int, Moments] = field(default_factory=dict)
-    _done: dict[int, int] = field(default_factory=dict)
+    _done: list[int] = field(default_factory=list)
 
     def run(self, work: Sequence[Work], indices: Mapping[int, int] | None = None) -> list[tuple[PlannedStep, InitStep]]:
         """Carry it out.
@@ -67,28 +68,27 @@ class Run:
             ParamInspectError: A tensor that cannot be drawn or read.
             OSError: The sink's.
         """
-        needs = costs(work)
-        room = LARGEST_AT_ONCE * max(needs, default=0)
-        pool = Pool(needs, workers=self.workers or count_workers(), room=room)
-        total = sum(needs)
+        room = LARGEST_AT_ONCE * max((each.nbytes for each in work), default=0)
+        pool = Pool([each.cost for each in work], workers=self.workers or count_workers(), room=room)
+        self._done = [0] * len(work)
+        total = DRAWN_BYTES * sum(each.numel for each in work)
         with one_thread(), torch.no_grad():
             pool.run(
                 lambda job: self._do(pool, job, work[job], indices.get(job) if indices is not None else None),
-                lambda: self.progress(sum(self._done.values()), total),
+                lambda: self.progress(sum(self._done), total),
             )
         return [self._step(job, each) for job, each in enumerate(work) if each.is_reported]
 
     def _do(self, pool: Pool, job: int, work: Work, index: int | None) -> None:
         step = work.step
-        if step is not None and step.initializer is not None:
-            tensor = self.drawing.draw(step, work.base)
-        else:
-            tensor = work.base().detach()
+        if work.is_reported:
+            self._moments[job] = Moments()
+        if index is None and step is not None and step.target.problem:
+            return  # kept, not written, and torch may not have such a tensor
+        tensor = self._values(work)
         dtype = getattr(torch, work.out_dtype(self.dtype))
         if self.in_order:
             pool.wait_for_turn(job)
-        if work.is_reported:
-            self._moments[job] = Moments()
         begin = 0
         for piece in pieces_of(tensor):
             pool.check()
@@ -98,16 +98,32 @@ class Run:
         if self.look is not None and step is not None and step.rule is not None:
             self.look(step, tensor.to(dtype))
 
+    def _values(self, work: Work) -> Tensor:
+        """What a tensor is to hold; of one that sees the bytes of another, what that one is to hold, seen as it does."""
+        if work.original is not None:
+            return _see_as(work, work.original, self._values(work.original))
+        if work.step is not None and work.step.initializer is not None:
+            return self.drawing.draw(work.step, work.base)
+        return work.base().detach()
+
     def _hand_on(self, job: int, index: int | None, begin: int, piece: Tensor) -> int:
         """Measure and write one piece; returns its size in bytes."""
         if job in self._moments:
             add_piece(self._moments[job], piece)
         if self.sink is not None and index is not None:
             self.sink.put(index, begin, piece.cpu().view(torch.uint8).numpy().data)
-        self._done[job] = self._done.get(job, 0) + 4 * piece.numel()
+        self._done[job] += DRAWN_BYTES * piece.numel()
         return piece.numel() * piece.element_size()
 
     def _step(self, job: int, work: Work) -> tuple[PlannedStep, InitStep]:
         assert work.step is not None
         found = self._moments[job]
         return work.step, replace(work.step.record(), mean=found.mean, std=found.std, min=found.min, max=found.max)
+
+
+def _see_as(view: Work, original: Work, values: Tensor) -> Tensor:
+    """Values of a tensor through another view of the same bytes."""
+    dtype, seen = getattr(torch, original.dtype), getattr(torch, view.dtype)
+    stride = original.stride or contiguous_stride(original.shape)
+    storage = torch.empty_strided(original.shape, stride, dtype=dtype).copy_(values).untyped_storage()
+    return torch.empty(0, dtype=seen).set_(storage, 0, view.shape, view.stride or contiguous_stride(view.shape))

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from paraminspect.live.records import NamedTensor, check_size, iter_tensors
+from paraminspect.live.records import NamedTensor, describe_model, iter_tensors
 from paraminspect.modules import is_shown
 from paraminspect.records import TensorRecord
-from paraminspect.rules.plan import Target
+from paraminspect.rules.plan import Other, Target
 from paraminspect.ties import find_canonical
 
 _BUFFER, _ATTRIBUTE, _STATE = "buffers", "plain tensor attributes", "optimizer state"
@@ -23,13 +23,13 @@ class Targets:
 
     Attributes:
         targets: Parameters, each tensor once, in the order of the model.
-        others: (name, what it is) of the other tensors.
+        others: The other tensors.
         tensors: For a live model, the parameter of each target; empty for a checkpoint.
         records: For a checkpoint, the record of each target; empty for a live model.
     """
 
     targets: tuple[Target, ...]
-    others: tuple[tuple[str, str], ...]
+    others: tuple[Other, ...]
     tensors: tuple[Tensor, ...] = ()
     records: tuple[TensorRecord, ...] = ()
 
@@ -37,65 +37,107 @@ class Targets:
 def model_targets(model: nn.Module) -> Targets:
     """The parameters of a model as `named_parameters()` has them, each with its further names.
 
+    Two parameters that hold the same bytes are one, as two names of one parameter are.
+
     Raises:
         LimitExceededError: Modules by too many names.
     """
-    check_size(model)
-    first: dict[int, NamedTensor] = {}
-    aliases: dict[int, list[str]] = {}
-    padding: dict[int, int] = {}
-    others = []
-    for each in iter_tensors(model):
-        if each.kind != "parameter":
-            others.append((each.name, _BUFFER if each.kind == "buffer" else _ATTRIBUTE))
-            continue
-        key = id(each.tensor)
-        if key in first:
-            aliases.setdefault(key, []).append(each.name)
-        else:
-            first[key] = each
-        row = getattr(each.module, "padding_idx", None)
-        if isinstance(row, int) and isinstance(each.module, (nn.Embedding, nn.EmbeddingBag)):
-            padding[key] = row
-    targets = [_model_target(each, aliases.get(key, []), padding.get(key)) for key, each in first.items()]
-    return Targets(tuple(targets), tuple(others), tensors=tuple(each.tensor for each in first.values()))
+    described = list(zip(iter_tensors(model), describe_model(model), strict=True))
+    parameters = [each for each, _ in described if each.kind == "parameter"]
+    canonical = find_canonical([record for each, record in described if each.kind == "parameter"])
+    names: dict[int, list[NamedTensor]] = {}
+    for index, each in enumerate(parameters):
+        first = canonical[index]
+        names.setdefault(id(parameters[index if first is None else first].tensor), []).append(each)
+    others = [
+        Other(each.name, _BUFFER if each.kind == "buffer" else _ATTRIBUTE, _classes_of(each.module))
+        for each, _ in described
+        if each.kind != "parameter"
+    ]
+    tensors = tuple(first.tensor for first, *_ in names.values())
+    return Targets(tuple(map(_model_target, names.values())), tuple(others), tensors=tensors)
 
 
 def checkpoint_targets(records: Sequence[TensorRecord]) -> Targets:
     """The tensors of a checkpoint that are or may be parameters; those that hold the same bytes are one."""
-    canonical = find_canonical(records)
-    aliases: dict[int, list[str]] = {}
-    for index, first in enumerate(canonical):
-        if first is not None:
-            aliases.setdefault(first, []).append(records[index].name)
-    targets, kept, others = [], [], []
-    for index, record in enumerate(records):
-        if not is_shown(record):
-            others.append((record.name, _what(record)))
-        elif canonical[index] is None:
-            targets.append(_record_target(record, aliases.get(index, [])))
-            kept.append(record)
-    return Targets(tuple(targets), tuple(others), records=tuple(kept))
+    shown = [record for record in records if is_shown(record)]
+    names: dict[int, list[TensorRecord]] = {}
+    for index, first in enumerate(find_canonical(shown)):
+        names.setdefault(index if first is None else first, []).append(shown[index])
+    others = tuple(Other(record.name, _what(record), _classes_in(record)) for record in records if not is_shown(record))
+    kept = tuple(first for first, *_ in names.values())
+    return Targets(tuple(map(_record_target, names.values())), others, records=kept)
 
 
-def _model_target(each: NamedTensor, aliases: Sequence[str], padding_idx: int | None) -> Target:
-    tensor = each.tensor
-    problem = "" if tensor.layout is torch.strided else f"a tensor of layout {tensor.layout}"
-    if nn.parameter.is_lazy(tensor):
+def _model_target(names: Sequence[NamedTensor]) -> Target:
+    """The target of one parameter, met by all these names."""
+    first, *aliases = names
+    tensor = first.tensor
+    is_lazy = nn.parameter.is_lazy(tensor)
+    if is_lazy:
         problem = "without a shape yet: run the model once, so that its lazy layers know theirs"
-    shape = () if nn.parameter.is_lazy(tensor) else tuple(tensor.shape)
-    classes = tuple(f"{cls.__module__}.{cls.__qualname__}" for cls in type(each.module).__mro__[:-1])
-    dtype = str(tensor.dtype).removeprefix("torch.")
-    return Target(each.name, shape, dtype, classes, tuple(aliases), padding_idx, problem)
+    elif tensor.is_quantized:
+        problem = f"quantised ({_dtype_of(tensor)})"
+    elif tensor.layout is not torch.strided:
+        problem = f"a tensor of layout {str(tensor.layout).removeprefix('torch.')}"
+    else:
+        problem = _why_shared(tuple(tensor.shape), tensor.stride())
+    return Target(
+        first.name,
+        () if is_lazy else tuple(tensor.shape),
+        _dtype_of(tensor),
+        _classes_of(first.module),
+        tuple(each.name for each in aliases),
+        next((row for each in names if (row := _padding_of(each)) is not None), None),
+        problem,
+        tuple(_classes_of(each.module) for each in aliases),
+    )
 
 
-def _record_target(record: TensorRecord, aliases: Sequence[str]) -> Target:
-    problem = ""
-    if record.shape is None or record.layout != "strided":
-        kind = f"quantised ({record.dtype})" if record.layout == "gguf" else f"a tensor of layout {record.layout}"
-        problem = kind
-    classes = (record.module_type,) if record.module_type else ()
-    return Target(record.name, record.shape or (), record.dtype, classes, tuple(aliases), None, problem)
+def _record_target(names: Sequence[TensorRecord]) -> Target:
+    """The target of one stored tensor, met by all these names."""
+    record, *aliases = names
+    if record.layout == "gguf":
+        problem = f"quantised ({record.dtype})"
+    elif record.shape is None or record.layout != "strided":
+        problem = "ragged" if record.shape is None else f"a tensor of layout {record.layout}"
+    else:
+        problem = _why_shared(record.shape, record.stride)
+    return Target(
+        record.name,
+        record.shape or (),
+        record.dtype,
+        _classes_in(record),
+        tuple(each.name for each in aliases),
+        None,
+        problem,
+        tuple(map(_classes_in, aliases)),
+    )
+
+
+def _why_shared(shape: tuple[int, ...], stride: tuple[int, ...] | None) -> str:
+    """Why the elements of a tensor cannot have values of their own."""
+    is_expanded = stride is not None and any(size > 1 and not step for size, step in zip(shape, stride, strict=True))
+    return "expanded: many of its elements are one in memory" if is_expanded else ""
+
+
+def _padding_of(each: NamedTensor) -> int | None:
+    """The row of an embedding's weight that stays zero."""
+    is_table = isinstance(each.module, (nn.Embedding, nn.EmbeddingBag)) and each.name.rpartition(".")[2] == "weight"
+    row = getattr(each.module, "padding_idx", None) if is_table else None
+    return row if isinstance(row, int) else None
+
+
+def _classes_of(module: nn.Module) -> tuple[str, ...]:
+    return tuple(f"{cls.__module__}.{cls.__qualname__}" for cls in type(module).__mro__[:-1])
+
+
+def _classes_in(record: TensorRecord) -> tuple[str, ...]:
+    return (record.module_type,) if record.module_type else ()
+
+
+def _dtype_of(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _what(record: TensorRecord) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from paraminspect.live.init.draw import ONE_AT_A_TIME
-from paraminspect.live.records import iter_tensors
+from paraminspect.live.init.initializers import COPIES
+from paraminspect.live.records import describe_model, iter_tensors
 from paraminspect.live.source import LiveModel
 from paraminspect.live.stored import StoredTensors
 from paraminspect.records import Checkpoint, TensorRecord
@@ -16,7 +19,7 @@ from paraminspect.rules.plan import FLOATING, InitPlan, PlannedStep
 from paraminspect.ties import find_canonical
 
 DRAWN_BYTES = 4
-"""Of one element while it is drawn."""
+"""Of one element while it is drawn, at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class Work:
         aliases: Its further names.
         trainable: requires_grad of a parameter.
         record: Where it is stored, for a checkpoint.
+        stride: In elements; None where it is contiguous or has none.
+        original: The tensor whose bytes it is another view of, where a rule changes that one.
     """
 
     name: str
@@ -42,6 +47,8 @@ class Work:
     aliases: tuple[str, ...] = ()
     trainable: bool = False
     record: TensorRecord | None = None
+    stride: tuple[int, ...] | None = None
+    original: Work | None = None
 
     @property
     def is_changed(self) -> bool:
@@ -56,10 +63,22 @@ class Work:
     @property
     def numel(self) -> int:
         """Number of elements."""
-        numel = 1
-        for size in self.shape:
-            numel *= size
-        return numel
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Size while it is in memory, in the type in which it is drawn if that is the wider one."""
+        dtype = getattr(torch, self.dtype, torch.float32)
+        return self.numel * max(DRAWN_BYTES, dtype.itemsize)
+
+    @property
+    def cost(self) -> int:
+        """Bytes that it takes at most while it is drawn."""
+        if self.original is not None:
+            return self.original.cost + self.nbytes
+        if self.step is None or self.step.initializer is None or self.step.initializer.kind == "function":
+            return self.nbytes
+        return self.nbytes * COPIES.get(self.step.initializer.name, 1)
 
     def out_dtype(self, wanted: str) -> str:
         """The dtype it is written in: the wanted one, if there is one and the tensor is a floating-point one."""
@@ -68,57 +87,62 @@ class Work:
 
 def model_work(live: LiveModel, plan: InitPlan) -> list[Work]:
     """The tensors of a model's state dict, each once: parameters and persistent buffers."""
-    steps = {step.target.name: step for step in plan.steps}
-    found: dict[int, Work] = {}
-    for each in iter_tensors(live.model):
+    found, records = [], []
+    for each, record in zip(iter_tensors(live.model), describe_model(live.model), strict=True):
         leaf = each.name.rpartition(".")[2]
-        if each.kind == "tensor" or leaf in each.module._non_persistent_buffers_set:
-            continue
-        key = id(each.tensor)
-        if key in found:
-            first = found[key]
-            found[key] = _with_alias(first, each.name)
-            continue
-        found[key] = Work(
-            each.name,
-            str(each.tensor.dtype).removeprefix("torch."),
-            tuple(each.tensor.shape),
-            _base_of_model(live, each.name),
-            steps.get(each.name),
-            trainable=each.kind == "parameter" and each.tensor.requires_grad,
-        )
-    return list(found.values())
+        if each.kind != "tensor" and leaf not in each.module._non_persistent_buffers_set:
+            found.append(each)
+            records.append(record)
+    work = []
+    for record in records:
+        base = _base_of_model(live, record.name)
+        shape, trainable = record.shape or (), bool(record.trainable)
+        work.append(Work(record.name, record.dtype, shape, base, trainable=trainable, stride=record.stride))
+    return _join(work, records, [id(each.tensor) for each in found], plan)
 
 
 def checkpoint_work(checkpoint: Checkpoint, plan: InitPlan) -> list[Work]:
     """All tensors of a checkpoint, each once, in the order of the file; views of another shape stand for themselves."""
-    steps = {step.target.name: step for step in plan.steps}
-    records = checkpoint.tensors
     stored = StoredTensors(checkpoint)
-    found: dict[int, Work] = {}
-    for index, (record, first) in enumerate(zip(records, find_canonical(records), strict=True)):
-        if first is not None and first in found and is_same_view(record, records[first]):
-            found[first] = _with_alias(found[first], record.name)
-            continue
+    records = checkpoint.tensors
+    work = []
+    for record in records:
         base = _base_of_record(stored, record)
-        found[index] = Work(record.name, record.dtype, record.shape or (), base, steps.get(record.name), record=record)
+        work.append(Work(record.name, record.dtype, record.shape or (), base, record=record, stride=record.stride))
+    return _join(work, records, range(len(work)), plan)
+
+
+def _join(
+    work: Sequence[Work], records: Sequence[TensorRecord], identities: Sequence[int], plan: InitPlan
+) -> list[Work]:
+    """One work for each tensor, with its step; of those that are other views of changed bytes, with the original.
+
+    Args:
+        work: One for each name.
+        records: Of the same names.
+        identities: Equal for two names of one object.
+        plan: Has the steps.
+    """
+    steps = {step.target.name: step for step in plan.steps}
+    places: dict[int, int] = {}  # of the first work of each identity
+    forms: dict[object, int] = {}  # of the first work that sees the same bytes in the same way
+    found: dict[int, Work] = {}
+    views: dict[int, int] = {}
+    for index, (each, first) in enumerate(zip(work, find_canonical(records), strict=True)):
+        origin = places.setdefault(identities[index], index) if first is None else first
+        place = forms.setdefault((origin, each.shape, each.dtype, each.stride), index)
+        if place != index:
+            known = found[place]
+            step = known.step or steps.get(each.name)
+            found[place] = replace(known, aliases=(*known.aliases, each.name), step=step)
+            continue
+        if origin != index:
+            views[index] = origin
+        found[index] = replace(each, step=steps.get(each.name))
+    for index, origin in views.items():
+        if found[origin].is_changed:
+            found[index] = replace(found[index], original=found[origin])
     return list(found.values())
-
-
-def is_same_view(one: TensorRecord, other: TensorRecord) -> bool:
-    """Whether two records of the same bytes see them alike."""
-    return (one.shape, one.dtype, one.stride) == (other.shape, other.dtype, other.stride)
-
-
-def costs(work: Sequence[Work]) -> list[int]:
-    """Bytes of memory that each takes while it is drawn."""
-    return [DRAWN_BYTES * each.numel for each in work]
-
-
-def _with_alias(work: Work, alias: str) -> Work:
-    from dataclasses import replace
-
-    return replace(work, aliases=(*work.aliases, alias))
 
 
 def _base_of_model(live: LiveModel, name: str) -> Callable[[], Tensor]:

@@ -1,0 +1,122 @@
+"""What the `config.json` of a Hugging Face folder says of ties: `tie_word_embeddings`.
+
+The key says that the output layer uses the input embedding's tensor, and in an encoder-decoder that both halves use one
+embedding. It names no tensors: their names are the model class's own, so they are looked up in tables. Where the key is
+absent the class has a default that the file does not tell; then nothing is declared.
+
+A config is untrusted like any file: one that cannot be read is a remark, and never keeps the model from being read.
+
+Source: `_tied_weights_keys` of the model classes of transformers 4 and 5.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from paraminspect.errors import ParamInspectError
+from paraminspect.formats.declared import with_declared
+from paraminspect.formats.sharded import load_json
+from paraminspect.records import Checkpoint, Declaration, TensorRecord
+
+TIE_KEY: Final = "tie_word_embeddings"
+
+EMBEDDINGS: Final = (
+    "shared.weight",  # T5, BART, Pegasus
+    "embed_tokens.weight",  # Llama and what follows it, OPT, Gemma, Qwen2
+    "wte.weight",  # GPT-2, GPT-J, MPT
+    "word_embeddings.weight",  # BERT, BLOOM, Falcon
+    "embed_in.weight",  # GPT-NeoX
+    "tok_embeddings.weight",  # InternLM2, ModernBERT
+)
+"""How the name of an input embedding ends; of several in one model, the first of these."""
+
+HEADS: Final[Mapping[str, str]] = {
+    "bert": "cls.predictions.decoder.weight",
+    "gpt_neox": "embed_out.weight",
+    "internlm2": "output.weight",
+    "modernbert": "decoder.weight",
+    "roberta": "lm_head.decoder.weight",
+    "xlm-roberta": "lm_head.decoder.weight",
+}
+"""The output layer by `model_type`, where it has another name than `HEAD`."""
+
+HEAD: Final = "lm_head.weight"
+HALVES: Final = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
+"""Of an encoder-decoder, beside `shared.weight`."""
+
+WITH_HEAD: Final = re.compile(r"ForCausalLM|LMHead|ForConditionalGeneration|ForMaskedLM|ForPreTraining")
+"""In the name of a class that has an output layer."""
+
+
+def add_config(checkpoint: Checkpoint, path: str) -> Checkpoint:
+    """The checkpoint with what the config beside it declares, or with a remark that it cannot be read.
+
+    Args:
+        checkpoint: Of the folder.
+        path: Of its `config.json`.
+    """
+    try:
+        config = load_json(path, os.path.basename(path))
+    except ParamInspectError as error:
+        return replace(
+            checkpoint, notes=(*checkpoint.notes, f"ties that it may declare are not known: {error.message}")
+        )
+    declared = declared_by_config(config, checkpoint.tensors)
+    if not declared:
+        return checkpoint
+    known = {(each.alias, each.name) for each in checkpoint.declared}
+    added = tuple(each for each in declared if (each.alias, each.name) not in known)
+    return replace(
+        checkpoint, tensors=with_declared(checkpoint.tensors, added), declared=(*checkpoint.declared, *added)
+    )
+
+
+def declared_by_config(config: Mapping[str, object], tensors: Sequence[TensorRecord]) -> list[Declaration]:
+    """Ties that a config declares between the names of its model, present or not.
+
+    A name that is not there is only declared where the class of the model is known to have it: a bare `GPT2Model` has
+    no output layer. `tie_word_embeddings: false` is passed on for names that are all there.
+    """
+    tied = config.get(TIE_KEY)
+    if not isinstance(tied, bool):
+        return []
+    names = {record.name for record in tensors if record.role == "model" and record.shape and len(record.shape) == 2}
+    embedding = _find_embedding(names)
+    if embedding is None:
+        return []
+    aliases = [*_halves(embedding, config), *_heads(names, config)]
+    return [
+        Declaration(alias, embedding, "config.json", tied)
+        for alias in aliases
+        if alias != embedding and (tied or alias in names)
+    ]
+
+
+def _find_embedding(names: set[str]) -> str | None:
+    """The input embedding; None if there is none, or several that could be it."""
+    for ending in EMBEDDINGS:
+        found = [name for name in names if f".{name}".endswith(f".{ending}")]
+        if found:
+            return found[0] if len(found) == 1 else None
+    return None
+
+
+def _halves(embedding: str, config: Mapping[str, object]) -> list[str]:
+    prefix = embedding.removesuffix("shared.weight")
+    if prefix == embedding or config.get("is_encoder_decoder") is not True:
+        return []
+    return [prefix + half for half in HALVES]
+
+
+def _heads(names: set[str], config: Mapping[str, object]) -> list[str]:
+    """The output layer: the one that is there, or the one that the class must have."""
+    model_type, classes = config.get("model_type"), config.get("architectures")
+    head = HEADS.get(model_type, HEAD) if isinstance(model_type, str) else HEAD
+    if present := [name for name in sorted(names) if f".{name}".endswith(f".{head}")]:
+        return present[:1]
+    first = classes[0] if isinstance(classes, list) and classes else None
+    return [head] if isinstance(first, str) and WITH_HEAD.search(first) else []

@@ -1,0 +1,112 @@
+"""The bytes of stored tensors in pieces, for what looks at all of them: no tensor is ever in memory as a whole."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Protocol
+
+from paraminspect.errors import CheckpointError
+from paraminspect.formats.blob import Blob
+from paraminspect.formats.shapes import contiguous_stride
+from paraminspect.records import Checkpoint, TensorRecord
+
+if TYPE_CHECKING:
+    from paraminspect.values.stored import StoredArrays
+
+PIECE_BYTES = 1 << 20
+"""Read at a time."""
+
+_STDIN = 0
+
+
+class Contents(Protocol):
+    """Gives the bytes of the tensors of one source."""
+
+    def pieces(self, record: TensorRecord) -> Iterator[bytes]:
+        """All elements, row-major, in pieces of more than a block of a quantised type, but for the last one.
+
+        Raises:
+            CheckpointError: They cannot be had, and why.
+        """
+
+    def sample(self, record: TensorRecord, length: int) -> bytes:
+        """Some bytes, the same ones for every tensor of that shape and dtype: up to `length` from each of a few places."""
+
+
+class StoredContents:
+    """Reads the tensors of one checkpoint; may be used from several threads.
+
+    Tensors of any type will do, quantised blocks too, as long as their bytes lie in the file as they are.
+
+    Args:
+        checkpoint: As `formats.open_source` read it.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._checkpoint = checkpoint
+        self._blobs: dict[str | None, Blob] = {}
+        self._arrays: StoredArrays | None = None
+        self.order = checkpoint.metadata.get("byteorder", sys.byteorder)
+
+    def pieces(self, record: TensorRecord) -> Iterator[bytes]:
+        """As `Contents` says.
+
+        Raises:
+            CheckpointError: The bytes do not lie in the file as they are.
+            TruncatedError: The file has become shorter.
+        """
+        if not self._is_contiguous(record):
+            yield from self._gathered(record)
+            return
+        blob, begin, nbytes = self._place(record)
+        for at in range(0, nbytes, PIECE_BYTES):
+            yield blob.read(begin + at, min(PIECE_BYTES, nbytes - at))
+
+    def sample(self, record: TensorRecord, length: int) -> bytes:
+        """As `Contents` says: of a contiguous tensor from its begin, middle and end, of another from its begin."""
+        if not self._is_contiguous(record):
+            return next(self._gathered(record))[:length]
+        blob, begin, nbytes = self._place(record)
+        if nbytes <= 3 * length:
+            return blob.read(begin, nbytes)
+        return b"".join(blob.read(begin + at, length) for at in (0, nbytes // 2, nbytes - length))
+
+    def _is_contiguous(self, record: TensorRecord) -> bool:
+        if record.stride is None or record.shape is None:
+            return True
+        due = contiguous_stride(record.shape)
+        return all(
+            size == 1 or step == wanted for size, step, wanted in zip(record.shape, record.stride, due, strict=True)
+        )
+
+    def _place(self, record: TensorRecord) -> tuple[Blob, int, int]:
+        storage, nbytes = record.storage, record.nbytes
+        if storage is None or storage.begin is None or nbytes is None:
+            raise CheckpointError("its values do not lie in the file as they are")
+        if storage.path not in self._blobs:
+            self._blobs[storage.path] = _open(storage.path)
+        return self._blobs[storage.path], storage.begin + record.offset, nbytes
+
+    def _gathered(self, record: TensorRecord) -> Iterator[bytes]:
+        """Elements that do not lie one after the other."""
+        if record.storage is not None and (record.nbytes or 0) > record.storage.nbytes:
+            raise CheckpointError("it repeats its elements")
+        from paraminspect.values.stored import StoredArrays  # numpy, which few files need here
+
+        if self._arrays is None:
+            self._arrays = StoredArrays(self._checkpoint)
+        array = self._arrays.read(record)
+        step = PIECE_BYTES // array.itemsize
+        flat = array.flat
+        for at in range(0, array.size, step):
+            yield flat[at : at + step].tobytes()
+
+
+def _open(path: str | None) -> Blob:
+    try:
+        fd = os.dup(_STDIN) if path is None else os.open(path, os.O_RDONLY)
+        return Blob(os.fstat(fd).st_size, fd=fd, path=path)
+    except OSError as error:
+        raise CheckpointError(f"cannot be read: {error.strerror or error}") from None

@@ -1,0 +1,60 @@
+"""The table of initializers against torch itself."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+from torch import nn
+
+from paraminspect.rules.initializers import GAINS, INITIALIZERS, MODES, WITHOUT_GAIN, find_initializer, suggest_gain
+
+OF_TORCH = sorted(name for name in nn.init.__all__ if name.endswith("_"))
+OWN = {"add", "mul", "clamp", "keep"}
+
+
+def test_all_of_torch_and_no_more() -> None:
+    assert {f"{name}_" for name in INITIALIZERS.keys() - OWN} == set(OF_TORCH)
+    assert {each.name for each in INITIALIZERS.values() if each.kind == "initializer"} == INITIALIZERS.keys() - OWN
+
+
+@pytest.mark.parametrize("name", OF_TORCH)
+def test_parameters_and_defaults_are_those_of_torch(name: str) -> None:
+    ours = INITIALIZERS[name.removesuffix("_")]
+    signature = inspect.signature(getattr(nn.init, name)).parameters
+    theirs = [each for each in list(signature.values())[1:] if each.name != "generator"]
+    assert [each.name for each in ours.parameters] == [each.name for each in theirs]
+    for mine, other in zip(ours.parameters, theirs, strict=True):
+        assert mine.required == (other.default is other.empty)
+        if not mine.required:
+            assert (mine.default, type(mine.default)) == (
+                other.default,
+                float if mine.kind in ("number", "gain") else type(other.default),
+            )
+    assert ours.random == ("generator" in signature)
+
+
+def test_gains_are_those_of_torch() -> None:
+    for name, gain in GAINS.items():
+        assert gain == nn.init.calculate_gain(name), name  # type: ignore[arg-type]
+    assert set(GAINS) == set(nn.init._NonlinearityType.__args__)
+
+
+@pytest.mark.parametrize("name", sorted(WITHOUT_GAIN))
+def test_torch_knows_no_gain_for_the_others(name: str) -> None:
+    with pytest.raises(ValueError, match="Unsupported nonlinearity"):
+        nn.init.calculate_gain(name)  # type: ignore[arg-type]
+    assert suggest_gain(name).startswith("torch has gains for linear, ")
+
+
+def test_modes_are_those_of_torch() -> None:
+    assert nn.init._FanMode.__args__ == MODES
+
+
+@pytest.mark.parametrize("name", ["normal", "normal_"])
+def test_a_name_goes_with_or_without_the_underscore(name: str) -> None:
+    assert find_initializer(name, {}) is INITIALIZERS["normal"]
+
+
+def test_every_summary_is_one_short_line() -> None:
+    assert all(0 < len(each.summary) <= 60 and each.summary.isprintable() for each in INITIALIZERS.values())

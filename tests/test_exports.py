@@ -1,0 +1,25 @@
+"""What `import paraminspect` offers."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+import paraminspect
+
+
+@pytest.mark.parametrize("name", [name for name in paraminspect.__all__ if name != "__version__"])
+def test_a_name_is_what_its_module_has(name: str) -> None:
+    module = importlib.import_module(f"paraminspect.{paraminspect._HOMES[name]}")
+    assert getattr(paraminspect, name) is getattr(module, name)
+
+
+def test_every_name_is_listed() -> None:
+    assert {*paraminspect._HOMES, "__version__"} == set(paraminspect.__all__)
+    assert list(paraminspect.__all__) == sorted(paraminspect.__all__)
+
+
+def test_no_other_name() -> None:
+    with pytest.raises(AttributeError, match="module 'paraminspect' has no attribute 'apply_rules'"):
+        _ = paraminspect.apply_rules
