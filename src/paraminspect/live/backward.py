@@ -138,10 +138,11 @@ def _use_records(
         return (UseRecord(uses[0].path, uses[0].op, numbers.norm, 1.0 if numbers.norm else None),)
     records = []
     for use, part in zip(uses, parts or [None] * len(uses), strict=True):
-        if part is None or whole is None:
+        if part is None or whole is None or numbers is None:
             records.append(UseRecord(use.path, use.op))
         else:
-            records.append(UseRecord(use.path, use.op, norm_of(part), angle(part, whole)))
+            norm = norm_of(part)
+            records.append(UseRecord(use.path, use.op, norm, angle(part, whole, norm * numbers.norm)))
     return tuple(records)
 
 

@@ -14,6 +14,7 @@ from paraminspect.formats.source import open_source
 from paraminspect.live.complaints import shape_text
 from paraminspect.live.gradients import angle, norm_of
 from paraminspect.live.stored import StoredTensors, by_name
+from paraminspect.records import TensorRecord
 
 Gradients = Mapping[str, Tensor | None]
 
@@ -88,8 +89,14 @@ def compare_gradients(
         error.source = error.source or path
         raise
     known = gradients.keys() | (aliases or {}).keys()
-    extra = [name for name in stored if name not in known]
+    places = {_place(stored[name]) for name in known if name in stored}
+    extra = [name for name, record in stored.items() if name not in known and _place(record) not in places]
     return changes + [GradientChange(name, "removed", shape_text(stored[name].shape or ())) for name in extra]
+
+
+def _place(record: TensorRecord) -> tuple[int, int, tuple[int, ...] | None]:
+    """Equal for two names of one tensor in a file."""
+    return id(record.storage), record.offset, record.shape
 
 
 def _one_sided(name: str, gradient: Tensor | None, shape: tuple[int, ...] | None) -> list[GradientChange]:

@@ -15,6 +15,10 @@ EXACT = 1 << 20
 """Elements up to which angles are taken in float64."""
 
 
+PIECE = 1 << 16
+"""Elements of an inner product that are summed in their own type."""
+
+
 class GradientNumbers(NamedTuple):
     """About one gradient.
 
@@ -55,17 +59,23 @@ def dense(gradient: Tensor) -> Tensor:
     return gradient if gradient.layout == torch.strided else gradient.to_dense()
 
 
-def angle(part: Tensor, whole: Tensor) -> float | None:
-    """The cosine between two tensors of one shape; None where one is zero or no number."""
+def angle(part: Tensor, whole: Tensor, norms: float | None = None) -> float | None:
+    """The cosine between two tensors of one shape; None where one is zero or no number.
+
+    Args:
+        part: One of them.
+        whole: The other.
+        norms: The product of their norms, if it is known; small tensors are measured again in float64.
+    """
     if part.numel() <= EXACT and part.device.type != "mps":
         wide = torch.complex128 if part.is_complex() else torch.float64
-        part, whole = part.to(wide), whole.to(wide)
+        part, whole, norms = part.to(wide), whole.to(wide), None
     elif part.dtype in (torch.float16, torch.bfloat16):
         part, whole = part.float(), whole.float()
-    norms = float(_norm(part)) * float(_norm(whole))
+    norms = float(_norm(part)) * float(_norm(whole)) if norms is None else norms
     if not norms or not math.isfinite(norms):
         return None
-    return max(-1.0, min(1.0, float(_dot(part, whole)) / norms))
+    return max(-1.0, min(1.0, _dot(part, whole) / norms))
 
 
 def norm_of(tensor: Tensor) -> float:
@@ -108,8 +118,7 @@ def _norm(tensor: Tensor) -> Tensor:
     return norm
 
 
-def _dot(part: Tensor, whole: Tensor) -> Tensor:
-    """The real inner product; summed row by row, since millions of terms in float32 lose digits."""
-    rows = part.shape[0] if part.dim() > 1 else 1
-    products: Tensor = torch.linalg.vecdot(part.reshape(rows, -1), whole.reshape(rows, -1)).real
-    return products.sum(dtype=None if part.device.type == "mps" else torch.float64)
+def _dot(part: Tensor, whole: Tensor) -> float:
+    """The real inner product; piece by piece, since millions of terms in float32 lose digits."""
+    pieces = zip(torch.split(part.reshape(-1), PIECE), torch.split(whole.reshape(-1), PIECE), strict=True)
+    return math.fsum(float(torch.vdot(one, other).real) for one, other in pieces)
