@@ -131,15 +131,15 @@ def test_a_state_dict_has_no_classes() -> None:
     ("tensor", "rule", "message", "hint"),
     [
         (target("a.b", (4,)), "*=xavier_normal",
-         "rule 1 on a.b [4]: xavier_normal takes fan_in and fan_out, which need 2 or more; it has 1",
+         "rule 1 on a.b [4]: xavier_normal takes a tensor of 2 or more dimensions; it has 1",
          "give it a rule of its own behind this one: 'a.b=zeros'"),
-        (target("s", ()), "*=orthogonal", "rule 1 on s []: orthogonal takes a tensor of 2 or more; it has 0",
+        (target("s", ()), "*=orthogonal", "rule 1 on s []: orthogonal takes a tensor of 2 or more dimensions; it has 0",
          "give it a rule of its own behind this one: 's=zeros'"),
-        (target("c", (4, 3, 2)), "*=eye", "rule 1 on c [4,3,2]: eye takes a tensor of 2; it has 3",
+        (target("c", (4, 3, 2)), "*=eye", "rule 1 on c [4,3,2]: eye takes a tensor of 2 dimensions; it has 3",
          "leave it out with a later rule: 'c=keep'"),
-        (target("c"), "*=dirac", "rule 1 on c [4,3]: dirac takes a tensor of 3 to 5; it has 2",
+        (target("c"), "*=dirac", "rule 1 on c [4,3]: dirac takes a tensor of 3 to 5 dimensions; it has 2",
          "leave it out with a later rule: 'c=keep'"),
-        (target("", (4,)), "*=sparse(0.1)", "rule 1 on the tensor [4]: sparse takes a tensor of 2; it has 1",
+        (target("", (4,)), "*=sparse(0.1)", "rule 1 on the tensor [4]: sparse takes a tensor of 2 dimensions; it has 1",
          "give it a rule of its own behind this one: '=zeros'"),
         (target("n", dtype="int64"), "*=zeros", "rule 1 on n [4,3]: it is of int64; rules work on floating-point tensors",
          "leave it out with a later rule: 'n=keep'"),
@@ -166,7 +166,9 @@ def test_floating_types_are_initialised(dtype: str) -> None:
     assert plan([target("w", dtype=dtype)], "*=zeros").steps[0].initializer is not None
 
 
-@pytest.mark.parametrize("dtype", ["int8", "bool", "uint8", "complex64", "qint8", "float4_e2m1fn_x2", "<U3"])
+@pytest.mark.parametrize(
+    "dtype", ["int8", "bool", "uint8", "complex64", "qint8", "float4_e2m1fn_x2", "float8_e8m0fnu", "<U3"]
+)
 def test_other_types_are_not(dtype: str) -> None:
     assert "rules work on floating-point tensors" in refused(target("w", dtype=dtype), "*=zeros").message
 

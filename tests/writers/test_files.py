@@ -550,6 +550,7 @@ def test_a_folder_that_is_the_input(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"0123456789")
     (tmp_path / "b").write_bytes(b"unchanged")
     (tmp_path / "other").mkdir()
+    (tmp_path / "a").chmod(0o600)
     inode = (tmp_path / "b").stat().st_ino
     files = (
         FileLayout("a", 10, (Piece(0, Copy(str(tmp_path / "a"), 0, 6)),)),
@@ -564,6 +565,7 @@ def test_a_folder_that_is_the_input(tmp_path: Path) -> None:
     with open_target(layout, str(tmp_path), force=True) as sink:
         sink.put(0, 0, b"new!")
     assert (tmp_path / "a").read_bytes() == b"012345new!"
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o600
     assert (tmp_path / "b").stat().st_ino == inode
     assert sorted(os.listdir(tmp_path)) == ["a", "b", "other"]
 

@@ -20,9 +20,9 @@ from paraminspect.spec.suggestions import closest
 
 FLOATING: Final = frozenset(
     {"float64", "float32", "float16", "bfloat16"}
-    | {f"float8_{kind}" for kind in ("e4m3fn", "e5m2", "e4m3fnuz", "e5m2fnuz", "e8m0fnu")}
+    | {f"float8_{kind}" for kind in ("e4m3fn", "e5m2", "e4m3fnuz", "e5m2fnuz")}
 )
-"""Types whose tensors can be initialised."""
+"""Types whose tensors can be initialised; float8_e8m0fnu, for the scales of blocks, has neither a zero nor a sign."""
 
 PACKED: Final[Mapping[tuple[str, str], int]] = {
     ("MultiheadAttention", "in_proj_weight"): 3,

@@ -484,6 +484,12 @@ def test_a_number_that_float32_cannot_hold_is_named() -> None:
         apply_init(nn.Linear(2, 2, bias=False), ["*=constant(1e300)"])
 
 
+def test_values_that_the_type_cannot_hold_are_a_note() -> None:
+    model = nn.BatchNorm1d(3).half()
+    steps = apply_init(model, ["weight=constant(1e5)", "bias=constant(6e4)"])
+    assert [(step.max, step.note) for step in steps] == [(None, "3 values are infinite or no number"), (6e4, "")]
+
+
 def test_a_mean_outside_of_the_cut_is_a_note_and_no_warning() -> None:
     (step,) = apply_init(nn.Linear(2, 2, bias=False), ["*=trunc_normal(mean=3, std=0.4)"])
     assert step.note == "mean=3 is more than 2 std from a=-2 to b=2"
@@ -491,7 +497,16 @@ def test_a_mean_outside_of_the_cut_is_a_note_and_no_warning() -> None:
     assert step.max <= 2
 
 
-def test_threads_of_torch_are_as_before() -> None:
+def test_torch_computes_on_one_thread_meanwhile() -> None:
+    found: list[int] = []
+
+    def look(tensor: Tensor) -> None:
+        found.append(torch.get_num_threads())
+
     before = torch.get_num_threads()
-    apply_init(nn.Linear(2, 2), ["weight=orthogonal"])
-    assert torch.get_num_threads() == before
+    torch.set_num_threads(3)
+    try:
+        apply_init(nn.Linear(2, 2, bias=False), ["weight=look"], functions={"look": look})
+        assert (found, torch.get_num_threads()) == ([1], 3)
+    finally:
+        torch.set_num_threads(before)

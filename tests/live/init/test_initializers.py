@@ -133,3 +133,8 @@ def test_only_those_that_are_said_to_use_the_global_generator_do(name: str) -> N
             return by_torch(name, text, torch.empty(8, 8), Generator().manual_seed(3))
 
     assert torch.equal(made(1), made(2)) == (name not in USES_GLOBAL_GENERATOR)
+
+
+def test_any_name_has_a_seed_of_its_own() -> None:
+    names = ["", "a", "a\ud800", "a\0", "é"]
+    assert len({derive_seed(seed, name) for seed in (0, 1, -1, 10**30) for name in names}) == 20

@@ -59,8 +59,10 @@ def test_jobs_run_side_by_side() -> None:
     Pool([1, 1, 1], workers=3, room=3).run(lambda job: met.wait() and None)
 
 
-def test_no_jobs() -> None:
-    Pool([], workers=2, room=0).run(lambda job: None)
+def test_the_end_is_told_even_if_there_was_nothing_to_do() -> None:
+    told: list[int] = []
+    Pool([], workers=2, room=0).run(lambda job: None, lambda: told.append(1))
+    assert told == [1]
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])

@@ -319,3 +319,14 @@ def test_long_tensors_are_handed_on_in_pieces(monkeypatch: pytest.MonkeyPatch) -
     made, (said,) = carry_out([Work("w", "float32", (6, 5), values.t, step)])
     assert torch.equal(made["w"], values.t() + 1)
     assert (said.mean, said.std) == (pytest.approx(15.5), pytest.approx(float(np.std(np.arange(30), ddof=1))))
+
+
+def test_a_function_may_turn_gradients_on_in_a_thread(live: Callable[..., Any]) -> None:
+    def f(tensor: Tensor) -> None:
+        assert not torch.is_grad_enabled()
+        tensor.fill_(3).requires_grad_()
+
+    work = spec_work(live("model: [{Embedding: [3, 2, {padding_idx: 0}]}]"), ["*=f"], {"f": f})
+    made, (step,) = carry_out(work, {"f": f})
+    assert made["0.weight"].tolist() == [[0, 0], [3, 3], [3, 3]]
+    assert step.note == "row 0 (padding_idx) kept zero"
