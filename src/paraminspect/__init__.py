@@ -14,15 +14,19 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 __all__ = [
+    "BackwardReport",
     "Checkpoint",
+    "GradRecord",
     "InitPlan",
     "InitStep",
     "ParamInspectError",
     "Storage",
     "TensorRecord",
     "TieGroup",
+    "UseRecord",
     "__version__",
     "apply_init",
+    "backward_report",
     "find_ties",
     "open_source",
     "parse_rule",
@@ -32,21 +36,26 @@ __all__ = [
 if TYPE_CHECKING:
     from paraminspect.errors import ParamInspectError
     from paraminspect.formats import open_source
+    from paraminspect.live.backward import BackwardReport, backward_report
     from paraminspect.live.init.apply import apply_init, plan_init
-    from paraminspect.records import Checkpoint, InitStep, Storage, TensorRecord, TieGroup
+    from paraminspect.records import Checkpoint, GradRecord, InitStep, Storage, TensorRecord, TieGroup, UseRecord
     from paraminspect.rules.parse import parse_rule
     from paraminspect.rules.plan import InitPlan
     from paraminspect.sharing import find_ties
 
 _HOMES = {
+    "BackwardReport": "live.backward",
     "Checkpoint": "records",
+    "GradRecord": "records",
     "InitPlan": "rules.plan",
     "InitStep": "records",
     "ParamInspectError": "errors",
     "Storage": "records",
     "TensorRecord": "records",
     "TieGroup": "records",
+    "UseRecord": "records",
     "apply_init": "live.init.apply",
+    "backward_report": "live.backward",
     "find_ties": "sharing",
     "open_source": "formats",
     "parse_rule": "rules.parse",

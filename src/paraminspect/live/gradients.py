@@ -16,7 +16,7 @@ EXACT = 1 << 20
 
 
 PIECE = 1 << 16
-"""Elements of an inner product that are summed in their own type."""
+"""Elements of an inner product that are summed in their own type; norms of no more are taken in float64."""
 
 
 class GradientNumbers(NamedTuple):
@@ -68,7 +68,7 @@ def angle(part: Tensor, whole: Tensor, norms: float | None = None) -> float | No
         norms: The product of their norms, if it is known; small tensors are measured again in float64.
     """
     if part.numel() <= EXACT and part.device.type != "mps":
-        wide = torch.complex128 if part.is_complex() else torch.float64
+        wide = _like(part, torch.float64)
         part, whole, norms = part.to(wide), whole.to(wide), None
     elif part.dtype in (torch.float16, torch.bfloat16):
         part, whole = part.float(), whole.float()
@@ -110,12 +110,21 @@ def _summary(numel: int, row: Sequence[float]) -> GradientNumbers:
 
 def _norm(tensor: Tensor) -> Tensor:
     """First of each row, then in float64 of these: torch sums up to 10^8 squares in float32 and loses three digits."""
+    wide = torch.float32 if tensor.device.type == "mps" else torch.float64
+    if tensor.numel() <= PIECE:
+        small: Tensor = torch.linalg.vector_norm(tensor, dtype=_like(tensor, wide))
+        return small
     half = tensor.dtype in (torch.float16, torch.bfloat16)
     rows: Tensor = torch.linalg.vector_norm(
         tensor.reshape(tensor.shape[0] if tensor.dim() > 1 else 1, -1), dim=1, dtype=torch.float32 if half else None
     )
-    norm: Tensor = torch.linalg.vector_norm(rows, dtype=None if tensor.device.type == "mps" else torch.float64)
+    norm: Tensor = torch.linalg.vector_norm(rows, dtype=wide)
     return norm
+
+
+def _like(tensor: Tensor, wide: torch.dtype) -> torch.dtype:
+    """The complex type of that width, for a complex tensor."""
+    return wide.to_complex() if tensor.is_complex() else wide
 
 
 def _dot(part: Tensor, whole: Tensor) -> float:
