@@ -54,6 +54,8 @@ def test_the_spec_s_own_input_and_one_in_its_place(feed: Callable[..., Feed]) ->
 def test_one_of_several_inputs(feed: Callable[..., Feed]) -> None:
     a, b = tensors(feed(TWO, "a={shape: [2], fill: 1}"))
     assert (a.tolist(), b.tolist()) == ([1, 1], [7, 7])
+    a, b = tensors(feed(TWO, "3", "3"))
+    assert (tuple(a.shape), tuple(b.shape)) == ((3,), (3,))
     a, b = tensors(feed(TWO, "3", "b=3"))
     assert (tuple(a.shape), tuple(b.shape)) == ((3,), (3,))
 
@@ -198,6 +200,16 @@ def test_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: Path) ->
         read_tensors(str(files / "two.npz"))
     with pytest.raises(ParamInspectError, match="No such file"):
         read_tensors(str(tmp_path / "none.json"))
+
+
+def test_any_broken_byte_of_an_archive(files: Path) -> None:
+    packed = (files / "packed.npz").read_bytes()
+    for place in range(len(packed)):
+        broken = bytearray(packed)
+        broken[place] ^= 0x55
+        (files / "any").write_bytes(bytes(broken))
+        with contextlib.suppress(ParamInspectError):
+            read_tensors(str(files / "any"))
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

@@ -250,8 +250,8 @@ def _find_broken(loss: Tensor, tracker: UseTracker) -> str | None:
     first: list[str] = []
 
     def watch(node: Node) -> None:
-        def look(inputs: Sequence[Tensor | None], outputs: Sequence[Tensor | None]) -> None:
-            if not first and _is_broken(inputs) and not _is_broken(outputs):
+        def look(inputs: Sequence[Tensor | None], _: Sequence[Tensor | None]) -> None:
+            if not first and _is_broken(inputs):
                 first.append(f"{operation_of(node)} in {tracker.path_of(node) or 'the model'}")
 
         node.register_hook(look)

@@ -96,7 +96,7 @@ def _numbers(parameter: Tensor, gradient: Tensor) -> Tensor:
 
 def _summary(numel: int, row: Sequence[float]) -> GradientNumbers:
     norm, low, high, nonzero, weight = row
-    max_abs = math.nan if math.isnan(low) or math.isnan(high) else max(abs(low), abs(high))
+    max_abs = max(abs(low), abs(high))  # both are nan if there is one
     state: GradState = "ok"
     if math.isnan(max_abs):
         state = "nan"

@@ -97,5 +97,5 @@ def _read(checkpoint: Checkpoint, record: TensorRecord, path: str) -> Tensor:
         loaded = np.load(path, allow_pickle=False)
         array = loaded if isinstance(loaded, np.ndarray) else loaded[record.name]
         return torch.from_numpy(np.array(array, array.dtype.newbyteorder("=")))
-    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, TypeError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise ParamInspectError(f"{record.name or 'the array'}: {first_line(error)}") from None
