@@ -94,8 +94,9 @@ def _read(checkpoint: Checkpoint, record: TensorRecord, path: str) -> Tensor:
     import numpy as np  # deflated, or of the other byte order; the size that its header declares has been checked
 
     try:
-        loaded = np.load(path, allow_pickle=False)
-        array = loaded if isinstance(loaded, np.ndarray) else loaded[record.name]
-        return torch.from_numpy(np.array(array, array.dtype.newbyteorder("=")))
+        with open(path, "rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            array = loaded if isinstance(loaded, np.ndarray) else loaded[record.name]
+            return torch.from_numpy(np.array(array, array.dtype.newbyteorder("=")))
     except (OSError, ValueError, TypeError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise ParamInspectError(f"{record.name or 'the array'}: {first_line(error)}") from None
