@@ -16,6 +16,9 @@ TORCH_STATS = "torch, the same statistics"
 SHARED = "paraminspect shared"
 SHARED_EQUAL = "paraminspect shared --equal"
 INIT = "paraminspect init -o"
+GRAD = "paraminspect grad"
+GRAD_USES = "paraminspect grad --uses"
+BARE_BACKWARD = "bare forward and backward"
 BARE_NORMAL = "bare normal_ calls"
 NORMAL_SAVE = "normal_ and save_file"
 TYPER = 'python -c "import typer"'
@@ -253,5 +256,25 @@ def make_cases(data: str, binaries: str) -> list[Case]:
             (Budget("slower", 1.2, BARE_NORMAL), Budget("megabytes", INIT_MEGABYTES)),
             slow=True,
             ours=INIT,
+        ),
+        Case(
+            "grad",
+            "GPT-2 as a spec, one batch of 16 tokens, `configs/gpt2.yaml`",
+            {
+                GRAD: (f"{binaries}/paraminspect", "grad", "configs/gpt2.yaml"),
+                BARE_BACKWARD: (python, "benchmarks/floors/bare_backward.py"),
+            },
+            (Budget("slower", 1.1, BARE_BACKWARD),),
+            ours=GRAD,
+        ),
+        Case(
+            "grad-uses",
+            "The same, the gradient of the tied embedding split",
+            {
+                GRAD_USES: (f"{binaries}/paraminspect", "grad", "configs/gpt2.yaml", "--uses"),
+                BARE_BACKWARD: (python, "benchmarks/floors/bare_backward.py"),
+            },
+            (Budget("slower", 1.1, BARE_BACKWARD),),
+            ours=GRAD_USES,
         ),
     ]

@@ -9,6 +9,7 @@
     ├── TargetError                   an output that cannot be written: no space, no permission, there already
     ├── SpecError                     an architecture spec that cannot be read or built: file:line:column
     ├── RuleError                     an initialisation rule that cannot be parsed or applied
+    ├── BackwardError                 a model that runs, but from whose loss no gradient can be taken
     ├── LimitExceededError            a declared size, count or depth is past a named bound
     └── SelectionError                a selector or module path that cannot be parsed or names nothing
 
@@ -112,6 +113,10 @@ class SpecError(ParamInspectError):
     def __str__(self) -> str:
         place = [str(part) for part in (self.source or None, self.line, self.column) if part is not None]
         return f"{':'.join(place)}: {self.message}" if place else self.message
+
+
+class BackwardError(ParamInspectError):
+    """A model that runs, but from whose loss no gradient can be taken."""
 
 
 class RuleError(ParamInspectError):

@@ -340,6 +340,43 @@ shared aliased.yaml
 shared unknown_type.yaml
 shared -h
 
+grad configs/shared_linear.yaml --rule '*=constant(3)'
+grad configs/shared_linear.yaml --rule '*=constant(3)' --header
+grad configs/shared_linear.yaml --rule '*=constant(3)' --uses
+grad configs/shared_linear.yaml --rule '*=constant(3)' --uses --format json
+grad configs/shared_linear.yaml --rule '*=constant(3)' --show
+grad configs/shared_linear.yaml --rule '*=constant(3)' --show --format jsonl
+grad configs/shared_linear.yaml --rule '*=constant(3)' --format markdown
+COLUMNS=80 grad configs/shared_linear.yaml --rule '*=constant(3)'
+COLUMNS=80 grad configs/shared_linear.yaml --rule '*=constant(3)' --uses
+COLUMNS=80 grad configs/mlp.yaml --rule '*=constant(1)' -i '{shape: [2, 4], fill: 1}'
+COLUMNS=80 grad configs/mlp.yaml --rule '*=constant(-1)' -i '{shape: [2, 4], fill: 1}'
+COLUMNS=80 grad configs/mlp.yaml --rule '*=constant(-1)' -i '{shape: [2, 4], fill: 1}' --format table
+COLUMNS=40 grad configs/mlp.yaml --rule '*=constant(-1)' -i '{shape: [2, 4], fill: 1}' --freeze '*.bias'
+grad configs/mlp.yaml --rule '*=constant(1)' -i '{shape: [2, 4], fill: 1}' --steps 2 --header --columns name,state,uses,norm_std,untouched
+grad configs/mlp.yaml -i 2,5
+grad configs/mlp.yaml -i nowhere.npy
+grad configs/mlp.yaml -i nonsense
+grad configs/mlp.yaml -i b=2,4
+grad configs/mlp.yaml -i '{shape: [2, 4], dtpye: int64}'
+grad configs/mlp.yaml --freeze '*'
+grad configs/mlp.yaml --loss sum --loss-file my_loss.py:loss
+grad configs/mlp.yaml --loss sums
+grad configs/mlp.yaml --loss sum --target 2,1
+grad configs/mlp.yaml --loss-file loss
+grad configs/mlp.yaml --fail-on zeros
+grad configs/mlp.yaml --plot x.gif
+grad configs/mlp.yaml --columns nrom
+grad configs/mlp.yaml --show --format csv
+grad configs/mlp.yaml --compare nowhere.safetensors
+grad configs/mlp.yaml --device cuda
+grad models.py:Scale --arg size=3
+grad net.pt
+grad nowhere.pt
+grad broken.pt
+grad unknown_type.yaml
+grad -h
+
 -h
 list -h
 tree --help
