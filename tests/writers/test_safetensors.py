@@ -70,7 +70,7 @@ def test_what_is_written_is_read_back(
         assert {(each.name, each.dtype, each.shape) for each in ours.tensors} == {
             (name, each.dtype, each.shape)
             for each in tensors
-            for name in (each.name, *(each.aliases if each.name else ()))  # a metadata value of "" declares nothing
+            for name in (each.name, *(alias for alias in each.aliases if alias and each.name))  # "" declares nothing
         }
 
 
