@@ -11,8 +11,8 @@ from paraminspect.cli.output import Output
 from paraminspect.cli.sources import Build
 
 EXAMPLES = """
-paraminspect grad model.yaml --weights model.safetensors --plot gradients.svg
-paraminspect grad build.py:make_net --input 2,3,32,32 | awk -F'\\t' '$3 != "ok"'
+paraminspect grad model.yaml -w model.safetensors --plot grads.svg
+paraminspect grad build.py:make_net -i 2,3,32,32 | awk -F'\\t' '$3 != "ok"'
 """
 
 LOSSES = Literal["sum", "mean", "square", "target", "mse", "cross_entropy"]
