@@ -171,6 +171,7 @@ class ZipDirectory:
             raise MalformedError(
                 f"{quote_name(entry.name)} has CRC {zlib.crc32(data):08x}, declared {entry.crc:08x}: the file is damaged",
                 hint="fetch or save it again",
+                fault="crc",
             )
         return data
 
