@@ -10,6 +10,9 @@ from typing import Literal
 LIST = "paraminspect list"
 SHARED = "paraminspect shared"
 SHARED_EQUAL = "paraminspect shared --equal"
+INIT = "paraminspect init -o"
+BARE_NORMAL = "bare normal_ calls"
+NORMAL_SAVE = "normal_ and save_file"
 TYPER = 'python -c "import typer"'
 TORCH = 'python -c "import torch"'
 BARE_JSON = "bare json, printed"
@@ -56,6 +59,12 @@ class Case:
     slow: bool = False
     ours: str = LIST
 
+
+MEDIUM = ("1024", "24")
+"""Width and layers of GPT-2 medium."""
+
+INIT_MEGABYTES = 2 * 50_257 * 1024 * 4 / 1e6 + 350
+"""Two of its largest tensors, and 350 MB."""
 
 START_UP = (Budget("slower", 1.4, TYPER), Budget("megabytes", 30))
 
@@ -181,5 +190,30 @@ def make_cases(data: str, binaries: str) -> list[Case]:
             (Budget("slower", 2, SHA256SUM), Budget("megabytes", 60)),
             slow=True,
             ours=SHARED_EQUAL,
+        ),
+        Case(
+            "init",
+            "GPT-2 of 355 million parameters drawn, 1.4 GB, to `.safetensors`",
+            {
+                BARE_NORMAL: (python, "benchmarks/floors/bare_normal.py", *MEDIUM),
+                INIT: (
+                    f"{binaries}/paraminspect",
+                    "init",
+                    "configs/gpt2.yaml",
+                    "-D",
+                    f"dim={MEDIUM[0]}",
+                    "-D",
+                    f"depth={MEDIUM[1]}",
+                    "--rule",
+                    "*=normal(std=0.02)",
+                    "--force",
+                    "-o",
+                    f"{data}/init.safetensors",
+                ),
+                NORMAL_SAVE: (python, "benchmarks/floors/bare_normal.py", *MEDIUM, f"{data}/init.safetensors"),
+            },
+            (Budget("slower", 1.2, BARE_NORMAL), Budget("megabytes", INIT_MEGABYTES)),
+            slow=True,
+            ours=INIT,
         ),
     ]

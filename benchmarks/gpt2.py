@@ -15,22 +15,22 @@ PARAMETERS = 124_439_808
 """With the tied head counted once, as `model.parameters()` does."""
 
 
-def gpt2_shapes() -> dict[str, tuple[int, ...]]:
-    """Name -> shape of the 148 tensors in the order of the state dict, without the tied head."""
+def gpt2_shapes(width: int = WIDTH, layers: int = LAYERS) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of the tensors, 148 for 12 layers, in the order of the state dict, without the tied head."""
     shapes: dict[str, tuple[int, ...]] = {
-        EMBEDDING: (VOCABULARY, WIDTH),
-        "transformer.wpe.weight": (POSITIONS, WIDTH),
+        EMBEDDING: (VOCABULARY, width),
+        "transformer.wpe.weight": (POSITIONS, width),
     }
-    for layer in range(LAYERS):
+    for layer in range(layers):
         for name, weight in (
-            ("ln_1", (WIDTH,)),
-            ("attn.c_attn", (WIDTH, 3 * WIDTH)),
-            ("attn.c_proj", (WIDTH, WIDTH)),
-            ("ln_2", (WIDTH,)),
-            ("mlp.c_fc", (WIDTH, 4 * WIDTH)),
-            ("mlp.c_proj", (4 * WIDTH, WIDTH)),
+            ("ln_1", (width,)),
+            ("attn.c_attn", (width, 3 * width)),
+            ("attn.c_proj", (width, width)),
+            ("ln_2", (width,)),
+            ("mlp.c_fc", (width, 4 * width)),
+            ("mlp.c_proj", (4 * width, width)),
         ):
             shapes[f"transformer.h.{layer}.{name}.weight"] = weight
             shapes[f"transformer.h.{layer}.{name}.bias"] = weight[-1:]
-    shapes["transformer.ln_f.weight"] = shapes["transformer.ln_f.bias"] = (WIDTH,)
+    shapes["transformer.ln_f.weight"] = shapes["transformer.ln_f.bias"] = (width,)
     return shapes

@@ -251,11 +251,21 @@ def test_a_name_that_is_only_declared() -> None:
     assert [group.kind for group in find_ties([MATRIX, tensor([48], [1]), declared])] == ["view"]
 
 
+def test_without_effort_nothing_is_said_to_be_saved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A view of which only the rest of the storage is known is larger than it is."""
+    monkeypatch.setattr(ties, "MAX_EFFORT", 0)
+    columns = [tensor([6, 4], [8, 2]), tensor([6, 4], [8, 2]), tensor([6, 4], [8, 2], 1)]
+    assert [group.saved for group in find_ties(columns)] == [None]
+    assert [group.saved for group in find_ties([MATRIX, MATRIX])] == [192]
+
+
 def test_what_hard_strides_save_is_not_known() -> None:
     """Written out as bits, the union of these two would take gigabytes."""
     far = 1 << 40
     wide = [tensor([2, 2, 2], [far, far + 3, 7], dtype="int8"), tensor([2, 2, 2], [far, far + 5, 7], dtype="int8")]
     assert [(group.kind, group.saved) for group in find_ties(wide)] == [("overlap", None)]
+    chain = [tensor([25_000_000], [2], at, "int8") for at in (0, 49_999_990)]  # each could be, both cannot
+    assert [(group.kind, group.saved) for group in find_ties(chain)] == [("overlap", None)]
 
 
 def test_tiles_of_a_box_are_apart_until_one_is_moved() -> None:

@@ -58,6 +58,7 @@ def groups(run: Any, *arguments: str) -> list[tuple[str, ...]]:
         (f"{EMBED},{HEAD},nothing", 1),
         (EMBED, 2),
         (",", 2),
+        (f"{EMBED},{EMBED}", 2),
     ],
 )
 def test_expect(run: Any, tied: str, names: str, status: int) -> None:
@@ -283,6 +284,24 @@ def test_equal_beside_ties(run: Any, tmp_path: Path, weight: torch.Tensor) -> No
         ["m.pt", "alias", "a", "b"],
         ["m.pt", "equal", "a", "c,d,m.safetensors:x,m.safetensors:y"],
     ]
+
+
+def test_equal_only_within_one_of_two_sources(run: Any, tied: str, tmp_path: Path, weight: torch.Tensor) -> None:
+    torch.save({"a": weight[:3].clone(), "b": weight[:3].clone()}, tmp_path / "m.pt")
+    rows = run("shared", "m.pt", tied, "--equal").stdout.splitlines()
+    assert [row.split("\t")[:4] for row in rows] == [
+        ["m.pt", "equal", "a", "b"],
+        ["tied.pt", "overlap", EMBED, f"{HEAD},part"],
+    ]
+
+
+def test_many_aliases_on_a_terminal(run: Any, tmp_path: Path, weight: torch.Tensor) -> None:
+    torch.save({f"layers.{n}": weight for n in range(30)}, tmp_path / "m.pt")
+    lines = run("shared", "m.pt", terminal=True, COLUMNS="80").stdout.splitlines()
+    assert [line.split() for line in lines[2:-2]] == [*([f"layers.{n}"] for n in range(2, 21)), ["and", "9", "more"]]
+    torch.save({f"layers.{n}": weight for n in range(22)}, tmp_path / "m.pt")
+    lines = run("shared", "m.pt", terminal=True, COLUMNS="80").stdout.splitlines()
+    assert lines[-3].split() == ["layers.21"]
 
 
 def test_equal_values_of_models(run: Any, tmp_path: Path, weight: torch.Tensor) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from paraminspect.errors import RuleError
+from paraminspect.rules import resolve as resolve_module
 from paraminspect.rules.initializers import GAINS
 from paraminspect.rules.parse import parse_rule
 from paraminspect.rules.resolve import Resolved, count_fans, format_value, resolve
@@ -110,6 +111,10 @@ def test_defaults_are_filled_in() -> None:
         ("clamp(1, 0)", (2,), "0)", "b is 0; expected a or more"),
         ("trunc_normal(std=0)", (2,), "0)", "std is 0; expected more than 0"),
         ("trunc_normal(a=1, b=1)", (2,), "1)", "b is 1; expected more than a"),
+        ("trunc_normal(3, std=0.1)", (2,), "3,", "mean is 3; expected one nearer to a and b: torch would draw each value over 100 times"),
+        ("trunc_normal(-1e9, std=1e-9)", (2,), "-1e9", "mean is -1e+09; expected one nearer to a and b: torch would draw each value over 100 times"),
+        ("trunc_normal(1e300, 1e-300)", (2,), "1e300", "mean is 1e+300; expected one nearer to a and b: torch would draw each value over 100 times"),
+        ("trunc_normal(2.0001, 1e-5)", (2,), "2.0001", "mean is 2; expected one nearer to a and b: torch would draw each value over 100 times"),
         ("sparse(1.5)", (2, 2), "1.5", "sparsity is 1.5; expected 0 to 1"),
         ("sparse(0.5, std=-1)", (2, 2), "-1", "std is -1; expected 0 or more"),
         ("dirac(groups=3)", (4, 2, 3), "3)", "groups is 3, which does not divide 4 rows"),
@@ -134,6 +139,24 @@ def test_what_a_tensor_cannot_take(text: str, shape: tuple[int, ...], at: str | 
     else:
         assert error.at is not None
         assert error.rule[error.at :].startswith(at)
+
+
+def test_a_mean_just_outside_is_fine() -> None:
+    assert numbers("trunc_normal(2.000001, 1e-3)", (2,)).arguments["mean"] == 2.000001
+    values = nn.init.trunc_normal_(torch.empty(1000), 2.000001, 1e-3)
+    assert values.max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "a", "b"), [(2.5, 0.4, -2, 2), (3, 0.4, -2, 2), (-4, 1, -2, 2), (0.5, 0.1, -2, 0.3), (9, 3, 0, 1)]
+)
+def test_the_draws_of_a_cut_normal_are_those_that_the_density_asks_for(
+    mean: float, std: float, a: float, b: float
+) -> None:
+    x = torch.linspace(a, b, 100_001, dtype=torch.float64)
+    density = torch.exp(-0.5 * ((x - mean) / std) ** 2)
+    accepted = float(density.mean() / density.max())
+    assert 0.5 < resolve_module._count_draws(mean, std, a, b) * accepted < 2
 
 
 def test_hints() -> None:

@@ -126,7 +126,7 @@ def test_losses() -> None:
 
 def test_rules() -> None:
     listed = parse_spec("model: [ReLU]\ninit:\n  - '*weight=zeros'\n  - /b$/=ones").rule_sets
-    assert listed == (RuleSet(None, (RuleText("*weight=zeros", Mark(3, 5)), RuleText("/b$/=ones", Mark(4, 5)))),)
+    assert listed == (RuleSet(None, (RuleText("*weight=zeros", Mark(3, 6)), RuleText("/b$/=ones", Mark(4, 5)))),)
     named = parse_spec("model: [ReLU]\ninit: {default: ['a=b'], other: []}").rule_sets
     assert [(rules.name, len(rules.rules)) for rules in named] == [("default", 1), ("other", 0)]
 

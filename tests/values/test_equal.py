@@ -98,6 +98,17 @@ def test_a_constant_of_quantised_blocks(block: bytes) -> None:
     assert find_equal([Item(record, Memory(data[:-1] + b"\1", 40))] * 2).groups == [[0, 1]]
 
 
+def test_a_single_element_is_not_even_called_constant() -> None:
+    assert find_equal([item(A[:4]), item(A[:4])]) == ([], [], {})
+
+
+@pytest.mark.parametrize("at", [0, 5000, 12_000, 31_999])
+def test_one_byte_anywhere_makes_a_difference(at: int) -> None:
+    same, other = A * 2000, bytearray(A * 2000)
+    other[at] ^= 255
+    assert find_equal([item(same), item(bytes(other)), item(same)]).groups == [[0, 2]]
+
+
 def test_what_differs_at_once_is_not_read() -> None:
     items = [item(bytes([n]) + bytes(4095)) for n in range(5)] + [item(A * 256), item(A * 256)]
     assert find_equal(items).groups == [[5, 6]]
@@ -117,6 +128,12 @@ def test_views_of_the_same_bytes_are_bounded() -> None:
     with pytest.raises(LimitExceededError, match=r"700 bytes of tensors to compare, .*; the limit is 640"):
         find_equal(items)
     assert find_equal(items[:6]).constant == list(range(6))
+
+
+def test_what_repeats_its_elements_is_not_counted_as_read() -> None:
+    """An expanded tensor is larger than its storage, and its contents say that they cannot be read."""
+    storages = [Storage(name, 16) for name in "ab"]
+    assert find_equal([item(A * 100, storage=storage) for storage in storages]).groups == [[0, 1]]
 
 
 def test_tensors_are_hashed_side_by_side() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import stat
@@ -164,7 +165,7 @@ def test_a_file_that_is_not_complete_does_not_appear(missing: int, path: Path, d
 
 @pytest.mark.parametrize(("begin", "nbytes"), [(1, 5), (0, 202), (200, 1)])
 def test_bytes_out_of_turn(begin: int, nbytes: int, path: Path) -> None:
-    with pytest.raises(ValueError, match="of tensor 0"), open_target(LAYOUT, str(path)) as sink:
+    with pytest.raises(ValueError, match=r"bytes \d+ to \d+ of tensor 0"), open_target(LAYOUT, str(path)) as sink:
         sink.put(0, begin, bytes(nbytes))
     assert not path.exists()
 
@@ -222,6 +223,14 @@ def test_two_at_once(path: Path, due: list[bytes], put: Any, whole: bytes) -> No
     assert path.read_bytes() == whole
 
 
+def test_two_folders_at_once(tmp_path: Path, due: list[bytes], put: Any) -> None:
+    with open_target(SHARDS, str(tmp_path / "out")) as sink:
+        put(sink, due)
+        with pytest.raises(TargetError, match="another run is writing it"):
+            open_target(SHARDS, str(tmp_path / "out"), force=True).__enter__()
+    assert sorted(os.listdir(tmp_path / "out")) == NAMES
+
+
 def make_stale(kind: str, place: Path) -> None:
     match kind:
         case "file":
@@ -275,6 +284,37 @@ def test_killed_in_the_middle(path: Path, due: list[bytes], put: Any, whole: byt
     with open_target(LAYOUT, str(path), force=True) as sink:
         put(sink, due)
     assert path.read_bytes() == whole
+
+
+INTERRUPTED = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from paraminspect.writers.files import open_target
+from paraminspect.writers.layout import OutTensor
+from paraminspect.writers.torch_zip import plan_torch_zip
+layout = plan_torch_zip([OutTensor(f"t{n}", "uint8", (1 << 24,)) for n in range(2)])
+def write(index):
+    for begin in range(0, 1 << 24, 16):
+        sink.put(index, begin, bytes(16))
+with open_target(layout, sys.argv[1], force=True) as sink:
+    pool = ThreadPoolExecutor(2)
+    jobs = [pool.submit(write, index) for index in range(2)]
+    print("writing", flush=True)
+    for job in jobs:
+        job.result()
+"""
+
+
+def test_interrupted_while_threads_write(path: Path) -> None:
+    path.write_text("old")
+    command = [sys.executable, "-c", INTERRUPTED, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"writing\n"
+        child.send_signal(signal.SIGINT)
+        _, errors = child.communicate(timeout=30)
+    assert errors.rstrip().endswith(b"KeyboardInterrupt")
+    assert path.read_text() == "old"
 
 
 LIMITED = """
@@ -352,6 +392,40 @@ def test_onto_the_input_itself(kernel: bool, path: Path, monkeypatch: pytest.Mon
     assert path.read_bytes() == old[:10] + b"new!" + old[14:]
 
 
+def test_a_kernel_that_does_not_copy_between_two_disks(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "copy_file_range", failing_with(errno.EXDEV), raising=False)
+    path.write_bytes(bytes(100))
+    with open_target(copy_layout(path, 100), str(path), force=True) as sink:
+        sink.put(0, 0, b"new!")
+    assert path.read_bytes() == bytes(10) + b"new!" + bytes(86)
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.ENOSPC, "no space left on the device"),
+        (errno.EDQUOT, "the disk quota is used up"),
+        (errno.EIO, "cannot be written: input/output error"),
+    ],
+)
+@pytest.mark.parametrize("call", ["copy_file_range", "pwrite", "fsync"])
+def test_a_disk_that_fails_in_the_middle(
+    call: str, number: int, message: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.write_bytes(bytes(100))
+    monkeypatch.setattr(os, call, failing_with(number), raising=False)
+    with pytest.raises(TargetError, match=message), open_target(copy_layout(path, 100), str(path), force=True) as sink:
+        sink.put(0, 0, b"new!")
+    assert path.read_bytes() == bytes(100)
+
+
+def failing_with(number: int) -> Any:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
 def test_a_source_that_became_shorter(path: Path, tmp_path: Path) -> None:
     (tmp_path / "source").write_bytes(bytes(50))
     with pytest.raises(ParamInspectError, match="became shorter") as caught:
@@ -363,7 +437,7 @@ def test_a_source_that_became_shorter(path: Path, tmp_path: Path) -> None:
 def test_a_source_that_cannot_be_copied(kind: str, path: Path, tmp_path: Path) -> None:
     if kind == "fifo":
         os.mkfifo(tmp_path / "source")
-    with pytest.raises(ParamInspectError, match="cannot be"):
+    with pytest.raises(ParamInspectError, match="not a regular file" if kind == "fifo" else "cannot be read"):
         open_target(copy_layout(tmp_path / "source", 100), str(path)).__enter__()
     assert not path.exists()
 
@@ -459,16 +533,30 @@ def test_a_rename_that_fails_brings_the_old_folder_back(
     assert litter(tmp_path) == []
 
 
+def test_a_shard_of_the_input_that_another_run_writes(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).write_bytes(b"0123456789")
+    files = tuple(FileLayout(name, 10, (Piece(0, Copy(str(tmp_path / name), 0, 6)),)) for name in "ab")
+    layout = Layout(files, (Slot(0, 6, 4), Slot(1, 6, 4)), is_folder=True, sequential=False)
+    other = partial.Partial(str(tmp_path / "b"))
+    with pytest.raises(TargetError, match="another run is writing it"):
+        open_target(layout, str(tmp_path), force=True).__enter__()
+    other.discard()
+    other.close()
+    assert sorted(os.listdir(tmp_path)) == ["a", "b"]
+
+
 def test_a_folder_that_is_the_input(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"0123456789")
     (tmp_path / "b").write_bytes(b"unchanged")
     (tmp_path / "other").mkdir()
+    (tmp_path / "a").chmod(0o600)
     inode = (tmp_path / "b").stat().st_ino
     files = (
         FileLayout("a", 10, (Piece(0, Copy(str(tmp_path / "a"), 0, 6)),)),
         FileLayout("b", 9, (Piece(0, Copy(str(tmp_path / "b"), 0, 9)),)),
     )
-    layout = Layout(files, (Slot(0, 6, 4),), is_folder=True, sequential=False)
+    layout = Layout(files, (Slot(0, 6, 4), Slot(1, 9, 0)), is_folder=True, sequential=False)
     with pytest.raises(TargetError, match="there already"):
         open_target(layout, str(tmp_path)).__enter__()
     with pytest.raises(KeyboardInterrupt), open_target(layout, str(tmp_path), force=True):
@@ -477,6 +565,7 @@ def test_a_folder_that_is_the_input(tmp_path: Path) -> None:
     with open_target(layout, str(tmp_path), force=True) as sink:
         sink.put(0, 0, b"new!")
     assert (tmp_path / "a").read_bytes() == b"012345new!"
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o600
     assert (tmp_path / "b").stat().st_ino == inode
     assert sorted(os.listdir(tmp_path)) == ["a", "b", "other"]
 

@@ -198,4 +198,6 @@ def test_the_edge_of_32_bits(nbytes: int, tmp_path: Path) -> None:
         directory = read_zip_directory(Blob(layout.nbytes, fd=os.dup(file.fileno())))
     entry = directory.entries["archive/data/0"]
     assert (entry.size, directory.data_offset(entry)) == (nbytes, layout.slots[0].offset)
+    header = directory.blob.read(entry.header_offset, 64)  # sizes of 8 bytes follow if it says so
+    assert (header[18:26] == b"\xff" * 8) == (nbytes >= 2**32 - 1) == (header[44:48] == b"\1\0\x10\0")
     assert torch.load(path, weights_only=True, mmap=True)["big"].numel() == nbytes

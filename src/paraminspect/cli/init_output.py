@@ -97,8 +97,8 @@ def write_checkpoint(checkpoint: Checkpoint, work: Sequence[Work], run: Run, how
 
 
 def _plan(checkpoint: Checkpoint, work: Sequence[Work], how: InitOptions) -> _Output:
-    kind = _kind_of(how.file, checkpoint, sharded=bool(how.shard_size))
     own_kind = "folder" if checkpoint.format.startswith("sharded ") else KINDS.get(checkpoint.format)
+    kind = _kind_of(how.file, checkpoint, own_kind, sharded=bool(how.shard_size))
     is_stored = bool(checkpoint.files) and all(each.record is not None for each in work)
     if is_stored and kind == own_kind and not how.dtype and not how.shard_size and how.file != STDOUT:
         return _plan_patch(checkpoint, work)
@@ -133,13 +133,14 @@ def _plan_patch(checkpoint: Checkpoint, work: Sequence[Work]) -> _Output:
     return _Output(layout, [changed[index] for index in order] + reported, dict(enumerate(order)), in_order=False)
 
 
-def _kind_of(file: str, checkpoint: Checkpoint, *, sharded: bool) -> str:
-    """What kind of file a name asks for."""
+def _kind_of(file: str, checkpoint: Checkpoint, own_kind: str | None, *, sharded: bool) -> str:
+    """What kind of file a name asks for; `own_kind` is the source's."""
     if sharded:
         if file == STDOUT or os.path.isfile(file) or os.path.splitext(file)[1].lower() in ENDINGS:
             raise ParamInspectError(f"--shard-size writes a folder; {file} is none", hint="-o FOLDER")
         return "folder"
-    if file.endswith("/") or os.path.isdir(file):
+    is_bare = not os.path.splitext(file)[1] and not os.path.exists(file)
+    if file.endswith("/") or os.path.isdir(file) or (is_bare and file != STDOUT and own_kind == "folder"):
         return "folder"
     if file == STDOUT:
         return "safetensors"
@@ -150,7 +151,7 @@ def _kind_of(file: str, checkpoint: Checkpoint, *, sharded: bool) -> str:
         if _is_stream(file):
             return "safetensors"
         if file in checkpoint.files:
-            return KINDS.get(checkpoint.format, "safetensors")
+            return own_kind or "safetensors"
     raise SourceError(
         f"-o {file}: what kind of file?", hint="end its name in .safetensors or .pt, or in / for a folder of shards"
     )

@@ -175,7 +175,7 @@ class Output:
             return int(columns[:6])
         try:
             return os.get_terminal_size(self._stdout.fileno()).columns or DEFAULT_WIDTH
-        except (OSError, ValueError):
+        except (OSError, ValueError, AttributeError):  # no terminal, or no stream at all
             return DEFAULT_WIDTH
 
 

@@ -89,11 +89,7 @@ def declared_by_config(config: Mapping[str, object], tensors: Sequence[TensorRec
     if embedding is None:
         return []
     aliases = [*_halves(embedding, config), *_heads(names, config)]
-    return [
-        Declaration(alias, embedding, "config.json", tied)
-        for alias in aliases
-        if alias != embedding and (tied or alias in names)
-    ]
+    return [Declaration(alias, embedding, "config.json", tied) for alias in aliases if tied or alias in names]
 
 
 def _find_embedding(names: set[str]) -> str | None:

@@ -43,5 +43,5 @@ class LiveContents:
             tensor = self._live.tensor(record.name).detach().cpu()
         if tensor.layout != torch.strided or tensor.is_quantized:
             raise CheckpointError("it is not dense")
-        plain = tensor.resolve_conj().resolve_neg().contiguous().reshape(-1)
+        plain = tensor.resolve_conj().resolve_neg().reshape(-1)
         return plain.view(torch.uint8).numpy().tobytes()

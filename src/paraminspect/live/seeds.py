@@ -17,7 +17,7 @@ def derive_seed(seed: int, name: str) -> int:
 
     The first four bytes of sha256("SEED", a zero byte, NAME), big-endian; it does not depend on any other name.
     """
-    digest = hashlib.sha256(f"{seed}\0{name}".encode()).digest()
+    digest = hashlib.sha256(f"{seed}\0{name}".encode(errors="surrogatepass")).digest()
     return int.from_bytes(digest[:4], "big")
 
 

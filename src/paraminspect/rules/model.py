@@ -85,12 +85,14 @@ class Origin:
         set_name: Name of its rule set, "" for none.
         line: From 1, of a rule in a file; 0 elsewhere.
         column: Of its first character there, from 1; 0 elsewhere.
+        verbatim: Whether a place in the rule is as far from there in the file.
     """
 
     source: str = ""
     set_name: str = ""
     line: int = 0
     column: int = 0
+    verbatim: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,7 +237,7 @@ class _Parsing:
 
 def rule_error(text: str, origin: Origin, message: str, *, hint: str | None = None, at: int | None = None) -> RuleError:
     """The error for a place in a rule."""
-    column = origin.column + (at or 0) if origin.line else None
+    column = origin.column + (at or 0) * origin.verbatim if origin.line else None
     return RuleError(
         message, hint=hint, source=origin.source or None, rule=text, at=at, line=origin.line or None, column=column
     )

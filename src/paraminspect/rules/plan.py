@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from paraminspect.errors import RuleError
 from paraminspect.records import InitStep
@@ -20,9 +20,9 @@ from paraminspect.spec.suggestions import closest
 
 FLOATING: Final = frozenset(
     {"float64", "float32", "float16", "bfloat16"}
-    | {f"float8_{kind}" for kind in ("e4m3fn", "e5m2", "e4m3fnuz", "e5m2fnuz", "e8m0fnu")}
+    | {f"float8_{kind}" for kind in ("e4m3fn", "e5m2", "e4m3fnuz", "e5m2fnuz")}
 )
-"""Types whose tensors can be initialised."""
+"""Types whose tensors can be initialised; float8_e8m0fnu, for the scales of blocks, has neither a zero nor a sign."""
 
 PACKED: Final[Mapping[tuple[str, str], int]] = {
     ("MultiheadAttention", "in_proj_weight"): 3,
@@ -67,6 +67,20 @@ class Target:
         types = self.alias_types or (self.module_types,) * len(self.aliases)
         pairs = zip(self.aliases, types, strict=True)
         return [alias for alias, classes in pairs if rule.selector.matches(alias, *classes)]
+
+
+class Other(NamedTuple):
+    """A tensor that no rule can mean.
+
+    Attributes:
+        name: Dotted.
+        what: What it is, in the plural: "buffers".
+        module_types: As of `Target`.
+    """
+
+    name: str
+    what: str
+    module_types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +159,13 @@ class InitPlan:
         return [step.record() for step in self.steps if step.rule is not None]
 
 
-def plan_rules(targets: Sequence[Target], rules: Sequence[Rule], others: Sequence[tuple[str, str]] = ()) -> InitPlan:
+def plan_rules(targets: Sequence[Target], rules: Sequence[Rule], others: Sequence[Other] = ()) -> InitPlan:
     """Decide for each tensor which rule wins, and its numbers.
 
     Args:
         targets: In the order of the model; each tensor once.
         rules: In the order in which they apply.
-        others: (name, what it is) of tensors that no rule can mean, such as buffers: for what is said of a rule that
-            matches nothing else.
+        others: Tensors that no rule can mean, such as buffers: for what is said of a rule that matches nothing else.
 
     Raises:
         RuleError: A rule that cannot be applied to a tensor that it wins.
@@ -271,21 +284,17 @@ def _packed_note(target: Target, rule: Rule, resolved: Resolved) -> str:
 _REMARKS: Final = (_padding_note, _norm_note, _cut_note, _transposed_note, _packed_note)
 
 
-def _why_unmatched(rule: Rule, targets: Sequence[Target], others: Sequence[tuple[str, str]]) -> str:
+def _why_unmatched(rule: Rule, targets: Sequence[Target], others: Sequence[Other]) -> str:
     """Why a rule matches nothing, where that can be seen."""
     selector = rule.selector
     for target in targets:
         for alias in target.meant_aliases(rule):
             return f"{alias} is tied to {target.name} and is initialised under that name"
-    found: dict[str, list[str]] = {}
-    for name, what in others:
-        if selector.name.search(name) is not None:
-            found.setdefault(what, []).append(name)
     if selector.module_type is not None and not any(target.module_types for target in targets):
         return "this checkpoint does not say of which class its modules are: use a pattern of names"
-    if found:
-        what, names = next(iter(found.items()))
-        return f"it matches only {what}, such as {names[0]}"
+    for other in others:
+        if selector.matches(other.name, *other.module_types):
+            return f"it matches only {other.what}, such as {other.name}"
     if selector.module_type is not None and any(selector.name.search(target.name) for target in targets):
         classes = dict.fromkeys(
             target.module_types[0].rpartition(".")[2]

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from paraminspect.errors import RuleError, SpecError
 from paraminspect.rules.initializers import GAINS, suggest_gain
+from paraminspect.rules.limits import MAX_DRAWS
 from paraminspect.rules.model import Argument, Rule, Scalar
 from paraminspect.rules.parse import rule_error
 from paraminspect.spec.expressions import evaluate, names_in
@@ -156,11 +157,33 @@ def _above(high: str, low: str) -> tuple[str, Callable[[Mapping[str, Scalar]], b
     return high, lambda arguments: _number(arguments, high) >= _number(arguments, low), f"{low} or more"
 
 
+def _count_draws(mean: float, std: float, a: float, b: float) -> float:
+    """How often torch draws a value of a truncated normal distribution, about.
+
+    Where over 0.3 of the distribution lie inside, it draws from that and keeps what lies there. Else it draws uniformly
+    and keeps a value with the probability of its density over the greatest one inside; the area under these
+    probabilities is at most half of a normal distribution, and falls as its tail does.
+    """
+    inside = (math.erf((b - mean) / std / math.sqrt(2)) - math.erf((a - mean) / std / math.sqrt(2))) / 2
+    distance = max(a - mean, mean - b) / std
+    if inside > 0.3 or distance <= 0:
+        return 1 / max(inside, 0.3)
+    area = min(b - a, std * min(math.sqrt(math.pi / 2), 1 / distance))
+    return (b - a) / area if area else math.inf
+
+
 _BOUNDS: Final[Mapping[str, tuple[tuple[str, Callable[[Mapping[str, Scalar]], bool], str], ...]]] = {
     "normal": (_not_negative("std"),),
     "trunc_normal": (
         ("std", lambda arguments: _number(arguments, "std") > 0, "more than 0"),
         ("b", lambda arguments: _number(arguments, "b") > _number(arguments, "a"), "more than a"),
+        (
+            "mean",
+            lambda arguments: (
+                _count_draws(*(_number(arguments, name) for name in ("mean", "std", "a", "b"))) <= MAX_DRAWS
+            ),
+            f"one nearer to a and b: torch would draw each value over {MAX_DRAWS} times",
+        ),
     ),
     "sparse": (
         ("sparsity", lambda arguments: 0 <= _number(arguments, "sparsity") <= 1, "0 to 1"),

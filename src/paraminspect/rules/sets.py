@@ -83,10 +83,11 @@ def parse_set(config: Config, chosen: RuleSet, parser: RuleParser, variables: Ma
         RuleError: One cannot be parsed.
     """
     names = {**variables, **config.variables}
-    return [
-        parser.parse(rule.text, Origin(config.source, chosen.name or "", rule.mark.line, rule.mark.column), names)
+    origins = (
+        Origin(config.source, chosen.name or "", rule.mark.line, rule.mark.column, rule.verbatim)
         for rule in chosen.rules
-    ]
+    )
+    return [parser.parse(rule.text, origin, names) for rule, origin in zip(chosen.rules, origins, strict=True)]
 
 
 def _base(configs: Sequence[Config]) -> tuple[Config, RuleSet] | None:

@@ -181,11 +181,13 @@ class RuleText:
 
     Attributes:
         text: For the parser of rules.
-        mark: Of its first character.
+        mark: Of its first character; of the whole scalar if it is not verbatim.
+        verbatim: Whether each character stands in the file as it is, so that a place in the text is one in the file.
     """
 
     text: str
     mark: Mark
+    verbatim: bool = True
 
 
 @dataclass(frozen=True, slots=True)

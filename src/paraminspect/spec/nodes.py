@@ -33,12 +33,15 @@ class Scalar:
         text: As written, without quotes.
         mark: Of its first character.
         plain: Written without quotes, so that it may be something else than text.
+        verbatim: Whether each character stands in the file as it is, behind an opening quote if there is one: nothing
+            escaped, folded or put before it.
     """
 
     value: str | int | float | bool | None
     text: str
     mark: Mark
     plain: bool = True
+    verbatim: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,6 +223,6 @@ def _parse_rules(node: ListNode, what: str) -> tuple[RuleText, ...]:
                 f"the rule {shorten(item.value)!r}; expected selector = action",
                 hint="write '*.weight=normal(std=0.02)'",
             )
-        mark = item.mark if item.plain else Mark(item.mark.line, item.mark.column + 1)  # behind the quote
-        rules.append(RuleText(item.value, mark))
+        begin = item.mark.column + (item.verbatim and not item.plain)  # behind the quote
+        rules.append(RuleText(item.value, Mark(item.mark.line, begin), item.verbatim))
     return tuple(rules)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
@@ -214,13 +214,16 @@ class _Builder:
         if event.style:
             if any("\ud800" <= character <= "\udfff" for character in text):
                 raise mark.error("half of a surrogate pair in quoted text")
-            return Scalar(text, text, mark, plain=False)
+            written = self.text[event.start_mark.index : event.end_mark.index]
+            return Scalar(text, text, mark, plain=False, verbatim=written in (f"'{text}'", f'"{text}"'))
         if self.stack and self.stack[-1].is_flow and text.count("(") != text.count(")"):
             raise mark.error(
                 f"unbalanced parenthesis in {shorten(text)!r}: in [..] and {{..}} a comma ends the item",
                 hint=_quoting(text),
             )
-        return parse_scalar(text, mark)
+        scalar = parse_scalar(text, mark)
+        is_verbatim = self.text.startswith(text, event.start_mark.index)
+        return scalar if is_verbatim else replace(scalar, verbatim=False)
 
     def alias(self, name: str, mark: Mark) -> None:
         if any(level.anchor == name for level in self.stack):

@@ -100,9 +100,10 @@ def _list_files(checkpoint: Checkpoint) -> tuple[list[tuple[str, str | None]], b
 def _companions(folder: str, files: Sequence[str]) -> list[str]:
     """Other files that belong to the model of a folder; not the index of shards that were not read."""
     found = []
+    known = frozenset(files)
     for name in sorted(os.listdir(folder or ".")):
         path = os.path.join(folder, name)
-        if path in files or name.startswith(".") or not name.endswith(COMPANIONS) or not os.path.isfile(path):
+        if path in known or name.startswith(".") or not name.endswith(COMPANIONS) or not os.path.isfile(path):
             continue
         of_safetensors, of_pickles = SAFETENSORS_INDEX.fullmatch(name), PICKLE_INDEX.fullmatch(name)
         if of_safetensors or of_pickles:
@@ -160,8 +161,8 @@ def _check_overlap(inside: Sequence[Changed], records: Sequence[TensorRecord]) -
     for before, after in pairwise(inside):
         if after.begin < before.end:
             raise CheckpointError(
-                f"{quote(records[before.tensor].name)} and {quote(records[after.tensor].name)} share bytes, and can get only one "
-                "tensor's values",
+                f"{quote(records[before.tensor].name)} and {quote(records[after.tensor].name)} share bytes, "
+                "and cannot both get values of their own",
                 hint="change one of them",
             )
 

@@ -220,8 +220,8 @@ class _Gate:
                 self._condition.notify_all()
 
     def close(self, *, wait: bool) -> bool:
+        self._is_closed = True  # before the lock, which threads that write small pieces may keep from us for long
         with self._condition:
-            self._is_closed = True
             while wait and self._inside:
                 self._condition.wait()
             return not self._inside

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
@@ -15,6 +14,10 @@ from paraminspect.writers.layout import Checksum
 
 CRC_BYTES: Final = 4
 _ZIP: Final = b"PK\3\4"
+
+
+Place = tuple[int, tuple[int, int]]
+"""Offset of a CRC, and begin and size of the data it is of."""
 
 
 class Changed(NamedTuple):
@@ -38,21 +41,12 @@ def find_checksums(path: str | None, size: int, inside: Sequence[Changed]) -> tu
         return ()
     directory = read_zip_directory(blob)
     members = _changed_members(directory, inside)
-    places: dict[tuple[int, int], set[int]] = {}
-    for header, found in find_crc_fields(directory, members):
-        places.setdefault(members[header], set()).update(found)
+    found = {(place, members[header]) for header, places in find_crc_fields(directory, members) for place in places}
+    places: dict[tuple[int, int], list[int]] = {}
+    for place, member in _without_overlap(sorted(found), inside):
+        places.setdefault(member, []).append(place)
     whole = {(each.begin, each.end - each.begin): each.tensor for each in inside}
-    taken = [(each.begin, each.end) for each in inside]
-    checksums = []
-    for (begin, nbytes), wanted in places.items():
-        free = []
-        for place in sorted(wanted):  # of a zip whose members overlap, one may be in the way of another
-            if not _meets(place, place + CRC_BYTES, taken):
-                insort(taken, (place, place + CRC_BYTES))
-                free.append(place)
-        if free:
-            checksums.append(Checksum(whole.get((begin, nbytes)), begin, nbytes, tuple(free)))
-    return tuple(checksums)
+    return tuple(Checksum(whole.get(member), *member, tuple(where)) for member, where in places.items())
 
 
 def _changed_members(directory: ZipDirectory, inside: Sequence[Changed]) -> dict[int, tuple[int, int]]:
@@ -75,7 +69,20 @@ def _stored_members(directory: ZipDirectory) -> Iterator[tuple[int, ZipEntry]]:
                 yield directory.data_offset(entry), entry
 
 
-def _meets(begin: int, end: int, taken: Sequence[tuple[int, int]]) -> bool:
-    """Whether a range meets one of those that are taken, which are sorted and do not meet each other."""
-    at = bisect_left(taken, (end,))
-    return at > 0 and taken[at - 1][1] > begin
+def _without_overlap(places: Sequence[Place], inside: Sequence[Changed]) -> list[Place]:
+    """The places that meet neither each other nor what changes, as they may in a zip whose members overlap.
+
+    Args:
+        places: In ascending order.
+        inside: As in `find_checksums`.
+    """
+    free: list[Place] = []
+    at = 0
+    for place in places:
+        begin, end = place[0], place[0] + CRC_BYTES
+        while at < len(inside) and inside[at].end <= begin:
+            at += 1
+        meets = at < len(inside) and inside[at].begin < end
+        if not meets and not (free and free[-1][0] + CRC_BYTES > begin):
+            free.append(place)
+    return free

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +11,7 @@ from paraminspect.errors import ParamInspectError, RuleError
 from paraminspect.live.complaints import first_line
 from paraminspect.live.init.draw import Drawing, failed, one_thread
 from paraminspect.live.init.functions import OwnFunctions, own_functions
-from paraminspect.live.init.measure import measure
+from paraminspect.live.init.measure import measure, with_statistics
 from paraminspect.live.init.targets import Targets, model_targets
 from paraminspect.records import InitStep
 from paraminspect.rules.model import Origin, Rule
@@ -139,5 +138,4 @@ def _give(step: PlannedStep, tensor: Tensor, values: Tensor) -> None:
 def _measured(step: PlannedStep, tensor: Tensor) -> InitStep:
     if step.target.problem or tensor.is_meta:
         return step.record()  # kept as it is
-    found = measure(tensor.detach())
-    return replace(step.record(), mean=found.mean, std=found.std, min=found.min, max=found.max)
+    return with_statistics(step.record(), measure(tensor.detach()))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from paraminspect.records import InitStep
 from paraminspect.values.moments import Moments
 
 CHUNK = 1 << 20
@@ -33,3 +35,11 @@ def add_piece(moments: Moments, piece: Tensor) -> None:
     if piece.dtype == torch.bfloat16 or str(piece.dtype).startswith("torch.float8"):
         piece = piece.float()
     moments.add(piece.cpu().numpy())
+
+
+def with_statistics(step: InitStep, found: Moments) -> InitStep:
+    """A step with what was measured; a note if the type of the tensor cannot hold its values."""
+    lost = found.count - found.finite
+    notes = [step.note, f"{lost:,} values are infinite or no number" if lost else ""]
+    note = "; ".join(filter(None, notes))
+    return replace(step, mean=found.mean, std=found.std, min=found.min, max=found.max, note=note)

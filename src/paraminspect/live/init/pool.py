@@ -54,7 +54,7 @@ class Pool:
 
         Args:
             work: Does the job of that number. It may call `wait_for_turn` and should call `check` now and then.
-            tick: Called several times a second, by the calling thread.
+            tick: Called several times a second and at the end, by the calling thread.
 
         Raises:
             Exception: What the first job that failed raised; KeyboardInterrupt of the calling thread.
@@ -71,6 +71,7 @@ class Pool:
                 while self._running:
                     self._condition.wait(TICK_S)
                     tick()
+            tick()
         except BaseException as error:
             self._stop(error)
             deadline = time.monotonic() + PATIENCE_S

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from paraminspect.formats.shapes import contiguous_stride
 from paraminspect.live.init.draw import Drawing, one_thread
-from paraminspect.live.init.measure import add_piece, pieces_of
+from paraminspect.live.init.measure import add_piece, pieces_of, with_statistics
 from paraminspect.live.init.pool import Pool, count_workers
 from paraminspect.live.init.tensors import DRAWN_BYTES, Work
 from paraminspect.records import InitStep
@@ -117,8 +117,7 @@ class Run:
 
     def _step(self, job: int, work: Work) -> tuple[PlannedStep, InitStep]:
         assert work.step is not None
-        found = self._moments[job]
-        return work.step, replace(work.step.record(), mean=found.mean, std=found.std, min=found.min, max=found.max)
+        return work.step, with_statistics(work.step.record(), self._moments[job])
 
 
 def _see_as(view: Work, original: Work, values: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from paraminspect.live.records import NamedTensor, describe_model, iter_tensors
 from paraminspect.modules import is_shown
 from paraminspect.records import TensorRecord
-from paraminspect.rules.plan import Target
+from paraminspect.rules.plan import Other, Target
 from paraminspect.ties import find_canonical
 
 _BUFFER, _ATTRIBUTE, _STATE = "buffers", "plain tensor attributes", "optimizer state"
@@ -23,13 +23,13 @@ class Targets:
 
     Attributes:
         targets: Parameters, each tensor once, in the order of the model.
-        others: (name, what it is) of the other tensors.
+        others: The other tensors.
         tensors: For a live model, the parameter of each target; empty for a checkpoint.
         records: For a checkpoint, the record of each target; empty for a live model.
     """
 
     targets: tuple[Target, ...]
-    others: tuple[tuple[str, str], ...]
+    others: tuple[Other, ...]
     tensors: tuple[Tensor, ...] = ()
     records: tuple[TensorRecord, ...] = ()
 
@@ -50,7 +50,7 @@ def model_targets(model: nn.Module) -> Targets:
         first = canonical[index]
         names.setdefault(id(parameters[index if first is None else first].tensor), []).append(each)
     others = [
-        (each.name, _BUFFER if each.kind == "buffer" else _ATTRIBUTE)
+        Other(each.name, _BUFFER if each.kind == "buffer" else _ATTRIBUTE, _classes_of(each.module))
         for each, _ in described
         if each.kind != "parameter"
     ]
@@ -64,7 +64,7 @@ def checkpoint_targets(records: Sequence[TensorRecord]) -> Targets:
     names: dict[int, list[TensorRecord]] = {}
     for index, first in enumerate(find_canonical(shown)):
         names.setdefault(index if first is None else first, []).append(shown[index])
-    others = tuple((record.name, _what(record)) for record in records if not is_shown(record))
+    others = tuple(Other(record.name, _what(record), _classes_in(record)) for record in records if not is_shown(record))
     kept = tuple(first for first, *_ in names.values())
     return Targets(tuple(map(_record_target, names.values())), others, records=kept)
 
@@ -107,11 +107,11 @@ def _record_target(names: Sequence[TensorRecord]) -> Target:
         record.name,
         record.shape or (),
         record.dtype,
-        (record.module_type,) if record.module_type else (),
+        _classes_in(record),
         tuple(each.name for each in aliases),
         None,
         problem,
-        tuple((each.module_type,) if each.module_type else () for each in aliases),
+        tuple(map(_classes_in, aliases)),
     )
 
 
@@ -130,6 +130,10 @@ def _padding_of(each: NamedTensor) -> int | None:
 
 def _classes_of(module: nn.Module) -> tuple[str, ...]:
     return tuple(f"{cls.__module__}.{cls.__qualname__}" for cls in type(module).__mro__[:-1])
+
+
+def _classes_in(record: TensorRecord) -> tuple[str, ...]:
+    return (record.module_type,) if record.module_type else ()
 
 
 def _dtype_of(tensor: Tensor) -> str:

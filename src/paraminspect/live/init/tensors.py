@@ -125,14 +125,16 @@ def _join(
     """
     steps = {step.target.name: step for step in plan.steps}
     places: dict[int, int] = {}  # of the first work of each identity
+    forms: dict[object, int] = {}  # of the first work that sees the same bytes in the same way
     found: dict[int, Work] = {}
     views: dict[int, int] = {}
     for index, (each, first) in enumerate(zip(work, find_canonical(records), strict=True)):
         origin = places.setdefault(identities[index], index) if first is None else first
-        if origin != index and is_same_view(records[index], records[origin]):
-            known = found[origin]
+        place = forms.setdefault((origin, each.shape, each.dtype, each.stride), index)
+        if place != index:
+            known = found[place]
             step = known.step or steps.get(each.name)
-            found[origin] = replace(known, aliases=(*known.aliases, each.name), step=step)
+            found[place] = replace(known, aliases=(*known.aliases, each.name), step=step)
             continue
         if origin != index:
             views[index] = origin
@@ -141,11 +143,6 @@ def _join(
         if found[origin].is_changed:
             found[index] = replace(found[index], original=found[origin])
     return list(found.values())
-
-
-def is_same_view(one: TensorRecord, other: TensorRecord) -> bool:
-    """Whether two records of the same bytes see them alike."""
-    return (one.shape, one.dtype, one.stride) == (other.shape, other.dtype, other.stride)
 
 
 def _base_of_model(live: LiveModel, name: str) -> Callable[[], Tensor]:

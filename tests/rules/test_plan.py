@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paraminspect.errors import RuleError
+from paraminspect.records import InitStep
+from paraminspect.rules.parse import parse_rule
+from paraminspect.rules.plan import FLOATING, InitPlan, Other, Target, plan_rules
+
+LINEAR = ("torch.nn.modules.linear.Linear", "torch.nn.modules.module.Module")
+EMBEDDING = ("torch.nn.modules.sparse.Embedding", "torch.nn.modules.module.Module")
+NORM = ("torch.nn.modules.batchnorm.BatchNorm1d", "torch.nn.modules.batchnorm._NormBase")
+
+
+def target(name: str, shape: tuple[int, ...] = (4, 3), dtype: str = "float32", **rest: Any) -> Target:
+    return Target(name, shape, dtype, **rest)
+
+
+def plan(targets: list[Target], *rules: str, others: tuple[Other, ...] = ()) -> InitPlan:
+    return plan_rules(targets, [parse_rule(text) for text in rules], others)
+
+
+def note(tensor: Target, *rules: str) -> str:
+    return plan([tensor], *rules).steps[0].note
+
+
+def refused(tensor: Target, *rules: str) -> RuleError:
+    with pytest.raises(RuleError) as caught:
+        plan([tensor], *rules)
+    return caught.value
+
+
+def test_the_last_rule_that_matches_wins() -> None:
+    made = plan(
+        [target("a.weight"), target("a.bias", (4,)), target("c")],
+        "*=ones",
+        "*.weight=normal",
+        "a*=zeros",
+        "a.weight=keep",
+    )
+    assert [(step.target.name, step.number) for step in made.steps] == [("a.weight", 4), ("a.bias", 3), ("c", 1)]
+    assert made.shadowed == (2,)
+    assert dict(made.unmatched) == {}
+
+
+@given(st.lists(st.sampled_from(["*=ones", "a*=zeros", "*.w=normal", "b.*=keep", "x=eye"]), max_size=6))
+def test_winners_shadowed_and_unmatched_share_out_the_rules(rules: list[str]) -> None:
+    names = ["a.w", "a.b", "b.w", "c"]
+    made = plan([target(name) for name in names], *rules)
+    matching = {
+        name: [number for number, text in enumerate(rules, 1) if made.rules[number - 1].selector.matches(name)]
+        for name in names
+    }
+    assert {step.target.name: step.number for step in made.steps} == {
+        name: numbers[-1] if numbers else None for name, numbers in matching.items()
+    }
+    won = {step.number for step in made.steps if step.number is not None}
+    assert won | set(made.shadowed) | set(made.unmatched) == set(range(1, len(rules) + 1))
+    assert len(won) + len(made.shadowed) + len(made.unmatched) == len(rules)
+    assert [step.target.name for step in made.kept] == [name for name, numbers in matching.items() if not numbers]
+    assert len(made.records) + len(made.kept) == len(names)
+
+
+def test_a_step_as_a_record() -> None:
+    made = plan([target("w", (6, 4)), target("k")], "w=kaiming_normal(nonlinearity=relu, chunks=2)", "k=keep")
+    assert made.records == [
+        InitStep(
+            "w", (6, 4), 1, "kaiming_normal",
+            {"a": 0.0, "mode": "fan_in", "nonlinearity": "relu", "std": pytest.approx(2**-0.5), "chunks": 2}, 4, 3,
+        ),
+        InitStep("k", (4, 3), 2, "keep", {}, 3, 4),
+    ]  # fmt: skip
+    assert plan([target("w")]).steps[0].record() == InitStep("w", (4, 3), fan_in=3, fan_out=4)
+
+
+def test_a_class_is_one_of_the_module_or_of_its_bases() -> None:
+    tensor = target("bn.weight", (4,), module_types=NORM)
+    for text, number in (("BatchNorm*:*=ones", 1), ("_NormBase:*=ones", 1), ("Linear:*=ones", None)):
+        assert plan([tensor], text).steps[0].number == number
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        (["w=ones", "head=zeros"], "head, tied to it, is meant by rule 2: a tied tensor is initialised once"),
+        (["head=zeros", "w=ones"], "head, tied to it, is meant by rule 1: a tied tensor is initialised once"),
+        (["head=zeros"], "head, tied to it, is meant by rule 1: a tied tensor is initialised once"),
+        (["w*=ones", "Linear:*=zeros"], "head, tied to it, is meant by rule 2: a tied tensor is initialised once"),
+        (["*=ones"], ""),
+        (["w=ones"], ""),
+        (["head=zeros", "*=ones"], ""),
+    ],
+)
+def test_tied_names_that_disagree(rules: list[str], expected: str) -> None:
+    tensor = target("w", module_types=EMBEDDING, aliases=("same", "head"), alias_types=(EMBEDDING, LINEAR))
+    assert note(tensor, *rules) == expected
+
+
+def test_a_rule_for_an_alias_says_under_which_name_it_goes() -> None:
+    tensor = target("w", module_types=EMBEDDING, aliases=("head",), alias_types=(LINEAR,))
+    for text in ("head=ones", "Linear:*=ones"):
+        assert dict(plan([tensor], text).unmatched) == {1: "head is tied to w and is initialised under that name"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        ("*.running_mean=zeros", "it matches only buffers, such as bn.running_mean"),
+        ("Linear:*mask=zeros", "it matches only plain tensor attributes, such as fc.mask"),
+        ("Linear:bn.*=zeros", "no module of that class has such a name; the classes are BatchNorm1d"),
+        ("Conv2d:*=zeros", "no module of that class has such a name; the classes are BatchNorm1d, Linear"),
+        ("x=zeros", ""),
+    ],
+)
+def test_why_a_rule_matches_nothing(rule: str, reason: str) -> None:
+    targets = [target("bn.weight", (4,), module_types=NORM), target("fc.weight", module_types=LINEAR)]
+    others = (Other("bn.running_mean", "buffers", NORM), Other("fc.mask", "plain tensor attributes", LINEAR))
+    assert plan(targets, rule, others=others).unmatched[1] == reason
+
+
+def test_a_state_dict_has_no_classes() -> None:
+    reason = "this checkpoint does not say of which class its modules are: use a pattern of names"
+    assert plan([target("fc.weight")], "Linear:*=zeros").unmatched[1] == reason
+
+
+@pytest.mark.parametrize(
+    ("tensor", "rule", "message", "hint"),
+    [
+        (target("a.b", (4,)), "*=xavier_normal",
+         "rule 1 on a.b [4]: xavier_normal takes fan_in and fan_out, which need 2 or more; it has 1",
+         "give it a rule of its own behind this one: 'a.b=zeros'"),
+        (target("s", ()), "*=orthogonal", "rule 1 on s []: orthogonal takes a tensor of 2 or more; it has 0",
+         "give it a rule of its own behind this one: 's=zeros'"),
+        (target("c", (4, 3, 2)), "*=eye", "rule 1 on c [4,3,2]: eye takes a tensor of 2; it has 3",
+         "leave it out with a later rule: 'c=keep'"),
+        (target("c"), "*=dirac", "rule 1 on c [4,3]: dirac takes a tensor of 3 to 5; it has 2",
+         "leave it out with a later rule: 'c=keep'"),
+        (target("", (4,)), "*=sparse(0.1)", "rule 1 on the tensor [4]: sparse takes a tensor of 2; it has 1",
+         "give it a rule of its own behind this one: '=zeros'"),
+        (target("n", dtype="int64"), "*=zeros", "rule 1 on n [4,3]: it is of int64; rules work on floating-point tensors",
+         "leave it out with a later rule: 'n=keep'"),
+        (target("q", dtype="q4_k", problem="quantised (q4_k)"), "*=add(1)", "rule 1 on q [4,3]: it is quantised (q4_k)",
+         "leave it out with a later rule: 'q=keep'"),
+        (target("w"), "*=normal(std=dim)", "rule 1 on w [4,3]: unknown variable dim", "known are fan_in, fan_out"),
+        (target("w"), "*=zeros(chunks=3)", "rule 1 on w [4,3]: 4 rows cannot be cut into 3 equal chunks", None),
+    ],
+)  # fmt: skip
+def test_what_a_rule_cannot_do_names_tensor_and_rule(tensor: Target, rule: str, message: str, hint: str | None) -> None:
+    error = refused(tensor, rule)
+    assert (error.message, error.hint, error.rule) == (message, hint, rule)
+    assert str(error) == message
+
+
+@pytest.mark.parametrize("problem", ["quantised (q4_k)", ""])
+def test_a_later_keep_or_another_rule_helps(problem: str) -> None:
+    tensor = target("q", dtype="int8", problem=problem)
+    assert plan([tensor], "*=zeros", "q=keep").steps[0].initializer is None
+
+
+@pytest.mark.parametrize("dtype", sorted(FLOATING))
+def test_floating_types_are_initialised(dtype: str) -> None:
+    assert plan([target("w", dtype=dtype)], "*=zeros").steps[0].initializer is not None
+
+
+@pytest.mark.parametrize(
+    "dtype", ["int8", "bool", "uint8", "complex64", "qint8", "float4_e2m1fn_x2", "float8_e8m0fnu", "<U3"]
+)
+def test_other_types_are_not(dtype: str) -> None:
+    assert "rules work on floating-point tensors" in refused(target("w", dtype=dtype), "*=zeros").message
+
+
+def test_a_norm_drawn_at_random_is_remarked() -> None:
+    weight, bias = (target(f"bn.{leaf}", (4,), module_types=NORM) for leaf in ("weight", "bias"))
+    remark = "a norm's weight drawn at random (usual: ones)"
+    assert note(weight, "*=normal") == remark
+    assert [note(weight, "*=ones"), note(weight, "*=mul(2)"), note(bias, "*=normal")] == ["", "", ""]
+    assert note(target("fc.weight", module_types=LINEAR), "*=normal") == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("std=0.02", "a=-2 and b=2 cut nothing off at std=0.02"),
+        ("std=0.02, a=-0.04, b=0.04", ""),
+        ("", ""),
+        ("mean=1.95, std=0.02", ""),
+        ("mean=5, std=1.4", "mean=5 is more than 2 std from a=-2 to b=2"),
+        ("mean=-5, std=1.4", "mean=-5 is more than 2 std from a=-2 to b=2"),
+    ],
+)
+def test_what_a_cut_off_does_is_remarked(arguments: str, expected: str) -> None:
+    assert note(target("w"), f"*=trunc_normal({arguments})") == expected
+
+
+def test_a_transposed_convolution_is_remarked() -> None:
+    tensor = target("up.weight", (4, 3, 2, 2), module_types=("torch.nn.modules.conv.ConvTranspose2d",))
+    assert note(tensor, "*=kaiming_normal") == "a transposed convolution: torch counts its outputs as fan_in"
+    assert note(tensor, "*=normal") == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "parts"),
+    [
+        ("attn.in_proj_weight", "MultiheadAttention", 3),
+        ("rnn.weight_hh_l1_reverse", "LSTM", 4),
+        ("rnn.weight_ih", "LSTMCell", 4),
+        ("rnn.weight_ih_l0", "GRU", 3),
+        ("rnn.weight_ih", "GRUCell", 3),
+        ("rnn.weight_ih_l0", "RNN", 0),
+        ("rnn.bias_ih_l0", "LSTM", 0),
+        ("attn.q_proj_weight", "MultiheadAttention", 0),
+    ],
+)
+def test_matrices_packed_into_one_are_remarked(name: str, module: str, parts: int) -> None:
+    tensor = target(name, (12, 3), module_types=(f"torch.nn.{module}",))
+    expected = f"{parts} matrices in one: chunks={parts} initialises each with its own fans" if parts else ""
+    assert [note(tensor, "*=xavier_uniform"), note(tensor, "*=orthogonal")] == [expected, expected]
+    assert [note(tensor, "*=xavier_uniform(chunks=3)"), note(tensor, "*=normal")] == ["", ""]
+
+
+def test_a_padding_row_is_remarked() -> None:
+    tensor = target("e.weight", module_types=EMBEDDING, padding_idx=1)
+    assert note(tensor, "*=normal") == "row 1 (padding_idx) kept zero"
+    assert note(tensor, "*=add(1)") == "row 1 (padding_idx) left as it is"
+    assert note(tensor, "*=keep") == ""
