@@ -41,13 +41,13 @@ def check_source(source: str | os.PathLike[str], *, deep: bool = False) -> list[
         ['pickle-unknown']
     """
     text = os.fspath(source)
-    checkpoint, found = read_checkpoint(text)
-    found += scan_files(text)
+    checkpoint, said = read_checkpoint(text)
+    found = scan_files(text)
     if checkpoint is not None:
-        found += check_checkpoint(checkpoint)
+        said += check_checkpoint(checkpoint)
         if deep:
-            found += check_deep(checkpoint)
-    return arrange(found)
+            said += check_deep(checkpoint)
+    return arrange(found, said)
 
 
 def read_checkpoint(source: str) -> tuple[Checkpoint | None, list[Finding]]:
@@ -156,11 +156,20 @@ def _open(path: str | None) -> Blob | None:
     return Blob(status.st_size, fd=fd, path=path)
 
 
-def arrange(found: Sequence[Finding]) -> list[Finding]:
-    """Each finding once, the worst first."""
-    unique: dict[tuple[str, str], Finding] = {}
-    for finding in found:
-        key = (finding.code, finding.message)
-        if key not in unique or (finding.name and not unique[key].name):
-            unique[key] = finding
-    return sorted(unique.values(), key=lambda each: -rank(each.severity))
+def arrange(scanned: Sequence[Finding], said: Sequence[Finding]) -> list[Finding]:
+    """Each finding once, the worst first.
+
+    Args:
+        scanned: From the bytes of the files, which know the place.
+        said: From readers and records; those of them that only repeat are left out.
+    """
+    codes, messages = {each.code for each in scanned}, {each.message for each in scanned}
+    others = [
+        each for each in said if each.message not in messages and (each.name or each.code not in codes - _REPEATED)
+    ]
+    unique = dict.fromkeys([*scanned, *others])
+    return sorted(unique, key=lambda each: -rank(each.severity))
+
+
+_REPEATED: Final = frozenset({"remark", "mixed-dtypes", "duplicate-name", "plain-attribute", "index-mismatch"})
+"""Kinds that may be found more than once of a source as a whole."""

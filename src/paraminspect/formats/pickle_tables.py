@@ -119,7 +119,9 @@ SAFE_NAMES: Final = frozenset(
         "numpy.random._pickle.__generator_ctor", "numpy.random._pickle.__bit_generator_ctor", "numpy.matrix",
         *(f"numpy.{core}.{name}" for core in ("core", "_core")
           for name in ("multiarray._reconstruct", "multiarray.scalar", "numeric._frombuffer", "_internal._convert_to_numpy_dtype")),
-        "torch.Tensor", "torch.device", "torch.Size", "torch.Generator", "torch.finfo", "torch.iinfo",
+        "torch.Tensor", *(f"torch.{device}{kind}Tensor" for device in ("", "cuda.") for kind in (
+            "Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")),
+        "torch.device", "torch.Size", "torch.Generator", "torch.finfo", "torch.iinfo",
         "torch.serialization._get_layout", "torch.jit._pickle.build_intlist", "torch.jit._pickle.build_tensorlist",
         "torch.jit._pickle.build_doublelist", "torch.jit._pickle.build_boollist", "torch.jit._pickle.restore_type_tag",
         "torch.jit._pickle.build_tensor_from_id", "torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer",
@@ -141,6 +143,7 @@ SAFE_CLASSES: Final = (
     "torch.nn.modules", "torch.nn.quantized", "torch.ao.nn", "torch.nn.qat", "torch.nn.intrinsic", "torch.optim",
     "torch.distributed.checkpoint.metadata", "torch.distributed.checkpoint.filesystem",
     "torch.distributed.tensor.placement_types", "torch.distributed._tensor.placement_types",
+    "torch.distributed.tensor._dtensor_spec", "torch.distributed._mesh_layout", "torch.distributed.device_mesh",
 )  # fmt: skip
 """Packages of torch whose classes (names with a capital) make modules, optimizers and descriptions of tensors."""
 
