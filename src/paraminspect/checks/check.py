@@ -13,7 +13,6 @@ from paraminspect.checks.codes import find, rank
 from paraminspect.checks.container import as_finding, scan_part
 from paraminspect.checks.pickles import Place
 from paraminspect.errors import CheckpointError, LimitExceededError
-from paraminspect.formats import open_source
 from paraminspect.formats.blob import Blob
 from paraminspect.formats.limits import MAX_SHARDS
 from paraminspect.records import Checkpoint, Finding
@@ -56,6 +55,8 @@ def read_checkpoint(source: str) -> tuple[Checkpoint | None, list[Finding]]:
     Raises:
         SourceError: There is nothing to check.
     """
+    from paraminspect.formats import open_source
+
     try:
         checkpoint = open_source(source)
     except (CheckpointError, LimitExceededError) as error:

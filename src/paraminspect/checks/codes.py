@@ -43,14 +43,20 @@ CODES: Final[dict[str, Code]] = {
         "load it only if you trust the package: its code will run",
     ),
     "pickle-broken": Code("error", "A pickle cannot be read to its end", _AGAIN),
-    "pickle-hidden": Code("warning", "A pickle lies where no loader of models needs one", "see what it is before you load it"),
+    "pickle-hidden": Code(
+        "warning", "A pickle lies where no loader of models needs one", "see what it is before you load it"
+    ),
     "script-danger": Code("danger", "Code of a TorchScript archive touches files, the network or processes", _NOT_LOAD),
     "script-unknown": Code(
-        "warning", "Code of a TorchScript archive calls operators that are not torch's own", "load it only if you trust them"
+        "warning",
+        "Code of a TorchScript archive calls operators that are not torch's own",
+        "load it only if you trust them",
     ),
     # containers by which readers are told different things
     "polyglot": Code("danger", "The file is of two formats at once, so that readers see different contents", _NOT_LOAD),
-    "zip-duplicate": Code("danger", "A zip holds several entries of one name, and readers disagree which one counts", _NOT_LOAD),
+    "zip-duplicate": Code(
+        "danger", "A zip holds several entries of one name, and readers disagree which one counts", _NOT_LOAD
+    ),
     "zip-roots": Code("danger", "A zip holds several models, and readers disagree which one counts", _NOT_LOAD),
     "zip-mismatch": Code("danger", "Directory and local header of a zip entry contradict each other", _NOT_LOAD),
     "path-escape": Code("danger", "A name leads outside of the archive or folder", "do not unpack it"),
@@ -73,7 +79,9 @@ CODES: Final[dict[str, Code]] = {
     "mixed-dtypes": Code("info", "Parameters of several floating types"),
     "tie-contradicted": Code("warning", "A tie is declared, but two tensors are stored", "save it again, tied"),
     "tie-broken": Code(
-        "warning", "Two tensors that models often tie are stored apart with the same content", "tie them again before saving"
+        "warning",
+        "Two tensors that models often tie are stored apart with the same content",
+        "tie them again before saving",
     ),
     "plain-attribute": Code(
         "warning",

@@ -9,6 +9,7 @@ from paraminspect.checks.codes import find
 from paraminspect.errors import ParamInspectError
 from paraminspect.formats.blob import Blob
 from paraminspect.formats.inert import LongBytes, StorageRef
+from paraminspect.formats.pickle_machine import KEEP_TEXT
 from paraminspect.formats.pickle_trace import Trace, Use, trace_pickle
 from paraminspect.records import Finding
 
@@ -105,6 +106,7 @@ def _scan_inside(trace: Trace, blob: Blob, place: Place) -> list[Finding]:
     found: list[Finding] = []
     loaded = {id(value) for value in trace.loaded}
     known = {(value.begin, value.length) for value in trace.loaded if isinstance(value, LongBytes)}
+    short = {value for value in trace.loaded if isinstance(value, bytes)}
     for value in trace.loaded:
         part = _part_of(value, blob)
         if part is not None and id(value) in loaded:
@@ -114,6 +116,8 @@ def _scan_inside(trace: Trace, blob: Blob, place: Place) -> list[Finding]:
         if (begin, length) in known or length > MAX_INSIDE_BYTES:
             continue
         part = blob.part(begin, length)
+        if length <= KEEP_TEXT and part.read(0, length) in short:
+            continue
         inner = place.inside(f"bytes at {begin:,}", place.offset(begin))
         nested, its = scan_pickle(part, 0, inner)
         if nested.error is None or any(use.verdict.level == "danger" for use in nested.uses):

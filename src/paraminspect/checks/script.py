@@ -93,7 +93,10 @@ def _judge_line(line: str) -> Iterator[tuple[str, tuple[str, str]]]:
                 yield called, verdict
     for name in _CLASS.findall(line):
         if not name.startswith(("quantized.", "_nnapi.", "rnn.", "xnnpack.", "mkldnn.", "sparse.")):
-            yield f"__torch__.torch.classes.{name}", ("script-unknown", "a class of a library that must be loaded first")
+            yield (
+                f"__torch__.torch.classes.{name}",
+                ("script-unknown", "a class of a library that must be loaded first"),
+            )
 
 
 def _judge(called: str) -> tuple[str, str] | None:
@@ -103,7 +106,9 @@ def _judge(called: str) -> tuple[str, str] | None:
         reason = DANGEROUS_NAMESPACES.get(parts[1]) or DANGEROUS_OPERATORS.get(parts[-1])
         if reason:
             return "script-danger", reason
-        return None if parts[1] in KNOWN_NAMESPACES else ("script-unknown", "an operator of a library that must be loaded")
+        return (
+            None if parts[1] in KNOWN_NAMESPACES else ("script-unknown", "an operator of a library that must be loaded")
+        )
     if parts[0] == "torch" or len(parts) == 1:
         reason = DANGEROUS_OPERATORS.get(parts[-1])
         if reason and (len(parts) == 2 or parts[0] == "torch" or called in {"open", "exec", "eval", "__import__"}):

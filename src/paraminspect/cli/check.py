@@ -148,7 +148,9 @@ def _write_text(checked: Sequence[_Checked], output: Output) -> None:
     for number, each in enumerate(checked):
         if number:
             output.write(["\n"])
-        output.write(render_findings(each.source, each.findings, f"{count_findings(each.findings)} ({each.what})", style))
+        output.write(
+            render_findings(each.source, each.findings, f"{count_findings(each.findings)} ({each.what})", style)
+        )
 
 
 def _write_rows(checked: Sequence[_Checked], columns: Sequence[str], output: Output) -> None:

@@ -127,7 +127,7 @@ SAFE_NAMES: Final = frozenset(
         "torch.jit._pickle.build_tensor_from_id", "torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer",
         "torch.nn.parameter.UninitializedParameter", "torch.nn.parameter.UninitializedBuffer",
         "torch.nn.Parameter", "torch.nn.Module", "torch.torch_version.TorchVersion", "torch.utils.hooks.RemovableHandle",
-        "torch.storage.UntypedStorage", "torch.storage.TypedStorage", "torch._C.Generator",
+        "torch.storage._load_from_bytes", "torch.storage.UntypedStorage", "torch.storage.TypedStorage", "torch._C.Generator",
         "torch.distributed.tensor._dtensor_spec.DTensorSpec", "torch.distributed.tensor._dtensor_spec.TensorMeta",
         "torch.distributed.tensor.placement_types.Shard", "torch.distributed.tensor.placement_types.Replicate",
         "torch.distributed.tensor.placement_types.DTensorSpec", "torch.distributed.tensor.DTensor",
@@ -140,14 +140,20 @@ SAFE_NAMES: Final = frozenset(
 """What Python, numpy and torch write for plain data."""
 
 SAFE_CLASSES: Final = (
-    "torch.nn.modules", "torch.nn.quantized", "torch.ao.nn", "torch.nn.qat", "torch.nn.intrinsic", "torch.optim",
+    "torch.nn.modules", "torch.nn.parallel", "torch.nn.quantized", "torch.ao.nn", "torch.nn.qat", "torch.nn.intrinsic", "torch.optim",
     "torch.distributed.checkpoint.metadata", "torch.distributed.checkpoint.filesystem",
     "torch.distributed.tensor.placement_types", "torch.distributed._tensor.placement_types",
     "torch.distributed.tensor._dtensor_spec", "torch.distributed._mesh_layout", "torch.distributed.device_mesh",
 )  # fmt: skip
 """Packages of torch whose classes (names with a capital) make modules, optimizers and descriptions of tensors."""
 
-SAFE_FUNCTIONS: Final = ("torch.nn.functional", "torch._C._nn", "torch.nn.init", "torch._VF", "torch._C._VariableFunctions")
+SAFE_FUNCTIONS: Final = (
+    "torch.nn.functional",
+    "torch._C._nn",
+    "torch.nn.init",
+    "torch._VF",
+    "torch._C._VariableFunctions",
+)
 """Modules of functions on tensors, which models keep as attributes (`self.act = F.gelu`)."""
 
 ALLOCATORS: Final = frozenset({"builtins.bytearray", "builtins.bytes", "builtins.range", "array.array"})

@@ -207,13 +207,13 @@ class _TracingMachine(PickleMachine):
     def _note_call(self, func: Global, args: object) -> None:
         if func.name == "_load_from_bytes" and isinstance(args, tuple):
             self.trace.loaded.extend(args[:1])
+            if not args or not isinstance(args[0], bytes | LongBytes):
+                self._accuse(func, "loads bytes that the pickle computes")
             if len(self.trace.loaded) > MAX_LOADED:
                 raise LimitExceededError("tensors inside byte strings of one pickle", limit=MAX_LOADED, actual=None)
+        if func.dotted in ALLOCATORS and _asked(args) > MANY_BYTES:
+            self._accuse(func, "allocates as much memory as it says")
         use = self._by_global.get(id(func))
-        if use is None and func.dotted in ALLOCATORS and _asked(args) > MANY_BYTES:
-            use = self._by_global[id(func)] = Use(func.module, func.name, Verdict("unknown", func.dotted), self._op)
-            use.suspicion = "allocates as much memory as it says"
-            self._note(use)
         if use is None:
             return
         use.calls += 1
@@ -222,6 +222,13 @@ class _TracingMachine(PickleMachine):
             use.preview = _arguments(args)[:SHOWN_PREVIEW]
         if not use.suspicion and use.verdict.level == "unknown":
             use.suspicion = self._suspect(func, args)
+
+    def _accuse(self, func: Global, suspicion: str) -> None:
+        """Note a use of a safe name that is not safe."""
+        if id(func) not in self._by_global:
+            use = self._by_global[id(func)] = Use(func.module, func.name, Verdict("unknown", func.dotted), self._op)
+            use.suspicion = suspicion
+            self._note(use)
 
     def _suspect(self, func: Global, args: object) -> str:
         """Why a call of an unknown function is dangerous by its arguments."""

@@ -20,7 +20,9 @@ FailOn = Annotated[
     Literal["info", "warning", "error", "danger", "never"],
     typer.Option("--fail-on", help="Exit 1 from a finding of this severity up."),
 ]
-Deep = Annotated[bool, typer.Option("--deep", help="Read the values and all checksums too, not only headers and pickles.")]
+Deep = Annotated[
+    bool, typer.Option("--deep", help="Read the values and all checksums too, not only headers and pickles.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors: the exit status says it.")]
 Ignore = Annotated[
     list[str] | None, typer.Option("--ignore", metavar="CODE", help="Leave out findings of this kind. Repeatable.")
