@@ -148,6 +148,9 @@ def test_a_function_goes_before_the_one_of_torch() -> None:
         ("*=1 if", None, "'1 if' is no action", "write '*.weight=normal(std=0.02)'"),
         ("a\nb=zeros", "\n", "a rule is one line of text that prints", None),
         ("é=normal(ß=1)", "ß", "unknown argument ß of normal", "its arguments are mean, std, chunks"),
+        ("*=normal(std=ßß, xyz=2)", "xyz", "unknown argument xyz of normal", "its arguments are mean, std, chunks"),
+        ("*=normal(1if 1else 2)", "1if", "'1 if 1 else 2' is not allowed in an expression",
+         "allowed are numbers, names, + - * / // % **, sqrt, log, min and max"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_and_where(text: str, at: str | None, message: str, hint: str | None) -> None:
@@ -183,6 +186,15 @@ def test_a_rule_is_of_bounded_length() -> None:
 def test_a_deep_or_long_action_is_refused(action: str) -> None:
     with pytest.raises(ParamInspectError):
         resolve(parse_rule(f"*={action}"), (2, 2))
+
+
+@pytest.mark.parametrize("failure", [MemoryError, RecursionError])
+def test_an_action_that_is_too_deep_for_python(failure: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    def parse(*_: object, **__: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(ast, "parse", parse)
+    assert refused("*=normal").message == "the action is nested too deeply"
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from paraminspect.cli.output import Output
 from paraminspect.cli.sources import Build
 
 EXAMPLES = """
-paraminspect init configs/gpt2.yaml --dtype bfloat16 -o gpt2.safetensors
-paraminspect init configs/mlp.yaml --rule '*weight=normal(std=0.01)' -o - | paraminspect list -
+paraminspect init gpt2.yaml --dtype bfloat16 -o gpt2.safetensors
+paraminspect init mlp.yaml --rule gaussian -o - | paraminspect list -
 """
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and stop.")]
