@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import pickle
 import pickletools
@@ -60,10 +61,8 @@ class Recorder(pickle._Unpickler):  # type: ignore[misc,name-defined]
 
 def named_by_python(data: bytes) -> set[tuple[str, str]]:
     recorder = Recorder(data)
-    try:
+    with contextlib.suppress(Exception):  # whatever comes before it counts
         recorder.load()
-    except Exception:  # noqa: BLE001, S110 - whatever comes before it counts
-        pass
     return set(recorder.named)
 
 

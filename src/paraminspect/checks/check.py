@@ -78,7 +78,7 @@ def check_checkpoint(checkpoint: Checkpoint) -> list[Finding]:
 
     found = list(check_tensors(checkpoint))
     if checkpoint.declared:
-        from paraminspect.checks.contents import check_declared
+        from paraminspect.checks.copies import check_declared
 
         found += check_declared(checkpoint)
     return found
@@ -86,7 +86,8 @@ def check_checkpoint(checkpoint: Checkpoint) -> list[Finding]:
 
 def check_deep(checkpoint: Checkpoint, advance: Callable[[int], None] = lambda _: None) -> list[Finding]:
     """Findings that take reading everything."""
-    from paraminspect.checks.contents import check_copies, check_values
+    from paraminspect.checks.contents import check_values
+    from paraminspect.checks.copies import check_copies
     from paraminspect.checks.sums import check_sums
     from paraminspect.values.files import Files
     from paraminspect.values.tensors import open_numbers

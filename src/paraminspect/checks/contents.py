@@ -1,4 +1,4 @@
-"""What the values of tensors say: not finite, never set, copies that were one tensor once."""
+"""What the values of tensors say: not finite, or never set."""
 
 from __future__ import annotations
 
@@ -6,21 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from paraminspect.checks.codes import find
-from paraminspect.errors import ParamInspectError
 from paraminspect.modules import is_shown
-from paraminspect.records import Checkpoint, Finding, TensorRecord
-from paraminspect.sharing import find_equal_in, find_in, open_stored
-from paraminspect.units import counted, format_bytes
+from paraminspect.records import Finding, TensorRecord
+from paraminspect.units import counted
 from paraminspect.values.collect import collect
 from paraminspect.values.numbers import Numbers
 from paraminspect.values.stats import TensorStats
 
 MAX_TOLD: Final = 50
 """Tensors that one kind of finding names."""
-
-EMBEDDINGS: Final = ("embed", "wte", "token", "shared")
-HEADS: Final = ("lm_head", "head.weight", "output.weight", "decoder.weight", "proj.weight", "classifier.weight")
-"""Parts of the names of tensors that language models tie."""
 
 
 def check_values(
@@ -84,7 +78,7 @@ def _is_untouched(norm: dict[str, TensorStats]) -> bool:
     mean, variance, batches = (norm.get(key) for key in ("running_mean", "running_var", "num_batches_tracked"))
     if mean is None or variance is None or not mean.count or (batches is not None and batches.max):
         return False
-    return mean.zeros == mean.count and variance.min == variance.max == 1
+    return bool(mean.zeros == mean.count and variance.min == variance.max == 1)
 
 
 def _at_most(found: Sequence[Finding]) -> Iterator[Finding]:
@@ -97,35 +91,3 @@ def _at_most(found: Sequence[Finding]) -> Iterator[Finding]:
     for code, count in told.items():
         if count > MAX_TOLD:
             yield find(code, "", f"{count - MAX_TOLD:,} more tensors like these")
-
-
-def check_declared(checkpoint: Checkpoint) -> Iterator[Finding]:
-    """Ties that are declared while both tensors are stored; only those tensors are read."""
-    if not checkpoint.declared:
-        return
-    try:
-        notes = find_in(open_stored(checkpoint, everything=True)).notes
-    except ParamInspectError as error:
-        yield find("not-checked", "", error.message)
-        return
-    for note in notes:
-        alias = next((each.alias for each in checkpoint.declared if each.alias in note), "")
-        yield find("tie-contradicted", alias, note)
-
-
-def check_copies(checkpoint: Checkpoint) -> Iterator[Finding]:
-    """Tensors that are stored apart with the same content."""
-    try:
-        source = open_stored(checkpoint)
-        groups = find_equal_in([source], [find_in(source)]).groups
-    except ParamInspectError as error:
-        yield find("not-checked", "", error.message)
-        return
-    for group in groups[:MAX_TOLD]:
-        name, *others = group.names
-        size = format_bytes(group.nbytes or 0)
-        tied = any(part in each for each in group.names for part in EMBEDDINGS) and any(
-            part in each for each in group.names for part in HEADS
-        )
-        message = f"stored again with the same content as {', '.join(others[:3])} ({size} each)"
-        yield find("tie-broken", name, message, severity=None if tied else "info")

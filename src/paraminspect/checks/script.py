@@ -43,6 +43,9 @@ DANGEROUS_NAMESPACES: Final[dict[str, str]] = {
     "c10d": "talks to other processes",
     "c10d_functional": "talks to other processes",
     "_c10d_functional": "talks to other processes",
+    "_c10d_functional_autograd": "talks to other processes",
+    "symm_mem": "talks to other processes",
+    "debugprims": "reads files",
     "image": "reads and writes files",
     "video_reader": "reads files",
     "torchaudio": "reads and writes files",
@@ -54,7 +57,8 @@ DANGEROUS_NAMESPACES: Final[dict[str, str]] = {
 KNOWN_NAMESPACES: Final = frozenset(
     {"aten", "prim", "prims", "quantized", "quantized_decomposed", "_quantized", "sparse", "mkldnn", "mkl", "torchvision",
      "torch_scatter", "torch_sparse", "profiler", "cuda", "xnnpack", "prepacked", "mkldnn_prepacked", "_nnapi", "metal",
-     "metal_prepacked", "vulkan_prepack", "onnx", "static_runtime", "fb"}
+     "metal_prepacked", "vulkan_prepack", "onnx", "static_runtime", "quantization", "onednn", "_dtensor", "rngprims",
+     "inductor_prims", "_native", "export", "_test", "debug_mode_ops"}
 )  # fmt: skip
 """Namespaces of operators that only compute."""
 

@@ -92,7 +92,7 @@ def _find_begin(blob: Blob) -> int | None:
             return None
         size, offset = struct.unpack_from("<QQ", record, 40)
         end -= 76
-    begin = end - size - offset
+    begin: int = end - size - offset
     if begin < 0 or (count and blob.read_up_to(end - size, 4) != b"PK\1\2"):
         return None
     return begin

@@ -276,30 +276,28 @@ def preview(value: object, depth: int = 0) -> str:
     """
     match value:
         case str() | bytes():
-            return repr(value if len(value) <= SHOWN_TEXT else value[:SHOWN_TEXT]) + "…" * (len(value) > SHOWN_TEXT)
-        case None | bool() | float():
-            return repr(value)
-        case int():
-            return str(value) if value.bit_length() <= 64 else f"an integer of {value.bit_length():,} bits"
+            shown = repr(value[:SHOWN_TEXT]) + "…" * (len(value) > SHOWN_TEXT)
+        case int() if value.bit_length() > 64:
+            shown = f"an integer of {value.bit_length():,} bits"
+        case None | bool() | int() | float():
+            shown = repr(value)
         case tuple() | list() | dict() if depth < MAX_DEPTH:
-            return _preview_items(value, depth)
+            shown = _preview_items(value, depth)
         case Global():
-            return value.dotted[:SHOWN_TEXT]
+            shown = value.dotted[:SHOWN_TEXT]
         case LongBytes():
-            return f"<{value.length:,} bytes of {'text' if value.text else 'data'}>"
-        case TensorValue():
-            return "<tensor>"
-        case StorageRef():
-            return "<storage>"
-        case Dtype():
-            return f"torch.{value.name}"
-        case OddKey():
-            return value.text[:SHOWN_TEXT]
+            shown = f"<{value.length:,} bytes of {'text' if value.text else 'data'}>"
+        case TensorValue() | StorageRef():
+            shown = "<tensor>" if isinstance(value, TensorValue) else "<storage>"
+        case Dtype() | OddKey():
+            shown = f"torch.{value.name}" if isinstance(value, Dtype) else value.text[:SHOWN_TEXT]
         case Opaque() if depth < MAX_DEPTH:
             inside = value.args if isinstance(value.args, tuple) else (value.args,)
-            shown = ", ".join(preview(item, depth + 1) for item in inside[:SHOWN_ITEMS])
-            return f"{preview(value.func, depth + 1)}({shown})"
-    return "…"
+            items = ", ".join(preview(item, depth + 1) for item in inside[:SHOWN_ITEMS])
+            shown = f"{preview(value.func, depth + 1)}({items})"
+        case _:
+            shown = "…"
+    return shown
 
 
 def _preview_items(value: tuple[object, ...] | list[object] | dict[object, object], depth: int) -> str:
