@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 LIST = "paraminspect list"
+STATS = "paraminspect stats"
+DIFF = "paraminspect diff"
+READ_SUM = "read once and sum"
+READ_COMPARE = "read both and compare"
+TORCH_STATS = "torch, the same statistics"
 SHARED = "paraminspect shared"
 SHARED_EQUAL = "paraminspect shared --equal"
 INIT = "paraminspect init -o"
@@ -83,6 +88,9 @@ def make_cases(data: str, binaries: str) -> list[Case]:
 
     def script(floor: str, name: str, *options: str) -> tuple[str, ...]:
         return (python, f"benchmarks/floors/{floor}.py", f"{data}/{name}", *options)
+
+    def values(command: str, *names: str) -> tuple[str, ...]:
+        return (f"{binaries}/paraminspect", command, *(f"{data}/{name}" for name in names))
 
     typer = (python, "-c", "import typer")
     twins = (f"{data}/gpt2.safetensors", f"{data}/gpt2.pt")
@@ -172,6 +180,36 @@ def make_cases(data: str, binaries: str) -> list[Case]:
                 LIST: (f"{binaries}/paraminspect", "list", "configs/llama-7b.yaml"),
             },
             (Budget("slower", 1.15, TORCH),),
+        ),
+        *[
+            Case(
+                f"stats-{name.rpartition('.')[2]}",
+                f"Values of GPT-2, 500 MB, `.{name.rpartition('.')[2]}`",
+                {
+                    READ_SUM: script("read_sum", name),
+                    STATS: values("stats", name),
+                    TORCH_STATS: script("torch_stats", name),
+                },
+                (Budget("slower", 3, READ_SUM), Budget("megabytes", 300), Budget("faster", 5, TORCH_STATS)),
+                slow=True,
+                ours=STATS,
+            )
+            for name in ("gpt2.safetensors", "gpt2.pt")
+        ],
+        Case(
+            "diff",
+            "Values of GPT-2, 500 MB, `.safetensors` against `.pt`",
+            {
+                READ_COMPARE: (
+                    python,
+                    "benchmarks/floors/compare_files.py",
+                    f"{data}/gpt2.safetensors",
+                    f"{data}/gpt2.safetensors",
+                ),
+                DIFF: values("diff", "gpt2.safetensors", "gpt2.pt"),
+            },
+            (Budget("slower", 3, READ_COMPARE), Budget("megabytes", 300)),
+            ours=DIFF,
         ),
         Case(
             "shared",

@@ -2,6 +2,7 @@
 
 - gpt2.pt: GPT-2's 148 tensors with random values and its head tied to the embedding.
 - training.pt: a training checkpoint: model, optimizer, epoch, arguments.
+- base.pt, tuned.safetensors: a small model before and after fine-tuning, of numbers that are exact in binary.
 - finetuned.safetensors: another head on the first layer of training.pt, which stayed as it was.
 - hostile.pt: a checkpoint whose pickle calls `os.system` when `torch.load(weights_only=False)` reads it.
 """
@@ -48,6 +49,33 @@ def training_checkpoint() -> dict[str, Any]:
     }
 
 
+def base_state_dict() -> dict[str, torch.Tensor]:
+    """Numbers between -1/4 and 1/4, most of them near 0, that every machine prints alike."""
+
+    def weight(*shape: int) -> torch.Tensor:
+        count = torch.arange(torch.Size(shape).numel())
+        return ((count * 7 % 64 + count * 13 % 61 - 62) / 256).reshape(shape)
+
+    embedding = weight(96, 32)
+    return {
+        "embed.weight": embedding,
+        "fc.weight": weight(48, 32),
+        "fc.bias": torch.zeros(48),
+        "norm.weight": torch.ones(48),
+        "head.weight": embedding,
+    }
+
+
+def tuned_state_dict() -> dict[str, torch.Tensor]:
+    """The same after fine-tuning: one weight moved, one went wrong, one is stored in half the bits, one is new."""
+    state = {name: tensor.clone() for name, tensor in base_state_dict().items()}
+    state["fc.weight"][::4] += 1 / 64
+    state["fc.bias"][5] = torch.nan
+    state["head.weight"] = state["head.weight"].bfloat16()
+    state["adapter.weight"] = torch.zeros(4, 32)
+    return state
+
+
 def finetuned_state_dict(training: dict[str, Any]) -> dict[str, torch.Tensor]:
     """The first layer of the training checkpoint, and a head of its own."""
     first = {f"backbone.{name}": training["model"][f"0.{name}"].clone() for name in ("weight", "bias")}
@@ -68,6 +96,9 @@ def main() -> None:
     training = training_checkpoint()
     torch.save(training, folder / "training.pt")
     save_file(finetuned_state_dict(training), folder / "finetuned.safetensors")
+    torch.save(training_checkpoint(), folder / "training.pt")
+    torch.save(base_state_dict(), folder / "base.pt")
+    save_file(tuned_state_dict(), folder / "tuned.safetensors")
     weights = {"fc.weight": torch.zeros(10, 784), "fc.bias": torch.zeros(10)}
     torch.save({**weights, "version": RunsACommand()}, folder / "hostile.pt")
     torch.save(gpt2_state_dict(), folder / "gpt2.pt")

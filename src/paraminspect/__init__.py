@@ -14,22 +14,29 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 __all__ = [
+    "Change",
     "Checkpoint",
+    "Diff",
     "InitPlan",
     "InitStep",
     "ParamInspectError",
     "Storage",
     "TensorRecord",
+    "TensorStats",
     "TieGroup",
     "__version__",
     "apply_init",
+    "diff_sources",
     "find_ties",
     "open_source",
     "parse_rule",
     "plan_init",
+    "read_tensor",
+    "tensor_stats",
 ]
 
 if TYPE_CHECKING:
+    from paraminspect.changes import Change
     from paraminspect.errors import ParamInspectError
     from paraminspect.formats import open_source
     from paraminspect.live.init.apply import apply_init, plan_init
@@ -37,20 +44,29 @@ if TYPE_CHECKING:
     from paraminspect.rules.parse import parse_rule
     from paraminspect.rules.plan import InitPlan
     from paraminspect.sharing import find_ties
+    from paraminspect.values.diff import Diff, diff_sources
+    from paraminspect.values.stats import TensorStats, tensor_stats
+    from paraminspect.values.tensors import read_tensor
 
 _HOMES = {
+    "Change": "changes",
     "Checkpoint": "records",
+    "Diff": "values.diff",
     "InitPlan": "rules.plan",
     "InitStep": "records",
     "ParamInspectError": "errors",
     "Storage": "records",
     "TensorRecord": "records",
+    "TensorStats": "values.stats",
     "TieGroup": "records",
     "apply_init": "live.init.apply",
+    "diff_sources": "values.diff",
     "find_ties": "sharing",
     "open_source": "formats",
     "parse_rule": "rules.parse",
     "plan_init": "live.init.apply",
+    "read_tensor": "values.tensors",
+    "tensor_stats": "values.stats",
 }
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from paraminspect.errors import SelectionError
 from paraminspect.records import TensorRecord
+from paraminspect.selection import make_filter
 from paraminspect.ties import find_canonical
 
 MAX_DEPTH = 128
@@ -161,6 +162,32 @@ def make_listing(
     if keep is not None:
         chosen = [i for i in chosen if keep(records[i].name[len(prefix) :], records[i].module_type)]
     return _untie(records, chosen, prefix, aliases=aliases)._replace(hidden=hidden, candidates=candidates)
+
+
+def select_records(
+    records: Sequence[TensorRecord], module: str, select: Sequence[str], exclude: Sequence[str], everything: bool
+) -> tuple[list[TensorRecord], Mapping[str, int]]:
+    """Every name of the tensors that are meant, buffers included; what was left out because it is no part of the model.
+
+    Args:
+        records: In the order of the file.
+        module: Dotted path of the module to stay inside, whose names become relative to it; "" for the whole.
+        select: Selectors, any of which must match; empty for all.
+        exclude: Selectors none of which may match.
+        everything: Optimizer state, plain attributes and other state too.
+
+    Raises:
+        SelectionError: There is no such module, or a selector cannot be parsed.
+    """
+    inside = _enter(records, module) if module else records
+    hidden = Counter() if everything else count_hidden([record for record in inside if record.role != "model"])
+    keep = make_filter(select, exclude)
+    start = len(module) + 1 if module else 0
+    named = [record._replace(name=record.name[start:]) if start else record for record in inside]
+    chosen = [
+        record for record in named if (everything or record.role == "model") and keep(record.name, record.module_type)
+    ]
+    return chosen, hidden
 
 
 def total(listing: Listing) -> Totals:

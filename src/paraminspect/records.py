@@ -26,15 +26,66 @@ class Storage(NamedTuple):
     Attributes:
         key: Name of the storage within its file.
         nbytes: Size in bytes as the file declares it.
-        path: File that holds it; None for standard input and for bytes that are nowhere (meta tensors).
+        path: File that holds it; None for standard input and for bytes that are nowhere (meta tensors); of a named
+            pipe, the copy that its checkpoint keeps open.
         begin: File offset of the first byte; None where the bytes do not lie in the file as they are
-            (compressed, inside a pickle, spread over several chunks).
+            (compressed, in another byte order, inside a pickle, spread over several chunks).
+        swapped_begin: The same where the bytes of each element are in big-endian order and `begin` is None for that.
     """
 
     key: str
     nbytes: int
     path: str | None = None
     begin: int | None = None
+    swapped_begin: int | None = None
+
+
+class Quantizer(NamedTuple):
+    """How the integers of torch's quantised types stand for numbers: (integer - zero_point) * scale.
+
+    Attributes:
+        scale: One for all, or a tensor with one for each index of `axis`.
+        zero_point: The same.
+        axis: None where there is one scale for all.
+    """
+
+    scale: float | TensorRecord
+    zero_point: float | TensorRecord
+    axis: int | None = None
+
+
+class Piece(NamedTuple):
+    """One box of a tensor that lies in pieces.
+
+    Attributes:
+        offsets: Of its first element in the whole tensor, one for each dimension.
+        sizes: Of the box.
+        path: The file.
+        begin: Where in it a torch zip begins that holds this piece and nothing else.
+        nbytes: Of that zip.
+    """
+
+    offsets: tuple[int, ...]
+    sizes: tuple[int, ...]
+    path: str
+    begin: int
+    nbytes: int
+
+
+class Encoding(NamedTuple):
+    """How values come from bytes, for the few tensors where type, shape and stride do not say it all.
+
+    Attributes:
+        quantizer: Of torch's quantised types.
+        pieces: Of a chunked tensor.
+        negated: The values are those of the bytes with the other sign.
+        conjugated: The same of the imaginary parts.
+    """
+
+    quantizer: Quantizer | None = None
+    pieces: tuple[Piece, ...] = ()
+    negated: bool = False
+    conjugated: bool = False
 
 
 class TensorRecord(NamedTuple):
@@ -58,6 +109,7 @@ class TensorRecord(NamedTuple):
         identity: Numbers of the tensor object and of the module object that owns it: equal where a live model, or a
             pickle of one, has the same object; None where there are no objects.
         declared: Only a declaration says that it has the bytes of another tensor: it is not stored under this name.
+        encoding: What else it takes to read its values; None for nearly all tensors.
     """
 
     name: str
@@ -76,6 +128,7 @@ class TensorRecord(NamedTuple):
     stride: tuple[int, ...] | None = None
     identity: tuple[int, int] | None = None
     declared: bool = False
+    encoding: Encoding | None = None
 
     @property
     def byte_range(self) -> tuple[str | None, int, int] | None:
@@ -163,6 +216,7 @@ class Checkpoint:
         nbytes: Size of all files together.
         files: Paths of the files that were read.
         declared: What it says of ties. Where an alias is not stored, `tensors` has it all the same, as `declared`.
+        kept_open: What closes the copy of a pipe when the checkpoint is gone.
     """
 
     format: str
@@ -173,6 +227,7 @@ class Checkpoint:
     nbytes: int = 0
     files: tuple[str, ...] = ()
     declared: tuple[Declaration, ...] = ()
+    kept_open: object = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

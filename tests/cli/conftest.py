@@ -9,6 +9,7 @@ import io
 import json
 import math
 import os
+import struct
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -153,7 +154,72 @@ CHECKPOINTS: dict[str, Callable[[], Checkpoint]] = {
 }
 
 
+def safetensors(tensors: dict[str, tuple[str, list[int], bytes]], metadata: dict[str, str] | None = None) -> bytes:
+    """The bytes of a file."""
+    header: dict[str, Any] = {} if metadata is None else {"__metadata__": metadata}
+    data = b""
+    for name, (dtype, shape, values) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(values)]}
+        data += values
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + data
+
+
+def floats(*values: float) -> bytes:
+    return struct.pack(f"<{len(values)}f", *values)
+
+
+def before() -> bytes:
+    """Numbers whose sums and squares are exact in any order."""
+    return safetensors(
+        {
+            "model.fc.weight": ("F32", [4, 4], floats(*[number / 8 for number in range(-8, 8)])),
+            "model.fc.bias": ("F32", [4], floats(0, 0, 0, 0)),
+            "model.norm.weight": ("F32", [3], floats(1, 1, 1)),
+            "model.odd": ("F32", [5], floats(math.nan, math.inf, -math.inf, -0.0, 2)),
+            "model.half": ("BF16", [2], floats(0.5)[2:] + floats(-4)[2:]),
+            "model.steps": ("I8", [2, 2], bytes([0, 1, 2, 255])),
+            "model.nothing": ("F32", [0], b""),
+        },
+        {"model.tied": "model.fc.weight", "format": "pt"},
+    )
+
+
+def after() -> bytes:
+    """The same without a prefix, trained for a step, with some changes more."""
+    return safetensors(
+        {
+            "fc.weight": ("F32", [4, 4], floats(*[number / 8 for number in range(-8, 7)], 1.375)),
+            "fc.bias": ("F32", [4], floats(-0.0, 0, 0, 0)),
+            "norm.weight": ("F32", [1, 3], floats(1, 1, 1)),
+            "odd": ("F32", [5], floats(math.nan, math.inf, 1, -0.0, 2)),
+            "half": ("F32", [2], floats(0.5, -4)),
+            "tied": ("F32", [4, 4], floats(*[number / 8 for number in range(-8, 8)])),
+            "added": ("F32", [2], floats(3, 4)),
+            "nothing": ("F32", [0], b""),
+        }
+    )
+
+
+def mixed() -> bytes:
+    """A GGUF file of a block that can be decoded and two that cannot."""
+    kinds = (("a.q8_0", 32, 8), ("b.iq2_xxs", 256, 16), ("c.iq2_xxs", 256, 16))
+    infos = b"".join(
+        struct.pack(f"<Q{len(name)}sIQIQ", len(name), name.encode(), 1, numel, kind, 128 * place)
+        for place, (name, numel, kind) in enumerate(kinds)
+    )
+    head = struct.pack("<4sIQQ", b"GGUF", 3, len(kinds), 0) + infos
+    block = struct.pack("<e", 0.5) + bytes(range(32))
+    return head.ljust(-(-len(head) // 32) * 32, b"\0") + block.ljust(128, b"\0") + bytes(128 + 66)
+
+
+FILES = {"before.safetensors": before, "after.safetensors": after, "mixed.gguf": mixed}
+"""Whose values are read."""
+
+
 def open_stub(source: str) -> Checkpoint:
+    if source in FILES:
+        return open_file(source)
     if source == "broken.pt":
         raise TruncatedError("the file ends at byte 7", hint="fetch it again", source=source)
     if source == "bug.pt":
@@ -236,6 +302,8 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder of a command line: specs that are wrong, a Python file, and `configs`."""
     for name, text in {**SPECS, **CODE}.items():
         (tmp_path / name).write_text(text, "utf-8")
+    for name, make in FILES.items():
+        (tmp_path / name).write_bytes(make())
     (tmp_path / "configs").symlink_to(CONFIGS)
     monkeypatch.chdir(tmp_path)
     return tmp_path

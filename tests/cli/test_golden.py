@@ -251,6 +251,54 @@ rules configs/custom_init.yaml --format json
 rules configs/shared_linear.yaml
 rules nowhere.yaml
 show -h
+stats before.safetensors
+stats before.safetensors --format json
+stats before.safetensors --header --columns name,mean,std
+stats before.safetensors --format markdown --columns name,max,histogram
+stats before.safetensors --format names
+COLUMNS=80 stats before.safetensors
+COLUMNS=200 stats before.safetensors
+COLUMNS=40 stats before.safetensors
+stats before.safetensors --module model --depth 1 --columns name,tensors,numel,mean,nan
+COLUMNS=80 stats before.safetensors --module model --depth 1
+stats before.safetensors --depth 1 --sort dtype
+stats before.safetensors --fail-on nan,constant --columns name
+stats before.safetensors --fail-on nan,zero --select '*.weight' --columns name
+stats before.safetensors --fail-on nans
+stats before.safetensors --sort mean --reverse --columns mean,name
+stats before.safetensors --columns men
+stats before.safetensors after.safetensors --columns source,name,std
+stats before.safetensors --select xyz
+stats mixed.gguf --columns name,dtype,mean,max
+COLUMNS=80 stats mixed.gguf
+stats net.pt --columns name
+stats broken.pt before.safetensors --columns name
+stats before.safetensors -D a=1
+stats -h
+diff before.safetensors after.safetensors
+diff before.safetensors after.safetensors --map 'model.*=*'
+diff before.safetensors after.safetensors --map 'model.*=*' --format json
+diff before.safetensors after.safetensors --map 'model.*=*' --only names
+diff before.safetensors after.safetensors --map 'model.*=*' --only shapes
+diff before.safetensors after.safetensors --map 'model.*=*' --only values --header
+diff before.safetensors after.safetensors --map 'model.*=*' --only values --atol 0.5
+diff before.safetensors after.safetensors --map 'model.*=*' --select 'model.fc.*' --select 'fc.*'
+COLUMNS=80 diff before.safetensors after.safetensors --map 'model.*=*'
+COLUMNS=80 diff before.safetensors after.safetensors
+COLUMNS=80 diff before.safetensors before.safetensors
+diff before.safetensors before.safetensors
+diff before.safetensors after.safetensors --map 'model.*.*=x'
+diff before.safetensors after.safetensors --map model
+diff before.safetensors after.safetensors --map 'model=*'
+diff before.safetensors after.safetensors --select xyz
+diff before.safetensors after.safetensors --rtol -1
+diff before.safetensors nowhere.pt
+diff broken.pt nowhere.pt
+diff before.safetensors
+diff mixed.gguf mixed.gguf
+diff configs/mlp.yaml before.safetensors --only names --columns name,change
+diff - -
+diff -h
 init -h
 rules -h
 shared gpt2.safetensors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import monotonic
 from types import TracebackType
 
@@ -10,6 +11,9 @@ from paraminspect.units import format_bytes
 
 SHOWN_AFTER_S = 0.5
 """What is done sooner needs no bar."""
+
+REDRAWN_AFTER_S = 0.1
+"""Nobody reads faster."""
 
 CELLS = 20
 
@@ -26,6 +30,7 @@ class Progress:
         self._output = output
         self._what = what
         self._start = monotonic()
+        self._drawn = self._start
 
     def __enter__(self) -> Progress:
         return self
@@ -37,8 +42,21 @@ class Progress:
 
     def __call__(self, done: int, total: int) -> None:
         """Draw it anew."""
-        if monotonic() - self._start < SHOWN_AFTER_S:
+        now = monotonic()
+        if now - self._start < SHOWN_AFTER_S or now - self._drawn < REDRAWN_AFTER_S:
             return
+        self._drawn = now
         filled = CELLS * done // max(total, 1)
         bar = "#" * filled + "." * (CELLS - filled)
         self._output.progress(f"{self._what} [{bar}] {format_bytes(done)} of {format_bytes(total)}")
+
+    def counting(self, total: int) -> Callable[[int], None]:
+        """What is to be called with the bytes that are done since the last call, of so many in total."""
+        done = 0
+
+        def advance(nbytes: int) -> None:
+            nonlocal done
+            done += nbytes
+            self(min(done, total), total)
+
+        return advance

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from paraminspect.cli.errors import with_source
@@ -150,9 +150,17 @@ def choose_each(
     build: Build = Build(),  # noqa: B008 - as above
 ) -> Iterator[tuple[Checkpoint, Listing]]:
     """Open each source and choose from it; sets `output.status` to NOTHING_MATCHED if selectors leave nothing of all."""
+    opened = (checkpoint for checkpoint, _ in open_each(sources, output, build))
+    return choose_from(opened, sources, choice, output)
+
+
+def choose_from(
+    checkpoints: Iterable[Checkpoint], sources: Sequence[str], choice: Choice, output: Output
+) -> Iterator[tuple[Checkpoint, Listing]]:
+    """The same from checkpoints as they are opened."""
     keep = make_filter(choice.select, choice.exclude) if choice.select or choice.exclude else None
     matched = keep is None
-    for checkpoint, _ in open_each(sources, output, build):
+    for checkpoint in checkpoints:
         records = checkpoint.tensors
         try:
             listing = make_listing(

@@ -18,9 +18,11 @@ from paraminspect.render.rows import EMPTY_NAME
 from paraminspect.render.text import escape_text
 from paraminspect.selection import parse_selector
 from paraminspect.values.display import FULL, PrintOptions, format_tensor
+from paraminspect.values.dtypes import numpy_dtype
 from paraminspect.values.export import encode_npy, nested_values
+from paraminspect.values.files import Files
 from paraminspect.values.slices import parse_slice, take_slice
-from paraminspect.values.stored import StoredArrays
+from paraminspect.values.tensors import read_tensor
 
 Array = np.ndarray[Any, Any]
 Read = Callable[[TensorRecord], Array]
@@ -132,7 +134,8 @@ def _open(source: str, build: Build, seed: int, output: Output) -> tuple[Checkpo
 
         build.refuse()
         checkpoint = open_source(source)
-        return checkpoint, StoredArrays(checkpoint).read
+        files = Files()
+        return checkpoint, lambda record: read_tensor(record, files)
     from paraminspect.cli.live import open_model, tensor_array
 
     live = open_model(source, build, output, values=True, seed=seed)
@@ -163,7 +166,8 @@ def _as_text(shown: Iterable[_Shown], options: PrintOptions) -> Iterator[str]:
         part = "" if array.shape == record.shape else f" -> [{','.join(map(str, array.shape))}]"
         name = escape_text(record.name) or EMPTY_NAME
         yield f"{gap}{name}  {_TYPES[record.kind]}  {record.dtype}  {shape}{part}\n"
-        yield f"{format_tensor(array, record.dtype, options)}\n"
+        dtype = record.dtype if numpy_dtype(record.dtype) is not None else array.dtype.name  # of quantised ones
+        yield f"{format_tensor(array, dtype, options)}\n"
         gap = "\n"
 
 

@@ -24,9 +24,11 @@ from paraminspect.formats.pickle_danger import note_calls
 from paraminspect.formats.pickle_machine import PickleMachine
 from paraminspect.formats.shapes import check_sizes, count_elements
 from paraminspect.formats.torch_objects import GlobalTable
-from paraminspect.records import Checkpoint, Role, TensorRecord
+from paraminspect.records import Checkpoint, Encoding, Piece, Role, TensorRecord
 
 METADATA_FILE: Final = ".metadata"
+
+_Places = dict[tuple[str, tuple[int, ...] | None], tuple[str, int, int]]
 
 
 def read_distributed(metadata: Blob, folder: str) -> Checkpoint:
@@ -49,8 +51,9 @@ def read_distributed(metadata: Blob, folder: str) -> Checkpoint:
             "not the metadata of torch.distributed.checkpoint"
             + "".join(f" ({note})" for note in note_calls(table.foreign))
         )
-    tensors = list(_tensors(state))
-    sizes = _piece_sizes(state)
+    places = _places(state)
+    tensors = list(_tensors(state, folder, places))
+    sizes = _piece_sizes(places)
     files = _check_pieces(folder, sizes)
     others = len(_dict(state.get("state_dict_metadata"))) - len(tensors)
     notes = list(note_calls(table.foreign))
@@ -70,7 +73,7 @@ def _dict(value: object) -> dict[object, object]:
     return value if isinstance(value, dict) else {}
 
 
-def _tensors(state: dict[object, object]) -> Iterator[TensorRecord]:
+def _tensors(state: dict[object, object], folder: str, places: _Places) -> Iterator[TensorRecord]:
     paths = _dict(state.get("planner_data"))
     entries = _dict(state.get("state_dict_metadata"))
     if len(entries) > MAX_TENSORS:
@@ -83,7 +86,28 @@ def _tensors(state: dict[object, object]) -> Iterator[TensorRecord]:
             raise MalformedError("an entry of the metadata is no object")
         if not isinstance(name, str):
             raise MalformedError("a name in the metadata is no string")
-        yield _record(name, tensor, paths.get(name))
+        record = _record(name, tensor, paths.get(name))
+        yield record._replace(encoding=Encoding(pieces=tuple(_pieces(record, tensor, folder, places))))
+
+
+def _pieces(record: TensorRecord, tensor: dict[object, object], folder: str, places: _Places) -> Iterator[Piece]:
+    """Where each chunk of a tensor lies; one whose place the metadata do not give is left out.
+
+    Raises:
+        MalformedError: A chunk that reaches past the tensor.
+    """
+    shape = record.shape or ()
+    chunks = tensor.get("chunks")
+    for chunk in chunks if isinstance(chunks, list | tuple) else ():
+        box = _state(chunk, "ChunkStorageMetadata") or {}
+        offsets, sizes = check_sizes(box.get("offsets"), "chunk"), check_sizes(box.get("sizes"), "chunk")
+        if len(offsets) != len(shape) or len(sizes) != len(shape):
+            raise MalformedError(f"a chunk of {record.name[:80]!r} has other dimensions")
+        if any(begin + size > whole for begin, size, whole in zip(offsets, sizes, shape, strict=True)):
+            raise MalformedError(f"a chunk of {record.name[:80]!r} reaches past its end")
+        place = places.get((record.name, offsets))
+        if place is not None:
+            yield Piece(offsets, sizes, os.path.join(folder, place[0]), *place[1:])
 
 
 def _record(name: str, tensor: dict[object, object], path: object) -> TensorRecord:
@@ -117,13 +141,13 @@ def _dtype(name: str, properties: object) -> str:
     return dtype.name
 
 
-def _piece_sizes(state: dict[object, object]) -> dict[str, int]:
-    """How long each file must be: the largest end of a range in it.
+def _places(state: dict[object, object]) -> _Places:
+    """File, offset and length of each piece.
 
     Raises:
         MalformedError: A file outside the folder, a negative range.
     """
-    sizes: dict[str, int] = {}
+    places: _Places = {}
     for key, value in _dict(state.get("storage_data")).items():
         info = _state(value, "_StorageInfo")
         index = key.value if isinstance(key, OddKey) else key
@@ -134,6 +158,21 @@ def _piece_sizes(state: dict[object, object]) -> dict[str, int]:
             raise MalformedError("a piece of the checkpoint has no range")
         if not isinstance(file, str) or not _is_inside(file):
             raise MalformedError(f"the metadata names a file outside its folder: {file!r}"[:200], fault="path-escape")
+        places[_index_key(index)] = file, offset, length
+    return places
+
+
+def _index_key(index: Opaque) -> tuple[str, tuple[int, ...] | None]:
+    """Name and offset of a chunk, as `MetadataIndex(fqn, offset, index)` has them; no tensor has an offset of None."""
+    state = _dict(index.state)
+    name, offset = state.get("fqn"), state.get("offset")
+    return name if isinstance(name, str) else "", None if offset is None else check_sizes(offset, "chunk")
+
+
+def _piece_sizes(places: _Places) -> dict[str, int]:
+    """How long each file must be: the largest end of a range in it."""
+    sizes: dict[str, int] = {}
+    for file, offset, length in places.values():
         sizes[file] = max(sizes.get(file, 0), offset + length)
     if len(sizes) > MAX_SHARDS:
         raise LimitExceededError("files of a distributed checkpoint", limit=MAX_SHARDS, actual=len(sizes))

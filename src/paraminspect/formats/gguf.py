@@ -390,8 +390,9 @@ def _place_tensors(blob: Blob, infos: list[_Info], data_begin: int, *, mappable:
             continue
         storage = storages.get((offset, nbytes)) if nbytes else None
         if storage is None:
-            begin = blob.begin + data_begin + offset if mappable else None
-            storage = storages[offset, nbytes] = Storage(name, nbytes, blob.path, begin)
+            begin = blob.begin + data_begin + offset
+            places = (begin, None) if mappable else (None, begin)
+            storage = storages[offset, nbytes] = Storage(name, nbytes, blob.path, *places)
         tensors.append(
             TensorRecord(
                 name,

@@ -7,7 +7,7 @@ Dictionaries keep their string keys; any other key becomes an `OddKey`, so that 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 
 class Global:
@@ -156,6 +156,24 @@ class StorageRef:
         self.offset = offset
 
 
+class ValueEncoding(NamedTuple):
+    """What `records.Encoding` says, of tensors that a pickle makes.
+
+    Attributes:
+        scale: Of a quantised tensor; None for any other.
+        zero_point: The same.
+        axis: The same; None where there is one scale for all.
+        negated: The bytes have the other sign.
+        conjugated: So have those of the imaginary parts.
+    """
+
+    scale: float | TensorValue | None = None
+    zero_point: float | TensorValue = 0
+    axis: int | None = None
+    negated: bool = False
+    conjugated: bool = False
+
+
 class TensorValue:
     """One tensor object of a pickle; a name that refers to it a second time refers to the same object.
 
@@ -167,9 +185,12 @@ class TensorValue:
         kind: "parameter", "buffer" or "tensor".
         trainable: requires_grad; None where the pickle does not say.
         nbytes: Bytes of all its parts for layouts that are several storages; None means numel x itemsize.
+        encoding: What else it takes to read the values; None for nearly all tensors.
     """
 
-    __slots__ = ("dtype", "kind", "layout", "nbytes", "numel", "offset", "shape", "storage", "stride", "trainable")
+    __slots__ = (
+        "dtype", "encoding", "kind", "layout", "nbytes", "numel", "offset", "shape", "storage", "stride", "trainable",
+    )  # fmt: skip
 
     def __init__(  # noqa: PLR0917 (made in hundreds of thousands, where keywords cost)
         self,
@@ -194,6 +215,7 @@ class TensorValue:
         self.trainable = trainable
         self.layout = layout
         self.nbytes = nbytes
+        self.encoding: ValueEncoding | None = None
 
     def copy(self) -> TensorValue:
         """A second tensor object over the same storage."""
@@ -209,6 +231,7 @@ class TensorValue:
             nbytes=self.nbytes,
         )
         twin.kind = self.kind
+        twin.encoding = self.encoding
         return twin
 
 

@@ -102,7 +102,8 @@ def read_npy(blob: Blob) -> Checkpoint:
     end = _find_header_end(head)
     header = _parse_header(head if end <= len(head) else blob.read(0, end), end)
     excess = _check_size(header, blob.size)
-    storage = Storage("", header.nbytes, blob.path, None if header.swapped else blob.begin + header.begin)
+    begin = blob.begin + header.begin
+    storage = Storage("", header.nbytes, blob.path, *((None, begin) if header.swapped else (begin, None)))
     notes = (f"{excess:,} bytes after the array are not part of it",) if excess else ()
     files = () if blob.path is None else (blob.path,)
     return Checkpoint("npy", (_make_record("", header, storage),), notes=notes, nbytes=blob.size, files=files)
@@ -156,11 +157,21 @@ def _read_member(directory: ZipDirectory, entry: ZipEntry) -> tuple[TensorRecord
     except ParamInspectError as error:
         error.message = f"member {quote_name(entry.name)}: {error.message}"
         raise
-    begin = None
-    if entry.method == STORED and not header.swapped:
+    begin = swapped_begin = None
+    if entry.method == STORED:
         begin = directory.blob.begin + directory.data_offset(entry) + header.begin
-    storage = Storage(entry.name, header.nbytes, directory.blob.path, begin)
+        if header.swapped:
+            begin, swapped_begin = None, begin
+    storage = Storage(entry.name, header.nbytes, directory.blob.path, begin, swapped_begin)
     return _make_record(entry.name.removesuffix(".npy"), header, storage), excess
+
+
+def find_elements(directory: ZipDirectory, entry: ZipEntry) -> tuple[int, bool]:
+    """Where in the inflated bytes of a member its elements begin, and whether they are big-endian."""
+    head = directory.read_prefix(entry, _HEAD)
+    end = _find_header_end(head)
+    header = _parse_header(head if end <= len(head) else directory.read_prefix(entry, end), end)
+    return header.begin, header.swapped
 
 
 def _make_record(name: str, header: _Header, storage: Storage) -> TensorRecord:

@@ -93,10 +93,11 @@ class _PlainTable(GlobalTable):
         begin = data.begin + position if isinstance(data, LongBytes) and not data.text else None
         return self._add(f"pickled {len(self._storages)}", found.dtype, found.nbytes, begin)
 
-    def _add(self, key: str, dtype: str, nbytes: int, begin: int | None) -> StorageRef:
+    def _add(self, key: str, dtype: str, nbytes: int, begin: int | None, *, swapped: bool = False) -> StorageRef:
         if key not in self._storages:
             begin = None if begin is None else self._blob.begin + begin
-            self._storages[key] = Storage(key, nbytes, self._blob.path, begin)
+            places = (None, begin) if swapped else (begin, None)
+            self._storages[key] = Storage(key, nbytes, self._blob.path, *places)
         return StorageRef(key, dtype, nbytes)
 
     def resolve(self, reference: StorageRef) -> Storage:
@@ -127,7 +128,7 @@ class _PlainTable(GlobalTable):
         stride = contiguous_stride(dims[::-1])[::-1] if fortran else contiguous_stride(dims)
         storage = None
         if isinstance(data, LongBytes) and not data.text:
-            storage = self._add(f"bytes {data.begin}", name, length, None if swapped else data.begin)
+            storage = self._add(f"bytes {data.begin}", name, length, data.begin, swapped=swapped)
         return TensorValue(storage, 0, dims, stride, name, numel)
 
 

@@ -196,13 +196,31 @@ class _Entries:
         elif bits % 8:
             stride = None  # elements do not begin at whole bytes
         # what Storage(..) and TensorRecord(..) do, in half the time
-        storage = tuple.__new__(Storage, (name, nbytes, self._path, self._data_begin + begin))
+        storage = tuple.__new__(Storage, (name, nbytes, self._path, self._data_begin + begin, None))
         head = name.partition(".")[0]
         role = self._roles.get(head) or self._roles.setdefault(head, role_of_name(name))
         kind = kind_of(name, shape, dtype)
         return tuple.__new__(
             TensorRecord,
-            (name, shape, dtype, numel, nbytes, kind, None, role, "", None, "strided", storage, 0, stride, None, False),
+            (
+                name,
+                shape,
+                dtype,
+                numel,
+                nbytes,
+                kind,
+                None,
+                role,
+                "",
+                None,
+                "strided",
+                storage,
+                0,
+                stride,
+                None,
+                False,
+                None,
+            ),
         )
 
     def _measure(self, name: str, shape: tuple[int, ...]) -> tuple[tuple[int, ...], int]:

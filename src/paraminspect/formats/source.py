@@ -190,7 +190,10 @@ def _read_descriptor(status: os.stat_result) -> Checkpoint:
 
 
 def _spool(fd: int) -> Checkpoint:
-    """Copy a stream to a temporary file without a name, then read that; a stream may be endless, so look first."""
+    """Copy a stream to a temporary file without a name, then read that; a stream may be endless, so look first.
+
+    The copy of a named pipe stays open as long as the checkpoint lives, so that its values can be read.
+    """
     import tempfile
 
     head = b""
@@ -203,8 +206,10 @@ def _spool(fd: int) -> Checkpoint:
             spool.write(chunk)
         spool.flush()
         size = spool.tell()
-        checkpoint = read_blob(Blob(size, fd=os.dup(spool.fileno())))
-    return replace(checkpoint, nbytes=size)
+        copy = os.dup(spool.fileno())
+        blob = Blob(size, fd=copy, path=f"/dev/fd/{copy}" if fd else None)
+        checkpoint = read_blob(blob)
+    return replace(checkpoint, nbytes=size, kept_open=blob if fd else None)
 
 
 @contextmanager

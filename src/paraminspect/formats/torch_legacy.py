@@ -65,7 +65,7 @@ class _LegacyStorages:
                     f"storage {name[:80]!r}",
                     hint="it was not written or copied to its end: fetch or save it again",
                 )
-            self._found[name] = tuple.__new__(Storage, (name, nbytes, blob.path, blob.begin + begin))
+            self._found[name] = tuple.__new__(Storage, (name, nbytes, blob.path, blob.begin + begin, None))
             begin += nbytes
 
     def resolve(self, reference: StorageRef) -> Storage:

@@ -14,7 +14,17 @@ from typing import Final
 
 from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError
 from paraminspect.formats.dtypes import BITS, STORAGE_TYPES, TORCH_ALIASES
-from paraminspect.formats.inert import Builder, Dtype, Global, LongBytes, Opaque, StorageRef, StorageType, TensorValue
+from paraminspect.formats.inert import (
+    Builder,
+    Dtype,
+    Global,
+    LongBytes,
+    Opaque,
+    StorageRef,
+    StorageType,
+    TensorValue,
+    ValueEncoding,
+)
 from paraminspect.formats.limits import MAX_NUMEL
 from paraminspect.formats.shapes import check_sizes, count_elements
 from paraminspect.formats.tensor_shortcut import Layout, TensorShortcut
@@ -99,20 +109,44 @@ def _rebuild_tensor(args: Args) -> TensorValue:
 
 def _rebuild_tensor_v2(args: Args) -> TensorValue:
     storage, offset, size, stride, trainable, _ = args[:6]
-    return strided_tensor(storage, offset, size, stride, trainable=_flag(trainable))
+    value = strided_tensor(storage, offset, size, stride, trainable=_flag(trainable))
+    return _flip(value, args[6]) if len(args) > 6 else value
 
 
 def _rebuild_tensor_v3(args: Args) -> TensorValue:
     storage, offset, size, stride, trainable, _, dtype = args[:7]
-    return strided_tensor(storage, offset, size, stride, trainable=_flag(trainable), dtype=_dtype(dtype))
+    value = strided_tensor(storage, offset, size, stride, trainable=_flag(trainable), dtype=_dtype(dtype))
+    return _flip(value, args[7]) if len(args) > 7 else value
+
+
+def _flip(value: TensorValue, metadata: object) -> TensorValue:
+    """Note that the values are the negatives, or conjugates, of what the bytes say: {"neg": True}, {"conj": True}."""
+    if isinstance(metadata, dict):
+        negated, conjugated = metadata.get("neg") is True, metadata.get("conj") is True
+        if negated or conjugated:
+            value.encoding = ValueEncoding(negated=negated, conjugated=conjugated)
+    return value
 
 
 def _rebuild_qtensor(args: Args) -> TensorValue:
-    storage, offset, size, stride, _, trainable, _ = args[:7]
+    storage, offset, size, stride, quantizer, trainable, _ = args[:7]
     value = strided_tensor(storage, offset, size, stride, trainable=_flag(trainable))
+    value.encoding = _quantizer(quantizer)
     if value.dtype in PACKED:
         _pack(value)
     return value
+
+
+def _quantizer(value: object) -> ValueEncoding | None:
+    """(scheme, scale, zero point) or (scheme, scales, zero points, axis); None for anything else."""
+    if not isinstance(value, tuple) or len(value) < 3:
+        return None
+    scale, zero_point = value[1:3]
+    axis = value[3] if len(value) > 3 and type(value[3]) is int else None
+    kind = float | int if axis is None else TensorValue
+    if isinstance(scale, kind) and isinstance(zero_point, kind):
+        return ValueEncoding(scale, zero_point, axis)
+    return None
 
 
 def _pack(value: TensorValue) -> None:
@@ -173,7 +207,7 @@ def _take_local_part(value: TensorValue, local: object) -> None:
     if isinstance(local, TensorValue):
         if local.shape == value.shape and local.dtype == value.dtype:
             value.storage, value.offset, value.stride = local.storage, local.offset, local.stride
-            value.layout = local.layout
+            value.layout, value.encoding = local.layout, local.encoding
         else:
             value.nbytes = local.numel * BITS.get(local.dtype, 8) // 8
 

@@ -42,6 +42,9 @@ class TorchArchive:
     Args:
         directory: Of the zip.
 
+    Attributes:
+        metadata: What small text records say: byteorder, version.
+
     Raises:
         MalformedError: Entries lie below several folders that each hold a data.pkl.
     """
@@ -68,6 +71,16 @@ class TorchArchive:
                 fault="zip-duplicate",
             )
         self._storages: dict[str, Storage] = {}
+        self.metadata = self._read_metadata()
+
+    def _read_metadata(self) -> dict[str, str]:
+        metadata = {}
+        for name in ("byteorder", "version", ".format_version"):
+            entry = self.directory.entries.get(self.root + name)
+            if entry is not None and entry.size <= 64:
+                text = self.directory.read(entry).decode("utf-8", "backslashreplace")
+                metadata[name.lstrip(".")] = text.strip()
+        return metadata
 
     def pickle(self, name: str) -> Blob:
         """The bytes of one pickle, inflated if need be."""
@@ -100,7 +113,11 @@ class TorchArchive:
             )
         blob = directory.blob
         begin = blob.begin + directory.data_offset(entry)
-        return Storage(key, entry.size, blob.path, None if entry.method or entry.encrypted else begin)
+        if entry.method or entry.encrypted:
+            return Storage(key, entry.size, blob.path)
+        if self.metadata.get("byteorder") == "big":
+            return Storage(key, entry.size, blob.path, None, begin)
+        return Storage(key, entry.size, blob.path, begin)
 
 
 def read_torch_zip(directory: ZipDirectory) -> Checkpoint:
@@ -117,14 +134,4 @@ def read_torch_zip(directory: ZipDirectory) -> Checkpoint:
     notes = list(note_calls(table.foreign))
     if directory.duplicates:
         notes.append(f"{len(directory.duplicates)} names stand twice in the zip, and readers disagree which one counts")
-    return Checkpoint("torch zip", name_tensors(root, archive.storage), _metadata(archive), tuple(notes))
-
-
-def _metadata(archive: TorchArchive) -> dict[str, str]:
-    """What small text records say: byteorder, version."""
-    metadata = {}
-    for name in ("byteorder", "version", ".format_version"):
-        entry = archive.directory.entries.get(archive.root + name)
-        if entry is not None and entry.size <= 64:
-            metadata[name.lstrip(".")] = archive.directory.read(entry).decode("utf-8", "backslashreplace").strip()
-    return metadata
+    return Checkpoint("torch zip", name_tensors(root, archive.storage), archive.metadata, tuple(notes))

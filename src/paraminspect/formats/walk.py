@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 from paraminspect.errors import LimitExceededError
 from paraminspect.formats.classify import LONGEST_GENERATOR_KEY, kind_of, role_of_key
 from paraminspect.formats.dtypes import BITS
-from paraminspect.formats.inert import Global, OddKey, Opaque, StorageRef, TensorValue
+from paraminspect.formats.inert import Global, OddKey, Opaque, StorageRef, TensorValue, ValueEncoding
 from paraminspect.formats.limits import MAX_NAME_BYTES, MAX_NESTING, MAX_TENSORS
-from paraminspect.records import Kind, Role, Storage, TensorRecord
+from paraminspect.records import Encoding, Kind, Quantizer, Role, Storage, TensorRecord
 
 MAX_REPEATED: Final = 300_000
 """Entries of containers that are visited again, because a second path leads to them."""
@@ -287,5 +287,16 @@ def _record(name: str, value: TensorValue, place: Place, resolve: Resolve, ident
         value.stride,
         (identity, place.owner) if place.owner else None,
         False,
+        None if value.encoding is None else _encoding(value.encoding, resolve),
     )
     return tuple.__new__(TensorRecord, fields)  # what TensorRecord(*fields) does, in half the time
+
+
+def _encoding(value: ValueEncoding, resolve: Resolve) -> Encoding:
+    if value.scale is None:
+        return Encoding(negated=value.negated, conjugated=value.conjugated)
+    scale, zero_point = (
+        _record("", each, Place(), resolve) if isinstance(each, TensorValue) else each
+        for each in (value.scale, value.zero_point)
+    )
+    return Encoding(Quantizer(scale, zero_point, value.axis))

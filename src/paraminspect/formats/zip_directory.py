@@ -39,6 +39,9 @@ MAX_COMMENT = 0xFFFF
 MAX_DEFLATE_OVERHEAD = 64 << 10
 """Compressed bytes we take beyond twice those asked for, so that a chain of empty blocks cannot keep us busy."""
 
+MAX_HONEST_RATIO = 16
+"""Bytes for one deflated byte up to which members larger than MAX_INFLATED are streamed; weights have hardly two."""
+
 MAX_QUOTED_NAME = 80
 """Characters of a name that an error message repeats."""
 
@@ -168,11 +171,7 @@ class ZipDirectory:
             found = "more" if len(data) > entry.size else f"{len(data):,}"
             raise MalformedError(f"{quote_name(entry.name)} declares {entry.size:,} bytes, holds {found}")
         if entry.crc and zlib.crc32(data) != entry.crc:
-            raise MalformedError(
-                f"{quote_name(entry.name)} has CRC {zlib.crc32(data):08x}, declared {entry.crc:08x}: the file is damaged",
-                hint="fetch or save it again",
-                fault="crc",
-            )
+            raise _damaged(entry, zlib.crc32(data))
         return data
 
     def read_prefix(self, entry: ZipEntry, length: int) -> bytes:
@@ -183,6 +182,50 @@ class ZipDirectory:
         """
         _check_readable(entry)
         return self._take(entry, min(length, entry.size))
+
+    def stream(self, entry: ZipEntry) -> Iterator[bytes]:
+        """All bytes of a member in pieces of at most 1 MiB, inflated; memory stays small, whatever it declares.
+
+        Raises:
+            MalformedError: As `read`; that size or CRC are other than declared shows at the end.
+            LimitExceededError: Larger than MAX_INFLATED, and deflated so well that the data say hardly anything.
+        """
+        _check_readable(entry)
+        if entry.size > max(MAX_INFLATED, MAX_HONEST_RATIO * entry.compressed_size):
+            raise LimitExceededError(f"bytes in {quote_name(entry.name)}", limit=MAX_INFLATED, actual=entry.size)
+        offset = self.data_offset(entry)
+        end = offset + entry.compressed_size
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS) if entry.method == DEFLATED else None
+        size = crc = 0
+        pending = b""
+        while size <= entry.size and (pending or offset < end):
+            if not pending:
+                pending = self.blob.read(offset, min(_CHUNK, end - offset))
+                offset += len(pending)
+            if inflater is None:
+                piece, pending = pending, b""
+            else:
+                try:
+                    piece = inflater.decompress(pending, _CHUNK)
+                except zlib.error as error:
+                    what = f"{quote_name(entry.name)} is not deflated data: {error}"
+                    raise MalformedError(what, hint=_AGAIN) from None
+                pending = inflater.unconsumed_tail
+                if inflater.eof:
+                    pending, offset = b"", end
+            size += len(piece)
+            crc = zlib.crc32(piece, crc)
+            if piece:
+                yield piece
+        while inflater is not None and size <= entry.size and (piece := inflater.decompress(b"", _CHUNK)):
+            size += len(piece)
+            crc = zlib.crc32(piece, crc)
+            yield piece
+        if size != entry.size:
+            found = "more" if size > entry.size else f"{size:,}"
+            raise MalformedError(f"{quote_name(entry.name)} declares {entry.size:,} bytes, holds {found}")
+        if entry.crc and crc != entry.crc:
+            raise _damaged(entry, crc)
 
     def _take(self, entry: ZipEntry, length: int) -> bytes:
         """Up to `length` bytes of a member, inflated if need be."""
@@ -351,6 +394,14 @@ def _displaced(shift: int) -> MalformedError:
     return MalformedError(
         f"the zip archive begins {abs(shift):,} bytes {'after' if shift > 0 else 'before'} the begin of the file",
         hint="fetch or save it again; of a checkpoint in several files, such as .distcp, name the folder",
+    )
+
+
+def _damaged(entry: ZipEntry, crc: int) -> MalformedError:
+    return MalformedError(
+        f"{quote_name(entry.name)} has CRC {crc:08x}, declared {entry.crc:08x}: the file is damaged",
+        hint="fetch or save it again",
+        fault="crc",
     )
 
 

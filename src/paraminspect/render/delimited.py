@@ -7,11 +7,12 @@ csv follows RFC 4180; a field that a spreadsheet would take for a formula is lef
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.render.rows import NUMBERS, Column, Rows
+from paraminspect.render.sparkline import sparkline
 from paraminspect.render.text import escape_all, escape_text
 from paraminspect.units import format_bytes
 
@@ -106,17 +107,27 @@ def _raw_column(column: Column, values: list[Any] | Sequence[Any]) -> Sequence[s
             return [_BOOL[value] for value in values]
         case "names":
             return [",".join(map(escape_text, names or ())) for names in values]
-        case "float":
-            return ["" if value is None else repr(float(value)) for value in values]
-        case "pairs":
-            return [
-                ",".join(f"{escape_text(key)}={_raw(value)}" for key, value in (pairs or {}).items())
-                for pairs in values
-            ]
-        case "json":
-            import json
+    cell = _CELLS[column.kind]
+    return ["" if value is None else cell(value) for value in values]
 
-            return ["" if value is None else json.dumps(value, separators=(",", ":")) for value in values]
+
+def _raw_pairs(pairs: Mapping[str, Any]) -> str:
+    return ",".join(f"{escape_text(key)}={_raw(value)}" for key, value in pairs.items())
+
+
+def _raw_json(value: Any) -> str:
+    import json
+
+    return json.dumps(value, separators=(",", ":"))
+
+
+_CELLS: dict[str, Callable[[Any], str]] = {
+    "float": lambda value: repr(float(value)),
+    "pairs": _raw_pairs,
+    "histogram": sparkline,
+    "json": _raw_json,
+}
+"""What a known value of a kind is in a pipe."""
 
 
 def readable_pairs(pairs: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 Format = Literal["table", "tsv", "csv", "json", "jsonl", "markdown", "names"]
 
-ColumnKind = Literal["name", "text", "int", "bytes", "shape", "bool", "names", "float", "pairs", "json"]
+ColumnKind = Literal["name", "text", "int", "bytes", "shape", "bool", "names", "float", "pairs", "histogram", "json"]
 """Type of a column's values, None in each of them meaning "not known":
 
     name    str, a dotted name: shortened in the middle on a narrow terminal, code in markdown
@@ -20,6 +20,7 @@ ColumnKind = Literal["name", "text", "int", "bytes", "shape", "bool", "names", "
     bool    bool
     names   sequence of str: joined by commas
     float   float: all digits in a pipe, four on a table; not a number and infinities are null in JSON
+    histogram  sequence of counts: a sparkline, in JSON the counts
     pairs   mapping of names to numbers and words: "mean=0.0,std=0.02" in a pipe, four digits on a table
     json    anything json.dumps takes
 """
@@ -42,12 +43,14 @@ class Column(NamedTuple):
         kind: Type of its values.
         dull: A value that says nothing: a terminal's table leaves out a column of only this and None.
         asked: Whether the user named the column: then it is left out of no table for being dull.
+        spare: How readily the column gives way on a narrow terminal; those of 0 go last.
     """
 
     name: str
     kind: ColumnKind = "text"
-    dull: str | None = None
+    dull: str | int | None = None
     asked: bool = False
+    spare: int = 0
 
 
 class Rows(NamedTuple):

@@ -1,8 +1,8 @@
 """Rows as an aligned table for a terminal.
 
 Two spaces between columns and no lines, numbers on the right. A column that says nothing is left out. Where the width
-does not do, columns of one value go first, then those at the right end, names last, and the table says which; names
-that are still too long lose their middle.
+does not do, columns of one value go first, then spare ones, then those at the right end, names last, and the table says
+which; names that are still too long lose their middle.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from paraminspect.render.delimited import CHUNK_ROWS, readable_column
 from paraminspect.render.rows import EMPTY_NAME, NUMBERS, Column, Rows
+from paraminspect.render.sparkline import in_ascii
 from paraminspect.render.style import Style
 from paraminspect.render.text import display_width, pad, shorten_middle, wrap
 
@@ -40,7 +41,7 @@ class _Block:
 
 def render_table(rows: Rows, style: Style) -> Iterator[str]:
     """Heading, rows, and the closing line after an empty one."""
-    blocks = [_block(column, [row[i] for row in rows.values]) for i, column in enumerate(rows.columns)]
+    blocks = [_block(column, [row[i] for row in rows.values], style) for i, column in enumerate(rows.columns)]
     blocks = [block for index, block in enumerate(blocks) if index == 0 or not _is_dull(block, rows.values, index)]
     dropped: list[str] = []
     if style.width is not None:
@@ -56,8 +57,10 @@ def render_table(rows: Rows, style: Style) -> Iterator[str]:
         yield wrap(f"not shown at this width: {', '.join(dropped)} (--columns chooses)", style.width) + "\n"
 
 
-def _block(column: Column, values: Sequence[Any]) -> _Block:
+def _block(column: Column, values: Sequence[Any], style: Style) -> _Block:
     cells = readable_column(column, values)
+    if column.kind == "histogram" and not style.unicode:
+        cells = [in_ascii(cell) for cell in cells]
     if column.kind == "name" and values and column.name == "name":
         cells = [EMPTY_NAME if value == "" else cell for value, cell in zip(values, cells, strict=True)]
     width = max(map(len, cells), default=0) if "".join(cells).isascii() else max(map(display_width, cells), default=0)
@@ -92,6 +95,7 @@ def _fit(blocks: list[_Block], width: int) -> tuple[list[_Block], list[str]]:
     names = [block for block in blocks[::-1] if _is_name(block)]
     others = [block for block in blocks[::-1] if not _is_name(block)]
     uniform = [block for block in others if len(set(block.cells)) == 1]
+    others.sort(key=lambda block: -block.column.spare)
     for block in [*uniform, *[block for block in others if block not in uniform], *names]:
         if _need(kept) <= width or len(kept) <= MIN_COLUMNS:
             break

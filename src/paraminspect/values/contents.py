@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from paraminspect.errors import CheckpointError
 from paraminspect.formats.blob import Blob
 from paraminspect.formats.shapes import contiguous_stride
 from paraminspect.records import Checkpoint, TensorRecord
-
-if TYPE_CHECKING:
-    from paraminspect.values.stored import StoredArrays
 
 PIECE_BYTES = 1 << 20
 """Read at a time."""
@@ -45,9 +42,7 @@ class StoredContents:
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        self._checkpoint = checkpoint
         self._blobs: dict[str | None, Blob] = {}
-        self._arrays: StoredArrays | None = None
         self.order = checkpoint.metadata.get("byteorder", sys.byteorder)
 
     def pieces(self, record: TensorRecord) -> Iterator[bytes]:
@@ -93,11 +88,11 @@ class StoredContents:
         """Elements that do not lie one after the other."""
         if record.storage is not None and (record.nbytes or 0) > record.storage.nbytes:
             raise CheckpointError("it repeats its elements")
-        from paraminspect.values.stored import StoredArrays  # numpy, which few files need here
+        from paraminspect.values.mapped import map_tensor  # numpy, which few files need here
 
-        if self._arrays is None:
-            self._arrays = StoredArrays(self._checkpoint)
-        array = self._arrays.read(record)
+        array = map_tensor(record)
+        if array is None:
+            raise CheckpointError("its values do not lie in the file as they are")
         step = PIECE_BYTES // array.itemsize
         flat = array.flat
         for at in range(0, array.size, step):

@@ -103,7 +103,7 @@ class Moments:
         if not numbers.size:
             return
         self.zeros += int(times[numbers == 0].sum())
-        finite, low, high = int(times.sum()), float(numbers.min()), float(numbers.max())
+        finite, low, high = int(times.sum()), float(numbers.min()) + 0.0, float(numbers.max()) + 0.0
         total = math.fsum((numbers * times).tolist())
         deviations = numbers - total / finite
         squares = float(np.dot(deviations * deviations, times)) if low != high else 0.0
@@ -121,18 +121,26 @@ class Moments:
             self._extend(other.min, other.max)
             self._join(before, other.finite, other._sum, other._squares)
 
+    def repeated(self, times: int) -> Moments:
+        """Those of everything that was added, so many times over."""
+        found = Moments()
+        for name in ("count", "nan", "inf", "zeros", "_sum", "_squares"):
+            setattr(found, name, getattr(self, name) * times)
+        found.min, found.max = self.min, self.max
+        return found
+
     def _add_block(self, block: Array) -> None:
         before = self.finite
         self.count += block.size
         with np.errstate(all="ignore"):
             if block.dtype.kind == "c":
                 block = self._moduli(block)
-            low, high = float(block.min()), float(block.max())
+            low, high = float(block.min()) + 0.0, float(block.max()) + 0.0  # 0 for -0
             if not math.isfinite(low + high) and not (math.isfinite(low) and math.isfinite(high)):
                 block = self._leave_out(block)
                 if not block.size:
                     return
-                low, high = float(block.min()), float(block.max())
+                low, high = float(block.min()) + 0.0, float(block.max()) + 0.0  # 0 for -0
             if low <= 0 <= high:
                 self.zeros += block.size - int(np.count_nonzero(block != 0))
             self._extend(low, high)
@@ -147,11 +155,11 @@ class Moments:
         np.copyto(wide, block)
         total = float(np.add.reduce(wide))
         mean = total / block.size
-        raw = _sum_of_squares(wide)
+        raw = sum_of_squares(wide)
         squares = raw - total * mean
         if not squares > CANCELLED * raw:
             wide -= mean
-            squares = _sum_of_squares(wide)
+            squares = sum_of_squares(wide)
         return total, squares
 
     def _moduli(self, block: Array) -> Array:
@@ -180,7 +188,9 @@ class Moments:
         self._sum, self._squares = total, squares
 
 
-def _sum_of_squares(wide: Array) -> float:
-    whole = wide.size - wide.size % ROW
-    rows = wide[:whole].reshape(-1, 1, ROW)
-    return float(np.matmul(rows, rows.swapaxes(1, 2)).sum() + np.dot(wide[whole:], wide[whole:]))
+def sum_of_squares(one: Array, other: Array | None = None) -> float:
+    """Sum of the squares of float64 numbers, or of the products with those of another array; contiguous, one dimension."""
+    other = one if other is None else other
+    whole = one.size - one.size % ROW
+    rows, others = one[:whole].reshape(-1, 1, ROW), other[:whole].reshape(-1, ROW, 1)
+    return float(np.matmul(rows, others).sum() + np.dot(one[whole:], other[whole:]))

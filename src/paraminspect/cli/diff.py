@@ -1,0 +1,165 @@
+"""`paraminspect diff`: two sources, what is compared of them, and the rows that tell how they differ."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Final, Literal, NamedTuple
+
+from paraminspect.changes import rename, suggest_maps
+from paraminspect.cli.errors import with_source
+from paraminspect.cli.output import Output
+from paraminspect.cli.progress import Progress
+from paraminspect.cli.rules import RuleOptions
+from paraminspect.cli.sources import Build, Choice, describe_hidden, is_live, prefixed
+from paraminspect.cli.stats import tell_failures
+from paraminspect.cli.valued import ValuedSource, open_valued
+from paraminspect.errors import ParamInspectError, SelectionError
+from paraminspect.modules import select_records
+from paraminspect.records import TensorRecord
+from paraminspect.render.rows import Column, Rows
+from paraminspect.values.diff import Diff, Only, Tolerance, diff_records
+
+DIFFERENT: Final = 1
+"""Exit status when something differs."""
+
+MAX_RENAMED: Final = 3
+"""Pairs of names with the same bytes that a remark names."""
+
+CHANGES: Final = (
+    Column("name", "name"),
+    Column("change"),
+    Column("before"),
+    Column("after"),
+    Column("max_abs", "float", spare=1),
+    Column("relative", "float"),
+    Column("cosine", "float", spare=2),
+)
+
+
+class How(NamedTuple):
+    """What is compared and how: the values of --only, --rtol, --atol, --map, --columns and --seed."""
+
+    only: Only | None = None
+    rtol: float = 0.0
+    atol: float = 0.0
+    maps: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    seed: int = 0
+
+
+def report_diff(sources: tuple[str, str], choice: Choice, build: Build, how: How, output: Output) -> int:
+    """Compare two sources; returns the exit status.
+
+    Raises:
+        ParamInspectError: One cannot be read, or selectors leave nothing of both.
+    """
+    sides = _open_both(sources, build, how, output)
+    if sides is None:
+        output.finish()
+        return output.status
+    chosen = [_choose(side, source, choice, sources, output) for side, source in zip(sides, sources, strict=True)]
+    if not any(chosen):
+        raise SelectionError("nothing is left to compare", hint="--all takes in optimizer state and plain attributes")
+    before, after = (_renamed(records, how.maps, source) for records, source in zip(chosen, sources, strict=True))
+    nbytes = sum(record.nbytes or 0 for name, record in before.items() if name in after)
+    with Progress(output, "comparing") as progress:
+        diff = diff_records(
+            before,
+            after,
+            (sides[0].open, sides[1].open),
+            only=how.only,
+            tolerance=Tolerance(how.rtol, how.atol),
+            advance=progress.counting(nbytes),
+        )
+    _write(diff, sides, how, output)
+    tell_failures(diff.failures, sources[0], output)
+    output.finish()
+    return max(output.status, DIFFERENT if diff.changes else 0)
+
+
+def _open_both(
+    sources: tuple[str, str], build: Build, how: How, output: Output
+) -> tuple[ValuedSource, ValuedSource] | None:
+    """Both sources; None if the weights of one do not fit, which has then been said."""
+    if sources[0] == sources[1] == "-":
+        raise ParamInspectError("standard input can be read once", hint="name a file on one side")
+    live = [is_live(source) for source in sources]
+    if not any(live):
+        build.refuse()
+    opened = []
+    for source, builds in zip(sources, live, strict=True):
+        try:
+            values = how.only not in ("names", "shapes")
+            rules = RuleOptions(seed=how.seed) if builds else None
+            side = open_valued(source, build if builds else Build(), output, rules, values=values)
+        except Exception as error:
+            raise with_source(error, source) from None
+        if side is None:
+            return None
+        for note in side.checkpoint.notes:
+            output.note(prefixed(note, source, sources))
+        opened.append(side)
+    return opened[0], opened[1]
+
+
+def _choose(
+    side: ValuedSource, source: str, choice: Choice, sources: Sequence[str], output: Output
+) -> Sequence[TensorRecord]:
+    """The tensors of one side that are meant, under every name, buffers included."""
+    try:
+        chosen, hidden = select_records(
+            side.checkpoint.tensors, choice.module.rstrip("."), choice.select, choice.exclude, choice.everything
+        )
+    except ParamInspectError as error:
+        raise with_source(error, source) from None
+    if what := describe_hidden(hidden).replace("shown", "compared", 1).replace("shows", "compares"):
+        output.note(prefixed(what, source, sources))
+    side.prefix = f"{choice.module.rstrip('.')}." if choice.module else ""
+    return chosen
+
+
+def _renamed(records: Sequence[TensorRecord], maps: Sequence[str], source: str) -> dict[str, TensorRecord]:
+    try:
+        return rename(records, maps)
+    except ParamInspectError as error:
+        raise with_source(error, source) from None
+
+
+def _write(diff: Diff, sides: tuple[ValuedSource, ValuedSource], how: How, output: Output) -> None:
+    values: list[tuple[Any, ...]] = [
+        (each.name, each.change, each.before or None, each.after or None, each.max_abs, each.relative, each.cosine)
+        for each in diff.changes
+    ]
+    counts = Counter(each.change for each in diff.changes)
+    sources: dict[str, Any] = {
+        word: {"source": side.checkpoint.source, "format": side.checkpoint.format}
+        for word, side in zip(("before", "after"), sides, strict=True)
+    }
+    tail = {"counts": dict(counts), "unchanged": diff.unchanged}
+    rows = Rows("changes", CHANGES, values, sources, tail, _describe(counts, diff.unchanged))
+    if how.columns and output.format != "names":
+        rows = rows.pick(how.columns)
+    output.write_rows(rows)
+    if diff.renamed:
+        shown = ", ".join(f"{old} is {new}" for old, new in diff.renamed[:MAX_RENAMED])
+        more = len(diff.renamed) - MAX_RENAMED
+        output.note(f"renamed, by their bytes: {shown}{f' and {more:,} more' if more > 0 else ''}")
+        output.note(" ".join(["to compare them:", *(f"--map '{text}'" for text in suggest_maps(diff.renamed))]))
+
+
+_Kind = Literal["added", "removed", "shape", "dtype", "values", "tie"]
+_WORDS: Final[dict[_Kind, str]] = {
+    "added": "added",
+    "removed": "removed",
+    "shape": "of another shape",
+    "dtype": "of another dtype",
+    "values": "with other values",
+    "tie": "tied otherwise",
+}
+
+
+def _describe(counts: Counter[_Kind], unchanged: int) -> str:
+    """The closing line: "1 added, 2 with other values, 145 unchanged"."""
+    parts = [f"{counts[kind]:,} {words}" for kind, words in _WORDS.items() if counts[kind]]
+    return ", ".join([*(parts or ["no difference"]), f"{unchanged:,} unchanged"])

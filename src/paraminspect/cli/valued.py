@@ -1,0 +1,154 @@
+"""Sources whose values are asked for: stored tensors are read a piece at a time, those of a live model are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from paraminspect.cli.errors import with_source
+from paraminspect.cli.output import Output
+from paraminspect.cli.sources import NOTHING_MATCHED, Build, is_live, prefixed
+from paraminspect.errors import ParamInspectError
+from paraminspect.records import Checkpoint, TensorRecord
+from paraminspect.values.files import Files
+from paraminspect.values.numbers import InMemory, Numbers
+from paraminspect.values.tensors import open_numbers
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from paraminspect.cli.rules import RuleOptions
+    from paraminspect.live.source import LiveModel
+
+
+class ValuedSource:
+    """One source, and what reads its values.
+
+    Args:
+        checkpoint: What is in it.
+        draw: Gives a tensor of a live model by its name; None for a stored one.
+
+    Attributes:
+        checkpoint: The same.
+        prefix: What stands before the names of the records that are asked for, of one module.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, draw: Callable[[str], Tensor] | None = None) -> None:
+        self.checkpoint = checkpoint
+        self.prefix = ""
+        self._draw = draw
+        self._files = Files()
+
+    def open(self, record: TensorRecord) -> Numbers:
+        """The numbers of a tensor.
+
+        Raises:
+            ParamInspectError: It has none that can be read.
+        """
+        if self._draw is None:
+            return open_numbers(record, self._files)
+        from paraminspect.cli.live import tensor_array
+
+        return InMemory(tensor_array(self._draw(self.prefix + record.name)))
+
+
+def open_valued(
+    source: str, build: Build, output: Output, rules: RuleOptions | None = None, *, values: bool = True
+) -> ValuedSource | None:
+    """Open a source; None if weights or rules do not fit a model, which has then been said.
+
+    Args:
+        source: As the user typed it.
+        build: How a spec or factory is built.
+        output: Takes what is to be said.
+        rules: How it is initialised, beyond what a spec says itself.
+        values: Whether they will be asked for.
+
+    Raises:
+        ParamInspectError: It cannot be read or built.
+    """
+    if not is_live(source):
+        from paraminspect.formats import open_source
+
+        build.refuse()
+        if rules is not None and (rules.rules or rules.config or rules.rules_file):
+            raise ParamInspectError(
+                "--rule has no meaning for a checkpoint", hint="paraminspect init -o FILE writes one"
+            )
+        return ValuedSource(open_source(source))
+    from paraminspect.cli.live import open_model
+    from paraminspect.cli.rules import RuleOptions
+
+    rules = rules or RuleOptions()
+    live = open_model(source, build, output, values=values, seed=rules.seed)
+    if live is None:
+        return None
+    unfit = len(live.weights.mismatches) if live.weights is not None else 0
+    if unfit:
+        output.note(f"{unfit:,} tensors are not loaded from {build.weights}: they have their initial values")
+    # weights that are loaded are not initialised anew, unless the user says so
+    draw = _initialised(source, live, build, rules, output) if not build.weights or rules.rules else live.tensor
+    return None if draw is None else ValuedSource(live.checkpoint, draw)
+
+
+def _initialised(
+    source: str, live: LiveModel, build: Build, rules: RuleOptions, output: Output
+) -> Callable[[str], Tensor] | None:
+    """What draws a tensor by its name, as `init` would; None if a rule matches nothing."""
+    from paraminspect.cli.rules import collect_rules
+
+    chosen = collect_rules(source, build, rules, output)
+    if not chosen.rules:
+        return live.tensor
+    import torch
+
+    from paraminspect.cli.init_report import say_unmatched
+    from paraminspect.live.init.draw import Drawing
+    from paraminspect.live.init.functions import OwnFunctions
+    from paraminspect.live.init.targets import model_targets
+    from paraminspect.live.init.tensors import model_work
+    from paraminspect.rules.plan import plan_rules
+
+    found = model_targets(live.model)
+    plan = plan_rules(found.targets, chosen.rules, found.others)
+    say_unmatched(plan, output)
+    if plan.unmatched:
+        output.status = max(output.status, NOTHING_MATCHED)
+        return None
+    drawing = Drawing(rules.seed, chosen.own or OwnFunctions())
+    works = {name: work for work in model_work(live, plan) for name in (work.name, *work.aliases)}
+
+    def draw(name: str) -> Tensor:
+        work = works.get(name)
+        if work is None or work.step is None or work.step.initializer is None:
+            return live.tensor(name)
+        return drawing.draw(work.step, work.base).to(getattr(torch, work.dtype))
+
+    return draw
+
+
+class ValuedSources:
+    """Opens one source after the other, as `sources.open_each` does.
+
+    Attributes:
+        current: The one that was opened last.
+    """
+
+    def __init__(self, sources: Sequence[str], build: Build, output: Output, rules: RuleOptions | None = None) -> None:
+        self._sources = sources
+        self._build = build
+        self._output = output
+        self._rules = rules
+        self.current: ValuedSource | None = None
+
+    def __iter__(self) -> Iterator[Checkpoint]:
+        for source in self._sources:
+            try:
+                self.current = open_valued(source, self._build, self._output, self._rules)
+            except Exception as error:
+                self._output.error(with_source(error, source))
+                continue
+            if self.current is not None:
+                for note in self.current.checkpoint.notes:
+                    self._output.note(prefixed(note, source, self._sources))
+                yield self.current.checkpoint

@@ -1,0 +1,214 @@
+"""Numbers of ggml's quantised blocks, as GGUF files hold them.
+
+A block is a fixed number of elements packed into a fixed number of bytes (`formats.gguf.GGML_TYPES`): a scale of half
+precision or less, and a few bits for each element. Each function takes the bytes of whole blocks as an array of
+(blocks, bytes of a block) and gives float32 of (blocks, elements of a block). Multi-byte fields are little-endian.
+
+The operations are done in float32, in the order of ggml, so that the numbers are those that a run would use.
+
+Source:
+    `ggml-common.h` and `dequantize_row_*` of `ggml-quants.c` (llama.cpp, MIT). `tests/values/test_blocks.py` holds
+    them against the gguf package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+_NIBBLES: Final = (0, 4)
+_PAIRS: Final = (0, 2, 4, 6)
+_IQ4: Final = np.array([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113], np.float32)
+"""The 16 numbers of `iq4_nl` and `iq4_xs`."""
+
+_E2M1: Final = np.array([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12], np.float32)
+"""Twice the 16 numbers of a float of 4 bits; the scale of a block is halved instead."""
+
+
+def decode_blocks(dtype: str, blocks: Array) -> Array:
+    """The numbers of whole blocks.
+
+    Args:
+        dtype: Name of the block type ("q4_k").
+        blocks: uint8 of (blocks, bytes of a block), contiguous.
+
+    Returns:
+        float32 of (blocks, elements of a block).
+
+    Raises:
+        KeyError: A type that is not in `DECODERS`.
+    """
+    with np.errstate(all="ignore"):  # scales may be infinite, or no number
+        return DECODERS[dtype](blocks)
+
+
+def _half(blocks: Array, at: int) -> Array:
+    """A scale of half precision at byte `at`, as (blocks, 1)."""
+    return blocks[:, at : at + 2].copy().view("<f2").astype(np.float32)
+
+
+def _unpack(packed: Array, shifts: tuple[int, ...], mask: int, run: int) -> Array:
+    """Fields of a few bits: of each `run` bytes first the lowest field of all, then the next.
+
+    Returns:
+        uint8 of (blocks, bytes * fields in a byte).
+    """
+    count = packed.shape[0]
+    fields = packed.reshape(count, -1, 1, run) >> np.array(shifts, np.uint8).reshape(1, 1, -1, 1)
+    return (fields & np.uint8(mask)).reshape(count, -1)
+
+
+def _floats(numbers: Array) -> Array:
+    return numbers.astype(np.float32)
+
+
+def _signed(packed: Array) -> Array:
+    """int8 fields as float32."""
+    return np.ascontiguousarray(packed).view(np.int8).astype(np.float32)
+
+
+def _q4_0(blocks: Array) -> Array:
+    return _half(blocks, 0) * (_floats(_unpack(blocks[:, 2:], _NIBBLES, 15, 16)) - np.float32(8))
+
+
+def _q4_1(blocks: Array) -> Array:
+    return _half(blocks, 0) * _floats(_unpack(blocks[:, 4:], _NIBBLES, 15, 16)) + _half(blocks, 2)
+
+
+def _fifth_bits(packed: Array) -> Array:
+    """32 bits as the fifth one of 32 elements."""
+    return np.unpackbits(packed, axis=1, bitorder="little") << np.uint8(4)
+
+
+def _q5_0(blocks: Array) -> Array:
+    numbers = _unpack(blocks[:, 6:], _NIBBLES, 15, 16) | _fifth_bits(blocks[:, 2:6])
+    return _half(blocks, 0) * (_floats(numbers) - np.float32(16))
+
+
+def _q5_1(blocks: Array) -> Array:
+    numbers = _unpack(blocks[:, 8:], _NIBBLES, 15, 16) | _fifth_bits(blocks[:, 4:8])
+    return _half(blocks, 0) * _floats(numbers) + _half(blocks, 2)
+
+
+def _q8_0(blocks: Array) -> Array:
+    return _half(blocks, 0) * _signed(blocks[:, 2:])
+
+
+def _q8_1(blocks: Array) -> Array:
+    return _half(blocks, 0) * _signed(blocks[:, 4:])
+
+
+def _q8_k(blocks: Array) -> Array:
+    scale: Array = blocks[:, :4].copy().view("<f4").astype(np.float32)
+    return _scaled(scale, _signed(blocks[:, 4:260]))
+
+
+def _scaled(scales: Array, numbers: Array) -> Array:
+    """Each of the (blocks, s) scales times its share of the (blocks, n) numbers."""
+    count, groups = scales.shape
+    product: Array = scales.reshape(count, groups, 1) * numbers.reshape(count, groups, -1)
+    return product.reshape(count, -1)
+
+
+def _less(numbers: Array, lows: Array) -> Array:
+    """Each share of the (blocks, n) numbers less its one of the (blocks, s) lows."""
+    less: Array = numbers - np.repeat(lows, numbers.shape[1] // lows.shape[1], axis=1)
+    return less
+
+
+def _q2_k(blocks: Array) -> Array:
+    scales = blocks[:, :16]
+    numbers = _floats(_unpack(blocks[:, 16:80], _PAIRS, 3, 32))
+    steps, lows = _half(blocks, 80) * _floats(scales & np.uint8(15)), _half(blocks, 82) * _floats(scales >> np.uint8(4))
+    return _less(_scaled(steps, numbers), lows)
+
+
+def _q3_k(blocks: Array) -> Array:
+    low, high = _unpack(blocks[:, 96:104], _NIBBLES, 15, 8), _unpack(blocks[:, 104:108], _PAIRS, 3, 4)
+    scales = _floats(low | high << np.uint8(4)) - np.float32(32)
+    third = _unpack(blocks[:, :32], tuple(range(8)), 1, 32)
+    numbers = _floats(_unpack(blocks[:, 32:96], _PAIRS, 3, 32)) - _floats((third ^ np.uint8(1)) << np.uint8(2))
+    return _scaled(_half(blocks, 108) * scales, numbers)
+
+
+def _scales_and_lows(packed: Array) -> tuple[Array, Array]:
+    """Eight scales and eight lows of 6 bits in 12 bytes: the last four of each are spread over two bytes."""
+    first, second, third = packed[:, :4], packed[:, 4:8], packed[:, 8:]
+    high = (first >> np.uint8(6)) << np.uint8(4), (second >> np.uint8(6)) << np.uint8(4)
+    scales = np.concatenate([first & np.uint8(63), third & np.uint8(15) | high[0]], axis=1)
+    lows = np.concatenate([second & np.uint8(63), third >> np.uint8(4) | high[1]], axis=1)
+    return _floats(scales), _floats(lows)
+
+
+def _q4_k(blocks: Array) -> Array:
+    scales, lows = _scales_and_lows(blocks[:, 4:16])
+    numbers = _floats(_unpack(blocks[:, 16:], _NIBBLES, 15, 32))
+    return _less(_scaled(_half(blocks, 0) * scales, numbers), _half(blocks, 2) * lows)
+
+
+def _q5_k(blocks: Array) -> Array:
+    scales, lows = _scales_and_lows(blocks[:, 4:16])
+    fifth = _unpack(blocks[:, 16:48], tuple(range(8)), 1, 32) << np.uint8(4)
+    numbers = _floats(_unpack(blocks[:, 48:], _NIBBLES, 15, 32) | fifth)
+    return _less(_scaled(_half(blocks, 0) * scales, numbers), _half(blocks, 2) * lows)
+
+
+def _q6_k(blocks: Array) -> Array:
+    low, high = _unpack(blocks[:, :128], _NIBBLES, 15, 64), _unpack(blocks[:, 128:192], _PAIRS, 3, 32)
+    numbers = _floats(low | high << np.uint8(4)) - np.float32(32)
+    return _scaled(_half(blocks, 208) * _signed(blocks[:, 192:208]), numbers)
+
+
+def _iq4_nl(blocks: Array) -> Array:
+    return _half(blocks, 0) * _IQ4.take(_unpack(blocks[:, 2:], _NIBBLES, 15, 16))
+
+
+def _iq4_xs(blocks: Array) -> Array:
+    low = blocks[:, 4:8, None] >> np.array(_NIBBLES, np.uint8) & np.uint8(15)
+    high = blocks[:, 2:4, None] >> np.array(_PAIRS, np.uint8) & np.uint8(3)
+    scales = _floats(low.reshape(-1, 8) | high.reshape(-1, 8) << np.uint8(4)) - np.float32(32)
+    return _scaled(_half(blocks, 0) * scales, _IQ4.take(_unpack(blocks[:, 8:], _NIBBLES, 15, 16)))
+
+
+def _trits(packed: Array, digits: int, run: int) -> Array:
+    """Digits to the base 3 of a fraction in a byte: of each `run` bytes first the first digit of all."""
+    count = packed.shape[0]
+    powers = np.array([3**place for place in range(digits)], np.uint8).reshape(1, 1, -1, 1)
+    shifted = packed.reshape(count, -1, 1, run) * powers  # modulo 256
+    return (shifted.astype(np.uint16) * np.uint16(3) >> np.uint16(8)).reshape(count, -1)
+
+
+def _tq1_0(blocks: Array) -> Array:
+    digits = [_trits(blocks[:, :32], 5, 32), _trits(blocks[:, 32:48], 5, 16), _trits(blocks[:, 48:52], 4, 4)]
+    return _half(blocks, 52) * (_floats(np.concatenate(digits, axis=1)) - np.float32(1))
+
+
+def _tq2_0(blocks: Array) -> Array:
+    return _half(blocks, 64) * (_floats(_unpack(blocks[:, :64], _PAIRS, 3, 32)) - np.float32(1))
+
+
+def _mxfp4(blocks: Array) -> Array:
+    exponent = blocks[:, :1].astype(np.uint32)
+    small = np.uint32(0x00200000) << np.minimum(exponent, np.uint32(1))  # 2^-128 and 2^-127 are subnormal
+    bits = np.where(exponent < 2, small, (np.maximum(exponent, 1) - np.uint32(1)) << np.uint32(23))
+    return bits.astype(np.uint32).view(np.float32) * _E2M1.take(_unpack(blocks[:, 1:], _NIBBLES, 15, 16))
+
+
+def _nvfp4(blocks: Array) -> Array:
+    scale = blocks[:, :4]
+    exponent, fraction = (scale >> np.uint8(3) & np.uint8(15)).astype(np.int32), _floats(scale & np.uint8(7))
+    value = np.where(exponent == 0, np.ldexp(fraction, -9), np.ldexp(1 + fraction / 8, exponent - 7))
+    value = np.where((scale == 0) | (scale == 0x7F), 0, value * np.float32(0.5)).astype(np.float32)
+    return _scaled(value, _E2M1.take(_unpack(blocks[:, 4:], _NIBBLES, 15, 8)))
+
+
+DECODERS: Final[dict[str, Callable[[Array], Array]]] = {
+    "q4_0": _q4_0, "q4_1": _q4_1, "q5_0": _q5_0, "q5_1": _q5_1, "q8_0": _q8_0, "q8_1": _q8_1,
+    "q2_k": _q2_k, "q3_k": _q3_k, "q4_k": _q4_k, "q5_k": _q5_k, "q6_k": _q6_k, "q8_k": _q8_k,
+    "iq4_nl": _iq4_nl, "iq4_xs": _iq4_xs, "tq1_0": _tq1_0, "tq2_0": _tq2_0, "mxfp4": _mxfp4, "nvfp4": _nvfp4,
+}  # fmt: skip
+"""By block type."""

@@ -1,0 +1,148 @@
+"""Whether two tensors hold the same values, and how far they are apart, a piece at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from paraminspect.values.moments import sum_of_squares
+from paraminspect.values.numbers import Numbers
+from paraminspect.values.widen import widen
+
+Array = np.ndarray[Any, Any]
+
+CHUNK: Final = 1 << 17
+"""Numbers of each side that are compared at a time."""
+
+
+@dataclass(slots=True)
+class Difference:
+    """How far two tensors are apart.
+
+    Attributes:
+        differs: Whether any value differs by more than the tolerance, or is NaN or infinite on one side only.
+        max_abs: Largest absolute difference of two finite values.
+        not_finite_before: Values before that are NaN or infinite.
+        not_finite_after: The same after.
+    """
+
+    differs: bool = False
+    max_abs: float = 0.0
+    not_finite_before: int = 0
+    not_finite_after: int = 0
+    _apart: float = 0.0
+    _before: float = 0.0
+    _after: float = 0.0
+    _product: float = 0.0
+
+    @property
+    def norm_before(self) -> float:
+        """Norm of the values before that are finite on both sides."""
+        return math.sqrt(self._before)
+
+    @property
+    def norm_after(self) -> float:
+        """The same of the values after."""
+        return math.sqrt(self._after)
+
+    @property
+    def relative(self) -> float | None:
+        """Norm of the difference, relative to the norm before; None where that is 0."""
+        return math.sqrt(self._apart / self._before) if self._before else None
+
+    @property
+    def cosine(self) -> float | None:
+        """Of the angle between both; None where one is 0."""
+        lengths = self.norm_before * self.norm_after
+        return max(-1.0, min(1.0, self._product / lengths)) if lengths else None
+
+
+def compare_values(
+    before: Numbers,
+    after: Numbers,
+    *,
+    rtol: float = 0.0,
+    atol: float = 0.0,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Difference:
+    """Compare two tensors of one number of values, in row-major order.
+
+    A value differs if |before - after| > atol + rtol * |after|. Two NaN do not differ, nor do two equal infinities.
+
+    Raises:
+        ParamInspectError: One of them cannot be read to its end.
+    """
+    found = Difference()
+    begin = _skip_equal(before, after, advance)
+    if begin == before.numel:
+        return found
+    for first in range(0, before.numel, CHUNK):
+        last = min(first + CHUNK, before.numel)
+        _add(found, before.read(first, last), after.read(first, last), rtol, atol)
+        if first >= begin:
+            advance(last - first)
+    return found
+
+
+def digest_values(numbers: Numbers) -> bytes:
+    """A digest of the values of a tensor in row-major order; equal bits, equal digest.
+
+    Raises:
+        ParamInspectError: It cannot be read to its end.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for first in range(0, numbers.numel, CHUNK):
+        part = np.ascontiguousarray(numbers.read(first, min(first + CHUNK, numbers.numel)))
+        digest.update(part.view(np.uint8).data)
+    return digest.digest()
+
+
+def _skip_equal(before: Numbers, after: Numbers, advance: Callable[[int], None]) -> int:
+    """Where the first piece begins whose bits differ."""
+    for first in range(0, before.numel, CHUNK):
+        last = min(first + CHUNK, before.numel)
+        one, other = before.read(first, last), after.read(first, last)
+        if one.dtype != other.dtype or not np.array_equal(_bits(one), _bits(other)):
+            return first
+        advance(last - first)
+    return before.numel
+
+
+def _bits(array: Array) -> Array:
+    return np.ascontiguousarray(array).view(np.uint8)
+
+
+def _add(found: Difference, one: Array, other: Array, rtol: float, atol: float) -> None:
+    same_type = one.dtype == other.dtype
+    one, other = widen(one), widen(other)
+    equal = one == other if same_type else None  # integers of 64 bits may be apart by less than a float64 shows
+    kind = np.complex128 if "c" in (one.dtype.kind, other.dtype.kind) else np.float64
+    old, new = np.asarray(one, kind), np.asarray(other, kind)
+    if equal is None:
+        equal = old == new
+    finite = np.isfinite(old) & np.isfinite(new)
+    if not finite.all():
+        found.not_finite_before += int(np.count_nonzero(~np.isfinite(old)))
+        found.not_finite_after += int(np.count_nonzero(~np.isfinite(new)))
+        alike = equal | (np.isnan(old) & np.isnan(new))
+        found.differs = found.differs or not bool(alike[~finite].all())
+        old, new, equal = old[finite], new[finite], equal[finite]
+        if not old.size:
+            return
+    with np.errstate(all="ignore"):
+        apart = old - new
+        size = np.abs(apart)
+        found.max_abs = max(found.max_abs, float(size.max()))
+        if not found.differs:
+            allowed = atol + rtol * np.abs(new) if rtol else atol
+            found.differs = bool((~equal & ~(size <= allowed)).any() if rtol or atol else not equal.all())
+        # of complex numbers, real and imaginary parts stand side by side
+        found._apart += sum_of_squares(apart.view(np.float64))
+        found._before += sum_of_squares(old.view(np.float64))
+        found._after += sum_of_squares(new.view(np.float64))
+        found._product += sum_of_squares(old.view(np.float64), new.view(np.float64))

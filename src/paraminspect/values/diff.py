@@ -1,0 +1,186 @@
+"""What has changed between two checkpoints: headers first, then values, pair by pair and a piece at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from paraminspect.changes import (
+    Change,
+    Comparison,
+    Pair,
+    compare_headers,
+    find_renamed,
+    rename,
+)
+from paraminspect.errors import ParamInspectError
+from paraminspect.records import Checkpoint, TensorRecord
+from paraminspect.values.collect import Failure, Open
+from paraminspect.values.compare import Difference, compare_values, digest_values
+from paraminspect.values.files import Files
+from paraminspect.values.tensors import open_numbers
+
+Only = Literal["names", "shapes", "values"]
+Advance = Callable[[int], None]
+
+
+@dataclass(slots=True)
+class Diff:
+    """What two checkpoints differ in.
+
+    Attributes:
+        changes: In the order of the first checkpoint, then what was added in the order of the second.
+        unchanged: Tensors of both without a change, a tied one counted once.
+        failures: Tensors whose values could not be compared.
+        renamed: Pairs of a removed and an added name with the same bytes; only looked for where values are compared.
+    """
+
+    changes: list[Change] = field(default_factory=list)
+    unchanged: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    renamed: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Tolerance:
+    """Values differ if |before - after| > atol + rtol * |after|."""
+
+    rtol: float = 0.0
+    atol: float = 0.0
+
+
+def diff_sources(
+    before: str | os.PathLike[str] | Checkpoint,
+    after: str | os.PathLike[str] | Checkpoint,
+    *,
+    only: Only | None = None,
+    rtol: float = 0.0,
+    atol: float = 0.0,
+    maps: Sequence[str] = (),
+) -> Diff:
+    """Compare two checkpoints of any format.
+
+    Buffers are compared too, optimizer and other training state is not.
+
+    Args:
+        before: A path, or what `open_source` gave.
+        after: The same.
+        only: "names": what was added and removed; "shapes": types and ties as well, from headers alone; "values": only
+            values of tensors that both have in one shape; None: everything.
+        rtol: Values differ if |before - after| > atol + rtol * |after|.
+        atol: The same.
+        maps: `FROM=TO` globs that rename tensors of both.
+
+    Raises:
+        ParamInspectError: One cannot be read. What cannot be compared, tensor by tensor, is in `failures`.
+
+    Example:
+        >>> [(change.name, change.change) for change in diff_sources("old.pt", "new.safetensors").changes]
+        [('h.0.attn.c_attn.bias', 'values')]
+    """
+    from paraminspect.formats.source import open_source
+
+    sides = []
+    for each in (before, after):
+        checkpoint = each if isinstance(each, Checkpoint) else open_source(each)
+        records = [record for record in checkpoint.tensors if record.role == "model"]
+        sides.append(rename(records, maps))
+    files = Files()
+
+    def open_(record: TensorRecord) -> object:
+        return open_numbers(record, files)
+
+    return diff_records(sides[0], sides[1], (open_, open_), only=only, tolerance=Tolerance(rtol, atol))  # type: ignore[arg-type]
+
+
+def diff_records(
+    before: Mapping[str, TensorRecord],
+    after: Mapping[str, TensorRecord],
+    opens: tuple[Open, Open],
+    *,
+    only: Only | None = None,
+    tolerance: Tolerance | None = None,
+    advance: Advance = lambda _: None,
+) -> Diff:
+    """The same of records by name.
+
+    Args:
+        before: By name.
+        after: The same.
+        opens: Give the numbers of a tensor before and after.
+        only: As `diff_sources`.
+        tolerance: None for none.
+        advance: Is told of every so many bytes that are compared, as the first one stores them.
+    """
+    headers = compare_headers(before, after, names_only=only == "names")
+    diff = Diff()
+    by_name: dict[str, list[Change]] = {}
+    for change in headers.changes if only != "values" else ():
+        by_name.setdefault(change.name, []).append(change)
+    if only in (None, "values"):
+        for pair in headers.pairs:
+            found = _compare(pair, opens, tolerance or Tolerance(), diff, advance)
+            if found is not None:
+                by_name.setdefault(pair.name, []).append(found)
+        if only is None:
+            diff.renamed = _find_renamed(headers, opens)
+    failed = {failure.record.name for failure in diff.failures}
+    diff.unchanged = sum(pair.name not in by_name and pair.before.name not in failed for pair in headers.pairs)
+    diff.changes = [change for name in [*before, *headers.added] for change in by_name.get(name, ())]
+    return diff
+
+
+def _compare(pair: Pair, opens: tuple[Open, Open], tolerance: Tolerance, diff: Diff, advance: Advance) -> Change | None:
+    try:
+        try:
+            one, other = opens[0](pair.before), opens[1](pair.after)
+        except ParamInspectError:
+            if _same_bytes(pair, opens, advance):
+                return None
+            raise
+        if one.numel != other.numel:  # packed pairs against plain numbers
+            return None
+        each = (pair.before.nbytes or 0) / max(one.numel, 1)
+        found = compare_values(
+            one, other, rtol=tolerance.rtol, atol=tolerance.atol, advance=lambda count: advance(round(count * each))
+        )
+    except ParamInspectError as error:
+        diff.failures.append(Failure(pair.before, error))
+        return None
+    if not found.differs:
+        return None
+    before, after = _texts(found)
+    return Change(pair.name, "values", before, after, found.max_abs, found.relative, found.cosine)
+
+
+def _same_bytes(pair: Pair, opens: tuple[Open, Open], advance: Advance) -> bool:
+    """Whether tensors that cannot be decoded are of one type and hold the same bytes."""
+    sides = []
+    for record in pair[1:]:
+        if record.nbytes is None or record.stride is not None or record.layout == "chunked":
+            return False
+        plain = record._replace(dtype="uint8", layout="strided", shape=(record.nbytes,), numel=record.nbytes)
+        sides.append(plain._replace(encoding=None))
+    if pair.before.dtype != pair.after.dtype or sides[0].nbytes != sides[1].nbytes:
+        return False
+    one, other = opens[0](sides[0]), opens[1](sides[1])
+    return not compare_values(one, other, advance=advance).differs
+
+
+def _texts(found: Difference) -> tuple[str, str]:
+    """Norms before and after, and how many values are not finite."""
+    sides = ((found.norm_before, found.not_finite_before), (found.norm_after, found.not_finite_after))
+    before, after = (f"norm {norm:.4g}" + (f", {odd:,} not finite" if odd else "") for norm, odd in sides)
+    return before, after
+
+
+def _find_renamed(headers: Comparison, opens: tuple[Open, Open]) -> list[tuple[str, str]]:
+    def digest(side: Literal["removed", "added"], record: TensorRecord) -> bytes | None:
+        try:
+            return digest_values(opens[side == "added"](record))
+        except ParamInspectError:
+            return None  # it cannot be compared to anything
+
+    return find_renamed(headers.removed, headers.added, digest)

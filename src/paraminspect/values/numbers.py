@@ -1,0 +1,414 @@
+"""The numbers of one stored tensor, a piece at a time: whatever its layout and type, memory stays at a few pieces.
+
+Each class is one way in which numbers come from bytes. All of them give any run of numbers in row-major order (`read`)
+and all numbers in whatever order the file has them (`chunks`), which is what statistics need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+import numpy as np
+
+from paraminspect.errors import CheckpointError, LimitExceededError
+from paraminspect.formats.gguf import GGML_TYPES
+from paraminspect.formats.shapes import contiguous_stride
+from paraminspect.values.files import ByteSource
+
+Array = np.ndarray[Any, Any]
+
+CHUNK: Final = 1 << 18
+"""Numbers that are read at a time."""
+
+BLOCK_SIZES: Final = {name: (block, nbytes) for name, block, nbytes in GGML_TYPES.values()}
+"""Elements and bytes of a block, by the name of its type."""
+
+MAX_OVERLAP: Final = 64
+"""How often windows of one tensor may cover the same bytes on average; an honest tensor has none that overlap."""
+
+MAX_SPAN_BYTES: Final = 1 << 30
+"""From the first to the last element of a scattered tensor, where it must be held to be read in order."""
+
+
+class Numbers(Protocol):
+    """The numbers of one tensor.
+
+    Attributes:
+        numel: How many; of packed pairs, two for each element.
+        repeats: How many of them each number that `chunks` gives stands for.
+    """
+
+    @property
+    def numel(self) -> int:
+        """How many numbers there are."""
+
+    @property
+    def repeats(self) -> int:
+        """How many numbers each one of `chunks` stands for: of an expanded tensor, whose bytes are read once."""
+
+    def read(self, begin: int, end: int) -> Array:
+        """The numbers from `begin` up to `end` in row-major order, of one dimension.
+
+        Raises:
+            ParamInspectError: The file is shorter than it was, or damaged.
+        """
+
+    def chunks(self) -> Iterator[Array]:
+        """All numbers, each once, in any order and shape. Raises what `read` does."""
+
+
+class Element(NamedTuple):
+    """Type of an element in the file.
+
+    Attributes:
+        dtype: Native.
+        swapped: Whether the bytes of each number are in big-endian order.
+    """
+
+    dtype: np.dtype[Any]
+    swapped: bool = False
+
+    def numbers(self, data: bytes) -> Array:
+        """Bytes as native numbers, of one dimension."""
+        array: Array = np.frombuffer(data, np.uint8)
+        if self.dtype == np.bool_:
+            truth: Array = array != 0  # any other byte than 0 is true
+            return truth
+        if self.swapped and self.dtype.itemsize > 1:
+            part = self.dtype.itemsize // (2 if self.dtype.kind == "c" else 1)
+            array = array.view(f">u{part}").astype(f"=u{part}")
+        return array.view(self.dtype)
+
+
+class _Whole:
+    """What numbers that are read front to back have in common."""
+
+    repeats = 1
+    numel: int
+
+    def read(self, begin: int, end: int) -> Array:
+        raise NotImplementedError
+
+    def chunks(self) -> Iterator[Array]:
+        """See `Numbers`."""
+        for begin in range(0, self.numel, CHUNK):
+            yield self.read(begin, min(begin + CHUNK, self.numel))
+
+
+class Dense(_Whole):
+    """Elements one after another.
+
+    Args:
+        source: Of the bytes.
+        begin: Of the first element, in bytes.
+        numel: Of elements.
+        element: Type.
+    """
+
+    def __init__(self, source: ByteSource, begin: int, numel: int, element: Element) -> None:
+        self._source = source
+        self._begin = begin
+        self.numel = numel
+        self._element = element
+
+    def read(self, begin: int, end: int) -> Array:
+        """See `Numbers`."""
+        size = self._element.dtype.itemsize
+        return self._element.numbers(self._source.read(self._begin + begin * size, (end - begin) * size))
+
+
+class Strided:
+    """Elements with gaps, in another order, or several at one place.
+
+    Args:
+        source: Of the bytes.
+        begin: Of the element at (0, ..., 0), in bytes.
+        shape: With at least one element.
+        stride: In elements, none negative.
+        element: Type.
+    """
+
+    def __init__(
+        self, source: ByteSource, begin: int, shape: Sequence[int], stride: Sequence[int], element: Element
+    ) -> None:
+        self._source = source
+        self._begin = begin
+        self._shape = tuple(shape)
+        self._stride = tuple(stride)
+        self._element = element
+        self._held: Array | None = None
+        dims = sorted(((step, size) for size, step in zip(shape, stride, strict=True) if size > 1), reverse=True)
+        self.numel = self.repeats = 1
+        for step, size in dims:
+            self.numel *= size
+            self.repeats *= 1 if step else size
+        self._dims = _joined([(step, size) for step, size in dims if step])
+        span = _span(self._dims)
+        if self.numel // self.repeats > MAX_OVERLAP * span:
+            raise LimitExceededError(
+                f"elements on {span:,} places", limit=MAX_OVERLAP * span, actual=self.numel // self.repeats
+            )
+
+    def read(self, begin: int, end: int) -> Array:
+        """See `Numbers`. Elements that lie in the order of rows are read as they come, others are held."""
+        if self._held is None:
+            nbytes = _span(self._dims) * self._element.dtype.itemsize
+            if nbytes > MAX_SPAN_BYTES:
+                raise LimitExceededError(
+                    "bytes of a tensor that is not in row-major order", limit=MAX_SPAN_BYTES, actual=nbytes
+                )
+            self._held = self._element.numbers(self._source.read(self._begin, nbytes))
+        steps = [step * self._held.itemsize for step in self._stride]
+        view = np.ndarray(self._shape, self._held.dtype, self._held, 0, steps)
+        return view.flat[begin:end]
+
+    def chunks(self) -> Iterator[Array]:
+        """See `Numbers`: in the order of the file, one run of bytes after the other."""
+        yield from self._boxes(self._begin, self._dims)
+
+    def _boxes(self, begin: int, dims: Sequence[tuple[int, int]]) -> Iterator[Array]:
+        size = self._element.dtype.itemsize
+        span = _span(dims)
+        if span <= CHUNK:
+            held = self._element.numbers(self._source.read(begin, span * size))
+            yield np.ndarray(
+                [count for _, count in dims], held.dtype, held, 0, [step * held.itemsize for step, _ in dims]
+            )
+            return
+        (step, count), inner = dims[0], dims[1:]
+        together = max(1, (CHUNK - _span(inner)) // step + 1) if _span(inner) <= CHUNK else 1
+        for first in range(0, count, together):
+            number = min(together, count - first)
+            rest = [(step, number), *inner] if number > 1 else inner
+            yield from self._boxes(begin + first * step * size, rest)
+
+
+class Mapped(_Whole):
+    """Numbers that a table gives for each byte: packed pairs.
+
+    Args:
+        codes: Bytes.
+        table: (256, numbers of a byte).
+    """
+
+    def __init__(self, codes: Numbers, table: Array) -> None:
+        self._codes = codes
+        self._table = table
+        self._each = table.shape[1]
+        self.numel = codes.numel * self._each
+        self.repeats = codes.repeats
+
+    def read(self, begin: int, end: int) -> Array:
+        """See `Numbers`."""
+        first = begin // self._each
+        numbers = self._table[self._codes.read(first, -(-end // self._each))].reshape(-1)
+        return numbers[begin - first * self._each : end - first * self._each]
+
+    def chunks(self) -> Iterator[Array]:
+        """See `Numbers`."""
+        for codes in self._codes.chunks():
+            yield self._table[codes]
+
+
+class Complex32(_Whole):
+    """Pairs of float16 as complex64."""
+
+    def __init__(self, halves: Numbers) -> None:
+        self._halves = halves
+        self.numel = halves.numel // 2
+        self.repeats = halves.repeats
+
+    def read(self, begin: int, end: int) -> Array:
+        """See `Numbers`."""
+        return self._pairs(self._halves.read(2 * begin, 2 * end))
+
+    def chunks(self) -> Iterator[Array]:
+        """See `Numbers`."""
+        return map(self._pairs, self._halves.chunks())
+
+    @staticmethod
+    def _pairs(halves: Array) -> Array:
+        # halves of a box stand in any shape, but pairs stay together
+        return np.ascontiguousarray(halves).reshape(-1).astype(np.float32).view(np.complex64)
+
+
+class Blocks(_Whole):
+    """Blocks of ggml.
+
+    Args:
+        source: Of the bytes.
+        begin: Of the first block.
+        numel: Of elements, a whole number of blocks.
+        dtype: Name of the block type.
+    """
+
+    def __init__(self, source: ByteSource, begin: int, numel: int, dtype: str) -> None:
+        self._source = source
+        self._begin = begin
+        self.numel = numel
+        self._dtype = dtype
+        self._block, self._nbytes = BLOCK_SIZES[dtype]
+
+    def read(self, begin: int, end: int) -> Array:
+        """See `Numbers`."""
+        from paraminspect.values.blocks import decode_blocks
+
+        first, last = begin // self._block, -(-end // self._block)
+        data = self._source.read(self._begin + first * self._nbytes, (last - first) * self._nbytes)
+        numbers = decode_blocks(self._dtype, np.frombuffer(data, np.uint8).reshape(-1, self._nbytes)).reshape(-1)
+        return numbers[begin - first * self._block : end - first * self._block]
+
+
+class Quantised(_Whole):
+    """Integers with a scale and a zero point, as `torch.dequantize` has them: in float32.
+
+    Args:
+        integers: As stored.
+        scales: float32, one or as many as indices of the axis.
+        zero_points: float32, the same.
+        inner: Elements of one index of the axis.
+    """
+
+    def __init__(self, integers: Numbers, scales: Array, zero_points: Array, inner: int = 1) -> None:
+        self._integers = integers
+        self._scales = scales
+        self._zero_points = zero_points
+        self._inner = inner
+        self.numel = integers.numel
+
+    def read(self, begin: int, end: int) -> Array:
+        """See `Numbers`."""
+        integers = self._integers.read(begin, end).astype(np.float64)
+        if self._scales.size == 1:
+            scale, zero = self._scales[0], self._zero_points[0]
+        else:
+            index = np.arange(begin, end) // self._inner % self._scales.size
+            scale, zero = self._scales[index], self._zero_points[index]
+        with np.errstate(all="ignore"):
+            numbers: Array = ((integers - zero) * scale).astype(np.float32)
+        return numbers
+
+
+class Flipped:
+    """Numbers with the other sign, or complex ones with the other sign of their imaginary parts."""
+
+    def __init__(self, numbers: Numbers, *, negated: bool, conjugated: bool) -> None:
+        self._numbers = numbers
+        self._negated = negated
+        self._conjugated = conjugated
+        self.numel = numbers.numel
+        self.repeats = numbers.repeats
+
+    def read(self, begin: int, end: int) -> Array:
+        """See `Numbers`."""
+        return self._flip(self._numbers.read(begin, end))
+
+    def chunks(self) -> Iterator[Array]:
+        """See `Numbers`."""
+        return map(self._flip, self._numbers.chunks())
+
+    def _flip(self, array: Array) -> Array:
+        flipped: Array = np.conj(array) if self._conjugated else array
+        return np.negative(flipped) if self._negated else flipped
+
+
+class Boxes(_Whole):
+    """A tensor in pieces, each a box of it.
+
+    Args:
+        shape: Of the whole.
+        boxes: (offsets, sizes, numbers) of each; together they are the whole.
+    """
+
+    def __init__(
+        self, shape: Sequence[int], boxes: Sequence[tuple[Sequence[int], Sequence[int], Numbers]], dtype: np.dtype[Any]
+    ) -> None:
+        self._shape = tuple(shape)
+        self._boxes = boxes
+        self._dtype = dtype
+        self._row = int(np.prod(shape[1:], dtype=np.int64)) if shape else 1
+        self.numel = self._row * (shape[0] if shape else 1)
+
+    def chunks(self) -> Iterator[Array]:
+        """See `Numbers`: box by box."""
+        for _, _, numbers in self._boxes:
+            yield from numbers.chunks()
+
+    def read(self, begin: int, end: int) -> Array:
+        """See `Numbers`: whole rows are put together."""
+        if not self._shape:
+            return self._boxes[0][2].read(0, 1)
+        first, last = begin // self._row, -(-end // self._row)
+        rows = np.empty((last - first, *self._shape[1:]), self._dtype)
+        for offsets, sizes, numbers in self._boxes:
+            low, high = max(first, offsets[0]), min(last, offsets[0] + sizes[0])
+            if low < high:
+                each = numbers.numel // sizes[0]
+                part = numbers.read((low - offsets[0]) * each, (high - offsets[0]) * each)
+                place = tuple(slice(at, at + size) for at, size in zip(offsets[1:], sizes[1:], strict=True))
+                rows[(slice(low - first, high - first), *place)] = part.reshape(high - low, *sizes[1:])
+        return rows.reshape(-1)[begin - first * self._row : end - first * self._row]
+
+
+class InMemory(_Whole):
+    """An array that is at hand."""
+
+    def __init__(self, array: Array) -> None:
+        self._array = array
+        self.numel = array.size
+
+    def read(self, begin: int, end: int) -> Array:
+        """See `Numbers`."""
+        if self._array.flags.c_contiguous:
+            return self._array.reshape(-1)[begin:end]
+        return self._array.flat[begin:end]
+
+    def chunks(self) -> Iterator[Array]:
+        """See `Numbers`."""
+        if self._array.flags.forc:
+            flat = self._array.ravel("K")
+            yield from (flat[begin : begin + CHUNK] for begin in range(0, flat.size, CHUNK))
+        else:
+            yield from super().chunks()
+
+
+def is_dense(shape: Sequence[int], stride: Sequence[int]) -> bool:
+    """Whether elements lie one after another in row-major order."""
+    expected = contiguous_stride(shape)
+    return all(size < 2 or step == usual for size, step, usual in zip(shape, stride, expected, strict=True))
+
+
+def check_boxes(shape: Sequence[int], boxes: Sequence[tuple[Sequence[int], Sequence[int]]]) -> None:
+    """Whether boxes are the whole tensor, each element once.
+
+    Raises:
+        CheckpointError: Some are missing, or two overlap.
+    """
+    sizes = np.array([size for _, size in boxes], np.int64).reshape(len(boxes), len(shape))
+    begins = np.array([begin for begin, _ in boxes], np.int64).reshape(len(boxes), len(shape))
+    whole = int(np.prod(np.array(shape, object))) if shape else 1
+    found = sum(int(np.prod(np.array(size, object))) for _, size in boxes) if shape else len(boxes)
+    if found != whole:
+        raise CheckpointError(f"its pieces hold {found:,} of {whole:,} elements")
+    ends = begins + sizes
+    for one in range(len(boxes)):
+        meets = (begins[one] < ends[one + 1 :]) & (begins[one + 1 :] < ends[one])
+        if meets.all(axis=1).any():
+            raise CheckpointError("two of its pieces overlap")
+
+
+def _joined(dims: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """(step, size) by descending step, with those that continue each other made one."""
+    joined: list[tuple[int, int]] = []
+    for step, size in dims:
+        if joined and joined[-1][0] == step * size:
+            joined[-1] = step, joined[-1][1] * size
+        else:
+            joined.append((step, size))
+    return joined
+
+
+def _span(dims: Sequence[tuple[int, int]]) -> int:
+    """Places from the first to the last element."""
+    return 1 + sum(step * (size - 1) for step, size in dims)
