@@ -7,6 +7,7 @@ import pickle
 import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,10 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "data.pkl": lambda: rezipped(torch_bytes(), data_pickle(EVIL)),
     "data.pkl, deflated": lambda: rezipped(torch_bytes(), data_pickle(EVIL), compression=zipfile.ZIP_DEFLATED),
     "data.pkl, behind STOP": lambda: rezipped(torch_bytes(), data_pickle(pickle.dumps({}) + EVIL)),
+    "data.pkl of a wrong CRC": lambda: _of_wrong_crc(rezipped(torch_bytes(), data_pickle(EVIL))),
+    "deflated data.pkl of a wrong CRC": lambda: _of_wrong_crc(
+        rezipped(torch_bytes(), data_pickle(EVIL), compression=zipfile.ZIP_DEFLATED)
+    ),
     "another .pkl": lambda: rezipped(torch_bytes(), with_member("archive/extra/notes.pkl")),
     "a pickle under another name": lambda: rezipped(torch_bytes(), with_member("archive/version2")),
     "an old pickle under its name": lambda: rezipped(torch_bytes(), with_member("archive/x.pickle", OLD_EVIL)),
@@ -146,6 +151,12 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "a zip behind text": lambda: b"# readme\n" + zip_bytes([("a/data.pkl", EVIL)]),
     "bytes between members": lambda: _between_members(EVIL),
 }
+
+
+def _of_wrong_crc(data: bytes) -> bytes:
+    crc = struct.pack("<L", zlib.crc32(EVIL))
+    assert data.count(crc) == 2
+    return data.replace(crc, b"\1\2\3\4")
 
 
 def _between_members(payload: bytes) -> bytes:

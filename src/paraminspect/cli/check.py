@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from paraminspect.checks.check import (
     arrange,
@@ -26,6 +26,9 @@ from paraminspect.records import Checkpoint, Finding, Severity
 from paraminspect.render.rows import Column, Rows, merge_rows
 from paraminspect.units import counted
 
+if TYPE_CHECKING:
+    from paraminspect.cli.rules import RuleOptions
+
 FINDINGS: Final = (
     Column("source", "name"),
     Column("severity"),
@@ -40,7 +43,7 @@ FAILED_CHECK: Final = 1
 
 
 class How(NamedTuple):
-    """What is checked and how it is told: the values of --deep, --fail-on, --ignore, --quiet, --columns and sarif."""
+    """What is checked and how it is told: the values of --deep, --fail-on, --ignore, --quiet, --columns, sarif and --rule."""
 
     deep: bool = False
     fail_on: str = "error"
@@ -48,6 +51,7 @@ class How(NamedTuple):
     quiet: bool = False
     columns: str = ""
     sarif: bool = False
+    rules: RuleOptions | None = None
 
 
 class _Checked(NamedTuple):
@@ -94,6 +98,8 @@ def _check(source: str, build: Build, how: How, output: Output) -> _Checked:
     if is_live(source):
         return _check_live(source, build, how, output)
     build.refuse()
+    if how.rules is not None and (how.rules.rules or how.rules.config or how.rules.rules_file):
+        raise ParamInspectError("--rule has no meaning for a checkpoint", hint="paraminspect init -o FILE writes one")
     with as_file(source) as path:
         checkpoint, said = read_checkpoint(path)
         found = scan_files(path)
@@ -110,7 +116,7 @@ def _check_live(source: str, build: Build, how: How, output: Output) -> _Checked
     """Findings of a spec or factory: of its tensors, and with --deep of their values."""
     from paraminspect.cli.valued import open_valued
 
-    opened = open_valued(source, build, output, values=how.deep)
+    opened = open_valued(source, build, output, how.rules, values=how.deep)
     if opened is None:
         return _Checked(source, [], "the weights do not fit")
     found = check_checkpoint(opened.checkpoint)

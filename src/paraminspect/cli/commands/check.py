@@ -49,6 +49,10 @@ def command(
     strip_prefix: options.StripPrefix = "",
     add_prefix: options.AddPrefix = "",
     allow_mismatch: options.AllowMismatch = False,
+    rule: options.Rules = None,
+    rules_file: options.RulesFile = "",
+    config: options.ConfigFile = "",
+    seed: options.Seed = 0,
     output_format: Format = "auto",
     color: options.Color = "auto",
 ) -> int:
@@ -62,10 +66,12 @@ def command(
     2 if a source cannot be opened.
     """
     from paraminspect.cli.check import How, report_findings
+    from paraminspect.cli.rules import RuleOptions
 
     output = Output("json" if output_format == "sarif" else output_format, colour=color, header=header)
     build = Build(
         tuple(define or ()), modules_file, tuple(arguments or ()), weights, strip_prefix, add_prefix, allow_mismatch
     )
-    how = How(deep, fail_on, tuple(ignore or ()), quiet, columns, output_format == "sarif")
+    rules = RuleOptions(tuple(rule or ()), config, rules_file, seed)
+    how = How(deep, fail_on, tuple(ignore or ()), quiet, columns, output_format == "sarif", rules)
     return report_findings(source, build, how, output)
