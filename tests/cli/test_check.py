@@ -117,9 +117,7 @@ def test_a_terminal_gets_paragraphs(run: Any) -> None:
     result = run("check", "evil.pkl", "good.pt", terminal=True, COLUMNS="60", NO_COLOR="1")
     assert all(len(line) <= 60 for line in result.stdout.splitlines())
     assert "danger pickle-danger\n  calls posix.system('id') at byte 24: runs commands and\n" in result.stdout
-    assert "\ngood.pt\n\nnothing found (1 tensor, torch zip)\n" in result.stdout.replace("\x1b[1m", "").replace(
-        "\x1b[0m", ""
-    )
+    assert result.stdout.endswith("\n\ngood.pt\nnothing found (1 tensor, torch zip)\n")
 
 
 def test_names_are_escaped(run: Any, workplace: Path) -> None:
