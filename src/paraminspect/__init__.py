@@ -17,6 +17,7 @@ __all__ = [
     "Change",
     "Checkpoint",
     "Diff",
+    "Finding",
     "InitPlan",
     "InitStep",
     "ParamInspectError",
@@ -26,6 +27,7 @@ __all__ = [
     "TieGroup",
     "__version__",
     "apply_init",
+    "check_source",
     "diff_sources",
     "find_ties",
     "open_source",
@@ -37,10 +39,11 @@ __all__ = [
 
 if TYPE_CHECKING:
     from paraminspect.changes import Change
+    from paraminspect.checks.check import check_source
     from paraminspect.errors import ParamInspectError
     from paraminspect.formats import open_source
     from paraminspect.live.init.apply import apply_init, plan_init
-    from paraminspect.records import Checkpoint, InitStep, Storage, TensorRecord, TieGroup
+    from paraminspect.records import Checkpoint, Finding, InitStep, Storage, TensorRecord, TieGroup
     from paraminspect.rules.parse import parse_rule
     from paraminspect.rules.plan import InitPlan
     from paraminspect.sharing import find_ties
@@ -52,6 +55,7 @@ _HOMES = {
     "Change": "changes",
     "Checkpoint": "records",
     "Diff": "values.diff",
+    "Finding": "records",
     "InitPlan": "rules.plan",
     "InitStep": "records",
     "ParamInspectError": "errors",
@@ -60,6 +64,7 @@ _HOMES = {
     "TensorStats": "values.stats",
     "TieGroup": "records",
     "apply_init": "live.init.apply",
+    "check_source": "checks.check",
     "diff_sources": "values.diff",
     "find_ties": "sharing",
     "open_source": "formats",

@@ -243,3 +243,8 @@ def test_a_tensor_read_by_the_shortcut_is_followed_by_what_is_told() -> None:
 def test_bytes_to_load_that_the_pickle_computes() -> None:
     (use,) = trace(b"\x80\x02ctorch.storage\n_load_from_bytes\n(cargparse\nNamespace\n)RtR.").uses
     assert use.suspicion == "loads bytes that the pickle computes"
+
+
+def test_names_are_bounded_and_on_one_line() -> None:
+    assert pickle_trace.printable("a\nb\x1b") == "a\\nb\\x1b"
+    assert len(pickle_trace.printable("x" * 1000)) == pickle_trace.SHOWN_TEXT + 1

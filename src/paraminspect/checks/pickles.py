@@ -10,11 +10,14 @@ from paraminspect.errors import ParamInspectError
 from paraminspect.formats.blob import Blob
 from paraminspect.formats.inert import LongBytes, StorageRef
 from paraminspect.formats.pickle_machine import KEEP_TEXT
-from paraminspect.formats.pickle_trace import Trace, Use, trace_pickle
+from paraminspect.formats.pickle_trace import Trace, Use, printable, trace_pickle
 from paraminspect.records import Finding
 
 MAX_TOLD: Final = 50
 """Findings of one kind and one pickle that are told one by one."""
+
+SHOWN_NAME: Final = 120
+"""Characters of the name of a class or function."""
 
 MAX_INSIDE: Final = 6
 """Pickles inside pickles that are followed."""
@@ -155,14 +158,14 @@ def _code_of(use: Use) -> str:
 
 def _tell(use: Use) -> str:
     """What a use is about: "calls posix.system('id') at byte 67: runs commands and touches files"."""
-    identity = use.verdict.identity
-    written = f"{use.module}.{use.name}"
+    identity = printable(use.verdict.identity, SHOWN_NAME)
+    written = printable(f"{use.module}.{use.name}", SHOWN_NAME)
     if use.called is None:
         text = f"names {identity} at byte {use.offset:,}"
     else:
         times = f", and {use.calls - 1:,} times more" if use.calls > 1 else ""
         text = f"calls {identity}{use.preview} at byte {use.called:,}{times}"
     if written != identity:
-        text += f", written as {written[:120]!r}"
+        text += f", written as {written!r}"
     reason = use.verdict.reason or use.suspicion
     return f"{text}: {reason}" if reason else text

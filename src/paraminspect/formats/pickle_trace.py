@@ -237,13 +237,13 @@ class _TracingMachine(PickleMachine):
         for item in args if isinstance(args, tuple) else ():
             other = self._by_global.get(id(item))
             if other is not None and other.verdict.level == "danger":
-                return f"is handed {other.verdict.identity}, which it may call"
+                return f"is handed {printable(other.verdict.identity)}, which it may call"
         return ""
 
     def _build(self, state: object) -> None:
         target = self._stack[-1]
         if isinstance(target, Global) and len(self.trace.patched) < MAX_USES:
-            self.trace.patched.append((self._op, f"{target.dotted} with {preview(state)}"[:SHOWN_PREVIEW]))
+            self.trace.patched.append((self._op, f"{printable(target.dotted)} with {preview(state)}"[:SHOWN_PREVIEW]))
         super()._build(state)
 
     def _payload(self, length: int, *, text: bool) -> bytes | LongBytes:
@@ -254,6 +254,13 @@ class _TracingMachine(PickleMachine):
             if head[0] == 0x80 and 2 <= head[1] <= 5:
                 self.trace.nested.append((begin, length))
         return data
+
+
+def printable(text: str, limit: int = SHOWN_TEXT) -> str:
+    """An untrusted name on one line, cut in the middle, where nothing tells."""
+    if len(text) > limit:
+        text = f"{text[: limit // 3]}…{text[-(limit - limit // 3) :]}"
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _asked(args: object) -> int:
@@ -284,13 +291,13 @@ def preview(value: object, depth: int = 0) -> str:
         case tuple() | list() | dict() if depth < MAX_DEPTH:
             shown = _preview_items(value, depth)
         case Global():
-            shown = value.dotted[:SHOWN_TEXT]
+            shown = printable(value.dotted)
         case LongBytes():
             shown = f"<{value.length:,} bytes of {'text' if value.text else 'data'}>"
         case TensorValue() | StorageRef():
             shown = "<tensor>" if isinstance(value, TensorValue) else "<storage>"
         case Dtype() | OddKey():
-            shown = f"torch.{value.name}" if isinstance(value, Dtype) else value.text[:SHOWN_TEXT]
+            shown = f"torch.{value.name}" if isinstance(value, Dtype) else printable(value.text)
         case Opaque() if depth < MAX_DEPTH:
             inside = value.args if isinstance(value.args, tuple) else (value.args,)
             items = ", ".join(preview(item, depth + 1) for item in inside[:SHOWN_ITEMS])
