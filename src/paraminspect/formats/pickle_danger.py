@@ -49,6 +49,8 @@ def judge(module: str, name: str, *, python2: bool = False) -> Verdict:
     """
     if python2:
         module, name = _translate(module, name)
+    if module == "__builtin__":  # the unpickler of Python 2 takes it in every protocol
+        module = "builtins"
     steps = name.split(".", MAX_STEPS)
     for at, step in enumerate(steps[:-1]):
         # private aliases are the usual way in: collections._sys, random._os
