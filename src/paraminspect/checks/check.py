@@ -60,8 +60,8 @@ def read_checkpoint(source: str) -> tuple[Checkpoint | None, list[Finding]]:
     try:
         checkpoint = open_source(source)
     except (CheckpointError, LimitExceededError) as error:
-        path = None if source == STDIN else source
-        return None, [as_finding(error, Place(path))]
+        error.message = error.message.partition(f" ({READER_SAID}")[0]
+        return None, [as_finding(error, Place(None if source == STDIN else source))]
     notes = [note for note in checkpoint.notes if not note.startswith(READER_SAID)]
     return checkpoint, [_from_note(note) for note in notes]
 

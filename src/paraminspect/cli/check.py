@@ -162,7 +162,8 @@ def _write_text(checked: Sequence[_Checked], output: Output) -> None:
 def _write_rows(checked: Sequence[_Checked], columns: Sequence[str], output: Output) -> None:
     parts = []
     for each in checked:
-        values = [(each.source, f.severity, f.code, f.name, f.message, f.hint) for f in each.findings]
+        instead = each.source if output.format == "names" else ""  # a line says what it is about
+        values = [(each.source, f.severity, f.code, f.name or instead, f.message, f.hint) for f in each.findings]
         head = {"source": each.source}
         tail = {"worst": worst(each.findings), "totals": _totals(each.findings)}
         parts.append(Rows("findings", FINDINGS, values, head, tail, count_findings(each.findings)))
