@@ -29,7 +29,7 @@ def check_values(
         open_: Gives the numbers of a tensor.
         advance: Is told of every so many bytes that are read.
     """
-    distinct = list(_distinct(records))
+    distinct = list(stored_once(records))
     norms: dict[str, dict[str, TensorStats]] = {}
     found: list[Finding] = []
     for record, row in zip(distinct, collect(([each] for each in distinct), open_, advance), strict=True):
@@ -48,8 +48,8 @@ def check_values(
     yield from _at_most(found)
 
 
-def _distinct(records: Iterable[TensorRecord]) -> Iterator[TensorRecord]:
-    """Each stored tensor once, whatever its names."""
+def stored_once(records: Iterable[TensorRecord]) -> Iterator[TensorRecord]:
+    """The tensors that `check_values` reads: each stored one once, whatever its names."""
     seen = set()
     for record in records:
         key = (id(record.storage), record.offset, record.shape, record.stride) if record.storage is not None else None

@@ -106,7 +106,9 @@ def _check(source: str, build: Build, how: How, output: Output) -> _Checked:
         if checkpoint is not None:
             said += check_checkpoint(checkpoint)
             if how.deep:
-                total = sum(record.nbytes or 0 for record in checkpoint.tensors)
+                from paraminspect.checks.contents import stored_once
+
+                total = sum(record.nbytes or 0 for record in stored_once(checkpoint.tensors))
                 with Progress(output, "reading") as progress:
                     said += check_deep(checkpoint, progress.counting(total))
     return _Checked(source, arrange(found, said), _describe(checkpoint))
