@@ -15,6 +15,8 @@ READ_COMPARE = "read both and compare"
 TORCH_STATS = "torch, the same statistics"
 SHARED = "paraminspect shared"
 SHARED_EQUAL = "paraminspect shared --equal"
+CHECK = "paraminspect check"
+CHECK_DEEP = "paraminspect check --deep"
 INIT = "paraminspect init -o"
 GRAD = "paraminspect grad"
 GRAD_USES = "paraminspect grad --uses"
@@ -231,6 +233,34 @@ def make_cases(data: str, binaries: str) -> list[Case]:
             (Budget("slower", 2, SHA256SUM), Budget("megabytes", 60)),
             slow=True,
             ours=SHARED_EQUAL,
+        ),
+        Case(
+            "check",
+            "`check` of GPT-2, 500 MB, `.pt`",
+            {TYPER: typer, CHECK: (f"{binaries}/paraminspect", "check", f"{data}/gpt2.pt")},
+            (Budget("slower", 1.6, TYPER), Budget("megabytes", 40)),
+            ours=CHECK,
+        ),
+        Case(
+            "check-many",
+            "`check` of 100,000 tensors, `.pt`",
+            {
+                LIST: (f"{binaries}/paraminspect", "list", f"{data}/many.pt"),
+                CHECK: (f"{binaries}/paraminspect", "check", f"{data}/many.pt"),
+            },
+            (Budget("slower", 3, LIST),),
+            ours=CHECK,
+        ),
+        Case(
+            "check-deep",
+            "`check --deep` of GPT-2, 500 MB, `.pt`",
+            {
+                SHA256SUM: ("sha256sum", f"{data}/gpt2.pt"),
+                CHECK_DEEP: (f"{binaries}/paraminspect", "check", "--deep", f"{data}/gpt2.pt"),
+            },
+            (Budget("megabytes", 300),),
+            slow=True,
+            ours=CHECK_DEEP,
         ),
         Case(
             "init",

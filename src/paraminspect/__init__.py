@@ -18,6 +18,7 @@ __all__ = [
     "Change",
     "Checkpoint",
     "Diff",
+    "Finding",
     "GradRecord",
     "InitPlan",
     "InitStep",
@@ -30,6 +31,7 @@ __all__ = [
     "__version__",
     "apply_init",
     "backward_report",
+    "check_source",
     "diff_sources",
     "find_ties",
     "open_source",
@@ -41,11 +43,21 @@ __all__ = [
 
 if TYPE_CHECKING:
     from paraminspect.changes import Change
+    from paraminspect.checks.check import check_source
     from paraminspect.errors import ParamInspectError
     from paraminspect.formats import open_source
     from paraminspect.live.backward import BackwardReport, backward_report
     from paraminspect.live.init.apply import apply_init, plan_init
-    from paraminspect.records import Checkpoint, GradRecord, InitStep, Storage, TensorRecord, TieGroup, UseRecord
+    from paraminspect.records import (
+        Checkpoint,
+        Finding,
+        GradRecord,
+        InitStep,
+        Storage,
+        TensorRecord,
+        TieGroup,
+        UseRecord,
+    )
     from paraminspect.rules.parse import parse_rule
     from paraminspect.rules.plan import InitPlan
     from paraminspect.sharing import find_ties
@@ -58,6 +70,7 @@ _HOMES = {
     "Change": "changes",
     "Checkpoint": "records",
     "Diff": "values.diff",
+    "Finding": "records",
     "GradRecord": "records",
     "InitPlan": "rules.plan",
     "InitStep": "records",
@@ -69,6 +82,7 @@ _HOMES = {
     "UseRecord": "records",
     "apply_init": "live.init.apply",
     "backward_report": "live.backward",
+    "check_source": "checks.check",
     "diff_sources": "values.diff",
     "find_ties": "sharing",
     "open_source": "formats",

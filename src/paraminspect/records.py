@@ -313,3 +313,36 @@ class GradRecord:
     reason: str | None = None
     norm_std: float | None = None
     untouched: int | None = None
+
+
+Severity = Literal["info", "warning", "error", "danger"]
+"""How bad a finding is, in ascending order:
+
+    info      worth knowing, and common in good files
+    warning   worth a look: unusual, or not to be judged from the file alone
+    error     the file is damaged, or contradicts itself
+    danger    loading the file can do harm
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that `check` has to say of a source.
+
+    Attributes:
+        severity: How bad it is.
+        code: Stable name of the kind of finding ("pickle-danger").
+        name: The tensor or the part of the file it is about; "" for the whole (untrusted text).
+        message: What was found, one line without a full stop (may quote untrusted text).
+        hint: The next step; "" where there is none to name.
+        path: File it was found in; None for standard input and live models.
+        offset: Of the bytes it is about, in that file; None where there is no such place.
+    """
+
+    severity: Severity
+    code: str
+    name: str
+    message: str
+    hint: str = ""
+    path: str | None = None
+    offset: int | None = None

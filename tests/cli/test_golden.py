@@ -339,6 +339,28 @@ COLUMNS=80 shared configs/shared_linear.yaml
 shared aliased.yaml
 shared unknown_type.yaml
 shared -h
+check evil.pkl
+check evil.pkl --header --columns code,severity
+check evil.pkl --format json
+check evil.pkl --format jsonl
+check evil.pkl --format csv
+check evil.pkl --format markdown
+check evil.pkl --format names
+check evil.pkl --format sarif
+COLUMNS=80 check evil.pkl
+COLUMNS=50 check odd.pkl text.pkl cut.npy
+check odd.pkl text.pkl cut.npy
+check text.pkl cut.npy --fail-on danger -q
+check cut.npy --fail-on danger --ignore truncated
+check cut.npy --ignore trunkated
+check evil.pkl --columns where
+check nowhere.pkl evil.pkl
+check evil.pkl --rule '*=zeros'
+check configs/my_model.py:MyModel
+COLUMNS=80 check configs/mlp.yaml
+check configs/mlp.yaml --deep --rule '*weight=zeros' --rule '*bias=constant(1)'
+check unknown_type.yaml
+check -h
 
 grad configs/shared_linear.yaml --rule '*=constant(3)'
 grad configs/shared_linear.yaml --rule '*=constant(3)' --header
