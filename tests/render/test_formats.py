@@ -127,6 +127,8 @@ def as_json(value: Any) -> Any:
     """What JSON can say of a value."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
+    if isinstance(value, dict):
+        return {key: as_json(item) for key, item in value.items()}
     return [as_json(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
