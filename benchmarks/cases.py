@@ -32,6 +32,9 @@ TORCH_LOAD = "torch.load"
 TORCH_MMAP = "torch.load(mmap=True)"
 GGUF_DUMP = "gguf-dump"
 SHA256SUM = "sha256sum"
+CONVERT = "paraminspect convert"
+CP_SYNC = "start-up, cp, sync"
+TORCH_CONVERT = "torch.load and save_file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +218,29 @@ def make_cases(data: str, binaries: str) -> list[Case]:
             },
             (Budget("slower", 3, READ_COMPARE), Budget("megabytes", 300)),
             ours=DIFF,
+        ),
+        Case(
+            "convert",
+            "GPT-2, 500 MB, `.pt` to `.safetensors`, on the disk",
+            {
+                CP_SYNC: (
+                    "sh",
+                    "-c",
+                    f"{binaries}/paraminspect convert -h >/dev/null && cp {data}/gpt2.pt {data}/copy && sync {data}/copy",
+                ),
+                CONVERT: (
+                    f"{binaries}/paraminspect",
+                    "convert",
+                    f"{data}/gpt2.pt",
+                    "-o",
+                    f"{data}/copy.safetensors",
+                    "--force",
+                ),
+                TORCH_CONVERT: script("torch_convert", "gpt2.pt", f"{data}/copy-torch.safetensors"),
+            },
+            (Budget("slower", 1.3, CP_SYNC), Budget("megabytes", 200), Budget("faster", 2, TORCH_CONVERT)),
+            slow=True,
+            ours=CONVERT,
         ),
         Case(
             "shared",

@@ -32,6 +32,7 @@ __all__ = [
     "apply_init",
     "backward_report",
     "check_source",
+    "convert",
     "diff_sources",
     "find_ties",
     "open_source",
@@ -44,6 +45,7 @@ __all__ = [
 if TYPE_CHECKING:
     from paraminspect.changes import Change
     from paraminspect.checks.check import check_source
+    from paraminspect.conversion import convert
     from paraminspect.errors import ParamInspectError
     from paraminspect.formats import open_source
     from paraminspect.live.backward import BackwardReport, backward_report
@@ -83,6 +85,7 @@ _HOMES = {
     "apply_init": "live.init.apply",
     "backward_report": "live.backward",
     "check_source": "checks.check",
+    "convert": "conversion",
     "diff_sources": "values.diff",
     "find_ties": "sharing",
     "open_source": "formats",

@@ -251,6 +251,30 @@ rules configs/custom_init.yaml --format json
 rules configs/shared_linear.yaml
 rules nowhere.yaml
 show -h
+convert
+convert training.pt
+convert training.pt -o model.what
+convert training.pt -o - --verify
+convert training.pt --dry-run -o m.safetensors
+convert training.pt --dry-run -o m.safetensors --all --format names
+convert training.pt --dry-run -o m.safetensors --module model --rename 'head.*=lm.*' --dtype bfloat16
+convert training.pt --dry-run -o m.safetensors --module model --rename 'hed.*=lm.*' --format json
+COLUMNS=80 convert training.pt --dry-run -o m.safetensors --module model --rename 'head.*=lm.*' --dtype bfloat16
+convert training.pt --dry-run -o m.safetensors --module modle
+convert training.pt --dry-run -o m.safetensors --select xyz
+convert training.pt --dry-run -o m.safetensors --rename '*=w'
+convert training.pt --dry-run -o m.safetensors --rename '*.w=*.*.*'
+convert training.pt --dry-run -o m.safetensors --metadata author
+convert training.pt --dry-run -o m.safetensors --columns name,from
+convert training.pt --dry-run -o m.gguf
+convert gpt2.safetensors --dry-run -o m.npz --select '*te.*' --select lm_head.weight --header
+convert gpt2.safetensors --dry-run -o m.pt --select '*te.*' --select lm_head.weight --header
+COLUMNS=80 convert gpt2.safetensors -o -
+convert mixed.gguf --dry-run -o m.safetensors
+convert mixed.gguf --dry-run -o m.safetensors --exclude '*.iq2*' --columns name,dtype,from_dtype
+convert broken.pt -o m.safetensors
+convert configs/mlp.yaml --rule '*wieght=zeros' -o m.safetensors --dry-run
+convert -h
 stats before.safetensors
 stats before.safetensors --format json
 stats before.safetensors --header --columns name,mean,std

@@ -123,7 +123,11 @@ def tensor_array(tensor: Tensor) -> Array:
     if dtype is None or layout != "strided":
         raise SourceError(f"a tensor of {name} ({layout}) has no plain values")
     plain = tensor.detach().cpu().resolve_conj().resolve_neg()
-    array: Array = plain.float().numpy().astype(dtype) if is_foreign(dtype) else plain.numpy()
+    if is_foreign(dtype):  # its bits, which torch hands over as integers
+        import torch
+
+        return plain.contiguous().view(torch.int16 if dtype.itemsize == 2 else torch.uint8).numpy().view(dtype)
+    array: Array = plain.numpy()
     return array
 
 

@@ -51,7 +51,7 @@ class Column(NamedTuple):
 
     name: str
     kind: ColumnKind = "text"
-    dull: str | int | None = None
+    dull: str | int | tuple[()] | None = None
     asked: bool = False
     spare: int = 0
 
