@@ -11,9 +11,8 @@ from paraminspect.cli.output import Output
 from paraminspect.cli.sources import Build
 
 EXAMPLES = """
-paraminspect check model.pt
-for f in runs/*.pt; do paraminspect check -q "$f" || echo "bad: $f"; done
-paraminspect check model.pt -f jsonl | jq -r 'select(.severity == "danger") | .message'
+paraminspect check -q model.pt || echo bad
+paraminspect check *.pt -f jsonl | jq 'select(.severity == "danger").name'
 """
 
 FailOn = Annotated[
