@@ -11,7 +11,7 @@ from paraminspect.cli.output import Output
 from paraminspect.cli.sources import Build, Choice
 
 EXAMPLES = """
-paraminspect convert training.ckpt --module model --rename 'module.*=*' -o model.safetensors
+paraminspect convert training.pt --module model -o model.safetensors
 paraminspect convert model.pt --dtype bfloat16 -o - | paraminspect list -
 """
 
