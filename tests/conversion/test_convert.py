@@ -135,6 +135,7 @@ def test_ties_are_kept_and_declared(tmp_path: Path) -> None:
     loaded = torch.load(tmp_path / "back.pt", weights_only=True)
     assert loaded["wte.weight"] is loaded["head.weight"]
     assert same(loaded, due)
+    assert convert(tmp_path / "m.safetensors", tmp_path / "again.safetensors").notes == ()
     groups = find_ties(open_source(tmp_path / "back.pt"))
     assert [group.names for group in groups] == [("wte.weight", "head.weight")]
 

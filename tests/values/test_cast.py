@@ -35,7 +35,7 @@ def hard_numbers(dtype: str) -> torch.Tensor:
     floats = torch.from_numpy(patterns.astype(np.uint32).view(np.float32))
     if dtype != "float64":
         return floats.to(getattr(torch, dtype))
-    near = np.concatenate([1 + 2.0**-power + np.arange(-5, 6) * 2.0**-52 for power in (4, 9, 12, 25)])
+    near = np.concatenate([1 + 2.0**-power + np.arange(-5, 6) * 2.0**-52 for power in (3, 4, 8, 11, 25)])
     wide = random.integers(0, 2**64, 99999, dtype=np.uint64).view(np.float64)
     return torch.cat([floats.double(), torch.from_numpy(np.concatenate([near, wide]))])
 
