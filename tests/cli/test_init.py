@@ -167,6 +167,24 @@ def test_an_edit_of_a_training_checkpoint_leaves_everything_else(done: Any) -> N
     assert len(outside) <= 8  # its CRC-32, behind the data and in the directory
 
 
+@pytest.mark.parametrize("legacy", [False, True])
+def test_tensors_that_are_not_row_major_are_edited_where_they_lie(done: Any, legacy: bool) -> None:
+    images = torch.randn(4, 3, 5, 2).to(memory_format=torch.channels_last)
+    state = {"conv": images, "turned": torch.randn(3, 7).T, "one": torch.randn(6, 1, 2).transpose(0, 2)}
+    torch.save(state, "a.pt", _use_new_zipfile_serialization=not legacy)
+    done("a.pt", "--rule", "*=mul(2)", "-o", "b.pt")
+    after = torch.load("b.pt", weights_only=True)
+    for name, tensor in state.items():
+        assert torch.equal(after[name], 2 * tensor)
+        assert after[name].stride() == tensor.stride()
+
+
+def test_the_ending_of_the_source_is_known(done: Any) -> None:
+    torch.save({"w": torch.ones(2, 3)}, "a.weights")
+    done("a.weights", "--rule", "w=add(1)", "-o", "b.weights")
+    assert torch.equal(torch.load("b.weights", weights_only=True)["w"], torch.full((2, 3), 2.0))
+
+
 def test_onto_the_input_itself(done: Any, init: Any) -> None:
     save_file({"w": torch.ones(3, 4), "n": torch.arange(5)}, "in.safetensors", {"format": "pt", "made by": "hand"})
     status, _, stderr = init("in.safetensors", "--rule", "w=mul(3)", "-o", "in.safetensors")
