@@ -25,7 +25,8 @@ from paraminspect.live.init.tensors import Work, checkpoint_work, model_work
 from paraminspect.records import Checkpoint, InitStep
 from paraminspect.rules.model import Rule
 from paraminspect.rules.parse import parse_rule
-from paraminspect.rules.plan import Target, plan_rules
+from paraminspect.rules.plan import plan_rules
+from paraminspect.rules.targets import Target
 
 RULES = [
     "*weight=normal(std=0.02)",

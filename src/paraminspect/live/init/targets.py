@@ -11,8 +11,11 @@ from torch import Tensor, nn
 from paraminspect.live.records import NamedTensor, class_names, describe_model, iter_tensors
 from paraminspect.modules import is_shown
 from paraminspect.records import TensorRecord
-from paraminspect.rules.plan import Other, Target
+from paraminspect.rules.targets import Other, Target
 from paraminspect.ties import find_canonical
+
+_PROBLEMS = {"chunked": "stored in pieces, as distributed checkpoints are"}
+"""Layouts of stored tensors whose names say too little."""
 
 _BUFFER, _ATTRIBUTE, _STATE = "buffers", "plain tensor attributes", "optimizer state"
 
@@ -100,7 +103,7 @@ def _record_target(names: Sequence[TensorRecord]) -> Target:
     if record.layout == "gguf":
         problem = f"quantised ({record.dtype})"
     elif record.shape is None or record.layout != "strided":
-        problem = "ragged" if record.shape is None else f"a tensor of layout {record.layout}"
+        problem = "ragged" if record.shape is None else _PROBLEMS.get(record.layout, f"of layout {record.layout}")
     else:
         problem = _why_shared(record.shape, record.stride)
     return Target(
