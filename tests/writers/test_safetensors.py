@@ -153,7 +153,7 @@ def test_what_it_cannot_hold_is_named(tensors: list[OutTensor], message: str) ->
 )
 def test_what_can_hold_it_is_said(dtype: str, hint: str) -> None:
     with pytest.raises(ParamInspectError) as caught:
-        plan_safetensors([OutTensor("w", dtype, (256,))])
+        plan_safetensors([OutTensor("w", dtype, (256,))], {})
     assert caught.value.hint == hint
 
 
