@@ -67,8 +67,12 @@ class Comparison(NamedTuple):
     added: dict[str, TensorRecord]
 
 
-def parse_map(text: str) -> tuple[re.Pattern[str], str]:
+def parse_map(text: str, option: str = "--map") -> tuple[re.Pattern[str], str]:
     """`FROM=TO`: a glob, and what its names become; each `*` of TO stands for what that of FROM matched.
+
+    Args:
+        text: As typed.
+        option: What errors call it.
 
     Raises:
         SelectionError: No `=`, or more `*` in TO than in FROM.
@@ -80,10 +84,10 @@ def parse_map(text: str) -> tuple[re.Pattern[str], str]:
     """
     old, equals, new = text.partition("=")
     if not equals or not old or len(text) > MAX_MAP:
-        raise SelectionError(f"--map {text[:MAX_MAP]!r}; expected FROM=TO", hint="--map 'module.*=*'")
+        raise SelectionError(f"{option} {text[:MAX_MAP]!r}; expected FROM=TO", hint=f"{option} 'module.*=*'")
     stars = new.count("*")
     if stars > old.count("*"):
-        raise SelectionError(f"--map {text!r} has more * behind the = than before it", hint="--map 'module.*=*'")
+        raise SelectionError(f"{option} {text!r} has more * behind the = than before it", hint=f"{option} 'module.*=*'")
     # all but the last * match as little as they can, so that the time stays small
     parts = [re.escape(part) for part in re.split(r"\*+", old)]
     pattern = re.compile(r"\A" + "(.*?)".join(parts) + r"\Z", re.DOTALL)
@@ -94,27 +98,42 @@ def parse_map(text: str) -> tuple[re.Pattern[str], str]:
     return pattern, template
 
 
-def rename(records: Sequence[TensorRecord], maps: Sequence[str]) -> dict[str, TensorRecord]:
-    """Records by the names that the first map that matches gives them; of two equal names in a file the last one.
+def rename_records(records: Sequence[TensorRecord], maps: Sequence[str], option: str = "--map") -> list[str]:
+    """For each record the name that the first map that matches gives it.
+
+    Args:
+        records: In any order.
+        maps: `FROM=TO`.
+        option: What errors call them.
 
     Raises:
         SelectionError: A map cannot be parsed, or makes one name of two.
     """
-    parsed = [parse_map(text) for text in maps]
-    found: dict[str, TensorRecord] = {}
+    parsed = [parse_map(text, option) for text in maps]
+    old_names: dict[str, str] = {}
+    names = []
     for record in records:
         name = record.name
         for pattern, template in parsed:
             if pattern.match(name):
                 name = pattern.sub(template, name)
                 break
-        if name in found and found[name].name != record.name:
+        if old_names.setdefault(name, record.name) != record.name:
             raise SelectionError(
-                f"--map makes {name!r} of both {found[name].name!r} and {record.name!r}",
+                f"{option} makes {name!r} of both {old_names[name]!r} and {record.name!r}",
                 hint="name more of the prefix on the left of the =",
             )
-        found[name] = record
-    return found
+        names.append(name)
+    return names
+
+
+def rename(records: Sequence[TensorRecord], maps: Sequence[str]) -> dict[str, TensorRecord]:
+    """Records by the names that `--map` gives them; of two equal names in a file the last one.
+
+    Raises:
+        SelectionError: As `rename_records`.
+    """
+    return dict(zip(rename_records(records, maps), records, strict=True))
 
 
 def compare_headers(

@@ -19,7 +19,7 @@ from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.formats.blob import Blob
 from paraminspect.formats.zip_directory import read_zip_directory
 from paraminspect.ties import find_ties
-from paraminspect.writers import torch_zip
+from paraminspect.writers import zip_archive
 from paraminspect.writers.layout import Layout, OutTensor
 from paraminspect.writers.torch_pickle import TYPED, UNTYPED
 from paraminspect.writers.torch_zip import plan_torch_zip
@@ -141,7 +141,7 @@ def test_quantised_tensors_are_refused() -> None:
 
 
 def test_more_tensors_than_readers_take(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch_zip, "MAX_ZIP_ENTRIES", 7)
+    monkeypatch.setattr(zip_archive, "MAX_ZIP_ENTRIES", 7)
     with pytest.raises(LimitExceededError, match="8 entries"):
         plan_torch_zip([OutTensor("a", "uint8", ()), OutTensor("b", "uint8", ())])
 

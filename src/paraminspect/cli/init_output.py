@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from paraminspect.cli.output import Output
-from paraminspect.errors import ParamInspectError, SourceError
+from paraminspect.errors import ParamInspectError
 from paraminspect.records import Checkpoint, InitStep
 from paraminspect.rules.plan import PlannedStep
 from paraminspect.units import counted, format_bytes, parse_size
 from paraminspect.writers.files import open_stream, open_target
+from paraminspect.writers.kinds import SHARD_SIZE, STDOUT, choose_kind, is_stream, own_kind_of
 from paraminspect.writers.layout import Layout, OutTensor
 from paraminspect.writers.patch import plan_patch
 from paraminspect.writers.safetensors import plan_safetensors
@@ -22,23 +23,6 @@ if TYPE_CHECKING:
     from paraminspect.cli.init import InitOptions
     from paraminspect.live.init.run import Run
     from paraminspect.live.init.tensors import Work
-
-STDOUT = "-"
-SHARD_SIZE = "5GB"
-"""Of a folder, unless --shard-size says another."""
-
-ENDINGS = {
-    ".safetensors": "safetensors",
-    ".pt": "torch", ".pth": "torch", ".bin": "torch", ".ckpt": "torch", ".tar": "torch", ".pkl": "torch",
-    ".gguf": "gguf", ".npz": "npz", ".npy": "npy",
-}  # fmt: skip
-"""What the name of an output ends in, and the kind of file that is."""
-
-KINDS = {
-    "safetensors": "safetensors", "torch zip": "torch", "torch legacy": "torch", "torch tar": "torch",
-    "torchscript": "torch", "gguf": "gguf", "npz": "npz", "npy": "npy",
-}  # fmt: skip
-"""Formats of checkpoints, and the kind of file they are: one is written as another of its kind by changing values only."""
 
 Steps = list[tuple[PlannedStep, InitStep]]
 
@@ -99,8 +83,8 @@ def write_checkpoint(checkpoint: Checkpoint, work: Sequence[Work], run: Run, how
 
 
 def _plan(checkpoint: Checkpoint, work: Sequence[Work], how: InitOptions) -> _Output:
-    own_kind = "folder" if checkpoint.format.startswith("sharded ") else KINDS.get(checkpoint.format)
-    kind = _kind_of(how.file, checkpoint, own_kind, sharded=bool(how.shard_size))
+    own_kind = own_kind_of(checkpoint)
+    kind = choose_kind(how.file, checkpoint, own_kind, sharded=bool(how.shard_size))
     is_stored = bool(checkpoint.files) and all(each.record is not None for each in work)
     if is_stored and kind == own_kind and not how.dtype and not how.shard_size and how.file != STDOUT:
         return _plan_patch(checkpoint, work)
@@ -122,7 +106,7 @@ def _plan(checkpoint: Checkpoint, work: Sequence[Work], how: InitOptions) -> _Ou
     order = [index for index in layout.order if layout.slots[index].nbytes] + [
         index for index in layout.order if not layout.slots[index].nbytes
     ]
-    in_order = how.file == STDOUT or _is_stream(how.file)
+    in_order = how.file == STDOUT or is_stream(how.file)
     return _Output(layout, [work[index] for index in order], dict(enumerate(order)), in_order)
 
 
@@ -135,35 +119,3 @@ def _plan_patch(checkpoint: Checkpoint, work: Sequence[Work]) -> _Output:
     return _Output(
         layout, [changed[index] for index in order] + reported, dict(enumerate(order)), in_order=False, as_stored=True
     )
-
-
-def _kind_of(file: str, checkpoint: Checkpoint, own_kind: str | None, *, sharded: bool) -> str:
-    """What kind of file a name asks for; `own_kind` is the source's."""
-    if sharded:
-        if file == STDOUT or os.path.isfile(file) or os.path.splitext(file)[1].lower() in ENDINGS:
-            raise ParamInspectError(f"--shard-size writes a folder; {file} is none", hint="-o FOLDER")
-        return "folder"
-    is_bare = not os.path.splitext(file)[1] and not os.path.exists(file)
-    if file.endswith("/") or os.path.isdir(file) or (is_bare and file != STDOUT and own_kind == "folder"):
-        return "folder"
-    if file == STDOUT:
-        return "safetensors"
-    ending = os.path.splitext(file)[1]
-    kind = ENDINGS.get(ending.lower())
-    if kind is not None:
-        return kind
-    if own_kind not in (None, "folder") and ending and ending == os.path.splitext(checkpoint.files[0])[1]:
-        return own_kind
-    if os.path.exists(file):
-        if _is_stream(file):
-            return "safetensors"
-        if file in checkpoint.files:
-            return own_kind or "safetensors"
-    raise SourceError(
-        f"-o {file}: what kind of file?", hint="end its name in .safetensors or .pt, or in / for a folder of shards"
-    )
-
-
-def _is_stream(file: str) -> bool:
-    """Whether a path leads to something that is written into: a FIFO, a device."""
-    return os.path.exists(file) and not os.path.isfile(file) and not os.path.isdir(file)

@@ -183,12 +183,12 @@ def choose_from(
         output.status = max(output.status, NOTHING_MATCHED)
 
 
-def describe_hidden(hidden: Mapping[str, int]) -> str:
+def describe_hidden(hidden: Mapping[str, int], done: str = "shown", does: str = "shows") -> str:
     """What was left out, such as "12 buffers and 248 tensors of optimizer state not shown (--all shows them)"."""
     parts = [f"{hidden[reason]:,} {_HIDDEN[reason][hidden[reason] != 1]}" for reason in _HIDDEN if hidden.get(reason)]
     if not parts:
         return ""
-    return f"{_join(parts)} not shown (--all shows {'it' if sum(hidden.values()) == 1 else 'them'})"
+    return f"{_join(parts)} not {done} (--all {does} {'it' if sum(hidden.values()) == 1 else 'them'})"
 
 
 def describe_no_match(choice: Choice, listing: Listing, records: Sequence[TensorRecord]) -> str:

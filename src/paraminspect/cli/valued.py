@@ -11,14 +11,13 @@ from paraminspect.cli.sources import NOTHING_MATCHED, Build, is_live, prefixed
 from paraminspect.errors import ParamInspectError
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.values.files import Files
-from paraminspect.values.numbers import InMemory, Numbers
-from paraminspect.values.tensors import open_numbers
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from paraminspect.cli.rules import RuleOptions
     from paraminspect.live.source import LiveModel
+    from paraminspect.values.numbers import Numbers
 
 
 class ValuedSource:
@@ -27,14 +26,24 @@ class ValuedSource:
     Args:
         checkpoint: What is in it.
         draw: Gives a tensor of a live model by its name; None for a stored one.
+        unsaved: Names of buffers that no state dict has.
 
     Attributes:
         checkpoint: The same.
+        unsaved: The same.
+        is_stored: Whether it is no live model.
         prefix: What stands before the names of the records that are asked for, of one module.
     """
 
-    def __init__(self, checkpoint: Checkpoint, draw: Callable[[str], Tensor] | None = None) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        draw: Callable[[str], Tensor] | None = None,
+        unsaved: frozenset[str] = frozenset(),
+    ) -> None:
         self.checkpoint = checkpoint
+        self.unsaved = unsaved
+        self.is_stored = draw is None
         self.prefix = ""
         self._draw = draw
         self._files = Files()
@@ -46,8 +55,11 @@ class ValuedSource:
             ParamInspectError: It has none that can be read.
         """
         if self._draw is None:
+            from paraminspect.values.tensors import open_numbers
+
             return open_numbers(record, self._files)
         from paraminspect.cli.live import tensor_array
+        from paraminspect.values.numbers import InMemory
 
         return InMemory(tensor_array(self._draw(self.prefix + record.name)))
 
@@ -88,7 +100,18 @@ def open_valued(
         output.note(f"{unfit:,} tensors are not loaded from {build.weights}: they have their initial values")
     # weights that are loaded are not initialised anew, unless the user says so
     draw = _initialised(source, live, build, rules, output) if not build.weights or rules.rules else live.tensor
-    return None if draw is None else ValuedSource(live.checkpoint, draw)
+    return None if draw is None else ValuedSource(live.checkpoint, draw, _unsaved(live))
+
+
+def _unsaved(live: LiveModel) -> frozenset[str]:
+    """Names of the buffers that `state_dict()` leaves out."""
+    from paraminspect.live.records import iter_tensors
+
+    return frozenset(
+        each.name
+        for each in iter_tensors(live.model)
+        if each.kind == "buffer" and each.name.rpartition(".")[2] in each.module._non_persistent_buffers_set
+    )
 
 
 def _initialised(

@@ -263,10 +263,12 @@ class Blocks(_Whole):
 class Quantised(_Whole):
     """Integers with a scale and a zero point, as `torch.dequantize` has them: in float32.
 
+    torch multiplies by one scale for all in float32, by scales of an axis in their own type.
+
     Args:
         integers: As stored.
-        scales: float32, one or as many as indices of the axis.
-        zero_points: float32, the same.
+        scales: One float32, or as many float64 as indices of the axis.
+        zero_points: float64, the same.
         inner: Elements of one index of the axis.
     """
 
@@ -286,7 +288,7 @@ class Quantised(_Whole):
             index = np.arange(begin, end) // self._inner % self._scales.size
             scale, zero = self._scales[index], self._zero_points[index]
         with np.errstate(all="ignore"):
-            numbers: Array = ((integers - zero) * scale).astype(np.float32)
+            numbers: Array = ((integers - zero).astype(self._scales.dtype) * scale).astype(np.float32)
         return numbers
 
 
@@ -324,6 +326,7 @@ class Boxes(_Whole):
     def __init__(
         self, shape: Sequence[int], boxes: Sequence[tuple[Sequence[int], Sequence[int], Numbers]], dtype: np.dtype[Any]
     ) -> None:
+        shape, boxes = _long_rows_apart(shape, boxes)
         self._shape = tuple(shape)
         self._boxes = boxes
         self._dtype = dtype
@@ -377,6 +380,28 @@ def is_dense(shape: Sequence[int], stride: Sequence[int]) -> bool:
     """Whether elements lie one after another in row-major order."""
     expected = contiguous_stride(shape)
     return all(size < 2 or step == usual for size, step, usual in zip(shape, stride, expected, strict=True))
+
+
+def _long_rows_apart(
+    shape: Sequence[int], boxes: Sequence[tuple[Sequence[int], Sequence[int], Numbers]]
+) -> tuple[Sequence[int], Sequence[tuple[Sequence[int], Sequence[int], Numbers]]]:
+    """The same boxes in fewer dimensions, so that rows are as short as they can be and a few need little memory.
+
+    Dimensions behind the last one that is divided become part of it; those of one index before it go.
+    """
+    if not shape:
+        return shape, boxes
+    divided = [dim for dim in range(len(shape)) if any(sizes[dim] != shape[dim] for _, sizes, _ in boxes)]
+    last = divided[-1] if divided else 0
+    inner = int(np.prod(shape[last + 1 :], dtype=np.int64))
+    first = next((dim for dim in range(last) if shape[dim] != 1), last)
+    if not divided:
+        return [inner * shape[0]], [([0], [inner * shape[0]], numbers) for _, _, numbers in boxes]
+    merged = [
+        ([*offsets[first:last], offsets[last] * inner], [*sizes[first:last], sizes[last] * inner], numbers)
+        for offsets, sizes, numbers in boxes
+    ]
+    return [*shape[first:last], shape[last] * inner], merged
 
 
 def check_boxes(shape: Sequence[int], boxes: Sequence[tuple[Sequence[int], Sequence[int]]]) -> None:

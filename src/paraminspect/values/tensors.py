@@ -182,7 +182,9 @@ def _dequantise(record: TensorRecord, integers: Numbers, files: Files) -> Number
         raise CheckpointError(f"the file does not say what the integers of its {record.dtype} stand for")
     scales, zero_points = (_parameters(each, files) for each in (quantizer.scale, quantizer.zero_point))
     inner = 1
-    if quantizer.axis is not None:
+    if quantizer.axis is None:
+        scales = scales.astype(np.float32)
+    else:
         shape = record.shape or ()
         _check_axis(quantizer, shape, scales, zero_points)
         inner = int(np.prod(shape[quantizer.axis + 1 :], dtype=np.int64))

@@ -39,14 +39,19 @@ def open_sources(files: Iterable[FileLayout]) -> Iterator[Sources]:
         for file in files:
             for piece in file.pieces:
                 if isinstance(piece.content, Copy) and piece.content.path not in sources:
-                    sources[piece.content.path] = _open(piece.content.path)
+                    sources[piece.content.path] = open_regular(piece.content.path)
         yield sources
     finally:
         for fd in sources.values():
             os.close(fd)
 
 
-def _open(path: str | None) -> int:
+def open_regular(path: str | None) -> int:
+    """A descriptor of a regular file; None is standard input.
+
+    Raises:
+        SourceError: It is gone, or something else.
+    """
     try:
         fd = os.dup(0) if path is None else os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
@@ -100,6 +105,15 @@ def _kernel_copy(source: int, fd: int, count: int, begin: int, offset: int) -> i
         if error.errno in _NO_KERNEL_COPY:
             return None
         raise
+
+
+def read_chunks(source: int, copy: Copy) -> Iterator[bytes]:
+    """The bytes of a file that are meant, a few at a time.
+
+    Raises:
+        TruncatedError: The file has become shorter.
+    """
+    return _chunks(source, copy, copy.begin, copy.nbytes)
 
 
 def _chunks(source: int, copy: Copy, begin: int, left: int) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ from paraminspect.errors import TargetError
 from paraminspect.writers.copying import CHUNK, open_sources, write_all
 from paraminspect.writers.explain import explained
 from paraminspect.writers.layout import Layout
-from paraminspect.writers.outputs import choose_output
+from paraminspect.writers.outputs import Look, choose_output
 from paraminspect.writers.partial import Partial
 from paraminspect.writers.sink import FileSink, Sink, StreamSink
 from paraminspect.writers.targets import check_file, check_space, open_stream_at, resolve
@@ -24,7 +24,7 @@ __all__ = ["Sink", "open_stream", "open_target", "write_whole"]
 
 
 @contextmanager
-def open_target(layout: Layout, path: str, *, force: bool = False) -> Iterator[Sink]:
+def open_target(layout: Layout, path: str, *, force: bool = False, look: Look | None = None) -> Iterator[Sink]:
     """Write a layout to a file, a folder or whatever stands under a path.
 
     Args:
@@ -32,6 +32,8 @@ def open_target(layout: Layout, path: str, *, force: bool = False) -> Iterator[S
         path: Where to. A symbolic link is followed and stays. What is no file or folder (a FIFO, /dev/null) is
             written into. It may be what the layout copies from.
         force: Whether a file or folder that is there is replaced. An empty folder always is.
+        look: Called with the path of what has been written, complete, before it takes its name; what it raises leaves
+            the target as it was. Not called for what is no file or folder, nor where a layout copies from the target.
 
     Yields:
         Takes the values. On leaving, the target appears; if the body raises, it stays as it was.
@@ -50,6 +52,7 @@ def open_target(layout: Layout, path: str, *, force: bool = False) -> Iterator[S
         return
     with explained(path):
         output = choose_output(layout, path, force)
+    output.look = look
     try:
         with explained(path):
             output.begin()

@@ -95,12 +95,14 @@ class Checksum:
         begin: Of the range in the file.
         nbytes: Of the range.
         places: File offsets where it stands, in pieces that are bytes, not copies.
+        seed: CRC-32 of the bytes of the range before those of the tensor.
     """
 
     index: int | None
     begin: int
     nbytes: int
     places: tuple[int, ...]
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from paraminspect.errors import TargetError
@@ -15,9 +15,19 @@ from paraminspect.writers.partial import Partial, recover_folder, sync_folder
 from paraminspect.writers.sink import FileSink
 from paraminspect.writers.targets import check_file, check_folder, check_space, resolve
 
+Look = Callable[[str], None]
+
 
 class Output(ABC):
-    """Something that is being written: `begin`, then values into `sink`, `finish`, and in any case `end`."""
+    """Something that is being written: `begin`, then values into `sink`, `finish`, and in any case `end`.
+
+    Attributes:
+        sink: Takes the values.
+        look: Called with the path of the complete file or folder before it takes the name of the target; what it
+            raises leaves the target as it was.
+    """
+
+    look: Look | None = None
 
     def __init__(self, layout: Layout, path: str, partials: Sequence[Partial]) -> None:
         self._layout = layout
@@ -69,6 +79,8 @@ class _NewFile(Output):
     def finish(self) -> None:
         self.sink.write_checksums(0)
         self._partial.sync()
+        if self.look is not None:
+            self.look(self._partial.path)
         self._partial.commit(replace=self._replace)
 
 
@@ -101,6 +113,8 @@ class _NewFolder(Output):
                 os.fsync(fd)
         for folder, _, _ in os.walk(self._partial.path):
             sync_folder(folder)
+        if self.look is not None:
+            self.look(self._partial.path)
         self._partial.commit(replace=True)
 
 

@@ -10,7 +10,16 @@ from threading import Condition, Lock
 from typing import TYPE_CHECKING
 
 from paraminspect.errors import ParamInspectError
-from paraminspect.writers.copying import CHUNK, Sources, copy_to_file, copy_to_stream, read_at, write_all, write_at
+from paraminspect.writers.copying import (
+    CHUNK,
+    Sources,
+    copy_to_file,
+    copy_to_stream,
+    read_at,
+    read_chunks,
+    write_all,
+    write_at,
+)
 from paraminspect.writers.direct import DirectWriter
 from paraminspect.writers.explain import explained
 from paraminspect.writers.layout import Copy, Layout, Segment
@@ -32,7 +41,7 @@ class Sink(ABC):
         self._path = path
         self._done = [0] * len(layout.slots)
         checksums = [checksum for file in layout.files for checksum in file.checksums]
-        self._crcs = {checksum.index: 0 for checksum in checksums if checksum.index is not None}
+        self._crcs = {checksum.index: checksum.seed for checksum in checksums if checksum.index is not None}
         self._gate = _Gate()
 
     def put(self, index: int, begin: int, data: ReadableBuffer) -> None:
@@ -67,6 +76,23 @@ class Sink(ABC):
             with explained(self._path):
                 self._write(index, begin, view)
             self._done[index] += len(view)
+
+    def copy(self, index: int, begin: int, content: Copy, source: int) -> None:
+        """Take bytes of one tensor from a file, as `put` takes them from memory.
+
+        Args:
+            index: Of the tensor.
+            begin: Of the bytes in the tensor.
+            content: Where they are.
+            source: Descriptor of that file.
+
+        Raises:
+            TruncatedError: It has become shorter.
+            TargetError: As `put`, and what else `put` raises.
+        """
+        for data in read_chunks(source, content):
+            self.put(index, begin, data)
+            begin += len(data)
 
     @abstractmethod
     def _write(self, index: int, begin: int, view: memoryview) -> None:
@@ -108,6 +134,16 @@ class FileSink(Sink):
         slot = self._layout.slots[index]
         with self._open_file(slot.file) as fd:
             self._writer.write(fd, view, slot.offset + begin)
+
+    def copy(self, index: int, begin: int, content: Copy, source: int) -> None:
+        """As `Sink.copy`: by the kernel, where nothing is to be summed up."""
+        slot = self._layout.slots[index]
+        if index in self._crcs or begin != self._done[index] or begin + content.nbytes > slot.nbytes:
+            super().copy(index, begin, content, source)
+            return
+        with self._gate.passing(), explained(self._path), self._open_file(slot.file) as fd:
+            copy_to_file(content, {content.path: source}, fd, slot.offset + begin)
+        self._done[index] += content.nbytes
 
     def write_pieces(self, file: int, sources: Sources) -> None:
         """Write all that is known beforehand of one file."""

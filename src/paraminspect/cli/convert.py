@@ -1,0 +1,159 @@
+"""`paraminspect convert`: a source to another file, or what that would be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from paraminspect.cli.output import Output
+from paraminspect.cli.progress import Progress
+from paraminspect.cli.rules import RuleOptions
+from paraminspect.cli.sources import Build, Choice, describe_hidden, describe_no_match
+from paraminspect.cli.valued import ValuedSource, open_valued
+from paraminspect.conversion.convert import Prepared, carry_out, goes_into_a_pipe, prepare
+from paraminspect.conversion.metadata import parse_metadata
+from paraminspect.conversion.plan import ConversionPlan, Wanted
+from paraminspect.errors import ParamInspectError, SelectionError
+from paraminspect.modules import Listing
+from paraminspect.render.rows import Column, Rows
+from paraminspect.units import counted, format_bytes
+from paraminspect.writers.kinds import STDOUT
+
+COLUMNS = (
+    Column("name", "name"),
+    Column("shape", "shape"),
+    Column("dtype"),
+    Column("nbytes", "bytes", spare=1),
+    Column("aliases", "names", ()),
+    Column("from_name", "name"),
+    Column("from_dtype"),
+)
+"""Of --dry-run; the last two only where they are others."""
+
+
+class How(NamedTuple):
+    """What is written and how: -o, --dtype, --rename, --metadata, --rule, --dry-run and what belongs to them."""
+
+    file: str
+    dtype: str = ""
+    renames: tuple[str, ...] = ()
+    metadata: tuple[str, ...] = ()
+    carry: bool = True
+    shard_size: str = ""
+    force: bool = False
+    verify: bool = False
+    dry_run: bool = False
+    columns: tuple[str, ...] = ()
+    rules: RuleOptions | None = None
+
+
+def convert_source(source: str, choice: Choice, build: Build, how: How, output: Output) -> int:
+    """Convert one source; returns the exit status.
+
+    Raises:
+        ParamInspectError: Anything that keeps it from being done; nothing is written then.
+    """
+    _check(how, output)
+    metadata = parse_metadata(how.metadata)
+    opened = open_valued(source, build, output, how.rules)
+    if opened is None:
+        output.finish()
+        return output.status
+    opened.prefix = f"{choice.module.rstrip('.')}." if choice.module else ""
+    wanted = Wanted(choice.module, choice.select, choice.exclude, choice.everything, how.renames, how.dtype)
+    checkpoint = opened.checkpoint
+    if opened.unsaved:
+        kept = [record for record in checkpoint.tensors if record.name not in opened.unsaved]
+        checkpoint = replace(checkpoint, tensors=kept)
+    try:
+        prepared = prepare(checkpoint, how.file, wanted, metadata=metadata, carry=how.carry, shard_size=how.shard_size)
+    except SelectionError as error:
+        _explain(error, choice, opened)
+        error.source = error.source or source
+        raise
+    except ParamInspectError as error:
+        if not error.message.startswith("-o "):
+            error.source = error.source or source
+        raise
+    _say(prepared, opened, output)
+    if how.dry_run:
+        output.write_rows(_rows(prepared, source, how.columns))
+    else:
+        _write(prepared, opened, how, output)
+    output.finish()
+    return output.status
+
+
+def _check(how: How, output: Output) -> None:
+    if not how.file:
+        raise ParamInspectError("where to? there is no -o", hint="-o FILE.safetensors, FILE.pt, FILE.npz or FOLDER/")
+    if how.file == STDOUT and output.is_terminal and not how.dry_run:
+        raise ParamInspectError(
+            "a checkpoint is binary, and standard output is a terminal", hint="-o FILE.safetensors, or a pipe"
+        )
+    if how.verify and goes_into_a_pipe(how.file):
+        raise ParamInspectError("--verify reads back what was written, and a pipe cannot be", hint="-o FILE")
+
+
+def _explain(error: SelectionError, choice: Choice, opened: ValuedSource) -> None:
+    """Say why nothing is left, as `list` does."""
+    if not (choice.select or choice.exclude) or "nothing to write" not in error.message:
+        return
+    records = opened.checkpoint.tensors
+    listing = Listing([], {}, frozenset(), 0, {}, len(records))
+    error.message = describe_no_match(choice, listing, records)
+
+
+def _say(prepared: Prepared, opened: ValuedSource, output: Output) -> None:
+    for note in (*opened.checkpoint.notes, *prepared.notes):
+        output.note(note)
+    if hidden := describe_hidden(prepared.plan.hidden, "written", "writes"):
+        output.note(hidden)
+
+
+def _write(prepared: Prepared, opened: ValuedSource, how: How, output: Output) -> None:
+    def progress(what: str, total: int) -> Callable[[int], None]:
+        return Progress(output, what).counting(total)
+
+    try:
+        written = carry_out(
+            prepared,
+            how.file,
+            opened.open,
+            force=how.force,
+            check=how.verify,
+            is_stored=opened.is_stored,
+            progress=progress,
+        )
+    finally:
+        output.progress("")
+    if how.file == STDOUT:
+        return
+    what = counted(written.tensors, "tensor")
+    if prepared.outlined.layout.is_folder:
+        what += f" in {counted(written.files, 'file')}"
+    verified = ", read back and compared" if how.verify else ""
+    output.note(f"wrote {how.file}: {what}, {format_bytes(written.nbytes)}{verified}")
+
+
+def _rows(prepared: Prepared, source: str, columns: Sequence[str]) -> Rows:
+    items = prepared.outlined.items
+    values = [
+        (
+            item.out.name,
+            item.out.shape,
+            item.out.dtype,
+            item.out.nbytes,
+            item.out.aliases,
+            item.record.name if item.record.name != item.out.name else None,
+            item.record.dtype if item.record.dtype != item.out.dtype else None,
+        )
+        for item in items
+    ]
+    rows = Rows("tensors", COLUMNS, values, head={"source": source}, closing=_closing(prepared.plan))
+    return rows.pick(columns) if columns else rows
+
+
+def _closing(plan: ConversionPlan) -> str:
+    return f"{counted(len(plan.items), 'tensor')}, {format_bytes(plan.nbytes)}"

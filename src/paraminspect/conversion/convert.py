@@ -1,0 +1,192 @@
+"""The library function: a source to a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from paraminspect.conversion.contents import Contents, Open, write_all
+from paraminspect.conversion.layout import Outlined, lay_out
+from paraminspect.conversion.metadata import carry_metadata, merge_metadata
+from paraminspect.conversion.plan import ConversionPlan, Wanted, plan_conversion
+from paraminspect.conversion.verify import verify
+from paraminspect.errors import SelectionError
+from paraminspect.records import Checkpoint
+from paraminspect.writers.files import open_stream, open_target
+from paraminspect.writers.kinds import STDOUT, choose_kind, is_stream, own_kind_of
+
+Progress = Callable[[str, int], Callable[[int], None]]
+"""Called with what is done and the bytes in all; gives what is to be called with the bytes of each step."""
+
+
+class Written(NamedTuple):
+    """What was written.
+
+    Attributes:
+        tensors: How many, aliases not counted.
+        files: How many.
+        nbytes: Of all files together.
+        notes: Remarks for the user, one line each.
+    """
+
+    tensors: int
+    files: int
+    nbytes: int
+    notes: tuple[str, ...] = ()
+
+
+class Prepared(NamedTuple):
+    """A conversion that can be carried out.
+
+    Attributes:
+        plan: What is written.
+        outlined: Where.
+        notes: Of both.
+    """
+
+    plan: ConversionPlan
+    outlined: Outlined
+    notes: tuple[str, ...]
+
+
+def prepare(
+    checkpoint: Checkpoint,
+    file: str,
+    wanted: Wanted,
+    *,
+    metadata: Mapping[str, str] | None = None,
+    carry: bool = True,
+    shard_size: str = "",
+) -> Prepared:
+    """Decide everything before the first byte is written.
+
+    Args:
+        checkpoint: The source.
+        file: Where to, as `convert` has it.
+        wanted: What of it.
+        metadata: Of a safetensors file, beside what is carried.
+        carry: Whether the source's metadata are.
+        shard_size: Most bytes of a file, for a folder.
+
+    Raises:
+        ParamInspectError: It cannot be done; see `convert`.
+    """
+    plan = plan_conversion(checkpoint, wanted)
+    if not plan.items:
+        raise SelectionError("there is nothing to write", hint=_why_nothing(plan, wanted))
+    names = {name for item in plan.items for name in (item.out.name, *item.out.aliases)}
+    merged, notes = merge_metadata(carry_metadata(checkpoint) if carry else {}, metadata or {}, names)
+    kind = choose_kind(file, checkpoint, own_kind_of(checkpoint), sharded=bool(shard_size))
+    outlined = lay_out(plan.items, kind, file, merged, shard_size)
+    return Prepared(plan, outlined, (*plan.notes, *notes, *outlined.notes))
+
+
+def carry_out(
+    prepared: Prepared,
+    file: str,
+    read: Open,
+    *,
+    force: bool = False,
+    check: bool = False,
+    is_stored: bool = True,
+    progress: Progress = lambda what, total: lambda nbytes: None,
+) -> Written:
+    """Write it.
+
+    Args:
+        prepared: What and where.
+        file: Where to.
+        read: What reads the numbers of a record.
+        force: Whether a file that is there is replaced.
+        check: Whether what was written is read back before it takes its name.
+        is_stored: Whether the records are of files, not of a live model.
+        progress: Told what is being done, and how far it is.
+
+    Raises:
+        ParamInspectError: A tensor cannot be read, the output not be written, or it does not read back the same.
+    """
+    layout, items, _ = prepared.outlined
+    total = sum(slot.nbytes for slot in layout.slots)
+    contents = Contents(read, is_stored=is_stored)
+
+    def look(path: str) -> None:
+        verify(path, items, contents, progress("verified", total))
+
+    if file == STDOUT:
+        kept = os.dup(1)  # user code may print meanwhile, and is sent elsewhere
+        try:
+            with open_stream(layout, kept) as sink:
+                write_all(items, layout, contents, sink, progress("written", total))
+        finally:
+            os.close(kept)
+    else:
+        with open_target(layout, file, force=force, look=look if check else None) as sink:
+            write_all(items, layout, contents, sink, progress("written", total))
+    return Written(len(items), len(layout.files), layout.nbytes, prepared.notes)
+
+
+def convert(
+    source: str | os.PathLike[str] | Checkpoint,
+    output: str | os.PathLike[str],
+    *,
+    dtype: str = "",
+    module: str = "",
+    select: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    rename: Sequence[str] = (),
+    everything: bool = False,
+    metadata: Mapping[str, str] | None = None,
+    carry_metadata: bool = True,
+    shard_size: str = "",
+    force: bool = False,
+    verify: bool = False,
+) -> Written:
+    """Write the tensors of any checkpoint to safetensors, a torch state dict, or npz, in bounded memory.
+
+    Nothing of the source is executed, torch is not needed, and the output appears whole or not at all.
+
+    Args:
+        source: A file or folder, or what `open_source` returned.
+        output: Its ending says what is written: .safetensors, .pt, .pth, .bin, .npz, or / for a folder of shards.
+        dtype: Of floating-point tensors; "" keeps each one's. Quantised ones become float32, or this.
+        module: Only what is inside it; names become relative to it.
+        select: Selectors, any of which must match; empty for all.
+        exclude: Selectors, none of which may match.
+        rename: `FROM=TO`, as in "module.*=*"; the first that matches a name changes it.
+        everything: Optimizer state and other tensors that are no part of the model too.
+        metadata: For safetensors, beside the source's own.
+        carry_metadata: Whether the source's own are kept.
+        shard_size: "5GB": a folder of files of at most this size.
+        force: Replace what is there.
+        verify: Read the output back and compare every byte before it takes its name.
+
+    Raises:
+        ParamInspectError: A source that cannot be read, a tensor that cannot be written, names that would merge, an
+            output that is there already or cannot be written.
+
+    Example:
+        >>> convert("training.ckpt", "model.safetensors", module="model", dtype="bfloat16").tensors
+        148
+    """
+    from paraminspect.formats import open_source
+    from paraminspect.values.files import Files
+    from paraminspect.values.tensors import open_numbers
+
+    checkpoint = source if isinstance(source, Checkpoint) else open_source(source)
+    wanted = Wanted(module, tuple(select), tuple(exclude), everything, tuple(rename), dtype)
+    file = os.fspath(output)
+    prepared = prepare(checkpoint, file, wanted, metadata=metadata, carry=carry_metadata, shard_size=shard_size)
+    files = Files()
+    return carry_out(prepared, file, lambda record: open_numbers(record, files), force=force, check=verify)
+
+
+def goes_into_a_pipe(file: str) -> bool:
+    """Whether what is written there cannot be read back."""
+    return file == STDOUT or is_stream(file)
+
+
+def _why_nothing(plan: ConversionPlan, wanted: Wanted) -> str:
+    if plan.hidden:
+        return f"--all takes in the {sum(plan.hidden.values()):,} tensors that are no part of a model"
+    return "'paraminspect list --aliases' shows the names" if wanted.select or wanted.exclude else "it holds no tensors"

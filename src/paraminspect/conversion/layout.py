@@ -1,0 +1,96 @@
+"""A plan for a kind of file: types that it lacks are widened, ties that it cannot hold are repeated."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from paraminspect.conversion.plan import Item
+from paraminspect.errors import ParamInspectError
+from paraminspect.units import counted, parse_size
+from paraminspect.writers.kinds import SHARD_SIZE
+from paraminspect.writers.layout import Layout, OutTensor
+from paraminspect.writers.npz import DESCRIPTIONS, plan_npz
+from paraminspect.writers.safetensors import plan_safetensors
+from paraminspect.writers.shards import plan_shards
+from paraminspect.writers.torch_zip import plan_torch_zip
+
+_PAIRS: Final = "float4_e2m1fn_x2"
+
+WIDENED: Final = {
+    **dict.fromkeys(("bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu", _PAIRS), "float32"),
+    "complex32": "complex64",
+}  # fmt: skip
+"""What numpy has in place of torch's types, without loss."""
+
+
+class Outlined(NamedTuple):
+    """Files, and what goes into them.
+
+    Attributes:
+        layout: Of the files.
+        items: By index of the layout's tensors.
+        notes: What the kind of file cannot hold, one line each.
+    """
+
+    layout: Layout
+    items: tuple[Item, ...]
+    notes: tuple[str, ...]
+
+
+def lay_out(items: Sequence[Item], kind: str, file: str, metadata: Mapping[str, str], shard_size: str = "") -> Outlined:
+    """Where everything lies.
+
+    Args:
+        items: What is written.
+        kind: Of file, as `writers.kinds.choose_kind` has it.
+        file: Its name.
+        metadata: For safetensors.
+        shard_size: Of a folder.
+
+    Raises:
+        ParamInspectError: The kind is not written, or cannot hold a tensor, which it names.
+        LimitExceededError: More tensors or shards than readers take.
+    """
+    notes: list[str] = []
+    if kind == "npz":
+        items, notes = _for_npz(items)
+    tensors = [item.out for item in items]
+    match kind:
+        case "safetensors":
+            layout = plan_safetensors(tensors, metadata)
+        case "folder":
+            layout = plan_shards(tensors, metadata, parse_size(shard_size or SHARD_SIZE))
+        case "torch":
+            layout = plan_torch_zip(tensors, os.path.splitext(os.path.basename(file))[0])
+        case "npz":
+            layout = plan_npz(tensors)
+        case _:
+            raise ParamInspectError(
+                f"-o {file}: .{kind} files are not written", hint="end the name in .safetensors, .pt, .npz or /"
+            )
+    if kind in ("torch", "npz") and any(key != "format" for key in metadata):
+        notes.append("the metadata are not written: only safetensors has room for them")
+    return Outlined(layout, tuple(items), tuple(notes))
+
+
+def _for_npz(items: Sequence[Item]) -> tuple[list[Item], list[str]]:
+    """The arrays of an npz: each name for itself, in types that numpy has."""
+    found: list[Item] = []
+    repeated = 0
+    widened: dict[str, str] = {}
+    for item in items:
+        out, is_kept = item.out, item.is_kept
+        if out.dtype not in DESCRIPTIONS and out.dtype in WIDENED:
+            shape = (*out.shape[:-1], 2 * out.shape[-1]) if out.dtype == _PAIRS and out.shape else out.shape
+            widened[out.dtype] = WIDENED[out.dtype]
+            out, is_kept = replace(out, dtype=WIDENED[out.dtype], shape=shape), False
+        names = (out.name, *out.aliases)
+        found += [Item(OutTensor(name, out.dtype, out.shape), item.record, is_kept) for name in names]
+        repeated += len(out.aliases)
+    notes = [f"numpy has no {name}: written as {wide}, without loss" for name, wide in widened.items()]
+    if repeated:
+        notes.append(f"an npz cannot share: {counted(repeated, 'tied tensor')} written again under each further name")
+    return found, notes

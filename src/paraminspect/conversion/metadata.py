@@ -1,0 +1,71 @@
+"""What a file says of itself, carried into another one: only safetensors has room for it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
+
+from paraminspect.errors import ParamInspectError
+from paraminspect.records import Checkpoint
+
+GENERAL: Final = "general."
+"""What the keys of GGUF begin with that tell of the model, not of its tokenizer or sizes."""
+
+_OF_THE_FORMAT: Final = frozenset({"general.alignment", "general.quantization_version", "general.file_type"})
+"""They tell how the tensors are stored there."""
+
+
+def parse_metadata(texts: Sequence[str]) -> dict[str, str]:
+    """`KEY=VALUE` texts.
+
+    Raises:
+        ParamInspectError: No `=`, no key, or a key twice.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise ParamInspectError(f"--metadata {text[:80]!r}; expected KEY=VALUE", hint="--metadata author=me")
+        if key in found:
+            raise ParamInspectError(f"--metadata {key} is given twice")
+        found[key] = value
+    return found
+
+
+def carry_metadata(checkpoint: Checkpoint) -> dict[str, str]:
+    """What of a source's metadata describes the model: all of safetensors but its ties, `general.*` of GGUF."""
+    if checkpoint.format.endswith("safetensors"):
+        ties = {each.alias for each in checkpoint.declared if each.origin == "metadata"}
+        return {key: value for key, value in checkpoint.metadata.items() if key not in ties}
+    if checkpoint.format.endswith("gguf"):
+        return {
+            key: value
+            for key, value in checkpoint.metadata.items()
+            if key.startswith(GENERAL) and key not in _OF_THE_FORMAT
+        }
+    return {}
+
+
+def merge_metadata(
+    carried: Mapping[str, str], given: Mapping[str, str], names: Collection[str]
+) -> tuple[dict[str, str], list[str]]:
+    """The metadata of the output, and remarks.
+
+    Args:
+        carried: From the source.
+        given: By the user; it wins.
+        names: Of all tensors that are written: an entry whose value is one of them would declare a tie.
+
+    Raises:
+        ParamInspectError: The user's would.
+    """
+    known = set(names)
+    for key, value in given.items():
+        if value in known and key not in (value, "format"):
+            raise ParamInspectError(
+                f"--metadata {key}={value} would declare a tensor {key!r} that is tied to {value!r}",
+                hint="choose another value",
+            )
+    lost = [key for key, value in carried.items() if value in known and key not in (value, "format")]
+    notes = [f"metadata {key!r} left out: it would declare a tie" for key in lost]
+    return {**{key: value for key, value in carried.items() if key not in lost}, **given}, notes

@@ -1,0 +1,215 @@
+"""Which tensors of a checkpoint are written, under which names and in which types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
+
+from paraminspect.changes import parse_map, rename_records
+from paraminspect.errors import LimitExceededError, ParamInspectError
+from paraminspect.formats.dtypes import BITS
+from paraminspect.formats.shapes import contiguous_stride
+from paraminspect.formats.torch_objects import PACKED
+from paraminspect.modules import select_records
+from paraminspect.records import Checkpoint, TensorRecord
+from paraminspect.rules.plan import FLOATING
+from paraminspect.ties import find_canonical
+from paraminspect.units import counted
+from paraminspect.writers.layout import OutTensor
+from paraminspect.writers.names import quote
+
+DTYPES: Final = ("float32", "float16", "bfloat16", "float64", "float8_e4m3fn", "float8_e5m2")
+"""What floating-point tensors can be converted to."""
+
+DEQUANTISED: Final = "float32"
+"""What blocks and scaled integers become where no type is asked for."""
+
+MAX_EXPANSION: Final = 64
+"""How often the tensors that are written may hold the bytes of their storages: an expanded one repeats them."""
+
+FREE_EXPANSION: Final = 1 << 30
+"""Bytes up to which that does not matter."""
+
+STDIN: Final = "-"
+
+_INTEGERS: Final = frozenset({"qint8", "quint8", "qint32", *PACKED})
+
+
+class Wanted(NamedTuple):
+    """What of a checkpoint is to be written: --module, --select, --exclude, --all, --rename and --dtype."""
+
+    module: str = ""
+    select: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    everything: bool = False
+    renames: tuple[str, ...] = ()
+    dtype: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One tensor that is written.
+
+    Attributes:
+        out: What it is then.
+        record: What it is in the source, under its name there, relative to the module that is meant.
+        is_kept: Whether its elements keep all their bits.
+    """
+
+    out: OutTensor
+    record: TensorRecord
+    is_kept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionPlan:
+    """What is written.
+
+    Attributes:
+        items: Each tensor once, in the order of the source.
+        hidden: How many tensors are left out that are no part of the model, by what they are.
+        notes: Remarks for the user, one line each.
+    """
+
+    items: tuple[Item, ...]
+    hidden: Mapping[str, int]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def nbytes(self) -> int:
+        """Size of all tensors."""
+        return sum(item.out.nbytes for item in self.items)
+
+
+def plan_conversion(checkpoint: Checkpoint, wanted: Wanted = Wanted()) -> ConversionPlan:  # noqa: B008 - cannot change
+    """Decide over every tensor of a checkpoint.
+
+    Args:
+        checkpoint: As `open_source` read it, or of a live model.
+        wanted: What is meant. Selectors see names as `list` shows them, renaming comes after them.
+
+    Raises:
+        SelectionError: There is no such module, a selector or renaming cannot be parsed or merges two names.
+        ParamInspectError: A tensor that cannot be written: it is not dense, or its type has no numbers.
+        LimitExceededError: Expanded tensors of many times the size of the source.
+    """
+    records, hidden = select_records(
+        checkpoint.tensors, wanted.module.rstrip("."), wanted.select, wanted.exclude, wanted.everything
+    )
+    names = rename_records(records, wanted.renames, option="--rename")
+    _check_all(records, is_stored=bool(checkpoint.files) or checkpoint.source == STDIN)
+    items: dict[int, Item] = {}
+    views = 0
+    for index, (record, first) in enumerate(zip(records, find_canonical(records), strict=True)):
+        if first is not None and is_same_tensor(record, records[first]) and first in items:
+            known = items[first]
+            if names[index] not in (known.out.name, *known.out.aliases):
+                out = replace(known.out, aliases=(*known.out.aliases, names[index]))
+                items[first] = replace(known, out=out)
+            continue
+        views += first is not None
+        items[index] = _item(record, names[index], wanted.dtype)
+    chosen = tuple(items.values())
+    _check_expansion(chosen)
+    notes = [*_idle_renames(records, wanted.renames), *_remarks(chosen, views, wanted)]
+    return ConversionPlan(chosen, hidden, tuple(notes))
+
+
+def is_same_tensor(one: TensorRecord, other: TensorRecord) -> bool:
+    """Whether two records of the same bytes see the same numbers in the same places."""
+    alike = (one.shape, one.dtype, one.encoding) == (other.shape, other.dtype, other.encoding)
+    return alike and _steps(one) == _steps(other)
+
+
+def is_contiguous(record: TensorRecord) -> bool:
+    """Whether its elements lie one after another, row by row."""
+    return _steps(record) == _steps(record._replace(stride=contiguous_stride(record.shape or ())))
+
+
+def _steps(record: TensorRecord) -> list[int]:
+    """Its strides, but those of dimensions that have one index."""
+    shape = record.shape or ()
+    stride = contiguous_stride(shape) if record.stride is None else record.stride
+    return [step for size, step in zip(shape, stride, strict=True) if size > 1]
+
+
+def _item(record: TensorRecord, name: str, dtype: str) -> Item:
+    trainable = False  # as in a state dict
+    shape = record.shape or ()
+    if record.layout == "gguf" or record.dtype in _INTEGERS:
+        return Item(OutTensor(name, dtype or DEQUANTISED, shape, trainable=trainable), record, is_kept=False)
+    wanted = dtype if dtype and record.dtype in FLOATING else record.dtype
+    is_kept = wanted == record.dtype and not record.encoding
+    return Item(OutTensor(name, wanted, shape, trainable=trainable), record, is_kept=is_kept)
+
+
+def _check_all(records: Sequence[TensorRecord], *, is_stored: bool) -> None:
+    """Raise if there is a tensor that no file can hold.
+
+    Raises:
+        ParamInspectError: It names the first, and how to go on without.
+    """
+    found = [(record, reason) for record in records if (reason := _problem(record, is_stored))]
+    if not found:
+        return
+    record, reason = found[0]
+    which = f"{quote(record.name)} cannot be written: {reason}"
+    if len(found) > 1:
+        which = f"{counted(len(found), 'tensor')} cannot be written; the first is {quote(record.name)}: {reason}"
+    raise ParamInspectError(which, hint=f"--exclude '{record.name[:80]}' leaves it out")
+
+
+def _problem(record: TensorRecord, is_stored: bool) -> str:
+    """Why a tensor cannot be written; "" if it can."""
+    if record.shape is None or record.layout not in ("strided", "gguf", "chunked"):
+        return "it is ragged" if record.shape is None else f"it is {record.layout}, not dense"
+    if record.layout != "gguf" and record.dtype not in BITS:
+        return f"torch has no dtype {record.dtype}"
+    if is_stored and record.numel and record.storage is None and record.layout != "chunked":
+        return "the file has no bytes for it"
+    if record.layout == "gguf":
+        from paraminspect.values.blocks import DECODERS
+
+        return "" if record.dtype in DECODERS else f"blocks of {record.dtype} cannot be decoded yet"
+    return ""
+
+
+def _check_expansion(items: Sequence[Item]) -> None:
+    storages = {id(storage): storage.nbytes for item in items if (storage := item.record.storage) is not None}
+    written = sum(item.out.nbytes for item in items if item.record.stride is not None and 0 in item.record.stride)
+    limit = max(FREE_EXPANSION, MAX_EXPANSION * sum(storages.values()))
+    if written > limit:
+        raise LimitExceededError(
+            "bytes of expanded tensors, which repeat what the file has once",
+            limit=limit,
+            actual=written,
+            hint="--exclude leaves a tensor out",
+        )
+
+
+def _idle_renames(records: Sequence[TensorRecord], renames: Sequence[str]) -> list[str]:
+    """Renamings that mean no name, which is most often a mistake."""
+    patterns = {text: parse_map(text)[0] for text in renames}
+    return [
+        f"--rename {text!r} matches no name"
+        for text, pattern in patterns.items()
+        if not any(pattern.match(record.name) for record in records)
+    ]
+
+
+def _remarks(items: Sequence[Item], views: int, wanted: Wanted) -> list[str]:
+    notes = []
+    quantised = [item for item in items if item.record.layout == "gguf" or item.record.dtype in _INTEGERS]
+    if quantised:
+        kinds = sorted({item.record.dtype for item in quantised})
+        notes.append(
+            f"{counted(len(quantised), 'quantised tensor')} ({', '.join(kinds)}) "
+            f"written as {wanted.dtype or DEQUANTISED} numbers"
+        )
+    if views:
+        notes.append(f"{counted(views, 'tensor')} that see bytes of others in another shape are written apart")
+    unnamed = [item for item in items if not item.out.name]
+    if unnamed:
+        notes.append("a tensor without a name is written as ''; --rename '*=NAME' gives it one")
+    return notes

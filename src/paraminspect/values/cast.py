@@ -1,0 +1,48 @@
+"""Numbers as elements of another type, as torch's `Tensor.to(dtype)` has them.
+
+Rounding is to nearest, ties to even, and goes through float32 as it does in torch, from float64 too. What is too large
+becomes an infinity; float8_e4m3fn has none, and it becomes the largest finite number, 448. Subnormal numbers stay. A NaN
+stays a NaN; its payload and sign are not kept, as torch does not keep them either. Where the type stays the same, all
+bits do.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from paraminspect.values.dtypes import numpy_dtype
+from paraminspect.values.widen import widen
+
+Array = np.ndarray[Any, Any]
+
+SATURATED: Final = {"float8_e4m3fn": 448.0}
+"""The largest number of a type without infinities."""
+
+
+def cast(array: Array, dtype: str) -> Array:
+    """Numbers in a type, contiguous.
+
+    Args:
+        array: Numbers, of a type of numpy or ml_dtypes.
+        dtype: torch's name of a type that numpy or ml_dtypes has, or complex32.
+
+    Raises:
+        ValueError: numpy and ml_dtypes have no such type.
+    """
+    if dtype == "complex32":
+        halves: Array = np.ascontiguousarray(array).view(np.float32).astype(np.float16)
+        return halves
+    wanted = numpy_dtype(dtype)
+    if wanted is None:
+        raise ValueError(f"no numbers of type {dtype}")
+    if array.dtype == wanted:
+        return np.ascontiguousarray(array)
+    numbers = widen(array)
+    with np.errstate(all="ignore"):
+        if wanted.itemsize < 4 and numbers.dtype == np.float64:
+            numbers = numbers.astype(np.float32)
+        if dtype in SATURATED:
+            numbers = np.clip(numbers, -SATURATED[dtype], SATURATED[dtype])
+        return np.ascontiguousarray(numbers).astype(wanted)
