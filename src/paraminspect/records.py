@@ -110,6 +110,7 @@ class TensorRecord(NamedTuple):
             pickle of one, has the same object; None where there are no objects.
         declared: Only a declaration says that it has the bytes of another tensor: it is not stored under this name.
         encoding: What else it takes to read its values; None for nearly all tensors.
+        module_bases: Dotted classes that `module_type` derives from; empty where they are not known, as in any file.
     """
 
     name: str
@@ -129,6 +130,12 @@ class TensorRecord(NamedTuple):
     identity: tuple[int, int] | None = None
     declared: bool = False
     encoding: Encoding | None = None
+    module_bases: tuple[str, ...] = ()
+
+    @property
+    def module_types(self) -> tuple[str, ...]:
+        """Dotted class of its module and of those it derives from, as selectors match them; empty where not known."""
+        return (self.module_type, *self.module_bases) if self.module_type is not None else ()
 
     @property
     def byte_range(self) -> tuple[str | None, int, int] | None:

@@ -109,7 +109,7 @@ def choose_records(records: Sequence[TensorRecord], names: Sequence[str]) -> lis
         found = []
         if not _GLOB.isdisjoint(name):
             selector = parse_selector(name)
-            found = [record for record in records if selector.matches(record.name, record.module_type)]
+            found = [record for record in records if selector.matches(record.name, *record.module_types)]
         if not found:
             raise _no_such(name, list(by_name))
         chosen.update({record.name: by_name[record.name] for record in found if record.name not in chosen})
