@@ -15,7 +15,12 @@ READ_COMPARE = "read both and compare"
 TORCH_STATS = "torch, the same statistics"
 SHARED = "paraminspect shared"
 SHARED_EQUAL = "paraminspect shared --equal"
+CHECK = "paraminspect check"
+CHECK_DEEP = "paraminspect check --deep"
 INIT = "paraminspect init -o"
+GRAD = "paraminspect grad"
+GRAD_USES = "paraminspect grad --uses"
+BARE_BACKWARD = "bare forward and backward"
 BARE_NORMAL = "bare normal_ calls"
 NORMAL_SAVE = "normal_ and save_file"
 TYPER = 'python -c "import typer"'
@@ -256,6 +261,34 @@ def make_cases(data: str, binaries: str) -> list[Case]:
             ours=SHARED_EQUAL,
         ),
         Case(
+            "check",
+            "`check` of GPT-2, 500 MB, `.pt`",
+            {TYPER: typer, CHECK: (f"{binaries}/paraminspect", "check", f"{data}/gpt2.pt")},
+            (Budget("slower", 1.6, TYPER), Budget("megabytes", 40)),
+            ours=CHECK,
+        ),
+        Case(
+            "check-many",
+            "`check` of 100,000 tensors, `.pt`",
+            {
+                LIST: (f"{binaries}/paraminspect", "list", f"{data}/many.pt"),
+                CHECK: (f"{binaries}/paraminspect", "check", f"{data}/many.pt"),
+            },
+            (Budget("slower", 3, LIST),),
+            ours=CHECK,
+        ),
+        Case(
+            "check-deep",
+            "`check --deep` of GPT-2, 500 MB, `.pt`",
+            {
+                SHA256SUM: ("sha256sum", f"{data}/gpt2.pt"),
+                CHECK_DEEP: (f"{binaries}/paraminspect", "check", "--deep", f"{data}/gpt2.pt"),
+            },
+            (Budget("megabytes", 300),),
+            slow=True,
+            ours=CHECK_DEEP,
+        ),
+        Case(
             "init",
             "GPT-2 of 355 million parameters drawn, 1.4 GB, to `.safetensors`",
             {
@@ -279,5 +312,25 @@ def make_cases(data: str, binaries: str) -> list[Case]:
             (Budget("slower", 1.2, BARE_NORMAL), Budget("megabytes", INIT_MEGABYTES)),
             slow=True,
             ours=INIT,
+        ),
+        Case(
+            "grad",
+            "GPT-2 as a spec, one batch of 16 tokens, `configs/gpt2.yaml`",
+            {
+                GRAD: (f"{binaries}/paraminspect", "grad", "configs/gpt2.yaml"),
+                BARE_BACKWARD: (python, "benchmarks/floors/bare_backward.py"),
+            },
+            (Budget("slower", 1.1, BARE_BACKWARD),),
+            ours=GRAD,
+        ),
+        Case(
+            "grad-uses",
+            "The same, the gradient of the tied embedding split",
+            {
+                GRAD_USES: (f"{binaries}/paraminspect", "grad", "configs/gpt2.yaml", "--uses"),
+                BARE_BACKWARD: (python, "benchmarks/floors/bare_backward.py"),
+            },
+            (Budget("slower", 1.1, BARE_BACKWARD),),
+            ours=GRAD_USES,
         ),
     ]

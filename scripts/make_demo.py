@@ -96,7 +96,6 @@ def main() -> None:
     training = training_checkpoint()
     torch.save(training, folder / "training.pt")
     save_file(finetuned_state_dict(training), folder / "finetuned.safetensors")
-    torch.save(training_checkpoint(), folder / "training.pt")
     torch.save(base_state_dict(), folder / "base.pt")
     save_file(tuned_state_dict(), folder / "tuned.safetensors")
     weights = {"fc.weight": torch.zeros(10, 784), "fc.bias": torch.zeros(10)}

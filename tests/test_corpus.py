@@ -17,7 +17,9 @@ from typing import Any
 import pytest
 
 from paraminspect import open_source
-from paraminspect.errors import ParamInspectError
+from paraminspect.checks.check import check_source
+from paraminspect.checks.codes import worst
+from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.formats.safetensors import DTYPES
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.ties import find_ties
@@ -124,13 +126,17 @@ def check_strides(checkpoint: Checkpoint, wanted: list[dict[str, Any]]) -> None:
         assert (record.numel, record.stride) == (tensor["numel"], tuple(tensor["stride"])), record.name
 
 
+EXACT = {"alias", "parameter", "module"}
+"""Kinds of ties of tensors that are the same bytes in the same form; a pickled module tells the objects, too."""
+
+
 def check_ties(checkpoint: Checkpoint, truth: dict[str, Any]) -> None:
     due = {frozenset(names) for names in truth.get("overlap_groups", truth.get("tied_groups", []))}
     groups = find_ties(checkpoint.tensors)
     assert {frozenset(group.names) for group in groups} == due
     if "exact_alias_groups" in truth:
         aliases = {frozenset(names) for names in truth["exact_alias_groups"]} & due
-        assert aliases <= {frozenset(group.names) for group in groups if group.kind == "alias"}
+        assert aliases <= {frozenset(group.names) for group in groups if group.kind in EXACT}
 
 
 def check_error(error: ParamInspectError, path: Path, entry: Entry) -> None:
@@ -166,3 +172,27 @@ def test_payloads_leave_their_trace_where_it_is_looked_for() -> None:
     payloads = [path for entry in ENTRIES if "canary" in entry and (path := CORPUS / "edge" / entry["file"]).is_file()]
     assert payloads
     assert any(str(CANARY).encode() in path.read_bytes() for path in payloads)
+
+
+def worst_finding(path: Path) -> str | None:
+    try:
+        return worst(check_source(path))
+    except SourceError:
+        return "no source"
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: ascii(entry["file"])[1:-1])
+def test_check(entry: Entry, tmp_path: Path) -> None:
+    """What would run code is a danger, what is broken an error, what is whole neither; nothing is run."""
+    found = worst_finding(path_of(entry, tmp_path))
+    assert not list(CANARY.iterdir()), "code of the file was run"
+    if entry["category"] == "malicious" or entry["file"] == "dcp/evil_metadata":
+        assert found == "danger"
+    elif entry["expect"] == "clean_error":
+        assert found in {"error", "danger", "no source"} or entry["file"] in WITHOUT_TENSORS
+    elif entry["expect"] == "list":
+        assert found in {None, "info", "warning"}
+
+
+WITHOUT_TENSORS = frozenset({"dcp/ws1/.metadata", "dcp/ws2/.metadata"})
+"""A pickle that belongs to a model and is none: a warning."""

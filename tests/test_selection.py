@@ -73,13 +73,17 @@ def test_does_not_match(selector: str, name: str) -> None:
         ("near:*", LINEAR, False),
         ("torch*:*", LINEAR, False),  # the class name, not its module
         ("Linear:*.bias", LINEAR, False),
-        ("Linear:*", None, False),  # not known is no match
         ("Linear:*", "NonDynamicallyQuantizableLinear", False),
         ("*:*", LINEAR, True),
     ],
 )
-def test_class_of_the_owner(selector: str, module_type: str | None, matches: bool) -> None:
+def test_class_of_the_owner(selector: str, module_type: str, matches: bool) -> None:
     assert parse_selector(selector).matches("fc.weight", module_type) is matches
+
+
+def test_class_of_the_owner_or_of_its_bases() -> None:
+    assert parse_selector("_ConvNd:*").matches("fc.weight", "torch.nn.Conv2d", "torch.nn.modules.conv._ConvNd")
+    assert not parse_selector("Linear:*").matches("fc.weight")  # not known is no match
 
 
 def test_class_and_name_are_parted_at_the_first_colon() -> None:
@@ -139,7 +143,7 @@ def test_selector_keeps_its_text() -> None:
 )
 def test_filter(select: list[str], exclude: list[str], kept: list[str]) -> None:
     keep = make_filter(select, exclude)
-    owners = {"a.weight": LINEAR, "a.bias": LINEAR, "b.weight": None}
+    owners = {"a.weight": ("My", LINEAR), "a.bias": (LINEAR,), "b.weight": ()}
     assert [name for name, owner in owners.items() if keep(name, owner)] == kept
 
 

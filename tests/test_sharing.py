@@ -87,7 +87,7 @@ class Bytes:
     def pieces(self, record: TensorRecord):  # type: ignore[no-untyped-def]
         yield self.data[record.name]
 
-    def sample(self, record: TensorRecord, length: int) -> bytes:
+    def start(self, record: TensorRecord, length: int) -> bytes:
         return self.data[record.name][:length]
 
 
@@ -113,6 +113,16 @@ def test_ties_that_are_declared_in_a_chain() -> None:
     contents = Bytes(a=b"12", b=b"12", c=b"12")
     groups, _ = find_in(Source(records, declare("ba", "cb"), contents))
     assert [(group.names, group.saved) for group in groups] == [(("a", "b", "c"), 0)]
+
+
+def test_many_declarations_of_one_tensor() -> None:
+    """Each of them stored, and all of them the same: what is joined is joined once."""
+    names = [f"a{n}" for n in range(20_000)]
+    declared = [Declaration(name, "a0", "metadata") for name in names[1:]]
+    groups, notes = find_in(Source([tensor(name) for name in names], declared, Bytes(**dict.fromkeys(names, b"12"))))
+    assert [(len(group.names), group.kind, group.saved) for group in groups] == [(20_000, "declared", 0)]
+    assert len(notes) == 9
+    assert notes[-1] == "19,991 more remarks on declared ties"
 
 
 def test_a_declaration_without_values_is_believed_by_nobody() -> None:

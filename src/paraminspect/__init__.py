@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 __all__ = [
+    "BackwardReport",
     "Change",
     "Checkpoint",
     "Diff",
+    "Finding",
+    "GradRecord",
     "InitPlan",
     "InitStep",
     "ParamInspectError",
@@ -24,8 +27,11 @@ __all__ = [
     "TensorRecord",
     "TensorStats",
     "TieGroup",
+    "UseRecord",
     "__version__",
     "apply_init",
+    "backward_report",
+    "check_source",
     "convert",
     "diff_sources",
     "find_ties",
@@ -38,11 +44,22 @@ __all__ = [
 
 if TYPE_CHECKING:
     from paraminspect.changes import Change
+    from paraminspect.checks.check import check_source
     from paraminspect.conversion import convert
     from paraminspect.errors import ParamInspectError
     from paraminspect.formats import open_source
+    from paraminspect.live.backward import BackwardReport, backward_report
     from paraminspect.live.init.apply import apply_init, plan_init
-    from paraminspect.records import Checkpoint, InitStep, Storage, TensorRecord, TieGroup
+    from paraminspect.records import (
+        Checkpoint,
+        Finding,
+        GradRecord,
+        InitStep,
+        Storage,
+        TensorRecord,
+        TieGroup,
+        UseRecord,
+    )
     from paraminspect.rules.parse import parse_rule
     from paraminspect.rules.plan import InitPlan
     from paraminspect.sharing import find_ties
@@ -51,9 +68,12 @@ if TYPE_CHECKING:
     from paraminspect.values.tensors import read_tensor
 
 _HOMES = {
+    "BackwardReport": "live.backward",
     "Change": "changes",
     "Checkpoint": "records",
     "Diff": "values.diff",
+    "Finding": "records",
+    "GradRecord": "records",
     "InitPlan": "rules.plan",
     "InitStep": "records",
     "ParamInspectError": "errors",
@@ -61,7 +81,10 @@ _HOMES = {
     "TensorRecord": "records",
     "TensorStats": "values.stats",
     "TieGroup": "records",
+    "UseRecord": "records",
     "apply_init": "live.init.apply",
+    "backward_report": "live.backward",
+    "check_source": "checks.check",
     "convert": "conversion",
     "diff_sources": "values.diff",
     "find_ties": "sharing",

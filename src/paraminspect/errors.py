@@ -9,6 +9,7 @@
     ├── TargetError                   an output that cannot be written: no space, no permission, there already
     ├── SpecError                     an architecture spec that cannot be read or built: file:line:column
     ├── RuleError                     an initialisation rule that cannot be parsed or applied
+    ├── BackwardError                 a model that runs, but from whose loss no gradient can be taken
     ├── LimitExceededError            a declared size, count or depth is past a named bound
     └── SelectionError                a selector or module path that cannot be parsed or names nothing
 
@@ -48,19 +49,41 @@ class SourceError(ParamInspectError):
 
 
 class CheckpointError(ParamInspectError):
-    """The bytes are not a model file we can read."""
+    """The bytes are not a model file we can read.
+
+    Args:
+        message: What was found, without a full stop.
+        hint: The next step, or None where there is none to name.
+        source: What the user typed, once it is known.
+        fault: The code under which `check` reports it; None for that of the class.
+    """
+
+    fault = "unreadable"
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, source: str | None = None, fault: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, source=source)
+        if fault is not None:
+            self.fault = fault
 
 
 class UnknownFormatError(CheckpointError):
     """The bytes are something else than a model file, or nothing we know."""
 
+    fault = "unknown-format"
+
 
 class TruncatedError(CheckpointError):
     """The file ends before what it declares."""
 
+    fault = "truncated"
+
 
 class MalformedError(CheckpointError):
     """The file contradicts itself or its format."""
+
+    fault = "malformed"
 
 
 class LimitExceededError(ParamInspectError):
@@ -112,6 +135,10 @@ class SpecError(ParamInspectError):
     def __str__(self) -> str:
         place = [str(part) for part in (self.source or None, self.line, self.column) if part is not None]
         return f"{':'.join(place)}: {self.message}" if place else self.message
+
+
+class BackwardError(ParamInspectError):
+    """A model that runs, but from whose loss no gradient can be taken."""
 
 
 class RuleError(ParamInspectError):

@@ -133,7 +133,7 @@ def make_listing(
     records: Sequence[TensorRecord],
     *,
     module: str = "",
-    keep: Callable[[str, str | None], bool] | None = None,
+    keep: Callable[[str, Sequence[str]], bool] | None = None,
     everything: bool = False,
     aliases: bool = False,
 ) -> Listing:
@@ -142,7 +142,7 @@ def make_listing(
     Args:
         records: In the order of the file.
         module: Dotted path of the module to stay inside; "" for the whole.
-        keep: Decides over (name, module_type), the name relative to `module`; None keeps all.
+        keep: Decides over (name, module_types), the name relative to `module`; None keeps all.
         everything: Buffers, optimizer state and other tensors that are no parameters, too.
         aliases: Every name of a tied tensor.
 
@@ -160,7 +160,7 @@ def make_listing(
         chosen = [i for i in chosen if records[i].name.startswith(prefix)]
     candidates = len(chosen)
     if keep is not None:
-        chosen = [i for i in chosen if keep(records[i].name[len(prefix) :], records[i].module_type)]
+        chosen = [i for i in chosen if keep(records[i].name[len(prefix) :], records[i].module_types)]
     return _untie(records, chosen, prefix, aliases=aliases)._replace(hidden=hidden, candidates=candidates)
 
 
@@ -185,7 +185,7 @@ def select_records(
     start = len(module) + 1 if module else 0
     named = [record._replace(name=record.name[start:]) if start else record for record in inside]
     chosen = [
-        record for record in named if (everything or record.role == "model") and keep(record.name, record.module_type)
+        record for record in named if (everything or record.role == "model") and keep(record.name, record.module_types)
     ]
     return chosen, hidden
 

@@ -110,6 +110,7 @@ class TensorRecord(NamedTuple):
             pickle of one, has the same object; None where there are no objects.
         declared: Only a declaration says that it has the bytes of another tensor: it is not stored under this name.
         encoding: What else it takes to read its values; None for nearly all tensors.
+        module_bases: Dotted classes that `module_type` derives from; empty where they are not known, as in any file.
     """
 
     name: str
@@ -129,6 +130,12 @@ class TensorRecord(NamedTuple):
     identity: tuple[int, int] | None = None
     declared: bool = False
     encoding: Encoding | None = None
+    module_bases: tuple[str, ...] = ()
+
+    @property
+    def module_types(self) -> tuple[str, ...]:
+        """Dotted class of its module and of those it derives from, as selectors match them; empty where not known."""
+        return (self.module_type, *self.module_bases) if self.module_type is not None else ()
 
     @property
     def byte_range(self) -> tuple[str | None, int, int] | None:
@@ -261,3 +268,88 @@ class InitStep:
     min: float | None = None
     max: float | None = None
     note: str = ""
+
+
+GradState = Literal["ok", "zero", "none", "frozen", "nan", "inf"]
+"""What came of a parameter in a backward pass: a gradient; one of zeros only; none at all, though it was wanted; none
+wanted (requires_grad is False); one with elements that are not numbers, or infinite."""
+
+
+class UseRecord(NamedTuple):
+    """One place where a forward pass uses a parameter.
+
+    Attributes:
+        module: Path of the module at work, "" for the model itself.
+        op: Operation, as autograd calls it ("addmm", "embedding").
+        norm: Euclidean norm of this use's part of the gradient; None where parts were not asked for.
+        cosine: Between the part and the whole gradient, in [-1, 1]; None where one of them is zero or not known.
+    """
+
+    module: str
+    op: str
+    norm: float | None = None
+    cosine: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GradRecord:
+    """The gradient of one parameter, of one backward pass or over several.
+
+    Attributes:
+        name: Canonical, as `named_parameters()` gives it.
+        shape: (d0, ..., dn), () for a scalar.
+        state: Over several passes the worst: "nan" before "inf" before "ok"; "zero" and "none" only if always so.
+        norm: Euclidean; over several passes their mean. None without a gradient, as all numbers below.
+        max_abs: Largest absolute value; over several passes of all of them.
+        zero_fraction: Share of elements that are exactly zero, 0 to 1; over several passes their mean.
+        norm_ratio: Norm of the gradient over the norm of the parameter; None too where that is zero.
+        uses: In the order of the forward pass (over several passes, of the first).
+        reason: Why the state is what it is, in words; None where it is "ok" or not known.
+        norm_std: Standard deviation of the norm over several passes; None for one.
+        untouched: Slices along dimension 0 (rows of an embedding) that no pass gave a gradient; None for one pass.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    state: GradState
+    norm: float | None = None
+    max_abs: float | None = None
+    zero_fraction: float | None = None
+    norm_ratio: float | None = None
+    uses: tuple[UseRecord, ...] = ()
+    reason: str | None = None
+    norm_std: float | None = None
+    untouched: int | None = None
+
+
+Severity = Literal["info", "warning", "error", "danger"]
+"""How bad a finding is, in ascending order:
+
+    info      worth knowing, and common in good files
+    warning   worth a look: unusual, or not to be judged from the file alone
+    error     the file is damaged, or contradicts itself
+    danger    loading the file can do harm
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that `check` has to say of a source.
+
+    Attributes:
+        severity: How bad it is.
+        code: Stable name of the kind of finding ("pickle-danger").
+        name: The tensor or the part of the file it is about; "" for the whole (untrusted text).
+        message: What was found, one line without a full stop (may quote untrusted text).
+        hint: The next step; "" where there is none to name.
+        path: File it was found in; None for standard input and live models.
+        offset: Of the bytes it is about, in that file; None where there is no such place.
+    """
+
+    severity: Severity
+    code: str
+    name: str
+    message: str
+    hint: str = ""
+    path: str | None = None
+    offset: int | None = None

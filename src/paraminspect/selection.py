@@ -31,15 +31,15 @@ class Selector:
     name: re.Pattern[str]
     module_type: re.Pattern[str] | None = None
 
-    def matches(self, name: str, *module_types: str | None) -> bool:
+    def matches(self, name: str, *module_types: str) -> bool:
         """Whether the selector means this name.
 
         Args:
             name: Dotted parameter name.
-            module_types: Dotted class of the owning module, and those it derives from; None where that is not known.
+            module_types: Dotted class of the owning module, and those it derives from; none where that is not known.
         """
         if self.module_type is not None and not any(
-            self.module_type.match(each.rpartition(".")[2]) for each in module_types if each is not None
+            self.module_type.match(each.rpartition(".")[2]) for each in module_types
         ):
             return False
         return self.name.search(name) is not None
@@ -70,14 +70,14 @@ def parse_selector(text: str) -> Selector:
     return Selector(text, _glob(glob), _glob(module_type) if module_type else None)
 
 
-def make_filter(select: Sequence[str], exclude: Sequence[str]) -> Callable[[str, str | None], bool]:
-    """One predicate over (name, module_type): selected by any of `select` (all, if empty) and by none of `exclude`."""
+def make_filter(select: Sequence[str], exclude: Sequence[str]) -> Callable[[str, Sequence[str]], bool]:
+    """One predicate over (name, module_types): selected by any of `select` (all, if empty) and by none of `exclude`."""
     wanted = [parse_selector(text) for text in select]
     unwanted = [parse_selector(text) for text in exclude]
 
-    def keep(name: str, module_type: str | None) -> bool:
-        return (not wanted or any(s.matches(name, module_type) for s in wanted)) and not any(
-            s.matches(name, module_type) for s in unwanted
+    def keep(name: str, module_types: Sequence[str]) -> bool:
+        return (not wanted or any(s.matches(name, *module_types) for s in wanted)) and not any(
+            s.matches(name, *module_types) for s in unwanted
         )
 
     return keep

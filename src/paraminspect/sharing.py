@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from paraminspect import ties
 from paraminspect.errors import CheckpointError
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from paraminspect.values.contents import Contents
 
 Progress = Callable[[int, int], None]
+Member = TypeVar("Member")
+
+MAX_NOTES = 8
+"""Remarks on declarations."""
 
 
 class Source(NamedTuple):
@@ -107,6 +111,7 @@ def find_in(source: Source) -> Found:
     """
     groups = ties.find_ties(source.records)
     notes = []
+    pairs = []
     places: dict[str, int] = {}
     for index, record in enumerate(source.records if source.declared else ()):
         places.setdefault(record.name, index)
@@ -116,9 +121,12 @@ def find_in(source: Source) -> Found:
             continue
         note, tied = _hold_against(each, source, first, second)
         notes += [note] if note else []
-        if tied:
-            groups = _join(groups, source.records, first, second)
-    return Found(sorted(groups, key=lambda group: group.indices[0]), notes)
+        pairs += [(first, second)] if tied else []
+    if pairs:
+        groups = sorted(_join(groups, source.records, pairs), key=lambda group: group.indices[0])
+    if len(notes) > MAX_NOTES:
+        notes = [*notes[:MAX_NOTES], f"{len(notes) - MAX_NOTES:,} more remarks on declared ties"]
+    return Found(groups, notes)
 
 
 def _hold_against(declared: Declaration, source: Source, first: int, second: int) -> tuple[str, bool]:
@@ -144,12 +152,27 @@ def _hold_against(declared: Declaration, source: Source, first: int, second: int
     return f"{what} and stored a second time with the same bytes ({format_bytes(other.nbytes or 0)})", True
 
 
-def _join(groups: list[TieGroup], records: Sequence[TensorRecord], first: int, second: int) -> list[TieGroup]:
-    """The groups with two tensors in one, which are stored apart: that saves nothing."""
-    old = [group for group in groups if first in group.indices or second in group.indices]
-    members = sorted({first, second, *(index for group in old for index in group.indices)})
-    made = ties.make_group("declared", records, members, sum(group.saved or 0 for group in old))
-    return [*(group for group in groups if group not in old), made]
+def _join(groups: list[TieGroup], records: Sequence[TensorRecord], pairs: Sequence[tuple[int, int]]) -> list[TieGroup]:
+    """The groups with each pair in one; the two are stored apart, so that saves nothing."""
+    union: _Union[int] = _Union()
+    for first, second in pairs:
+        union.link(first, second)
+    kept = []
+    saved: list[tuple[int, int]] = []
+    for group in groups:
+        if not any(index in union.parents for index in group.indices):
+            kept.append(group)
+            continue
+        for index in group.indices:
+            union.link(group.indices[0], index)
+        saved.append((group.indices[0], group.saved or 0))
+    members: dict[int, list[int]] = {}
+    for index in sorted(union.parents):
+        members.setdefault(union.root(index), []).append(index)
+    sums = dict.fromkeys(members, 0)
+    for index, size in saved:
+        sums[union.root(index)] += size
+    return kept + [ties.make_group("declared", records, each, sums[root]) for root, each in members.items()]
 
 
 def find_equal_in(sources: Sequence[Source], found: Sequence[Found], progress: Progress | None = None) -> Found:
@@ -219,21 +242,35 @@ def group_names(records: Sequence[TensorRecord], groups: Sequence[TieGroup]) -> 
 
     In an overlap only names for exactly the same bytes are one tensor; in a group of kind "equal" all are.
     """
-    parent: dict[str, str] = {}
-
-    def root(name: str) -> str:
-        while (above := parent.setdefault(name, name)) != name:
-            parent[name] = parent[above]
-            name = above
-        return name
-
+    union: _Union[str] = _Union()
     for group in groups:
         members = [records[index] for index in group.indices]
         firsts = ties.find_canonical(members) if group.kind == "overlap" else [None] + [0] * (len(members) - 1)
         for member, first in zip(members, firsts, strict=True):
             if first is not None:
-                parent[root(member.name)] = root(members[first].name)
-    return {name: root(name) for name in list(parent)}
+                union.link(members[first].name, member.name)
+    return {name: union.root(name) for name in list(union.parents)}
+
+
+class _Union(Generic[Member]):
+    """Things that are found to be one with others.
+
+    Attributes:
+        parents: For each thing another one of its set, itself for the one that stands for the set.
+    """
+
+    def __init__(self) -> None:
+        self.parents: dict[Member, Member] = {}
+
+    def root(self, member: Member) -> Member:
+        """The one that stands for the set."""
+        while (above := self.parents.setdefault(member, member)) != member:
+            self.parents[member] = member = self.parents[above]
+        return member
+
+    def link(self, one: Member, other: Member) -> None:
+        """Join two sets."""
+        self.parents[self.root(other)] = self.root(one)
 
 
 STORED_APART = ("safetensors", "gguf", "torch distributed", "npz", "npy")

@@ -294,6 +294,15 @@ def real():
 }
 
 
+HOSTILE = {
+    "evil.pkl": b"\x80\x02cposix\nsystem\nX\x02\x00\x00\x00id\x85R.",
+    "odd.pkl": b"\x80\x04\x8c\x06a\x1b[2Jb\x8c\x03f\ng\x93.",
+    "text.pkl": b"c__builtin__\neval\n(S'1'\ntR.",
+    "cut.npy": b"\x93NUMPY\x01\x00",
+}
+"""Files for `check`, which looks at bytes."""
+
+
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
@@ -304,6 +313,8 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).write_text(text, "utf-8")
     for name, make in FILES.items():
         (tmp_path / name).write_bytes(make())
+    for name, data in HOSTILE.items():
+        (tmp_path / name).write_bytes(data)
     (tmp_path / "configs").symlink_to(CONFIGS)
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -363,6 +363,65 @@ COLUMNS=80 shared configs/shared_linear.yaml
 shared aliased.yaml
 shared unknown_type.yaml
 shared -h
+check evil.pkl
+check evil.pkl --header --columns code,severity
+check evil.pkl --format json
+check evil.pkl --format jsonl
+check evil.pkl --format csv
+check evil.pkl --format markdown
+check evil.pkl --format names
+check evil.pkl --format sarif
+COLUMNS=80 check evil.pkl
+COLUMNS=50 check odd.pkl text.pkl cut.npy
+check odd.pkl text.pkl cut.npy
+check text.pkl cut.npy --fail-on danger -q
+check cut.npy --fail-on danger --ignore truncated
+check cut.npy --ignore trunkated
+check evil.pkl --columns where
+check nowhere.pkl evil.pkl
+check evil.pkl --rule '*=zeros'
+check configs/my_model.py:MyModel
+COLUMNS=80 check configs/mlp.yaml
+check configs/mlp.yaml --deep --rule '*weight=zeros' --rule '*bias=constant(1)'
+check unknown_type.yaml
+check -h
+
+grad configs/shared_linear.yaml --rule '*=constant(3)'
+grad configs/shared_linear.yaml --rule '*=constant(3)' --header
+grad configs/shared_linear.yaml --rule '*=constant(3)' --uses
+grad configs/shared_linear.yaml --rule '*=constant(3)' --uses --format json
+grad configs/shared_linear.yaml --rule '*=constant(3)' --show
+grad configs/shared_linear.yaml --rule '*=constant(3)' --show --format jsonl
+grad configs/shared_linear.yaml --rule '*=constant(3)' --format markdown
+COLUMNS=80 grad configs/shared_linear.yaml --rule '*=constant(3)'
+COLUMNS=80 grad configs/shared_linear.yaml --rule '*=constant(3)' --uses
+COLUMNS=80 grad configs/mlp.yaml --rule '*=constant(1)' -i '{shape: [2, 4], fill: 1}'
+COLUMNS=80 grad configs/mlp.yaml --rule '*=constant(-1)' -i '{shape: [2, 4], fill: 1}'
+COLUMNS=80 grad configs/mlp.yaml --rule '*=constant(-1)' -i '{shape: [2, 4], fill: 1}' --format table
+COLUMNS=40 grad configs/mlp.yaml --rule '*=constant(-1)' -i '{shape: [2, 4], fill: 1}' --freeze '*.bias'
+grad configs/mlp.yaml --rule '*=constant(1)' -i '{shape: [2, 4], fill: 1}' --steps 2 --header --columns name,state,uses,norm_std,untouched
+grad configs/mlp.yaml -i 2,5
+grad configs/mlp.yaml -i nowhere.npy
+grad configs/mlp.yaml -i nonsense
+grad configs/mlp.yaml -i b=2,4
+grad configs/mlp.yaml -i '{shape: [2, 4], dtpye: int64}'
+grad configs/mlp.yaml --freeze '*'
+grad configs/mlp.yaml --loss sum --loss-file my_loss.py:loss
+grad configs/mlp.yaml --loss sums
+grad configs/mlp.yaml --loss sum --target 2,1
+grad configs/mlp.yaml --loss-file loss
+grad configs/mlp.yaml --fail-on zeros
+grad configs/mlp.yaml --plot x.gif
+grad configs/mlp.yaml --columns nrom
+grad configs/mlp.yaml --show --format csv
+grad configs/mlp.yaml --compare nowhere.safetensors
+grad configs/mlp.yaml --device cuda
+grad models.py:Scale --arg size=3
+grad net.pt
+grad nowhere.pt
+grad broken.pt
+grad unknown_type.yaml
+grad -h
 
 -h
 list -h

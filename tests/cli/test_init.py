@@ -167,6 +167,83 @@ def test_an_edit_of_a_training_checkpoint_leaves_everything_else(done: Any) -> N
     assert len(outside) <= 8  # its CRC-32, behind the data and in the directory
 
 
+@pytest.mark.parametrize("legacy", [False, True])
+def test_tensors_that_are_not_row_major_are_edited_where_they_lie(done: Any, legacy: bool) -> None:
+    images = torch.randn(4, 3, 5, 2).to(memory_format=torch.channels_last)
+    state = {"conv": images, "turned": torch.randn(3, 7).T, "one": torch.randn(6, 1, 2).transpose(0, 2)}
+    torch.save(state, "a.pt", _use_new_zipfile_serialization=not legacy)
+    done("a.pt", "--rule", "*=mul(2)", "-o", "b.pt")
+    after = torch.load("b.pt", weights_only=True)
+    for name, tensor in state.items():
+        assert torch.equal(after[name], 2 * tensor)
+        assert after[name].stride() == tensor.stride()
+
+
+def test_the_ending_of_the_source_is_known(done: Any) -> None:
+    torch.save({"w": torch.ones(2, 3)}, "a.weights")
+    done("a.weights", "--rule", "w=add(1)", "-o", "b.weights")
+    assert torch.equal(torch.load("b.weights", weights_only=True)["w"], torch.full((2, 3), 2.0))
+
+
+CONFIG = "vars: {sd: 0.5, dim: 8}\ninit: {mine: ['*weight=constant(sd)']}\n"
+
+
+def test_each_definition_goes_where_its_variable_is(done: Any) -> None:
+    Path("c.yaml").write_text(CONFIG)
+    Path("m.yaml").write_text("vars: {dim: 4}\nmodel: [{Linear: [$dim, 1]}]\n")
+    done("m.yaml", "--config", "c.yaml", "--rule", "mine", "-D", "sd=3", "-D", "dim=2", "-o", "m.safetensors")
+    assert torch.equal(load_file("m.safetensors")["0.weight"], torch.full((1, 2), 3.0))
+    done("m.safetensors", "--config", "c.yaml", "--rule", "mine", "-D", "sd=4", "-o", "again.safetensors")
+    assert torch.equal(load_file("again.safetensors")["0.weight"], torch.full((1, 2), 4.0))
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("m.yaml", "error: m.yaml: -D sdd: unknown variable\n"),
+        ("m.pt", "error: -D sdd: unknown variable\n\nhint: did you mean sd?\n"),
+    ],
+)
+def test_a_definition_that_nobody_has(init: Any, source: str, message: str) -> None:
+    Path("c.yaml").write_text(CONFIG)
+    Path("m.yaml").write_text("vars: {dim: 4}\nmodel: [{Linear: [$dim, 1]}]\n")
+    torch.save({"a.weight": torch.ones(1)}, "m.pt")
+    status, stdout, stderr = init(source, "--config", "c.yaml", "--rule", "mine", "-D", "sdd=3")
+    assert (status, stdout) == (2, "")
+    assert stderr.startswith(message)
+
+
+def test_what_is_no_config(init: Any) -> None:
+    torch.save({"a.weight": torch.ones(1)}, "m.pt")
+    Path("net.py").write_text("def net(): ...\n")
+    for config in ("m.pt", "net.py"):
+        status, _, stderr = init("m.pt", "--config", config, "--rule", "mine")
+        assert (status, stderr.splitlines()[0]) == (2, f"error: {config}: neither a spec nor a config")
+
+
+def test_an_output_without_a_name(init: Any) -> None:
+    torch.save({"a.weight": torch.ones(1)}, "m.pt")
+    status, stdout, stderr = init("m.pt", "--rule", "*=zeros", "-o", "")
+    assert (status, stdout) == (2, "")
+    assert stderr.startswith("error: -o without a name\n")
+
+
+def test_require_all_says_that_nothing_was_done(init: Any) -> None:
+    torch.save({"a.weight": torch.ones(1), "": torch.ones(2)}, "m.pt")
+    status, stdout, stderr = init("m.pt", "--rule", "a*=zeros", "--require-all", "-o", "out.pt")
+    assert (status, stdout, Path("out.pt").exists()) == (1, "", False)
+    assert stderr == (
+        'note: 1 parameter is matched by no rule and kept: ""\n'
+        "note: nothing was done, since --require-all wants a rule for each\n"
+    )
+
+
+def test_a_base_class_in_a_rule(done: Any) -> None:
+    Path("m.yaml").write_text("model: [{Conv2d: [1, 2, 3]}, {Linear: [2, 1]}]\n")
+    stdout = done("m.yaml", "--rule", "_ConvNd:*=zeros", "--format", "names")
+    assert stdout == "0.weight\n0.bias\n"
+
+
 def test_onto_the_input_itself(done: Any, init: Any) -> None:
     save_file({"w": torch.ones(3, 4), "n": torch.arange(5)}, "in.safetensors", {"format": "pt", "made by": "hand"})
     status, _, stderr = init("in.safetensors", "--rule", "w=mul(3)", "-o", "in.safetensors")

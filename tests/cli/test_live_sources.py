@@ -78,6 +78,14 @@ def test_a_checkpoint_called_like_a_spec_is_a_checkpoint(command: Command, model
     assert pipe(command, b"", "list", str(renamed), "--format", "names")[1].startswith("h.0.weight\n")
 
 
+@pytest.mark.parametrize("words", [["list", "-", "--select"], ["stats", "-", "--select"]])
+def test_a_base_class_selects(command: Command, words: list[str]) -> None:
+    spec = b"model: [{Conv2d: [1, 2, 3]}, {Linear: [2, 1]}]\n"
+    status, stdout, _ = pipe(command, spec, *words, "_ConvNd:*")
+    assert status == 0
+    assert [line.partition("\t")[0] for line in stdout.splitlines()] == ["0.weight", "0.bias"]
+
+
 @pytest.mark.parametrize("text", [b"model: [{Linear: [4, 3]}]\n", b'{"model": [{"Linear": [4, 3]}]}'])
 def test_spec_from_standard_input(command: Command, text: bytes) -> None:
     assert pipe(command, text, "list", "-", "--format", "names") == (0, "0.weight\n0.bias\n", "")

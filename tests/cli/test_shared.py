@@ -65,6 +65,15 @@ def test_expect(run: Any, tied: str, names: str, status: int) -> None:
     assert run("shared", tied, "--expect", names).status == status
 
 
+def test_a_name_that_is_left_out_is_not_called_absent(run: Any, tmp_path: Path, weight: torch.Tensor) -> None:
+    torch.save({"a.running_mean": weight, "b.running_mean": weight}, tmp_path / "m.pt")
+    names = ("--expect", "a.running_mean,b.running_mean")
+    assert run("shared", "m.pt", *names, "--all").status == 0
+    result = run("shared", "m.pt", *names)
+    assert result.status == 1
+    assert "a.running_mean is no parameter, and left out without --all" in result.stderr
+
+
 def test_equal_tensors_are_as_expected_only_when_contents_count(run: Any, tmp_path: Path, weight: torch.Tensor) -> None:
     torch.save({EMBED: weight, HEAD: weight.clone()}, tmp_path / "m.pt")
     assert run("shared", "m.pt", "--expect", f"{EMBED},{HEAD}").status == 1
@@ -273,6 +282,15 @@ def test_a_frozen_backbone(run: Any, tmp_path: Path, weight: torch.Tensor) -> No
     assert "2 tensors left out, as all elements of each are the same" in result.stderr
 
 
+def test_equal_however_it_is_stored(run: Any, tmp_path: Path) -> None:
+    """Transposed in one file, not in the other: however much is looked at first, it is the same of both."""
+    weight = torch.arange(40_000.0).reshape(200, 200)
+    torch.save({"w": weight.t().contiguous().t()}, tmp_path / "a.pt")
+    safetensors.torch.save_file({"w": weight}, tmp_path / "b.safetensors")
+    row = run("shared", "a.pt", "b.safetensors", "--equal").stdout.split("\t")
+    assert row[:4] == ["a.pt", "equal", "w", "b.safetensors:w"]
+
+
 def test_equal_beside_ties(run: Any, tmp_path: Path, weight: torch.Tensor) -> None:
     torch.save({"a": weight, "b": weight, "c": weight.clone(), "d": weight.clone()}, tmp_path / "m.pt")
     assert groups(run, "m.pt", "--equal") == [("alias", "a", "b"), ("equal", "a", "c,d")]
@@ -284,6 +302,19 @@ def test_equal_beside_ties(run: Any, tmp_path: Path, weight: torch.Tensor) -> No
         ["m.pt", "alias", "a", "b"],
         ["m.pt", "equal", "a", "c,d,m.safetensors:x,m.safetensors:y"],
     ]
+    result = run("shared", "m.pt", "m.safetensors", "--equal", "--expect", "b,d", "--expect", "x,y")
+    assert [line.split(":")[1].strip() for line in result.stderr.splitlines() if "are not tied" in line] == [
+        "m.pt", "m.safetensors",
+    ]  # fmt: skip
+    assert "m.pt: x and y are not tied: there is no x" in result.stderr
+    assert "m.safetensors: b and d are not tied: there is no b" in result.stderr
+
+
+def test_a_tensor_of_another_source_is_a_tie_too(run: Any, tmp_path: Path, weight: torch.Tensor) -> None:
+    for name in ("a.pt", "b.pt"):
+        torch.save({"w": weight.clone()}, tmp_path / name)
+    assert run("shared", "a.pt", "b.pt", "--expect-none").status == 0
+    assert run("shared", "a.pt", "b.pt", "--expect-none", "--equal").status == 1
 
 
 def test_equal_only_within_one_of_two_sources(run: Any, tied: str, tmp_path: Path, weight: torch.Tensor) -> None:

@@ -84,6 +84,34 @@ def test_5_values(shell: Any) -> None:
     assert shell("show configs/mlp.yaml 0.weight")[0] == stdout
 
 
+def test_5_gradients(shell: Any, workplace: Path) -> None:
+    stdout, stderr = shell("grad configs/mlp.yaml --show")
+    assert stderr.startswith("note: before backward: 4 of 4 gradients are None\n")
+    blocks = stdout.split("\n\n")
+    assert blocks[-1].startswith("loss ")
+    from paraminspect.live.inputs import make_inputs
+    from paraminspect.live.source import open_live
+
+    live = open_live("configs/mlp.yaml", device="cpu")
+    live.model(*make_inputs(live.plan, device="cpu")).sum().backward()
+    for block, (name, parameter) in zip(blocks, live.model.named_parameters(), strict=False):
+        head, values = block.split("\n", 1)
+        shape = str(list(parameter.shape)).replace(" ", "")
+        assert head == f"{name}  gradient  float32  {shape}"
+        torch.testing.assert_close(eval(values, {"tensor": torch.tensor}), parameter.grad, rtol=0, atol=1e-4)
+
+
+def test_12_a_shared_gradient_is_the_sum_of_its_uses(shell: Any) -> None:
+    line = "grad configs/shared_linear.yaml --rule *=constant(3) --uses"
+    stdout, _ = shell(line)
+    uses = [line.split("\t") for line in stdout.splitlines()]
+    assert [(use[:2], float(use[3]), float(use[5])) for use in uses] == [
+        (["0.weight", "0"], 3, 6),
+        (["0.weight", "1"], 3, 6),
+    ]
+    assert '"loss": 9.0' in shell(f"{line} --format json")[0]
+
+
 def values(shell: Any, source: str) -> dict[str, torch.Tensor]:
     """What `show` says of all tensors of a source."""
     document = json.loads(shell(f"show {source} '*' --format json")[0])

@@ -18,10 +18,10 @@ from torch.distributed.checkpoint.metadata import ChunkStorageMetadata, Metadata
 
 from paraminspect import open_source
 from paraminspect.errors import (
+    CheckpointError,
     LimitExceededError,
     MalformedError,
     ParamInspectError,
-    SourceError,
     TruncatedError,
 )
 from paraminspect.formats import distributed
@@ -132,7 +132,11 @@ def entry(value: Any, name: Any = "top") -> Callable[[Metadata], None]:
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        (each_piece(relative_path="__7_0.distcp"), SourceError, "'__7_0.distcp' of the checkpoint's 1 files missing"),
+        (
+            each_piece(relative_path="__7_0.distcp"),
+            CheckpointError,
+            "'__7_0.distcp' of the checkpoint's 1 files missing",
+        ),
         (each_piece(relative_path="../x"), MalformedError, r"outside its folder: '\.\./x'"),
         (each_piece(relative_path="/etc/passwd"), MalformedError, "outside its folder"),
         (each_piece(relative_path="a\\..\\b"), MalformedError, "outside its folder"),

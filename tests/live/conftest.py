@@ -26,6 +26,14 @@ def same_imports() -> Iterator[None]:
             del sys.modules[name]
 
 
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """Tests run side by side; their small tensors gain nothing from more threads."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 @pytest.fixture
 def live() -> Callable[..., Any]:
     """Open a spec given as text."""

@@ -35,6 +35,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "names": st.lists(ANY_TEXT, max_size=3).map(tuple),
     "float": st.floats(),
     "pairs": st.dictionaries(ANY_TEXT, st.floats() | st.booleans() | ANY_TEXT, max_size=3),
+    "items": st.lists(NESTED, max_size=3),
     "histogram": st.lists(st.integers(0, 2**40), min_size=8, max_size=8).map(tuple),
     "json": NESTED,
 }
@@ -60,6 +61,7 @@ FULL = (
     ("x", "y"),
     0.1,
     {"std": 0.5},
+    [7, 8],
     (1, 0, 8, 4, 0, 0, 0, 0),
     {"k": [1, None]},
 )
@@ -69,7 +71,7 @@ UNKNOWN = (None,) * len(KINDS)
 def test_tsv() -> None:
     assert text(rows_of(FULL, UNKNOWN), "tsv", header=True).splitlines() == [
         "\t".join(KINDS),
-        'a.b\tt\t1234567\t1048576\t[3,4]\ttrue\tx,y\t0.1\tstd=0.5\t▂▁█▅▁▁▁▁\t{"k":[1,null]}',
+        'a.b\tt\t1234567\t1048576\t[3,4]\ttrue\tx,y\t0.1\tstd=0.5\t2\t▂▁█▅▁▁▁▁\t{"k":[1,null]}',
         "\t" * (len(KINDS) - 1),
     ]
 
@@ -82,9 +84,9 @@ def test_scalar_has_an_empty_shape_and_an_unknown_one_an_empty_field() -> None:
 def test_markdown() -> None:
     lines = text(rows_of(FULL)._replace(closing="that is all"), "markdown").splitlines()
     assert lines == [
-        "| name | text | int | bytes | shape | bool | names | float | pairs | histogram | json |",
-        "| --- | --- | ---: | ---: | --- | --- | --- | ---: | --- | --- | --- |",
-        '| `a.b` | t | 1,234,567 | 1.00 MiB | [3,4] | true | `x,y` | 0.1 | std=0.5 | ▂▁█▅▁▁▁▁ | {"k":[1,null]} |',
+        "| name | text | int | bytes | shape | bool | names | float | pairs | items | histogram | json |",
+        "| --- | --- | ---: | ---: | --- | --- | --- | ---: | --- | ---: | --- | --- |",
+        '| `a.b` | t | 1,234,567 | 1.00 MiB | [3,4] | true | `x,y` | 0.1 | std=0.5 | 2 | ▂▁█▅▁▁▁▁ | {"k":[1,null]} |',
         "",
         "that is all",
     ]
@@ -127,6 +129,8 @@ def as_json(value: Any) -> Any:
     """What JSON can say of a value."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
+    if isinstance(value, dict):
+        return {key: as_json(item) for key, item in value.items()}
     return [as_json(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 

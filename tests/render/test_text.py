@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paraminspect.render.text import display_width, escape_all, escape_message, escape_text, pad, shorten_middle
+from paraminspect.render.text import (
+    display_width,
+    escape_all,
+    escape_message,
+    escape_text,
+    pad,
+    shorten_end,
+    shorten_middle,
+)
 
 ANY_TEXT = st.text(st.characters(), max_size=30) | st.text("\\\t\n\x1b\u202ea層\u0301", max_size=30)
 
@@ -78,6 +86,14 @@ def test_shortened_text_fits_and_keeps_both_ends(text: str, width: int) -> None:
 def test_shortening_favours_the_end() -> None:
     assert shorten_middle("model.layers.0.self_attn.q_proj.weight", 20) == "model.…q_proj.weight"
     assert shorten_middle("abcdefgh", 6, "...") == "a...gh"
+
+
+@given(st.text("ab.層\u0301", max_size=20), st.integers(1, 25))
+def test_a_sentence_that_is_cut_keeps_its_beginning(text: str, width: int) -> None:
+    short = shorten_end(text, width)
+    assert display_width(short) <= width
+    assert short == text or (short[-1] == "…" and text.startswith(short[:-1]))
+    assert (short == text) == (display_width(text) <= width)
 
 
 def test_padding_counts_columns() -> None:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import pickle
+import warnings
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
 import pytest
 import safetensors.torch
 import torch
+import torch.distributed.checkpoint as dcp
+from torch.distributed.checkpoint.metadata import ChunkStorageMetadata, MetadataIndex
 
 from paraminspect.errors import CheckpointError, TruncatedError
 from paraminspect.formats.source import open_source
+from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.values import contents
 from paraminspect.values.contents import StoredContents
 
@@ -71,13 +77,85 @@ def test_quantised_blocks(tmp_path: Path) -> None:
     assert content(tmp_path / "m.gguf") == {"w": blocks.tobytes()}
 
 
-def test_a_sample_is_of_three_places(tmp_path: Path) -> None:
-    tensor = torch.arange(100, dtype=torch.uint8)
-    torch.save({"w": tensor, "short": tensor[:9].clone(), "reversed": tensor.reshape(10, 10).t()}, tmp_path / "m.pt")
+def test_the_start_is_that_of_the_pieces(tmp_path: Path) -> None:
+    torch.save({name: view for name, view in views().items() if view.dtype != torch.bool}, tmp_path / "m.pt")
     checkpoint = open_source(tmp_path / "m.pt")
     stored = StoredContents(checkpoint)
-    sample = {record.name: list(stored.sample(record, 3)) for record in checkpoint.tensors}
-    assert sample == {"w": [0, 1, 2, 50, 51, 52, 97, 98, 99], "short": list(range(9)), "reversed": [0, 10, 20]}
+    for record in checkpoint.tensors:
+        assert stored.start(record, 9) == b"".join(stored.pieces(record))[:9], record.name
+
+
+# Distributed checkpoints.
+
+
+def save_distributed(folder: Path, tensors: dict[str, torch.Tensor]) -> Path:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a process that is alone
+        dcp.save(tensors, checkpoint_id=folder)
+    return folder
+
+
+def test_distributed_folder(tmp_path: Path) -> None:
+    due = {name: view for name, view in views().items() if name != "bool"}
+    assert content(save_distributed(tmp_path, due)) == {name: bytes_of(view) for name, view in due.items()}
+
+
+def split(folder: Path, *parts: torch.Tensor, offsets: list[list[int]], shape: list[int]) -> Path:
+    """A folder whose tensor "w" has these parts, as several ranks would have written them."""
+    save_distributed(folder, {f"w{place}": part for place, part in enumerate(parts)})
+    path = folder / ".metadata"
+    metadata = pickle.loads(path.read_bytes())
+    entry = metadata.state_dict_metadata["w0"]
+    entry.size = torch.Size(shape)
+    entry.chunks = [
+        ChunkStorageMetadata(torch.Size(offset), part.shape) for offset, part in zip(offsets, parts, strict=True)
+    ]
+    metadata.state_dict_metadata = {"w": entry}
+    metadata.storage_data = {
+        MetadataIndex("w", torch.Size(offset), place): metadata.storage_data[MetadataIndex(f"w{place}", torch.Size([0, 0]), 0)]
+        for place, offset in enumerate(offsets)
+    }  # fmt: skip
+    path.write_bytes(pickle.dumps(metadata))
+    return folder
+
+
+WEIGHT = torch.arange(20.0).reshape(5, 4)
+
+
+def test_rows_or_columns_of_several_ranks(tmp_path: Path) -> None:
+    folder = split(tmp_path / "rows", WEIGHT[3:], WEIGHT[:3], offsets=[[3, 0], [0, 0]], shape=[5, 4])
+    assert content(folder) == {"w": bytes_of(WEIGHT)}
+    folder = split(tmp_path / "columns", WEIGHT[:, :2], WEIGHT[:, 2:], offsets=[[0, 0], [0, 2]], shape=[5, 4])
+    assert content(folder) == {"w": bytes_of(WEIGHT)}
+
+
+@pytest.mark.parametrize(
+    ("parts", "offsets", "shape"),
+    [
+        ((WEIGHT[:3],), [[0, 0]], [5, 4]),  # a part is missing
+        ((WEIGHT[:3], WEIGHT[3:].double()), [[0, 0], [3, 0]], [5, 4]),
+        ((WEIGHT[:3], WEIGHT[3:]), [[0, 0], [2, 0]], [5, 4]),
+        ((WEIGHT[:3], WEIGHT[3:, :3]), [[0, 0], [3, 0]], [5, 4]),
+        ((WEIGHT,), [[0, 0]], [20]),
+    ],
+)
+def test_parts_that_make_no_tensor(tmp_path: Path, parts: Any, offsets: list[list[int]], shape: list[int]) -> None:
+    with pytest.raises(CheckpointError):
+        content(split(tmp_path, *parts, offsets=offsets, shape=shape))
+
+
+def test_a_piece_that_is_gone_or_no_archive(tmp_path: Path) -> None:
+    checkpoint = open_source(save_distributed(tmp_path, {"a": WEIGHT}))
+    file = tmp_path / "__0_0.distcp"
+    file.write_bytes(bytes(file.stat().st_size))
+    with pytest.raises(CheckpointError):
+        list(StoredContents(checkpoint).pieces(checkpoint.tensors[0]))
+    file.unlink()
+    with pytest.raises(CheckpointError, match="cannot be opened any more: No such file"):
+        list(StoredContents(checkpoint).pieces(checkpoint.tensors[0]))
+
+
+# What cannot be had.
 
 
 def test_what_cannot_be_read(tmp_path: Path) -> None:
@@ -85,8 +163,14 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="repeats its elements"):
         content(tmp_path / "m.pt")
     torch.save({"sparse": torch.eye(3).to_sparse()}, tmp_path / "s.pt")
-    with pytest.raises(CheckpointError, match="do not lie in the file"):
+    with pytest.raises(CheckpointError, match="where its values are is not known"):
         content(tmp_path / "s.pt")
+    np.savez_compressed(tmp_path / "c.npz", a=np.zeros(30))
+    with pytest.raises(CheckpointError, match="do not lie in the file"):
+        content(tmp_path / "c.npz")
+    record = TensorRecord("w", (2,), "float32", 2, 8, layout="chunked")
+    with pytest.raises(CheckpointError, match="where its pieces are is not known"):
+        list(StoredContents(Checkpoint("torch zip", [record])).pieces(record))
 
 
 @pytest.mark.parametrize("view", [torch.arange(1000.0), torch.arange(1000.0).reshape(10, 100).t()])

@@ -217,18 +217,12 @@ def test_onto_itself(tmp_path: Path, put: Any) -> None:
     check_patched(tmp_path / "old", tmp_path / "m.pt", records)
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("column", "'column' cannot be changed where it is: its values do not lie side by side"),
-        ("turned", "'turned' cannot be changed where it is: its values do not lie side by side"),
-    ],
-)
-def test_values_that_do_not_lie_side_by_side(name: str, message: str, tmp_path: Path) -> None:
+def test_values_that_do_not_lie_side_by_side(tmp_path: Path) -> None:
     save_zip(tmp_path / "m.pt")
     checkpoint = open_source(tmp_path / "m.pt")
+    message = "'column' cannot be changed where it is: its values do not lie side by side"
     with pytest.raises(CheckpointError, match=message) as caught:
-        plan_patch(checkpoint, [record for record in checkpoint.tensors if record.name == name])
+        plan_patch(checkpoint, [record for record in checkpoint.tensors if record.name == "column"])
     assert caught.value.hint == "-o FILE.safetensors writes all tensors into a new file"
 
 

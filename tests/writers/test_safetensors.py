@@ -147,6 +147,16 @@ def test_what_it_cannot_hold_is_named(tensors: list[OutTensor], message: str) ->
         plan_safetensors(tensors, {})
 
 
+@pytest.mark.parametrize(
+    ("dtype", "hint"),
+    [("complex128", "-o FILE.pt"), ("q4_k", "a GGUF file can be written from one: -o FILE.gguf")],
+)
+def test_what_can_hold_it_is_said(dtype: str, hint: str) -> None:
+    with pytest.raises(ParamInspectError) as caught:
+        plan_safetensors([OutTensor("w", dtype, (256,))], {})
+    assert caught.value.hint == hint
+
+
 def test_metadata_that_are_no_text() -> None:
     with pytest.raises(ParamInspectError, match="half a surrogate pair"):
         plan_safetensors([], {"a": "\udfff"})

@@ -19,7 +19,7 @@ from paraminspect.cli.output import Output, print_whatever_happens
 from paraminspect.errors import ParamInspectError
 
 PROGRAM = "paraminspect"
-COMMANDS = ("list", "tree", "show", "init", "shared", "stats", "diff", "convert", "rules")
+COMMANDS = ("list", "tree", "show", "init", "shared", "grad", "stats", "diff", "check", "convert", "rules")
 """Names of the modules in `cli/commands`, in the order of the help."""
 
 _COMPLETE = f"_{PROGRAM.upper()}_COMPLETE"

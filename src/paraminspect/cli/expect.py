@@ -13,6 +13,9 @@ from paraminspect.render.text import escape_text
 MAX_EXPECT_BYTES = 16 << 20
 """Of a file of expectations."""
 
+MAX_EXPLAINED = 10
+"""Expectations for whose missing names the one that was meant is looked for."""
+
 STDIN = "-"
 
 Names = tuple[str, ...]
@@ -54,23 +57,25 @@ def parse_expected(text: str) -> list[Names]:
     ]
 
 
-def find_broken(expected: Sequence[Names], names: Collection[str], tied: Mapping[str, str]) -> list[str]:
+def find_broken(
+    expected: Sequence[Names], names: Collection[str], tied: Mapping[str, str], hidden: Collection[str] = ()
+) -> list[str]:
     """What is wrong with each expectation that does not hold.
 
     Args:
         expected: Groups of names, as they are or as they are printed.
         names: All that are there.
         tied: For each name that has others, which one stands for all.
+        hidden: Names that are left out, as --all was not given.
     """
     printed = {escape_text(name): name for name in names}
-    broken = []
+    broken: list[str] = []
     for group in expected:
         known = [name if name in names else printed.get(name) for name in group]
         for name, found in zip(group, known, strict=True):
             if found is None:
-                close = suggest_names(list(names), name)
-                meant = f"; did you mean {close[0]}?" if close else ""
-                broken.append(f"{' and '.join(group)} are not tied: there is no {name}{meant}")
+                why = _absent(name, names, hidden) if len(broken) < MAX_EXPLAINED else f"there is no {name}"
+                broken.append(f"{' and '.join(group)} are not tied: {why}")
                 break
         else:
             first = tied.get(known[0] or "")
@@ -79,6 +84,14 @@ def find_broken(expected: Sequence[Names], names: Collection[str], tied: Mapping
                     broken.append(f"{group[0]} and {name} are not tied")
                     break
     return broken
+
+
+def _absent(name: str, names: Collection[str], hidden: Collection[str]) -> str:
+    """What to say of a name that is not among those that count."""
+    if name in hidden:
+        return f"{name} is no parameter, and left out without --all"
+    close = suggest_names(list(names), name)
+    return f"there is no {name}" + (f"; did you mean {close[0]}?" if close else "")
 
 
 def _split(text: str, what: str) -> Names:

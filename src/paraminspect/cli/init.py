@@ -64,7 +64,7 @@ def initialise(source: str, build: Build, how: InitOptions, split: Split, output
     """
     _check(how, output)
     chosen = collect_rules(source, build, how.rules, output)
-    opened = _open(source, build, how, chosen, output)
+    opened = _open(source, how, chosen, output)
     if opened is None:
         output.finish()
         return output.status
@@ -95,6 +95,8 @@ def initialise(source: str, build: Build, how: InitOptions, split: Split, output
             output.write(texts[id(step)] for step, _ in done if id(step) in texts)
     if chosen.rules and not unmatched:
         say_notes(plan, output, tensors=how.file == STDOUT or output.format in ("table", "markdown"))
+        if refused and not how.dry_run:
+            output.note("nothing was done, since --require-all wants a rule for each")
     output.finish()
     return output.status
 
@@ -113,20 +115,21 @@ def _check(how: InitOptions, output: Output) -> None:
             raise ParamInspectError(f"{option} without -o", hint="-o FILE says where to write")
 
 
-def _open(source: str, build: Build, how: InitOptions, chosen: ChosenRules, output: Output) -> _Opened | None:
+def _open(source: str, how: InitOptions, chosen: ChosenRules, output: Output) -> _Opened | None:
     """The source and its plan; None if weights do not fit."""
     if not is_live(source):
         from paraminspect.formats import open_source
-        from paraminspect.live.init.targets import checkpoint_targets
 
-        (build._replace(define=()) if chosen.configs else build).refuse()
+        chosen.build.refuse()
         checkpoint = open_source(source)
+        from paraminspect.live.init.targets import checkpoint_targets  # imports torch, for what can be read
+
         found = checkpoint_targets(checkpoint.tensors)
         return _Opened(checkpoint, None, plan_rules(found.targets, chosen.rules, found.others))
     from paraminspect.cli.live import open_model
     from paraminspect.live.init.targets import model_targets
 
-    live = open_model(source, build, output, values=True, seed=how.rules.seed)
+    live = open_model(source, chosen.build, output, values=True, seed=how.rules.seed)
     if live is None:
         return None
     found = model_targets(live.model)

@@ -35,12 +35,14 @@ class _Output(NamedTuple):
         work: What has to be drawn or read, in the order in which the sink wants it.
         indices: What the layout calls each, by its place in `work`.
         in_order: Whether the sink wants one after the other.
+        as_stored: Whether it wants the elements of each as they lie in the source, transposed ones too.
     """
 
     layout: Layout
     work: list[Work]
     indices: dict[int, int]
     in_order: bool
+    as_stored: bool = False
 
 
 def write_checkpoint(checkpoint: Checkpoint, work: Sequence[Work], run: Run, how: InitOptions, output: Output) -> Steps:
@@ -63,7 +65,7 @@ def write_checkpoint(checkpoint: Checkpoint, work: Sequence[Work], run: Run, how
         ParamInspectError: It cannot be written in that form, or not there.
     """
     planned = _plan(checkpoint, work, how)
-    run.in_order = planned.in_order
+    run.in_order, run.as_stored = planned.in_order, planned.as_stored
     if how.file == STDOUT:
         kept = os.dup(1)  # user code may print meanwhile, and is sent elsewhere
         try:
@@ -114,4 +116,6 @@ def _plan_patch(checkpoint: Checkpoint, work: Sequence[Work]) -> _Output:
     layout = plan_patch(checkpoint, [each.record for each in changed if each.record is not None])
     order = list(layout.order)
     reported = [each for each in work if each.is_reported and not each.is_changed]
-    return _Output(layout, [changed[index] for index in order] + reported, dict(enumerate(order)), in_order=False)
+    return _Output(
+        layout, [changed[index] for index in order] + reported, dict(enumerate(order)), in_order=False, as_stored=True
+    )

@@ -135,5 +135,5 @@ def _grouped(notes: Sequence[tuple[str, str]]) -> list[tuple[str, list[str]]]:
 
 
 def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:MAX_NAMED])
+    shown = ", ".join(shorten(name) or '""' for name in names[:MAX_NAMED])
     return f"{shown} and {len(names) - MAX_NAMED:,} more" if len(names) > MAX_NAMED else shown

@@ -36,7 +36,15 @@ MISMATCHES = (
 )
 
 
-def open_model(source: str, build: Build, output: Output, *, values: bool = False, seed: int = 0) -> LiveModel | None:
+def open_model(
+    source: str,
+    build: Build,
+    output: Output,
+    *,
+    values: bool = False,
+    seed: int = 0,
+    max_bytes: int | None = None,
+) -> LiveModel | None:
     """Build the model; None if its weights do not fit and that is not allowed, which has then been said.
 
     A spec is read before torch is imported: what is wrong with it is said at once.
@@ -47,6 +55,7 @@ def open_model(source: str, build: Build, output: Output, *, values: bool = Fals
         output: Takes what is to be said about the weights, and its exit status.
         values: Whether values are asked for: a factory is then built in memory.
         seed: Of default initialisation.
+        max_bytes: Build a spec in memory too, of at most so many bytes; None leaves it on the meta device.
 
     Raises:
         ParamInspectError: It cannot be built.
@@ -62,19 +71,22 @@ def open_model(source: str, build: Build, output: Output, *, values: bool = Fals
             raise ParamInspectError(f"--{name.replace('_', '-')} without --weights", hint="--weights CHECKPOINT")
     if kind == "spec":
         _check_spec(source, text, variables)
+    from paraminspect.live.limits import MAX_MODEL_BYTES
     from paraminspect.live.source import open_live
 
+    in_memory = max_bytes is not None or (values and kind == "factory")
     live = open_live(
         source,
         text=text,
         variables=variables or None,
         modules_file=build.modules_file or None,
         arguments=build.arguments,
-        device="cpu" if values and kind == "factory" else "meta",
+        device="cpu" if in_memory else "meta",
         seed=seed,
         weights=build.weights or None,
         strip_prefix=build.strip_prefix,
         add_prefix=build.add_prefix,
+        max_bytes=MAX_MODEL_BYTES if max_bytes is None else max_bytes,
     )
     if live.weights is not None and not _report_weights(live.weights, build, output):
         return None

@@ -115,6 +115,10 @@ class Output:
         """Say something on standard error when all rows are out."""
         self._later.append(text)
 
+    def remark(self, text: str) -> None:
+        """Say something on standard error at once, before the rows that it is about."""
+        self._say("note", _CYAN, text)
+
     def finish(self) -> None:
         """Say what was kept for the end."""
         for text in dict.fromkeys(self._later):

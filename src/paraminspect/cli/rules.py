@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from paraminspect.cli.live import parse_definitions
 from paraminspect.cli.output import Output
 from paraminspect.cli.sources import Build
-from paraminspect.cli.stdin import STDIN, read_spec_text
-from paraminspect.errors import SourceError
-from paraminspect.live.recognise import recognise_live
+from paraminspect.cli.stdin import STDIN, is_spec_on_stdin, read_spec_text
+from paraminspect.errors import ParamInspectError, SourceError
+from paraminspect.live.recognise import parse_factory, recognise_live
 from paraminspect.rules.model import Rule
 from paraminspect.rules.sets import Config, choose_rules
+from paraminspect.spec.suggestions import closest
 
 if TYPE_CHECKING:
     from paraminspect.live.init.functions import OwnFunctions
+
+
+_NO_CONFIG = "rule sets are named in YAML or JSON; a checkpoint or a factory has none"
 
 
 class RuleOptions(NamedTuple):
@@ -35,11 +40,13 @@ class ChosenRules:
         rules: In the order in which they apply.
         configs: Where rule sets may come from: that of --config, then the spec.
         own: The functions of --rules-file; None without one.
+        build: For the model: without the variables that only --config has.
     """
 
     rules: list[Rule]
     configs: list[Config]
     own: OwnFunctions | None
+    build: Build
 
 
 def collect_rules(source: str, build: Build, options: RuleOptions, output: Output) -> ChosenRules:
@@ -57,6 +64,7 @@ def collect_rules(source: str, build: Build, options: RuleOptions, output: Outpu
         SourceError: A file that cannot be read, or whose code fails.
     """
     configs = [read_config(options.config, build)] if options.config else []
+    build = _for_the_model(source, build, configs)
     if (own_config := spec_config(source, build)) is not None:
         configs.append(own_config)
     own = None
@@ -68,7 +76,7 @@ def collect_rules(source: str, build: Build, options: RuleOptions, output: Outpu
         for note in notes:
             output.note(note)
     rules = choose_rules(options.rules, configs, own.described if own is not None else None)
-    return ChosenRules(rules, configs, own)
+    return ChosenRules(rules, configs, own, build)
 
 
 def read_config(path: str, build: Build) -> Config:
@@ -90,22 +98,57 @@ def spec_config(source: str, build: Build) -> Config | None:
     Raises:
         SpecError: The spec cannot be read.
     """
-    from paraminspect.cli.sources import is_live
-
-    if not is_live(source) or (source != STDIN and recognise_live(source) != "spec"):
+    if not _is_spec(source):
         return None
     from paraminspect.spec.parse import parse_spec
 
-    text = read_spec_text() if source == STDIN else _read(source)
-    spec = parse_spec(text, source=source, overrides=parse_definitions(build.define))
+    spec = parse_spec(_read(source), source=source, overrides=parse_definitions(build.define))
     return Config(source, spec.rule_sets, spec.vars)
 
 
+def _for_the_model(source: str, build: Build, configs: Sequence[Config]) -> Build:
+    """Each -D goes where such a variable is: to the config, the spec, or both.
+
+    Raises:
+        ParamInspectError: A variable that neither a config nor, as this source is no spec, a model can have.
+    """
+    if not configs or not build.define:
+        return build
+    from paraminspect.spec.parse import find_variables
+
+    in_spec = frozenset(find_variables(_read(source), source=source)) if _is_spec(source) else None
+    in_configs = dict.fromkeys(name for config in configs for name in config.variables)
+    kept = []
+    for text in build.define:
+        name = text.partition("=")[0].strip()
+        if in_spec is None and name not in in_configs:
+            known = f"known are {', '.join(in_configs)}" if in_configs else f"{configs[0].source} has no vars"
+            raise ParamInspectError(f"-D {name}: unknown variable", hint=closest(name, in_configs) or known)
+        if in_spec is not None and (name in in_spec or name not in in_configs):
+            kept.append(text)
+    return build._replace(define=tuple(kept))
+
+
+def _is_spec(source: str) -> bool:
+    from paraminspect.cli.sources import is_live
+
+    return is_live(source) and (source == STDIN or recognise_live(source) == "spec")
+
+
 def _read(path: str) -> bytes:
+    """The text of a spec or config."""
     from paraminspect.spec.limits import MAX_SPEC_BYTES
 
+    if path == STDIN:
+        if not is_spec_on_stdin():
+            raise SourceError("no spec", hint=_NO_CONFIG, source=path)
+        return read_spec_text()
     try:
         with open(path, "rb") as file:
-            return file.read(MAX_SPEC_BYTES + 1)
+            data = file.read(MAX_SPEC_BYTES + 1)
     except OSError as error:
-        raise SourceError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        hint = _NO_CONFIG if parse_factory(path) else None
+        raise SourceError((error.strerror or str(error)).lower(), hint=hint, source=path) from None
+    if b"\0" in data or path.lower().endswith(".py"):
+        raise SourceError("neither a spec nor a config", hint=_NO_CONFIG, source=path)
+    return data

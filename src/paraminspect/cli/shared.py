@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from paraminspect.cli.errors import with_source
-from paraminspect.cli.expect import STDIN, find_broken, read_expected
+from paraminspect.cli.expect import STDIN, Names, find_broken, read_expected
 from paraminspect.cli.output import Output
 from paraminspect.cli.progress import Progress
 from paraminspect.cli.report import split_columns
 from paraminspect.cli.sources import Build, describe_hidden, open_each, prefixed
 from paraminspect.errors import ParamInspectError
-from paraminspect.modules import count_hidden
+from paraminspect.modules import count_hidden, is_shown
 from paraminspect.records import Checkpoint, TieGroup
 from paraminspect.render.rows import Column, Rows, merge_rows
 from paraminspect.sharing import (
@@ -83,15 +84,13 @@ def show_shared(sources: Sequence[str], build: Build, how: How, output: Output) 
     equal = _compare(opened, output) if how.equal and opened else []
     parts = []
     for number, each in enumerate(opened):
-        own = [group for group in equal if set(group.sources) <= {number}]
-        groups = sorted([*each.found.groups, *own], key=lambda group: group.indices[0])
-        names = group_names(each.source.records, groups)
-        broken = find_broken(expected, {record.name for record in each.source.records}, names)
-        if how.expect_none and groups:
-            broken.append(f"no ties were expected, but there {'are' if len(groups) > 1 else 'is'} {len(groups):,}")
+        first = [group for group in equal if number == (group.sources or (0,))[0]]
+        shown = sorted([*each.found.groups, *first], key=lambda group: group.indices[0])
+        broken = _find_broken(each, [*each.found.groups, *_within(equal, number)], expected)
+        if how.expect_none and shown:
+            broken.append(f"no ties were expected, but there {'are' if len(shown) > 1 else 'is'} {len(shown):,}")
         _complain([prefixed(text, each.checkpoint.source, sources) for text in broken], output)
-        first = [group for group in equal if group.sources and group.sources[0] == number and group not in own]
-        parts.append(_rows(each, sorted([*groups, *first], key=lambda group: group.indices[0]), opened))
+        parts.append(_rows(each, shown, opened))
     _write(parts, sources, columns, output)
     output.finish()
     return output.status
@@ -149,6 +148,22 @@ def _compare(opened: Sequence[_Opened], output: Output) -> list[TieGroup]:
             f"tensors of {opened[0].checkpoint.source} ({format_bytes(sum(record.nbytes or 0 for record in same))})"
         )
     return found.groups
+
+
+def _within(equal: Sequence[TieGroup], number: int) -> list[TieGroup]:
+    """The groups as far as they lie in one source."""
+    parts = []
+    for group in equal:
+        sources = group.sources or (number,) * len(group.indices)
+        indices = tuple(index for place, index in zip(sources, group.indices, strict=True) if place == number)
+        parts.append(replace(group, indices=indices))
+    return [part for part in parts if len(part.indices) > 1]
+
+
+def _find_broken(each: _Opened, groups: Sequence[TieGroup], expected: Sequence[Names]) -> list[str]:
+    names = {record.name for record in each.source.records}
+    hidden = {record.name for record in each.checkpoint.tensors if not is_shown(record)}
+    return find_broken(expected, names, group_names(each.source.records, groups), hidden)
 
 
 def _complain(broken: Sequence[str], output: Output) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from paraminspect.errors import UnknownFormatError
 
@@ -73,3 +75,26 @@ def _replace_by_file() -> None:
 
         if not looks_like_spec(read_spec_text()):
             raise foreign
+
+
+@contextmanager
+def as_file(source: str) -> Iterator[str]:
+    """A name under which a source can be opened more than once: a pipe is copied to a temporary file first.
+
+    Standard input that is a pipe has been replaced by a file already (`is_spec_on_stdin`).
+    """
+    try:
+        is_pipe = source != STDIN and stat.S_ISFIFO(os.stat(source).st_mode)
+    except (OSError, ValueError):
+        is_pipe = False
+    if not is_pipe:
+        yield source
+        return
+    import shutil
+    import tempfile
+
+    with tempfile.TemporaryFile() as spool:
+        with open(source, "rb", buffering=0) as pipe:
+            shutil.copyfileobj(pipe, spool, _CHUNK)
+        spool.flush()
+        yield f"/dev/fd/{spool.fileno()}"

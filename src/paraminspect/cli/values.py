@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from paraminspect.cli.files import write_to
 from paraminspect.cli.output import Output
 from paraminspect.cli.sources import Build, is_live
 from paraminspect.errors import ParamInspectError, SelectionError
@@ -75,13 +76,13 @@ def show_values(source: str, build: Build, how: How, output: Output) -> int:
                 data, note = encode_npy(next(shown).array)
                 if note:
                     output.note(note)
-                _write(how.file, [data], output)
+                write_to(how.file, [data], output)
             case "json":
-                _write(how.file, (text.encode() for text in _as_json(checkpoint, shown, how)), output)
+                write_to(how.file, (text.encode() for text in _as_json(checkpoint, shown, how)), output)
             case _:
                 width = min(output.style().width or LINE_WIDTH, LINE_WIDTH) if not how.file else LINE_WIDTH
                 options = PrintOptions(how.precision, FULL if how.full else 1000, linewidth=width)
-                _write(how.file, (text.encode() for text in _as_text(shown, options)), output)
+                write_to(how.file, (text.encode() for text in _as_text(shown, options)), output)
     except ParamInspectError as error:
         error.source = error.source or source
         raise
@@ -108,7 +109,7 @@ def choose_records(records: Sequence[TensorRecord], names: Sequence[str]) -> lis
         found = []
         if not _GLOB.isdisjoint(name):
             selector = parse_selector(name)
-            found = [record for record in records if selector.matches(record.name, record.module_type)]
+            found = [record for record in records if selector.matches(record.name, *record.module_types)]
         if not found:
             raise _no_such(name, list(by_name))
         chosen.update({record.name: by_name[record.name] for record in found if record.name not in chosen})
@@ -187,13 +188,3 @@ def _as_json(checkpoint: Checkpoint, shown: Iterable[_Shown], how: How) -> Itera
         yield separator + encode(members)
         separator = ",\n"
     yield "\n]}\n"
-
-
-def _write(file: str, pieces: Iterable[bytes], output: Output) -> None:
-    """To standard output, or to a file that appears whole or not at all."""
-    if file in ("", "-"):
-        output.write_bytes(pieces)
-        return
-    from paraminspect.writers.files import write_whole
-
-    write_whole(file, pieces)

@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
-from paraminspect.errors import LimitExceededError, MalformedError, SourceError, TruncatedError
+from paraminspect.errors import CheckpointError, LimitExceededError, MalformedError, TruncatedError
 from paraminspect.formats.blob import Blob
 from paraminspect.formats.classify import kind_of, role_of_key
 from paraminspect.formats.dtypes import BITS
@@ -40,7 +40,7 @@ def read_distributed(metadata: Blob, folder: str) -> Checkpoint:
 
     Raises:
         MalformedError: The pickle is no DCP metadata.
-        SourceError: A piece is missing.
+        CheckpointError: A piece is missing.
         TruncatedError: A piece ends before the range the metadata gives.
     """
     table = GlobalTable()
@@ -157,7 +157,7 @@ def _places(state: dict[object, object]) -> _Places:
         if type(offset) is not int or type(length) is not int or offset < 0 or length < 0:
             raise MalformedError("a piece of the checkpoint has no range")
         if not isinstance(file, str) or not _is_inside(file):
-            raise MalformedError(f"the metadata names a file outside its folder: {file!r}"[:200])
+            raise MalformedError(f"the metadata names a file outside its folder: {file!r}"[:200], fault="path-escape")
         places[_index_key(index)] = file, offset, length
     return places
 
@@ -189,9 +189,10 @@ def _check_pieces(folder: str, sizes: dict[str, int]) -> tuple[str, ...]:
     missing = [file for file in sizes if not os.path.isfile(os.path.join(folder, file))]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise SourceError(
+        raise CheckpointError(
             f"{missing[0][:80]!r}{more} of the checkpoint's {len(sizes)} files missing",
             hint="copy the whole folder: every rank wrote its own .distcp files",
+            fault="missing-file",
         )
     for file, needed in sizes.items():
         actual = os.path.getsize(os.path.join(folder, file))

@@ -357,7 +357,7 @@ def _read_infos(header: _Header, count: int) -> list[_Info]:
         if not name:  # what padding looks like, where the count is too high
             raise MalformedError(f"tensor {len(infos) + 1:,} of {count:,} has no name")
         if name in names:
-            raise MalformedError(f"two tensors of the name {_quoted(name)}")
+            raise MalformedError(f"two tensors of the name {_quoted(name)}", fault="duplicate-name")
         names.add(name)
         ndim = header.uint32()
         if ndim > MAX_DIMENSIONS:

@@ -753,8 +753,8 @@ def _newobj_ex(m: PickleMachine) -> None:  # NEWOBJ_EX
 def _inst(m: PickleMachine) -> None:  # INST
     module = _decode_python2(m._line())
     name = _decode_python2(m._line())
-    args = tuple(m._pop_mark())
-    m._call(m._find_global(module, name), args)
+    cls = m._find_global(module, name)  # looked up first, as Python does
+    m._call(cls, tuple(m._pop_mark()))
 
 
 @_opcode(0x6F)

@@ -56,6 +56,7 @@ def read_pickle(blob: Blob) -> Checkpoint:
         raise UnknownFormatError(
             "a pickle without tensors" + (f" ({notes[0]})" if notes else ""),
             hint="nothing in it is a torch tensor or a numpy array",
+            fault="no-tensors",
         )
     return Checkpoint("pickle", tensors, {}, notes)
 

@@ -141,7 +141,7 @@ def _parse_header(data: bytes) -> dict[str, object]:
 def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     made = dict(pairs)
     if len(made) != len(pairs) and (name := find_repeated(pairs)) is not None:
-        raise MalformedError(f"the safetensors header has {name[:80]!r} twice")
+        raise MalformedError(f"the safetensors header has {name[:80]!r} twice", fault="duplicate-name")
     return made
 
 
@@ -220,6 +220,7 @@ class _Entries:
                 None,
                 False,
                 None,
+                (),
             ),
         )
 
@@ -267,8 +268,10 @@ class _Entries:
         for index in order:
             begin, end = ranges[index]
             if begin != position:
-                word = "overlap" if begin < position else "leave a hole"
-                raise MalformedError(f"the data ranges {word} at byte {self._begin + min(begin, position):,}")
+                word, fault = ("overlap", "overlap") if begin < position else ("leave a hole", "hole")
+                raise MalformedError(
+                    f"the data ranges {word} at byte {self._begin + min(begin, position):,}", fault=fault
+                )
             position = end
         have = self._size - self._begin
         if position > have:
@@ -277,5 +280,5 @@ class _Entries:
                 hint="it was not written or copied to its end: fetch or save it again",
             )
         if position < have:
-            raise MalformedError(f"{have - position:,} bytes after the last tensor belong to none")
+            raise MalformedError(f"{have - position:,} bytes after the last tensor belong to none", fault="extra-bytes")
         return order

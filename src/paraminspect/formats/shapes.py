@@ -50,3 +50,23 @@ def contiguous_stride(shape: Sequence[int]) -> tuple[int, ...]:
         stride.append(step)
         step *= size or 1
     return tuple(reversed(stride))
+
+
+def storage_order(stride: tuple[int, ...]) -> list[int]:
+    """The dimensions from the one with the longest steps to that with the shortest: as elements follow each other."""
+    return sorted(range(len(stride)), key=lambda dimension: -stride[dimension])
+
+
+def is_dense(shape: tuple[int, ...], stride: tuple[int, ...]) -> bool:
+    """Whether the elements lie side by side, in whatever order of the dimensions.
+
+    The stride of a dimension of one element does not matter, nor any where there are no elements.
+    """
+    if 0 in shape:
+        return True
+    due = 1
+    for step, size in sorted((step, size) for step, size in zip(stride, shape, strict=True) if size != 1):
+        if step != due:
+            return False
+        due *= size
+    return True

@@ -184,7 +184,7 @@ def load_json(path: str, what: str = "index") -> Mapping[str, object]:
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         found = dict(pairs)
         if len(found) != len(pairs) and (key := find_repeated(pairs)) is not None:
-            raise MalformedError(f"the {what} has two entries {_shown(key)}")
+            raise MalformedError(f"the {what} has two entries {_shown(key)}", fault="duplicate-name")
         return found
 
     try:
@@ -217,7 +217,7 @@ def _checked_shard(file: str) -> str:
     # Both separators and drive letters count everywhere: a folder is as safe on Windows as it is here.
     parts = re.split(r"[/\\]", file)
     if not file or "\0" in file or ".." in parts or not parts[0] or parts[0][1:2] == ":":
-        raise MalformedError(f"index names a file outside its folder: {_shown(file)}")
+        raise MalformedError(f"index names a file outside its folder: {_shown(file)}", fault="path-escape")
     try:
         os.fsencode(file)
     except UnicodeError:
@@ -239,14 +239,18 @@ def _check_presence(index: str, folder: str, shards: Sequence[str]) -> None:
             missing.append(shard)
             continue
         if not stat.S_ISREG(status.st_mode) or os.path.samestat(status, own):
-            raise MalformedError(f"the index names {_shown(shard)} as a shard, which is no model file")
+            raise MalformedError(
+                f"the index names {_shown(shard)} as a shard, which is no model file", fault="index-mismatch"
+            )
     if missing:
         raise _missing_shards(missing, len(shards))
 
 
 def _missing_shards(missing: Sequence[str], count: int) -> CheckpointError:
     verb = "are missing, the first is" if len(missing) > 1 else "is missing:"
-    return CheckpointError(f"{len(missing):,} of {count:,} shards {verb} {_shown(missing[0])}", hint=FETCH_HINT)
+    return CheckpointError(
+        f"{len(missing):,} of {count:,} shards {verb} {_shown(missing[0])}", hint=FETCH_HINT, fault="missing-file"
+    )
 
 
 def _compare_size(declared: object, tensors: Sequence[TensorRecord]) -> list[str]:
@@ -311,6 +315,7 @@ def _join_by_index(
         raise MalformedError(
             f"the index names tensor {_shown(lacking[0])} in shard {_shown(owners[lacking[0]])}, which lacks it{others}",
             hint="index and shards are not of one model: fetch them again",
+            fault="index-mismatch",
         )
     notes = []
     if unnamed:

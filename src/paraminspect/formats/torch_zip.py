@@ -57,7 +57,8 @@ class TorchArchive:
             raise UnknownFormatError("the zip holds no data.pkl", hint="torch.save and torch.jit.save write one")
         if len(roots) > 1:
             raise MalformedError(
-                f"the zip holds {len(roots)} archives: {', '.join(root[:-1] for root in roots[:3])}"[:200]
+                f"the zip holds {len(roots)} archives: {', '.join(root[:-1] for root in roots[:3])}"[:200],
+                fault="zip-roots",
             )
         self.root = roots[0]
         self._data_root = f"{self.root}data/"
@@ -67,6 +68,7 @@ class TorchArchive:
             raise MalformedError(
                 "the zip holds two entries named data.pkl, and readers disagree which one counts",
                 hint="no version of torch writes that: do not load it",
+                fault="zip-duplicate",
             )
         self._storages: dict[str, Storage] = {}
         self.metadata = self._read_metadata()

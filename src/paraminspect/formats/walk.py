@@ -288,6 +288,7 @@ def _record(name: str, value: TensorValue, place: Place, resolve: Resolve, ident
         (identity, place.owner) if place.owner else None,
         False,
         None if value.encoding is None else _encoding(value.encoding, resolve),
+        (),
     )
     return tuple.__new__(TensorRecord, fields)  # what TensorRecord(*fields) does, in half the time
 

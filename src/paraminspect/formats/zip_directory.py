@@ -401,6 +401,7 @@ def _damaged(entry: ZipEntry, crc: int) -> MalformedError:
     return MalformedError(
         f"{quote_name(entry.name)} has CRC {crc:08x}, declared {entry.crc:08x}: the file is damaged",
         hint="fetch or save it again",
+        fault="crc",
     )
 
 

@@ -34,7 +34,7 @@ class LiveContents:
         for at in range(0, len(data), PIECE_BYTES):
             yield data[at : at + PIECE_BYTES]
 
-    def sample(self, record: TensorRecord, length: int) -> bytes:
+    def start(self, record: TensorRecord, length: int) -> bytes:
         """The first bytes."""
         return self._data(record)[:length]
 

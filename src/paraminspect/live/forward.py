@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -16,6 +16,8 @@ from torch.utils.hooks import RemovableHandle
 from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.live.complaints import describe_tensors, first_line, shape_text
 from paraminspect.live.containers import StepError
+from paraminspect.live.forward_hints import suggest_remedy
+from paraminspect.live.memory import is_out_of_memory
 from paraminspect.live.user_code import running_user_code
 from paraminspect.spec.nodes import Mark
 from paraminspect.spec.plan import ModelPlan
@@ -133,16 +135,42 @@ def run_forward(
     calls = CallPaths(model, on_return)
     try:
         model.eval()
-        with calls, running_user_code(), warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")
-            return model(*inputs)
-    except ParamInspectError:
-        raise
-    except Exception as error:
-        raise explain_failure(calls, error, plan) from error
+        with calls, torch.no_grad():
+            return call_model(calls, inputs, plan=plan)
     finally:
         for module in training:
             module.training = True
+
+
+def call_model(
+    calls: CallPaths,
+    inputs: Sequence[object],
+    named: Mapping[str, object] | None = None,
+    *,
+    plan: ModelPlan | None = None,
+) -> Any:
+    """The output of a model whose calls are followed, in the mode and under the grad mode that it finds.
+
+    Args:
+        calls: Entered.
+        inputs: Positional ones.
+        named: Named ones.
+        plan: Of a spec's model, for the places in error messages.
+
+    Raises:
+        SpecError: As `run_forward`.
+        MemoryError: There is not enough of it.
+    """
+    try:
+        with running_user_code(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return calls.model(*inputs, **(named or {}))
+    except (ParamInspectError, MemoryError):
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise MemoryError(str(error)) from error
+        raise explain_failure(calls, error, plan) from error
 
 
 def explain_failure(calls: CallPaths, error: Exception, plan: ModelPlan | None) -> ParamInspectError:
@@ -171,9 +199,7 @@ def explain_failure(calls: CallPaths, error: Exception, plan: ModelPlan | None) 
     if shapes:
         message += f" with {', '.join(shapes)}"
     message += f": {first_line(error) or type(error).__name__}"
-    hint = None
-    if isinstance(error, NotImplementedError) and "meta" in str(error).lower():
-        hint = "this operation has no shape rule on the meta device"
+    hint = suggest_remedy(call.module, inputs, error)
     if plan is None:
         return SourceError(message, hint=hint)
     located = mark_of(plan, path).error(message, hint=hint)

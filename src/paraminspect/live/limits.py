@@ -27,3 +27,7 @@ MAX_HEAD_BYTES: Final = 4096
 
 MAX_MODULE_NESTING: Final = 300
 """Modules inside each other in a factory's model; forward and printing recurse."""
+
+MAX_PART_BYTES: Final = 4 << 30
+"""Parts of gradients that are kept until the whole is known; a tied embedding of 128,000 x 4,096 in float32 has two of
+2 GiB."""

@@ -98,13 +98,18 @@ def describe_model(model: nn.Module) -> list[TensorRecord]:
     """
     check_size(model)
     storages: dict[object, Storage] = {}
-    types: dict[type, str] = {}
+    types: dict[type, tuple[str, ...]] = {}
     records = []
     for each in iter_tensors(model):
         cls = type(each.module)
-        module_type = types.get(cls) or types.setdefault(cls, f"{cls.__module__}.{cls.__qualname__}")
-        records.append(_record(each, module_type, storages))
+        module_types = types.get(cls) or types.setdefault(cls, class_names(cls))
+        records.append(_record(each, module_types, storages))
     return records
+
+
+def class_names(cls: type) -> tuple[str, ...]:
+    """Dotted names of a class and of those it derives from, `object` left out."""
+    return tuple(f"{each.__module__}.{each.__qualname__}" for each in cls.__mro__[:-1])
 
 
 def note_attributes(records: Sequence[TensorRecord]) -> list[str]:
@@ -136,15 +141,17 @@ def find_tensor(model: nn.Module, name: str) -> NamedTensor:
     raise SelectionError(f"there is no tensor {name!r}", hint=hint)
 
 
-def _record(each: NamedTensor, module_type: str, storages: dict[object, Storage]) -> TensorRecord:
+def _record(each: NamedTensor, module_types: tuple[str, ...], storages: dict[object, Storage]) -> TensorRecord:
     tensor = each.tensor
     trainable = tensor.requires_grad if each.kind == "parameter" else None
     dtype = str(tensor.dtype).removeprefix("torch.")
     identity = (id(tensor), id(each.module))  # the model holds both
+    module_type, bases = module_types[0], module_types[1:]
     if is_lazy(tensor):
         return TensorRecord(
-            each.name, None, dtype, 0, None, each.kind, trainable, each.role, module_type=module_type, identity=identity
-        )
+            each.name, None, dtype, 0, None, each.kind, trainable, each.role,
+            module_type=module_type, identity=identity, module_bases=bases,
+        )  # fmt: skip
     shape = tuple(tensor.shape)
     nbytes = tensor.numel() * tensor.element_size()
     layout = _LAYOUTS.get(tensor.layout, "nested" if tensor.is_nested else str(tensor.layout).removeprefix("torch."))
@@ -155,7 +162,7 @@ def _record(each: NamedTensor, module_type: str, storages: dict[object, Storage]
     return TensorRecord(
         each.name, shape, dtype, tensor.numel(), nbytes, each.kind, trainable, each.role,
         module_type=module_type, layout=layout, storage=storage, offset=offset, stride=stride,
-        identity=identity,
+        identity=identity, module_bases=bases,
     )  # fmt: skip
 
 

@@ -98,8 +98,9 @@ def _raw_column(column: Column, values: list[Any] | Sequence[Any]) -> Sequence[s
     match column.kind:
         case "name" | "text":
             return escape_all([value or "" for value in values] if None in values else values)
-        case "int" | "bytes":
-            return [str(value) if value is not None else "" for value in values]
+        case "int" | "bytes" | "items":
+            numbers = [None if value is None else len(value) for value in values] if column.kind == "items" else values
+            return [str(number) if number is not None else "" for number in numbers]
         case "shape":
             known = {shape: _shape_text(shape) for shape in set(values)}
             return [known[shape] for shape in values]

@@ -9,7 +9,9 @@ from typing import Any, Literal, NamedTuple
 
 Format = Literal["table", "tsv", "csv", "json", "jsonl", "markdown", "names"]
 
-ColumnKind = Literal["name", "text", "int", "bytes", "shape", "bool", "names", "float", "pairs", "histogram", "json"]
+ColumnKind = Literal[
+    "name", "text", "int", "bytes", "shape", "bool", "names", "float", "pairs", "items", "histogram", "json"
+]
 """Type of a column's values, None in each of them meaning "not known":
 
     name    str, a dotted name: shortened in the middle on a narrow terminal, code in markdown
@@ -20,12 +22,13 @@ ColumnKind = Literal["name", "text", "int", "bytes", "shape", "bool", "names", "
     bool    bool
     names   sequence of str: joined by commas
     float   float: all digits in a pipe, four on a table; not a number and infinities are null in JSON
+    items   sequence of what json.dumps takes: their number, but in JSON all of them
     histogram  sequence of counts: a sparkline, in JSON the counts
     pairs   mapping of names to numbers and words: "mean=0.0,std=0.02" in a pipe, four digits on a table
     json    anything json.dumps takes
 """
 
-NUMBERS: frozenset[str] = frozenset({"int", "bytes", "float"})
+NUMBERS: frozenset[str] = frozenset({"int", "bytes", "float", "items"})
 """Kinds that stand on the right of their column."""
 
 EMPTY_NAME = '""'

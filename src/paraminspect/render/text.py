@@ -58,6 +58,13 @@ def shorten_middle(text: str, width: int, ellipsis: str = "…") -> str:
     return _fitting(text, room // 3) + ellipsis + tail
 
 
+def shorten_end(text: str, width: int, ellipsis: str = "…") -> str:
+    """Cut the end of `text` off so that it fits `width` columns: of a sentence."""
+    if display_width(text) <= width:
+        return text
+    return _fitting(text, max(width - len(ellipsis), 0)) + ellipsis
+
+
 def pad(text: str, width: int, *, right: bool = False) -> str:
     """Fill up with spaces to `width` columns; on the left if the text stands `right`."""
     fill = " " * (width - display_width(text))

@@ -8,79 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.errors import RuleError
 from paraminspect.records import InitStep
-from paraminspect.rules.initializers import INITIALIZERS
 from paraminspect.rules.model import Initializer, Rule, Scalar
 from paraminspect.rules.parse import rule_error
-from paraminspect.rules.resolve import Resolved, count_fans, format_value, resolve
-from paraminspect.spec.suggestions import closest
+from paraminspect.rules.remarks import REMARKS, alias_note, why_unmatched
+from paraminspect.rules.resolve import Resolved, count_fans, resolve
+from paraminspect.rules.targets import Other, Target
 
 FLOATING: Final = frozenset(
     {"float64", "float32", "float16", "bfloat16"}
     | {f"float8_{kind}" for kind in ("e4m3fn", "e5m2", "e4m3fnuz", "e5m2fnuz")}
 )
 """Types whose tensors can be initialised; float8_e8m0fnu, for the scales of blocks, has neither a zero nor a sign."""
-
-PACKED: Final[Mapping[tuple[str, str], int]] = {
-    ("MultiheadAttention", "in_proj_weight"): 3,
-    **{(f"{kind}{cell}", f"weight_{way}"): gates for kind, gates in (("LSTM", 4), ("GRU", 3)) for cell in ("", "Cell") for way in ("ih", "hh")},
-}  # fmt: skip
-"""Class, beginning of the tensor's own name -> matrices it holds one above the other."""
-
-BEYOND: Final = 5
-"""Standard deviations past which a cut-off leaves a normal distribution as it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A tensor that rules can mean.
-
-    Attributes:
-        name: Canonical dotted name.
-        shape: (d0, ..., dn).
-        dtype: torch's name.
-        module_types: Dotted class of its module and of those it derives from; empty where that is not known.
-        aliases: Its further names.
-        padding_idx: Row of an embedding that stays zero; None where there is none.
-        problem: Why no rule can change it ("quantised (q4_k)"); "" where one can.
-        alias_types: The classes of each alias, as `module_types`; empty where they are those of the tensor itself.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    module_types: tuple[str, ...] = ()
-    aliases: tuple[str, ...] = ()
-    padding_idx: int | None = None
-    problem: str = ""
-    alias_types: tuple[tuple[str, ...], ...] = ()
-
-    def is_meant(self, rule: Rule) -> bool:
-        """Whether a rule matches it by its canonical name."""
-        return rule.selector.matches(self.name, *self.module_types)
-
-    def meant_aliases(self, rule: Rule) -> list[str]:
-        """Those of its further names that a rule matches."""
-        types = self.alias_types or (self.module_types,) * len(self.aliases)
-        pairs = zip(self.aliases, types, strict=True)
-        return [alias for alias, classes in pairs if rule.selector.matches(alias, *classes)]
-
-
-class Other(NamedTuple):
-    """A tensor that no rule can mean.
-
-    Attributes:
-        name: Dotted.
-        what: What it is, in the plural: "buffers".
-        module_types: As of `Target`.
-    """
-
-    name: str
-    what: str
-    module_types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,12 +118,12 @@ def plan_rules(targets: Sequence[Target], rules: Sequence[Rule], others: Sequenc
         numbers = [number for number, rule in enumerate(rules, 1) if target.is_meant(rule)]
         matched.update(numbers)
         if not numbers:
-            steps.append(PlannedStep(target, note=_alias_note(target, rules, None)))
+            steps.append(PlannedStep(target, note=alias_note(target, rules, None)))
             continue
         won.add(numbers[-1])
         steps.append(_plan_step(target, rules, numbers[-1]))
     unmatched = {
-        number: _why_unmatched(rule, targets, others) for number, rule in enumerate(rules, 1) if number not in matched
+        number: why_unmatched(rule, targets, others) for number, rule in enumerate(rules, 1) if number not in matched
     }
     return InitPlan(tuple(rules), tuple(steps), unmatched, tuple(sorted(matched - won)))
 
@@ -189,7 +131,7 @@ def plan_rules(targets: Sequence[Target], rules: Sequence[Rule], others: Sequenc
 def _plan_step(target: Target, rules: Sequence[Rule], number: int) -> PlannedStep:
     rule = rules[number - 1]
     initializer = rule.initializer
-    notes = [_alias_note(target, rules, number)]
+    notes = [alias_note(target, rules, number)]
     if initializer.kind == "keep":
         return PlannedStep(target, rule, number, None, "; ".join(filter(None, notes)))
     try:
@@ -197,7 +139,7 @@ def _plan_step(target: Target, rules: Sequence[Rule], number: int) -> PlannedSte
         resolved = resolve(rule, target.shape)
     except RuleError as error:
         raise with_tensor(error, target, number) from None
-    notes += [remark(target, rule, resolved) for remark in _REMARKS]
+    notes += [remark(target, rule, resolved) for remark in REMARKS]
     return PlannedStep(target, rule, number, resolved, "; ".join(filter(None, notes)))
 
 
@@ -226,87 +168,3 @@ def _check_target(target: Target, rule: Rule) -> None:
             f"{rule.initializer.name} takes a tensor of {what} dimensions; it has {len(target.shape)}",
             hint=hint if len(target.shape) > 1 else f"give it a rule of its own behind this one: '{target.name}=zeros'",
         )  # fmt: skip
-
-
-def _alias_note(target: Target, rules: Sequence[Rule], number: int | None) -> str:
-    """That another name of the tensor would have had another rule."""
-    winners = {alias: other for other, rule in enumerate(rules, 1) for alias in target.meant_aliases(rule)}
-    for alias, other in winners.items():
-        if other != number:
-            return f"{alias}, tied to it, is meant by rule {other}: a tied tensor is initialised once"
-    return ""
-
-
-def _padding_note(target: Target, rule: Rule, resolved: Resolved) -> str:
-    if target.padding_idx is None:
-        return ""
-    what = "left as it is" if rule.initializer.kind == "edit" else "kept zero"
-    return f"row {target.padding_idx} (padding_idx) {what}"
-
-
-def _norm_note(target: Target, rule: Rule, resolved: Resolved) -> str:
-    is_norm = any("Norm" in each.rpartition(".")[2] for each in target.module_types)
-    if is_norm and rule.initializer.random and target.name.rpartition(".")[2] == "weight":
-        return "a norm's weight drawn at random (usual: ones)"
-    return ""
-
-
-def _cut_note(target: Target, rule: Rule, resolved: Resolved) -> str:
-    if rule.initializer.name != "trunc_normal" or rule.initializer.kind != "initializer":
-        return ""
-    mean, std, a, b = (float(resolved.arguments[name]) for name in ("mean", "std", "a", "b"))
-    if not a - 2 * std <= mean <= b + 2 * std:
-        return f"mean={format_value(mean)} is more than 2 std from a={format_value(a)} to b={format_value(b)}"
-    if min(mean - a, b - mean) < BEYOND * std:
-        return ""
-    return f"a={format_value(a)} and b={format_value(b)} cut nothing off at std={format_value(std)}"
-
-
-def _transposed_note(target: Target, rule: Rule, resolved: Resolved) -> str:
-    is_transposed = any(each.rpartition(".")[2].startswith("ConvTranspose") for each in target.module_types)
-    if is_transposed and rule.initializer.needs_fans:
-        return "a transposed convolution: torch counts its outputs as fan_in"
-    return ""
-
-
-def _packed_note(target: Target, rule: Rule, resolved: Resolved) -> str:
-    is_by_matrix = rule.initializer.needs_fans or rule.initializer is INITIALIZERS["orthogonal"]
-    if not is_by_matrix or resolved.chunks != 1:
-        return ""
-    leaf = target.name.rpartition(".")[2]
-    classes = {each.rpartition(".")[2] for each in target.module_types}
-    for (cls, beginning), parts in PACKED.items():
-        if cls in classes and leaf.startswith(beginning):
-            return f"{parts} matrices in one: chunks={parts} initialises each with its own fans"
-    return ""
-
-
-_REMARKS: Final = (_padding_note, _norm_note, _cut_note, _transposed_note, _packed_note)
-
-
-def _why_unmatched(rule: Rule, targets: Sequence[Target], others: Sequence[Other]) -> str:
-    """Why a rule matches nothing, where that can be seen."""
-    selector = rule.selector
-    for target in targets:
-        for alias in target.meant_aliases(rule):
-            return f"{alias} is tied to {target.name} and is initialised under that name"
-    if selector.module_type is not None and not any(target.module_types for target in targets):
-        return "this checkpoint does not say of which class its modules are: use a pattern of names"
-    for other in others:
-        if selector.matches(other.name, *other.module_types):
-            return f"it matches only {other.what}, such as {other.name}"
-    if selector.module_type is not None and any(selector.name.search(target.name) for target in targets):
-        classes = dict.fromkeys(
-            target.module_types[0].rpartition(".")[2]
-            for target in targets
-            if target.module_types and selector.name.search(target.name)
-        )
-        return f"no module of that class has such a name; the classes are {', '.join(list(classes)[:6])}"
-    return _near_miss(selector.text, targets)
-
-
-def _near_miss(pattern: str, targets: Sequence[Target]) -> str:
-    """The pattern that was meant, if the last part of one looks misspelt."""
-    leaf = pattern.rpartition("*" if "*" in pattern else ".")[2].lstrip(".")
-    near = closest(leaf, dict.fromkeys(target.name.rpartition(".")[2] for target in targets)) if leaf else None
-    return near or ""

@@ -86,6 +86,19 @@ def parse_rule_sets(
         raise
 
 
+def find_variables(data: str | bytes, *, source: str = "") -> list[str]:
+    """Names of the `vars` of a spec, in order.
+
+    Raises:
+        SpecError: No mapping, or a key that no spec has.
+    """
+    try:
+        return [key.text for key, _ in _entries(_section(_parse_root(data), "vars"))]
+    except SpecError as error:
+        error.source = source or None
+        raise
+
+
 def _parse_root(data: str | bytes) -> MapNode:
     root = parse_yaml(data).root
     if not isinstance(root, MapNode):

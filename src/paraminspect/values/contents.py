@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from paraminspect.errors import CheckpointError
 from paraminspect.formats.blob import Blob
 from paraminspect.formats.shapes import contiguous_stride
 from paraminspect.records import Checkpoint, TensorRecord
+
+if TYPE_CHECKING:
+    from paraminspect.values.files import Files
 
 PIECE_BYTES = 1 << 20
 """Read at a time."""
@@ -28,8 +31,8 @@ class Contents(Protocol):
             CheckpointError: They cannot be had, and why.
         """
 
-    def sample(self, record: TensorRecord, length: int) -> bytes:
-        """Some bytes, the same ones for every tensor of that shape and dtype: up to `length` from each of a few places."""
+    def start(self, record: TensorRecord, length: int) -> bytes:
+        """The first bytes of that, `length` of them if there are as many."""
 
 
 class StoredContents:
@@ -43,6 +46,7 @@ class StoredContents:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._blobs: dict[str | None, Blob] = {}
+        self._files: Files | None = None
         self.order = checkpoint.metadata.get("byteorder", sys.byteorder)
 
     def pieces(self, record: TensorRecord) -> Iterator[bytes]:
@@ -52,6 +56,9 @@ class StoredContents:
             CheckpointError: The bytes do not lie in the file as they are.
             TruncatedError: The file has become shorter.
         """
+        if record.layout == "chunked":
+            yield from self._joined(record)
+            return
         if not self._is_contiguous(record):
             yield from self._gathered(record)
             return
@@ -59,14 +66,12 @@ class StoredContents:
         for at in range(0, nbytes, PIECE_BYTES):
             yield blob.read(begin + at, min(PIECE_BYTES, nbytes - at))
 
-    def sample(self, record: TensorRecord, length: int) -> bytes:
-        """As `Contents` says: of a contiguous tensor from its begin, middle and end, of another from its begin."""
-        if not self._is_contiguous(record):
-            return next(self._gathered(record))[:length]
+    def start(self, record: TensorRecord, length: int) -> bytes:
+        """As `Contents` says; raises what `pieces` does."""
+        if record.layout == "chunked" or not self._is_contiguous(record):
+            return next(self.pieces(record))[:length]
         blob, begin, nbytes = self._place(record)
-        if nbytes <= 3 * length:
-            return blob.read(begin, nbytes)
-        return b"".join(blob.read(begin + at, length) for at in (0, nbytes // 2, nbytes - length))
+        return blob.read(begin, min(length, nbytes))
 
     def _is_contiguous(self, record: TensorRecord) -> bool:
         if record.stride is None or record.shape is None:
@@ -78,17 +83,33 @@ class StoredContents:
 
     def _place(self, record: TensorRecord) -> tuple[Blob, int, int]:
         storage, nbytes = record.storage, record.nbytes
-        if storage is None or storage.begin is None or nbytes is None:
+        if storage is None:
+            raise CheckpointError("where its values are is not known")
+        if storage.begin is None or nbytes is None:
             raise CheckpointError("its values do not lie in the file as they are")
         if storage.path not in self._blobs:
             self._blobs[storage.path] = _open(storage.path)
         return self._blobs[storage.path], storage.begin + record.offset, nbytes
 
+    def _joined(self, record: TensorRecord) -> Iterator[bytes]:
+        """Elements of a tensor in parts, each in a file of its own."""
+        from paraminspect.values.dtypes import numpy_dtype
+        from paraminspect.values.files import Files  # numpy, which few files need here
+        from paraminspect.values.tensors import open_numbers
+
+        if numpy_dtype(record.dtype) is None:
+            raise CheckpointError("its values do not lie in the file as they are")
+        self._files = self._files or Files()
+        numbers = open_numbers(record, self._files)
+        step = PIECE_BYTES // numbers.read(0, min(1, numbers.numel)).itemsize
+        for at in range(0, numbers.numel, step):
+            yield numbers.read(at, min(at + step, numbers.numel)).tobytes()
+
     def _gathered(self, record: TensorRecord) -> Iterator[bytes]:
         """Elements that do not lie one after the other."""
         if record.storage is not None and (record.nbytes or 0) > record.storage.nbytes:
             raise CheckpointError("it repeats its elements")
-        from paraminspect.values.mapped import map_tensor  # numpy, which few files need here
+        from paraminspect.values.mapped import map_tensor  # numpy, as above
 
         array = map_tensor(record)
         if array is None:

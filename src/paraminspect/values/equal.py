@@ -1,6 +1,6 @@
 """Which tensors that are stored apart have the same content.
 
-Only tensors of one shape, dtype and size can. Of those a few kilobytes are looked at first, which tells almost all
+Only tensors of one shape, dtype and size can. Of those the first kilobytes are looked at first, which tells almost all
 apart; what is left is read once, in pieces, and hashed, several tensors at a time (hashing and reading leave the
 interpreter to the other threads). A tensor whose elements are all the same (zero biases, unit scales) is evidence of
 nothing and left out, which is seen on the way: only as long as a tensor looks constant is there anything to compare.
@@ -19,10 +19,8 @@ from paraminspect.values.contents import Contents
 
 Progress = Callable[[int, int], None]
 
-SAMPLE_BYTES = 4096
-"""Of each of the places that are looked at first."""
-
-NOWHERE = "where its values are is not known"
+START_BYTES = 4096
+"""Of each tensor, looked at first."""
 
 MAX_THREADS = 8
 
@@ -74,19 +72,18 @@ def find_equal(items: Sequence[Item], *, threads: int | None = None, progress: P
         LimitExceededError: They are views of the same bytes so often that reading them would take too long.
     """
     candidates = [place for places in _alike(items) for place in places]
-    unread = {place: NOWHERE for place in candidates if items[place].record.storage is None}
-    candidates = [place for place in candidates if place not in unread]
+    unread: dict[int, str] = {}
     _check_effort([items[place].record for place in candidates])
-    by_sample: dict[tuple[object, bytes], list[int]] = {}
+    by_start: dict[tuple[object, bytes], list[int]] = {}
     for place in candidates:
         item = items[place]
         try:
-            sample = sha256(item.contents.sample(item.record, SAMPLE_BYTES)).digest()
+            start = sha256(item.contents.start(item.record, START_BYTES)).digest()
         except ParamInspectError as error:
             unread[place] = error.message
         else:
-            by_sample.setdefault((_key(item), sample), []).append(place)
-    left = [(key, place) for (key, _), places in by_sample.items() if len(places) > 1 for place in places]
+            by_start.setdefault((_key(item), start), []).append(place)
+    left = [(key, place) for (key, _), places in by_start.items() if len(places) > 1 for place in places]
     digests = _digest_all([items[place] for _, place in left], threads, progress)
     constant = []
     by_content: dict[tuple[object, bytes], list[int]] = {}
@@ -113,7 +110,7 @@ def have_equal_content(one: Item, other: Item) -> bool:
 
 def _key(item: Item) -> object:
     record = item.record
-    return record.shape, record.dtype, record.nbytes, record.layout, item.order
+    return record.shape, record.dtype, record.nbytes, item.order
 
 
 def _alike(items: Sequence[Item]) -> list[list[int]]:
@@ -126,9 +123,13 @@ def _alike(items: Sequence[Item]) -> list[list[int]]:
 
 
 def _check_effort(records: Sequence[TensorRecord]) -> None:
-    sizes = {id(record.storage): record.storage.nbytes for record in records if record.storage is not None}
-    limit = MAX_REREAD * sum(sizes.values())
-    wanted = sum(size for record in records if (size := record.nbytes or 0) <= sizes[id(record.storage)])
+    stored = {id(record.storage): record.storage.nbytes for record in records if record.storage is not None}
+    limit = MAX_REREAD * sum(stored.values())
+    wanted = sum(
+        record.nbytes or 0
+        for record in records
+        if record.storage is not None and (record.nbytes or 0) <= record.storage.nbytes
+    )
     if wanted > limit:
         raise LimitExceededError("bytes of tensors to compare, most of them the same bytes", limit=limit, actual=wanted)
 

@@ -32,7 +32,7 @@ def choose_kind(file: str, checkpoint: Checkpoint, own_kind: str | None, *, shar
     Args:
         file: As typed after -o.
         checkpoint: What is written.
-        own_kind: Its own kind, which its own file keeps, whatever its name; None where it has none of these.
+        own_kind: Its own kind, which its own file and one that ends like it keep, whatever their names; None where it has none of these.
         sharded: Whether --shard-size is given.
 
     Raises:
@@ -48,9 +48,12 @@ def choose_kind(file: str, checkpoint: Checkpoint, own_kind: str | None, *, shar
         return "folder"
     if file == STDOUT:
         return "safetensors"
-    kind = ENDINGS.get(os.path.splitext(file)[1].lower())
+    ending = os.path.splitext(file)[1]
+    kind = ENDINGS.get(ending.lower())
     if kind is not None:
         return kind
+    if own_kind is not None and ending in {os.path.splitext(path)[1] for path in checkpoint.files} - {""}:
+        return own_kind
     if os.path.exists(file):
         if is_stream(file):
             return "safetensors"

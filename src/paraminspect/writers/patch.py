@@ -4,8 +4,8 @@ Nothing but those values changes: headers, metadata, pickles, other tensors and 
 the file, whatever its format. In a zip the CRC-32 of a member that changes is corrected too, wherever it stands. Of a
 folder the files that belong to the model are written: what holds tensors, the index, configurations and vocabularies.
 
-New values have to fit in the place of the old ones, so they must lie in the file as they are: contiguous, not
-compressed, in this machine's byte order.
+New values have to fit in the place of the old ones, so they must lie in the file as they are: without gaps, not
+compressed, in this machine's byte order. Of a transposed tensor they come in the order of the file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 from paraminspect.errors import CheckpointError, SourceError, TruncatedError
 from paraminspect.formats.dtypes import BITS
-from paraminspect.formats.shapes import contiguous_stride
+from paraminspect.formats.shapes import is_dense
 from paraminspect.formats.sharded import PICKLE_INDEX, SAFETENSORS_INDEX
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.writers.layout import Checksum, Copy, FileLayout, Layout, Piece, Slot
@@ -41,7 +41,8 @@ def plan_patch(checkpoint: Checkpoint, records: Sequence[TensorRecord]) -> Layou
             the new values: also those whose bytes are only in part the same.
 
     Returns:
-        Slots by index of the record. A folder for a folder or an index.
+        Slots by index of the record, whose bytes are those of its elements in the order of their strides
+        (`formats.shapes.storage_order`). A folder for a folder or an index.
 
     Raises:
         CheckpointError: A tensor that cannot be written in place; it is named.
@@ -137,7 +138,7 @@ def _find_span(checkpoint: Checkpoint, record: TensorRecord, numbers: dict[str |
             f"({checkpoint.format})",
             hint=_NEW_FILE,
         )
-    if not _is_contiguous(record.shape, record.stride) and record.numel:
+    if not is_dense(record.shape, record.stride):
         raise CheckpointError(
             f"{name} cannot be changed where it is: its values do not lie side by side", hint=_NEW_FILE
         )
@@ -149,12 +150,6 @@ def _find_span(checkpoint: Checkpoint, record: TensorRecord, numbers: dict[str |
     if end - begin != nbytes or begin < 0:
         raise CheckpointError(f"{name} takes {nbytes:,} bytes, and {end - begin:,} in the file", hint=_NEW_FILE)
     return _Span(numbers[path], begin, end)
-
-
-def _is_contiguous(shape: tuple[int, ...], stride: tuple[int, ...]) -> bool:
-    """Whether elements are side by side in row-major order; the stride of a dimension of one element is any."""
-    due = contiguous_stride(shape)
-    return all(size == 1 or step == wanted for size, step, wanted in zip(shape, stride, due, strict=True))
 
 
 def _check_overlap(inside: Sequence[Changed], records: Sequence[TensorRecord]) -> None:

@@ -139,7 +139,8 @@ def _entry(tensor: OutTensor) -> dict[str, object]:
     spelled = _NAMES.get(tensor.dtype)
     if spelled is None:
         raise ParamInspectError(
-            f"safetensors has no dtype {tensor.dtype}, which {quote(tensor.name)} has", hint="-o FILE.pt, or --dtype"
+            f"safetensors has no dtype {tensor.dtype}, which {quote(tensor.name)} has",
+            hint="-o FILE.pt" if tensor.dtype in BITS else "a GGUF file can be written from one: -o FILE.gguf",
         )
     shape = list(tensor.shape)
     if tensor.dtype == _PAIRS:  # the format counts the elements, torch the pairs

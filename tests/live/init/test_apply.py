@@ -487,7 +487,7 @@ def test_a_number_that_float32_cannot_hold_is_named() -> None:
 def test_values_that_the_type_cannot_hold_are_a_note() -> None:
     model = nn.BatchNorm1d(3).half()
     steps = apply_init(model, ["weight=constant(1e5)", "bias=constant(6e4)"])
-    assert [(step.max, step.note) for step in steps] == [(None, "3 values are infinite or no number"), (6e4, "")]
+    assert [(step.max, step.note) for step in steps] == [(None, "3 values infinite or no number"), (6e4, "")]
 
 
 def test_a_mean_outside_of_the_cut_is_a_note_and_no_warning() -> None:

@@ -14,8 +14,9 @@ from paraminspect.live.init.initializers import FUNCTIONS, USES_GLOBAL_GENERATOR
 from paraminspect.live.seeds import derive_seed
 from paraminspect.rules.initializers import INITIALIZERS
 from paraminspect.rules.parse import parse_rule
-from paraminspect.rules.plan import Target, plan_rules
+from paraminspect.rules.plan import plan_rules
 from paraminspect.rules.resolve import resolve
+from paraminspect.rules.targets import Target
 
 SEED, NAME = 11, "h.0.weight"
 

@@ -22,10 +22,11 @@ from paraminspect.live.init.initializers import COPIES
 from paraminspect.live.init.run import Run
 from paraminspect.live.init.targets import checkpoint_targets, model_targets
 from paraminspect.live.init.tensors import Work, checkpoint_work, model_work
-from paraminspect.records import Checkpoint, InitStep
+from paraminspect.records import Checkpoint, InitStep, TensorRecord
 from paraminspect.rules.model import Rule
 from paraminspect.rules.parse import parse_rule
-from paraminspect.rules.plan import Target, plan_rules
+from paraminspect.rules.plan import plan_rules
+from paraminspect.rules.targets import Target
 
 RULES = [
     "*weight=normal(std=0.02)",
@@ -330,3 +331,8 @@ def test_a_function_may_turn_gradients_on_in_a_thread(live: Callable[..., Any]) 
     made, (step,) = carry_out(work, {"f": f})
     assert made["0.weight"].tolist() == [[0, 0], [3, 3], [3, 3]]
     assert step.note == "row 0 (padding_idx) kept zero"
+
+
+def test_a_tensor_in_pieces_is_refused_in_words() -> None:
+    (target,) = checkpoint_targets([TensorRecord("w", (2,), "float32", 2, 8, layout="chunked")]).targets
+    assert target.problem == "stored in pieces, as distributed checkpoints are"

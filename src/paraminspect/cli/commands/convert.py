@@ -11,7 +11,7 @@ from paraminspect.cli.output import Output
 from paraminspect.cli.sources import Build, Choice
 
 EXAMPLES = """
-paraminspect convert run.ckpt -m model --rename 'module.*=*' -o m.safetensors
+paraminspect convert training.pt --module model -o model.safetensors
 paraminspect convert model.pt --dtype bfloat16 -o - | paraminspect list -
 """
 

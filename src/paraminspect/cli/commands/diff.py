@@ -12,7 +12,7 @@ from paraminspect.cli.sources import Build, Choice
 
 EXAMPLES = """
 paraminspect diff base.safetensors tuned.safetensors
-paraminspect diff old.pt new.safetensors --map 'module.*=*' -f names | sort -u
+paraminspect diff old.pt new.gguf --map 'module.*=*' -f names | sort -u
 """
 
 Before = Annotated[str, typer.Argument(metavar="BEFORE", help="As SOURCE of the other commands.", show_default=False)]

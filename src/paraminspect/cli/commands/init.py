@@ -9,6 +9,7 @@ import typer
 from paraminspect.cli import options
 from paraminspect.cli.output import Output
 from paraminspect.cli.sources import Build
+from paraminspect.errors import ParamInspectError
 
 EXAMPLES = """
 paraminspect init gpt2.yaml --dtype bfloat16 -o gpt2.safetensors
@@ -17,7 +18,7 @@ paraminspect init mlp.yaml --rule gaussian -o - | paraminspect list -
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and stop.")]
 OutputFile = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--output",
         "-o",
@@ -51,7 +52,7 @@ def command(
     seed: options.Seed = 0,
     dry_run: DryRun = False,
     show: Show = False,
-    output_file: OutputFile = "",
+    output_file: OutputFile = None,
     shard_size: ShardSize = "",
     dtype: Dtype = "",
     force: Force = False,
@@ -82,6 +83,8 @@ def command(
     from paraminspect.cli.report import split_columns
     from paraminspect.cli.rules import RuleOptions
 
+    if output_file == "":
+        raise ParamInspectError("-o without a name", hint="-o FILE.safetensors; is a variable of the shell empty?")
     output = Output("table" if show and output_format == "auto" else output_format, colour=color, header=header)
     build = Build(
         tuple(define or ()), modules_file, tuple(arguments or ()), weights, strip_prefix, add_prefix, allow_mismatch
@@ -90,7 +93,7 @@ def command(
         RuleOptions(tuple(rules or ()), config, rules_file, seed),
         dry_run=dry_run,
         show=show,
-        file=output_file,
+        file=output_file or "",
         shard_size=shard_size,
         dtype=dtype,
         force=force,

@@ -12,7 +12,7 @@ from paraminspect.cli.sources import Build, Choice
 
 EXAMPLES = """
 paraminspect stats model.safetensors --select '*attn*'
-paraminspect stats model.pt --fail-on nan,inf -f json | jq -r '.tensors[] | select(.std > 1).name'
+paraminspect stats model.pt --columns std,name | sort -g | tail -3
 """
 
 Depth = Annotated[

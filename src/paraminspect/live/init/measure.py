@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from paraminspect.records import InitStep
+from paraminspect.units import counted
 from paraminspect.values.moments import Moments
 
 CHUNK = 1 << 20
@@ -40,6 +41,6 @@ def add_piece(moments: Moments, piece: Tensor) -> None:
 def with_statistics(step: InitStep, found: Moments) -> InitStep:
     """A step with what was measured; a note if the type of the tensor cannot hold its values."""
     lost = found.count - found.finite
-    notes = [step.note, f"{lost:,} values are infinite or no number" if lost else ""]
+    notes = [step.note, f"{counted(lost, 'value')} infinite or no number" if lost else ""]
     note = "; ".join(filter(None, notes))
     return replace(step, mean=found.mean, std=found.std, min=found.min, max=found.max, note=note)

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from paraminspect.formats.shapes import contiguous_stride
+from paraminspect.formats.shapes import contiguous_stride, storage_order
 from paraminspect.live.init.draw import Drawing, one_thread
 from paraminspect.live.init.measure import add_piece, pieces_of, with_statistics
 from paraminspect.live.init.pool import Pool, count_workers
@@ -37,6 +37,7 @@ class Run:
         drawing: Draws the tensors.
         sink: Takes their bytes; None where only statistics are wanted.
         in_order: Whether the sink wants one tensor after the other; then it gets all of them.
+        as_stored: Whether the sink wants elements in the order of the tensor's strides, not row-major.
         dtype: Of floating-point tensors that are written; "" for their own.
         workers: Threads; None for one a processor.
         look: Called with (step, tensor in the dtype it is written in) for each that a rule matches.
@@ -46,6 +47,7 @@ class Run:
     drawing: Drawing
     sink: Sink | None = None
     in_order: bool = False
+    as_stored: bool = False
     dtype: str = ""
     workers: int | None = None
     look: Callable[[PlannedStep, Tensor], None] | None = None
@@ -90,7 +92,8 @@ class Run:
         if self.in_order:
             pool.wait_for_turn(job)
         begin = 0
-        for piece in pieces_of(tensor):
+        laid = tensor.permute(storage_order(work.stride)) if self.as_stored and work.stride else tensor
+        for piece in pieces_of(laid):
             pool.check()
             begin += self._hand_on(job, index, begin, piece.to(dtype))
         if self.in_order:

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from paraminspect.live.records import NamedTensor, describe_model, iter_tensors
+from paraminspect.live.records import NamedTensor, class_names, describe_model, iter_tensors
 from paraminspect.modules import is_shown
 from paraminspect.records import TensorRecord
-from paraminspect.rules.plan import Other, Target
+from paraminspect.rules.targets import Other, Target
 from paraminspect.ties import find_canonical
+
+_PROBLEMS = {"chunked": "stored in pieces, as distributed checkpoints are"}
+"""Layouts of stored tensors whose names say too little."""
 
 _BUFFER, _ATTRIBUTE, _STATE = "buffers", "plain tensor attributes", "optimizer state"
 
@@ -50,8 +53,8 @@ def model_targets(model: nn.Module) -> Targets:
         first = canonical[index]
         names.setdefault(id(parameters[index if first is None else first].tensor), []).append(each)
     others = [
-        Other(each.name, _BUFFER if each.kind == "buffer" else _ATTRIBUTE, _classes_of(each.module))
-        for each, _ in described
+        Other(record.name, _BUFFER if record.kind == "buffer" else _ATTRIBUTE, record.module_types)
+        for each, record in described
         if each.kind != "parameter"
     ]
     tensors = tuple(first.tensor for first, *_ in names.values())
@@ -64,7 +67,7 @@ def checkpoint_targets(records: Sequence[TensorRecord]) -> Targets:
     names: dict[int, list[TensorRecord]] = {}
     for index, first in enumerate(find_canonical(shown)):
         names.setdefault(index if first is None else first, []).append(shown[index])
-    others = tuple(Other(record.name, _what(record), _classes_in(record)) for record in records if not is_shown(record))
+    others = tuple(Other(record.name, _what(record), record.module_types) for record in records if not is_shown(record))
     kept = tuple(first for first, *_ in names.values())
     return Targets(tuple(map(_record_target, names.values())), others, records=kept)
 
@@ -86,11 +89,11 @@ def _model_target(names: Sequence[NamedTensor]) -> Target:
         first.name,
         () if is_lazy else tuple(tensor.shape),
         _dtype_of(tensor),
-        _classes_of(first.module),
+        class_names(type(first.module)),
         tuple(each.name for each in aliases),
         next((row for each in names if (row := _padding_of(each)) is not None), None),
         problem,
-        tuple(_classes_of(each.module) for each in aliases),
+        tuple(class_names(type(each.module)) for each in aliases),
     )
 
 
@@ -100,18 +103,18 @@ def _record_target(names: Sequence[TensorRecord]) -> Target:
     if record.layout == "gguf":
         problem = f"quantised ({record.dtype})"
     elif record.shape is None or record.layout != "strided":
-        problem = "ragged" if record.shape is None else f"a tensor of layout {record.layout}"
+        problem = "ragged" if record.shape is None else _PROBLEMS.get(record.layout, f"of layout {record.layout}")
     else:
         problem = _why_shared(record.shape, record.stride)
     return Target(
         record.name,
         record.shape or (),
         record.dtype,
-        _classes_in(record),
+        record.module_types,
         tuple(each.name for each in aliases),
         None,
         problem,
-        tuple(map(_classes_in, aliases)),
+        tuple(each.module_types for each in aliases),
     )
 
 
@@ -126,14 +129,6 @@ def _padding_of(each: NamedTensor) -> int | None:
     is_table = isinstance(each.module, (nn.Embedding, nn.EmbeddingBag)) and each.name.rpartition(".")[2] == "weight"
     row = getattr(each.module, "padding_idx", None) if is_table else None
     return row if isinstance(row, int) else None
-
-
-def _classes_of(module: nn.Module) -> tuple[str, ...]:
-    return tuple(f"{cls.__module__}.{cls.__qualname__}" for cls in type(module).__mro__[:-1])
-
-
-def _classes_in(record: TensorRecord) -> tuple[str, ...]:
-    return (record.module_type,) if record.module_type else ()
 
 
 def _dtype_of(tensor: Tensor) -> str:

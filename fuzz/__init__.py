@@ -1,0 +1,1 @@
+"""Fuzzing of everything that reads untrusted bytes, with coverage (atheris, which is no dependency of the tests)."""

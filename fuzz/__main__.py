@@ -1,0 +1,40 @@
+"""Fuzz one reader until something else comes out than records or a ParamInspectError.
+
+    python -m venv /tmp/fuzz && /tmp/fuzz/bin/pip install atheris
+    .venv/bin/python -m fuzz.seeds /tmp/seeds          # small files of every format, made by torch, numpy and gguf
+    PYTHONPATH=src:. /tmp/fuzz/bin/python -m fuzz zip /tmp/seeds/zip -max_total_time=600
+
+What follows the name of the target goes to libFuzzer; a folder is its corpus, to which it adds. An input that breaks
+something is written as `crash-*`: put it into `tests/fuzz` once the cause is fixed, where every run reads it again.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import atheris
+
+with atheris.instrument_imports(include=["paraminspect"]):
+    from fuzz.targets import TARGETS
+    from paraminspect.errors import ParamInspectError
+
+
+def main() -> None:
+    """Run libFuzzer on the target that is named first."""
+    if len(sys.argv) < 2 or sys.argv[1] not in TARGETS:
+        sys.exit(f"usage: python -m fuzz TARGET [libFuzzer arguments]; targets: {', '.join(TARGETS)}")
+    target = TARGETS[sys.argv.pop(1)]
+
+    def run(data: bytes) -> None:
+        try:
+            target(data)
+        except ParamInspectError as error:
+            if "\n" in str(error):
+                raise ValueError("a message of several lines") from error
+
+    atheris.Setup(sys.argv, run)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""Small files of every format to begin with: `python -m fuzz.seeds FOLDER`."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+import safetensors.torch
+import torch
+
+
+def main() -> None:
+    """Write a folder of seeds for each target."""
+    folder = Path(sys.argv[1])
+    for target, files in make_seeds().items():
+        (folder / target).mkdir(parents=True, exist_ok=True)
+        for number, data in enumerate(files):
+            (folder / target / f"seed-{number}").write_bytes(data)
+
+
+def make_seeds() -> dict[str, list[bytes]]:
+    """Contents by target."""
+    state = {"a.weight": torch.ones(2, 3), "a.bias": torch.ones(2).half()}
+    tied = {"a": state["a.weight"], "b": state["a.weight"][0], "opt": {"state": {0: {"step": torch.tensor(1)}}}}
+    zips = [_torch(state), _torch(tied, pickle_protocol=4), _torch(torch.nn.Linear(1, 1)), _npz(a=np.ones(2))]
+    pickles = [
+        _torch(state, _use_new_zipfile_serialization=False),
+        pickle.dumps(state),
+        *(pickle.dumps({"a": np.ones(2), "b": [1, "x", b"y", 2.5, None, {1, 2}]}, protocol) for protocol in range(6)),
+        b"\x80\x02cposix\nsystem\nX\x02\x00\x00\x00id\x85R.",
+    ]
+    tars = [_tar()]
+    npys = [_npy(np.ones((2, 3))), _npy(np.array([(1, 2.0)], [("a", "i4"), ("b", ">f8")])), _npy(np.array([{}]))]
+    tensors = [safetensors.torch.save(state), safetensors.torch.save({}, {"format": "pt"})]
+    everything = [*zips, *pickles, *tars, *npys, *tensors]
+    return {
+        "zip": zips, "pickle": pickles, "tar": tars, "safetensors": tensors, "gguf": [_gguf()], "npy": npys,
+        "distributed": pickles, "trace": pickles, "check": [each for each in everything if len(each) < 1 << 14],
+    }  # fmt: skip
+
+
+def _torch(value: object, **more: Any) -> bytes:
+    stream = io.BytesIO()
+    torch.save(value, stream, **more)
+    return stream.getvalue()
+
+
+def _npy(array: Any) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=True)
+    return stream.getvalue()
+
+
+def _npz(**arrays: Any) -> bytes:
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)
+    return stream.getvalue()
+
+
+def _tar() -> bytes:
+    storage = (
+        pickle.dumps(1, 2) + pickle.dumps(("0", "cpu", torch.FloatStorage), 2) + (2).to_bytes(8, "little") + bytes(8)
+    )
+    numbers = b"".join(each.to_bytes(8, "little") for each in (2, 1, 0))
+    tensor = pickle.dumps(1, 2) + pickle.dumps(("1", "0", torch.FloatTensor), 2) + (1).to_bytes(4, "little") + bytes(4)
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, data in (
+            ("storages", storage + pickle.dumps([], 2)),
+            ("tensors", tensor + numbers),
+            ("pickle", b"\x80\x02}X\x01\x00\x00\x00wP1\ns."),
+        ):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return stream.getvalue()
+
+
+def _gguf() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "seed.gguf"
+        writer = gguf.GGUFWriter(path, "llama")
+        writer.add_array("tokens", ["a", "b"])
+        writer.add_tensor("token_embd.weight", np.ones((2, 32), np.float32))
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        return path.read_bytes()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""All findings of one source."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Final
+
+from paraminspect.checks.codes import find, rank
+from paraminspect.checks.container import as_finding, scan_part
+from paraminspect.checks.pickles import Place
+from paraminspect.errors import CheckpointError, LimitExceededError
+from paraminspect.formats.blob import Blob
+from paraminspect.formats.limits import MAX_SHARDS
+from paraminspect.records import Checkpoint, Finding
+
+STDIN: Final = "-"
+READER_SAID: Final = "loading this file with pickle could run code"
+"""Begin of a remark of the readers that the findings say better."""
+
+
+def check_source(source: str | os.PathLike[str], *, deep: bool = False) -> list[Finding]:
+    """Whether a model file is whole, sane and safe. Nothing of it is run.
+
+    Args:
+        source: A path to a file or folder, or "-" for standard input, which must be a file.
+        deep: Read the values too, and the bytes of every checksum.
+
+    Returns:
+        The worst first, those of one severity in the order of the file. Damage is a finding, not an exception.
+
+    Raises:
+        SourceError: There is nothing to check: no such file, no permission, a folder without a model.
+
+    Example:
+        >>> [finding.code for finding in check_source("model.pt")]
+        ['pickle-unknown']
+    """
+    text = os.fspath(source)
+    checkpoint, said = read_checkpoint(text)
+    found = scan_files(text)
+    if checkpoint is not None:
+        said += check_checkpoint(checkpoint)
+        if deep:
+            said += check_deep(checkpoint)
+    return arrange(found, said)
+
+
+def read_checkpoint(source: str) -> tuple[Checkpoint | None, list[Finding]]:
+    """The checkpoint, and what its reader noticed; None where the reader gave up, which is a finding.
+
+    Raises:
+        SourceError: There is nothing to check.
+    """
+    from paraminspect.formats import open_source
+
+    try:
+        checkpoint = open_source(source)
+    except (CheckpointError, LimitExceededError) as error:
+        error.message = error.message.partition(f" ({READER_SAID}")[0]
+        return None, [as_finding(error, Place(None if source == STDIN else source))]
+    notes = [note for note in checkpoint.notes if not note.startswith(READER_SAID)]
+    return checkpoint, [_from_note(note) for note in notes]
+
+
+def _from_note(note: str) -> Finding:
+    if "the index" in note:
+        return find("index-mismatch", "", note, severity="warning")
+    return find("remark", "", note)
+
+
+def check_checkpoint(checkpoint: Checkpoint) -> list[Finding]:
+    """Findings from headers; values are read only of tensors that are declared tied and stored twice."""
+    from paraminspect.checks.tensors import check_tensors
+
+    found = list(check_tensors(checkpoint))
+    if checkpoint.declared:
+        from paraminspect.checks.copies import check_declared
+
+        found += check_declared(checkpoint)
+    return found
+
+
+def check_deep(checkpoint: Checkpoint, advance: Callable[[int], None] = lambda _: None) -> list[Finding]:
+    """Findings that take reading everything."""
+    from paraminspect.checks.contents import check_values
+    from paraminspect.checks.copies import check_copies
+    from paraminspect.checks.sums import check_sums
+    from paraminspect.values.files import Files
+    from paraminspect.values.tensors import open_numbers
+
+    files = Files()
+    found = list(check_values(checkpoint.tensors, lambda record: open_numbers(record, files), advance))
+    found += check_copies(checkpoint)
+    for path in checkpoint.files or (None,):
+        found += check_sums(files.blob(path), Place(path))
+    return found
+
+
+def scan_files(source: str) -> list[Finding]:
+    """Findings of the bytes of all files of a source, whether or not a reader takes them for a model."""
+    found: list[Finding] = []
+    paths = list(_files_of(source))
+    for path in paths:
+        blob = _open(path)
+        if blob is None:
+            continue
+        its = scan_part(blob, Place(path))
+        if len(paths) > 1 and path is not None:
+            base = os.path.relpath(path, source if os.path.isdir(source) else os.path.dirname(source) or ".")
+            its = [replace(each, name=f"{base}!{each.name}" if each.name else base) for each in its]
+        found += its
+    return found
+
+
+def _files_of(source: str) -> Iterator[str | None]:
+    """Paths to look into: a folder's files, or of an index all that lies beside it. None is standard input."""
+    if source == STDIN:
+        yield None
+        return
+    if os.path.isdir(source):
+        yield from _in_folder(source)
+        return
+    yield source
+    if _is_index(source):
+        own = os.path.abspath(source)
+        yield from (path for path in _in_folder(os.path.dirname(own)) if path != own)
+
+
+def _in_folder(folder: str) -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        files = [entry.path for entry in islice(entries, MAX_SHARDS) if entry.is_file()]
+    yield from sorted(files)
+
+
+def _is_index(path: str) -> bool:
+    """Whether a file is JSON with a map of shards."""
+    blob = _open(path)
+    if blob is None:
+        return False
+    head = blob.read_up_to(0, 64)
+    return head.lstrip()[:1] == b"{" and b"\0" not in head and b'"weight_map"' in blob.read_up_to(0, 64 << 20)
+
+
+def _open(path: str | None) -> Blob | None:
+    """The bytes of a regular file; None where they cannot be had."""
+    try:
+        fd = os.dup(0) if path is None else os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except (OSError, ValueError):
+        return None
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(fd)
+        return None
+    return Blob(status.st_size, fd=fd, path=path)
+
+
+def arrange(scanned: Sequence[Finding], said: Sequence[Finding]) -> list[Finding]:
+    """Each finding once, the worst first.
+
+    Args:
+        scanned: From the bytes of the files, which know the place.
+        said: From readers and records; those of them that only repeat are left out.
+    """
+    codes, messages = {each.code for each in scanned}, {each.message for each in scanned}
+    others = [
+        each for each in said if each.message not in messages and (each.name or each.code not in codes - _REPEATED)
+    ]
+    unique = dict.fromkeys([*scanned, *others])
+    return sorted(unique, key=lambda each: -rank(each.severity))
+
+
+_REPEATED: Final = frozenset({"remark", "mixed-dtypes", "duplicate-name", "plain-attribute", "index-mismatch"})
+"""Kinds that may be found more than once of a source as a whole."""

@@ -1,0 +1,51 @@
+"""Ties that went wrong: declared but stored twice, or stored apart with the same content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from paraminspect.checks.codes import find
+from paraminspect.errors import ParamInspectError
+from paraminspect.records import Checkpoint, Finding
+from paraminspect.sharing import find_equal_in, find_in, open_stored
+from paraminspect.units import format_bytes
+
+MAX_TOLD: Final = 50
+"""Groups of equal tensors that are told."""
+
+EMBEDDINGS: Final = ("embed", "wte", "token", "shared")
+HEADS: Final = ("lm_head", "head.weight", "output.weight", "decoder.weight", "proj.weight", "classifier.weight")
+"""Parts of the names of tensors that language models tie."""
+
+
+def check_declared(checkpoint: Checkpoint) -> Iterator[Finding]:
+    """Ties that are declared while both tensors are stored; only those tensors are read."""
+    if not checkpoint.declared:
+        return
+    try:
+        notes = find_in(open_stored(checkpoint, everything=True)).notes
+    except ParamInspectError as error:
+        yield find("not-checked", "", error.message)
+        return
+    for note in notes:
+        alias = next((each.alias for each in checkpoint.declared if each.alias in note), "")
+        yield find("tie-contradicted", alias, note)
+
+
+def check_copies(checkpoint: Checkpoint) -> Iterator[Finding]:
+    """Tensors that are stored apart with the same content."""
+    try:
+        source = open_stored(checkpoint)
+        groups = find_equal_in([source], [find_in(source)]).groups
+    except ParamInspectError as error:
+        yield find("not-checked", "", error.message)
+        return
+    for group in groups[:MAX_TOLD]:
+        name, *others = group.names
+        size = format_bytes(group.nbytes or 0)
+        tied = any(part in each for each in group.names for part in EMBEDDINGS) and any(
+            part in each for each in group.names for part in HEADS
+        )
+        message = f"stored again with the same content as {', '.join(others[:3])} ({size} each)"
+        yield find("tie-broken", name, message, severity=None if tied else "info")

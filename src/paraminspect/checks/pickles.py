@@ -1,0 +1,171 @@
+"""What is found in one pickle, and in those that it holds as byte strings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from paraminspect.checks.codes import find
+from paraminspect.errors import ParamInspectError
+from paraminspect.formats.blob import Blob
+from paraminspect.formats.inert import LongBytes, StorageRef
+from paraminspect.formats.pickle_machine import KEEP_TEXT
+from paraminspect.formats.pickle_trace import Trace, Use, printable, trace_pickle
+from paraminspect.records import Finding
+
+MAX_TOLD: Final = 50
+"""Findings of one kind and one pickle that are told one by one."""
+
+SHOWN_NAME: Final = 120
+"""Characters of the name of a class or function."""
+
+MAX_INSIDE: Final = 6
+"""Pickles inside pickles that are followed."""
+
+MAX_INSIDE_BYTES: Final = 64 << 20
+"""Of a pickle inside a pickle."""
+
+
+class Place(NamedTuple):
+    """Where a pickle was found.
+
+    Attributes:
+        path: Of the file; None for standard input.
+        name: Of the part of the file: a zip entry, a tar member, "" for the file itself.
+        depth: Pickles, archives and byte strings around it.
+        base: Offset of the part in the file; None where it is compressed, so that offsets count from the part's begin.
+    """
+
+    path: str | None = None
+    name: str = ""
+    depth: int = 0
+    base: int | None = 0
+
+    def inside(self, name: str, base: int | None = None) -> Place:
+        """The place of something in here."""
+        return Place(self.path, f"{self.name}!{name}" if self.name else name, self.depth + 1, base)
+
+    def offset(self, at: int) -> int | None:
+        """Offset in the file of a byte of the part."""
+        return None if self.base is None else self.base + at
+
+
+def describe(trace: Trace, place: Place) -> Iterator[Finding]:
+    """Findings of one pickle that was traced."""
+    told: dict[str, int] = {}
+    for use in trace.uses:
+        code = _code_of(use)
+        told[code] = told.get(code, 0) + 1
+        if told[code] <= MAX_TOLD:
+            at = use.offset if use.called is None else use.called
+            yield find(code, place.name, _tell(use), path=place.path, offset=place.offset(at))
+    for code, count in told.items():
+        more = count - MAX_TOLD + (trace.untold if code == "pickle-unknown" else 0)
+        if more > 0:
+            yield find(code, place.name, f"{more:,} more of this kind", path=place.path)
+    for at, text in trace.computed[:MAX_TOLD]:
+        yield find(
+            "pickle-computed-call", place.name, f"calls {text} at byte {at:,}", path=place.path, offset=place.offset(at)
+        )
+    for at, text in trace.patched[:MAX_TOLD]:
+        message = f"sets attributes of {text} at byte {at:,}"
+        yield find("pickle-patch", place.name, message, path=place.path, offset=place.offset(at))
+    if trace.error is not None:
+        yield find("pickle-broken", place.name, trace.error.message, path=place.path, offset=place.offset(trace.end))
+
+
+def scan_pickle(
+    blob: Blob, begin: int, place: Place, declared: dict[str, StorageRef] | None = None
+) -> tuple[Trace, list[Finding]]:
+    """Trace one pickle, and those in its byte strings.
+
+    Args:
+        blob: The part of the file that holds it.
+        begin: Offset of the pickle in that part.
+        place: Of the part.
+        declared: Takes the storages it refers to, by their keys.
+    """
+    known = {} if declared is None else declared
+
+    def declare(reference: StorageRef) -> None:
+        known.setdefault(reference.key, reference)
+
+    trace = trace_pickle(blob, begin, declare)
+    found = list(describe(trace, place))
+    if place.depth < MAX_INSIDE:
+        found += _scan_inside(trace, blob, place)
+    return trace, found
+
+
+def is_quiet(trace: Trace) -> bool:
+    """Whether a pickle was read to its end and names nothing that is worth a word."""
+    return trace.error is None and not (trace.uses or trace.computed or trace.patched)
+
+
+def _scan_inside(trace: Trace, blob: Blob, place: Place) -> list[Finding]:
+    """Findings of byte strings that are, or are loaded as, files of their own."""
+    from paraminspect.checks.container import scan_part
+
+    found: list[Finding] = []
+    loaded = {id(value) for value in trace.loaded}
+    known = {(value.begin, value.length) for value in trace.loaded if isinstance(value, LongBytes)}
+    short = {value for value in trace.loaded if isinstance(value, bytes)}
+    for value in trace.loaded:
+        part = _part_of(value, blob)
+        if part is not None and id(value) in loaded:
+            loaded.discard(id(value))
+            found += [each for each in scan_part(part, place.inside("bytes")) if each.code != "extra-bytes"]
+    for begin, length in trace.nested:
+        if (begin, length) in known or length > MAX_INSIDE_BYTES:
+            continue
+        part = blob.part(begin, length)
+        if length <= KEEP_TEXT and part.read(0, length) in short:
+            continue
+        inner = place.inside(f"bytes at {begin:,}", place.offset(begin))
+        nested, its = scan_pickle(part, 0, inner)
+        if nested.error is None or any(use.verdict.level == "danger" for use in nested.uses):
+            found += [each for each in its if each.code != "pickle-broken"]
+            if nested.error is None and not is_quiet(nested):
+                message = "holds another pickle in a byte string"
+                found.append(find("pickle-hidden", place.name, message, path=place.path, offset=place.offset(begin)))
+    return found
+
+
+def _part_of(value: object, blob: Blob) -> Blob | None:
+    """The bytes of an argument; None if it is no byte string, or too long for one that came as text."""
+    if isinstance(value, bytes):
+        return Blob.from_bytes(value)
+    if not isinstance(value, LongBytes):
+        return None
+    try:
+        if not value.text:
+            return blob.part(value.begin, value.length)
+        if value.length > MAX_INSIDE_BYTES:
+            return None
+        text = blob.read(value.begin, value.length).decode("utf-8", "replace")
+        return Blob.from_bytes(text.encode("latin-1", "replace"))
+    except ParamInspectError:
+        return None
+
+
+def _code_of(use: Use) -> str:
+    if use.verdict.level == "danger":
+        return "pickle-danger"
+    if use.suspicion.startswith("allocates"):
+        return "pickle-memory"
+    return "pickle-danger" if use.suspicion else "pickle-unknown"
+
+
+def _tell(use: Use) -> str:
+    """What a use is about: "calls posix.system('id') at byte 67: runs commands and touches files"."""
+    identity = printable(use.verdict.identity, SHOWN_NAME)
+    written = printable(f"{use.module}.{use.name}", SHOWN_NAME)
+    if use.called is None:
+        text = f"names {identity} at byte {use.offset:,}"
+    else:
+        times = f", and {use.calls - 1:,} times more" if use.calls > 1 else ""
+        text = f"calls {identity}{use.preview} at byte {use.called:,}{times}"
+    if written != identity:
+        text += f", written as {written!r}"
+    reason = use.verdict.reason or use.suspicion
+    return f"{text}: {reason}" if reason else text

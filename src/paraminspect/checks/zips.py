@@ -1,0 +1,276 @@
+"""Zip archives as different readers see them: the directory, the local headers, and the bytes between.
+
+Loaders search the directory from the end of the file; others walk over the local headers. Where the two disagree, or an
+archive has several entries of one name, what one reader checks is not what another one loads.
+
+Source: APPNOTE.TXT 6.3.10 of PKWARE; `miniz` as torch uses it; `zipfile` of CPython.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from paraminspect.checks.codes import find
+from paraminspect.checks.pickles import Place, scan_pickle
+from paraminspect.errors import CheckpointError, LimitExceededError, ParamInspectError
+from paraminspect.formats.blob import Blob
+from paraminspect.formats.inert import StorageRef
+from paraminspect.formats.plain_pickle import is_pickle
+from paraminspect.formats.zip_directory import ZipDirectory, ZipEntry, quote_name, read_zip_directory
+from paraminspect.records import Finding
+from paraminspect.units import counted, format_bytes
+
+MAX_ARCHIVES: Final = 100_000
+"""Zip archives one after another in one file: a piece of a distributed checkpoint each."""
+
+MAX_TOLD: Final = 20
+"""Entries of one archive that one kind of finding names."""
+
+MAX_GAP: Final = 24
+"""Bytes between two members that a data descriptor may take."""
+
+MAX_PICKLE: Final = 256 << 20
+"""Bytes of a compressed pickle."""
+
+PICKLE_NAMES: Final = (".pkl", ".pickle", ".debug_pkl", ".pt", ".pth", ".bin", ".ckpt")
+STORAGES: Final = re.compile(r"[^/]+/(data|constants|xl_model_weights|tensors)/[^/]+\Z")
+"""Raw bytes of tensors, whose first bytes may be anything."""
+
+_LOCAL: Final = struct.Struct("<4s2xHHxxxxLLLHH")
+_END: Final = struct.Struct("<4s4H2LH")
+_WIDE: Final = 0xFFFFFFFF
+
+
+def scan_zip(blob: Blob, place: Place) -> Iterator[Finding]:
+    """Findings of an archive that begins where the blob begins."""
+    archives, prefix = split_archives(blob)
+    pieces = place.path is not None and place.path.endswith(".distcp")  # which torch writes so
+    if archives and not prefix and len(archives) > 1 and not pieces:
+        message = f"{len(archives):,} zip archives one after another: readers see the last one"
+        yield find("polyglot", place.name, message, severity="info", path=place.path)
+    if archives and prefix:
+        message = f"the zip archive begins at byte {prefix:,}, and the file begins like another one"
+        yield find("polyglot", place.name, message, path=place.path)
+    if not archives:
+        archives = [(0, blob)]
+    for begin, part in archives:
+        base = place.offset(begin)
+        inner = place if begin == 0 else Place(place.path, place.name, place.depth, base)
+        yield from _scan_archive(read_zip_directory(part), inner)
+
+
+def split_archives(blob: Blob) -> tuple[list[tuple[int, Blob]], int]:
+    """The archives a file consists of, found from its end, each with its begin; and the bytes before the first."""
+    found: list[tuple[int, Blob]] = []
+    end = blob.size
+    while end and len(found) < MAX_ARCHIVES:
+        begin = _find_begin(blob.part(0, end))
+        if begin is None:
+            break
+        found.append((begin, blob.part(begin, end - begin)))
+        end = begin
+    found.reverse()
+    return found, end if found else 0
+
+
+def _find_begin(blob: Blob) -> int | None:
+    """Where the archive begins that ends with the blob; None if none does."""
+    tail_begin = max(0, blob.size - _END.size - 65_535)
+    tail = blob.read(tail_begin, blob.size - tail_begin)
+    at = tail.rfind(b"PK\5\6", 0, max(0, len(tail) - _END.size + 4))
+    if at < 0:
+        return None
+    _, _, _, _, count, size, offset, _ = _END.unpack_from(tail, at)
+    end = tail_begin + at
+    record = blob.read_up_to(end - 76, 56) if end >= 76 else b""
+    if _WIDE in (size, offset) or record[:4] == b"PK\6\6":
+        if record[:4] != b"PK\6\6":
+            return None
+        size, offset = struct.unpack_from("<QQ", record, 40)
+        end -= 76
+    begin: int = end - size - offset
+    if begin < 0 or (count and blob.read_up_to(end - size, 4) != b"PK\1\2"):
+        return None
+    return begin
+
+
+def _scan_archive(directory: ZipDirectory, place: Place) -> Iterator[Finding]:
+    everything = [*directory.entries.values(), *directory.shadowed]
+    yield from _check_names(directory, place)
+    yield from _check_layout(directory, everything, place)
+    yield from _scan_members(directory, everything, place)
+    if any(entry.name.endswith("/constants.pkl") for entry in everything):
+        from paraminspect.checks.script import scan_code
+
+        yield from scan_code(directory, place)
+
+
+def _check_names(directory: ZipDirectory, place: Place) -> Iterator[Finding]:
+    names = list(directory.entries)
+    for name in directory.duplicates[:MAX_TOLD]:
+        yield find("zip-duplicate", name, "the archive holds this name more than once", path=place.path)
+    lowered = Counter(name.lower() for name in names)
+    twins = [name for name in names if lowered[name.lower()] > 1 and name.lower().endswith(".pkl")]
+    for name in twins[:MAX_TOLD]:
+        message = "the archive holds this name in several spellings, and torch looks without regard to case"
+        yield find("zip-duplicate", name, message, path=place.path)
+    roots = [name[: -len("data.pkl")] for name in names if name.endswith("/data.pkl") and name.count("/") == 1]
+    if len(roots) > 1:
+        listed = ", ".join(quote_name(root) for root in roots[:MAX_TOLD])
+        yield find("zip-roots", "", f"models below {len(roots):,} folders: {listed}", path=place.path)
+    for name in [name for name in names if _escapes(name)][:MAX_TOLD]:
+        yield find("path-escape", name, "the name of a zip entry leads outside of the archive", path=place.path)
+
+
+def _escapes(name: str) -> bool:
+    parts = re.split(r"[/\\]", name)
+    return ".." in parts or not parts[0] or "\0" in name or parts[0][1:2] == ":"
+
+
+def _check_layout(directory: ZipDirectory, entries: Sequence[ZipEntry], place: Place) -> Iterator[Finding]:
+    """Local headers against the directory; holes and overlaps between members."""
+    spans: list[tuple[int, int, str]] = []
+    differing = 0
+    for entry in entries:
+        try:
+            data = directory.data_offset(entry)
+        except ParamInspectError as error:
+            yield find("malformed", entry.name, error.message, path=place.path)
+            continue
+        spans.append((entry.header_offset, data + entry.compressed_size, entry.name))
+        difference = _compare_headers(directory.blob, entry)
+        if difference and (differing := differing + 1) <= MAX_TOLD:
+            at = place.offset(entry.header_offset)
+            yield find("zip-mismatch", entry.name, difference, path=place.path, offset=at)
+    spans.sort()
+    position, before = 0, ""
+    overlaps = holes = 0
+    for begin, end, name in [*spans, (directory.directory_offset, directory.directory_offset, "")]:
+        if begin < position and (overlaps := overlaps + 1) <= MAX_TOLD:
+            message = f"shares {position - begin:,} bytes with {quote_name(before)}"
+            yield find("overlap", name, message, path=place.path, offset=place.offset(begin))
+        elif begin > position + (MAX_GAP if position else 0) and (holes := holes + 1) <= MAX_TOLD:
+            yield from _tell_hole(directory.blob, position, begin, place)
+        if end >= position:
+            position, before = end, name
+
+
+def _tell_hole(blob: Blob, begin: int, end: int, place: Place) -> Iterator[Finding]:
+    """Bytes between members: padding of zeros is common, a pickle is not."""
+    part = blob.part(begin, end - begin)
+    head = part.read_up_to(0, 4096)
+    if not head.strip(b"\0") and len(head) == part.size:
+        return
+    message = f"{end - begin:,} bytes at byte {begin:,} of the archive belong to no entry"
+    yield find("hole", place.name, message, severity="warning", path=place.path, offset=place.offset(begin))
+    from paraminspect.checks.container import scan_part
+
+    inner = Place(place.path, place.name, place.depth + 1, place.offset(begin))
+    yield from (each for each in scan_part(part, inner) if each.severity == "danger")
+
+
+def _compare_headers(blob: Blob, entry: ZipEntry) -> str:
+    """In what the local header contradicts the directory, "" if in nothing."""
+    at = entry.header_offset
+    header = blob.read_near(at, _LOCAL.size)
+    if len(header) < _LOCAL.size:
+        return ""
+    _, flags, method, crc, compressed, size, name_length, _ = _LOCAL.unpack(header)
+    raw = blob.read_up_to(at + _LOCAL.size, name_length)
+    try:
+        name = raw.decode()
+    except UnicodeDecodeError:
+        name = raw.decode("cp437")
+    if name != entry.name:
+        return f"its local header calls it {quote_name(name)}"
+    if method != entry.method:
+        return f"compressed by method {entry.method} in the directory, {method} in its local header"
+    if bool(flags & 0x2041) != entry.encrypted:
+        return "encrypted in only one of directory and local header"
+    if flags & 8 or not compressed or _WIDE in (compressed, size):
+        return ""  # the sizes follow the data, or stand in an extra field
+    if (compressed, size) != (entry.compressed_size, entry.size):
+        return f"{entry.size:,} bytes in the directory, {size:,} in its local header"
+    return f"CRC {entry.crc:08x} in the directory, {crc:08x} in its local header" if crc and crc != entry.crc else ""
+
+
+def _scan_members(directory: ZipDirectory, entries: Sequence[ZipEntry], place: Place) -> Iterator[Finding]:
+    """Whatever is a pickle, an archive or an array of objects among the entries; storages that none of them uses."""
+    broken = 0
+    declared: dict[str, StorageRef] = {}
+    for entry in entries:
+        if entry.name.endswith("/") or entry.name.endswith(".py") or not entry.size:
+            continue
+        named = entry.name.lower().endswith(PICKLE_NAMES)
+        if STORAGES.match(entry.name) and not named:
+            continue
+        try:
+            head = directory.read_prefix(entry, 8)
+            kind = _kind_of(head, named=named)
+            if kind:
+                yield from _scan_member(directory, entry, kind, place, declared)
+        except ParamInspectError as error:
+            broken += 1
+            if named or broken <= MAX_TOLD:
+                from paraminspect.checks.container import as_finding
+
+                yield as_finding(error, Place(place.path, entry.name))
+    unused = [entry for entry in entries if STORAGES.match(entry.name) and _key(entry) not in declared]
+    if declared and unused:
+        size = sum(entry.size for entry in unused)
+        listed = ", ".join(quote_name(entry.name) for entry in unused[:3])
+        message = f"{counted(len(unused), 'storage')} of {format_bytes(size)} that no tensor uses: {listed}"
+        yield find("unused-storage", place.name, message, path=place.path)
+
+
+def _key(entry: ZipEntry) -> str:
+    return entry.name.rpartition("/")[2]
+
+
+def _inflate(directory: ZipDirectory, entry: ZipEntry) -> bytes:
+    """The bytes of a member, of a wrong checksum too: loaders differ in whether they look at it."""
+    if entry.size > MAX_PICKLE:
+        raise LimitExceededError(f"bytes in {quote_name(entry.name)}", limit=MAX_PICKLE, actual=entry.size)
+    return directory.read_prefix(entry, entry.size)
+
+
+def check_sum(directory: ZipDirectory, entry: ZipEntry, place: Place) -> Iterator[Finding]:
+    """Whether the bytes of a member are those that were written; they are read a piece at a time."""
+    try:
+        for _ in directory.stream(entry):
+            pass
+    except ParamInspectError as error:
+        code = error.fault if isinstance(error, CheckpointError) else "limit"
+        yield find(code, entry.name, error.message, hint=error.hint, path=place.path)
+
+
+def _kind_of(head: bytes, *, named: bool) -> str:
+    if head[:4] == b"PK\3\4" or head[:6] == b"\x93NUMPY":
+        return "file"
+    return "pickle" if named or is_pickle(head) else ""
+
+
+def _scan_member(
+    directory: ZipDirectory, entry: ZipEntry, kind: str, place: Place, declared: dict[str, StorageRef]
+) -> Iterator[Finding]:
+    from paraminspect.checks.container import scan_part, scan_rest
+
+    stored = entry.method == 0 and not entry.encrypted
+    if stored:
+        at = directory.data_offset(entry)
+        blob, base = directory.blob.part(at, entry.size), place.offset(at)
+    else:
+        blob, base = Blob.from_bytes(_inflate(directory, entry)), None
+    yield from check_sum(directory, entry, place)
+    inner = place.inside(entry.name, base)
+    if kind == "file" or not entry.name.lower().endswith((".pkl", ".debug_pkl")):
+        yield from scan_part(blob, inner)
+        return
+    trace, found = scan_pickle(blob, 0, inner, declared)
+    yield from found
+    if trace.error is None:
+        yield from scan_rest(blob, trace.end, inner, "the pickle")

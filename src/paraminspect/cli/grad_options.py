@@ -1,0 +1,122 @@
+"""The options of `paraminspect grad`, checked as far as that goes without torch."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal, NamedTuple
+
+from paraminspect.cli.grad_rows import USES, gradient_columns
+from paraminspect.cli.output import Output
+from paraminspect.cli.report import split_columns
+from paraminspect.cli.rules import RuleOptions
+from paraminspect.errors import ParamInspectError, SourceError
+from paraminspect.selection import Selector, parse_selector
+from paraminspect.spec.given import Given, parse_given
+
+STATES = ("none", "zero", "nan", "inf", "frozen", "ok")
+PICTURES = (".svg", ".html", ".png")
+JSON = ("json", "jsonl")
+
+
+class GradOptions(NamedTuple):
+    """What is run and what is shown: the values of the options of `grad`, in their order; the last one is --format."""
+
+    inputs: tuple[str, ...] = ()
+    loss: Literal["sum", "mean", "square", "target", "mse", "cross_entropy"] | None = None
+    loss_file: str = ""
+    target: str = ""
+    train: bool | None = None
+    freeze: tuple[str, ...] = ()
+    dtype: str | None = None
+    device: Literal["auto", "cpu", "cuda", "mps"] = "cpu"
+    rules: RuleOptions = RuleOptions()
+    init: bool = False
+    allow_unmatched: bool = False
+    steps: int = 1
+    uses: bool = False
+    all_uses: bool = False
+    show: bool = False
+    save: str = ""
+    compare: str = ""
+    tolerance: float = 1e-5
+    plot: str = ""
+    fail_on: str = ""
+    columns: str = ""
+    format: str = "auto"
+
+
+class GradPlan(NamedTuple):
+    """What some of the options mean.
+
+    Attributes:
+        inputs: --input.
+        target: --target.
+        freeze: --freeze.
+        fail_on: States of --fail-on.
+        columns: --columns; empty means all.
+    """
+
+    inputs: tuple[Given, ...]
+    target: Given | None
+    freeze: tuple[Selector, ...]
+    fail_on: tuple[str, ...]
+    columns: tuple[str, ...]
+
+
+def read_options(how: GradOptions, output: Output) -> GradPlan:
+    """Parse what is text, and refuse what does not go together.
+
+    Raises:
+        ParamInspectError: Something cannot be parsed, or is not there, or excludes something else.
+    """
+    if how.loss and how.loss_file:
+        raise ParamInspectError("--loss and --loss-file exclude each other")
+    if how.rules.rules_file and not (how.init or how.rules.rules):
+        raise ParamInspectError("--rules-file without a rule", hint="--rule '*weight*=my_function'")
+    if how.target and how.loss in ("sum", "mean", "square"):
+        raise ParamInspectError(f"--target has no meaning for --loss {how.loss}", hint="--loss target")
+    if how.show and how.format not in ("auto", *JSON):
+        raise ParamInspectError(f"--show has no meaning in --format {how.format}", hint="leave it out, or json")
+    if how.show and how.compare:
+        raise ParamInspectError("--show and --compare exclude each other")
+    if how.save == "-" and output.is_terminal:
+        raise ParamInspectError("safetensors is binary, and standard output is a terminal", hint="-o FILE, or a pipe")
+    if how.compare and not os.path.exists(how.compare) and "://" not in how.compare:
+        raise SourceError("--compare: no such file", source=how.compare)
+    _check_picture(how.plot)
+    inputs = tuple(_existing(parse_given(text, "--input")) for text in how.inputs)
+    target = _existing(parse_given(how.target, "--target")) if how.target else None
+    known = USES if how.uses and how.format not in JSON else gradient_columns(how.steps)
+    columns = split_columns(how.columns, [column.name for column in known]) if not how.compare else []
+    freeze = tuple(parse_selector(text) for text in how.freeze)
+    return GradPlan(inputs, target, freeze, _read_states(how.fail_on), tuple(columns))
+
+
+def _check_picture(file: str) -> None:
+    ending = os.path.splitext(file)[1].lower()
+    if file and ending not in PICTURES:
+        raise ParamInspectError(f"--plot {file}: no known kind of picture", hint=f"it ends in {', '.join(PICTURES)}")
+    if ending == ".png":
+        from paraminspect.render.png import require_pillow
+
+        require_pillow()
+
+
+def _existing(given: Given) -> Given:
+    """Refuse a file that is not there before anything slow is done."""
+    if not given.file or os.path.exists(given.file):
+        return given
+    if given.file.isidentifier() or not os.path.splitext(given.file)[1]:
+        raise ParamInspectError(
+            f"{given.option} {given.file!r} is neither a shape nor a file",
+            hint=f"{given.option} 2,4, or '{{shape: [2, 4], dtype: int64, high: 10}}', or a .npy file",
+        )
+    raise SourceError(f"{given.option}: no such file", source=given.file)
+
+
+def _read_states(text: str) -> tuple[str, ...]:
+    states = tuple(word.strip() for word in text.split(",") if word.strip())
+    for state in states:
+        if state not in STATES:
+            raise ParamInspectError(f"--fail-on {state!r} is no state", hint=f"the states are {', '.join(STATES)}")
+    return states

@@ -1,0 +1,163 @@
+"""What is known of the classes and functions that pickles name: tables without logic.
+
+Three of them say what belongs into a checkpoint: names that torch, numpy and Python write for plain data, packages of
+classes whose instances are rebuilt from data alone. Two say what does not, and why: each reason completes the sentence
+"with this a pickle ...".
+
+Source: the `__reduce__` methods of torch 0.1 to 2.13, numpy 1 and 2 and Python's standard library; published ways in which
+pickles were made to run code.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_COMMANDS: Final = "runs commands"
+_CODE: Final = "runs code"
+_IMPORTS: Final = "imports or loads code"
+_FILES: Final = "touches files"
+_NETWORK: Final = "reaches the network"
+_PROCESS: Final = "starts or steers processes"
+_CALLS: Final = "calls whatever it is given"
+_REACHES: Final = "reaches any attribute, and so any function"
+_UNPICKLES: Final = "loads another pickle, which is not looked at"
+_MEMORY: Final = "reads and writes memory, and calls native code"
+_PROBES: Final = "looks at or changes the running program"
+
+DANGEROUS_MODULES: Final[dict[str, str]] = {
+    **dict.fromkeys(
+        ("subprocess", "_posixsubprocess", "commands", "popen2", "pty", "sh", "fabric", "invoke", "pexpect", "plumbum"),
+        _COMMANDS,
+    ),
+    **dict.fromkeys(("os", "posix", "nt", "os2", "ce"), "runs commands and touches files"),
+    **dict.fromkeys(
+        (
+            "code", "codeop", "runpy", "timeit", "cProfile", "profile", "trace", "pdb", "bdb", "doctest", "cgitb",
+            "idlelib", "lib2to3", "test", "unittest", "IPython", "jupyter", "sympy", "numexpr", "py_compile",
+            "compileall", "this", "antigravity", "turtledemo", "_pyrepl", "rlcompleter", "pkg_resources",
+            "numpy.f2py", "numpy.testing", "numpy.distutils", "distutils", "setuptools", "pip", "ensurepip", "venv",
+            "zipapp", "pydoc", "modulefinder", "_sitebuiltins", "site", "sitecustomize", "usercustomize",
+        ),
+        _CODE,
+    ),
+    **dict.fromkeys(("importlib", "imp", "_imp", "zipimport", "pkgutil", "_frozen_importlib",
+                     "_frozen_importlib_external", "numpy.ctypeslib"), _IMPORTS),
+    **dict.fromkeys(("sys", "gc", "inspect", "builtins.__dict__", "atexit", "faulthandler", "tracemalloc", "_thread",
+                     "sysconfig", "warnings"), _PROBES),
+    **dict.fromkeys(("ctypes", "_ctypes", "cffi", "_cffi_backend", "mmap"), _MEMORY),
+    **dict.fromkeys(("shutil", "tempfile", "glob", "fileinput", "linecache", "io", "_io", "_pyio", "dbm", "sqlite3",
+                     "zipfile", "tarfile", "filecmp", "shelve"), _FILES),
+    **dict.fromkeys(
+        (
+            "socket", "_socket", "ssl", "_ssl", "socketserver", "urllib", "urllib2", "urllib3", "httplib", "http",
+            "ftplib", "smtplib", "smtpd", "poplib", "imaplib", "nntplib", "telnetlib", "xmlrpc", "webbrowser", "requests",
+            "aiohttp", "httpx", "httpcore", "paramiko", "boto3", "botocore", "fsspec", "websocket", "websockets",
+            "asyncio", "asyncore", "asynchat", "wsgiref", "huggingface_hub",
+        ),
+        _NETWORK,
+    ),
+    **dict.fromkeys(("multiprocessing", "_multiprocessing", "concurrent", "signal", "threading", "sched", "platform",
+                     "_winapi", "winreg", "_winreg", "msvcrt", "resource"), _PROCESS),
+    **dict.fromkeys(("pickle", "_pickle", "cPickle", "dill", "cloudpickle", "joblib", "jsonpickle", "marshal",
+                     "pandas.io.pickle"), _UNPICKLES),
+    **dict.fromkeys(("operator", "_operator"), _REACHES),
+    **dict.fromkeys(("torch.hub", "torch.utils.model_zoo"), "fetches and runs code"),
+    **dict.fromkeys(("torch.jit", "torch.package", "torch.serialization", "torch.export"), "loads another file"),
+    **dict.fromkeys(("torch.utils.cpp_extension", "torch.utils.bottleneck", "torch.utils.collect_env",
+                     "torch._inductor", "torch._dynamo", "torch._appdirs", "torch.fx.experimental", "torch.testing",
+                     "torch._lobpcg", "torch.utils.hipify", "torch.utils._config_module", "torch.utils.data.datapipes",
+                     "torch.utils.benchmark", "torch.utils.viz", "torch.distributed.elastic", "torch.distributed.run",
+                     "torch.distributed.launch", "torch.distributed.rpc", "torch.multiprocessing", "torch.ops",
+                     "torch._ops", "torch._library", "torch.library", "torch.classes", "torch.onnx", "torch.profiler",
+                     "torch.cuda._memory_viz", "torch.backends", "torch.utils.tensorboard"), _CODE),
+}  # fmt: skip
+"""Modules, with all that is below them, of which a checkpoint needs nothing; what a pickle can do with them."""
+
+DANGEROUS_NAMES: Final[dict[str, str]] = {
+    **dict.fromkeys(("builtins.eval", "builtins.exec", "builtins.execfile", "builtins.compile", "builtins.breakpoint",
+                     "types.FunctionType", "types.CodeType", "types.LambdaType", "types.MethodType", "types.ModuleType",
+                     "types.new_class", "new.function", "new.code", "new.instancemethod", "logging.config.listen",
+                     "torch.storage.TypedStorage.pickle_storage_type"), _CODE),
+    **dict.fromkeys(("builtins.__import__", "builtins.__loader__", "builtins.reload"), _IMPORTS),
+    **dict.fromkeys(("builtins.open", "builtins.file", "numpy.load", "numpy.save", "numpy.savez", "numpy.savetxt",
+                     "numpy.loadtxt", "numpy.genfromtxt", "numpy.fromfile", "numpy.fromregex", "numpy.memmap",
+                     "numpy.DataSource", "numpy.core.memmap", "numpy.lib.npyio", "numpy.lib._npyio_impl",
+                     "numpy.lib._datasource", "numpy.lib.format", "torch.from_file", "torch.save", "codecs.open",
+                     "logging.FileHandler", "logging.config", "logging.handlers", "torch.UntypedStorage.from_file"),
+                    _FILES),
+    **dict.fromkeys(("torch.load", "pandas.read_pickle", "pandas.core", "yaml.load", "yaml.unsafe_load", "yaml.full_load",
+                     "ruamel.yaml.load"), _UNPICKLES),
+    **dict.fromkeys(("builtins.getattr", "builtins.globals", "builtins.locals", "builtins.vars", "builtins.dir"),
+                    _REACHES),
+    **dict.fromkeys(("builtins.setattr", "builtins.delattr", "builtins.input", "builtins.raw_input", "builtins.exit",
+                     "builtins.quit", "builtins.help"), _PROBES),
+    **dict.fromkeys(("builtins.map", "builtins.filter", "builtins.apply", "builtins.reduce", "functools.reduce",
+                     "functools.singledispatch", "functools.cached_property", "functools.lru_cache", "functools.cache",
+                     "itertools.starmap", "itertools.accumulate", "itertools.takewhile", "itertools.dropwhile",
+                     "itertools.filterfalse", "itertools.groupby", "numpy.vectorize", "numpy.frompyfunc",
+                     "numpy.apply_along_axis", "numpy.apply_over_axes", "numpy.fromfunction", "numpy.piecewise",
+                     "torch.utils._pytree.tree_map", "torch.func.functional_call", "torch.vmap",
+                     "torch.utils.checkpoint.checkpoint"), _CALLS),
+}  # fmt: skip
+"""The same for single classes and functions, or for what is below them."""
+
+SAFE_NAMES: Final = frozenset(
+    {
+        "builtins.object", "builtins.set", "builtins.frozenset", "builtins.dict", "builtins.list", "builtins.tuple",
+        "builtins.int", "builtins.long", "builtins.float", "builtins.complex", "builtins.bool", "builtins.str",
+        "builtins.unicode", "builtins.bytes", "builtins.bytearray", "builtins.slice", "builtins.range", "builtins.xrange",
+        "builtins.Ellipsis", "builtins.NotImplemented",
+        "collections.OrderedDict", "collections.defaultdict", "collections.deque", "collections.Counter",
+        "collections.ChainMap", "collections.UserDict", "collections.UserList",
+        "copyreg._reconstructor", "copyreg.__newobj__", "copyreg.__newobj_ex__", "_codecs.encode",
+        "argparse.Namespace", "types.SimpleNamespace", "types.NoneType", "pathlib.Path", "pathlib.PurePath",
+        "pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.PurePosixPath", "pathlib.PureWindowsPath",
+        "pathlib._local.PosixPath", "pathlib._local.WindowsPath",
+        "datetime.datetime", "datetime.date", "datetime.time", "datetime.timedelta", "datetime.timezone",
+        "decimal.Decimal", "fractions.Fraction", "uuid.UUID", "uuid.SafeUUID", "array.array", "re._compile",
+        "array._array_reconstructor", "numpy.ndarray", "numpy.dtype", "numpy.random._pickle.__randomstate_ctor",
+        "numpy.random._pickle.__generator_ctor", "numpy.random._pickle.__bit_generator_ctor", "numpy.matrix",
+        *(f"numpy.{core}.{name}" for core in ("core", "_core")
+          for name in ("multiarray._reconstruct", "multiarray.scalar", "numeric._frombuffer", "_internal._convert_to_numpy_dtype")),
+        "torch.Tensor", *(f"torch.{device}{kind}Tensor" for device in ("", "cuda.") for kind in (
+            "Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")),
+        "torch.device", "torch.Size", "torch.Generator", "torch.finfo", "torch.iinfo",
+        "torch.serialization._get_layout", "torch.jit._pickle.build_intlist", "torch.jit._pickle.build_tensorlist",
+        "torch.jit._pickle.build_doublelist", "torch.jit._pickle.build_boollist", "torch.jit._pickle.restore_type_tag",
+        "torch.jit._pickle.build_tensor_from_id", "torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer",
+        "torch.nn.parameter.UninitializedParameter", "torch.nn.parameter.UninitializedBuffer",
+        "torch.nn.Parameter", "torch.nn.Module", "torch.torch_version.TorchVersion", "torch.utils.hooks.RemovableHandle",
+        "torch.storage._load_from_bytes", "torch.storage.UntypedStorage", "torch.storage.TypedStorage", "torch._C.Generator",
+        "torch.distributed.tensor._dtensor_spec.DTensorSpec", "torch.distributed.tensor._dtensor_spec.TensorMeta",
+        "torch.distributed.tensor.placement_types.Shard", "torch.distributed.tensor.placement_types.Replicate",
+        "torch.distributed.tensor.placement_types.DTensorSpec", "torch.distributed.tensor.DTensor",
+        "torch.distributed._tensor.api.DTensor", "torch.distributed.tensor._api.DTensor",
+        "torch.distributed.device_mesh.DeviceMesh", "torch.amp.grad_scaler._refresh_per_optimizer_state",
+        "torch.amp.grad_scaler.OptState", "torch.cuda.amp.grad_scaler.OptState",
+        "torch.cuda.amp.grad_scaler._refresh_per_optimizer_state",
+    }
+)  # fmt: skip
+"""What Python, numpy and torch write for plain data."""
+
+SAFE_CLASSES: Final = (
+    "torch.nn.modules", "torch.nn.parallel", "torch.nn.quantized", "torch.ao.nn", "torch.nn.qat", "torch.nn.intrinsic", "torch.optim",
+    "torch.distributed.checkpoint.metadata", "torch.distributed.checkpoint.filesystem",
+    "torch.distributed.tensor.placement_types", "torch.distributed._tensor.placement_types",
+    "torch.distributed.tensor._dtensor_spec", "torch.distributed._mesh_layout", "torch.distributed.device_mesh",
+)  # fmt: skip
+"""Packages of torch whose classes (names with a capital) make modules, optimizers and descriptions of tensors."""
+
+SAFE_FUNCTIONS: Final = (
+    "torch.nn.functional",
+    "torch._C._nn",
+    "torch.nn.init",
+    "torch._VF",
+    "torch._C._VariableFunctions",
+)
+"""Modules of functions on tensors, which models keep as attributes (`self.act = F.gelu`)."""
+
+ALLOCATORS: Final = frozenset({"builtins.bytearray", "builtins.bytes", "builtins.range", "array.array"})
+"""Of the safe names, those that an integer makes as large as it says."""
+
+MANY_BYTES: Final = 1 << 28
+"""What an allocator may be asked for before it is worth a word."""

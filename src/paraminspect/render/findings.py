@@ -1,0 +1,42 @@
+"""Findings for people: a paragraph each, the worst first, wrapped to the width of the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from paraminspect.records import Finding, Severity
+from paraminspect.render.style import Style
+from paraminspect.render.text import escape_message, wrap
+
+INDENT: Final = "  "
+COLOURS: Final[dict[Severity, int]] = {"info": 36, "warning": 33, "error": 31, "danger": 35}
+"""SGR codes."""
+
+
+def render_findings(source: str, findings: Sequence[Finding], closing: str, style: Style) -> Iterator[str]:
+    """The source, its findings, and a closing line.
+
+    Args:
+        source: What the user typed.
+        findings: In the order in which they are shown; hints are said once for findings of one kind that follow
+            each other.
+        closing: What is said at the end.
+        style: Of the stream.
+    """
+    yield style.bold(escape_message(source)) + "\n"
+    for number, finding in enumerate(findings):
+        label = style.label(finding.severity, COLOURS[finding.severity])
+        place = f" in {escape_message(finding.name)}" if finding.name else ""
+        yield f"\n{label} {finding.code}{place}\n"
+        yield _paragraph(escape_message(finding.message), style)
+        following = findings[number + 1] if number + 1 < len(findings) else None
+        if finding.hint and (following is None or (following.code, following.hint) != (finding.code, finding.hint)):
+            yield style.dim(_paragraph(f"hint: {escape_message(finding.hint)}", style).rstrip("\n")) + "\n"
+    yield ("\n" if findings else "") + wrap(closing, style.width) + "\n"
+
+
+def _paragraph(text: str, style: Style) -> str:
+    """Indented lines; a word that is longer than a line is broken by the terminal."""
+    width = None if style.width is None else max(style.width - len(INDENT), 20)
+    return "".join(f"{INDENT}{line}\n" for line in wrap(text, width).splitlines())

@@ -1,0 +1,106 @@
+"""What is worth saying of a plan: of a tensor and its rule, and of a rule that matches nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from paraminspect.rules.initializers import INITIALIZERS
+from paraminspect.rules.model import Rule
+from paraminspect.rules.resolve import Resolved, format_value
+from paraminspect.rules.targets import Other, Target
+from paraminspect.spec.suggestions import closest
+
+PACKED: Final[Mapping[tuple[str, str], int]] = {
+    ("MultiheadAttention", "in_proj_weight"): 3,
+    **{(f"{kind}{cell}", f"weight_{way}"): gates for kind, gates in (("LSTM", 4), ("GRU", 3)) for cell in ("", "Cell") for way in ("ih", "hh")},
+}  # fmt: skip
+"""Class, beginning of the tensor's own name -> matrices it holds one above the other."""
+
+BEYOND: Final = 5
+"""Standard deviations past which a cut-off leaves a normal distribution as it is."""
+
+
+def alias_note(target: Target, rules: Sequence[Rule], number: int | None) -> str:
+    """That another name of the tensor would have had another rule."""
+    winners = {alias: other for other, rule in enumerate(rules, 1) for alias in target.meant_aliases(rule)}
+    for alias, other in winners.items():
+        if other != number:
+            return f"{alias}, tied to it, is meant by rule {other}: a tied tensor is initialised once"
+    return ""
+
+
+def _padding_note(target: Target, rule: Rule, resolved: Resolved) -> str:
+    if target.padding_idx is None:
+        return ""
+    what = "left as it is" if rule.initializer.kind == "edit" else "kept zero"
+    return f"row {target.padding_idx} (padding_idx) {what}"
+
+
+def _norm_note(target: Target, rule: Rule, resolved: Resolved) -> str:
+    is_norm = any("Norm" in each.rpartition(".")[2] for each in target.module_types)
+    if is_norm and rule.initializer.random and target.name.rpartition(".")[2] == "weight":
+        return "a norm's weight drawn at random (usual: ones)"
+    return ""
+
+
+def _cut_note(target: Target, rule: Rule, resolved: Resolved) -> str:
+    if rule.initializer.name != "trunc_normal" or rule.initializer.kind != "initializer":
+        return ""
+    mean, std, a, b = (float(resolved.arguments[name]) for name in ("mean", "std", "a", "b"))
+    if not a - 2 * std <= mean <= b + 2 * std:
+        return f"mean={format_value(mean)} is more than 2 std from a={format_value(a)} to b={format_value(b)}"
+    if min(mean - a, b - mean) < BEYOND * std:
+        return ""
+    return f"a={format_value(a)} and b={format_value(b)} cut nothing off at std={format_value(std)}"
+
+
+def _transposed_note(target: Target, rule: Rule, resolved: Resolved) -> str:
+    is_transposed = any(each.rpartition(".")[2].startswith("ConvTranspose") for each in target.module_types)
+    if is_transposed and rule.initializer.needs_fans:
+        return "a transposed convolution: torch counts its outputs as fan_in"
+    return ""
+
+
+def _packed_note(target: Target, rule: Rule, resolved: Resolved) -> str:
+    is_by_matrix = rule.initializer.needs_fans or rule.initializer is INITIALIZERS["orthogonal"]
+    if not is_by_matrix or resolved.chunks != 1:
+        return ""
+    leaf = target.name.rpartition(".")[2]
+    classes = {each.rpartition(".")[2] for each in target.module_types}
+    for (cls, beginning), parts in PACKED.items():
+        if cls in classes and leaf.startswith(beginning):
+            return f"{parts} matrices in one: chunks={parts} initialises each with its own fans"
+    return ""
+
+
+REMARKS: Final = (_padding_note, _norm_note, _cut_note, _transposed_note, _packed_note)
+"""Each gives its remark on (target, rule that wins it, its numbers), "" where there is none."""
+
+
+def why_unmatched(rule: Rule, targets: Sequence[Target], others: Sequence[Other]) -> str:
+    """Why a rule matches nothing, where that can be seen."""
+    selector = rule.selector
+    for target in targets:
+        for alias in target.meant_aliases(rule):
+            return f"{alias} is tied to {target.name} and is initialised under that name"
+    if selector.module_type is not None and not any(target.module_types for target in targets):
+        return "this checkpoint does not say of which class its modules are: use a pattern of names"
+    for other in others:
+        if selector.matches(other.name, *other.module_types):
+            return f"it matches only {other.what}, such as {other.name}"
+    if selector.module_type is not None and any(selector.name.search(target.name) for target in targets):
+        classes = dict.fromkeys(
+            target.module_types[0].rpartition(".")[2]
+            for target in targets
+            if target.module_types and selector.name.search(target.name)
+        )
+        return f"no module of that class has such a name; the classes are {', '.join(list(classes)[:6])}"
+    return _near_miss(selector.text, targets)
+
+
+def _near_miss(pattern: str, targets: Sequence[Target]) -> str:
+    """The pattern that was meant, if the last part of one looks misspelt."""
+    leaf = pattern.rpartition("*" if "*" in pattern else ".")[2].lstrip(".")
+    near = closest(leaf, dict.fromkeys(target.name.rpartition(".")[2] for target in targets)) if leaf else None
+    return near or ""

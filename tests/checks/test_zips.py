@@ -1,0 +1,136 @@
+"""Zip archives that different readers see differently, held against what `zipfile` makes of them."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import struct
+import warnings
+import zipfile
+from collections.abc import Callable, Iterable
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from paraminspect.checks.pickles import Place
+from paraminspect.checks.zips import scan_zip, split_archives
+from paraminspect.formats.blob import Blob
+from paraminspect.records import Finding
+
+Check = Callable[..., list[Finding]]
+EMPTY = pickle.dumps({})
+
+
+def zip_bytes(members: Iterable[tuple[str, bytes]], **more: int) -> bytes:
+    stream = io.BytesIO()
+    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(stream, "w", **more) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+def codes(found: Iterable[Finding]) -> set[str]:
+    return {finding.code for finding in found if finding.severity != "info"}
+
+
+def scan(data: bytes) -> set[str]:
+    return codes(scan_zip(Blob.from_bytes(data), Place()))
+
+
+PLAIN = zip_bytes([("a/data.pkl", EMPTY), ("a/version", b"3")])
+
+
+def patched(data: bytes, signature: bytes, offset: int, value: bytes) -> bytes:
+    at = data.index(signature) + offset
+    return data[:at] + value + data[at + len(value) :]
+
+
+def test_an_honest_archive() -> None:
+    assert scan(PLAIN) == set()
+    assert scan(zip_bytes([("a/data.pkl", EMPTY)], compression=zipfile.ZIP_DEFLATED)) == set()
+
+
+TRICKS = {
+    "zip-duplicate": zip_bytes([("a/data.pkl", EMPTY), ("a/data.pkl", EMPTY)]),
+    "zip-roots": zip_bytes([("a/data.pkl", EMPTY), ("b/data.pkl", EMPTY)]),
+    "path-escape": zip_bytes([("a/data.pkl", EMPTY), ("../../x", b"")]),
+    "zip-mismatch": patched(PLAIN, b"PK\3\4", 30, b"b"),  # the name in the local header
+    "crc": patched(PLAIN, EMPTY, 1, b"\x02"),
+    "polyglot": b"#!/bin/sh\n" + PLAIN,
+}
+
+
+@pytest.mark.parametrize("code", TRICKS)
+def test_tricks(code: str, check: Check) -> None:
+    assert code in codes(check(TRICKS[code]))
+
+
+@pytest.mark.parametrize("names", [["a/data.pkl", "a/DATA.pkl"], ["a/data.pkl", "A/data.pkl"], ["a/x.pkl", "a/X.PKL"]])
+def test_names_that_differ_in_case(names: list[str]) -> None:
+    assert "zip-duplicate" in scan(zip_bytes([(name, EMPTY) for name in names]))
+
+
+@pytest.mark.parametrize("name", ["/etc/x", "a/../../x", "..\\x", "C:\\x", "a\\..\\x"])
+def test_names_that_lead_outside(name: str) -> None:
+    assert scan(zip_bytes([("a/data.pkl", EMPTY), (name, b"")])) == {"path-escape"}
+
+
+@pytest.mark.parametrize("name", ["a/..x", "a/x..", "a/...", "a.b/c"])
+def test_names_that_only_look_so(name: str) -> None:
+    assert scan(zip_bytes([("a/data.pkl", EMPTY), (name, b"x")])) == set()
+
+
+@pytest.mark.parametrize(
+    ("offset", "value"),
+    [(8, b"\x08\x00"), (6, b"\x01\x00"), (18, struct.pack("<LL", 3, 3)), (14, b"\1\2\3\4")],
+    ids=["method", "flags", "sizes", "crc"],
+)
+def test_a_local_header_that_differs(offset: int, value: bytes) -> None:
+    assert scan(patched(PLAIN, b"PK\3\4", offset, value)) == {"zip-mismatch"}
+
+
+def test_two_entries_over_the_same_bytes() -> None:
+    second = PLAIN.rindex(b"PK\1\2")
+    assert scan(PLAIN[: second + 42] + bytes(4) + PLAIN[second + 46 :]) == {"overlap", "zip-mismatch", "hole"}
+
+
+def test_archives_one_after_another_are_all_looked_into() -> None:
+    evil = b"cposix\nsystem\n(S'id'\ntR."
+    data = zip_bytes([("a/data.pkl", evil)]) + PLAIN + PLAIN
+    archives, before = split_archives(Blob.from_bytes(data))
+    assert ([begin for begin, _ in archives], before) == ([0, len(data) - 2 * len(PLAIN), len(data) - len(PLAIN)], 0)
+    assert scan(data) == {"pickle-danger"}
+
+
+def test_storages_that_no_tensor_uses(check: Check) -> None:
+    stream = io.BytesIO()
+    torch.save({"a": torch.ones(3)}, stream)
+    with zipfile.ZipFile(stream, "a") as archive:
+        archive.writestr("archive/data/99", bytes(2048))
+    (finding,) = check(stream.getvalue())
+    assert (finding.code, finding.severity) == ("unused-storage", "info")
+    assert finding.message == "1 storage of 2.00 KiB that no tensor uses: 'archive/data/99'"
+
+
+def test_an_entry_that_is_encrypted_or_of_another_method(check: Check) -> None:
+    bad = patched(patched(PLAIN, b"PK\3\4", 8, b"\x63\x00"), b"PK\1\2", 10, b"\x63\x00")
+    assert "malformed" in codes(check(bad))
+
+
+@settings(max_examples=150)
+@given(st.data())
+def test_a_changed_byte_of_a_header_is_found_or_changes_nothing(data: st.DataObject) -> None:
+    """Where `zipfile` reads other bytes than before, there is a finding."""
+    at = data.draw(st.integers(0, len(PLAIN) - 1))
+    changed = PLAIN[:at] + bytes([data.draw(st.integers(0, 255))]) + PLAIN[at + 1 :]
+    try:
+        with zipfile.ZipFile(io.BytesIO(changed)) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+    except Exception:
+        return
+    if members.get("a/data.pkl") != EMPTY:
+        from paraminspect.checks.container import scan_part
+
+        assert scan_part(Blob.from_bytes(changed), Place()) or "a/data.pkl" not in members

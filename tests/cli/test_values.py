@@ -1,0 +1,136 @@
+"""`paraminspect stats` and `diff` on real files and specs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+import safetensors.torch
+import torch
+
+from paraminspect.cli.stats_plot import in_order_of_depth
+from paraminspect.errors import LimitExceededError
+from paraminspect.render import ridges
+from paraminspect.render.ridges import Ridge, draw_ridges
+from paraminspect.render.sparkline import in_ascii, sparkline
+
+Command = tuple[list[str], dict[str, str]]
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+def start(command: Command, *arguments: str | Path, stdin: bytes | None = None) -> tuple[int, str, str]:
+    program, environ = command
+    words = [*program, *map(str, arguments)]
+    done = subprocess.run(words, env=environ, input=stdin, capture_output=True, timeout=120, check=False)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    weights = torch.arange(-32.0, 32).reshape(8, 8) / 8
+    torch.save(
+        {"h.10.w": weights, "h.2.w": weights.t().clone(), "evil<&>\x1b.b": torch.tensor([1, torch.nan])},
+        tmp_path / "m.pt",
+    )
+    return tmp_path / "m.pt"
+
+
+@pytest.mark.parametrize("name", ["stats", "diff"])
+def test_values_of_files_are_read_without_torch(command: Command, model: Path, name: str) -> None:
+    sources = [str(model)] * (2 if name == "diff" else 1)
+    script = (
+        f"import sys; from paraminspect.cli.app import run; run({[name, *sources]!r}); sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], env=command[1], capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr.decode().count("rror")) == (0, 0)
+
+
+def test_json_is_what_torch_says(command: Command, model: Path) -> None:
+    status, stdout, _ = start(command, "stats", model, "-f", "json")
+    rows = {row["name"]: row for row in json.loads(stdout)["tensors"]}
+    due = torch.load(model)["h.10.w"].double()
+    assert status == 0
+    assert rows["h.10.w"]["std"] == pytest.approx(float(due.std()))
+    assert rows["h.10.w"]["q25"] == float(due.quantile(0.25))
+    assert sum(rows["h.10.w"]["histogram"]) == 64
+    assert rows["h.2.w"]["norm"] == rows["h.10.w"]["norm"]
+
+
+def test_a_spec_has_the_statistics_that_init_reports(command: Command) -> None:
+    options = [CONFIGS / "mlp.yaml", "--rule", "*weight=normal(std=0.5)", "--seed", "3", "--columns", "name,std,min"]
+    reported = start(command, "init", *options)[1].splitlines()
+    status, stdout, _ = start(command, "stats", *options)
+    assert status == 0
+    assert len(reported) == 2
+    assert set(reported) < set(stdout.splitlines())
+
+
+def test_a_checkpoint_from_a_pipe(command: Command, model: Path) -> None:
+    from_pipe = start(command, "stats", "-", stdin=model.read_bytes())
+    assert from_pipe[:2] == start(command, "stats", model)[:2]
+    assert start(command, "diff", "-", model, stdin=model.read_bytes()) == (0, "", "")
+
+
+def test_rules_are_for_what_is_built(command: Command, model: Path) -> None:
+    status, _, stderr = start(command, "stats", model, "--rule", "*=zeros")
+    assert (status, stderr.splitlines()[0]) == (2, f"error: {model}: --rule has no meaning for a checkpoint")
+
+
+def test_one_side_may_be_a_model(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    due = {"0.weight": torch.ones(3, 4), "0.bias": torch.ones(3), "2.weight": torch.ones(1, 3), "2.bias": torch.ones(1)}
+    safetensors.torch.save_file(due, path)
+    status, stdout, _ = start(command, "diff", CONFIGS / "mlp.yaml", path, "-f", "json")
+    found = json.loads(stdout)["changes"]
+    assert (status, {row["name"] for row in found}) == (1, set(due))
+    assert start(command, "diff", CONFIGS / "mlp.yaml", path, "--weights", path)[:2] == (0, "")
+
+
+# --- pictures -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ["svg", "html"])
+def test_a_picture_has_a_row_for_each_tensor(command: Command, model: Path, ending: str) -> None:
+    picture = model.with_suffix(f".{ending}")
+    assert start(command, "stats", model, "--plot", picture, "--columns", "name")[0] == 0
+    text = picture.read_text()
+    assert "\x1b" not in text
+    assert "evil&lt;&amp;&gt;\\x1b.b" in text
+    root = ElementTree.fromstring(text[text.index("<svg") : text.index("</svg>") + 6])
+    texts = [each.text for each in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert texts.index("h.2.w") < texts.index("h.10.w")
+    assert "1 NaN" in texts
+    assert len(list(root.iter("{http://www.w3.org/2000/svg}polygon"))) == 3
+
+
+def test_a_picture_of_another_kind_is_refused_before_anything_is_read(command: Command, model: Path) -> None:
+    status, stdout, stderr = start(command, "stats", model, "--plot", model.with_suffix(".png"))
+    assert (status, stdout) == (2, "")
+    assert "a picture is written as .svg or .html" in stderr
+
+
+def test_rows_of_a_picture_follow_the_modules() -> None:
+    names = ["h.10.b", "h.10.a", "h.2.b", "out", "h.2.a", "emb.1.x", "emb.0.x"]
+    rows: list[tuple[str, Any]] = [(name, None) for name in names]
+    assert [name for name, _ in in_order_of_depth(rows)] == [
+        "h.2.b", "h.2.a", "h.10.b", "h.10.a", "out", "emb.0.x", "emb.1.x"
+    ]  # fmt: skip
+
+
+def test_a_picture_has_a_bound() -> None:
+    row = Ridge("a", None, None, None, None, None)
+    assert draw_ridges([row], "title").shapes
+    with pytest.raises(LimitExceededError, match="rows in one picture"):
+        draw_ridges([row] * (ridges.MAX_RIDGES + 1), "title")
+
+
+def test_sparklines() -> None:
+    assert sparkline([0, 0, 1, 0, 100, 0, 0, 50]) == "▁▁▂▁█▁▁▅"
+    assert sparkline([1] * 32) == "████████"
+    assert sparkline([]) == ""
+    assert in_ascii(sparkline([0, 0, 1, 0, 100, 0, 0, 50])) == "__._#__="

@@ -1,0 +1,133 @@
+"""What is said of a global, held against what Python's own look-up arrives at."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import string
+import sys
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paraminspect.formats.pickle_danger import judge
+from paraminspect.formats.pickle_tables import DANGEROUS_MODULES, DANGEROUS_NAMES, SAFE_CLASSES, SAFE_NAMES
+
+
+def looked_up(module: str, name: str) -> object:
+    """What an unpickler would push; nothing is called."""
+    found: object = importlib.import_module(module)
+    for step in name.split("."):
+        found = getattr(found, step)
+    return found
+
+
+WALKS = [
+    ("torch", "serialization.os.system", "os.system"),
+    ("torch.serialization", "os.popen", "os.popen"),
+    ("collections", "_sys.modules", "sys.modules"),
+    ("random", "_os.urandom", "os.urandom"),
+    ("tempfile", "_shutil.rmtree", "shutil.rmtree"),
+    ("inspect", "builtins.eval", "builtins.eval"),
+    ("torch", "serialization.load", "torch.serialization.load"),
+    ("torch.nn.modules.module", "inspect.getsource", "inspect.getsource"),
+]
+
+
+@pytest.mark.parametrize(("module", "name", "identity"), WALKS)
+def test_a_walk_through_other_modules_is_judged_by_where_it_arrives(module: str, name: str, identity: str) -> None:
+    verdict = judge(module, name)
+    assert (verdict.level, verdict.identity) == ("danger", identity)
+    home, _, last = identity.rpartition(".")
+    assert looked_up(module, name) is looked_up(home, last)
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("os", "system"), ("posix", "system"), ("nt", "system"), ("subprocess", "Popen"), ("builtins", "eval"),
+        ("__builtin__", "eval"), ("__builtin__", "apply"), ("commands", "getoutput"), ("urllib2", "urlopen"),
+        ("operator", "attrgetter"), ("torch", "load"), ("torch.hub", "load"), ("numpy", "load"), ("pydoc", "locate"),
+        ("numpy.testing._private.utils", "runstring"), ("torch.utils.collect_env", "run"), ("importlib", "import_module"),
+        ("torch.serialization", "os"), ("builtins", "getattr"), ("ctypes", "CDLL"), ("types", "CodeType"),
+        ("a.b", "Thing.__init__.__globals__"), ("doctest", "debug_script"), ("statistics", "sys.exit"),
+        ("gzip", "open"), ("codecs", "open"), ("logging.config", "fileConfig"), ("torch", "from_file"),
+    ],
+)  # fmt: skip
+def test_known_dangers(module: str, name: str) -> None:
+    verdict = judge(module, name, python2=True)
+    assert verdict.level == "danger"
+    assert verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [("my.models", "Net"), ("__main__", "Net"), ("timm.models.resnet", "ResNet"), ("functools", "partial"),
+     ("torch._utils", "_rebuild_tensor_v99"), ("Outer", "Inner.Deeper"), ("my.code", "Thing"), ("", ""), (".", ".")],
+)  # fmt: skip
+def test_what_is_not_known(module: str, name: str) -> None:
+    assert judge(module, name).level == "unknown"
+
+
+def classes_below(package: str) -> list[tuple[str, str, object]]:
+    """Every name with a capital in the modules of a package, imported ones included."""
+    root = importlib.import_module(package)
+    names = [package]
+    if hasattr(root, "__path__"):
+        names += [each.name for each in pkgutil.walk_packages(root.__path__, f"{package}.")]
+    found = []
+    for name in names:
+        module = importlib.import_module(name)
+        found += [(name, key, value) for key, value in vars(module).items() if key.lstrip("_")[:1].isupper()]
+    return found
+
+
+@pytest.mark.parametrize("package", ["torch.nn.modules", "torch.optim"])
+@pytest.mark.filterwarnings("ignore")
+def test_safe_packages_hold_no_class_that_runs_anything(package: str) -> None:
+    harmless = {
+        "typing",
+        "collections",
+        "enum",
+        "torch",
+        "builtins",
+        "abc",
+        "types",
+        "dataclasses",
+        "typing_extensions",
+    }
+    for module, name, value in classes_below(package):
+        if judge(module, name).level != "safe" or not callable(value):
+            continue
+        home = str(getattr(value, "__module__", "typing")).partition(".")[0]
+        assert home in harmless, (module, name, value)
+        assert judge(str(getattr(value, "__module__", "")), getattr(value, "__qualname__", name)).level != "danger"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_every_module_and_optimizer_of_torch_is_safe() -> None:
+    for package, base in ((torch.nn, torch.nn.Module), (torch.optim, torch.optim.Optimizer)):
+        for value in vars(package).values():
+            if inspect.isclass(value) and issubclass(value, base):
+                assert judge(value.__module__, value.__qualname__).level == "safe", value
+
+
+def test_tables_do_not_contradict_each_other() -> None:
+    for name in SAFE_NAMES:
+        module, _, last = name.rpartition(".")
+        assert judge(module, last).level == "safe", name
+    assert not set(DANGEROUS_NAMES) & SAFE_NAMES
+    assert not {package for package in SAFE_CLASSES if package in DANGEROUS_MODULES}
+
+
+@pytest.mark.parametrize("module", sorted(set(DANGEROUS_MODULES) & sys.stdlib_module_names))
+def test_anything_below_a_dangerous_module_is_dangerous(module: str) -> None:
+    assert judge(module, "Anything").level == judge(f"{module}.below", "anything").level == "danger"
+
+
+@given(st.text(string.printable, max_size=30), st.text(max_size=30), st.booleans())
+def test_any_names_have_a_verdict(module: str, name: str, python2: bool) -> None:
+    assert judge(module, name, python2=python2).level in {"safe", "unknown", "danger"}
