@@ -168,7 +168,15 @@ def run_on_terminal(command: str, *, colour: bool, status: int = 0) -> str:
     os.close(master)
     if found != status:
         raise DocumentError(f"{command!r} ended with exit status {found}, not {status}:\n{printed}")
-    return "".join(f"{line.rstrip()}\n" for line in printed.splitlines())
+    return "".join(f"{_as_seen(line).rstrip()}\n" for line in printed.removesuffix("\n").split("\n") if printed)
+
+
+def _as_seen(line: str) -> str:
+    """A line in which the bar of a slow run was drawn and taken away again: what is left on the terminal."""
+    seen = ""
+    for part in line.split("\r"):
+        seen = part + seen[len(part) :]
+    return seen
 
 
 def check_links(text: str) -> None:
