@@ -33,7 +33,7 @@ def run_grad(source: str, build: Build, how: GradOptions, output: Output) -> int
         raise _no_architecture(source)
     initialises = how.init or how.rules.rules or how.rules.config
     chosen = collect_rules(source, build, how.rules, output) if initialises else None
-    live = _open(source, build, how, output)
+    live = _open(source, build if chosen is None else chosen.build, how, output)
     if live is None or not (chosen is None or _initialise(live, chosen, how, output)):
         output.finish()
         return output.status
