@@ -1,7 +1,7 @@
 """`check` beside other scanners of model files: what they find, miss and call dangerous for no reason.
 
-    python -m venv /tmp/scanners && /tmp/scanners/bin/pip install picklescan fickling modelscan typing_extensions
-    python -m benchmarks.scanners --scanners /tmp/scanners/bin --corpus CORPUS --output docs/scanners.md
+    python -m venv build/scanners && build/scanners/bin/pip install picklescan fickling modelscan typing_extensions
+    python -m benchmarks.scanners --scanners build/scanners/bin --corpus CORPUS --output docs/scanners.md
 
 CORPUS is a folder of files with known answers (see `tests/test_corpus.py`). Every tool gets one file or folder at a time,
 through its command line. Its exit status decides: it found something dangerous, it could not read the file, or it was

@@ -1,8 +1,8 @@
 """Fuzz one reader until something else comes out than records or a ParamInspectError.
 
-    python -m venv /tmp/fuzz && /tmp/fuzz/bin/pip install atheris
-    .venv/bin/python -m fuzz.seeds /tmp/seeds          # small files of every format, made by torch, numpy and gguf
-    PYTHONPATH=src:. /tmp/fuzz/bin/python -m fuzz zip /tmp/seeds/zip -max_total_time=600
+    python -m venv build/fuzz && build/fuzz/bin/pip install atheris
+    .venv/bin/python -m fuzz.seeds build/seeds          # small files of every format, made by torch, numpy and gguf
+    PYTHONPATH=src:. build/fuzz/bin/python -m fuzz zip build/seeds/zip -max_total_time=600
 
 What follows the name of the target goes to libFuzzer; a folder is its corpus, to which it adds. An input that breaks
 something is written as `crash-*`: put it into `tests/fuzz` once the cause is fixed, where every run reads it again.
