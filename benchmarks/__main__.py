@@ -28,11 +28,10 @@ def main() -> int:
             measured = measure_in_turn(case.commands, rounds)
             kept += [budget_row(case, budget, measured) for budget in case.budgets]
             tables.append(_case_table(case, measured, rounds))
-    text = _document(kept, tables)
-    print(text, end="")
-    if options.output:
-        with open(options.output, "w", encoding="utf-8") as file:
-            file.write(text)
+            if options.output:  # what is measured is kept, should a later case be given up
+                with open(options.output, "w", encoding="utf-8") as file:
+                    file.write(_document(kept, tables))
+    print(_document(kept, tables), end="")
     return int(any(row.endswith("| **no** |") for row in kept))
 
 
