@@ -13,6 +13,7 @@ from paraminspect.render.rows import Column, Rows
 from paraminspect.rules.model import Rule
 from paraminspect.rules.plan import InitPlan, PlannedStep
 from paraminspect.spec.nodes import shorten
+from paraminspect.units import counted
 
 STEPS = (
     Column("name", "name"),
@@ -84,13 +85,12 @@ def describe_rule(number: int, rule: Rule) -> dict[str, Any]:
 
 
 def describe_plan(plan: InitPlan) -> str:
-    """The closing line: "2 of 4 parameters initialised by 1 rule, 2 kept"."""
+    """The closing line: "2 of 4 parameters initialised by 1 rule, 2 without a rule"."""
     total, kept = len(plan.steps), len(plan.kept)
     changed = sum(step.initializer is not None for step in plan.steps)
-    rules = f"{len(plan.rules):,} {'rule' if len(plan.rules) == 1 else 'rules'}"
     by_rule = f", {total - kept - changed:,} kept by a rule" if total - kept - changed else ""
     return (
-        f"{changed:,} of {total:,} {'parameter' if total == 1 else 'parameters'} initialised by {rules}"
+        f"{changed:,} of {counted(total, 'parameter')} initialised by {counted(len(plan.rules), 'rule')}"
         f"{by_rule}, {kept:,} without a rule"
     )
 
@@ -107,8 +107,8 @@ def say_notes(plan: InitPlan, output: Output, *, tensors: bool) -> None:
         )
     if plan.kept:
         names = [step.target.name for step in plan.kept]
-        what = "parameter is" if len(names) == 1 else "parameters are"
-        output.note(f"{len(names):,} {what} matched by no rule and kept: {_some(names)}")
+        verb = "is" if len(names) == 1 else "are"
+        output.note(f"{counted(len(names), 'parameter')} {verb} matched by no rule and kept: {_some(names)}")
 
 
 def say_unmatched(plan: InitPlan, output: Output) -> None:
