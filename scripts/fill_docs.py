@@ -17,26 +17,22 @@ from __future__ import annotations
 
 import difflib
 import doctest
-import fcntl
 import io
 import os
-import pty
 import re
-import struct
-import subprocess
 import sys
-import termios
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
+
+from scripts.terminal import run_on_terminal
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = ("README.md",)
 DEMO = ROOT / "demo"
 
 COLUMNS = 96
-TIMEOUT_S = 60
 
 RUN = re.compile(
     r"^<!-- run(?:, exit (?P<status>\d+))?: (?P<command>.+?) -->\n```(?P<language>\w*)\n(?P<shown>.*?)^```$",
@@ -112,7 +108,7 @@ def fill(text: str) -> str:
 
     def block(match: re.Match[str]) -> str:
         command = match["command"]
-        output = run_on_terminal(command, colour=False, status=int(match["status"] or 0))
+        output = run_shell(command, colour=False, status=int(match["status"] or 0))
         start = match[0].index("```")
         return f"{match[0][:start]}```{match['language']}\n$ {command}\n{output}```"
 
@@ -123,7 +119,7 @@ def make_pictures(text: str) -> dict[Path, str]:
     """Path -> SVG of every picture that is marked in the document."""
     pictures = {}
     for match in PICTURE.finditer(text):
-        output = run_on_terminal(match["command"], colour=True)
+        output = run_shell(match["command"], colour=True)
         console = Console(
             width=COLUMNS,
             file=io.StringIO(),
@@ -139,14 +135,12 @@ def make_pictures(text: str) -> dict[Path, str]:
     return pictures
 
 
-def run_on_terminal(command: str, *, colour: bool, status: int = 0) -> str:
+def run_shell(command: str, *, colour: bool, status: int = 0) -> str:
     """What a shell command prints on a terminal, stdout and stderr as they come, lines without trailing blanks.
 
     Raises:
         DocumentError: It ends with another exit status than `status`.
     """
-    master, terminal = pty.openpty()
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, COLUMNS, 0, 0))
     environment = {
         "PATH": f"{Path(sys.executable).parent}:{os.defpath}",
         "HOME": str(DEMO),
@@ -154,18 +148,7 @@ def run_on_terminal(command: str, *, colour: bool, status: int = 0) -> str:
         "TERM": "xterm-256color",
         **({} if colour else {"NO_COLOR": "1"}),
     }
-    with subprocess.Popen(
-        ["/bin/sh", "-c", command],
-        cwd=DEMO,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=terminal,
-        stderr=terminal,
-    ) as process:
-        os.close(terminal)
-        printed = b"".join(iter(lambda: _read(master), b"")).decode().replace("\r\n", "\n")
-        found = process.wait(TIMEOUT_S)
-    os.close(master)
+    found, printed = run_on_terminal(["/bin/sh", "-c", command], environment, COLUMNS, DEMO)
     if found != status:
         raise DocumentError(f"{command!r} ended with exit status {found}, not {status}:\n{printed}")
     return "".join(f"{_as_seen(line).rstrip()}\n" for line in printed.removesuffix("\n").split("\n") if printed)
@@ -207,13 +190,6 @@ def check_doctests(text: str, name: str) -> None:
         names = session.globs
     if runner.failures:
         raise DocumentError(f"a Python session prints something else:\n{report.getvalue()}")
-
-
-def _read(descriptor: int) -> bytes:
-    try:
-        return os.read(descriptor, 1 << 16)
-    except OSError:  # Linux reports the end of a terminal as an I/O error
-        return b""
 
 
 def _report(path: Path, found: str, wanted: str) -> None:

@@ -89,8 +89,8 @@ def test_a_block_is_what_its_command_prints(fill_docs: ModuleType) -> None:
 
 
 def test_a_command_runs_on_a_terminal_without_colour(fill_docs: ModuleType) -> None:
-    assert fill_docs.run_on_terminal('test -t 1 && test -t 2 && echo "$NO_COLOR"', colour=False) == "1\n"
-    assert fill_docs.run_on_terminal("stty size <&1", colour=False) == f"50 {fill_docs.COLUMNS}\n"
+    assert fill_docs.run_shell('test -t 1 && test -t 2 && echo "$NO_COLOR"', colour=False) == "1\n"
+    assert fill_docs.run_shell("stty size <&1", colour=False) == f"50 {fill_docs.COLUMNS}\n"
 
 
 def test_a_command_with_another_exit_status_is_an_error(fill_docs: ModuleType) -> None:

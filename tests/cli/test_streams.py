@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from scripts.terminal import run_on_terminal
+
 Command = tuple[list[str], dict[str, str]]
 
 
@@ -115,24 +117,14 @@ def test_module_and_installed_command_share_their_name(command: Command) -> None
 
 
 def on_terminal(command: Command, columns: int, *arguments: str | Path, **environ: str) -> tuple[int, str]:
-    """Exit status, and what a terminal of that width was sent on both streams."""
-    import fcntl
-    import pty
-    import struct
-    import termios
+    program, base = command
+    return run_on_terminal([*program, *arguments], {**base, "TERM": "xterm", **environ}, columns)
 
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    process = start(command, *arguments, environ={"TERM": "xterm", **environ}, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    seen = b""
-    try:
-        while piece := os.read(ours, 65536):
-            seen += piece
-    except OSError:  # Linux says so when the other side is closed
-        pass
-    os.close(ours)
-    return process.wait(60), seen.decode().replace("\r\n", "\n")
+
+def test_nothing_of_what_a_terminal_is_sent_is_lost() -> None:
+    lines = "".join(f"{number}\n" for number in range(30_000))
+    assert run_on_terminal(["seq", "0", "29999"], {"PATH": os.defpath}, 80) == (0, lines)
+    assert run_on_terminal(["sh", "-c", "printf last; exit 3"], {"PATH": os.defpath}, 80) == (3, "last")
 
 
 @pytest.fixture
