@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from itertools import islice
 from typing import Final
 
@@ -111,7 +110,7 @@ def scan_files(source: str) -> list[Finding]:
         its = scan_part(blob, Place(path))
         if len(paths) > 1 and path is not None:
             base = os.path.relpath(path, source if os.path.isdir(source) else os.path.dirname(source) or ".")
-            its = [replace(each, name=f"{base}!{each.name}" if each.name else base) for each in its]
+            its = [each._replace(name=f"{base}!{each.name}" if each.name else base) for each in its]
         found += its
     return found
 
