@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -23,6 +23,10 @@ COMMANDS = ("list", "tree", "show", "init", "shared", "grad", "stats", "diff", "
 """Names of the modules in `cli/commands`, in the order of the help."""
 
 _COMPLETE = f"_{PROGRAM.upper()}_COMPLETE"
+_ABOUT_COMPLETION = ("--show-completion", "--install-completion")
+_THIS_SHELL = "current"
+
+Shell = Literal["current", "bash", "zsh", "fish"]
 
 
 class Command(TyperCommand):
@@ -35,6 +39,14 @@ class Command(TyperCommand):
 
 class CommandGroup(TyperGroup):
     """Imports a command when it is asked for."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Options of the program itself; those about completion may do without the name of a shell."""
+        if args and args[0] in _ABOUT_COMPLETION and (len(args) == 1 or args[1].startswith("-")):
+            args = [args[0], _THIS_SHELL, *args[1:]]
+        if args[:1] == ["help"]:
+            args = [*args[1:], "--help"]
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
         """Names of all commands."""
@@ -79,10 +91,48 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _show_completion(shell: str | None) -> None:
+    if shell:
+        from paraminspect.cli.completion.answer import read_script
+        from paraminspect.cli.completion.install import find_shell
+
+        typer.echo(read_script(find_shell(shell)), nl=False)
+        raise typer.Exit
+
+
+def _install_completion(shell: str | None) -> None:
+    if shell:
+        from paraminspect.cli.completion.install import find_shell, install_script
+
+        script, start = install_script(find_shell(shell), os.environ)
+        typer.echo(f"{script} is written{f', and {start} reads it' if start else ''}; a new shell completes", err=True)
+        raise typer.Exit
+
+
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    install_completion: Annotated[
+        Shell | None,
+        typer.Option(
+            "--install-completion",
+            callback=_install_completion,
+            is_eager=True,
+            metavar="[SHELL]",
+            help="Let this shell, or bash, zsh or fish, complete commands, options and tensor names.",
+        ),
+    ] = None,
+    show_completion: Annotated[
+        Shell | None,
+        typer.Option(
+            "--show-completion",
+            callback=_show_completion,
+            is_eager=True,
+            metavar="[SHELL]",
+            help="Print the script for that instead.",
+        ),
+    ] = None,
 ) -> None:
     """What is in this PyTorch model? Parameters, shapes, ties and sizes from any checkpoint, without running it."""
 
@@ -91,6 +141,7 @@ def make_group() -> Any:
     """The whole command line, as typer has it."""
     app = typer.Typer(
         cls=CommandGroup,
+        add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -126,22 +177,13 @@ def run(arguments: Sequence[str]) -> int:
 def _run(arguments: list[str]) -> int:
     group = make_group()
     if os.environ.get(_COMPLETE):
-        _complete(group)
+        from paraminspect.cli.completion.answer import answer
+
+        sys.stdout.write(answer(os.environ, group))
+        return 0
     if not arguments:
         with group.make_context(PROGRAM, [], resilient_parsing=True) as context:
             print(context.get_help(), file=sys.stderr)  # noqa: T201 - nobody asked for it
         return FAILED
     with group.make_context(PROGRAM, arguments) as context:
         return int(group.invoke(context) or 0)
-
-
-def _complete(group: Any) -> None:
-    """Answer the shell and leave."""
-    try:
-        from typer import _completion_classes
-    except ImportError:  # another version of typer
-        pass
-    else:
-        # Otherwise typer loads rich to take markup out of help texts, and "[3,4]" with it.
-        _completion_classes._sanitize_help_text = lambda text: text
-    group.main(prog_name=PROGRAM, complete_var=_COMPLETE)
