@@ -74,7 +74,9 @@ def test_what_is_quoted_inside_a_quote_is_one_word_again(text: str, opened: str)
     if quoted is None:
         assert set(text) & {"'", "!"}
     else:
-        assert shlex.split(f"{opened}{quoted}{opened}") == [text]
+        assert texts(f"a {opened}{quoted}{opened}") == ["a", text]
+        if not set(text) & {"$", "`"}:  # shlex does not expand them
+            assert shlex.split(f"{opened}{quoted}{opened}") == [text]
 
 
 @given(st.text(), st.text())

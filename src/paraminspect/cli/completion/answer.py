@@ -54,6 +54,8 @@ def answer(environ: Mapping[str, str], program: Any) -> str:
         return "".join(_answer(shell, environ, program))
     except Exception:
         return ""
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _answer(shell: str, environ: Mapping[str, str], program: Any) -> Iterator[str]:
@@ -84,8 +86,9 @@ def _find(
     """Part of the word before its value, and the completions of that value."""
     place = next((index for index, word in enumerate(before) if not is_option(word)), None)
     if place is None:
-        if current.startswith("-"):
-            return "", complete("", program.params, read_typed(program.params, before, current), "")
+        typed = read_typed(program.params, before, current)
+        if typed.target is not None or current.startswith("-"):
+            return typed.prefix, complete("", program.params, typed, "")
         names = [name for name in program.list_commands(None) if name.startswith(current)]
         # a command's help costs an import
         return "", [Candidate(name, help=_summary(program, name) if shows_help else "") for name in names]
