@@ -22,6 +22,12 @@ PROGRAM = "paraminspect"
 COMMANDS = ("list", "tree", "show", "init", "shared", "grad", "stats", "diff", "check", "convert", "rules")
 """Names of the modules in `cli/commands`, in the order of the help."""
 
+EXAMPLES = """
+paraminspect tree model.safetensors
+paraminspect list model.pt | sort -t$'\\t' -k4,4nr | head -3
+"""
+"""Of the program, in its own help; each command has its own."""
+
 _COMPLETE = f"_{PROGRAM.upper()}_COMPLETE"
 _ABOUT_COMPLETION = ("--show-completion", "--install-completion")
 _THIS_SHELL = "current"
@@ -78,9 +84,13 @@ def _load(name: str) -> Any:
 
     module = import_module(f"paraminspect.cli.commands.{name}")
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    examples = "".join(f"  {line}\n" for line in module.EXAMPLES.strip().splitlines())
-    app.command(name, cls=Command, epilog=f"\b\nExamples:\n{examples}")(module.command)
+    app.command(name, cls=Command, epilog=_show_examples(module.EXAMPLES))(module.command)
     return typer.main.get_command(app)
+
+
+def _show_examples(text: str) -> str:
+    """The last paragraph of a help."""
+    return "\b\nExamples:\n" + "".join(f"  {line}\n" for line in text.strip().splitlines())
 
 
 def _print_version(wanted: bool) -> None:
@@ -141,6 +151,7 @@ def make_group() -> Any:
     """The whole command line, as typer has it."""
     app = typer.Typer(
         cls=CommandGroup,
+        epilog=_show_examples(EXAMPLES),
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
