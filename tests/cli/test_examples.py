@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 from collections import OrderedDict
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from paraminspect.cli.app import COMMANDS
-from paraminspect.cli.app import EXAMPLES as OF_THE_PROGRAM
+from paraminspect.cli.app import COMMANDS, EXAMPLES, find_examples
 
 Command = tuple[list[str], dict[str, str]]
 
@@ -62,7 +60,7 @@ class Payload:
 
 
 def examples() -> list[str]:
-    texts = [OF_THE_PROGRAM, *(import_module(f"paraminspect.cli.commands.{name}").EXAMPLES for name in COMMANDS)]
+    texts = [EXAMPLES, *map(find_examples, COMMANDS)]
     return [line for text in texts for line in text.strip().splitlines()]
 
 
@@ -109,7 +107,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_has_two_examples_one_of_them_a_pipe(name: str) -> None:
-    lines = import_module(f"paraminspect.cli.commands.{name}").EXAMPLES.strip().splitlines()
+    lines = find_examples(name).strip().splitlines()
     assert len(lines) == 2
     assert any(" | " in line for line in lines)
     assert all(line.startswith(f"paraminspect {name} ") for line in lines)

@@ -79,13 +79,22 @@ class CommandGroup(TyperGroup):
         )
 
 
-def _load(name: str) -> Any:
-    from importlib import import_module
+def find_examples(name: str) -> str:
+    """Command lines that show what a command is for, one a line."""
+    return str(_find_module(name).EXAMPLES)
 
-    module = import_module(f"paraminspect.cli.commands.{name}")
+
+def _load(name: str) -> Any:
+    module = _find_module(name)
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(name, cls=Command, epilog=_show_examples(module.EXAMPLES))(module.command)
     return typer.main.get_command(app)
+
+
+def _find_module(name: str) -> Any:
+    from importlib import import_module
+
+    return import_module(f"paraminspect.cli.commands.{name}")
 
 
 def _show_examples(text: str) -> str:
