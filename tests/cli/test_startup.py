@@ -82,3 +82,11 @@ def test_completion_loads_neither_torch_nor_rich(command: Command, model: Path, 
     before = f"paraminspect {line.format(model=model)}"
     environ = {"_PARAMINSPECT_COMPLETE": f"complete_{shell}", "_PARAMINSPECT_BEFORE": before}
     assert not (HEAVY | SLOW) & modules_after(command, **environ)
+
+
+def test_main_can_be_imported_in_no_time() -> None:
+    """Ctrl-C shows a traceback until it is: typing alone would double that time."""
+    source = str(Path(__file__).parents[2] / "src")
+    script = f"import sys; sys.path.insert(0, {source!r}); import paraminspect.cli.main; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, check=True)
+    assert not {"typing", "re", "collections", "signal"} & set(done.stdout.split())

@@ -42,6 +42,30 @@ class Command(TyperCommand):
         """Words of the usage line."""
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Arguments and options, those that are alike in many commands under headings of their own at the end."""
+        from paraminspect.cli.options import OUTPUT, SPECS
+
+        sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": [], SPECS: [], OUTPUT: []}
+        for each in self.get_params(ctx):
+            record = each.get_help_record(ctx)
+            if record is not None:
+                default = "Options" if each.param_type_name == "option" else "Arguments"
+                sections[getattr(each, "rich_help_panel", None) or default].append(record)
+        for title, records in sections.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse them; what is wrong is wrong with this command."""
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            if getattr(error, "ctx", ctx) is None:
+                error.ctx = ctx  # type: ignore[attr-defined]
+            raise
+
 
 class CommandGroup(TyperGroup):
     """Imports a command when it is asked for."""
