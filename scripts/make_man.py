@@ -32,6 +32,14 @@ ROW = re.compile(r"^\| (.+?) \| (.+?) \|$", re.MULTILINE)
 INLINE = re.compile(r"`([^`]+)`|\[([^\]]+)\]\([^)]+\)")
 STATUS = re.compile(r"\s*Exit status: (.+)$", re.DOTALL)
 
+STREAMS = """\
+Records go to standard output and everything else to standard error. On a terminal records are a table; in a pipe they
+are tab-separated values without a header, numbers raw and names whole. --format says otherwise: csv, json, jsonl,
+markdown, names. Columns of tsv and keys of JSON are an interface that is only added to.
+
+Each command has a page of its own.
+"""
+
 SOURCES = (
     ("FILE", "A checkpoint of any format below. It is recognised by its content; nothing of it is run."),
     ("FOLDER", "A checkpoint in shards: of Hugging Face, or of torch.distributed.checkpoint."),
@@ -86,13 +94,13 @@ def program_page(group: Any, commands: dict[str, Any], readme: str) -> Iterator[
     """The page of the program."""
     yield head(PROGRAM, "look into PyTorch models and their checkpoints")
     yield f".SH SYNOPSIS\n.SY {PROGRAM}\n.I COMMAND\n.RI [ OPTIONS ]\n.I SOURCE ...\n.YS\n"
-    yield section("DESCRIPTION", paragraphs(group.help))
+    yield section("DESCRIPTION", paragraphs(f"{group.help}\n\n{STREAMS}"))
     yield section("COMMANDS", (entry(bold(name), summary(each)) for name, each in commands.items()))
     yield section("SOURCES", (entry(italic(name), escape(text)) for name, text in SOURCES))
     yield section("OPTIONS", options(group))
     yield section("FORMATS", rows(readme, "Formats"))
     yield section("EXIT STATUS", rows(readme, "Exit status"))
-    yield section("ENVIRONMENT", rows(readme, "Shell"))
+    yield section("ENVIRONMENT", rows(readme, "Environment"))
     yield section("FILES", (entry(italic(name), escape(text)) for name, text in FILES))
     yield examples(EXAMPLES)
     yield see_also([f"{PROGRAM}-{name}" for name in commands])
@@ -142,7 +150,7 @@ def options(command: Any) -> Iterator[str]:
         record = each.get_help_record(context)
         if each.param_type_name == "option" and record is not None:
             names, about = record
-            *_, metavar = names.rpartition(" ") if not names.endswith(each.opts[0]) and " / " not in names else ("",)
+            metavar = "" if each.is_flag else names.rpartition(" ")[2]
             term = bold(names.removesuffix(f" {metavar}")) + (f" {italic(metavar)}" if metavar else "")
             yield entry(term, escape(" ".join(about.split())))
 
