@@ -102,7 +102,7 @@ def make_cases(data: str, binaries: str) -> list[Case]:
         return (f"{binaries}/paraminspect", command, *(f"{data}/{name}" for name in names))
 
     def completion(name: str) -> tuple[str, ...]:
-        line = f"paraminspect show {data}/{name} model.layers.0."
+        line = f"paraminspect show {data}/{name} "
         environ = ("_PARAMINSPECT_COMPLETE=complete_zsh", f"_PARAMINSPECT_BEFORE={line}")
         return ("env", *environ, f"{binaries}/paraminspect")
 

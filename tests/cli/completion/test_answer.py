@@ -68,6 +68,8 @@ def test_the_columns_of_every_command_are_completed(ask: Any) -> None:
         ("nonsense ", []),
         ("list ", ["files"]),
         ("list -", None),
+        ("list --he", ["word\t--header", "word\t--help"]),
+        ("--h", ["word\t--help"]),
         ("list x --sel", ["word\t--select"]),
         ("list x --total --tot", []),
         ("list x --head", ["word\t--header"]),

@@ -86,9 +86,10 @@ def _find(
     """Part of the word before its value, and the completions of that value."""
     place = next((index for index, word in enumerate(before) if not is_option(word)), None)
     if place is None:
-        typed = read_typed(program.params, before, current)
+        parameters = _parameters(program)
+        typed = read_typed(parameters, before, current)
         if typed.target is not None or current.startswith("-"):
-            return typed.prefix, complete("", program.params, typed, "")
+            return typed.prefix, complete("", parameters, typed, "")
         names = [name for name in program.list_commands(None) if name.startswith(current)]
         # a command's help costs an import
         return "", [Candidate(name, help=_summary(program, name) if shows_help else "") for name in names]
@@ -96,8 +97,15 @@ def _find(
     if name not in program.list_commands(None):
         return "", []
     command = program.get_command(None, name)
-    typed = read_typed(command.params, before[place + 1 :], current, behind)
-    return typed.prefix, complete(name, command.params, typed, command.help or "")
+    parameters = _parameters(command)
+    typed = read_typed(parameters, before[place + 1 :], current, behind)
+    return typed.prefix, complete(name, parameters, typed, command.help or "")
+
+
+def _parameters(command: Any) -> Sequence[Any]:
+    """Arguments and options, --help among them."""
+    context = command.make_context("", [], resilient_parsing=True, help_option_names=["-h", "--help"])
+    return list(command.get_params(context))
 
 
 def _summary(program: Any, name: str) -> str:
