@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from paraminspect.cli.app import COMMANDS, PROGRAM, find_examples, make_group
@@ -65,6 +65,8 @@ def test_every_variable_that_is_read_is_explained() -> None:
     assert read <= explained
 
 
+@example(".TH")
+@example("'quoted'")
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"])))
 def test_any_text_comes_out_as_it_went_in(text: str) -> None:
     filled = fill(escape(text))

@@ -64,7 +64,7 @@ def find_names(command: str, typed: Typed) -> Names:
     inside = f"{module}." if module and typed.target is not None and typed.target.name != "module" else ""
     found: dict[str, TensorRecord] = {}
     for name, record in _read_all(find_sources(command, typed), typed):
-        if name.startswith(inside) and (everything or keep(record)) and len(name) < MAX_NAME and is_plain(name):
+        if name.startswith(inside) and (everything or keep(record)) and len(name) < MAX_NAME:
             found.setdefault(name[len(inside) :], record)
     return found
 
