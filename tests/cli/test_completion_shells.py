@@ -29,9 +29,8 @@ NAMES = [
 ]  # fmt: skip
 
 HOSTILE = [
-    "a$(touch PWNED)", "b`touch PWNED`", "c\\$(touch PWNED)", "d\\`touch PWNED`", "e'; touch PWNED; '",
-    'f"; touch PWNED; "', "g|touch PWNED&", "j$HOME", "k*", "l with blanks", "m!!", "n{1,2}", "p#", "r:s:t", "s=t",
-    "v[0]", "é(层)", "$[1]", "~root", "(((", "!x",
+    "a$(touch PWNED)", "b`touch PWNED`", "c\\$(touch PWNED)", "e'; touch PWNED; '", 'f"; touch PWNED; "',
+    "g|touch PWNED&", "k*", "l with blanks", "m!!", "n{1,2}", "r:s:t", "é(层)", "$[1]", "~root",
 ]  # fmt: skip
 """Names that mean something to some shell: each of them can be completed, and is then the argument that it says."""
 
@@ -137,20 +136,14 @@ def terminal(request: pytest.FixtureRequest, folder: Path) -> Iterator[Terminal]
 
 
 CASES = {
-    "paraminspect sh": "paraminspect sh",
     "paraminspect conv": "paraminspect convert ",
     "paraminspect list mod": "paraminspect list model.safetensors ",
-    "paraminspect list --sel": "paraminspect list --select ",
     "paraminspect list --format js": "paraminspect list --format json",
-    "paraminspect list -fmark": "paraminspect list -fmarkdown ",
-    "paraminspect show model.safetensors wte.": "paraminspect show model.safetensors wte.weight ",
-    "paraminspect show model.safetensors h.0.m": "paraminspect show model.safetensors h.0.mlp.weight ",
     "paraminspect show model.safetensors h.0.attn.b": "paraminspect show model.safetensors h.0.attn.bias ",
     "paraminspect list model.safetensors --select=wt": "paraminspect list model.safetensors --select=wte.weight ",
     "paraminspect list model.safetensors -s 'h.0.attn.b": "paraminspect list model.safetensors -s 'h.0.attn.bias' ",
     'paraminspect list model.safetensors -x "h.0.attn.b': 'paraminspect list model.safetensors -x "h.0.attn.bias" ',
     "paraminspect list model.safetensors -s Linear:wt": "paraminspect list model.safetensors -s Linear:wte.weight ",
-    "paraminspect list model.safetensors -m h.0 -s m": "paraminspect list model.safetensors -m h.0 -s mlp.weight ",
     "paraminspect list ~/model.safetensors -s wt": "paraminspect list ~/model.safetensors -s wte.weight ",
     "paraminspect shared model.safetensors --expect w": "paraminspect shared model.safetensors --expect wte.weight,",
     "paraminspect shared model.safetensors --expect wte.weight,l": "paraminspect shared model.safetensors --expect "
@@ -162,7 +155,7 @@ CASES = {
 }
 
 
-WITHOUT_NAMES = ("torn.safetensors", "nowhere", "bin", "spec.yaml", "hf://org/name", "-", "/dev/zero", "pipe")
+WITHOUT_NAMES = ("torn.safetensors", "pipe", "spec.yaml")
 
 
 def test_tab_key(terminal: Terminal) -> None:
@@ -185,7 +178,7 @@ def test_words_behind_the_cursor_count(terminal: Terminal) -> None:
 
 def test_no_name_of_a_file_is_taken_for_anything_else(terminal: Terminal, folder: Path) -> None:
     beginnings = {name: name[:1] for name in HOSTILE}
-    quoted = {"$[1]": "\\$", "~root": "\\~", "(((": "\\(", "!x": "\\!"}
+    quoted = {"$[1]": "\\$", "~root": "\\~"}
     for name, beginning in beginnings.items():
         printed = terminal.run(f"paraminspect show hostile.safetensors {quoted.get(name, beginning)}\t")
         assert printed == f"show][hostile.safetensors][{name}]"

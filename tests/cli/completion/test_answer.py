@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paraminspect.cli import app
@@ -19,7 +20,7 @@ from tests.cli.conftest import write_safetensors
 Command = tuple[list[str], dict[str, str]]
 
 NOT_COMPLETED = {
-    "--depth", "--slice", "--precision", "--seed", "--shard-size", "--define", "--arg", "--strip-prefix",
+    "--depth", "--slice", "--precision", "--seed", "--shard-size", "--arg", "--strip-prefix",
     "--add-prefix", "--steps", "--tolerance", "--rtol", "--atol", "--metadata",
 }  # fmt: skip
 """Options whose values are numbers or texts of the user's own."""
@@ -102,6 +103,14 @@ def test_the_columns_of_every_command_are_completed(ask: Any) -> None:
         ("init model.safetensors --rule 'out=cons", ["part\tout=constant"]),
         ("init spec.yaml --rule ", ["word\tgaussian", "word\tflat"]),
         ("init model.safetensors --config spec.yaml --rule g", ["word\tgaussian"]),
+        ("init ~/spec.yaml --rule f", ["word\tflat"]),
+        ("init $HOME/spec.yaml --rule f", ["word\tflat"]),
+        ("init pipe --rule g", []),
+        ("list pipe -D s", []),
+        ("list pipe -s s", []),
+        ("list spec.yaml -D ", ["part\twide=", "part\tsteep="]),
+        ("list spec.yaml -D wide=3 -D ", ["part\tsteep="]),
+        ("list model.safetensors -D ", []),
         ("grad spec.yaml -w model.safetensors --freeze o", ["word\tout"]),
         ("list spec.yaml -w model.safetensors --add-prefix net. -s net.o", ["word\tnet.out"]),
         ("stats model.safetensors --fail-on nan,i", ["part\tnan,inf"]),
@@ -110,11 +119,20 @@ def test_the_columns_of_every_command_are_completed(ask: Any) -> None:
         ("grad spec.yaml --loss m", ["word\tmean", "word\tmse"]),
         ("check x --ignore zip-dup", ["word\tzip-duplicate"]),
         ("rules ", ["files"]),
+        ("show nowhere w", []),
+        ("show . w", []),
+        ("show hf://org/name w", []),
+        ("show - w", []),
+        ("show /dev/zero w", []),
+        ("show spec.yaml w", []),
+        ("list -fmark", ["word\t-fmarkdown"]),
     ],
 )
-def test_answers(ask: Any, tmp_path: Path, line: str, due: list[str] | None) -> None:
+def test_answers(ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, due: list[str] | None) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    os.mkfifo(tmp_path / "pipe")
     (tmp_path / "spec.yaml").write_text(
-        "model: [{Linear: [2, 2]}]\ninit: {gaussian: ['*=normal'], flat: ['*=zeros']}\n"
+        "vars: {wide: 2, steep: 1}\nmodel: [{Linear: [2, 2]}]\ninit: {gaussian: ['*=normal'], flat: ['*=zeros']}\n"
     )
     found = ask(line)
     assert found == due if due is not None else {"word\t--select", "word\t--all"} <= set(found)
@@ -148,6 +166,7 @@ def test_buffers_are_offered_where_they_are_shown(ask: Any, tmp_path: Path) -> N
 
 
 @given(names=st.lists(st.text(max_size=6), max_size=8, unique=True), typed=st.text(max_size=3))
+@settings(max_examples=40)
 def test_no_name_adds_a_line_or_a_field(tmp_path_factory: Any, names: list[str], typed: str) -> None:
     names = [name for name in names if name.encode("utf-8", "ignore").decode() == name and name != "__metadata__"]
     path = write_safetensors(tmp_path_factory.getbasetemp() / "fuzz.safetensors", {name: [0] for name in names})

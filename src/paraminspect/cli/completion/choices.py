@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from paraminspect.cli.completion.names import (
@@ -12,6 +13,7 @@ from paraminspect.cli.completion.names import (
     complete_modules,
     complete_names,
     find_names,
+    find_path,
     find_sources,
 )
 from paraminspect.cli.completion.typed import Typed
@@ -102,18 +104,42 @@ def _rules(command: str, typed: Typed, about: str) -> Answer:
     return [*_beginning(typed.value, _rule_sets(command, typed)), *_selectors(command, typed, ending="=")]
 
 
-def _rule_sets(command: str, typed: Typed) -> Iterable[str]:
+def _rule_sets(command: str, typed: Typed) -> Iterator[str]:
     from paraminspect.cli.rules import read_config
     from paraminspect.cli.sources import Build
     from paraminspect.errors import ParamInspectError
-    from paraminspect.render.text import is_plain
 
-    for file in (typed.get("config"), *find_sources(command, typed)):
-        if file not in ("", "-"):
+    for path in _specs(command, typed):
+        try:
+            yield from read_config(path, Build()).names
+        except ParamInspectError:
+            continue
+
+
+def _variables(command: str, typed: Typed, about: str) -> Answer:
+    """NAME=VALUE, of the variables of a spec or config."""
+    from paraminspect.errors import ParamInspectError
+    from paraminspect.spec.limits import MAX_SPEC_BYTES
+    from paraminspect.spec.parse import find_variables
+
+    found: list[str] = []
+    for path in _specs(command, typed):
+        with open(path, "rb") as file:
             try:
-                yield from filter(is_plain, read_config(file, Build()).names)
+                found += find_variables(file.read(MAX_SPEC_BYTES + 1))
             except ParamInspectError:
                 continue
+    given = {text.partition("=")[0] for text in typed.options.get("define", ())}
+    names = (name for name in dict.fromkeys(found) if name.startswith(typed.value) and name not in given)
+    return [Candidate(f"{name}=", goes_on=True) for name in names]
+
+
+def _specs(command: str, typed: Typed) -> Iterator[str]:
+    """Files on the command line that may have rule sets or variables."""
+    for source in (typed.get("config"), *find_sources(command, typed)):
+        path = find_path(source)
+        if path is not None and os.path.isfile(path):
+            yield path
 
 
 def _renames(command: str, typed: Typed, about: str) -> Answer:
@@ -151,6 +177,7 @@ COMPLETERS: Final[Mapping[str, Completer]] = {
     **dict.fromkeys(("rename", "map_"), _renames),
     "name": _names,
     "module": _modules,
+    "define": _variables,
     "expect": _tied_names,
     "columns": _columns,
     "fail_on": _problems,

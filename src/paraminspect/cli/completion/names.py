@@ -158,14 +158,23 @@ def _read_all(sources: Sequence[str], typed: Typed) -> Iterator[tuple[str, Tenso
                 yield add + record.name.removeprefix(begin), record
 
 
-def _read(source: str) -> Sequence[TensorRecord] | None:
-    """The tensors of a file or folder on this machine; None for anything else and whatever is wrong with it."""
+def find_path(source: str) -> str | None:
+    """The file or folder that a word names, as the shell would expand it; None for anything that is neither.
+
+    A pipe is neither: to look into it would take away what is in it.
+    """
     path = source if os.path.lexists(source) else os.path.expandvars(os.path.expanduser(source))
     try:
         mode = os.stat(path).st_mode
     except (OSError, ValueError):
         return None
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a pipe would lose what is in it
+    return path if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else None
+
+
+def _read(source: str) -> Sequence[TensorRecord] | None:
+    """The tensors of a file or folder on this machine; None for anything else and whatever is wrong with it."""
+    path = find_path(source)
+    if path is None:
         return None
     from paraminspect.formats import open_source
 
