@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from paraminspect.checks.codes import find
+from paraminspect.formats.torch_export import FORMAT as EXPORTED
 from paraminspect.modules import is_shown
 from paraminspect.records import Checkpoint, Finding, TensorRecord
 from paraminspect.units import counted
@@ -28,7 +29,8 @@ def check_tensors(checkpoint: Checkpoint) -> Iterator[Finding]:
     records = checkpoint.tensors
     yield from _check_names(records)
     yield from _check_dtypes(records)
-    yield from _check_attributes(records)
+    if checkpoint.format != EXPORTED:  # whose constants are saved, and not meant to be trained
+        yield from _check_attributes(records)
     yield from _check_optimizer(records)
     if checkpoint.format == "gguf":
         yield from _check_end(checkpoint)

@@ -32,6 +32,12 @@ MAX_DECLARED = 100_000
 MAX_JSON_BYTES = 64 << 20
 """Of a shard index or config.json."""
 
+MAX_EXPORT_JSON = 128 << 20
+"""Bytes of a graph or config of a torch.export archive; a graph of 10,000 nodes takes some 20 MB."""
+
+MAX_EXPORT_CONTAINERS = 4_000_000
+"""Lists and objects in one of these; a node of a graph has some 50."""
+
 MAX_PICKLE_OPS = 8_000_000
 """Opcodes of one pickle, those inside a recognised tensor not counted. A training checkpoint has some 40 a tensor."""
 

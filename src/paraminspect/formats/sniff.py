@@ -104,14 +104,14 @@ def _read_zip(blob: Blob) -> Checkpoint:
         from paraminspect.formats.torchscript import is_torchscript, read_torchscript
 
         return read_torchscript(directory) if is_torchscript(directory) else read_torch_zip(directory)
+    from paraminspect.formats.torch_export import is_torch_export, read_torch_export
+
+    if is_torch_export(directory):
+        return read_torch_export(directory)
     if any(name.endswith(".npy") for name in names):
         from paraminspect.formats.numpy_arrays import read_npz
 
         return read_npz(directory)
-    if any(name.endswith(("archive_format", "serialized_exported_program.json")) for name in names):
-        raise UnknownFormatError(
-            "a torch.export archive (.pt2)", hint="its weights can be saved with torch.save(ep.state_dict, ..)"
-        )
     if "config.json" in names and "model.weights.h5" in names:
         raise UnknownFormatError("a Keras model, not one of PyTorch")
     inside = [name for name in names if name.endswith((".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".gguf"))]
