@@ -64,3 +64,12 @@ MAX_SHARDS = 20_000
 MAX_GGUF_KEYS = 65_536
 MAX_GGUF_TEXT = 64 << 20
 """Bytes of one GGUF metadata value that may be skipped over element by element."""
+
+MAX_ONNX_NODES = 4_000_000
+"""Nodes of all graphs of one ONNX file; the largest exports have some 100,000."""
+
+MAX_ONNX_DEPTH = 32
+"""Graphs inside graphs; the libraries of protobuf refuse what is deeper than 100 messages, three for each of these."""
+
+MAX_ONNX_PROPERTIES = 1000
+"""Of metadata_props that are kept, and of the description of external data."""

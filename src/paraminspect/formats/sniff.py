@@ -85,6 +85,10 @@ def _choose_reader(head: bytes, size: int) -> Callable[[Blob], Checkpoint] | Non
         return read_npy
     if is_safetensors(head, size):
         return read_safetensors
+    if head[:1] == b"\x08":
+        from paraminspect.formats.onnx import is_onnx, read_onnx
+
+        return read_onnx if is_onnx(head) else None
     from paraminspect.formats.plain_pickle import is_pickle, read_pickle
     from paraminspect.formats.torch_tar import is_tar, read_torch_tar
 
