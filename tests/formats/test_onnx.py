@@ -32,6 +32,7 @@ from paraminspect.errors import (
 from paraminspect.formats import onnx as reader
 from paraminspect.formats.blob import Blob
 from paraminspect.formats.onnx import is_onnx, read_onnx
+from paraminspect.formats.onnx_shortcut import OnnxShortcut
 from paraminspect.formats.protobuf import read_fields, read_varint
 from paraminspect.formats.sniff import check_head, read_blob
 from paraminspect.records import Checkpoint, TensorRecord
@@ -599,3 +600,53 @@ def test_a_varint_of_ten_bytes() -> None:
 def test_standard_input_has_values_too(tmp_path: Path) -> None:
     stream = io.BytesIO(model(floats("a", 4)).SerializeToString())
     assert read(stream.getvalue()).tensors[0].byte_range is not None
+
+
+def read_slowly(data: bytes) -> Checkpoint:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OnnxShortcut, "record", lambda *_: None)
+        return read_onnx(Blob.from_bytes(data))
+
+
+@given(
+    st.lists(st.sampled_from([0, 1, 2, 3, 127, 128, 300, 2**35]), max_size=4),
+    st.sampled_from([0, *TYPES, 99]),
+    st.text(max_size=60),
+    st.integers(-1, 1),
+)
+def test_the_shortcut_says_the_same(dims: list[int], code: int, name: str, more: int) -> None:
+    needed = int(np.prod(dims, dtype=object)) * 4 + more
+    tensor = onnx.TensorProto(dims=dims, data_type=code, raw_data=bytes(max(0, needed) if needed < 10_000 else 5))
+    with contextlib.suppress(UnicodeEncodeError):
+        tensor.name = name
+    data = by_hand(tensor.SerializeToString()) + nested(14, b"")
+    outcomes = []
+    for each in (read, read_slowly):
+        try:
+            outcomes.append([*each(data).tensors])
+        except ParamInspectError as error:
+            outcomes.append(str(error))
+    assert outcomes[0] == outcomes[1]
+
+
+def test_the_shortcut_is_taken() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reader, "parse_tensor", None)
+        assert len(read(model(floats("a", 2, 3), floats("b"), floats("c", 200))).tensors) == 3
+    assert read_slowly(sample()).tensors == read(sample()).tensors
+
+
+@given(st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(max_size=2)), max_size=3))
+def test_of_any_bytes_the_shortcut_says_the_same(edits: list[tuple[float, bytes]]) -> None:
+    tensor = bytearray(floats("name", 2, 3).SerializeToString())
+    for place, new in edits:
+        at = int(place * len(tensor))
+        tensor[at : at + len(new)] = new
+    data = by_hand(bytes(tensor)) + nested(14, b"")
+    outcomes = []
+    for each in (read, read_slowly):
+        try:
+            outcomes.append([*each(data).tensors])
+        except ParamInspectError as error:
+            outcomes.append(type(error))
+    assert outcomes[0] == outcomes[1]

@@ -40,7 +40,9 @@ from paraminspect.formats.limits import (
     MAX_TENSORS,
 )
 from paraminspect.formats.onnx_external import ExternalData
+from paraminspect.formats.onnx_shortcut import OnnxShortcut
 from paraminspect.formats.onnx_tensors import (
+    NEVER_TRAINED,
     VALUES,
     Tensor,
     make_record,
@@ -139,6 +141,7 @@ class _Model:
         self.metadata: dict[str, str] = {}
         self.external = ExternalData(blob.path)
         self._blob = blob
+        self._shortcut = OnnxShortcut(blob)
         self._nodes = 0
         self._inputs: set[str] = set()
         self._left_out: dict[str, int] = {}
@@ -211,7 +214,11 @@ class _Model:
             if wire != BYTES:
                 continue
             if number == 5:
-                self._add(parse_tensor(blob, place, length), prefix)
+                usual = self._shortcut.record(place, length, prefix)
+                if usual is not None:
+                    self._keep(usual)
+                else:
+                    self._add(parse_tensor(blob, place, length), prefix)
             elif number == 1:
                 self._read_node(place, length, prefix, depth)
             elif number == 15:
@@ -291,13 +298,14 @@ class _Model:
         if tensor.is_text:
             self._leave_out("text tensor")
             return
-        self._keep(make_record(self._blob, tensor, prefix, self.external))
+        record = make_record(self._blob, tensor, prefix, self.external)
+        self._keep(record._replace(kind=_kind(record)))
 
     def _keep(self, record: TensorRecord) -> None:
         if len(self.tensors) == MAX_TENSORS:
             raise LimitExceededError("tensors in one file", limit=MAX_TENSORS, actual=None)
-        self.tensors.append(record._replace(kind=_kind(record)) if record.kind == "tensor" else record)
+        self.tensors.append(record)
 
 
 def _kind(record: TensorRecord) -> Kind:
-    return "buffer" if record.dtype in ("int64", "bool") else kind_of(record.name, record.shape, record.dtype)
+    return "buffer" if record.dtype in NEVER_TRAINED else kind_of(record.name, record.shape, record.dtype)

@@ -41,6 +41,9 @@ ELEMENTS: Final[dict[int, tuple[str, int, int]]] = {
 }  # fmt: skip
 """Number of an element type: torch's name (or that of ml_dtypes), bits, and the typed field of its numbers."""
 
+NEVER_TRAINED: Final = frozenset({"int64", "bool"})
+"""Types of shapes, axes, indices and masks: "buffer"."""
+
 _COUNTED: Final = frozenset({FLOATS, INT32S, INT64S, DOUBLES, UINT64S})
 
 VALUES: Final[dict[int, tuple[str, int]]] = {2: ("float32", 1), 3: ("int64", 7), 7: ("float32", 1), 8: ("int64", 7)}
