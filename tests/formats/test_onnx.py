@@ -15,6 +15,7 @@ import ml_dtypes
 import numpy as np
 import onnx
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
@@ -35,7 +36,7 @@ from paraminspect.formats.onnx import is_onnx, read_onnx
 from paraminspect.formats.onnx_shortcut import OnnxShortcut
 from paraminspect.formats.protobuf import read_fields, read_varint
 from paraminspect.formats.sniff import check_head, read_blob
-from paraminspect.records import Checkpoint, TensorRecord
+from paraminspect.records import Checkpoint, Declaration, TensorRecord
 from paraminspect.ties import find_ties
 from paraminspect.values.fields import decode_varints
 from paraminspect.values.tensors import read_tensor
@@ -263,6 +264,51 @@ def test_empty_and_scalar_tensors(save: Callable[..., Path]) -> None:
     tensors.append(onnx.TensorProto(name="bare", dims=[0], data_type=1))
     found = open_source(save(model(*tensors))).tensors
     assert [read_tensor(record).shape for record in found] == [(0, 3), (), (0,)]
+
+
+class Tied(torch.nn.Module):
+    """Two names of one Parameter, and a norm whose statistics are as its weight and bias are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = torch.nn.Conv2d(3, 8, 3)
+        self.norm = torch.nn.BatchNorm2d(8)
+        self.first, self.second = torch.nn.Linear(8, 8), torch.nn.Linear(8, 8)
+        self.second.weight = self.first.weight
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h: torch.Tensor = self.second(torch.relu(self.first(self.norm(self.conv(x)).mean((2, 3)))))
+        return h
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_torch_exports_has_the_names_and_values_of_its_state_dict(tmp_path: Path) -> None:
+    module = Tied().eval()
+    path = tmp_path / "model.onnx"
+    keep = torch.onnx.TrainingMode.PRESERVE  # lest conv and norm are folded into one
+    torch.onnx.export(module, (torch.zeros(1, 3, 8, 8),), path, dynamo=False, training=keep)
+    checkpoint = open_source(path)
+    found = {record.name: record for record in checkpoint.tensors if not record.name.startswith("/")}
+    unused = ("norm.num_batches_tracked", "second.weight")  # of one Parameter the exporter knows one name
+    state = {name: tensor for name, tensor in module.state_dict().items() if name not in unused}
+    assert found.keys() == state.keys()
+    for name, tensor in state.items():
+        assert np.array_equal(read_tensor(found[name]), tensor.numpy()), name
+    assert found["norm.running_mean"].kind == "buffer"
+    assert Declaration("norm.running_mean", "norm.bias", "Identity node") in checkpoint.declared
+    assert ("declared", ("norm.bias", "norm.running_mean")) in {
+        (group.kind, group.names) for group in find_ties(checkpoint.tensors)
+    }
+
+
+def test_names_that_are_others_of_others() -> None:
+    nodes = [
+        helper.make_node("Identity", [of], [name]) for name, of in (("a", "w"), ("b", "a"), ("y", "x"), ("w", "a"))
+    ]
+    assert [(each.alias, each.name) for each in read(model(floats("w", 2), nodes=nodes)).declared] == [
+        ("a", "w"),
+        ("b", "w"),
+    ]
 
 
 # External data.

@@ -5,7 +5,7 @@ A file is one `ModelProto` (see `protobuf` for how fields are written), with the
     ModelProto      1 ir_version, 2 producer_name, 3 producer_version, 4 domain, 5 model_version, 7 graph,
                     8 opset_import, 14 metadata_props, 20 training_info, 25 functions
     GraphProto      1 node, 2 name, 5 initializer, 11 input, 15 sparse_initializer
-    NodeProto       2 output, 4 op_type, 5 attribute, 7 domain
+    NodeProto       1 input, 2 output, 4 op_type, 5 attribute, 7 domain
     AttributeProto  1 name, 2 f, 3 i, 4 s, 5 t, 6 g, 7 floats, 8 ints, 9 strings, 11 graphs, 22 sparse_tensor
     TensorProto     1 dims, 2 data_type, 4 float_data, 5 int32_data, 6 string_data, 7 int64_data, 8 name, 9 raw_data,
                     10 double_data, 11 uint64_data, 13 external_data, 14 data_location
@@ -16,6 +16,9 @@ Tensors are the initializers and the values of `Constant` nodes, those of sub-gr
 functions too. The bytes are in `raw_data`, little-endian; or in the typed field of the element type, whose numbers are
 packed or not; or in another file (`external_data`: location, offset, length), which must lie in the folder of the model.
 Integers of 4 bits lie two to a byte, the lower half first, those of 2 bits four to a byte.
+
+Of tensors with the same content torch's exporter keeps one and makes the others the outputs of `Identity` nodes: such a
+name is declared to be another one of that tensor.
 
 ONNX does not say what is a parameter. All are "tensor", but for those whose names leave no doubt and for `int64` and
 `bool`, which are shapes, axes, indices and masks that no optimizer trains: these are "buffer".
@@ -33,7 +36,9 @@ from typing import Final
 from paraminspect.errors import LimitExceededError, MalformedError
 from paraminspect.formats.blob import Blob
 from paraminspect.formats.classify import kind_of
+from paraminspect.formats.declared import with_declared
 from paraminspect.formats.limits import (
+    MAX_DECLARED,
     MAX_ONNX_DEPTH,
     MAX_ONNX_NODES,
     MAX_ONNX_PROPERTIES,
@@ -53,7 +58,7 @@ from paraminspect.formats.onnx_tensors import (
     read_text,
 )
 from paraminspect.formats.protobuf import BYTES, VARINT, read_fields, read_varint
-from paraminspect.records import Checkpoint, Kind, TensorRecord
+from paraminspect.records import Checkpoint, Declaration, Kind, TensorRecord
 from paraminspect.units import counted
 
 FORMAT: Final = "onnx"
@@ -123,13 +128,16 @@ def read_onnx(blob: Blob) -> Checkpoint:
     """
     model = _Model(blob)
     model.read()
+    declared = model.declared()
+    tensors = with_declared(model.tensors, declared)
     return Checkpoint(
         FORMAT,
-        model.tensors,
+        [each._replace(kind=_kind(each)) if each.declared else each for each in tensors] if declared else tensors,
         model.metadata,
         tuple(model.notes()),
         nbytes=blob.size + model.external.nbytes,
         files=() if blob.path is None else (blob.path, *model.external.files),
+        declared=declared,
     )
 
 
@@ -144,6 +152,7 @@ class _Model:
         self._shortcut = OnnxShortcut(blob)
         self._nodes = 0
         self._inputs: set[str] = set()
+        self._same: list[tuple[str, str]] = []
         self._left_out: dict[str, int] = {}
         self._ir_version = 0
 
@@ -185,6 +194,16 @@ class _Model:
             both = sum(record.name in self._inputs for record in self.tensors) if self._inputs else 0
             if both:
                 yield f"inputs of the graph too, so that a caller may replace them: {counted(both, 'tensor')}"
+
+    def declared(self) -> tuple[Declaration, ...]:
+        """Outputs of Identity nodes whose input is a tensor; nodes stand behind what they need."""
+        kept = {record.name: record.name for record in self.tensors} if self._same else {}
+        found = []
+        for alias, name in self._same:
+            if name in kept and alias not in kept:
+                kept[alias] = kept[name]
+                found.append(Declaration(alias, kept[name], "Identity node"))
+        return tuple(found)
 
     def _leave_out(self, what: str) -> None:
         self._left_out[what] = self._left_out.get(what, 0) + 1
@@ -253,6 +272,7 @@ class _Model:
         if self._nodes > MAX_ONNX_NODES:
             raise LimitExceededError("nodes", limit=MAX_ONNX_NODES, actual=None)
         op_type = output = domain = b""
+        first: tuple[int, int] | None = None
         attributes: list[tuple[int, int]] = []
         blob = self._blob
         for number, wire, place, length in read_fields(blob, at, at + size):
@@ -264,8 +284,14 @@ class _Model:
                 op_type = blob.read_near(place, min(length, MAX_TEXT))
             elif number == 7:
                 domain = blob.read_near(place, min(length, MAX_TEXT))
+            elif number == 1 and first is None:
+                first = place, length
             elif number == 2 and not output:
                 output = read_text(self._blob, place, length).encode()
+        if op_type == b"Identity" and first is not None and output and not domain:
+            if len(self._same) == MAX_DECLARED:
+                raise LimitExceededError("names that are the same tensor", limit=MAX_DECLARED, actual=None)
+            self._same.append((prefix + output.decode(), prefix + read_text(blob, *first)))
         if attributes:
             constant = op_type == b"Constant" and domain in (b"", b"ai.onnx")
             for place, length in attributes:
