@@ -411,6 +411,33 @@ def test_json_past_its_bounds_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
         read(saved("now"))
 
 
+def test_bounds_hold_for_all_json_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = [len(data) for name, data in members(saved("now")).items() if name.endswith(".json")]
+    monkeypatch.setattr(torch_export, "MAX_EXPORT_JSON", sum(sizes))
+    read(saved("now"))
+    monkeypatch.setattr(torch_export, "MAX_EXPORT_JSON", sum(sizes) - 1)
+    with pytest.raises(LimitExceededError, match="bytes in"):
+        read(saved("now"))
+
+
+def test_pickles_past_their_bound_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_export, "MAX_EXPORT_PICKLES", 0)
+    with pytest.raises(LimitExceededError, match="pickles in a"):
+        read(pickled_weight(torch.ones(4)))
+
+
+def test_a_config_that_cannot_be_read_hides_no_pickle(tmp_path: Path) -> None:
+    import pickle
+
+    parts = members(saved("now"))
+    root = next(iter(parts)).partition("/")[0]
+    parts[f"{root}/data/weights/model_weights_config.json"] = b'{"config": {}, "config": {}}'
+    parts[f"{root}/data/weights/weight_0"] = pickle.dumps(Boom(), 0)
+    path = tmp_path / "net.pt2"
+    path.write_bytes(packed(parts))
+    assert "pickle-danger" in {finding.code for finding in check_source(path)}
+
+
 def test_a_member_that_is_missing_is_named() -> None:
     parts = members(saved("now"))
     (name,) = [each for each in parts if each.endswith("weight_2")]

@@ -33,10 +33,13 @@ MAX_JSON_BYTES = 64 << 20
 """Of a shard index or config.json."""
 
 MAX_EXPORT_JSON = 128 << 20
-"""Bytes of a graph or config of a torch.export archive; a graph of 10,000 nodes takes some 20 MB."""
+"""Bytes of all graphs and configs of a torch.export archive; a graph of 10,000 nodes takes some 20 MB."""
 
 MAX_EXPORT_CONTAINERS = 4_000_000
-"""Lists and objects in one of these; a node of a graph has some 50."""
+"""Lists and objects in these; a node of a graph has some 50."""
+
+MAX_EXPORT_PICKLES = 10_000
+"""Tensor subclasses of a torch.export archive, each a file of torch.save."""
 
 MAX_PICKLE_OPS = 8_000_000
 """Opcodes of one pickle, those inside a recognised tensor not counted. A training checkpoint has some 40 a tensor."""

@@ -39,7 +39,7 @@ from paraminspect.formats.classify import kind_of
 from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.inert import StorageRef
 from paraminspect.formats.json_pairs import find_repeated
-from paraminspect.formats.limits import MAX_EXPORT_CONTAINERS, MAX_EXPORT_JSON, MAX_TENSORS
+from paraminspect.formats.limits import MAX_EXPORT_CONTAINERS, MAX_EXPORT_JSON, MAX_EXPORT_PICKLES, MAX_TENSORS
 from paraminspect.formats.shapes import check_sizes, count_elements
 from paraminspect.formats.torch_objects import strided_tensor
 from paraminspect.formats.torch_zip import MAX_DEFLATE_RATIO, read_torch_zip
@@ -110,15 +110,17 @@ def is_raw_member(name: str) -> bool:
 def find_pickled(directory: ZipDirectory) -> frozenset[str]:
     """Members that torch unpickles when it loads the archive, by what their names and the configs say.
 
-    Damaged configs say nothing here; that is told where they are read.
+    Of a config that cannot be read, any storage may be one.
     """
+    reader = _Json(directory)
     found = {name for name in directory.entries if _PICKLED.match(name)}
     for name, entry in directory.entries.items():
         if _CONFIG.match(name):
             folder = name.rpartition("/")[0]
             try:
-                config = _payloads(directory, entry)
+                config = reader.payloads(entry)
             except (MalformedError, LimitExceededError):
+                found |= {each for each in directory.entries if is_raw_member(each)}
                 continue
             found |= {f"{folder}/{item.get('path_name')}" for item in config.values() if item.get("use_pickle")}
     return frozenset(found & directory.entries.keys())
@@ -169,7 +171,9 @@ class _Archive:
         self.metadata: dict[str, str] = {}
         self._directory = directory
         self._root = root
+        self._json = _Json(directory)
         self._storages: dict[str, Storage] = {}
+        self._nested: dict[int, list[TensorRecord]] = {}
         self._program = _Program({}, {}, {})
         self._part = ""
         self._remarks: dict[str, list[str]] = {}
@@ -193,7 +197,7 @@ class _Archive:
     def read_program(self, model: str, graph: str, dictionary: str, *, several: bool) -> None:
         """A graph, and the weights that go with it."""
         self._part = model if several else ""
-        self._program = _read_program(self._directory, self._entry(graph))
+        self._program = _read_program(self._json.load(self._entry(graph)))
         self.metadata.update(self._program.metadata)
         if f"{self._root}{dictionary}" in self._directory.entries:
             self.read_dictionary(dictionary, self._prefix, constants=False)
@@ -211,7 +215,7 @@ class _Archive:
             return
         self._remark("compiled by AOTInductor: only the weights beside the library are listed", model)
         whole: dict[str, TensorRecord] = {}
-        for name, place in _load_json(self._directory, config).items():
+        for name, place in self._json.load(config).items():
             file, shape, stride, offset = place if isinstance(place, list) and len(place) == 4 else [None] * 4
             if not isinstance(file, str):
                 raise MalformedError(f"weights_config.json says nothing of {quote_name(name)} that can be understood")
@@ -253,7 +257,7 @@ class _Archive:
 
     def _read_config(self, folder: str, file: str, *, constants: bool) -> None:
         """The tensors that one config names."""
-        for name, item in _payloads(self._directory, self._entry(folder + file)).items():
+        for name, item in self._json.payloads(self._entry(folder + file)).items():
             path, meta = item.get("path_name"), item.get("tensor_meta")
             if not isinstance(path, str):
                 raise MalformedError(f"{quote_name(file)} does not say where {quote_name(name)} is")
@@ -306,8 +310,16 @@ class _Archive:
         return storage
 
     def _read_nested(self, member: str) -> list[TensorRecord]:
-        """The tensors of a member that `torch.save` wrote."""
+        """The tensors of a member that `torch.save` wrote; each is read once."""
         entry = self._entry(member)
+        found = self._nested.get(entry.header_offset)
+        if found is None:
+            if len(self._nested) == MAX_EXPORT_PICKLES:
+                raise LimitExceededError("pickles in a torch.export archive", limit=MAX_EXPORT_PICKLES, actual=None)
+            found = self._nested[entry.header_offset] = self._unpack_nested(member, entry)
+        return found
+
+    def _unpack_nested(self, member: str, entry: ZipEntry) -> list[TensorRecord]:
         directory = self._directory
         if entry.method or entry.encrypted:
             blob = Blob.from_bytes(directory.read(entry), directory.blob.path)
@@ -369,42 +381,56 @@ def _first(directory: ZipDirectory, stem: str) -> str:
     return old if old in directory.entries else f"{stem}.pt"
 
 
-def _load_json(directory: ZipDirectory, entry: ZipEntry) -> dict[str, Any]:
-    """A JSON object; of keys that come twice, none.
+class _Json:
+    """Parses the JSON members of one archive, all of them together within the bounds: members may lie on each other.
 
-    Raises:
-        MalformedError: No JSON, no object, or a key twice.
-        LimitExceededError: Larger than MAX_EXPORT_JSON.
+    Args:
+        directory: Of the archive.
     """
 
-    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        found = dict(pairs)
-        if len(found) != len(pairs) and (key := find_repeated(pairs)) is not None:
-            raise MalformedError(f"{quote_name(entry.name)} has {quote_name(key)} twice", fault="duplicate-name")
-        return found
+    def __init__(self, directory: ZipDirectory) -> None:
+        self._directory = directory
+        self._bytes = MAX_EXPORT_JSON
+        self._containers = MAX_EXPORT_CONTAINERS
 
-    text = directory.read(entry, MAX_EXPORT_JSON)
-    if (containers := text.count(b"{") + text.count(b"[")) > MAX_EXPORT_CONTAINERS:
-        raise LimitExceededError(
-            f"lists and objects in {quote_name(entry.name)}", limit=MAX_EXPORT_CONTAINERS, actual=containers
-        )
-    try:
-        loaded = json.loads(text, object_pairs_hook=unique)
-    except RecursionError:
-        raise MalformedError(f"{quote_name(entry.name)} is nested too deeply") from None
-    except ValueError as error:
-        raise MalformedError(f"{quote_name(entry.name)} is no JSON: {error}"[:200]) from None
-    if not isinstance(loaded, dict):
-        raise MalformedError(f"{quote_name(entry.name)} is a JSON {type(loaded).__name__}, not an object")
-    return loaded
+    def load(self, entry: ZipEntry) -> dict[str, Any]:
+        """A JSON object.
 
+        Raises:
+            MalformedError: No JSON, no object, or a key twice.
+            LimitExceededError: Larger than what is left of the bounds.
+        """
 
-def _payloads(directory: ZipDirectory, entry: ZipEntry) -> dict[str, dict[str, Any]]:
-    """What a config says of each of its names."""
-    config = _load_json(directory, entry).get("config")
-    if not isinstance(config, dict) or not all(isinstance(item, dict) for item in config.values()):
-        raise MalformedError(f"{quote_name(entry.name)} has no config of objects")
-    return config
+        def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+            found = dict(pairs)
+            if len(found) != len(pairs) and (key := find_repeated(pairs)) is not None:
+                raise MalformedError(f"{quote_name(entry.name)} has {quote_name(key)} twice", fault="duplicate-name")
+            return found
+
+        text = self._directory.read(entry, self._bytes)
+        self._bytes -= len(text)
+        containers = text.count(b"{") + text.count(b"[")
+        if containers > self._containers:
+            raise LimitExceededError(
+                f"lists and objects in {quote_name(entry.name)}", limit=self._containers, actual=containers
+            )
+        self._containers -= containers
+        try:
+            loaded = json.loads(text, object_pairs_hook=unique)
+        except RecursionError:
+            raise MalformedError(f"{quote_name(entry.name)} is nested too deeply") from None
+        except ValueError as error:
+            raise MalformedError(f"{quote_name(entry.name)} is no JSON: {error}"[:200]) from None
+        if not isinstance(loaded, dict):
+            raise MalformedError(f"{quote_name(entry.name)} is a JSON {type(loaded).__name__}, not an object")
+        return loaded
+
+    def payloads(self, entry: ZipEntry) -> dict[str, dict[str, Any]]:
+        """What a config says of each of its names."""
+        config = self.load(entry).get("config")
+        if not isinstance(config, dict) or not all(isinstance(item, dict) for item in config.values()):
+            raise MalformedError(f"{quote_name(entry.name)} has no config of objects")
+        return config
 
 
 def _tensor_meta(name: str, meta: object) -> tuple[str, tuple[int, ...], tuple[int, ...], int, str, bool | None]:
@@ -464,9 +490,8 @@ def _placeless(name: str, dtype: str, shape: tuple[int, ...], layout: str, train
     return TensorRecord(name, shape, dtype, numel, numel * BITS[dtype] // 8, trainable=trainable, layout=layout)
 
 
-def _read_program(directory: ZipDirectory, entry: ZipEntry) -> _Program:
+def _read_program(program: Mapping[str, Any]) -> _Program:
     """What a graph tells of names, modules and versions."""
-    program = _load_json(directory, entry)
     module = _object(program.get("graph_module"))
     graph = _object(module.get("graph"))
     metadata = {}
