@@ -38,6 +38,7 @@ from paraminspect.formats.protobuf import read_fields, read_varint
 from paraminspect.formats.sniff import check_head, read_blob
 from paraminspect.records import Checkpoint, Declaration, TensorRecord
 from paraminspect.ties import find_ties
+from paraminspect.values.contents import StoredContents
 from paraminspect.values.fields import decode_varints
 from paraminspect.values.tensors import read_tensor
 
@@ -167,6 +168,15 @@ def test_other_ways_of_writing_the_same(case: str, tmp_path: Path) -> None:
 
 def constant(name: str, **value: Any) -> onnx.NodeProto:
     return helper.make_node("Constant", [], [name], **value)
+
+
+def test_bytes_of_typed_fields_can_be_compared(save: Callable[..., Path]) -> None:
+    checkpoint = open_source(save(model(helper.make_tensor("w", TensorProto.INT64, [3], [1, -2, 3]))))
+    (record,) = checkpoint.tensors
+    contents = StoredContents(checkpoint)
+    wanted = np.array([1, -2, 3]).tobytes()
+    assert b"".join(contents.pieces(record)) == wanted
+    assert contents.start(record, 8) == wanted[:8]
 
 
 def test_constants_of_every_kind(save: Callable[..., Path]) -> None:

@@ -411,6 +411,20 @@ def test_json_past_its_bounds_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
         read(saved("now"))
 
 
+def test_without_a_signature_configs_still_tell_weights_from_constants() -> None:
+    def edit(program: Any) -> None:
+        program["graph_module"]["signature"] = {}
+
+    found = {record.name: record for record in read(changed("models/model.json", edit)).tensors}
+    assert {name for name, record in found.items() if record.role == "attribute"} == {
+        "plain",
+        "lifted_tensor_0",
+        "mask",
+    }
+    assert found["norm.running_mean"].kind == "buffer"
+    assert found["norm.weight"].kind == "parameter"
+
+
 def test_bounds_hold_for_all_json_together(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = [len(data) for name, data in members(saved("now")).items() if name.endswith(".json")]
     monkeypatch.setattr(torch_export, "MAX_EXPORT_JSON", sum(sizes))
