@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import sys
 import tarfile
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import gguf
 import numpy as np
+import onnx
 import safetensors.torch
 import torch
 
@@ -42,6 +45,7 @@ def make_seeds() -> dict[str, list[bytes]]:
     everything = [*zips, *pickles, *tars, *npys, *tensors]
     return {
         "zip": zips, "pickle": pickles, "tar": tars, "safetensors": tensors, "gguf": [_gguf()], "npy": npys,
+        "onnx": [_onnx()], "export": [_export()],
         "distributed": pickles, "trace": pickles, "check": [each for each in everything if len(each) < 1 << 14],
     }  # fmt: skip
 
@@ -61,6 +65,41 @@ def _npy(array: Any) -> bytes:
 def _npz(**arrays: Any) -> bytes:
     stream = io.BytesIO()
     np.savez(stream, **arrays)
+    return stream.getvalue()
+
+
+def _onnx() -> bytes:
+    """Raw and typed data, a constant, a graph in a graph."""
+    weight = onnx.numpy_helper.from_array(np.ones((2, 3), np.float32), "w")
+    typed = onnx.helper.make_tensor("t", onnx.TensorProto.INT64, [3], [1, -2, 300])
+    constant = onnx.helper.make_node("Constant", [], ["c"], value_floats=[1.0, 2.0])
+    inner = onnx.helper.make_graph([constant], "inner", [], [], [typed])
+    branch = onnx.helper.make_node("If", ["x"], ["y"], then_branch=inner, else_branch=inner)
+    model = onnx.helper.make_model(onnx.helper.make_graph([branch], "g", [], [], [weight, typed]))
+    return bytes(model.SerializeToString())
+
+
+def _export() -> bytes:
+    """A torch.export archive of one parameter and one constant, as torch lays it out, without a graph."""
+
+    def config(name: str, path: str) -> str:
+        meta = {"dtype": 7, "sizes": [{"as_int": 2}], "requires_grad": True, "strides": [{"as_int": 1}],
+                "storage_offset": {"as_int": 0}, "layout": 7}  # fmt: skip
+        item = {"path_name": path, "is_param": True, "use_pickle": False, "tensor_meta": meta}
+        return json.dumps({"config": {name: item}})
+
+    members = {
+        "m/archive_format": "pt2",
+        "m/models/model.json": json.dumps({"graph_module": {"graph": {"nodes": []}, "signature": {"input_specs": []}}}),
+        "m/data/weights/model_weights_config.json": config("w", "weight_0"),
+        "m/data/weights/weight_0": "01234567",
+        "m/data/constants/model_constants_config.json": config("c", "tensor_0"),
+        "m/data/constants/tensor_0": "01234567",
+    }
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
     return stream.getvalue()
 
 

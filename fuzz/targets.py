@@ -11,6 +11,7 @@ from paraminspect.formats.blob import Blob
 from paraminspect.formats.distributed import read_distributed
 from paraminspect.formats.gguf import read_gguf
 from paraminspect.formats.numpy_arrays import read_npy
+from paraminspect.formats.onnx import read_onnx
 from paraminspect.formats.pickle_trace import trace_pickle
 from paraminspect.formats.plain_pickle import read_pickle
 from paraminspect.formats.safetensors import read_safetensors
@@ -44,8 +45,10 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "safetensors": _reads(read_safetensors),
     "gguf": _reads(read_gguf),
     "npy": _reads(read_npy),
+    "onnx": _reads(read_onnx),
+    "export": _reads(read_blob),
     "distributed": _reads(lambda blob: read_distributed(blob, ".")),
     "trace": trace,
     "check": check,
 }
-"""By name. `zip` sniffs, so that it reads torch zips, TorchScript and npz."""
+"""By name. `zip` sniffs, so that it reads torch zips, TorchScript and npz; `export` does the same from other seeds."""

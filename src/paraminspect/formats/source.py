@@ -120,7 +120,8 @@ def read_shard(path: str) -> Checkpoint:
             if not stat.S_ISREG(status.st_mode):
                 raise SourceError("not a regular file")
             blob = Blob(status.st_size, fd=os.open(path, os.O_RDONLY), path=path)
-        return replace(read_blob(blob), nbytes=blob.size, files=(path,))
+        checkpoint = read_blob(blob)
+        return replace(checkpoint, nbytes=max(blob.size, checkpoint.nbytes), files=checkpoint.files or (path,))
 
 
 def _read_file(path: str, fd: int, size: int) -> Checkpoint:
@@ -130,7 +131,8 @@ def _read_file(path: str, fd: int, size: int) -> Checkpoint:
 
         return _with_config(read_index(path, read_shard), os.path.dirname(path))
     checkpoint = read_blob(blob)
-    return replace(checkpoint, nbytes=size, files=(path,))
+    # those of ONNX may be several
+    return replace(checkpoint, nbytes=max(size, checkpoint.nbytes), files=checkpoint.files or (path,))
 
 
 def _is_index(blob: Blob) -> bool:
