@@ -86,7 +86,7 @@ class Contents:
         try:
             found = find_copy(item)
             if found is not None:
-                yield from _read(self._descriptor(found.path), found)
+                yield from read_chunks(self._descriptor(found.path), found)
             else:
                 yield from map(_bytes_of, self._arrays(item))
         except ParamInspectError as error:
@@ -184,7 +184,3 @@ def _bytes_of(array: Array) -> memoryview:
 
     flat: Array = array.reshape(-1)
     return flat.view(np.uint8).data
-
-
-def _read(fd: int, content: Copy) -> Iterator[memoryview]:
-    return map(memoryview, read_chunks(fd, content))
