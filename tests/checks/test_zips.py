@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import struct
 import warnings
@@ -91,9 +92,22 @@ def test_a_local_header_that_differs(offset: int, value: bytes) -> None:
     assert scan(patched(PLAIN, b"PK\3\4", offset, value)) == {"zip-mismatch"}
 
 
+@pytest.mark.parametrize("name", ["a/config.p", "a/.data/serialization_id", "readme", "a/weights.dat"])
+@pytest.mark.parametrize("protocol", [0, 1, 2, 4])
+def test_a_pickle_under_any_name(name: str, protocol: int) -> None:
+    evil = pickle.dumps(Evil(), protocol)
+    assert scan(zip_bytes([("a/data.pkl", EMPTY), (name, evil)])) == {"pickle-danger"}
+    assert scan(zip_bytes([("a/data.pkl", EMPTY), (name, evil)], compression=zipfile.ZIP_DEFLATED)) == {"pickle-danger"}
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("id",)
+
+
 def test_two_entries_over_the_same_bytes() -> None:
     second = PLAIN.rindex(b"PK\1\2")
-    assert scan(PLAIN[: second + 42] + bytes(4) + PLAIN[second + 46 :]) == {"overlap", "zip-mismatch", "hole"}
+    assert scan(PLAIN[: second + 42] + bytes(4) + PLAIN[second + 46 :]) == {"overlap", "zip-mismatch", "hole", "crc"}
 
 
 def test_archives_one_after_another_are_all_looked_into() -> None:
