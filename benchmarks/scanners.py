@@ -80,7 +80,7 @@ def main() -> None:
         cases += [Case(f"bypasses/{name}", Path(made, name), hostile=True) for name in write_bypasses(Path(made))]
         columns = {"paraminspect": [run_check(case.path) for case in cases]}
         for scanner in SCANNERS:
-            program = options.scanners / scanner.program
+            program = options.scanners.absolute() / scanner.program
             if program.exists():
                 with ThreadPoolExecutor(2) as pool:
                     verdicts = pool.map(lambda case: run_scanner(scanner, program, case.path), cases)  # noqa: B023
