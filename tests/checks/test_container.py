@@ -234,6 +234,14 @@ def test_tar_links_and_paths(check: Check) -> None:
     assert codes(found) == {"archive-link", "path-escape"}
 
 
+def test_a_second_pickle_and_an_array_of_objects_are_told_even_if_harmless(check: Check) -> None:
+    first, second = pickle.dumps({"a": 1}), pickle.dumps([2])
+    (told,) = [finding for finding in check(first + second) if finding.code == "pickle-hidden"]
+    assert (told.severity, told.message) == ("info", f"another pickle at byte {len(first):,}")
+    (told,) = [finding for finding in check(npy_bytes(np.array([{}]))) if finding.code == "pickle-hidden"]
+    assert (told.severity, told.message) == ("warning", "an array of Python objects, which is a pickle")
+
+
 def test_a_sequence_is_bounded(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(container, "MAX_SEQUENCE", 3)
     assert "extra-bytes" in codes(check(pickle.dumps([1]) * 9), "error")
