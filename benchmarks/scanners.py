@@ -142,8 +142,9 @@ def write_tables(cases: Sequence[Case], columns: dict[str, list[Verdict]]) -> It
     yield (
         f"{len(hostile)} hostile files and folders and {len(honest)} honest ones, each given to the command line of each\n"
         "tool. Those under `bypasses` are made after advisories about picklescan and fickling and after their tests, whose\n"
-        "files their packages do not hold; `check` knows them because it was held against them. *Error* means that the tool could not read the file, does not know the format, or broke. fickling calls a file\n"
-        "unsafe unless it knows all of it, and its command line does not read zip archives. Made by `python -m benchmarks.scanners`.\n\n"
+        "files their packages do not hold; `check` was held against them, so that they say more about the others. *Error*\n"
+        "means that the tool could not read the file, does not know the format, or broke. fickling calls a file unsafe unless\n"
+        "it knows all of it, and its command line does not read zip archives. Made by `python -m benchmarks.scanners`.\n\n"
     )
     yield "| | hostile: found | error | missed | honest: false alarm | error |\n| --- | ---: | ---: | ---: | ---: | ---: |\n"
     for name, verdicts in columns.items():

@@ -68,6 +68,18 @@ def test_tricks(code: str, check: Check) -> None:
     assert code in codes(check(TRICKS[code]))
 
 
+def test_tricks_are_seen_in_the_archive_itself() -> None:
+    messages = {code: [each.message for each in scan_zip(Blob.from_bytes(TRICKS[code]), Place()) if each.code == code]
+                for code in ("zip-duplicate", "zip-roots", "polyglot")}  # fmt: skip
+    assert messages == {
+        "zip-duplicate": ["the archive holds this name more than once"],
+        "zip-roots": ["models below 2 folders: 'a/', 'b/'"],
+        "polyglot": ["the zip archive begins at byte 10, and the file begins like another one"],
+    }
+    (found,) = [each for each in scan_zip(Blob.from_bytes(PLAIN + PLAIN), Place()) if each.code == "polyglot"]
+    assert (found.severity, found.message) == ("info", "2 zip archives one after another: readers see the last one")
+
+
 @pytest.mark.parametrize("names", [["a/data.pkl", "a/DATA.pkl"], ["a/data.pkl", "A/data.pkl"], ["a/x.pkl", "a/X.PKL"]])
 def test_names_that_differ_in_case(names: list[str]) -> None:
     assert "zip-duplicate" in scan(zip_bytes([(name, EMPTY) for name in names]))
