@@ -163,7 +163,7 @@ def test_no_model_file_changed(repository: Repository) -> None:
     assert not (repository.path / "out.sarif").exists()
 
 
-@pytest.mark.parametrize("base", ["", ZEROS, "1" * 40, "--output=x"])
+@pytest.mark.parametrize("base", [ZEROS, "--output=x"])
 def test_a_base_that_is_not_there_checks_everything(repository: Repository, base: str) -> None:
     repository.commit(**{"old.pt": EVIL})
     repository.commit(**{"new.pt": EVIL})
@@ -173,7 +173,6 @@ def test_a_base_that_is_not_there_checks_everything(repository: Repository, base
 
 def test_files_that_are_named(repository: Repository, good: bytes) -> None:
     repository.commit(**{"a.pt": EVIL, "b c.pt": good, "pointer.pt": POINTER})
-    assert repository.run(FILES="b c.pt\n").returncode == 0
     assert repository.run(FILES="\nb c.pt\na.pt\n").returncode == 1
     assert repository.run(FILES="a.pt", FAIL_ON="never").returncode == 0
     done = repository.run(FILES="pointer.pt")
@@ -187,4 +186,3 @@ def test_the_options_reach_the_command(repository: Repository, tmp_path: Path) -
     repository.commit()
     assert repository.run(FILES="nan.pt").returncode == 0
     assert repository.run(FILES="nan.pt", DEEP="true").returncode == 1
-    assert repository.run(FILES="nan.pt", DEEP="true", FAIL_ON="danger").returncode == 0
