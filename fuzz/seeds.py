@@ -8,6 +8,7 @@ import pickle
 import sys
 import tarfile
 import tempfile
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ import numpy as np
 import onnx
 import safetensors.torch
 import torch
+
+from fuzz.targets import SEPARATOR
 
 
 def main() -> None:
@@ -43,11 +46,45 @@ def make_seeds() -> dict[str, list[bytes]]:
     npys = [_npy(np.ones((2, 3))), _npy(np.array([(1, 2.0)], [("a", "i4"), ("b", ">f8")])), _npy(np.array([{}]))]
     tensors = [safetensors.torch.save(state), safetensors.torch.save({}, {"format": "pt"})]
     everything = [*zips, *pickles, *tars, *npys, *tensors]
+    small = [each for each in everything if len(each) < 1 << 14]
     return {
         "zip": zips, "pickle": pickles, "tar": tars, "safetensors": tensors, "gguf": [_gguf()], "npy": npys,
         "onnx": [_onnx()], "export": [_export()],
-        "distributed": pickles, "trace": pickles, "check": [each for each in everything if len(each) < 1 << 14],
+        "distributed": pickles, "trace": pickles, "check": small,
+        "torch": [SEPARATOR.join((_member(each, "data.pkl"), bytes(64), b"little")) for each in zips[:3]],
+        "script": [_script()], "npz": [SEPARATOR.join(npys[:2]), npys[2]], "index": [_INDEX],
+        "blocks": [bytes([kind]) + bytes(range(256)) for kind in range(18)],
+        "values": [*small, _gguf()], "converted": [*small, _gguf()], "spec": _SPECS, "grammar": _TEXTS,
     }  # fmt: skip
+
+
+_INDEX = b'{"metadata": {"total_size": 8}, "weight_map": {"a.weight": "a.safetensors", "b.weight": "b.safetensors"}}'
+_TEXTS = [
+    b"*.weight=normal(std=0.02)", b"Linear:*.bias=zeros", b"/^h[0-9]+/=xavier_uniform(gain=$(sqrt(2)))",
+    b"*=trunc_normal(std=0.02, a=-0.04, b=0.04, chunks=3)", b"head.*=keep", b"module.*=*", b"*=add(1e-3)",
+]  # fmt: skip
+_SPECS = [
+    b"vars: {dim: 4}\nmodel: [{Linear: [$dim, $(2*dim)]}, ReLU, {Linear: [8, 3], name: out, repeat: 2}]\ninput: [2, 4]\n",
+    b"blocks: {B: {args: [n], layers: [{Linear: [$n, $n]}]}}\nshared: {e: {Embedding: [5, 4]}}\n"
+    b"model: [{use: e}, {B: 4}, {Residual: [{B: 4}]}, {Add: {}, from: [input, input]}]\ntie: {a: b}\n",
+    b'{"model": [{"Param": {"shape": [2], "op": "mul"}}], "init": ["*=zeros"], "loss": "sum"}',
+]
+
+
+def _member(archive: bytes, ending: str) -> bytes:
+    """The first member of a zip whose name ends so."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        return next(opened.read(name) for name in opened.namelist() if name.endswith(ending))
+
+
+def _script() -> bytes:
+    stream = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the format is old, and still met
+        torch.jit.save(torch.jit.script(torch.nn.Linear(2, 1)), stream)
+    return SEPARATOR.join(
+        _member(stream.getvalue(), ending) for ending in ("data.pkl", "constants.pkl", ".py", ".debug_pkl")
+    )
 
 
 def _torch(value: object, **more: Any) -> bytes:

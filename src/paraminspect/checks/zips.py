@@ -19,7 +19,7 @@ from paraminspect.checks.pickles import Place, scan_pickle
 from paraminspect.errors import CheckpointError, LimitExceededError, ParamInspectError
 from paraminspect.formats.blob import Blob
 from paraminspect.formats.inert import StorageRef
-from paraminspect.formats.plain_pickle import is_pickle
+from paraminspect.formats.plain_pickle import OLD_PICKLE_STARTS, is_pickle
 from paraminspect.formats.torch_export import find_pickled, is_raw_member, is_torch_export
 from paraminspect.formats.zip_directory import ZipDirectory, ZipEntry, quote_name, read_zip_directory
 from paraminspect.records import Finding
@@ -265,7 +265,9 @@ def check_sum(directory: ZipDirectory, entry: ZipEntry, place: Place) -> Iterato
 def _kind_of(head: bytes, *, named: bool) -> str:
     if head[:4] == b"PK\3\4" or head[:6] == b"\x93NUMPY":
         return "file"
-    return "pickle" if named or is_pickle(head) else ""
+    if named or is_pickle(head):
+        return "pickle"
+    return "file" if head and head[0] in OLD_PICKLE_STARTS else ""
 
 
 def _scan_member(

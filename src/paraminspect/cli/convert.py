@@ -128,6 +128,8 @@ def _write(prepared: Prepared, opened: ValuedSource, how: How, output: Output) -
         )
     finally:
         output.progress("")
+    for note in written.notes[len(prepared.notes) :]:
+        output.note(note)
     if how.file == STDOUT:
         return
     what = counted(written.tensors, "tensor")
