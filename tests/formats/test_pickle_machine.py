@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paraminspect.errors import LimitExceededError, MalformedError, ParamInspectError, TruncatedError
-from paraminspect.formats import pickle_machine, torch_objects
+from paraminspect.formats import pickle_machine, pickle_opcodes, torch_objects
 from paraminspect.formats.blob import Blob
 from paraminspect.formats.inert import Global, LongBytes, OddKey, Opaque, describe_key
 from paraminspect.formats.pickle_machine import PickleMachine
@@ -233,7 +233,7 @@ LIMITS = [
 @pytest.mark.parametrize("case", LIMITS, ids=lambda case: case[0])
 def test_limits(case: tuple[str, int, bytes, bytes, str], monkeypatch: pytest.MonkeyPatch) -> None:
     limit, value, within, beyond, message = case
-    monkeypatch.setattr(pickle_machine, limit, value)
+    monkeypatch.setattr(pickle_machine if hasattr(pickle_machine, limit) else pickle_opcodes, limit, value)
     read(within)
     with pytest.raises(LimitExceededError, match=message):
         read(beyond)

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from paraminspect.errors import LimitExceededError, MalformedError, ParamInspectError
-from paraminspect.formats import pickle_machine, tensor_shortcut
+from paraminspect.formats import pickle_machine, pickle_opcodes, tensor_shortcut
 from paraminspect.formats.blob import Blob
 from paraminspect.formats.inert import Global, OddKey, Opaque, StorageRef, TensorValue
 from paraminspect.formats.pickle_machine import PickleMachine
@@ -149,7 +149,7 @@ def test_a_full_cache_is_forgotten_without_harm(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_limit_on_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pickle_machine, "MAX_TENSORS", 40)
+    monkeypatch.setattr(pickle_opcodes, "MAX_TENSORS", 40)
     with pytest.raises(ParamInspectError, match="tensors in one pickle; the limit is 40"):
         run_or_raise(saved(many()))
 

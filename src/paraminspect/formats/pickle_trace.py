@@ -16,7 +16,8 @@ from paraminspect.formats.blob import Blob
 from paraminspect.formats.inert import Dtype, Global, LongBytes, OddKey, Opaque, StorageRef, TensorValue
 from paraminspect.formats.limits import MAX_PICKLE_OPS
 from paraminspect.formats.pickle_danger import Verdict, judge
-from paraminspect.formats.pickle_machine import _HANDLERS, LONGEST_FIXED, PickleMachine
+from paraminspect.formats.pickle_machine import LONGEST_FIXED, PickleMachine
+from paraminspect.formats.pickle_opcodes import HANDLERS
 from paraminspect.formats.pickle_tables import ALLOCATORS, MANY_BYTES
 from paraminspect.formats.torch_objects import GlobalTable, storage_ref
 
@@ -154,7 +155,7 @@ class _TracingMachine(PickleMachine):
                 return self._stack.pop()
             if op == 0x80:  # PROTO
                 self._protocol2 = self._buffer[self._pos] < 3
-            _HANDLERS[op](self)
+            HANDLERS[op](self)
         raise LimitExceededError("opcodes in one pickle", limit=MAX_PICKLE_OPS, actual=None)
 
     def _find(self, module: str, name: str) -> object:
