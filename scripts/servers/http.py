@@ -102,6 +102,7 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     timeout = 60
+    disable_nagle_algorithm = True  # head and body go out in two writes
     server: _Server
 
     def handle_one_request(self) -> None:

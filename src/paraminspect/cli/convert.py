@@ -16,6 +16,7 @@ from paraminspect.conversion.metadata import parse_metadata
 from paraminspect.conversion.plan import ConversionPlan, Wanted
 from paraminspect.errors import ParamInspectError, SelectionError
 from paraminspect.modules import Listing
+from paraminspect.places.names import shown
 from paraminspect.render.rows import Column, Rows
 from paraminspect.units import counted, format_bytes
 from paraminspect.writers.kinds import STDOUT
@@ -151,7 +152,7 @@ def _rows(prepared: Prepared, source: str, columns: Sequence[str]) -> Rows:
         )
         for item in items
     ]
-    rows = Rows("tensors", COLUMNS, values, head={"source": source}, closing=_closing(prepared.plan))
+    rows = Rows("tensors", COLUMNS, values, head={"source": shown(source)}, closing=_closing(prepared.plan))
     return rows.pick(columns) if columns else rows
 
 

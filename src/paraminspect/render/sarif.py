@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
+from paraminspect.places.names import is_far, shown
 from paraminspect.records import Finding, Severity
 
 SCHEMA_URI: Final = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -77,5 +78,7 @@ def _result(source: str, finding: Finding, rule: int) -> dict[str, Any]:
 
 def _uri(path: str) -> str:
     """A path as a URI: relative ones stay relative, which is what services want."""
+    if is_far(path):
+        return shown(path)
     text = quote(path.replace("\\", "/"), errors="surrogateescape")
     return f"file://{text}" if path.startswith("/") else text

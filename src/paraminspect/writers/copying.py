@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from paraminspect.errors import SourceError, TruncatedError
+from paraminspect.errors import FarError, SourceError, TruncatedError
+from paraminspect.formats.blob import Blob, open_blob
+from paraminspect.places.names import is_far, shown
 from paraminspect.writers.layout import Copy, FileLayout
 
 KERNEL_CHUNK: Final = 64 << 20
@@ -23,8 +25,11 @@ _NO_KERNEL_COPY: Final = frozenset(
 )
 """What the kernel answers where it does not copy between these two; others are true errors."""
 
-Sources = dict[str | None, int]
-"""Open descriptors by path; None is standard input."""
+Opened = int | Blob
+"""What is copied from: a descriptor, or a file on a server."""
+
+Sources = dict[str | None, Opened]
+"""What is open, by path; None is standard input."""
 
 
 @contextmanager
@@ -42,16 +47,22 @@ def open_sources(files: Iterable[FileLayout]) -> Iterator[Sources]:
                     sources[piece.content.path] = open_regular(piece.content.path)
         yield sources
     finally:
-        for fd in sources.values():
-            os.close(fd)
+        for opened in sources.values():
+            close_source(opened)
 
 
-def open_regular(path: str | None) -> int:
-    """A descriptor of a regular file; None is standard input.
+def open_regular(path: str | None) -> Opened:
+    """A regular file, to be closed by `close_source`; None is standard input.
 
     Raises:
         SourceError: It is gone, or something else.
     """
+    if path is not None and is_far(path):
+        try:
+            return open_blob(path)
+        except FarError as error:
+            error.source = shown(path)
+            raise
     try:
         fd = os.dup(0) if path is None else os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
@@ -63,6 +74,12 @@ def open_regular(path: str | None) -> int:
     return fd
 
 
+def close_source(opened: Opened) -> None:
+    """Close what `open_regular` gave."""
+    if isinstance(opened, int):
+        os.close(opened)
+
+
 def copy_to_file(copy: Copy, sources: Sources, fd: int, offset: int) -> None:
     """Copy to a place in a file, whose position does not matter.
 
@@ -72,7 +89,7 @@ def copy_to_file(copy: Copy, sources: Sources, fd: int, offset: int) -> None:
     """
     source = sources[copy.path]
     begin, left = copy.begin, copy.nbytes
-    while left:
+    while left and isinstance(source, int):
         done = _kernel_copy(source, fd, min(left, KERNEL_CHUNK), begin, offset)
         if done is None:
             break
@@ -107,7 +124,7 @@ def _kernel_copy(source: int, fd: int, count: int, begin: int, offset: int) -> i
         raise
 
 
-def read_chunks(source: int, copy: Copy) -> Iterator[bytes]:
+def read_chunks(source: Opened, copy: Copy) -> Iterator[bytes]:
     """The bytes of a file that are meant, a few at a time.
 
     Raises:
@@ -116,7 +133,12 @@ def read_chunks(source: int, copy: Copy) -> Iterator[bytes]:
     return _chunks(source, copy, copy.begin, copy.nbytes)
 
 
-def _chunks(source: int, copy: Copy, begin: int, left: int) -> Iterator[bytes]:
+def _chunks(source: Opened, copy: Copy, begin: int, left: int) -> Iterator[bytes]:
+    if isinstance(source, Blob):
+        part = source.part(begin, left)  # nothing behind it is fetched in advance
+        for at in range(0, left, CHUNK):
+            yield part.read(at, min(CHUNK, left - at))
+        return
     while left:
         data = os.pread(source, min(left, CHUNK), begin)
         if not data:
