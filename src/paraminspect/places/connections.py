@@ -236,7 +236,6 @@ class Client:
         self._idle: dict[Origin, list[http.client.HTTPConnection]] = {}
         self._process = os.getpid()
         self._context: ssl.SSLContext | None = None
-        self._proxies: Mapping[str, str] | None = None
 
     def get(self, url: str, headers: Mapping[str, str], *, private: frozenset[str] = frozenset()) -> Response:
         """The answer to a GET, redirects followed.
@@ -360,9 +359,8 @@ class Client:
     def _find_proxy(self, origin: Origin) -> Address | None:
         from urllib.request import getproxies, proxy_bypass
 
-        if self._proxies is None:
-            self._proxies = getproxies()
-        url = self._proxies.get(origin.scheme) or self._proxies.get("all")
+        proxies = getproxies()
+        url = proxies.get(origin.scheme) or proxies.get("all")
         if not url or proxy_bypass(origin.host):
             return None
         return parse_address(url if "://" in url else f"http://{url}")

@@ -1,0 +1,45 @@
+"""Servers on loopback, and waiting that takes no time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from paraminspect.places import door, limits
+from scripts.servers.http import RangeServer
+
+USELESS = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy", "HF_TOKEN", "AWS_PROFILE")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Nothing of the machine's own settings, nothing remembered, no waits between tries."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("HF_TOKEN_PATH", str(home / "token"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in USELESS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(limits, "FIRST_WAIT_S", 0.0)
+    monkeypatch.setattr(door, "_opened", {})
+
+
+@pytest.fixture
+def server() -> Iterator[RangeServer]:
+    """One without files."""
+    with RangeServer() as running:
+        yield running
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A small safetensors file."""
+    import torch
+    from safetensors.torch import save_file
+
+    path = tmp_path / "model.safetensors"
+    torch.manual_seed(0)
+    save_file({"a": torch.randn(300, 100), "b": torch.randn(7), "c": torch.ones(2, 3)}, path)
+    return path
