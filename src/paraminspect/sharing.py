@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from paraminspect import ties
@@ -234,7 +233,7 @@ def _equal_group(sources: Sequence[Source], members: Sequence[tuple[int, int]]) 
     records = [sources[number].records[index] for number, index in members]
     group = ties.make_group("equal", records, range(len(records)), 0)
     numbers = tuple(number for number, _ in members) if len(sources) > 1 else ()
-    return replace(group, indices=tuple(index for _, index in members), sources=numbers)
+    return group._replace(indices=tuple(index for _, index in members), sources=numbers)
 
 
 def group_names(records: Sequence[TensorRecord], groups: Sequence[TieGroup]) -> Mapping[str, str]:

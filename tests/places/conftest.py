@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from paraminspect.places import door, limits
 from scripts.servers.http import RangeServer
 
-USELESS = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy", "HF_TOKEN", "AWS_PROFILE")
+USELESS = (
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "HF_TOKEN",
+    "AWS_PROFILE",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -36,10 +47,8 @@ def server() -> Iterator[RangeServer]:
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     """A small safetensors file."""
-    import torch
-    from safetensors.torch import save_file
-
     path = tmp_path / "model.safetensors"
-    torch.manual_seed(0)
-    save_file({"a": torch.randn(300, 100), "b": torch.randn(7), "c": torch.ones(2, 3)}, path)
+    values = np.random.default_rng(0)
+    tensors = {"a": values.random((300, 100), np.float32), "b": values.random(7), "c": np.ones((2, 3), np.float32)}
+    save_file(tensors, path)
     return path

@@ -34,7 +34,9 @@ class Fetcher:
 
 
 reads = st.lists(
-    st.tuples(st.integers(0, len(DATA) + 10), st.integers(0, 1 << 18), st.sampled_from(["read", "ahead", "prefetch", "part"]))
+    st.tuples(
+        st.integers(0, len(DATA) + 10), st.integers(0, 1 << 18), st.sampled_from(["read", "ahead", "prefetch", "part"])
+    )
 )
 
 
@@ -106,6 +108,8 @@ def test_after_an_error_nothing_more_is_asked_for(monkeypatch: pytest.MonkeyPatc
     assert len(calls) == 1
 
 
-@pytest.mark.parametrize("make", [lambda: Blob.from_bytes(b""), lambda: Blob(0, far=FarFile(0, Fetcher(b"")), path="x")])
+@pytest.mark.parametrize(
+    "make", [lambda: Blob.from_bytes(b""), lambda: Blob(0, far=FarFile(0, Fetcher(b"")), path="x")]
+)
 def test_an_empty_file(make: Callable[[], Blob]) -> None:
     assert make().read_up_to(0, 10) == make().read_ahead(0, 5, 10) == b""

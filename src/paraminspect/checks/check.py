@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from itertools import islice
 from typing import Final
 
@@ -126,7 +125,7 @@ def _scan_one(path: str | None, source: str, *, named: bool) -> list[Finding]:
     its = scan_part(blob, Place(path))
     if named and path is not None:
         base = _relative(path, source)
-        its = [replace(each, name=f"{base}!{each.name}" if each.name else base) for each in its]
+        its = [each._replace(name=f"{base}!{each.name}" if each.name else base) for each in its]
     return its
 
 

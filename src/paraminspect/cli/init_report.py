@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple
 from typing import Any
 
 from paraminspect.cli.output import Output
@@ -55,7 +54,7 @@ def init_rows(
         plan: Says the rules.
         split: Reads --columns, given those there are.
     """
-    values = [(*astuple(step)[:-1], step.note or None) for _, step in steps]
+    values = [(*step[:-1], step.note or None) for _, step in steps]
     head = {**head, "rules": [describe_rule(number, rule) for number, rule in enumerate(plan.rules, 1)]}
     tail = {
         "kept": [step.target.name for step in plan.kept],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from paraminspect.cli.errors import with_source
@@ -156,7 +155,7 @@ def _within(equal: Sequence[TieGroup], number: int) -> list[TieGroup]:
     for group in equal:
         sources = group.sources or (number,) * len(group.indices)
         indices = tuple(index for place, index in zip(sources, group.indices, strict=True) if place == number)
-        parts.append(replace(group, indices=indices))
+        parts.append(group._replace(indices=indices))
     return [part for part in parts if len(part.indices) > 1]
 
 

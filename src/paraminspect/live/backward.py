@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
@@ -113,7 +113,7 @@ def backward_report(
     notes = _notes(done, records, sums=loss in ("sum", "mean"))
     if reasons:
         found = find_reasons(run, {record.name: record.state for record in records})
-        records = [replace(record, reason=found.get(record.name)) for record in records]
+        records = [record._replace(reason=found.get(record.name)) for record in records]
     return BackwardReport(tuple(records), done.loss, total, none_before, done.gradients, parts, tuple(notes))
 
 

@@ -95,8 +95,7 @@ class _Tally:
         norms = [record.norm for record in self._records if record.norm is not None]
         shape = self._first.shape
         untouched = (shape[0] if shape else 1) if self._touched is None else int((~self._touched).sum())
-        return replace(
-            self._first,
+        return self._first._replace(
             state=state,
             norm=_mean(norms) if norms else None,
             max_abs=max(self._known("max_abs"), default=None, key=lambda value: (math.isnan(value), value)),

@@ -91,7 +91,9 @@ class _Timed(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         self._sock.settimeout(self._deadline.left())
-        return int(self._file.readinto(buffer) or 0)
+        count = int(self._file.readinto(buffer) or 0)
+        self._deadline.has_begun = True
+        return count
 
     def close(self) -> None:
         if not self.closed:
@@ -104,12 +106,15 @@ class Deadline:
 
     Args:
         host: For the error.
+
+    Attributes:
+        has_begun: Whether anything has come.
     """
 
     def __init__(self, host: str) -> None:
         self._host = host
         self._end = monotonic() + limits.READ_S
-        self.expired = False
+        self.has_begun = False
 
     def allow(self, nbytes: int) -> None:
         """Time for so many bytes."""
@@ -123,13 +128,12 @@ class Deadline:
         """
         left = self._end - monotonic()
         if left <= 0:
-            self.expired = True
             raise TimeoutError
         return min(left, limits.READ_S)
 
     def fault(self) -> FarError:
         """What a TimeoutError meant."""
-        if self.expired and limits.MIN_RATE:
+        if self.has_begun:
             return fault("slow", host=self._host, rate=limits.MIN_RATE)
         return fault("silent", host=self._host, seconds=limits.READ_S)
 

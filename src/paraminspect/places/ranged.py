@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from bisect import bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -65,6 +66,8 @@ class FarFile:
         self.note = note
         self._fetch = fetch
         self._spool = spool
+        if spool is not None:
+            weakref.finalize(self, spool.close)
         self._begins: list[int] = []
         self._blocks: dict[int, bytes] = {}
         self._next, self._ahead = 0, limits.FIRST_BYTES // 2

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from paraminspect.places.connections import parse_address
 from paraminspect.places.faults import fault
 from paraminspect.places.names import shown, split_query
 from paraminspect.places.web import open_web
@@ -27,6 +28,7 @@ class WebPlace:
         """A file of the size that its server says."""
         from paraminspect.places import door
 
+        parse_address(url)
         if split_query(url)[0].endswith("/"):
             _refuse_hub_page(url)
             raise fault("no-listing", url=shown(split_query(url)[0].rstrip("/")))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -43,4 +42,4 @@ def with_statistics(step: InitStep, found: Moments) -> InitStep:
     lost = found.count - found.finite
     notes = [step.note, f"{counted(lost, 'value')} infinite or no number" if lost else ""]
     note = "; ".join(filter(None, notes))
-    return replace(step, mean=found.mean, std=found.std, min=found.min, max=found.max, note=note)
+    return step._replace(mean=found.mean, std=found.std, min=found.min, max=found.max, note=note)
