@@ -14,7 +14,7 @@ from paraminspect.cli.valued import ValuedSource, open_valued
 from paraminspect.conversion.convert import Prepared, carry_out, goes_into_a_pipe, prepare
 from paraminspect.conversion.metadata import parse_metadata
 from paraminspect.conversion.plan import ConversionPlan, Wanted
-from paraminspect.errors import ParamInspectError, SelectionError
+from paraminspect.errors import FarError, ParamInspectError, SelectionError
 from paraminspect.modules import Listing
 from paraminspect.places.names import shown
 from paraminspect.render.rows import Column, Rows
@@ -127,6 +127,9 @@ def _write(prepared: Prepared, opened: ValuedSource, how: How, output: Output) -
             is_stored=opened.is_stored,
             progress=progress,
         )
+    except FarError as error:
+        error.source = error.source or opened.checkpoint.source
+        raise
     finally:
         output.progress("")
     if how.file == STDOUT:

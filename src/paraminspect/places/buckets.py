@@ -82,7 +82,7 @@ class Buckets:
 
     def look(self, url: str) -> Look:
         """An object, or what stands before the slashes of several."""
-        info = self._call(url, lambda system, path: system.info(path))
+        info = self._call(url, lambda system, path: system.info(path, timeout=limits.BUCKET_S))
         return Look("folder") if info["type"] == "directory" else Look("file", int(info["size"]))
 
     def list_folder(self, url: str) -> Listing:
@@ -129,7 +129,7 @@ class Buckets:
     def _list(self, url: str) -> dict[str, Look]:
         folder = url.rstrip("/")
         if folder not in self._folders:
-            entries = self._call(folder, lambda system, path: system.ls(path, detail=True))
+            entries = self._call(folder, lambda system, path: system.ls(path, detail=True, timeout=limits.BUCKET_S))
             if len(entries) > limits.MAX_LISTED:
                 raise fault("too-many", limit=limits.MAX_LISTED)
             base = self._call(folder, lambda system, path: system._strip_protocol(path)).rstrip("/")
@@ -206,9 +206,9 @@ def _open_s3(system: Any, path: str) -> tuple[int, Fetch]:
 
 
 def _open_gs(system: Any, path: str) -> tuple[int, Fetch]:
-    info = system.info(path)
+    info = system.info(path, timeout=limits.BUCKET_S)
     version = f"{path}#{info['generation']}" if info.get("generation") and "#" not in path else path
-    return int(info["size"]), lambda begin, end: system.cat_file(version, start=begin, end=end)
+    return int(info["size"]), lambda begin, end: system.cat_file(version, start=begin, end=end, timeout=limits.BUCKET_S)
 
 
 def _kind(url: str) -> _Kind:

@@ -14,6 +14,9 @@ READ_S = 30.0
 MIN_RATE = 16 << 10
 """Bytes a second below which an answer is given up, after the first READ_S."""
 
+BUCKET_S = 45.0
+"""For an answer about a bucket, the tries of its library included."""
+
 TRIES = 4
 """Of one request, before its failure is an error."""
 

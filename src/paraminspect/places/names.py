@@ -11,7 +11,7 @@ _SECRETS: Final = (
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)"
     r"(?P<user>[^\s/@'\"?#]*@)?"
     r"(?P<path>[^\s?'\"]*)"
-    r"(?P<query>\?[^\s'\"]*)?"
+    r"(?P<query>\?(?:[^\s'\"]*[^\s'\":,;.)])?)?"
 )
 _HTTP: Final = ("http://", "https://")
 MASK: Final = "***"
