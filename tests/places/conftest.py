@@ -10,6 +10,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from paraminspect.places import door, limits
+from paraminspect.places.web import client
 from scripts.servers.http import RangeServer
 
 USELESS = (
@@ -25,7 +26,7 @@ USELESS = (
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+def quick(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Nothing of the machine's own settings, nothing remembered, no waits between tries."""
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
@@ -35,6 +36,8 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(limits, "FIRST_WAIT_S", 0.0)
     monkeypatch.setattr(door, "_opened", {})
+    yield
+    client.close()
 
 
 @pytest.fixture

@@ -124,7 +124,7 @@ class Blob:
             return b""
         start = self.begin + offset
         if self._far is not None:
-            return self._far.read(start, length, self.begin + self.size)
+            return self._far.read(start, length, self.begin + self.size, is_new=offset == 0)
         if self._fd is None:
             return self._data[start : start + length]
         data = os.pread(self._fd, length, start)

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
-from paraminspect.errors import CheckpointError, FarError, ParamInspectError, SourceError
+from paraminspect.errors import CheckpointError, ParamInspectError, SourceError
 from paraminspect.formats.blob import Blob, open_blob
 from paraminspect.formats.limits import MAX_JSON_BYTES
 from paraminspect.formats.sniff import HEAD_BYTES, check_head, read_blob
-from paraminspect.places.door import begin_anew, list_folder, look, take_notes
+from paraminspect.places.door import begin_anew, is_there, list_folder, look, take_notes
 from paraminspect.places.names import base_name, folder_of, is_far, join, shown
 from paraminspect.records import Checkpoint
 
@@ -113,21 +113,11 @@ def _read_folder(path: str) -> Checkpoint:
 def _with_config(checkpoint: Checkpoint, folder: str) -> Checkpoint:
     """With the ties that a `config.json` beside the model declares."""
     path = join(folder, "config.json")
-    if not _is_there(path):
+    if not is_there(path):
         return checkpoint
     from paraminspect.formats.hugging_face import add_config
 
     return add_config(checkpoint, path)
-
-
-def _is_there(path: str) -> bool:
-    if not is_far(path):
-        return os.path.lexists(path)
-    try:
-        look(path)
-    except FarError as error:
-        return error.fault not in ("missing", "denied")  # S3 says so of what is not there
-    return True
 
 
 def read_shard(path: str) -> Checkpoint:

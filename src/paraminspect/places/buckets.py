@@ -147,7 +147,7 @@ class Buckets:
             FarError: Anything that goes wrong.
         """
         path = url.partition("://")[2]
-        if not path.strip("/"):
+        if not path.strip("/") or path.startswith("/"):
             raise fault("bad-url", why="it has no bucket")
         try:
             return work(self._system(url), path)

@@ -264,6 +264,14 @@ class Client:
             url = following
         raise fault("redirects", host=parse_address(url).origin.host, limit=limits.MAX_REDIRECTS)
 
+    def close(self) -> None:
+        """Close the connections that wait for another request."""
+        with self._lock:
+            waiting = [connection for idle in self._idle.values() for connection in idle]
+            self._idle.clear()
+        for connection in waiting:
+            connection.close()
+
     def keep(self, origin: Origin, connection: http.client.HTTPConnection) -> None:
         """Take a connection for the next request."""
         with self._lock:

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
+from paraminspect.errors import FarError
 from paraminspect.places.names import is_far, scheme_of
 
 if TYPE_CHECKING:
@@ -85,6 +86,23 @@ def look(path: str) -> Look:
     if stat.S_ISDIR(status.st_mode):
         return Look("folder")
     return Look("pipe" if stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode) else "other")
+
+
+def is_there(path: str) -> bool:
+    """Whether a path leads anywhere, if only to a symbolic link.
+
+    Raises:
+        FarError: A server does not say.
+    """
+    if not is_far(path):
+        return os.path.lexists(path)
+    try:
+        _place(path).look(path)
+    except FarError as error:
+        if error.fault not in ("missing", "gone", "denied"):  # S3 denies what is not there
+            raise
+        return False
+    return True
 
 
 def look_at_all(paths: Sequence[str]) -> Sequence[Look | None] | None:

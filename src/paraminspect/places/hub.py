@@ -125,6 +125,8 @@ class Hub:
         """A revision may stand for another commit by now."""
         name = parse_name(url)
         self._commits.pop((name.repository, name.revision), None)
+        for key in [key for key in self._folders if key[0] == name.repository]:
+            del self._folders[key]
 
     def _commit(self, name: HubName) -> str:
         """The commit that a revision stands for."""

@@ -40,6 +40,9 @@ FIRST_BYTES = 64 << 10
 JUMP_BYTES = 16 << 10
 """Least that is fetched elsewhere in it."""
 
+GAP_BYTES = 4 << 10
+"""Between two parts of a file, such as members of an archive, that follow each other."""
+
 AHEAD_BYTES = 8 << 20
 """Most that is fetched at a time beyond what was asked for, where a file is read front to back."""
 

@@ -74,15 +74,16 @@ class FarFile:
         self.broken: FarError | None = None
         if first and spool is None:
             self._keep(0, first)
-            self._next, self._ahead = len(first), len(first)
+            self._next, self._ahead = len(first), limits.JUMP_BYTES
 
-    def read(self, begin: int, length: int, end: int) -> bytes:
+    def read(self, begin: int, length: int, end: int, *, is_new: bool = False) -> bytes:
         """`length` bytes from `begin`.
 
         Args:
             begin: In the file.
             length: As many as there are, up to the end of the file.
-            end: Of what may be asked for next: nothing behind it is fetched in advance.
+            end: Of what may be asked for next: nothing behind it is fetched in advance, unless
+            is_new: a part of the file begins here, and it follows on the last one that was read.
 
         Raises:
             FarError: They cannot be had.
@@ -94,7 +95,9 @@ class FarFile:
         while position < stop:
             block = self._find(position)
             if block is None:
-                block = self._fetch_near(position, min(stop, self._next_block(position)), min(end, self.size))
+                follows = is_new and 0 <= begin - self._next <= limits.GAP_BYTES
+                upto = self.size if follows else min(end, self.size)
+                block = self._fetch_near(position, min(stop, self._next_block(position)), upto)
             part = block[: stop - position]
             parts.append(part)
             position += len(part)
@@ -142,12 +145,13 @@ class FarFile:
     def _fetch_near(self, begin: int, stop: int, end: int) -> bytes:
         """The bytes from `begin` to `stop`, and what is likely to be asked for next."""
         with _kept.lock:
-            is_next = begin == self._next
+            is_next = 0 <= begin - self._next <= limits.GAP_BYTES
             self._ahead = min(2 * self._ahead, limits.AHEAD_BYTES) if is_next else limits.JUMP_BYTES
             upto = max(stop, min(begin + self._ahead, end, self._next_block(begin)))
         data = self._get(begin, upto)
         with _kept.lock:
-            self._next, self._ahead = upto, max(self._ahead, min(len(data), limits.AHEAD_BYTES))
+            self._next = upto
+            self._ahead = limits.JUMP_BYTES if not begin else max(self._ahead, min(len(data), limits.AHEAD_BYTES))
         self._keep(begin, data)
         return data
 

@@ -21,7 +21,7 @@ from paraminspect.errors import CheckpointError, FarError, SourceError, Truncate
 from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.shapes import is_dense
 from paraminspect.formats.sharded import PICKLE_INDEX, SAFETENSORS_INDEX
-from paraminspect.places.door import list_folder, look
+from paraminspect.places.door import is_there, list_folder, look
 from paraminspect.places.names import folder_of, is_far, join, relative, shown, split_query
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.writers.layout import Checksum, Copy, FileLayout, Layout, Piece, Slot
@@ -122,7 +122,8 @@ def _far_companions(folder: str, source: str, files: Sequence[str]) -> list[str]
     except FarError as error:
         if error.fault != "no-listing":
             raise
-        return [source] if source not in files else []
+        names = [path for path in (source, join(folder, "config.json")) if path not in files]
+        return [path for path in names if is_there(path)]
     known = frozenset(files)
     return [path for name in names if _is_companion(name, files) and (path := join(folder, name)) not in known]
 
