@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from paraminspect.cli.output import Output
 from scripts.servers.http import Handler, RangeServer, refuse
 
 NAME = "/model.safetensors"
@@ -116,6 +118,15 @@ def test_no_secret_is_printed(served: RangeServer, format_: str) -> None:
         assert "hidden" not in out + err
         assert f"http://***@{served.url[7:]}/nothing.pt?***" in err
         assert "Traceback" in err
+
+
+def test_no_secret_is_in_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PARAMINSPECT_DEBUG", "1")
+    stderr = io.StringIO()
+    Output(stderr=stderr).error(ValueError("https://me:hidden@host/x?sig=hidden"))
+    assert "Traceback" not in stderr.getvalue()  # it was never raised
+    assert stderr.getvalue().count("https://***@host/x?***") == 2
+    assert "hidden" not in stderr.getvalue()
 
 
 def test_a_bad_source_does_not_keep_the_others_back(served: RangeServer, model: Path) -> None:

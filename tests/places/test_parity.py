@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from paraminspect import open_source, read_tensor
 from paraminspect.cli.app import run
 from paraminspect.places import buckets
 from scripts.servers.http import RangeServer, StoredFile
@@ -199,10 +200,24 @@ def test_one_tensor_of_many_moves_little(typed: Run, models: Path) -> None:
         assert server.sent <= max(header + 8, 1 << 16) + 160 + (1 << 16)
 
 
+@pytest.mark.parametrize("zipped", [True, False])
+def test_what_lies_between_storages_is_fetched_side_by_side(tmp_path: Path, zipped: bool) -> None:
+    import torch
+
+    path = tmp_path / "m.pt"
+    state = {f"t{number}": torch.full((50_000,), float(number)) for number in range(20)}
+    torch.save(state, path, _use_new_zipfile_serialization=zipped)
+    with RangeServer(folder=tmp_path) as server:
+        far = open_source(f"{server.url}/m.pt")
+        assert [each.name for each in far.tensors] == list(state)
+        assert len(server.log) <= len(state) + 3
+        assert server.sent < 200_000
+        for record in far.tensors:
+            assert (read_tensor(record) == float(record.name[1:])).all()
+
+
 def test_metadata_as_its_own_library_reads_it(hub: str, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import HfApi
-
-    from paraminspect import open_source
 
     monkeypatch.setenv("HF_ENDPOINT", hub)
     theirs: Any = HfApi(endpoint=hub).parse_safetensors_file_metadata("org/name", "single/model.safetensors")
