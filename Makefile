@@ -1,6 +1,6 @@
 # make demo    install into .venv and look into a GPT-2-shaped checkpoint
 # make test    install, lint, check documents and wheel, run the tests
-# make docs    run the commands of README.md and write their output into it
+# make docs    run the commands of README.md and write their output into it; write the manual pages
 # make bench   measure against benchmarks/ and write benchmarks/RESULTS.md
 # make lint, make clean
 #
@@ -66,6 +66,7 @@ lint: $(VENV)/.dev
 
 check-docs: $(VENV)/.dev $(DEMO)
 	$(BIN)/python -m scripts.fill_docs --check
+	$(BIN)/python -m scripts.make_man --check
 
 check-wheel: $(VENV)/.dev $(DEMO)
 	$(BIN)/python -m scripts.check_wheel
@@ -75,6 +76,7 @@ pytest: $(VENV)/.dev
 
 docs: $(VENV)/.dev $(DEMO)
 	$(BIN)/python -m scripts.fill_docs
+	$(BIN)/python -m scripts.make_man
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)

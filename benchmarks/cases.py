@@ -33,6 +33,7 @@ TORCH_MMAP = "torch.load(mmap=True)"
 GGUF_DUMP = "gguf-dump"
 SHA256SUM = "sha256sum"
 CONVERT = "paraminspect convert"
+COMPLETION = "completion of a name"
 CP_SYNC = "start-up, cp, sync"
 TORCH_CONVERT = "torch.load and save_file"
 
@@ -99,6 +100,11 @@ def make_cases(data: str, binaries: str) -> list[Case]:
 
     def values(command: str, *names: str) -> tuple[str, ...]:
         return (f"{binaries}/paraminspect", command, *(f"{data}/{name}" for name in names))
+
+    def completion(name: str) -> tuple[str, ...]:
+        line = f"paraminspect show {data}/{name} "
+        environ = ("_PARAMINSPECT_COMPLETE=complete_zsh", f"_PARAMINSPECT_BEFORE={line}")
+        return ("env", *environ, f"{binaries}/paraminspect")
 
     typer = (python, "-c", "import typer")
     twins = (f"{data}/gpt2.safetensors", f"{data}/gpt2.pt")
@@ -259,6 +265,23 @@ def make_cases(data: str, binaries: str) -> list[Case]:
             (Budget("slower", 2, SHA256SUM), Budget("megabytes", 60)),
             slow=True,
             ours=SHARED_EQUAL,
+        ),
+        *[
+            Case(
+                f"completion-{name.rpartition('.')[2]}",
+                f"the tab key behind `show FILE`, of GPT-2, `.{name.rpartition('.')[2]}`",
+                {TYPER: typer, COMPLETION: completion(name)},
+                START_UP,
+                ours=COMPLETION,
+            )
+            for name in ("gpt2.safetensors", "gpt2.pt")
+        ],
+        Case(
+            "completion-many",
+            "the tab key behind `show FILE`, of 100,000 tensors, `.safetensors`",
+            {LIST: listing("many.safetensors"), COMPLETION: completion("many.safetensors")},
+            (Budget("slower", 1, LIST),),
+            ours=COMPLETION,
         ),
         Case(
             "check",

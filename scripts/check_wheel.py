@@ -20,6 +20,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from paraminspect import __version__
+from paraminspect.cli.completion.answer import SHELLS
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "demo"
@@ -59,6 +60,13 @@ def check_archives(folder: Path) -> Path:
     held = set(zipfile.ZipFile(wheel).namelist())
     sources = {str(path.relative_to(ROOT / "src")) for path in (ROOT / "src" / "paraminspect").rglob("*.py")}
     if missing := (sources | {"paraminspect/py.typed"}) - held:
+        raise WheelError(f"the wheel lacks {sorted(missing)}")
+    pages = {f"share/man/man1/{path.name}" for path in (ROOT / "docs" / "man").glob("*.1")}
+    shared = f"paraminspect-{__version__}.data/data/"
+    if missing := (pages | {"share/man/man1/paraminspect.1"}) - {entry.removeprefix(shared) for entry in held}:
+        raise WheelError(f"the wheel lacks {sorted(missing)}")
+    scripts = {f"paraminspect/cli/completion/scripts/paraminspect.{shell}" for shell in SHELLS}
+    if missing := scripts - held:
         raise WheelError(f"the wheel lacks {sorted(missing)}")
     if foreign := {entry for entry in held if not entry.startswith(("paraminspect/", "paraminspect-"))}:
         raise WheelError(f"the wheel holds {sorted(foreign)}")
@@ -107,6 +115,10 @@ def check_commands(binaries: Path, folder: Path) -> None:
     if "model.0.weight" not in names:
         raise WheelError(f"list names {names}, not model.0.weight")
     run([command, "tree", str(weights)])
+    if "_PARAMINSPECT_COMPLETE" not in run([command, "--show-completion", "bash"]):
+        raise WheelError("--show-completion prints no script")
+    if not (binaries.parent / "share" / "man" / "man1" / "paraminspect-list.1").is_file():
+        raise WheelError("the manual pages are not installed")
 
 
 def run(command: list[str], cwd: Path | None = None) -> str:

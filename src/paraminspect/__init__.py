@@ -9,7 +9,7 @@ Example:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False  # what typing has, without the time to import it, in which Ctrl-C would show a traceback
 
 __version__ = "0.1.0"
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -128,3 +129,53 @@ def test_every_config_fits_eighty_columns(run: object, path: Path) -> None:
     result = run("tree", str(path), terminal=True, COLUMNS="80", NO_COLOR="1")  # type: ignore[operator]
     assert (result.status, result.stderr) == (0, "")
     assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+CONFIG = "vars: {sd: 0.1}\ninit: {wide: ['*weight=constant(sd)']}\n"
+
+
+@pytest.mark.usefixtures("workplace")
+@pytest.mark.parametrize(
+    "line",
+    ["stats {} -c name,min --select *.weight", "convert {} -o o.safetensors", "check {} --deep", "grad {} -c name"],
+)
+def test_a_definition_that_only_the_config_has_reaches_it(run: Any, line: str) -> None:
+    Path("sets.yaml").write_text(CONFIG)
+    words = f"{line.format('configs/mlp.yaml')} --config sets.yaml --rule wide -D sd=0.25".split()
+    result = run(*words)
+    assert (result.status, "error" in result.stderr) == (0, False), result.stderr
+    if words[0] == "stats":
+        assert result.stdout == "0.weight\t0.25\n2.weight\t0.25\n"
+
+
+def test_rule_sets_from_a_pipe_need_no_model(command: Command) -> None:
+    due = (0, "wide\t1\t*weight\tconstant\tval=sd\t2\n", "")
+    assert pipe(command, CONFIG.encode(), "rules", "-") == due
+    assert pipe(command, f"model: [ReLU]\n{CONFIG}".encode(), "rules", "-")[1] == due[1].replace("\t2\n", "\t3\n")
+    for data in (b"\0" * 100, b"PK\x03\x04 \0"):
+        status, stdout, stderr = pipe(command, data, "rules", "-")
+        assert (status, stdout) == (2, "")
+        assert stderr.startswith("error: -: neither a spec nor a config\n")
+
+
+@pytest.mark.usefixtures("workplace")
+def test_the_sides_of_diff_are_initialised_by_rules(run: Any) -> None:
+    run("init", "configs/mlp.yaml", "--rule", "*=constant(2)", "-o", "two.safetensors")
+    rule = ("--rule", "*=constant(2)")
+    assert run("diff", "configs/mlp.yaml", "two.safetensors", *rule).status == 0
+    assert run("diff", "configs/mlp.yaml", "two.safetensors", *rule, "--rule", "0.bias=zeros", "-c", "name") == (
+        1, "0.bias\n", "",
+    )  # fmt: skip
+    refused = run("diff", "two.safetensors", "two.safetensors", *rule)
+    assert refused.status == 2
+    assert "--rule has no meaning for a checkpoint" in refused.stderr
+
+
+@pytest.mark.usefixtures("workplace")
+@pytest.mark.parametrize("command_name", ["list", "tree"])
+def test_a_module_without_tensors_is_a_module(run: Any, command_name: str) -> None:
+    result = run(command_name, "configs/mlp.yaml", "--module", "1")
+    assert result.status == 0
+    assert "error" not in result.stderr
+    assert run(command_name, "configs/mlp.yaml", "--module", "3").status == 2
+    assert run("list", "configs/mlp.yaml", "--module", "1").stderr == "note: 1 has no tensors\n"

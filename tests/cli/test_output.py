@@ -126,3 +126,32 @@ def test_every_command_has_two_examples_of_which_one_is_a_pipe(run: Any) -> None
         assert all(example.strip().startswith(f"paraminspect {name} ") for example in examples)
         assert any(" | " in example for example in examples)
         assert max(map(len, run(name, "-h").stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("list --selct x m", "--select"),
+        ("tree --wiht-shapes m", "--with-shapes"),
+        ("list m --sort nmae", "name"),
+        ("list m --format jsno", "json"),
+        ("lits m", "paraminspect list"),
+    ],
+)
+def test_a_slip_is_answered_with_what_was_meant(run: Any, line: str, meant: str) -> None:
+    result = run(*line.split())
+    assert (result.status, result.stdout) == (2, "")
+    assert result.stderr.endswith(f"\nhint: did you mean {meant}?\n")
+
+
+@pytest.mark.parametrize("line", ["list m --sort", "list m --sort zzz", "list m --zzz", "list", "list m --depth x"])
+def test_any_other_mistake_is_answered_with_where_help_is(run: Any, line: str) -> None:
+    result = run(*line.split())
+    assert (result.status, result.stdout) == (2, "")
+    assert result.stderr.endswith("\nhint: paraminspect list -h shows arguments, options and examples\n")
+
+
+def test_help_as_a_command(run: Any) -> None:
+    assert run("help", "list") == run("list", "-h")
+    assert run("help") == run("-h")
+    assert run("help", "lits").stderr == run("lits").stderr

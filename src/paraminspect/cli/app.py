@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -22,7 +22,17 @@ PROGRAM = "paraminspect"
 COMMANDS = ("list", "tree", "show", "init", "shared", "grad", "stats", "diff", "check", "convert", "rules")
 """Names of the modules in `cli/commands`, in the order of the help."""
 
+EXAMPLES = """
+paraminspect tree model.safetensors
+paraminspect list model.pt | sort -t$'\\t' -k4,4nr | head -3
+"""
+"""Of the program, in its own help; each command has its own."""
+
 _COMPLETE = f"_{PROGRAM.upper()}_COMPLETE"
+_ABOUT_COMPLETION = ("--show-completion", "--install-completion")
+_THIS_SHELL = "current"
+
+Shell = Literal["current", "bash", "zsh", "fish"]
 
 
 class Command(TyperCommand):
@@ -32,9 +42,41 @@ class Command(TyperCommand):
         """Words of the usage line."""
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Arguments and options, those that are alike in many commands under headings of their own at the end."""
+        from paraminspect.cli.options import OUTPUT, SPECS
+
+        sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": [], SPECS: [], OUTPUT: []}
+        for each in self.get_params(ctx):
+            record = each.get_help_record(ctx)
+            if record is not None:
+                default = "Options" if each.param_type_name == "option" else "Arguments"
+                sections[getattr(each, "rich_help_panel", None) or default].append(record)
+        for title, records in sections.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse them; what is wrong is wrong with this command."""
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            if getattr(error, "ctx", ctx) is None:
+                error.ctx = ctx  # type: ignore[attr-defined]
+            raise
+
 
 class CommandGroup(TyperGroup):
     """Imports a command when it is asked for."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Options of the program itself; those about completion may do without the name of a shell."""
+        if args and args[0] in _ABOUT_COMPLETION and (len(args) == 1 or args[1].startswith("-")):
+            args = [args[0], _THIS_SHELL, *args[1:]]
+        if args[:1] == ["help"]:
+            args = [*args[1:], "--help"]
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
         """Names of all commands."""
@@ -61,14 +103,27 @@ class CommandGroup(TyperGroup):
         )
 
 
+def find_examples(name: str) -> str:
+    """Command lines that show what a command is for, one a line."""
+    return str(_find_module(name).EXAMPLES)
+
+
 def _load(name: str) -> Any:
+    module = _find_module(name)
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command(name, cls=Command, epilog=_show_examples(module.EXAMPLES))(module.command)
+    return typer.main.get_command(app)
+
+
+def _find_module(name: str) -> Any:
     from importlib import import_module
 
-    module = import_module(f"paraminspect.cli.commands.{name}")
-    app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    examples = "".join(f"  {line}\n" for line in module.EXAMPLES.strip().splitlines())
-    app.command(name, cls=Command, epilog=f"\b\nExamples:\n{examples}")(module.command)
-    return typer.main.get_command(app)
+    return import_module(f"paraminspect.cli.commands.{name}")
+
+
+def _show_examples(text: str) -> str:
+    """The last paragraph of a help."""
+    return "\b\nExamples:\n" + "".join(f"  {line}\n" for line in text.strip().splitlines())
 
 
 def _print_version(wanted: bool) -> None:
@@ -79,10 +134,48 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _show_completion(shell: str | None) -> None:
+    if shell:
+        from paraminspect.cli.completion.answer import read_script
+        from paraminspect.cli.completion.install import find_shell
+
+        typer.echo(read_script(find_shell(shell)), nl=False)
+        raise typer.Exit
+
+
+def _install_completion(shell: str | None) -> None:
+    if shell:
+        from paraminspect.cli.completion.install import find_shell, install_script
+
+        script, start = install_script(find_shell(shell), os.environ)
+        typer.echo(f"{script} is written{f', and {start} reads it' if start else ''}; a new shell completes", err=True)
+        raise typer.Exit
+
+
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    install_completion: Annotated[
+        Shell | None,
+        typer.Option(
+            "--install-completion",
+            callback=_install_completion,
+            is_eager=True,
+            metavar="[SHELL]",
+            help="Let this shell, or bash, zsh or fish, complete commands, options and tensor names.",
+        ),
+    ] = None,
+    show_completion: Annotated[
+        Shell | None,
+        typer.Option(
+            "--show-completion",
+            callback=_show_completion,
+            is_eager=True,
+            metavar="[SHELL]",
+            help="Print the script for that instead.",
+        ),
+    ] = None,
 ) -> None:
     """What is in this PyTorch model? Parameters, shapes, ties and sizes from any checkpoint, without running it."""
 
@@ -91,6 +184,8 @@ def make_group() -> Any:
     """The whole command line, as typer has it."""
     app = typer.Typer(
         cls=CommandGroup,
+        epilog=_show_examples(EXAMPLES),
+        add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -126,22 +221,13 @@ def run(arguments: Sequence[str]) -> int:
 def _run(arguments: list[str]) -> int:
     group = make_group()
     if os.environ.get(_COMPLETE):
-        _complete(group)
+        from paraminspect.cli.completion.answer import answer
+
+        sys.stdout.write(answer(os.environ, group))
+        return 0
     if not arguments:
         with group.make_context(PROGRAM, [], resilient_parsing=True) as context:
             print(context.get_help(), file=sys.stderr)  # noqa: T201 - nobody asked for it
         return FAILED
     with group.make_context(PROGRAM, arguments) as context:
         return int(group.invoke(context) or 0)
-
-
-def _complete(group: Any) -> None:
-    """Answer the shell and leave."""
-    try:
-        from typer import _completion_classes
-    except ImportError:  # another version of typer
-        pass
-    else:
-        # Otherwise typer loads rich to take markup out of help texts, and "[3,4]" with it.
-        _completion_classes._sanitize_help_text = lambda text: text
-    group.main(prog_name=PROGRAM, complete_var=_COMPLETE)

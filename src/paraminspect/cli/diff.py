@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from paraminspect.changes import rename, suggest_maps
 from paraminspect.cli.errors import with_source
@@ -18,6 +18,9 @@ from paraminspect.modules import select_records
 from paraminspect.records import TensorRecord
 from paraminspect.render.rows import Column, Rows
 from paraminspect.values.diff import Diff, Only, Tolerance, diff_records
+
+if TYPE_CHECKING:
+    from paraminspect.cli.rules import RuleOptions
 
 DIFFERENT: Final = 1
 """Exit status when something differs."""
@@ -37,14 +40,14 @@ CHANGES: Final = (
 
 
 class How(NamedTuple):
-    """What is compared and how: the values of --only, --rtol, --atol, --map, --columns and --seed."""
+    """What is compared and how: the values of --only, --rtol, --atol, --map, --columns; and of --rule and --seed, if given."""
 
     only: Only | None = None
     rtol: float = 0.0
     atol: float = 0.0
     maps: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
-    seed: int = 0
+    rules: RuleOptions | None = None
 
 
 def report_diff(sources: tuple[str, str], choice: Choice, build: Build, how: How, output: Output) -> int:
@@ -90,11 +93,7 @@ def _open_both(
     for source, builds in zip(sources, live, strict=True):
         try:
             values = how.only not in ("names", "shapes")
-            rules = None
-            if builds:
-                from paraminspect.cli.rules import RuleOptions
-
-                rules = RuleOptions(seed=how.seed)
+            rules = how.rules if builds or not any(live) else None
             side = open_valued(source, build if builds else Build(), output, rules, values=values)
         except Exception as error:
             raise with_source(error, source) from None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterable
 
 from paraminspect.errors import ParamInspectError, RuleError
 
@@ -10,6 +12,8 @@ DEBUG = "PARAMINSPECT_DEBUG"
 """Environment variable that adds tracebacks to error messages."""
 
 _INDENT = "    "
+_NOT_ONE_OF = re.compile(r": '([^']*)' is not one of (.*)$")
+_QUOTED = re.compile(r"'([^']*)'")
 
 FAILED = 2
 """Exit status of an error."""
@@ -79,8 +83,21 @@ def _explain_usage(error: BaseException) -> tuple[str, str | None]:
         message = error.format_message()  # type: ignore[attr-defined]
     message = " ".join(message.split()).rstrip(".")
     message = message[:1].lower() + message[1:]
-    if possibilities:
-        return message, f"did you mean {' or '.join(sorted(possibilities))}?"
+    if meant := _closest(str(getattr(error, "option_name", "")), possibilities or ()) or _closest(*_choice(message)):
+        return message, f"did you mean {meant}?"
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "paraminspect"
     return message, f"{command} -h shows arguments, options and examples"
+
+
+def _choice(message: str) -> tuple[str, list[str]]:
+    """What was typed where only a few words can stand, and these words."""
+    match = _NOT_ONE_OF.search(message)
+    return (match[1], _QUOTED.findall(match[2])) if match else ("", [])
+
+
+def _closest(typed: str, known: Iterable[str]) -> str:
+    """The one of `known` that is most like what was typed; "" if none is."""
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(typed, known, n=1)), "")

@@ -6,6 +6,10 @@ from typing import Annotated, Literal, NamedTuple
 
 import typer
 
+SPECS = "Specs and factories"
+OUTPUT = "Output"
+"""Headings of the help under which options stand that are alike in all commands."""
+
 Sources = Annotated[
     list[str],
     typer.Argument(
@@ -35,12 +39,22 @@ Module = Annotated[
 All = Annotated[bool, typer.Option("--all", "-a", help="Buffers, optimizer state and all other tensors too.")]
 Columns = Annotated[
     str,
-    typer.Option("--columns", "-c", metavar="A,B,..", help="Only these columns, in this order.", show_default=False),
+    typer.Option(
+        "--columns",
+        "-c",
+        metavar="A,B,..",
+        help="Only these columns, in this order.",
+        show_default=False,
+        rich_help_panel=OUTPUT,
+    ),
 ]
 Header = Annotated[
     bool | None,
     typer.Option(
-        "--header/--no-header", help="Column names first, in tsv and csv.  [default: in csv]", show_default=False
+        "--header/--no-header",
+        help="Column names first, in tsv and csv.  [default: in csv]",
+        show_default=False,
+        rich_help_panel=OUTPUT,
     ),
 ]
 
@@ -58,35 +72,64 @@ def not_negative(value: int | None) -> int | None:
 
 FormatName = Literal["auto", "table", "tsv", "csv", "json", "jsonl", "markdown", "names"]
 OutputFormat = Annotated[
-    FormatName, typer.Option("--format", "-f", help="auto is a table on a terminal and tsv in a pipe.")
+    FormatName,
+    typer.Option("--format", "-f", help="auto is a table on a terminal and tsv in a pipe.", rich_help_panel=OUTPUT),
 ]
 Color = Annotated[
     Literal["auto", "always", "never"],
-    typer.Option("--color", help="auto is yes on a terminal, unless NO_COLOR is set."),
+    typer.Option("--color", help="auto is yes on a terminal, unless NO_COLOR is set.", rich_help_panel=OUTPUT),
 ]
 
 Define = Annotated[
-    list[str] | None, typer.Option("--define", "-D", metavar="NAME=VALUE", help="Set a variable of a spec. Repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--define", "-D", metavar="NAME=VALUE", help="Set a variable of a spec. Repeatable.", rich_help_panel=SPECS
+    ),
 ]
 ModulesFile = Annotated[
     str,
     typer.Option(
-        "--modules-file", metavar="FILE", help="Python file with layers for a spec; runs.", show_default=False
+        "--modules-file",
+        metavar="FILE",
+        help="Python file with layers for a spec; runs.",
+        show_default=False,
+        rich_help_panel=SPECS,
     ),
 ]
 Arguments = Annotated[
-    list[str] | None, typer.Option("--arg", metavar="KEY=VALUE", help="An argument of a factory. Repeatable.")
+    list[str] | None,
+    typer.Option("--arg", metavar="KEY=VALUE", help="An argument of a factory. Repeatable.", rich_help_panel=SPECS),
 ]
 Weights = Annotated[
     str,
-    typer.Option("--weights", "-w", metavar="CHECKPOINT", help="Load it into a spec or factory.", show_default=False),
+    typer.Option(
+        "--weights",
+        "-w",
+        metavar="CHECKPOINT",
+        help="Load it into a spec or factory.",
+        show_default=False,
+        rich_help_panel=SPECS,
+    ),
 ]
 StripPrefix = Annotated[
-    str, typer.Option("--strip-prefix", metavar="TEXT", help="Take it off the checkpoint's names.", show_default=False)
+    str,
+    typer.Option(
+        "--strip-prefix",
+        metavar="TEXT",
+        help="Take it off the checkpoint's names.",
+        show_default=False,
+        rich_help_panel=SPECS,
+    ),
 ]
-AddPrefix = Annotated[str, typer.Option("--add-prefix", metavar="TEXT", help="Put it before them.", show_default=False)]
+AddPrefix = Annotated[
+    str,
+    typer.Option("--add-prefix", metavar="TEXT", help="Put it before them.", show_default=False, rich_help_panel=SPECS),
+]
 AllowMismatch = Annotated[
-    bool, typer.Option("--allow-mismatch", help="Go on with what fits of the checkpoint.", show_default=False)
+    bool,
+    typer.Option(
+        "--allow-mismatch", help="Go on with what fits of the checkpoint.", show_default=False, rich_help_panel=SPECS
+    ),
 ]
 Rules = Annotated[
     list[str] | None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from paraminspect.cli.live import parse_definitions
 from paraminspect.cli.output import Output
 from paraminspect.cli.sources import Build
-from paraminspect.cli.stdin import STDIN, is_spec_on_stdin, read_spec_text
+from paraminspect.cli.stdin import STDIN, read_config_text
 from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.live.recognise import parse_factory, recognise_live
 from paraminspect.rules.model import Rule
@@ -140,15 +140,14 @@ def _read(path: str) -> bytes:
     from paraminspect.spec.limits import MAX_SPEC_BYTES
 
     if path == STDIN:
-        if not is_spec_on_stdin():
-            raise SourceError("no spec", hint=_NO_CONFIG, source=path)
-        return read_spec_text()
-    try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_SPEC_BYTES + 1)
-    except OSError as error:
-        hint = _NO_CONFIG if parse_factory(path) else None
-        raise SourceError((error.strerror or str(error)).lower(), hint=hint, source=path) from None
+        data = read_config_text()
+    else:
+        try:
+            with open(path, "rb") as file:
+                data = file.read(MAX_SPEC_BYTES + 1)
+        except OSError as error:
+            hint = _NO_CONFIG if parse_factory(path) else None
+            raise SourceError((error.strerror or str(error)).lower(), hint=hint, source=path) from None
     if b"\0" in data or path.lower().endswith(".py"):
         raise SourceError("neither a spec nor a config", hint=_NO_CONFIG, source=path)
     return data

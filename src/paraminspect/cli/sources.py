@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from paraminspect.cli.errors import with_source
@@ -153,14 +153,31 @@ def choose_each(
     build: Build = Build(),  # noqa: B008 - as above
 ) -> Iterator[tuple[Checkpoint, Listing]]:
     """Open each source and choose from it; sets `output.status` to NOTHING_MATCHED if selectors leave nothing of all."""
-    opened = (checkpoint for checkpoint, _ in open_each(sources, output, build))
-    return choose_from(opened, sources, choice, output)
+    current: list[LiveModel | None] = [None]
+
+    def each() -> Iterator[Checkpoint]:
+        for checkpoint, current[0] in open_each(sources, output, build):
+            yield checkpoint
+
+    return choose_from(each(), sources, choice, output, lambda path: _is_module(current[0], path))
 
 
 def choose_from(
-    checkpoints: Iterable[Checkpoint], sources: Sequence[str], choice: Choice, output: Output
+    checkpoints: Iterable[Checkpoint],
+    sources: Sequence[str],
+    choice: Choice,
+    output: Output,
+    is_module: Callable[[str], bool] = lambda path: False,
 ) -> Iterator[tuple[Checkpoint, Listing]]:
-    """The same from checkpoints as they are opened."""
+    """The same from checkpoints as they are opened.
+
+    Args:
+        checkpoints: One after the other.
+        sources: What the user typed.
+        choice: What is meant.
+        output: Takes errors and notes.
+        is_module: Whether the last one is of a model that has this module, be it one without tensors.
+    """
     keep = make_filter(choice.select, choice.exclude) if choice.select or choice.exclude else None
     matched = keep is None
     for checkpoint in checkpoints:
@@ -174,8 +191,11 @@ def choose_from(
                 aliases=choice.aliases,
             )
         except ParamInspectError as error:
-            output.error(with_source(error, checkpoint.source or sources[0]))
-            continue
+            if not is_module(choice.module.rstrip(".")):
+                output.error(with_source(error, checkpoint.source or sources[0]))
+                continue
+            listing = make_listing([])
+            output.note(prefixed(f"{choice.module.rstrip('.')} has no tensors", checkpoint.source, sources))
         matched = matched or bool(listing.records)
         if keep is not None and not listing.records:
             output.note(prefixed(describe_no_match(choice, listing, records), checkpoint.source, sources))
@@ -184,6 +204,10 @@ def choose_from(
         yield checkpoint, listing
     if not matched:
         output.status = max(output.status, NOTHING_MATCHED)
+
+
+def _is_module(live: LiveModel | None, path: str) -> bool:
+    return live is not None and any(name == path for name, _ in live.model.named_modules(remove_duplicate=False))
 
 
 def describe_hidden(hidden: Mapping[str, int], done: str = "shown", does: str = "shows") -> str:

@@ -44,7 +44,14 @@ def read_spec_text() -> bytes:
     return os.pread(0, MAX_SPEC_BYTES + 1, 0)
 
 
-def _replace_by_file() -> None:
+def read_config_text() -> bytes:
+    """The same of standard input that need be no spec: a file of rule sets has no model."""
+    if not stat.S_ISREG(os.fstat(0).st_mode):
+        _replace_by_file(anything=True)
+    return read_spec_text()
+
+
+def _replace_by_file(*, anything: bool = False) -> None:
     import tempfile
 
     from paraminspect.formats.sniff import HEAD_BYTES, check_head
@@ -57,7 +64,7 @@ def _replace_by_file() -> None:
     try:
         check_head(head)
     except UnknownFormatError as error:
-        if b"\0" in head:
+        if b"\0" in head and not anything:
             raise
         from paraminspect.spec.limits import MAX_SPEC_BYTES
 
@@ -70,7 +77,7 @@ def _replace_by_file() -> None:
         spool.flush()
         spool.seek(0)
         os.dup2(spool.fileno(), 0)
-    if foreign is not None:
+    if foreign is not None and not anything:
         from paraminspect.spec.recognise import looks_like_spec
 
         if not looks_like_spec(read_spec_text()):

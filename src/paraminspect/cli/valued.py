@@ -15,7 +15,7 @@ from paraminspect.values.files import Files
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from paraminspect.cli.rules import RuleOptions
+    from paraminspect.cli.rules import ChosenRules, RuleOptions
     from paraminspect.live.source import LiveModel
     from paraminspect.values.numbers import Numbers
 
@@ -89,17 +89,21 @@ def open_valued(
             )
         return ValuedSource(open_source(source))
     from paraminspect.cli.live import open_model
-    from paraminspect.cli.rules import RuleOptions
+    from paraminspect.cli.rules import RuleOptions, collect_rules
 
     rules = rules or RuleOptions()
-    live = open_model(source, build, output, values=values, seed=rules.seed)
+    # weights that are loaded are not initialised anew, unless the user says so
+    initialises = not build.weights or bool(rules.rules)
+    chosen = collect_rules(source, build, rules, output) if initialises or rules.config else None
+    live = open_model(source, build if chosen is None else chosen.build, output, values=values, seed=rules.seed)
     if live is None:
         return None
     unfit = len(live.weights.mismatches) if live.weights is not None else 0
     if unfit:
         output.note(f"{unfit:,} tensors are not loaded from {build.weights}: they have their initial values")
-    # weights that are loaded are not initialised anew, unless the user says so
-    draw = _initialised(source, live, build, rules, output) if not build.weights or rules.rules else live.tensor
+    draw: Callable[[str], Tensor] | None = live.tensor
+    if chosen is not None and chosen.rules and initialises:
+        draw = _initialised(live, chosen, rules.seed, output)
     return None if draw is None else ValuedSource(live.checkpoint, draw, _unsaved(live))
 
 
@@ -114,15 +118,8 @@ def _unsaved(live: LiveModel) -> frozenset[str]:
     )
 
 
-def _initialised(
-    source: str, live: LiveModel, build: Build, rules: RuleOptions, output: Output
-) -> Callable[[str], Tensor] | None:
+def _initialised(live: LiveModel, chosen: ChosenRules, seed: int, output: Output) -> Callable[[str], Tensor] | None:
     """What draws a tensor by its name, as `init` would; None if a rule matches nothing."""
-    from paraminspect.cli.rules import collect_rules
-
-    chosen = collect_rules(source, build, rules, output)
-    if not chosen.rules:
-        return live.tensor
     import torch
 
     from paraminspect.cli.init_report import say_unmatched
@@ -138,7 +135,7 @@ def _initialised(
     if plan.unmatched:
         output.status = max(output.status, NOTHING_MATCHED)
         return None
-    drawing = Drawing(rules.seed, chosen.own or OwnFunctions())
+    drawing = Drawing(seed, chosen.own or OwnFunctions())
     works = {name: work for work in model_work(live, plan) for name in (work.name, *work.aliases)}
 
     def draw(name: str) -> Tensor:

@@ -28,7 +28,12 @@ Ignore = Annotated[
 ]
 Format = Annotated[
     Literal["auto", "table", "tsv", "csv", "json", "jsonl", "markdown", "names", "sarif"],
-    typer.Option("--format", "-f", help="auto is text on a terminal and tsv in a pipe; sarif is for code scanning."),
+    typer.Option(
+        "--format",
+        "-f",
+        help="auto is text on a terminal and tsv in a pipe; sarif is for code scanning.",
+        rich_help_panel=options.OUTPUT,
+    ),
 ]
 
 
@@ -49,8 +54,8 @@ def command(
     add_prefix: options.AddPrefix = "",
     allow_mismatch: options.AllowMismatch = False,
     rule: options.Rules = None,
-    rules_file: options.RulesFile = "",
     config: options.ConfigFile = "",
+    rules_file: options.RulesFile = "",
     seed: options.Seed = 0,
     output_format: Format = "auto",
     color: options.Color = "auto",

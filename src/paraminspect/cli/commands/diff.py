@@ -46,6 +46,9 @@ def command(
     columns: options.Columns = "",
     header: options.Header = None,
     everything: options.All = False,
+    rules: options.Rules = None,
+    config: options.ConfigFile = "",
+    rules_file: options.RulesFile = "",
     seed: options.Seed = 0,
     define: options.Define = None,
     modules_file: options.ModulesFile = "",
@@ -75,5 +78,10 @@ def command(
         tuple(define or ()), modules_file, tuple(arguments or ()), weights, strip_prefix, add_prefix, allow_mismatch
     )
     chosen = tuple(split_columns(columns, [column.name for column in CHANGES]))
-    how = How(only, rtol, atol, tuple(map_ or ()), chosen, seed)
+    initialise = None
+    if rules or config or rules_file or seed:
+        from paraminspect.cli.rules import RuleOptions
+
+        initialise = RuleOptions(tuple(rules or ()), config, rules_file, seed)
+    how = How(only, rtol, atol, tuple(map_ or ()), chosen, initialise)
     return report_diff((before, after), choice, build, how, output)

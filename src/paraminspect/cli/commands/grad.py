@@ -51,7 +51,9 @@ Save = Annotated[
 Compare = Annotated[
     str, typer.Option("--compare", metavar="FILE", help="Rows for what differs from another run.", show_default=False)
 ]
-Tolerance = Annotated[float, typer.Option("--tolerance", min=0.0, help="Of --compare, relative to each norm.")]
+Tolerance = Annotated[
+    float, typer.Option("--tolerance", min=0.0, metavar="X", help="Of --compare, relative to each norm.")
+]
 Plot = Annotated[
     str, typer.Option("--plot", metavar="FILE", help="Write a picture: .svg, .html or .png.", show_default=False)
 ]

@@ -34,7 +34,7 @@ ShardSize = Annotated[
     ),
 ]
 Dtype = Annotated[
-    Literal["", "float32", "float16", "bfloat16", "float64"],
+    Literal["float32", "float16", "bfloat16", "float64"] | None,
     typer.Option("--dtype", help="Of the floating-point tensors that are written.", show_default=False),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite.")]
@@ -54,7 +54,7 @@ def command(
     show: Show = False,
     output_file: OutputFile = None,
     shard_size: ShardSize = "",
-    dtype: Dtype = "",
+    dtype: Dtype = None,
     force: Force = False,
     allow_unmatched: AllowUnmatched = False,
     require_all: RequireAll = False,
@@ -95,7 +95,7 @@ def command(
         show=show,
         file=output_file or "",
         shard_size=shard_size,
-        dtype=dtype,
+        dtype=dtype or "",
         force=force,
         allow_unmatched=allow_unmatched,
         require_all=require_all,

@@ -31,7 +31,12 @@ OutputFile = Annotated[
 ]
 ShowFormat = Annotated[
     Literal["auto", "text", "json", "npy"],
-    typer.Option("--format", "-f", help="auto is what the name of the file ends in, else text. npy takes one tensor."),
+    typer.Option(
+        "--format",
+        "-f",
+        help="auto is what the name of the file ends in, else text. npy takes one tensor.",
+        rich_help_panel=options.OUTPUT,
+    ),
 ]
 
 

@@ -30,7 +30,8 @@ NoFold = Annotated[
 ]
 WithShapes = Annotated[bool, typer.Option("--with-shapes", help="Output shape of each layer, for the input of a spec.")]
 TreeFormat = Annotated[
-    Literal["auto", "text", "json"], typer.Option("--format", "-f", help="auto is text, on a terminal and in a pipe.")
+    Literal["auto", "text", "json"],
+    typer.Option("--format", "-f", help="auto is text, on a terminal and in a pipe.", rich_help_panel=options.OUTPUT),
 ]
 
 

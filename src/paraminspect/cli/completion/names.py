@@ -1,0 +1,184 @@
+"""Names of tensors as completions: those of the files on the command line, one level of modules at a time."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from paraminspect.cli.completion.typed import Typed
+from paraminspect.errors import ParamInspectError
+from paraminspect.modules import is_shown
+from paraminspect.records import TensorRecord
+from paraminspect.render.text import is_plain
+from paraminspect.units import counted
+
+MAX_CANDIDATES: Final = 400
+"""Completions in one answer; of more, only as many first characters are given as lead on."""
+
+MAX_SOURCES: Final = 16
+"""Files of one command line that are looked into."""
+
+MAX_NAME: Final = 1_000
+"""Characters of a name that is offered."""
+
+
+_LISTED: Final = frozenset({"list", "tree", "stats", "shared"})
+"""Commands that leave out buffers, without --all."""
+
+_DIGITS: Final = re.compile(r"(\d+)")
+
+Names = Mapping[str, TensorRecord]
+
+
+class Candidate(NamedTuple):
+    """One completion.
+
+    Attributes:
+        value: The whole value, of which the beginning has been typed.
+        goes_on: Whether more follows without a blank.
+        help: A few words on it.
+    """
+
+    value: str
+    goes_on: bool = False
+    help: str = ""
+
+
+def find_sources(command: str, typed: Typed) -> tuple[str, ...]:
+    """What on the command line names models: the arguments of that kind, in their order."""
+    count = {"diff": 2, "list": MAX_SOURCES, "stats": MAX_SOURCES, "shared": MAX_SOURCES, "check": MAX_SOURCES}
+    return typed.positionals[: count.get(command, 1)]
+
+
+def find_names(command: str, typed: Typed) -> Names:
+    """The tensors that the options of a command may name, relative to --module; none where a source has none.
+
+    A source that is a spec or a factory has no names without torch; the checkpoint of --weights stands in for it.
+    """
+    everything = command == "show" or "everything" in typed.options
+    keep: Callable[[TensorRecord], bool] = is_shown if command in _LISTED else _is_of_model
+    module = typed.get("module").rstrip(".")
+    inside = f"{module}." if module and typed.target is not None and typed.target.name != "module" else ""
+    found: dict[str, TensorRecord] = {}
+    for name, record in _read_all(find_sources(command, typed), typed):
+        if name.startswith(inside) and (everything or keep(record)) and len(name) < MAX_NAME:
+            found.setdefault(name[len(inside) :], record)
+    return found
+
+
+def complete_names(names: Names, typed: str, *, ending: str = "") -> list[Candidate]:
+    """What can come after the beginning of a name: the modules and tensors of one level.
+
+    A level on which there is nothing to choose is passed over, as `transformer.` of a model that is all inside it.
+
+    Args:
+        names: To choose from.
+        typed: The beginning.
+        ending: Comes after a whole name, and is gone on from.
+    """
+    level: dict[str, int] = {}
+    base = typed[: typed.rfind(".") + 1]
+    matching = [name for name in names if name.startswith(typed) and name]
+    while True:
+        level = _level(matching, len(base))
+        if len(level) != 1 or not (only := next(iter(level))).endswith(".") or only in names:
+            break
+        base = only
+    if len(level) > MAX_CANDIDATES:
+        return [Candidate(beginning, goes_on=True) for beginning in _shorten(level, len(typed))]
+    return [
+        Candidate(key, goes_on=True, help=counted(number, "tensor"))
+        if key not in names
+        else Candidate(key + ending, goes_on=bool(ending), help=_describe(names[key]))
+        for key, number in sorted(level.items(), key=lambda item: _natural(item[0]))
+    ]
+
+
+def complete_modules(names: Iterable[str], typed: str) -> list[Candidate]:
+    """The same for a module: one that has others inside ends in a dot, with which it is a module still."""
+    modules: dict[str, TensorRecord | None] = {}
+    for name in names:
+        while (name := name.rpartition(".")[0]) and name not in modules:
+            modules[name] = None
+    matching = [f"{module}." for module in modules if module.startswith(typed)]
+    level = _level(matching, typed.rfind(".") + 1)
+    if len(level) > MAX_CANDIDATES:
+        return [Candidate(beginning, goes_on=True) for beginning in _shorten(level, len(typed))]
+    return [
+        Candidate(key, goes_on=True) if number > 1 else Candidate(key.removesuffix("."))
+        for key, number in sorted(level.items(), key=lambda item: _natural(item[0]))
+    ]
+
+
+def _level(names: Iterable[str], start: int) -> dict[str, int]:
+    """What the names are up to their next dot behind `start`, and how many are alike so far."""
+    level: dict[str, int] = {}
+    for name in names:
+        key = name[: name.find(".", start) + 1] or name
+        level[key] = level.get(key, 0) + 1
+    return level
+
+
+def _shorten(level: Iterable[str], length: int) -> list[str]:
+    """As many first characters as give no more than MAX_CANDIDATES different beginnings."""
+    level, best = list(level), []
+    while len(beginnings := list(dict.fromkeys(key[: length + 1] for key in level))) <= MAX_CANDIDATES:
+        best, length = beginnings, length + 1
+    return best or beginnings[:MAX_CANDIDATES]
+
+
+def _describe(record: TensorRecord) -> str:
+    shape = f"[{','.join(map(str, record.shape))}]" if record.shape is not None else ""
+    return f"{record.dtype} {shape}".strip() if is_plain(record.dtype) else shape
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """For sorting: 2 before 10."""
+    return [
+        (int(part) if part.isascii() and len(part) < 20 else 0, part) if part.isdecimal() else (0, part)
+        for part in _DIGITS.split(name)
+    ]
+
+
+def _is_of_model(record: TensorRecord) -> bool:
+    return record.role == "model"
+
+
+def _read_all(sources: Sequence[str], typed: Typed) -> Iterator[tuple[str, TensorRecord]]:
+    for source in sources:
+        if (records := _read(source)) is not None:
+            for record in records:
+                yield record.name, record
+        elif (weights := _read(typed.get("weights"))) is not None:
+            begin, add = typed.get("strip_prefix"), typed.get("add_prefix")
+            for record in weights:
+                yield add + record.name.removeprefix(begin), record
+
+
+def find_path(source: str) -> str | None:
+    """The file or folder that a word names, as the shell would expand it; None for anything that is neither.
+
+    A pipe is neither: to look into it would take away what is in it.
+    """
+    path = source if os.path.lexists(source) else os.path.expandvars(os.path.expanduser(source))
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return None
+    return path if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else None
+
+
+def _read(source: str) -> Sequence[TensorRecord] | None:
+    """The tensors of a file or folder on this machine; None for anything else and whatever is wrong with it."""
+    path = find_path(source)
+    if path is None:
+        return None
+    from paraminspect.formats import open_source
+
+    try:
+        return open_source(path).tensors
+    except ParamInspectError:
+        return None
