@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -106,6 +107,11 @@ class Handler(BaseHTTPRequestHandler):
     timeout = 60
     disable_nagle_algorithm = True  # head and body go out in two writes
     server: _Server
+
+    def setup(self) -> None:
+        """Let the server know, so that it can end the connection when it ends."""
+        super().setup()
+        self.server.owner.connections[self.connection] = threading.current_thread()
 
     def handle_one_request(self) -> None:
         """Note what was sent, even if the other side goes away."""
@@ -229,6 +235,7 @@ class RangeServer:
         self.folder = folder
         self.ranges = ranges
         self.faults: dict[str, Fault] = {}
+        self.connections: dict[socket.socket, threading.Thread] = {}
         self._log: list[Exchange] = []
         self._answering = 0
         self._change = threading.Condition()
@@ -245,6 +252,10 @@ class RangeServer:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+        for connection, thread in list(self.connections.items()):
+            with suppress(OSError):  # closed already
+                connection.shutdown(socket.SHUT_RDWR)
+            thread.join(SETTLE_S)
 
     @contextmanager
     def noting(self, request: Handler) -> Iterator[None]:

@@ -40,6 +40,24 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
     client.close()
 
 
+@pytest.fixture(scope="module")
+def fsspec_thread() -> Iterator[None]:
+    """End the thread of fsspec and those that it started: other tests ask whether this process has one thread."""
+    yield
+    import asyncio
+
+    from fsspec import asyn
+
+    loop, thread = asyn.loop[0], asyn.iothread[0]
+    if loop is None or thread is None:
+        return
+    asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result(timeout=30)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(timeout=30)
+    loop.close()
+    asyn.loop[0] = asyn.iothread[0] = None
+
+
 @pytest.fixture
 def server() -> Iterator[RangeServer]:
     """One without files."""

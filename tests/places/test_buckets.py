@@ -27,6 +27,9 @@ def far_error(source: str) -> FarError:
     return caught.value
 
 
+pytestmark = pytest.mark.usefixtures("fsspec_thread")
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[S3]:
     if not is_installed():

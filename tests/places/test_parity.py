@@ -98,7 +98,7 @@ def hub(models: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def s3(models: Path) -> Iterator[dict[str, str]]:
+def s3(models: Path, fsspec_thread: None) -> Iterator[dict[str, str]]:
     if not is_installed():
         pytest.skip("no S3 server")
     with S3() as server:

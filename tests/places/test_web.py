@@ -329,11 +329,11 @@ def test_redirects_that_lead_nowhere(server: RangeServer, where: str, fault: str
 
 
 def test_from_tls_nothing_leads_to_no_tls() -> None:
-    from paraminspect.places.connections import _follow
+    from paraminspect.places.addresses import follow
 
     with pytest.raises(FarError, match="without TLS"):
-        _follow("https://host/x", "http://host/x", "host")
-    assert _follow("http://host/x", "https://host/x", "host") == "https://host/x"
+        follow("https://host/x", "http://host/x", "host")
+    assert follow("http://host/x", "https://host/x", "host") == "https://host/x"
 
 
 def test_a_password_stays_with_its_server(served: RangeServer) -> None:

@@ -17,65 +17,19 @@ import threading
 from collections.abc import Mapping
 from time import monotonic
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
-from urllib.parse import quote, unquote, urljoin, urlsplit
+from typing import Any, Final, Self
 
 from paraminspect.errors import FarError
 from paraminspect.places import limits
+from paraminspect.places.addresses import Address, Origin, basic, follow, netloc, parse_address
 from paraminspect.places.faults import fault
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_SAFE: Final = "/:@!$&'()*+,;=-._~%"
-"""What stays as it is in the path of a URL; what was escaped already stays escaped."""
-
 _MAX_IDLE: Final = 16
 """Connections to one server that are kept for the next request."""
 
 _SMALL_BODY: Final = 64 << 10
 """Of an answer that is not wanted: read to its end so that the connection can be kept."""
-
-
-class Origin(NamedTuple):
-    """A server, as far as a connection goes."""
-
-    scheme: str
-    host: str
-    port: int
-
-
-class Address(NamedTuple):
-    """A URL taken apart.
-
-    Attributes:
-        origin: Where to connect.
-        target: Path and query, escaped.
-        user: "name:password" of the URL; "" without.
-    """
-
-    origin: Origin
-    target: str
-    user: str
-
-
-def parse_address(url: str) -> Address:
-    """A URL of http or https.
-
-    Raises:
-        FarError: It is none.
-    """
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-        host = (parts.hostname or "").encode("ascii" if (parts.hostname or "").isascii() else "idna").decode()
-    except (ValueError, UnicodeError) as error:
-        raise fault("bad-url", why=str(error)) from None
-    if parts.scheme not in ("http", "https") or not host or any(character <= " " for character in host):
-        raise fault("bad-url", why="it has no host" if not host else "it is no web address")
-    target = quote(parts.path or "/", safe=_SAFE)
-    if parts.query:
-        target += "?" + quote(parts.query, safe=_SAFE + "?")
-    user = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else ""
-    return Address(Origin(parts.scheme, host, port or (443 if parts.scheme == "https" else 80)), target, user)
 
 
 class _Timed(io.RawIOBase):
@@ -258,7 +212,7 @@ class Client:
             if response.status not in _REDIRECTS or where is None:
                 return response
             response.close()
-            following = _follow(url, where, response.host)
+            following = follow(url, where, response.host)
             if parse_address(following).origin != parse_address(url).origin:
                 headers = {name: value for name, value in headers.items() if name.lower() not in private}
             url = following
@@ -317,9 +271,9 @@ class Client:
         connection.response_class = Answer
         target = address.target
         if getattr(connection, "asks_proxy", False):
-            target = f"{address.origin.scheme}://{_netloc(address.origin)}{target}"
+            target = f"{address.origin.scheme}://{netloc(address.origin)}{target}"
         try:
-            connection.request("GET", target, headers={"Host": _netloc(address.origin), **headers})
+            connection.request("GET", target, headers={"Host": netloc(address.origin), **headers})
             raw = connection.getresponse()
         except BaseException as error:
             connection.close()
@@ -376,35 +330,6 @@ class Client:
         if not url or proxy_bypass(origin.host):
             return None
         return parse_address(url if "://" in url else f"http://{url}")
-
-
-def basic(user: str) -> str:
-    """The header that says who asks."""
-    from base64 import b64encode
-
-    return f"Basic {b64encode(user.encode()).decode()}"
-
-
-def _netloc(origin: Origin) -> str:
-    host = f"[{origin.host}]" if ":" in origin.host else origin.host
-    return host if origin.port == (443 if origin.scheme == "https" else 80) else f"{host}:{origin.port}"
-
-
-def _follow(url: str, where: str, host: str) -> str:
-    """Where a redirect leads.
-
-    Raises:
-        FarError: To no web address, or from TLS to none.
-    """
-    try:
-        following = urljoin(url, where)
-    except ValueError as error:
-        raise fault("bad-url", why=str(error)) from None
-    if not following.startswith(("http://", "https://")):
-        raise fault("elsewhere", host=host, where=following[:200])
-    if url.startswith("https://") and following.startswith("http://"):
-        raise fault("insecure", host=host, where=following[:200])
-    return following
 
 
 def _explain(error: Exception, host: str) -> FarError:

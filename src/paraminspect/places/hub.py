@@ -20,7 +20,8 @@ from urllib.parse import quote, unquote
 
 from paraminspect.errors import FarError
 from paraminspect.places import limits
-from paraminspect.places.connections import Response, parse_address
+from paraminspect.places.addresses import parse_address
+from paraminspect.places.connections import Response
 from paraminspect.places.door import Listing, Look
 from paraminspect.places.faults import fault
 from paraminspect.places.ranged import FarFile

@@ -17,7 +17,8 @@ from typing import IO, Final, TypeVar
 
 from paraminspect.errors import FarError
 from paraminspect.places import limits
-from paraminspect.places.connections import Client, Response, parse_address
+from paraminspect.places.addresses import basic, parse_address
+from paraminspect.places.connections import Client, Response
 from paraminspect.places.faults import fault, may_go_better
 from paraminspect.places.ranged import FarFile
 from paraminspect.units import format_bytes
@@ -305,8 +306,6 @@ def _identity(response: Response) -> tuple[str, ...]:
 def _netrc(url: str) -> dict[str, str]:
     """The header for a server that `~/.netrc` has a password for."""
     from netrc import NetrcParseError, netrc
-
-    from paraminspect.places.connections import basic
 
     address = parse_address(url)
     if address.user:

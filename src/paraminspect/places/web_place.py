@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from paraminspect.places.connections import parse_address
+from paraminspect.places.addresses import parse_address
 from paraminspect.places.faults import fault
 from paraminspect.places.names import shown, split_query
 from paraminspect.places.web import open_web
