@@ -30,6 +30,7 @@ BARE_PICKLE = "bare C unpickler, printed"
 SAFE_OPEN = "safetensors.safe_open"
 TORCH_LOAD = "torch.load"
 TORCH_MMAP = "torch.load(mmap=True)"
+ONNX_LOAD = "onnx.load, printed"
 GGUF_DUMP = "gguf-dump"
 SHA256SUM = "sha256sum"
 CONVERT = "paraminspect convert"
@@ -173,6 +174,12 @@ def make_cases(data: str, binaries: str) -> list[Case]:
             },
             (Budget("slower", 2, BARE_PICKLE), Budget("faster", 8, TORCH_LOAD)),
             slow=True,
+        ),
+        Case(
+            "many-onnx",
+            "100,000 initializers, `.onnx`",
+            {LIST: listing("many.onnx"), ONNX_LOAD: script("onnx_load", "many.onnx")},
+            (Budget("slower", 2, ONNX_LOAD),),
         ),
         Case(
             "shards",

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import gguf
 import numpy as np
+import onnx
 import torch
 from safetensors.torch import save_file
 
@@ -70,6 +71,13 @@ def _many_torch(path: Path, *, legacy: bool = False) -> None:
     torch.save(_many(), path, _use_new_zipfile_serialization=not legacy)
 
 
+def _many_onnx(path: Path) -> None:
+    graph = onnx.GraphProto(name="many")
+    for name, tensor in _many().items():
+        graph.initializer.add(name=name, dims=tensor.shape, data_type=1, raw_data=tensor.numpy().tobytes())
+    onnx.save_model(onnx.helper.make_model(graph), path)
+
+
 def _shards(folder: Path) -> None:
     """A sharded checkpoint of bfloat16 whose data is one hole: 1 TB by its headers, nothing on disk."""
     folder.mkdir()
@@ -118,6 +126,7 @@ INPUTS: dict[str, Callable[[Path], None]] = {
     "many.safetensors": lambda path: save_file(_many(), path),
     "many.pt": _many_torch,
     "many-legacy.pt": lambda path: _many_torch(path, legacy=True),
+    "many.onnx": _many_onnx,
     "shards": _shards,
     "small.gguf": _gguf,
 }

@@ -10,13 +10,21 @@ something is written as `crash-*`: put it into `tests/fuzz` once the cause is fi
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import sys
 
 import atheris
 
 with atheris.instrument_imports(include=["paraminspect"]):
+    import paraminspect
     from fuzz.targets import TARGETS
     from paraminspect.errors import ParamInspectError
+
+    # what is imported only when it is needed would not be watched, and what it does not be explored
+    for module in pkgutil.walk_packages(paraminspect.__path__, "paraminspect."):
+        if module.name.split(".")[1] not in ("__main__", "cli", "live"):
+            importlib.import_module(module.name)
 
 
 def main() -> None:

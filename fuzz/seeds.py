@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import sys
 import tarfile
 import tempfile
+import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import gguf
 import numpy as np
+import onnx
 import safetensors.torch
 import torch
+
+from fuzz.targets import SEPARATOR
 
 
 def main() -> None:
@@ -40,10 +46,45 @@ def make_seeds() -> dict[str, list[bytes]]:
     npys = [_npy(np.ones((2, 3))), _npy(np.array([(1, 2.0)], [("a", "i4"), ("b", ">f8")])), _npy(np.array([{}]))]
     tensors = [safetensors.torch.save(state), safetensors.torch.save({}, {"format": "pt"})]
     everything = [*zips, *pickles, *tars, *npys, *tensors]
+    small = [each for each in everything if len(each) < 1 << 14]
     return {
         "zip": zips, "pickle": pickles, "tar": tars, "safetensors": tensors, "gguf": [_gguf()], "npy": npys,
-        "distributed": pickles, "trace": pickles, "check": [each for each in everything if len(each) < 1 << 14],
+        "onnx": [_onnx()], "export": [_export()],
+        "distributed": pickles, "trace": pickles, "check": small,
+        "torch": [SEPARATOR.join((_member(each, "data.pkl"), bytes(64), b"little")) for each in zips[:3]],
+        "script": [_script()], "npz": [SEPARATOR.join(npys[:2]), npys[2]], "index": [_INDEX],
+        "blocks": [bytes([kind]) + bytes(range(256)) for kind in range(18)],
+        "values": [*small, _gguf()], "converted": [*small, _gguf()], "spec": _SPECS, "grammar": _TEXTS,
     }  # fmt: skip
+
+
+_INDEX = b'{"metadata": {"total_size": 8}, "weight_map": {"a.weight": "a.safetensors", "b.weight": "b.safetensors"}}'
+_TEXTS = [
+    b"*.weight=normal(std=0.02)", b"Linear:*.bias=zeros", b"/^h[0-9]+/=xavier_uniform(gain=$(sqrt(2)))",
+    b"*=trunc_normal(std=0.02, a=-0.04, b=0.04, chunks=3)", b"head.*=keep", b"module.*=*", b"*=add(1e-3)",
+]  # fmt: skip
+_SPECS = [
+    b"vars: {dim: 4}\nmodel: [{Linear: [$dim, $(2*dim)]}, ReLU, {Linear: [8, 3], name: out, repeat: 2}]\ninput: [2, 4]\n",
+    b"blocks: {B: {args: [n], layers: [{Linear: [$n, $n]}]}}\nshared: {e: {Embedding: [5, 4]}}\n"
+    b"model: [{use: e}, {B: 4}, {Residual: [{B: 4}]}, {Add: {}, from: [input, input]}]\ntie: {a: b}\n",
+    b'{"model": [{"Param": {"shape": [2], "op": "mul"}}], "init": ["*=zeros"], "loss": "sum"}',
+]
+
+
+def _member(archive: bytes, ending: str) -> bytes:
+    """The first member of a zip whose name ends so."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        return next(opened.read(name) for name in opened.namelist() if name.endswith(ending))
+
+
+def _script() -> bytes:
+    stream = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the format is old, and still met
+        torch.jit.save(torch.jit.script(torch.nn.Linear(2, 1)), stream)
+    return SEPARATOR.join(
+        _member(stream.getvalue(), ending) for ending in ("data.pkl", "constants.pkl", ".py", ".debug_pkl")
+    )
 
 
 def _torch(value: object, **more: Any) -> bytes:
@@ -61,6 +102,41 @@ def _npy(array: Any) -> bytes:
 def _npz(**arrays: Any) -> bytes:
     stream = io.BytesIO()
     np.savez(stream, **arrays)
+    return stream.getvalue()
+
+
+def _onnx() -> bytes:
+    """Raw and typed data, a constant, a graph in a graph."""
+    weight = onnx.numpy_helper.from_array(np.ones((2, 3), np.float32), "w")
+    typed = onnx.helper.make_tensor("t", onnx.TensorProto.INT64, [3], [1, -2, 300])
+    constant = onnx.helper.make_node("Constant", [], ["c"], value_floats=[1.0, 2.0])
+    inner = onnx.helper.make_graph([constant], "inner", [], [], [typed])
+    branch = onnx.helper.make_node("If", ["x"], ["y"], then_branch=inner, else_branch=inner)
+    model = onnx.helper.make_model(onnx.helper.make_graph([branch], "g", [], [], [weight, typed]))
+    return bytes(model.SerializeToString())
+
+
+def _export() -> bytes:
+    """A torch.export archive of one parameter and one constant, as torch lays it out, without a graph."""
+
+    def config(name: str, path: str) -> str:
+        meta = {"dtype": 7, "sizes": [{"as_int": 2}], "requires_grad": True, "strides": [{"as_int": 1}],
+                "storage_offset": {"as_int": 0}, "layout": 7}  # fmt: skip
+        item = {"path_name": path, "is_param": True, "use_pickle": False, "tensor_meta": meta}
+        return json.dumps({"config": {name: item}})
+
+    members = {
+        "m/archive_format": "pt2",
+        "m/models/model.json": json.dumps({"graph_module": {"graph": {"nodes": []}, "signature": {"input_specs": []}}}),
+        "m/data/weights/model_weights_config.json": config("w", "weight_0"),
+        "m/data/weights/weight_0": "01234567",
+        "m/data/constants/model_constants_config.json": config("c", "tensor_0"),
+        "m/data/constants/tensor_0": "01234567",
+    }
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
     return stream.getvalue()
 
 

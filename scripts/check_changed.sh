@@ -3,12 +3,13 @@
 # Findings go to the log and, as SARIF, to the file $SARIF. $FAIL_ON and $DEEP are the options of the same name.
 set -u -o pipefail
 
-names='\.(pt|pth|bin|ckpt|pkl|pickle|safetensors|gguf|npz|npy|jit)$'
+shopt -s nocasematch
+names='\.(pt|pth|pth\.tar|bin|ckpt|pkl|pickle|safetensors|gguf|npz|npy|jit|index\.json)$'
 files=()
 if [ -n "${FILES:-}" ]; then
   while IFS= read -r file; do [ -n "$file" ] && files+=("$file"); done <<< "$FILES"
 else
-  # a first push has no base, or one of zeros: then every model file counts
+  # a first push has no base, or one of zeros, and a shallow clone does not hold it: then every model file counts
   if git cat-file -e "${BASE:-none}^{commit}" 2> /dev/null; then
     list() { git diff --name-only -z --diff-filter=ACMRT "$BASE" HEAD --; }
   else

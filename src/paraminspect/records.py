@@ -72,6 +72,24 @@ class Piece(NamedTuple):
     nbytes: int
 
 
+class Message(NamedTuple):
+    """Where numbers are spelled out in the fields of a protobuf message.
+
+    Attributes:
+        path: The file; None for standard input.
+        begin: Of the message in it.
+        nbytes: Of the message.
+        field: Number of the fields that hold them.
+        varints: Whether they are integers of variable length, not floats of fixed length.
+    """
+
+    path: str | None
+    begin: int
+    nbytes: int
+    field: int
+    varints: bool
+
+
 class Encoding(NamedTuple):
     """How values come from bytes, for the few tensors where type, shape and stride do not say it all.
 
@@ -80,12 +98,14 @@ class Encoding(NamedTuple):
         pieces: Of a chunked tensor.
         negated: The values are those of the bytes with the other sign.
         conjugated: The same of the imaginary parts.
+        message: Of numbers that are fields of a message.
     """
 
     quantizer: Quantizer | None = None
     pieces: tuple[Piece, ...] = ()
     negated: bool = False
     conjugated: bool = False
+    message: Message | None = None
 
 
 class TensorRecord(NamedTuple):
@@ -102,7 +122,8 @@ class TensorRecord(NamedTuple):
         role: Where it stands in the checkpoint.
         part: First component of the path inside a nested checkpoint ("model"), "" if there is none.
         module_type: Dotted class of the module that owns it, if the file says so ("torch.nn.modules.linear.Linear").
-        layout: "strided", "sparse_coo", "sparse_csr", "nested", "gguf" for blocks, "chunked" for a tensor in pieces.
+        layout: "strided", "sparse_coo", "sparse_csr", "nested", "gguf" for blocks, "chunked" for a tensor in pieces,
+            "packed" for elements of fewer than eight bits, one after another.
         storage: The bytes it is a view of; None means unknown, never tied.
         offset: Of the first element in the storage, in bytes.
         stride: In elements, as long as `shape`; None where it does not apply.

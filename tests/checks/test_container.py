@@ -18,7 +18,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paraminspect.checks import container
+from paraminspect.checks import container, tars
 from paraminspect.checks.check import check_source
 from paraminspect.checks.codes import CODES
 from paraminspect.checks.container import scan_part
@@ -232,6 +232,39 @@ def test_tar_links_and_paths(check: Check) -> None:
     link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
     found = check(tar_bytes(link, named("../up"), contents=[b"", b""]))
     assert codes(found) == {"archive-link", "path-escape"}
+
+
+def test_damaged_tars(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    def errors(*members: tuple[str, bytes], cut: int | None = None) -> set[tuple[str, str]]:
+        data = tar_bytes(*(named(name) for name, _ in members), contents=[content for _, content in members])
+        return {(found.code, found.name) for found in check(data[:cut]) if found.severity == "error"}
+
+    one, key = pickle.dumps(1, 2), pickle.dumps(("0", "cpu", torch.FloatStorage), 2)
+    assert ("malformed", "storages") in errors(("storages", pickle.dumps("x", 2)))
+    assert ("truncated", "storages") in errors(("storages", one + key + (1 << 20).to_bytes(8, "little")))
+    assert ("truncated", "tensors") in errors(("tensors", bytes(2000)), cut=1024)
+    sizeless = bytearray(tar_bytes(named("storages"), contents=[one]))
+    sizeless[124:136] = b"99999999999\0"
+    assert "malformed" in codes(check(bytes(sizeless)), "error")
+    monkeypatch.setattr(tars, "MAX_MEMBERS", 1)
+    assert "limit" in codes(check(tar_bytes(named("a"), named("b"), contents=[b"", b""])), "error")
+
+
+def test_a_pickle_in_a_byte_string_is_told(check: Check) -> None:
+    inner = pickle.dumps(Path, 4)
+    found = check(pickle.dumps({"a": EVIL, "b": inner}, 4))
+    assert {(each.severity, each.message) for each in found if each.code == "pickle-hidden"} == {
+        ("warning", "holds another pickle in a byte string")
+    }
+    assert codes(found) == {"pickle-danger"}
+
+
+def test_a_second_pickle_and_an_array_of_objects_are_told_even_if_harmless(check: Check) -> None:
+    first, second = pickle.dumps({"a": 1}), pickle.dumps([2])
+    (told,) = [finding for finding in check(first + second) if finding.code == "pickle-hidden"]
+    assert (told.severity, told.message) == ("info", f"another pickle at byte {len(first):,}")
+    (told,) = [finding for finding in check(npy_bytes(np.array([{}]))) if finding.code == "pickle-hidden"]
+    assert (told.severity, told.message) == ("warning", "an array of Python objects, which is a pickle")
 
 
 def test_a_sequence_is_bounded(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,13 +8,16 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+import gguf
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
 from torch import nn
 
+from paraminspect.checks import tensors
 from paraminspect.checks.check import check_source
-from paraminspect.records import Finding
+from paraminspect.records import Checkpoint, Finding, TensorRecord
 
 Check = Callable[..., list[Finding]]
 
@@ -131,3 +134,25 @@ def test_an_index_that_disagrees_with_its_shards(tmp_path: Path) -> None:
     assert (finding.code, finding.severity) == ("index-mismatch", "warning")
     index.write_text('{"weight_map": {"a": "../one.safetensors"}}')
     assert [finding.code for finding in check_source(index)] == ["path-escape"]
+
+
+def test_bytes_behind_a_gguf_file(check: Check, tmp_path: Path) -> None:
+    path = tmp_path / "a.gguf"
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_tensor("a.weight", np.ones((2, 32), np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    assert check(path.read_bytes()) == []
+    (found,) = check(path.read_bytes() + bytes(200))
+    assert (found.code, found.message) == ("extra-bytes", "200 bytes behind the last tensor")
+
+
+def test_many_of_one_kind_are_summed_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tensors, "MAX_TOLD", 1)
+    names = ["a", "a", "b", "b", "c", "c"]
+    records = [TensorRecord(name, (1,), "float32", 1, 4, role="attribute") for name in names]
+    messages = [finding.message for finding in tensors.check_tensors(Checkpoint("torch zip", records))]
+    assert "2 more names stand twice" in messages
+    assert "5 more tensor attributes" in messages

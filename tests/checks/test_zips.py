@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import struct
 import warnings
@@ -67,6 +68,18 @@ def test_tricks(code: str, check: Check) -> None:
     assert code in codes(check(TRICKS[code]))
 
 
+def test_tricks_are_seen_in_the_archive_itself() -> None:
+    messages = {code: [each.message for each in scan_zip(Blob.from_bytes(TRICKS[code]), Place()) if each.code == code]
+                for code in ("zip-duplicate", "zip-roots", "polyglot")}  # fmt: skip
+    assert messages == {
+        "zip-duplicate": ["the archive holds this name more than once"],
+        "zip-roots": ["models below 2 folders: 'a/', 'b/'"],
+        "polyglot": ["the zip archive begins at byte 10, and the file begins like another one"],
+    }
+    (found,) = [each for each in scan_zip(Blob.from_bytes(PLAIN + PLAIN), Place()) if each.code == "polyglot"]
+    assert (found.severity, found.message) == ("info", "2 zip archives one after another: readers see the last one")
+
+
 @pytest.mark.parametrize("names", [["a/data.pkl", "a/DATA.pkl"], ["a/data.pkl", "A/data.pkl"], ["a/x.pkl", "a/X.PKL"]])
 def test_names_that_differ_in_case(names: list[str]) -> None:
     assert "zip-duplicate" in scan(zip_bytes([(name, EMPTY) for name in names]))
@@ -91,9 +104,22 @@ def test_a_local_header_that_differs(offset: int, value: bytes) -> None:
     assert scan(patched(PLAIN, b"PK\3\4", offset, value)) == {"zip-mismatch"}
 
 
+@pytest.mark.parametrize("name", ["a/config.p", "a/.data/serialization_id", "readme", "a/weights.dat"])
+@pytest.mark.parametrize("protocol", [0, 1, 2, 4])
+def test_a_pickle_under_any_name(name: str, protocol: int) -> None:
+    evil = pickle.dumps(Evil(), protocol)
+    assert scan(zip_bytes([("a/data.pkl", EMPTY), (name, evil)])) == {"pickle-danger"}
+    assert scan(zip_bytes([("a/data.pkl", EMPTY), (name, evil)], compression=zipfile.ZIP_DEFLATED)) == {"pickle-danger"}
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("id",)
+
+
 def test_two_entries_over_the_same_bytes() -> None:
     second = PLAIN.rindex(b"PK\1\2")
-    assert scan(PLAIN[: second + 42] + bytes(4) + PLAIN[second + 46 :]) == {"overlap", "zip-mismatch", "hole"}
+    assert scan(PLAIN[: second + 42] + bytes(4) + PLAIN[second + 46 :]) == {"overlap", "zip-mismatch", "hole", "crc"}
 
 
 def test_archives_one_after_another_are_all_looked_into() -> None:

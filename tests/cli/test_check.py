@@ -97,7 +97,7 @@ def test_sarif_says_where_and_how_bad(run: Any) -> None:
         assert result["message"]["text"]
     first = run_["results"][0]
     physical = first["locations"][0]["physicalLocation"]
-    assert physical["artifactLocation"] == {"uri": "evil.pkl"}
+    assert physical["artifactLocation"] == {"uri": "evil.pkl", "uriBaseId": "%SRCROOT%"}
     assert EVIL[physical["region"]["byteOffset"]] == ord("R")
     assert first["properties"] == {"severity": "danger"}
 

@@ -45,6 +45,7 @@ def modules_after(command: Command, *arguments: str | Path, before: str = "", **
         ["list", "--format", "json"],
         ["list", "--depth", "1"],
         ["tree"],
+        ["check"],
         ["shared"],
         ["shared", "--equal"],
     ],
@@ -52,6 +53,12 @@ def modules_after(command: Command, *arguments: str | Path, before: str = "", **
 )
 def test_no_command_on_a_file_loads_what_is_heavy(command: Command, model: Path, arguments: list[str]) -> None:
     assert not HEAVY & modules_after(command, *arguments, model)
+
+
+def test_check_of_a_file_loads_nothing_of_rules(command: Command, model: Path) -> None:
+    rules = {"paraminspect.rules.sets", "paraminspect.rules.parse", "paraminspect.spec.model"}
+    assert not rules & modules_after(command, "check", model)
+    assert rules <= modules_after(command, "check", model, before="import paraminspect.rules.sets")
 
 
 def test_list_in_a_pipe_loads_only_what_it_needs(command: Command, model: Path) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
+import os
+import re
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
@@ -20,7 +23,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from paraminspect import open_source
-from paraminspect.conversion import contents, convert
+from paraminspect.conversion import companions, contents, convert
 from paraminspect.conversion.verify import verify as real_verify
 from paraminspect.errors import LimitExceededError, ParamInspectError, SelectionError, TargetError
 from paraminspect.sharing import find_ties
@@ -381,3 +384,96 @@ def test_any_bytes_give_a_file_or_an_error(tmp_path: Path, data: st.DataObject) 
     except ParamInspectError:
         return
     load_file(tmp_path / "out.safetensors")
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float8_e5m2", "float8_e4m3fn", "float32"])
+@pytest.mark.parametrize("before", ["float64", "float32", "bfloat16", "float16"])
+def test_what_a_narrower_type_loses_is_counted(
+    tmp_path: Path, dtype: str, before: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contents, "PIECE", 999)
+    torch.manual_seed(0)
+    values = (torch.randn(5000, dtype=torch.float64) * 10 ** (torch.rand(5000, dtype=torch.float64) * 90 - 45)).to(
+        getattr(torch, before)
+    )
+    values[:4] = torch.tensor([math.inf, -math.inf, math.nan, 0])
+    torch.save({"w": values, "count": torch.tensor(70_000)}, tmp_path / "in.pt")
+    notes = convert(tmp_path / "in.pt", tmp_path / "out.safetensors", dtype=dtype, verify=True).notes
+    after = values.to(getattr(torch, dtype)).float()
+    large = int((values.double().abs() > 448).sum()) if dtype == "float8_e4m3fn" else int(
+        (values.isfinite() & ~after.isfinite()).sum()
+    )  # fmt: skip
+    small = int(((values != 0) & (after == 0)).sum())
+    told = {word: int(re.sub(",", "", match[1])) for word in ("large", "small") for note in notes
+            if (match := re.match(rf"([\d,]+) numbers? of 'w' w\w+ too {word} for {dtype} and became", note))}  # fmt: skip
+    assert told == {word: count for word, count in (("large", large), ("small", small)) if count}
+    assert len(notes) == len(told)
+
+
+def test_losses_of_several_tensors_are_added(tmp_path: Path) -> None:
+    torch.save({"a": torch.tensor([1e5, 1e-9]), "b": torch.tensor([1e6, -1e6])}, tmp_path / "in.pt")
+    assert convert(tmp_path / "in.pt", tmp_path / "out.npz", dtype="float16").notes == (
+        "3 numbers of 2 tensors, first 'a', were too large for float16 and became infinite",
+        "1 number of 'a' was too small for float16 and became 0",
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder as `save_pretrained` writes it, beside code."""
+    made = tmp_path / "model"
+    made.mkdir()
+    save_file({"a.weight": torch.randn(4, 4), "b.weight": torch.randn(4, 4)}, made / "model.safetensors")
+    for name in ("config.json", "tokenizer.json", "merges.txt", "special_tokens_map.json", "modeling_own.py", "x.json"):
+        (made / name).write_text(f'{{"is": "{name}"}}')
+    return made
+
+
+def test_a_folder_takes_its_configuration_along(folder: Path, tmp_path: Path) -> None:
+    written = convert(folder, f"{tmp_path}/out/", shard_size="64", verify=True)
+    assert written.notes == ("copied as they are: config.json, merges.txt, special_tokens_map.json and 1 more file",)
+    names = {file.name for file in (tmp_path / "out").iterdir()}
+    copied = {"config.json", "tokenizer.json", "merges.txt", "special_tokens_map.json"}
+    shards = {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"}
+    assert names == copied | shards
+    assert written.files == len(names)
+    for name in copied:
+        assert (tmp_path / "out" / name).read_bytes() == (folder / name).read_bytes()
+    again = convert(tmp_path / "out" / "model.safetensors.index.json", f"{tmp_path}/again/")
+    assert "config.json" in again.notes[0]
+
+
+@pytest.mark.parametrize("more", [{"select": ["a.*"]}, {"exclude": ["a.*"]}, {"rename": ["a.*=c.*"]}, {"module": "a"}])
+def test_a_part_has_no_configuration(folder: Path, tmp_path: Path, more: dict[str, Any]) -> None:
+    (note,) = convert(folder, f"{tmp_path}/out/", **more).notes
+    assert note.startswith("not copied, as they describe the whole model: config.json, merges.txt")
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["model.safetensors"]
+
+
+def test_one_file_has_none_and_a_file_takes_none(folder: Path, tmp_path: Path) -> None:
+    assert convert(folder, tmp_path / "out.safetensors").notes == ()
+    assert convert(folder / "model.safetensors", f"{tmp_path}/out/").notes == ()
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["model.safetensors"]
+
+
+def test_companions_that_are_no_small_files(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(companions, "MAX_BYTES", 45)
+    (folder / "config.json").rename(tmp_path / "blob")
+    (folder / "config.json").symlink_to(tmp_path / "blob")  # as in the cache of a hub
+    (folder / "tokenizer.json").write_text("x" * 46)
+    (folder / "merges.txt").unlink()
+    os.mkfifo(folder / "merges.txt")
+    written = convert(folder, f"{tmp_path}/out/")
+    assert written.notes == ("copied as they are: config.json", "not copied: merges.txt, special_tokens_map.json, tokenizer.json")  # fmt: skip
+    assert (tmp_path / "out" / "config.json").read_text() == '{"is": "config.json"}'
+    assert not (tmp_path / "out" / "config.json").is_symlink()
+
+
+def test_a_folder_in_place_keeps_its_configuration(folder: Path) -> None:
+    for name in ("modeling_own.py", "x.json"):
+        with pytest.raises(TargetError, match=name):
+            convert(folder, folder, dtype="bfloat16", force=True)
+        (folder / name).unlink()
+    convert(folder, folder, dtype="bfloat16", force=True)
+    assert (folder / "config.json").read_text() == '{"is": "config.json"}'
+    assert load_file(folder / "model.safetensors")["a.weight"].dtype == torch.bfloat16

@@ -204,31 +204,17 @@ def packed(*names: str, **contents: bytes) -> bytes:
         (("[Content_Types].xml", "word/document.xml"), "a zip archive without the data.pkl"),
         (("README.md",), "a zip archive without the data.pkl"),
         (("metadata.json", "config.json", "model.weights.h5"), "a Keras model"),
-        (("model/archive_format", "model/data/weights/weights.pt", "model/models/model.json"), "torch.export archive"),
-        (("version", "serialized_exported_program.json", "serialized_state_dict.pt"), "torch.export archive"),
         (("model/weights.pt", "model/README"), "a zip that packs 'model/weights.pt'"),
         (("model.safetensors",), "a zip that packs 'model.safetensors'"),
         (("\x1b[31m\n.pt",), r"a zip that packs '\x1b[31m\n.pt'"),
     ],
-    ids=["empty", "docx", "readme", "keras", "pt2", "old_pt2", "packed_pt", "packed_safetensors", "escape"],
+    ids=["empty", "docx", "readme", "keras", "packed_pt", "packed_safetensors", "escape"],
 )
 def test_zip_that_is_no_model(names: tuple[str, ...], words: str) -> None:
     with pytest.raises(UnknownFormatError) as caught:
         read_blob(Blob.from_bytes(packed(*names)))
     assert words in str(caught.value)
     assert str(caught.value).isprintable()
-
-
-def test_exported_program_of_torch_is_told(tmp_path: Path) -> None:
-    class Double(torch.nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return x * 2
-
-    path = tmp_path / "model.pt2"
-    with warnings.catch_warnings(action="ignore"):
-        torch.export.save(torch.export.export(Double(), (torch.ones(2),)), path)
-    with pytest.raises(UnknownFormatError, match=r"a torch\.export archive"):
-        open_source(path)
 
 
 def test_tar_that_torch_did_not_write() -> None:

@@ -158,6 +158,13 @@ def test_parts_are_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.abs(np.array(histogram) - np.histogram(values, BINS)[0]).max() <= 12
 
 
+@pytest.mark.parametrize("low", [1.0, 0.0, 1e300, -1.0])
+def test_a_histogram_of_neighbouring_numbers(low: float) -> None:
+    high = math.nextafter(low, math.inf)
+    histogram = Distribution.of_values(np.array([low, high]), np.array([2, 3])).histogram(low, high)
+    assert (histogram[0], sum(histogram)) == (2, 5)
+
+
 @pytest.mark.parametrize("kind", [np.float32, np.float16, np.int8])
 def test_pieces_of_one_type_are_put_together(kind: Any, check_stats: Any) -> None:
     parts = [np.array([1, 2, 2, 3], kind), np.array([3, 0, 2], kind), np.array([2], kind)]

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paraminspect.errors import TruncatedError
 from paraminspect.writers import direct
 from paraminspect.writers.direct import BLOCK, DirectWriter
+from paraminspect.writers.layout import Copy
 
 DATA = os.urandom(20 * BLOCK)
 
@@ -130,3 +132,53 @@ def test_a_small_output_stays_in_memory(file: Any, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(direct, "LEAST_BYTES", BLOCK)
     monkeypatch.setattr(os, "open", None)
     check(file, DirectWriter(direct.LEAST_OUTPUT - 1), 0, 8 * BLOCK, 0)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Any:
+    path = tmp_path / "source"
+    path.write_bytes(DATA)
+    fd = os.open(path, os.O_RDONLY)
+    yield fd, str(path)
+    os.close(fd)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("offset", [0, 1, 100, BLOCK - 1, BLOCK + 5])
+@pytest.mark.parametrize(("begin", "nbytes"), [(0, 0), (0, 17 * BLOCK), (7, 6 * BLOCK), (100, 5), (BLOCK + 5, BLOCK)])
+def test_copies_what_a_write_writes(file: Any, source: Any, begin: int, nbytes: int, offset: int) -> None:
+    fd, path = file
+    before = path.read_bytes()
+    DirectWriter(1).copy(fd, Copy(source[1], begin, nbytes), source[0], offset)
+    assert path.read_bytes() == before[:offset] + DATA[begin : begin + nbytes] + before[offset + nbytes :]
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize(("begin", "by_kernel"), [(BLOCK + 5, True), (BLOCK + 6, False)])
+def test_the_kernel_copies_where_pages_line_up(
+    file: Any, source: Any, monkeypatch: pytest.MonkeyPatch, begin: int, by_kernel: bool
+) -> None:
+    real = os.copy_file_range
+    counts = []
+
+    def spy(from_: int, to: int, count: int, *offsets: int) -> int:
+        counts.append(real(from_, to, count, *offsets))
+        return counts[-1]
+
+    monkeypatch.setattr(os, "copy_file_range", spy)
+    DirectWriter(1).copy(file[0], Copy(source[1], begin, 10 * BLOCK), source[0], 5)
+    assert sum(counts) == (10 * BLOCK if by_kernel else 0)
+    assert file[1].read_bytes()[5 : 5 + 10 * BLOCK] == DATA[begin : begin + 10 * BLOCK]
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("offset", [0, 3, 100])
+def test_a_source_that_became_shorter_is_an_error(file: Any, source: Any, offset: int) -> None:
+    with pytest.raises(TruncatedError, match="became shorter"):
+        DirectWriter(1).copy(file[0], Copy(source[1], 100, len(DATA)), source[0], offset)
+
+
+def test_a_system_without_preadv(file: Any, source: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "preadv")
+    DirectWriter(1).copy(file[0], Copy(source[1], 3, 5 * BLOCK), source[0], 0)
+    assert file[1].read_bytes()[: 5 * BLOCK] == DATA[3 : 3 + 5 * BLOCK]

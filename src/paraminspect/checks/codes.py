@@ -52,6 +52,11 @@ CODES: Final[dict[str, Code]] = {
         "Code of a TorchScript archive calls operators that are not torch's own",
         "load it only if you trust them",
     ),
+    "native-code": Code(
+        "warning",
+        "An archive holds compiled code, which a loader runs",
+        "load it only if you trust its author; the weights alone can be had without: paraminspect convert",
+    ),
     # containers by which readers are told different things
     "polyglot": Code("danger", "The file is of two formats at once, so that readers see different contents", _NOT_LOAD),
     "zip-duplicate": Code(

@@ -14,7 +14,7 @@ from paraminspect.checks.pickles import Place, is_quiet, scan_pickle
 from paraminspect.errors import CheckpointError, FarError, LimitExceededError, ParamInspectError
 from paraminspect.formats.blob import Blob
 from paraminspect.formats.inert import StorageRef
-from paraminspect.formats.plain_pickle import is_pickle
+from paraminspect.formats.plain_pickle import OLD_PICKLE_STARTS, is_pickle
 from paraminspect.formats.safetensors import is_safetensors
 from paraminspect.formats.torch_legacy import is_legacy_magic, itemsize
 from paraminspect.formats.torch_tar import is_tar
@@ -30,9 +30,6 @@ MAX_DEPTH: Final = 6
 END_OF_ZIP: Final = b"PK\5\6"
 MAX_COMMENT: Final = 65_535
 """Bytes behind the end record of a zip."""
-
-OLD_PICKLE_STARTS: Final = b"(}]c)lid0IFLNSVUX\x80"
-"""First opcodes of pickles without a header, as protocols 0 and 1 write them."""
 
 _LEGACY_PARTS: Final = 5
 

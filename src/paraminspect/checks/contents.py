@@ -62,8 +62,9 @@ def _judge(record: TensorRecord, stats: TensorStats) -> Iterator[Finding]:
     if stats.nan or stats.inf:
         parts = [f"{number:,} {what}" for number, what in ((stats.nan, "NaN"), (stats.inf, "infinite")) if number]
         message = f"{' and '.join(parts)} of {counted(stats.count, 'value')}"
-        # masks of attention are infinite on purpose
+        # masks of attention are infinite on purpose, and so is the one number with which ONNX fills them
         mask = record.kind == "buffer" or "mask" in record.name.rpartition(".")[2]
+        mask = mask or (record.numel == 1 and record.kind == "tensor")
         yield find("not-finite", record.name, message, severity="warning" if mask and not stats.nan else None)
     if not is_shown(record) or not record.name.rpartition(".")[2].startswith(("weight", "kernel")):
         return

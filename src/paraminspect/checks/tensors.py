@@ -7,12 +7,19 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from paraminspect.checks.codes import find
+from paraminspect.formats.onnx import FORMAT as ONNX
+from paraminspect.formats.torch_export import FORMAT as EXPORTED
 from paraminspect.modules import is_shown
+from paraminspect.places.door import look
+from paraminspect.places.names import base_name
 from paraminspect.records import Checkpoint, Finding, TensorRecord
-from paraminspect.units import counted
+from paraminspect.units import counted, format_bytes
 
 MAX_TOLD: Final = 20
 """Tensors that one kind of finding names."""
+
+MAX_PADDING: Final = 64 << 10
+"""Bytes between two tensors of external data that alignment may take."""
 
 STATE_LIKE_PARAMETER: Final = frozenset(
     {
@@ -28,10 +35,13 @@ def check_tensors(checkpoint: Checkpoint) -> Iterator[Finding]:
     records = checkpoint.tensors
     yield from _check_names(records)
     yield from _check_dtypes(records)
-    yield from _check_attributes(records)
+    if checkpoint.format != EXPORTED:  # whose constants are saved, and not meant to be trained
+        yield from _check_attributes(records)
     yield from _check_optimizer(records)
     if checkpoint.format == "gguf":
         yield from _check_end(checkpoint)
+    if checkpoint.format == ONNX:
+        yield from _check_external(checkpoint)
 
 
 def _check_names(records: Sequence[TensorRecord]) -> Iterator[Finding]:
@@ -93,3 +103,29 @@ def _check_end(checkpoint: Checkpoint) -> Iterator[Finding]:
     end = -(-max(ends, default=checkpoint.nbytes) // step) * step
     if checkpoint.nbytes > end + 2 * step:  # some writers pad twice
         yield find("extra-bytes", "", f"{checkpoint.nbytes - end:,} bytes behind the last tensor", offset=end)
+
+
+def _check_external(checkpoint: Checkpoint) -> Iterator[Finding]:
+    """Tensors that share some of their bytes in a file of external data, and bytes of it that none has."""
+    ranges: dict[str, set[tuple[int, int, str]]] = {path: set() for path in checkpoint.files[1:]}
+    for record in checkpoint.tensors:
+        place = record.byte_range
+        if place is None and record.storage is not None and record.storage.begin == 0 and record.nbytes:
+            place = record.storage.path, record.offset, record.offset + record.nbytes
+        if place is not None and place[0] in ranges and place[1] < place[2]:
+            ranges[place[0]].add((place[1], place[2], record.name))
+    told = 0
+    for path, spans in ranges.items():
+        end, unused, before, begun = 0, 0, "", -1
+        for begin, until, name in sorted(spans):
+            if begin < end and (begin, until) != (begun, end) and (told := told + 1) <= MAX_TOLD:
+                message = f"shares {min(end, until) - begin:,} bytes of external data with {before!r}"
+                yield find("overlap", name, message, severity="warning", path=path, offset=begin)
+            unused += begin - end if begin - end > MAX_PADDING else 0
+            if until > end:
+                begun, end, before = begin, until, name
+        size = look(path).size
+        unused += size - end if size - end > MAX_PADDING else 0
+        if unused:
+            base = base_name(path)
+            yield find("unused-storage", "", f"{format_bytes(unused)} of {base!r} that no tensor uses", path=path)

@@ -19,7 +19,8 @@ from paraminspect.checks.pickles import Place, scan_pickle
 from paraminspect.errors import CheckpointError, LimitExceededError, ParamInspectError
 from paraminspect.formats.blob import Blob
 from paraminspect.formats.inert import StorageRef
-from paraminspect.formats.plain_pickle import is_pickle
+from paraminspect.formats.plain_pickle import OLD_PICKLE_STARTS, is_pickle
+from paraminspect.formats.torch_export import find_pickled, is_raw_member, is_torch_export
 from paraminspect.formats.zip_directory import ZipDirectory, ZipEntry, quote_name, read_zip_directory
 from paraminspect.records import Finding
 from paraminspect.units import counted, format_bytes
@@ -39,6 +40,9 @@ MAX_PICKLE: Final = 256 << 20
 PICKLE_NAMES: Final = (".pkl", ".pickle", ".debug_pkl", ".pt", ".pth", ".bin", ".ckpt")
 STORAGES: Final = re.compile(r"[^/]+/(data|constants|xl_model_weights|tensors)/[^/]+\Z")
 """Raw bytes of tensors, whose first bytes may be anything."""
+
+NATIVE: Final = re.compile(r"\.(?:so|dll|dylib|pyd|cubin)\Z")
+"""Compiled code, which AOTInductor packs into a `.pt2` and its loader runs."""
 
 _LOCAL: Final = struct.Struct("<4s2xHHxxxxLLLHH")
 _END: Final = struct.Struct("<4s4H2LH")
@@ -107,6 +111,11 @@ def _scan_archive(directory: ZipDirectory, place: Place) -> Iterator[Finding]:
         from paraminspect.checks.script import scan_code
 
         yield from scan_code(directory, place)
+    compiled = [entry.name for entry in everything if NATIVE.search(entry.name)]
+    if compiled:
+        listed = ", ".join(map(quote_name, compiled[:3]))
+        message = f"{counted(len(compiled), 'file')} of compiled code: {listed}"
+        yield find("native-code", place.name, message, path=place.path)
 
 
 def _check_names(directory: ZipDirectory, place: Place) -> Iterator[Finding]:
@@ -202,16 +211,21 @@ def _scan_members(directory: ZipDirectory, entries: Sequence[ZipEntry], place: P
     """Whatever is a pickle, an archive or an array of objects among the entries; storages that none of them uses."""
     broken = 0
     declared: dict[str, StorageRef] = {}
+    pickled = find_pickled(directory) if is_torch_export(directory) else frozenset()
     for entry in entries:
         if entry.name.endswith("/") or entry.name.endswith(".py") or not entry.size:
             continue
-        named = entry.name.lower().endswith(PICKLE_NAMES)
+        named = entry.name.lower().endswith(PICKLE_NAMES) or entry.name in pickled
         if STORAGES.match(entry.name) and not named:
             continue
         try:
             head = directory.read_prefix(entry, 8)
             kind = _kind_of(head, named=named)
-            if kind:
+            if kind and not named and is_raw_member(entry.name):
+                # numbers may look like a pickle; only what is one for certain counts
+                found = _scan_member(directory, entry, kind, place, declared)
+                yield from (each for each in found if each.severity == "danger")
+            elif kind:
                 yield from _scan_member(directory, entry, kind, place, declared)
         except ParamInspectError as error:
             broken += 1
@@ -251,7 +265,9 @@ def check_sum(directory: ZipDirectory, entry: ZipEntry, place: Place) -> Iterato
 def _kind_of(head: bytes, *, named: bool) -> str:
     if head[:4] == b"PK\3\4" or head[:6] == b"\x93NUMPY":
         return "file"
-    return "pickle" if named or is_pickle(head) else ""
+    if named or is_pickle(head):
+        return "pickle"
+    return "file" if head and head[0] in OLD_PICKLE_STARTS else ""
 
 
 def _scan_member(

@@ -15,7 +15,7 @@ from paraminspect.checks.check import (
     scan_files,
 )
 from paraminspect.checks.codes import CODES, SEVERITIES, rank, worst
-from paraminspect.cli.errors import with_source
+from paraminspect.cli.errors import explain, with_source
 from paraminspect.cli.output import Output
 from paraminspect.cli.progress import Progress
 from paraminspect.cli.report import split_columns
@@ -74,11 +74,14 @@ def report_findings(sources: Sequence[str], build: Build, how: How, output: Outp
             hint = f"did you mean {close[0]}?" if close else f"the codes are {', '.join(CODES)}"
             raise ParamInspectError(f"--ignore {code!r} is no kind of finding", hint=hint)
     checked: list[_Checked] = []
+    unread: list[str] = []
     for source in sources:
         try:
             each = _check(source, build, how, output)
         except Exception as error:
-            output.error(with_source(error, source))
+            told = with_source(error, source)
+            output.error(told)
+            unread.append(explain(told)[0])
             continue
         each = each._replace(findings=[finding for finding in each.findings if finding.code not in how.ignore])
         checked.append(each)
@@ -87,7 +90,7 @@ def report_findings(sources: Sequence[str], build: Build, how: How, output: Outp
         if not how.quiet and output.streams and not how.sarif:
             _write_rows([each], columns, output)
     if not how.quiet:
-        _write(checked, columns, how, output)
+        _write(checked, unread, columns, how, output)
     return output.status
 
 
@@ -137,13 +140,15 @@ def _describe(checkpoint: Checkpoint | None) -> str:
     return f"{counted(len(checkpoint.tensors), 'tensor')}, {checkpoint.format}"
 
 
-def _write(checked: Sequence[_Checked], columns: Sequence[str], how: How, output: Output) -> None:
+def _write(
+    checked: Sequence[_Checked], unread: Sequence[str], columns: Sequence[str], how: How, output: Output
+) -> None:
     if how.sarif:
         from paraminspect import __version__
         from paraminspect.render.sarif import render_sarif
 
         findings = [(each.source, finding) for each in checked for finding in each.findings]
-        output.write(render_sarif(findings, CODES, __version__))
+        output.write(render_sarif(findings, CODES, __version__, unread=unread))
     elif output.format == "table" and not columns:
         _write_text(checked, output)
     elif not output.streams and checked:

@@ -132,6 +132,8 @@ def _write(prepared: Prepared, opened: ValuedSource, how: How, output: Output) -
         raise
     finally:
         output.progress("")
+    for note in written.notes[len(prepared.notes) :]:
+        output.note(note)
     if how.file == STDOUT:
         return
     what = counted(written.tensors, "tensor")

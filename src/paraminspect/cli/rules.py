@@ -12,13 +12,11 @@ from paraminspect.cli.sources import Build
 from paraminspect.cli.stdin import STDIN, read_config_text
 from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.live.recognise import parse_factory, recognise_live
-from paraminspect.rules.model import Rule
-from paraminspect.rules.sets import Config, choose_rules
-from paraminspect.spec.suggestions import closest
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what a command that reads a file does not wait for
     from paraminspect.live.init.functions import OwnFunctions
-
+    from paraminspect.rules.model import Rule
+    from paraminspect.rules.sets import Config
 
 _NO_CONFIG = "rule sets are named in YAML or JSON; a checkpoint or a factory has none"
 
@@ -63,6 +61,8 @@ def collect_rules(source: str, build: Build, options: RuleOptions, output: Outpu
         SpecError: A spec or config that cannot be read.
         SourceError: A file that cannot be read, or whose code fails.
     """
+    from paraminspect.rules.sets import choose_rules
+
     configs = [read_config(options.config, build)] if options.config else []
     build = _for_the_model(source, build, configs)
     if (own_config := spec_config(source, build)) is not None:
@@ -86,6 +86,7 @@ def read_config(path: str, build: Build) -> Config:
         SourceError: It cannot be read.
         SpecError: It is no config.
     """
+    from paraminspect.rules.sets import Config
     from paraminspect.spec.parse import parse_rule_sets
 
     variables, sets = parse_rule_sets(_read(path), source=path, overrides=parse_definitions(build.define))
@@ -100,6 +101,7 @@ def spec_config(source: str, build: Build) -> Config | None:
     """
     if not _is_spec(source):
         return None
+    from paraminspect.rules.sets import Config
     from paraminspect.spec.parse import parse_spec
 
     spec = parse_spec(_read(source), source=source, overrides=parse_definitions(build.define))
@@ -115,6 +117,7 @@ def _for_the_model(source: str, build: Build, configs: Sequence[Config]) -> Buil
     if not configs or not build.define:
         return build
     from paraminspect.spec.parse import find_variables
+    from paraminspect.spec.suggestions import closest
 
     in_spec = frozenset(find_variables(_read(source), source=source)) if _is_spec(source) else None
     in_configs = dict.fromkeys(name for config in configs for name in config.variables)

@@ -39,6 +39,10 @@ class Contents:
     Args:
         open_numbers: What reads the numbers of a record.
         is_stored: Whether records are of files; those of a live model have no bytes to be copied.
+
+    Attributes:
+        lost: By the name of a tensor that another type was too narrow for: how many of its numbers were too large for
+            it, and how many became zero.
     """
 
     def __init__(self, open_numbers: Open, *, is_stored: bool = True) -> None:
@@ -46,6 +50,7 @@ class Contents:
         self._is_stored = is_stored
         self._path: str | None = ""
         self._opened: Opened | None = None
+        self.lost: dict[str, tuple[int, int]] = {}
 
     def write(self, item: Item, index: int, sink: Sink, advance: Advance) -> None:
         """Write one tensor.
@@ -85,7 +90,7 @@ class Contents:
         try:
             found = find_copy(item)
             if found is not None:
-                yield from _read(self._file(found.path), found)
+                yield from read_chunks(self._file(found.path), found)
             else:
                 yield from map(_bytes_of, self._arrays(item))
         except ParamInspectError as error:
@@ -102,7 +107,7 @@ class Contents:
             yield from self._numbers(item)
 
     def _numbers(self, item: Item) -> Iterator[Array]:
-        from paraminspect.values.cast import cast
+        from paraminspect.values.cast import cast, count_lost, is_narrower
 
         record, dtype = item.record, item.out.dtype
         if item.is_kept and self._is_stored and record.layout == "strided" and not dtype.startswith("complex"):
@@ -111,8 +116,17 @@ class Contents:
         numbers = self._open(record)
         if numbers.numel != item.out.numel:
             raise CheckpointError(f"it holds {numbers.numel:,} numbers, not {item.out.numel:,}")
+        narrows = is_narrower(dtype, item.record.dtype)
+        over = under = 0
         for begin in range(0, numbers.numel, PIECE):
-            yield cast(numbers.read(begin, min(begin + PIECE, numbers.numel)), dtype)
+            piece = numbers.read(begin, min(begin + PIECE, numbers.numel))
+            written = cast(piece, dtype)
+            if narrows:
+                large, small = count_lost(piece, written, dtype)
+                over, under = over + large, under + small
+            yield written
+        if over or under:
+            self.lost[item.out.name] = over, under
 
     def _file(self, path: str | None) -> Opened:
         """The file that is copied from; one is open at a time."""
@@ -183,7 +197,3 @@ def _bytes_of(array: Array) -> memoryview:
 
     flat: Array = array.reshape(-1)
     return flat.view(np.uint8).data
-
-
-def _read(opened: Opened, content: Copy) -> Iterator[memoryview]:
-    return map(memoryview, read_chunks(opened, content))

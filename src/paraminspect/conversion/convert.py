@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
+from paraminspect.conversion.companions import read_companions
 from paraminspect.conversion.contents import Contents, Open, write_all
 from paraminspect.conversion.layout import Outlined, lay_out
+from paraminspect.conversion.lost import describe_lost
 from paraminspect.conversion.metadata import carry_metadata, merge_metadata
 from paraminspect.conversion.plan import ConversionPlan, Wanted, plan_conversion
 from paraminspect.conversion.verify import verify
@@ -79,6 +82,11 @@ def prepare(
     merged, notes = merge_metadata(carry_metadata(checkpoint) if carry else {}, metadata or {}, names)
     kind = choose_kind(file, checkpoint, own_kind_of(checkpoint), sharded=bool(shard_size))
     outlined = lay_out(plan.items, kind, file, merged, shard_size)
+    if outlined.layout.is_folder:
+        whole = not (wanted.module or wanted.select or wanted.exclude or wanted.renames)
+        companions, remarks = read_companions(checkpoint, whole=whole)
+        layout = replace(outlined.layout, files=(*outlined.layout.files, *companions))
+        outlined, notes = outlined._replace(layout=layout), [*notes, *remarks]
     return Prepared(plan, outlined, (*plan.notes, *notes, *outlined.notes))
 
 
@@ -123,7 +131,9 @@ def carry_out(
     else:
         with open_target(layout, file, force=force, look=look if check else None) as sink:
             write_all(items, layout, contents, sink, progress("written", total))
-    return Written(len(items), len(layout.files), layout.nbytes, prepared.notes)
+    return Written(
+        len(items), len(layout.files), layout.nbytes, (*prepared.notes, *describe_lost(items, contents.lost))
+    )
 
 
 def convert(

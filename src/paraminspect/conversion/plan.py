@@ -35,6 +35,9 @@ STDIN: Final = "-"
 
 _INTEGERS: Final = frozenset({"qint8", "quint8", "qint32", *PACKED})
 
+_UNPACKED: Final = {"int4": "int8", "int2": "int8", "uint4": "uint8", "uint2": "uint8"}
+"""What integers of fewer than eight bits become, several of which lie in one byte."""
+
 
 class Wanted(NamedTuple):
     """What of a checkpoint is to be written: --module, --select, --exclude, --all, --rename and --dtype."""
@@ -137,7 +140,9 @@ def _steps(record: TensorRecord) -> list[int]:
 def _item(record: TensorRecord, name: str, dtype: str) -> Item:
     trainable = False  # as in a state dict
     shape = record.shape or ()
-    if record.layout == "gguf" or record.dtype in _INTEGERS:
+    if record.layout == "packed" and (whole := _UNPACKED.get(record.dtype)):
+        return Item(OutTensor(name, whole, shape, trainable=trainable), record, is_kept=False)
+    if record.layout in ("gguf", "packed") or record.dtype in _INTEGERS:
         return Item(OutTensor(name, dtype or DEQUANTISED, shape, trainable=trainable), record, is_kept=False)
     wanted = dtype if dtype and record.dtype in FLOATING else record.dtype
     is_kept = wanted == record.dtype and not record.encoding
@@ -162,9 +167,9 @@ def _check_all(records: Sequence[TensorRecord], *, is_stored: bool) -> None:
 
 def _problem(record: TensorRecord, is_stored: bool) -> str:
     """Why a tensor cannot be written; "" if it can."""
-    if record.shape is None or record.layout not in ("strided", "gguf", "chunked"):
+    if record.shape is None or record.layout not in ("strided", "gguf", "chunked", "packed"):
         return "it is ragged" if record.shape is None else f"it is {record.layout}, not dense"
-    if record.layout != "gguf" and record.dtype not in BITS:
+    if record.layout not in ("gguf", "packed") and record.dtype not in BITS:
         return f"torch has no dtype {record.dtype}"
     if is_stored and record.numel and record.storage is None and record.layout != "chunked":
         return "the file has no bytes for it"

@@ -32,6 +32,15 @@ MAX_DECLARED = 100_000
 MAX_JSON_BYTES = 64 << 20
 """Of a shard index or config.json."""
 
+MAX_EXPORT_JSON = 128 << 20
+"""Bytes of all graphs and configs of a torch.export archive; a graph of 10,000 nodes takes some 20 MB."""
+
+MAX_EXPORT_CONTAINERS = 4_000_000
+"""Lists and objects in these; a node of a graph has some 50."""
+
+MAX_EXPORT_PICKLES = 10_000
+"""Tensor subclasses of a torch.export archive, each a file of torch.save."""
+
 MAX_PICKLE_OPS = 8_000_000
 """Opcodes of one pickle, those inside a recognised tensor not counted. A training checkpoint has some 40 a tensor."""
 
@@ -58,3 +67,12 @@ MAX_SHARDS = 20_000
 MAX_GGUF_KEYS = 65_536
 MAX_GGUF_TEXT = 64 << 20
 """Bytes of one GGUF metadata value that may be skipped over element by element."""
+
+MAX_ONNX_NODES = 4_000_000
+"""Nodes of all graphs of one ONNX file; the largest exports have some 100,000."""
+
+MAX_ONNX_DEPTH = 32
+"""Graphs inside graphs; the libraries of protobuf refuse what is deeper than 100 messages, three for each of these."""
+
+MAX_ONNX_PROPERTIES = 1000
+"""Of metadata_props that are kept, and of the description of external data."""

@@ -311,6 +311,7 @@ def _match_descr(descr: str) -> tuple[str, str, str, str]:
         raise MalformedError(
             "the array holds Python objects (a pickle)",
             hint="it was not run; save arrays of numbers, or tensors as safetensors",
+            fault="unreadable",
         )
     return ">" if match[1] == ">" else "<", match[2], match[3], match[4] or ""
 

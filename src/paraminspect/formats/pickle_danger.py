@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, Literal, NamedTuple
 
 from paraminspect.formats.pickle_tables import (
+    DANGEROUS_METHODS,
     DANGEROUS_MODULES,
     DANGEROUS_NAMES,
     SAFE_CLASSES,
@@ -52,6 +53,8 @@ def judge(module: str, name: str, *, python2: bool = False) -> Verdict:
     if module == "__builtin__":  # the unpickler of Python 2 takes it in every protocol
         module = "builtins"
     steps = name.split(".", MAX_STEPS)
+    if len(steps) > MAX_STEPS:
+        return Verdict("danger", f"{module}.{name}", "hides what it reaches behind a long path")
     for at, step in enumerate(steps[:-1]):
         # private aliases are the usual way in: collections._sys, random._os
         other = step.lstrip("_")
@@ -59,6 +62,10 @@ def judge(module: str, name: str, *, python2: bool = False) -> Verdict:
             return _judge_plain(other, ".".join(steps[at + 1 :]))
     if any(step.startswith("__") and step.endswith("__") for step in steps) and len(steps) > 1:
         return Verdict("danger", f"{module}.{name}", "reaches into the insides of objects")
+    for at in range(len(steps) - 2, -1, -1):  # a path that walks into another module ends in that one
+        other = _MODULES.get(steps[at], steps[at])
+        if other in _MODULES or other in sys.stdlib_module_names:
+            return _judge_plain(".".join([other, *steps[at + 1 : -1]]), steps[-1])
     if len(steps) > 1 and not _is_class(steps[0]):
         return _judge_plain(".".join([module, *steps[:-1]]), steps[-1])
     if len(steps) == 1 and name.lstrip("_") in _OFTEN_IMPORTED:
@@ -71,6 +78,8 @@ def _judge_plain(module: str, name: str) -> Verdict:
     if identity in SAFE_NAMES:
         return Verdict("safe", identity)
     reason = DANGEROUS_NAMES.get(identity) or _reason_of(identity)
+    if not reason and module.partition(".")[0] in ("torch", "numpy"):
+        reason = DANGEROUS_METHODS.get(name.rpartition(".")[2], "")
     if reason:
         return Verdict("danger", identity, reason)
     if module.startswith("__torch__") or (_is_below(module, SAFE_CLASSES) and _is_class(name)):
@@ -84,6 +93,9 @@ def _judge_plain(module: str, name: str) -> Verdict:
         return Verdict("danger", identity, "calls a function of Python's library that no checkpoint needs")
     return Verdict("unknown", identity)
 
+
+_MODULES: Final = {"torch": "torch", "numpy": "numpy", "np": "numpy", "pandas": "pandas", "pd": "pandas"}
+"""What other modules import these as, besides those of Python itself."""
 
 _HARMLESS: Final = frozenset(
     {

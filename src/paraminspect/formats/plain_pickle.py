@@ -37,6 +37,9 @@ NESTED_HEADER: Final = 1024
 MAX_NESTED_HEADERS: Final = 8 << 20
 """The same of all storages of one pickle together."""
 
+OLD_PICKLE_STARTS: Final = b"(}]c)lid0IFLNSVUX\x80"
+"""First opcodes of pickles without a header, as protocols 0 and 1 write them."""
+
 
 def is_pickle(head: bytes) -> bool:
     """Whether a file begins like a pickle of protocol 2 or later."""

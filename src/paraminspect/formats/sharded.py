@@ -50,7 +50,7 @@ MAX_NAMED = 5
 MAX_SEARCHED_FOLDERS = 50
 """Sub-folders that are looked into, one level, for a hint."""
 
-MODEL_EXTENSIONS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".npz", ".jit", ".pkl")
+MODEL_EXTENSIONS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".npz", ".jit", ".pkl", ".pt2", ".onnx")
 PICKLE_EXTENSIONS = (".bin", ".pt", ".pth", ".ckpt")
 
 AUXILIARY = re.compile(r"(training_args|optimizer|scheduler|scaler|sampler|rng_state|random_states)(_\d+)*\.\w+")
@@ -505,6 +505,12 @@ def _nothing_found(path: str, files: Sequence[str], folders: Sequence[str]) -> S
         revisions = _subfolders(join(path, "snapshots"))
         searched = [join("snapshots", revision) for revision in revisions[:MAX_SEARCHED_FOLDERS]]
     with_models = [folder for folder in searched if _holds_model(join(path, folder))]
+    if not with_models:
+        from paraminspect.formats.foreign import recognise_folder
+
+        foreign = recognise_folder([*files, *(folder for folder in folders if "." in folder)])
+        if foreign is not None:
+            return SourceError(f"the folder is {foreign.what}", hint=foreign.hint)
     hint = f"models are in {_enumerate([join(path, folder) for folder in with_models])}"
     return SourceError("no model file in the folder", hint=hint if with_models else None)
 

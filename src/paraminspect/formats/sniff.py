@@ -9,7 +9,7 @@ import codecs
 from collections.abc import Callable
 from typing import Final
 
-from paraminspect.errors import TruncatedError, UnknownFormatError
+from paraminspect.errors import ParamInspectError, TruncatedError, UnknownFormatError
 from paraminspect.formats.blob import Blob
 from paraminspect.formats.limits import MAX_NUMEL
 from paraminspect.formats.safetensors import is_safetensors, read_safetensors
@@ -18,29 +18,6 @@ from paraminspect.records import Checkpoint
 HEAD_BYTES: Final = 512
 
 _DOWNLOAD: Final = "fetch the file itself: this is what the server or the repository answered instead"
-
-FOREIGN: Final[tuple[tuple[bytes, str, str | None], ...]] = (
-    (b"version https://git-lfs.github.com/spec/", "a Git LFS pointer, not the file it stands for", "git lfs pull"),
-    (b"\x7fELF", "a program (ELF), not a model", None),
-    (b"MZ", "a program (Windows), not a model", None),
-    (b"\x1f\x8b", "compressed with gzip", "unpack it first: gzip -dc FILE | paraminspect list -"),
-    (b"BZh", "compressed with bzip2", "unpack it first: bzip2 -dc FILE | paraminspect list -"),
-    (b"\xfd7zXZ", "compressed with xz", "unpack it first: xz -dc FILE | paraminspect list -"),
-    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "unpack it first: zstd -dc FILE | paraminspect list -"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it first"),
-    (b"Rar!", "a rar archive", "unpack it first"),
-    (b"\x89HDF", "HDF5: a Keras or old TensorFlow model, not one of PyTorch", "h5dump -H FILE lists it"),
-    (b"\x89PNG", "a picture (PNG), not a model", None),
-    (b"%PDF", "a PDF, not a model", None),
-    (b"ggml", "a GGML file from before GGUF", "convert it with llama.cpp's convert_llama_ggml_to_gguf.py"),
-    (b"lmgg", "a GGML file from before GGUF", "convert it with llama.cpp's convert_llama_ggml_to_gguf.py"),
-    (b"fmgg", "a GGML file from before GGUF", "convert it with llama.cpp's convert_llama_ggml_to_gguf.py"),
-    (b"tjgg", "a GGML file from before GGUF", "convert it with llama.cpp's convert_llama_ggml_to_gguf.py"),
-    (b"algg", "a GGML adapter from before GGUF", None),
-    (b"ARROW1", "an Arrow table, not a model", None),
-    (b"PAR1", "a Parquet table, not a model", None),
-)  # fmt: skip
-"""First bytes of files that are no PyTorch model: what they are, and what to do."""
 
 
 def read_blob(blob: Blob) -> Checkpoint:
@@ -85,12 +62,29 @@ def _choose_reader(head: bytes, size: int) -> Callable[[Blob], Checkpoint] | Non
         return read_npy
     if is_safetensors(head, size):
         return read_safetensors
-    from paraminspect.formats.plain_pickle import is_pickle, read_pickle
+    if head[:1] == b"\x08":
+        from paraminspect.formats.onnx import is_onnx, read_onnx
+
+        return read_onnx if is_onnx(head) else None
+    from paraminspect.formats.plain_pickle import is_pickle
     from paraminspect.formats.torch_tar import is_tar, read_torch_tar
 
     if is_pickle(head):
-        return read_pickle
+        return _read_pickle
     return read_torch_tar if is_tar(head) else None
+
+
+def _read_pickle(blob: Blob) -> Checkpoint:
+    from paraminspect.formats.plain_pickle import read_pickle
+
+    try:
+        return read_pickle(blob)
+    except ParamInspectError:
+        from paraminspect.formats.foreign import JOBLIB, is_joblib
+
+        if not is_joblib(blob):
+            raise
+        raise UnknownFormatError(f"the file is {JOBLIB.what}", hint=JOBLIB.hint) from None
 
 
 def _read_zip(blob: Blob) -> Checkpoint:
@@ -104,16 +98,19 @@ def _read_zip(blob: Blob) -> Checkpoint:
         from paraminspect.formats.torchscript import is_torchscript, read_torchscript
 
         return read_torchscript(directory) if is_torchscript(directory) else read_torch_zip(directory)
+    from paraminspect.formats.torch_export import is_torch_export, read_torch_export
+
+    if is_torch_export(directory):
+        return read_torch_export(directory)
     if any(name.endswith(".npy") for name in names):
         from paraminspect.formats.numpy_arrays import read_npz
 
         return read_npz(directory)
-    if any(name.endswith(("archive_format", "serialized_exported_program.json")) for name in names):
-        raise UnknownFormatError(
-            "a torch.export archive (.pt2)", hint="its weights can be saved with torch.save(ep.state_dict, ..)"
-        )
-    if "config.json" in names and "model.weights.h5" in names:
-        raise UnknownFormatError("a Keras model, not one of PyTorch")
+    from paraminspect.formats.foreign import recognise_members
+
+    foreign = recognise_members(names)
+    if foreign is not None:
+        raise UnknownFormatError(f"the file is {foreign.what}", hint=foreign.hint)
     inside = [name for name in names if name.endswith((".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".gguf"))]
     if inside:
         raise UnknownFormatError(
@@ -124,9 +121,11 @@ def _read_zip(blob: Blob) -> Checkpoint:
 
 def _explain(blob: Blob, head: bytes) -> UnknownFormatError:
     """Say what the file is, since it is no model."""
-    for magic, what, hint in FOREIGN:
-        if head.startswith(magic):
-            return UnknownFormatError(f"the file is {what}", hint=hint)
+    from paraminspect.formats.foreign import recognise_bytes
+
+    foreign = recognise_bytes(blob, head)
+    if foreign is not None:
+        return UnknownFormatError(f"the file is {foreign.what}", hint=foreign.hint)
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype html", b"<html", b"<?xml", b"<head", b"<body", b"<!--")):
         return UnknownFormatError("the file is a web page (HTML or XML), not a model", hint=_DOWNLOAD)
@@ -143,7 +142,7 @@ def _explain(blob: Blob, head: bytes) -> UnknownFormatError:
         read_safetensors(blob)  # says how long the header claims to be
     return UnknownFormatError(
         "no format of PyTorch model files that we know",
-        hint="known are safetensors, torch.save (zip, legacy, tar), TorchScript, GGUF, npz and npy",
+        hint="known are safetensors, torch.save (zip, legacy, tar), TorchScript, torch.export, GGUF, ONNX, npz and npy",
     )
 
 

@@ -127,7 +127,8 @@ def read_shard(path: str) -> Checkpoint:
             if not is_far(path):
                 _look(path)
             blob = open_blob(path)
-        return replace(read_blob(blob), nbytes=blob.size, files=(path,))
+        checkpoint = read_blob(blob)
+        return replace(checkpoint, nbytes=max(blob.size, checkpoint.nbytes), files=checkpoint.files or (path,))
 
 
 def _read_file(path: str) -> Checkpoint:
@@ -137,7 +138,8 @@ def _read_file(path: str) -> Checkpoint:
 
         return _with_config(read_index(path, read_shard), folder_of(path))
     checkpoint = read_blob(blob)
-    return replace(checkpoint, nbytes=blob.size, files=(path,))
+    # those of ONNX may be several
+    return replace(checkpoint, nbytes=max(blob.size, checkpoint.nbytes), files=checkpoint.files or (path,))
 
 
 def is_index(blob: Blob) -> bool:

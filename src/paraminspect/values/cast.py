@@ -20,6 +20,9 @@ Array = np.ndarray[Any, Any]
 SATURATED: Final = {"float8_e4m3fn": 448.0}
 """The largest number of a type without infinities."""
 
+RANGED: Final = frozenset({"float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2"})
+"""Types of floating-point numbers, each with a largest one and a smallest one beside zero."""
+
 
 def cast(array: Array, dtype: str) -> Array:
     """Numbers in a type, contiguous.
@@ -46,3 +49,27 @@ def cast(array: Array, dtype: str) -> Array:
         if dtype in SATURATED:
             numbers = np.clip(numbers, -SATURATED[dtype], SATURATED[dtype])
         return np.ascontiguousarray(numbers).astype(wanted)
+
+
+def is_narrower(dtype: str, before: str) -> bool:
+    """Whether numbers of type `before`, of blocks too, may be too large or too small for a floating-point type."""
+    if dtype == before or dtype not in RANGED:
+        return False
+    return dtype not in ("float32", "float64") or before == "float64"
+
+
+def count_lost(before: Array, after: Array, dtype: str) -> tuple[int, int]:
+    """How many finite numbers were too large for a type, and how many that are not zero became zero.
+
+    Args:
+        before: Numbers.
+        after: What `cast` made of them.
+        dtype: The type.
+    """
+    numbers = widen(before)
+    if dtype in SATURATED:
+        with np.errstate(invalid="ignore"):
+            large = np.count_nonzero(np.abs(numbers) > SATURATED[dtype])
+    else:
+        large = np.count_nonzero(np.isfinite(numbers)) - np.count_nonzero(np.isfinite(after))
+    return int(large), int(np.count_nonzero(numbers) - np.count_nonzero(after))

@@ -52,7 +52,7 @@ class StoredContents:
             CheckpointError: The bytes do not lie in the file as they are.
             TruncatedError: The file has become shorter.
         """
-        if record.layout == "chunked":
+        if _is_decoded(record):
             yield from self._joined(record)
             return
         if not self._is_contiguous(record):
@@ -64,7 +64,7 @@ class StoredContents:
 
     def start(self, record: TensorRecord, length: int) -> bytes:
         """As `Contents` says; raises what `pieces` does."""
-        if record.layout == "chunked" or not self._is_contiguous(record):
+        if _is_decoded(record) or not self._is_contiguous(record):
             return next(self.pieces(record))[:length]
         blob, begin, nbytes = self._place(record)
         return blob.read(begin, min(length, nbytes))
@@ -91,7 +91,7 @@ class StoredContents:
         return blob, begin, nbytes
 
     def _joined(self, record: TensorRecord) -> Iterator[bytes]:
-        """Elements of a tensor in parts, each in a file of its own, or of one that cannot be mapped."""
+        """Elements of a tensor in parts, each in a file of its own, or of one that cannot be mapped or is spelled out."""
         from paraminspect.values.dtypes import numpy_dtype  # numpy, which few files need here
         from paraminspect.values.tensors import open_numbers
 
@@ -119,3 +119,8 @@ class StoredContents:
         flat = array.flat
         for at in range(0, array.size, step):
             yield flat[at : at + step].tobytes()
+
+
+def _is_decoded(record: TensorRecord) -> bool:
+    """Whether its bytes are made from what the file has."""
+    return record.layout == "chunked" or (record.encoding is not None and record.encoding.message is not None)

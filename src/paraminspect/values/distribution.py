@@ -82,7 +82,8 @@ class Distribution:
         if low == high:
             return tuple(total if place == BINS // 2 else 0 for place in range(BINS))
         with np.errstate(over="ignore"):
-            if self.is_exact and np.isfinite(high - low):
+            # numpy refuses a range of which it cannot make bins that have a width
+            if self.is_exact and np.isfinite(high - low) and (np.diff(np.linspace(low, high, BINS + 1)) > 0).all():
                 found, _ = np.histogram(self.lows, BINS, (low, high), weights=self.counts)
                 return tuple(found.astype(np.int64).tolist())
         edges = np.linspace(low / 2, high / 2, BINS + 1)[1:-1] * 2

@@ -11,6 +11,7 @@ from paraminspect.formats.torch_objects import PACKED
 from paraminspect.records import Encoding, Quantizer, TensorRecord
 from paraminspect.values.blocks import DECODERS
 from paraminspect.values.dtypes import numpy_dtype
+from paraminspect.values.fields import NARROW_BITS, Narrow, decode_fields
 from paraminspect.values.files import Files
 from paraminspect.values.numbers import (
     BLOCK_SIZES,
@@ -58,7 +59,7 @@ def open_numbers(record: TensorRecord, files: Files) -> Numbers:
     """
     if record.layout == "chunked":
         return _open_pieces(record, files)
-    if record.shape is None or record.layout not in ("strided", "gguf"):
+    if record.shape is None or record.layout not in ("strided", "gguf", "packed"):
         raise CheckpointError(f"it is {record.layout}, not dense")
     if record.numel == 0:
         return InMemory(np.empty(0, element_type(record.dtype) or np.float32))
@@ -66,6 +67,10 @@ def open_numbers(record: TensorRecord, files: Files) -> Numbers:
         raise CheckpointError("the file has no bytes for it")
     if record.layout == "gguf":
         return _open_blocks(record, files)
+    if record.encoding is not None and record.encoding.message is not None:
+        return InMemory(decode_fields(record, record.encoding.message, files))
+    if record.layout == "packed":
+        return Narrow(files.locate(record.storage).source, record.offset, record.numel, record.dtype)
     numbers = _open_elements(record, files)
     encoding = record.encoding or Encoding()
     if encoding.negated or encoding.conjugated:
@@ -109,6 +114,8 @@ def element_type(dtype: str) -> np.dtype[Any] | None:
     """What numpy calls the numbers of a type, packed and quantised ones included; None where they are unknown to us."""
     if dtype in QUANTISED or dtype in PACKED or dtype == "float4_e2m1fn_x2" or dtype in BLOCK_SIZES:
         return numpy_dtype(dtype) or np.dtype(np.float32)
+    if dtype in NARROW_BITS:
+        return np.dtype({"u": np.uint8, "i": np.int8}.get(dtype[0], np.float32))
     return np.dtype(np.complex64) if dtype == "complex32" else numpy_dtype(dtype)
 
 

@@ -20,6 +20,9 @@ KERNEL_CHUNK: Final = 64 << 20
 CHUNK: Final = 1 << 20
 """Bytes that pass through our memory at a time."""
 
+PAGE: Final = 4096
+"""Bytes the kernel copies, or lets two files share, at a time."""
+
 _NO_KERNEL_COPY: Final = frozenset(
     {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM, errno.ETXTBSY}
 )
@@ -83,13 +86,16 @@ def close_source(opened: Opened) -> None:
 def copy_to_file(copy: Copy, sources: Sources, fd: int, offset: int) -> None:
     """Copy to a place in a file, whose position does not matter.
 
+    The kernel does it where the pages of both line up. Where they do not, it would write each page in two parts, which
+    takes longer than going through our memory.
+
     Raises:
         TruncatedError: The source has become shorter.
         OSError: The target cannot be written.
     """
     source = sources[copy.path]
     begin, left = copy.begin, copy.nbytes
-    while left and isinstance(source, int):
+    while left and isinstance(source, int) and (begin - offset) % PAGE == 0:
         done = _kernel_copy(source, fd, min(left, KERNEL_CHUNK), begin, offset)
         if done is None:
             break
@@ -124,8 +130,8 @@ def _kernel_copy(source: int, fd: int, count: int, begin: int, offset: int) -> i
         raise
 
 
-def read_chunks(source: Opened, copy: Copy) -> Iterator[bytes]:
-    """The bytes of a file that are meant, a few at a time.
+def read_chunks(source: Opened, copy: Copy) -> Iterator[memoryview]:
+    """The bytes of a file that are meant, a few at a time, each time in the same memory.
 
     Raises:
         TruncatedError: The file has become shorter.
@@ -133,18 +139,41 @@ def read_chunks(source: Opened, copy: Copy) -> Iterator[bytes]:
     return _chunks(source, copy, copy.begin, copy.nbytes)
 
 
-def _chunks(source: Opened, copy: Copy, begin: int, left: int) -> Iterator[bytes]:
+def read_into(view: memoryview, source: Opened, copy: Copy, begin: int) -> None:
+    """Fill memory with bytes of a file.
+
+    Args:
+        view: Of bytes; all of it is filled.
+        source: The file, open.
+        copy: What the bytes are part of, for the error.
+        begin: Offset in the file.
+
+    Raises:
+        TruncatedError: The file has become shorter.
+    """
     if isinstance(source, Blob):
-        part = source.part(begin, left)  # nothing behind it is fetched in advance
-        for at in range(0, left, CHUNK):
-            yield part.read(at, min(CHUNK, left - at))
+        end = copy.begin + copy.nbytes  # nothing behind it is fetched in advance
+        view[:] = source.part(copy.begin, end - copy.begin).read(begin - copy.begin, len(view))
         return
-    while left:
-        data = os.pread(source, min(left, CHUNK), begin)
-        if not data:
+    while view:
+        if hasattr(os, "preadv"):
+            done = os.preadv(source, [view], begin)
+        else:
+            data = os.pread(source, len(view), begin)
+            done = len(data)
+            view[:done] = data
+        if not done:
             raise _shorter(copy)
-        yield data
-        begin, left = begin + len(data), left - len(data)
+        view, begin = view[done:], begin + done
+
+
+def _chunks(source: Opened, copy: Copy, begin: int, left: int) -> Iterator[memoryview]:
+    memory = memoryview(bytearray(min(left, CHUNK)))
+    while left:
+        part = memory[: min(left, CHUNK)]
+        read_into(part, source, copy, begin)
+        yield part
+        begin, left = begin + len(part), left - len(part)
 
 
 def _shorter(copy: Copy) -> TruncatedError:

@@ -1,7 +1,7 @@
 """Large writes that go to the disk and not through the page cache.
 
-The kernel copies an ordinary write into memory of its own, page by page, and writes that out later; for values that are
-drawn as fast as memory takes them, the copying and the waiting at the end cost more than the disk does. Linux lets a
+The kernel copies an ordinary write into memory of its own, page by page, and writes that out later; for values that come
+as fast as memory takes them, the copying and the waiting at the end cost more than the disk does. Linux lets a
 descriptor opened with O_DIRECT skip it, for whole blocks from aligned memory. What stands at the ends of a run of bytes,
 less than a block, is written as usual.
 """
@@ -12,9 +12,14 @@ import errno
 import mmap
 import os
 import threading
+from collections.abc import Callable
 from typing import Final
 
-from paraminspect.writers.copying import write_at
+from paraminspect.writers.copying import PAGE, Opened, Sources, copy_to_file, read_into, write_at
+from paraminspect.writers.layout import Copy
+
+Fill = Callable[[memoryview, int], None]
+"""Fills memory with the bytes from so many on."""
 
 BLOCK: Final = 4096
 """Of file offsets, lengths and memory: no disk asks for more."""
@@ -55,38 +60,76 @@ class DirectWriter:
         """
         before = -offset % BLOCK
         whole = (len(view) - before) // BLOCK * BLOCK
-        if not self._can or whole < LEAST_BYTES:
+
+        def fill(memory: memoryview, begin: int) -> None:
+            memory[:] = view[before + begin : before + begin + len(memory)]
+
+        if not self._write_whole(fd, whole, offset + before, fill):
             write_at(fd, view, offset)
             return
+        write_at(fd, view[:before], offset)
+        write_at(fd, view[before + whole :], offset + before + whole)
+
+    def copy(self, fd: int, content: Copy, source: Opened, offset: int) -> None:
+        """Bytes of another file, to a place of a file.
+
+        Args:
+            fd: Of the file that is written, opened as usual.
+            content: What is copied.
+            source: That file, open.
+            offset: In the file that is written.
+
+        Raises:
+            TruncatedError: The other file has become shorter.
+            OSError: The system's.
+        """
+        before = -offset % BLOCK
+        whole = (content.nbytes - before) // BLOCK * BLOCK
+        begin = content.begin + before
+
+        def fill(memory: memoryview, at: int) -> None:
+            read_into(memory, source, content, begin + at)
+
+        sources: Sources = {content.path: source}
+        # where the pages of both line up, the kernel may have nothing to write at all
+        if (content.begin - offset) % PAGE == 0 or not self._write_whole(fd, whole, offset + before, fill):
+            copy_to_file(content, sources, fd, offset)
+            return
+        copy_to_file(Copy(content.path, content.begin, before), sources, fd, offset)
+        rest = Copy(content.path, begin + whole, content.nbytes - before - whole)
+        copy_to_file(rest, sources, fd, offset + before + whole)
+
+    def _write_whole(self, fd: int, nbytes: int, offset: int, fill: Fill) -> bool:
+        """Whole blocks past the page cache; False, and nothing done, where that cannot be or is not worth it."""
+        if not self._can or nbytes < LEAST_BYTES:
+            return False
         try:
             direct = os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_CLOEXEC | _O_DIRECT)
         except OSError:  # a file system, or a system, that does not have it
             self._can = False
-            write_at(fd, view, offset)
-            return
+            return False
         try:
-            self._write_blocks(fd, direct, view[before : before + whole], offset + before)
+            buffer = _buffer()
+            for begin in range(0, nbytes, BUFFER_BYTES):
+                part = buffer[: min(BUFFER_BYTES, nbytes - begin)]
+                fill(part, begin)
+                self._write_buffer(fd, direct, part, offset + begin)
         finally:
             os.close(direct)
-        write_at(fd, view[:before], offset)
-        write_at(fd, view[before + whole :], offset + before + whole)
+        return True
 
-    def _write_blocks(self, fd: int, direct: int, view: memoryview, offset: int) -> None:
-        buffer = _buffer()
-        for begin in range(0, len(view), BUFFER_BYTES):
-            part = view[begin : begin + BUFFER_BYTES]
-            buffer[: len(part)] = part
-            written = 0
-            try:
-                while written < len(part) and self._can:
-                    written += os.pwrite(direct, buffer[written : len(part)], offset + begin + written)
-                    self._can = not written % BLOCK
-            except OSError as error:
-                if error.errno != errno.EINVAL:  # blocks of this size are refused
-                    raise
-                self._can = False
-            if written < len(part):
-                write_at(fd, part[written:], offset + begin + written)
+    def _write_buffer(self, fd: int, direct: int, part: memoryview, offset: int) -> None:
+        written = 0
+        try:
+            while written < len(part) and self._can:
+                written += os.pwrite(direct, part[written:], offset + written)
+                self._can = not written % BLOCK
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # blocks of this size are refused
+                raise
+            self._can = False
+        if written < len(part):
+            write_at(fd, part[written:], offset + written)
 
 
 def _buffer() -> memoryview:

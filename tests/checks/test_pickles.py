@@ -1,0 +1,73 @@
+"""What one pickle would do, as findings: each kind, where it is, and that there are not too many of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from paraminspect import open_source
+from paraminspect.checks import copies, pickles
+from paraminspect.checks.check import check_checkpoint, check_source
+from paraminspect.checks.pickles import Place, scan_pickle
+from paraminspect.errors import ParamInspectError
+from paraminspect.formats.blob import Blob
+from paraminspect.records import Finding
+
+
+def scan(data: bytes) -> list[Finding]:
+    return scan_pickle(Blob.from_bytes(data), 0, Place("a.pt", "part", 0, 1000))[1]
+
+
+def of(code: str, data: bytes) -> Finding:
+    (found,) = [finding for finding in scan(data) if finding.code == code]
+    return found
+
+
+def test_a_call_of_what_was_computed() -> None:
+    found = of("pickle-computed-call", b"\x80\x02cmy.code\nmake\n)R(K\x01tR.")
+    assert (found.severity, found.name, found.offset) == ("danger", "part", 1022)
+    assert found.message == "calls my.code.make()(1) at byte 22"
+
+
+def test_a_state_that_is_set_on_an_import() -> None:
+    found = of("pickle-patch", b"\x80\x02cmy.code\nThing\n}X\x01\x00\x00\x00aK\x01sb.")
+    assert (found.severity, found.offset) == ("danger", 1027)
+    assert found.message == "sets attributes of my.code.Thing with {'a': 1} at byte 27"
+
+
+@pytest.mark.parametrize("data", [b"\x80\x02}q", b"\x80\x02}\xff.", b"\x80\x02]0000."])
+def test_a_pickle_that_breaks_off(data: bytes) -> None:
+    assert of("pickle-broken", data).severity == "error"
+
+
+def test_memory_that_is_asked_for() -> None:
+    assert of("pickle-memory", b"\x80\x02c__builtin__\nbytearray\nJ\xff\xff\xff\x7f\x85R.").severity == "danger"
+
+
+def test_many_of_one_kind_are_summed_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pickles, "MAX_TOLD", 2)
+    names = b"".join(b"cmy.code\nThing%d\n0" % number for number in range(5))
+    messages = [finding.message for finding in scan(b"\x80\x02" + names + b"N.")]
+    assert [message for message in messages if "names" in message] == [
+        "names my.code.Thing0 at byte 2", "names my.code.Thing1 at byte 19",
+    ]  # fmt: skip
+    assert messages[-1] == "3 more of this kind"
+
+
+def test_ties_that_cannot_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ParamInspectError("gone")
+
+    tensors = {"a": torch.ones(2), "b": torch.ones(2)}
+    safetensors.torch.save_file(tensors, tmp_path / "a.safetensors", {"format": "pt", "b": "a"})
+    path = tmp_path / "a.safetensors"
+    assert {finding.code for finding in check_source(path)} == {"tie-contradicted"}
+    monkeypatch.setattr(copies, "find_in", fail)
+    (found,) = check_checkpoint(open_source(path))
+    assert (found.code, found.message) == ("not-checked", "gone")
+    monkeypatch.setattr(copies, "find_equal_in", fail)
+    (found,) = copies.check_copies(open_source(path))
+    assert (found.code, found.message) == ("not-checked", "gone")
