@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +22,7 @@ from typing import NamedTuple, Protocol, Self
 from urllib.parse import unquote, urlsplit
 
 PIECE = 1 << 20
+SETTLE_S = 30
 MODIFIED = "Wed, 01 Jan 2025 00:00:00 GMT"
 RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
@@ -102,7 +105,13 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     timeout = 60
+    disable_nagle_algorithm = True  # head and body go out in two writes
     server: _Server
+
+    def setup(self) -> None:
+        """Let the server know, so that it can end the connection when it ends."""
+        super().setup()
+        self.server.owner.connections[self.connection] = threading.current_thread()
 
     def handle_one_request(self) -> None:
         """Note what was sent, even if the other side goes away."""
@@ -113,18 +122,14 @@ class Handler(BaseHTTPRequestHandler):
             super().handle_one_request()
         except (ConnectionError, TimeoutError):
             self.close_connection = True
-        if getattr(self, "command", None) and self.requestline:
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            path, range_ = self.path, headers.get("range", "")
-            exchange = Exchange(self.command, path, range_, self.sent_status, self.sent_bytes, headers)
-            self.server.owner.log.append(exchange)
 
     def do_GET(self) -> None:
         """Answer GET and HEAD."""
         owner = self.server.owner
-        fault = owner.faults.get(self.name)
-        if fault is None or not fault(self):
-            owner.answer(self)
+        with owner.noting(self):
+            fault = owner.faults.get(self.name)
+            if fault is None or not fault(self):
+                owner.answer(self)
 
     do_HEAD = do_POST = do_GET  # noqa: N815 - the base class looks for these names
 
@@ -215,7 +220,6 @@ class RangeServer:
         url: Without a slash at the end.
         files: Content by path; may be changed while it runs.
         faults: By path; may be changed while it runs.
-        log: Every exchange, in the order in which they ended.
     """
 
     def __init__(
@@ -231,7 +235,10 @@ class RangeServer:
         self.folder = folder
         self.ranges = ranges
         self.faults: dict[str, Fault] = {}
-        self.log: list[Exchange] = []
+        self.connections: dict[socket.socket, threading.Thread] = {}
+        self._log: list[Exchange] = []
+        self._answering = 0
+        self._change = threading.Condition()
         self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.owner = self
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -245,6 +252,33 @@ class RangeServer:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+        for connection, thread in list(self.connections.items()):
+            with suppress(OSError):  # closed already
+                connection.shutdown(socket.SHUT_RDWR)
+            thread.join(SETTLE_S)
+
+    @contextmanager
+    def noting(self, request: Handler) -> Iterator[None]:
+        """Note an exchange when it has ended, however it does."""
+        with self._change:
+            self._answering += 1
+        try:
+            yield
+        finally:
+            headers = {name.lower(): value for name, value in request.headers.items()}
+            sent = request.sent_status, request.sent_bytes
+            exchange = Exchange(request.command, request.path, headers.get("range", ""), *sent, headers)
+            with self._change:
+                self._log.append(exchange)
+                self._answering -= 1
+                self._change.notify_all()
+
+    @property
+    def log(self) -> list[Exchange]:
+        """Every exchange, in the order in which they ended; waits for those that are being answered."""
+        with self._change:
+            self._change.wait_for(lambda: not self._answering, timeout=SETTLE_S)
+        return self._log
 
     @property
     def sent(self) -> int:

@@ -2,6 +2,7 @@
 
     ParamInspectError                 one line for the user, and what to do next
     ├── SourceError                   SOURCE cannot be opened: missing, a directory without a model, no permission
+    │   └── FarError                  a server that does not answer, refuses, or sends something else than it should
     ├── CheckpointError               the bytes are not a model file we can read
     │   ├── UnknownFormatError        recognised as something else, or as nothing
     │   ├── TruncatedError            the file ends before what it declares
@@ -46,6 +47,31 @@ class ParamInspectError(Exception):
 
 class SourceError(ParamInspectError):
     """SOURCE cannot be opened."""
+
+
+class FarError(SourceError):
+    """A server does not give the bytes of a file.
+
+    Args:
+        message: What was found, without a full stop.
+        hint: The next step, or None where there is none to name.
+        source: What the user typed, once it is known.
+        fault: Which entry of `places.faults` it is: "missing", "denied", "silent", "changed", ...
+        wait_s: How long the server asks to wait before the next request; None where it does not say.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        source: str | None = None,
+        fault: str = "status",
+        wait_s: float | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, source=source)
+        self.fault = fault
+        self.wait_s = wait_s
 
 
 class CheckpointError(ParamInspectError):

@@ -641,7 +641,7 @@ def test_a_missing_file_hints_at_what_was_meant(tmp_path: Path, typed: str, hint
     assert caught.value.hint == (hint and hint.format(folder=tmp_path))
 
 
-def test_a_url_is_no_file() -> None:
-    with pytest.raises(SourceError, match="a URL") as caught:
-        open_source("https://host/model.pt")
-    assert caught.value.hint == "curl -sL https://host/model.pt | paraminspect list -"
+def test_a_scheme_that_nobody_knows() -> None:
+    with pytest.raises(SourceError, match="ftp:// cannot be read") as caught:
+        open_source("ftp://host/model.pt")
+    assert caught.value.hint == "known are hf://, s3://, gs:// and https://"

@@ -186,5 +186,5 @@ def test_a_file_that_is_gone(tmp_path: Path) -> None:
     torch.save({"w": torch.ones(3)}, tmp_path / "m.pt")
     checkpoint = open_source(tmp_path / "m.pt")
     (tmp_path / "m.pt").unlink()
-    with pytest.raises(CheckpointError, match="cannot be read: No such file"):
+    with pytest.raises(CheckpointError, match="cannot be opened any more: No such file"):
         list(StoredContents(checkpoint).pieces(checkpoint.tensors[0]))

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Final
 
 from paraminspect.checks.codes import find, rank
 from paraminspect.checks.container import as_finding, scan_part
 from paraminspect.checks.pickles import Place
-from paraminspect.errors import CheckpointError, LimitExceededError
-from paraminspect.formats.blob import Blob
+from paraminspect.errors import CheckpointError, FarError, LimitExceededError, SourceError
+from paraminspect.formats.blob import Blob, open_blob
 from paraminspect.formats.limits import MAX_SHARDS
+from paraminspect.formats.sharded import shards_of
+from paraminspect.formats.source import is_index
+from paraminspect.places.door import list_folder, look, raise_broken
+from paraminspect.places.names import folder_of, is_far, join, relative
 from paraminspect.records import Checkpoint, Finding
 
 STDIN: Final = "-"
@@ -96,29 +100,49 @@ def check_deep(checkpoint: Checkpoint, advance: Callable[[int], None] = lambda _
     found += check_copies(checkpoint)
     for path in checkpoint.files or (None,):
         found += check_sums(files.blob(path), Place(path))
+    raise_broken(checkpoint.files)
     return found
 
 
 def scan_files(source: str) -> list[Finding]:
     """Findings of the bytes of all files of a source, whether or not a reader takes them for a model."""
-    found: list[Finding] = []
     paths = list(_files_of(source))
-    for path in paths:
-        blob = _open(path)
-        if blob is None:
-            continue
-        its = scan_part(blob, Place(path))
-        if len(paths) > 1 and path is not None:
-            base = os.path.relpath(path, source if os.path.isdir(source) else os.path.dirname(source) or ".")
-            its = [each._replace(name=f"{base}!{each.name}" if each.name else base) for each in its]
-        found += its
-    return found
+    if not is_far(source):
+        found = [_scan_one(path, source, named=len(paths) > 1) for path in paths]
+    else:
+        from paraminspect.places.threads import side_by_side
+
+        found = side_by_side(lambda path: _scan_one(path, source, named=len(paths) > 1), paths)
+    raise_broken(paths)
+    return [each for its in found for each in its]
+
+
+def _scan_one(path: str | None, source: str, *, named: bool) -> list[Finding]:
+    """Findings of one file, with its name if there are several."""
+    blob = _open(path)
+    if blob is None:
+        return []
+    its = scan_part(blob, Place(path))
+    if named and path is not None:
+        base = _relative(path, source)
+        its = [each._replace(name=f"{base}!{each.name}" if each.name else base) for each in its]
+    return its
+
+
+def _relative(path: str, source: str) -> str:
+    """The name of a file of a source, which is its folder or an index beside it."""
+    if is_far(source):
+        return relative(path, source if look(source).kind == "folder" else folder_of(source))
+    return os.path.relpath(path, source if os.path.isdir(source) else os.path.dirname(source) or ".")
 
 
 def _files_of(source: str) -> Iterator[str | None]:
     """Paths to look into: a folder's files, or of an index all that lies beside it. None is standard input."""
     if source == STDIN:
         yield None
+        return
+    if is_far(source):
+        yield from _far_files_of(source)
         return
     if os.path.isdir(source):
         yield from _in_folder(source)
@@ -127,6 +151,24 @@ def _files_of(source: str) -> Iterator[str | None]:
     if _is_index(source):
         own = os.path.abspath(source)
         yield from (path for path in _in_folder(os.path.dirname(own)) if path != own)
+
+
+def _far_files_of(url: str) -> list[str]:
+    """The same of a URL: where a server has no lists, what an index names."""
+    if look(url).kind == "folder":
+        return [join(url, name) for name in list_folder(url).files[:MAX_SHARDS]]
+    if not _is_index(url):
+        return [url]
+    try:
+        folder = folder_of(url)
+        beside = [join(folder, name) for name in list_folder(folder).files[:MAX_SHARDS]]
+        return [url, *(path for path in beside if path != url)]
+    except FarError as error:
+        if error.fault != "no-listing":
+            raise
+    with suppress(CheckpointError, LimitExceededError):  # of a broken index, its reader says so
+        return [url, *shards_of(url)]
+    return [url]
 
 
 def _in_folder(folder: str) -> Iterator[str]:
@@ -138,23 +180,23 @@ def _in_folder(folder: str) -> Iterator[str]:
 def _is_index(path: str) -> bool:
     """Whether a file is JSON with a map of shards."""
     blob = _open(path)
-    if blob is None:
-        return False
-    head = blob.read_up_to(0, 64)
-    return head.lstrip()[:1] == b"{" and b"\0" not in head and b'"weight_map"' in blob.read_up_to(0, 64 << 20)
+    return blob is not None and is_index(blob)
 
 
 def _open(path: str | None) -> Blob | None:
-    """The bytes of a regular file; None where they cannot be had."""
+    """The bytes of a regular file; None where they cannot be had.
+
+    Raises:
+        FarError: A server does not give them, other than by having no such file.
+    """
     try:
-        fd = os.dup(0) if path is None else os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except (OSError, ValueError):
+        return open_blob(path)
+    except FarError as error:
+        if error.fault != "missing":
+            raise
         return None
-    status = os.fstat(fd)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(fd)
+    except (OSError, ValueError, SourceError):
         return None
-    return Blob(status.st_size, fd=fd, path=path)
 
 
 def arrange(scanned: Sequence[Finding], said: Sequence[Finding]) -> list[Finding]:

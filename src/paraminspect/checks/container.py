@@ -11,7 +11,7 @@ from typing import Final
 
 from paraminspect.checks.codes import find
 from paraminspect.checks.pickles import Place, is_quiet, scan_pickle
-from paraminspect.errors import CheckpointError, LimitExceededError, ParamInspectError
+from paraminspect.errors import CheckpointError, FarError, LimitExceededError, ParamInspectError
 from paraminspect.formats.blob import Blob
 from paraminspect.formats.inert import StorageRef
 from paraminspect.formats.plain_pickle import OLD_PICKLE_STARTS, is_pickle
@@ -45,6 +45,8 @@ def scan_part(blob: Blob, place: Place) -> list[Finding]:
         return [find("limit", place.name, f"archives and byte strings more than {MAX_DEPTH} deep in each other")]
     try:
         return list(_scan(blob, place))
+    except FarError:
+        raise  # what a server does is no fault of the file
     except ParamInspectError as error:
         return [as_finding(error, place)]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -11,6 +10,8 @@ from paraminspect.checks.codes import find
 from paraminspect.formats.onnx import FORMAT as ONNX
 from paraminspect.formats.torch_export import FORMAT as EXPORTED
 from paraminspect.modules import is_shown
+from paraminspect.places.door import look
+from paraminspect.places.names import base_name
 from paraminspect.records import Checkpoint, Finding, TensorRecord
 from paraminspect.units import counted, format_bytes
 
@@ -123,8 +124,8 @@ def _check_external(checkpoint: Checkpoint) -> Iterator[Finding]:
             unused += begin - end if begin - end > MAX_PADDING else 0
             if until > end:
                 begun, end, before = begin, until, name
-        size = os.path.getsize(path)
+        size = look(path).size
         unused += size - end if size - end > MAX_PADDING else 0
         if unused:
-            base = os.path.basename(path)
+            base = base_name(path)
             yield find("unused-storage", "", f"{format_bytes(unused)} of {base!r} that no tensor uses", path=path)

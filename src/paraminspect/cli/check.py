@@ -22,6 +22,7 @@ from paraminspect.cli.report import split_columns
 from paraminspect.cli.sources import Build, is_live
 from paraminspect.cli.stdin import as_file
 from paraminspect.errors import ParamInspectError
+from paraminspect.places.names import shown
 from paraminspect.records import Checkpoint, Finding, Severity
 from paraminspect.render.rows import Column, Rows, merge_rows
 from paraminspect.units import counted
@@ -114,7 +115,7 @@ def _check(source: str, build: Build, how: How, output: Output) -> _Checked:
                 total = sum(record.nbytes or 0 for record in stored_once(checkpoint.tensors))
                 with Progress(output, "reading") as progress:
                     said += check_deep(checkpoint, progress.counting(total))
-    return _Checked(source, arrange(found, said), _describe(checkpoint))
+    return _Checked(shown(source), arrange(found, said), _describe(checkpoint))
 
 
 def _check_live(source: str, build: Build, how: How, output: Output) -> _Checked:

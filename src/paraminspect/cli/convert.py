@@ -14,8 +14,9 @@ from paraminspect.cli.valued import ValuedSource, open_valued
 from paraminspect.conversion.convert import Prepared, carry_out, goes_into_a_pipe, prepare
 from paraminspect.conversion.metadata import parse_metadata
 from paraminspect.conversion.plan import ConversionPlan, Wanted
-from paraminspect.errors import ParamInspectError, SelectionError
+from paraminspect.errors import FarError, ParamInspectError, SelectionError
 from paraminspect.modules import Listing
+from paraminspect.places.names import shown
 from paraminspect.render.rows import Column, Rows
 from paraminspect.units import counted, format_bytes
 from paraminspect.writers.kinds import STDOUT
@@ -126,6 +127,9 @@ def _write(prepared: Prepared, opened: ValuedSource, how: How, output: Output) -
             is_stored=opened.is_stored,
             progress=progress,
         )
+    except FarError as error:
+        error.source = error.source or opened.checkpoint.source
+        raise
     finally:
         output.progress("")
     for note in written.notes[len(prepared.notes) :]:
@@ -153,7 +157,7 @@ def _rows(prepared: Prepared, source: str, columns: Sequence[str]) -> Rows:
         )
         for item in items
     ]
-    rows = Rows("tensors", COLUMNS, values, head={"source": source}, closing=_closing(prepared.plan))
+    rows = Rows("tensors", COLUMNS, values, head={"source": shown(source)}, closing=_closing(prepared.plan))
     return rows.pick(columns) if columns else rows
 
 

@@ -10,6 +10,7 @@ from paraminspect.cli.output import Output
 from paraminspect.cli.rules import ChosenRules, RuleOptions, collect_rules
 from paraminspect.cli.sources import Build, is_live
 from paraminspect.errors import ParamInspectError
+from paraminspect.places.names import shown
 from paraminspect.records import Checkpoint, InitStep
 from paraminspect.rules.plan import InitPlan, PlannedStep, plan_rules
 
@@ -80,7 +81,7 @@ def initialise(source: str, build: Build, how: InitOptions, split: Split, output
         output.note("nothing was done; --allow-unmatched goes on")
     if not chosen.rules:
         _say_no_rules(chosen, output)
-    head = {"source": source, "format": opened.checkpoint.format, "seed": how.rules.seed, "dry_run": how.dry_run}
+    head = {"source": shown(source), "format": opened.checkpoint.format, "seed": how.rules.seed, "dry_run": how.dry_run}
     if how.dry_run or refused:
         planned = [(step, step.record()) for step in plan.steps if step.rule is not None]
         if how.dry_run:

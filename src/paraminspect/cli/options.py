@@ -13,13 +13,15 @@ OUTPUT = "Output"
 Sources = Annotated[
     list[str],
     typer.Argument(
-        metavar="SOURCE...", help="Model files, folders, specs, factories (module:callable), or -.", show_default=False
+        metavar="SOURCE...",
+        help="Model files, folders, URLs, specs, factories (module:callable), or -.",
+        show_default=False,
     ),
 ]
 Source = Annotated[
     str,
     typer.Argument(
-        metavar="SOURCE", help="Model file, folder, spec, factory (module:callable), or -.", show_default=False
+        metavar="SOURCE", help="Model file, folder, URL, spec, factory (module:callable), or -.", show_default=False
     ),
 ]
 Select = Annotated[

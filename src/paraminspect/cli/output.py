@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal, TextIO
 
 from paraminspect.cli.errors import FAILED, OutputError, excerpt, explain, wants_traceback
+from paraminspect.places.names import shown
 from paraminspect.render import render_rows
 from paraminspect.render.rows import Format, Rows
 from paraminspect.render.style import Style
@@ -143,7 +144,7 @@ class Output:
         if wants_traceback():
             import traceback
 
-            self._to_stderr("".join(traceback.format_exception(error)))
+            self._to_stderr(shown("".join(traceback.format_exception(error))))
         message, hint = explain(error)
         self._say("error", _RED, message)
         self._to_stderr(excerpt(error, self._width()))
@@ -153,7 +154,7 @@ class Output:
 
     def _say(self, word: str, colour: int, text: str) -> None:
         style = Style(self._has_colour(self._stderr))
-        self._to_stderr(f"{style.label(f'{word}:', colour)} {escape_message(text)}\n")
+        self._to_stderr(f"{style.label(f'{word}:', colour)} {escape_message(shown(text))}\n")
 
     def _to_stderr(self, text: str) -> None:
         if self._stderr is None:

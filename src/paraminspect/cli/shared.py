@@ -13,6 +13,7 @@ from paraminspect.cli.report import split_columns
 from paraminspect.cli.sources import Build, describe_hidden, open_each, prefixed
 from paraminspect.errors import ParamInspectError
 from paraminspect.modules import count_hidden, is_shown
+from paraminspect.places.door import raise_broken
 from paraminspect.records import Checkpoint, TieGroup
 from paraminspect.render.rows import Column, Rows, merge_rows
 from paraminspect.sharing import (
@@ -134,6 +135,11 @@ def _compare(opened: Sequence[_Opened], output: Output) -> list[TieGroup]:
         found = find_equal_in([each.source for each in opened], [each.found for each in opened], progress)
     for note in found.notes:
         output.note(note)
+    for each in opened:
+        try:
+            raise_broken(each.checkpoint.files)
+        except ParamInspectError as error:  # what it kept from being read was said as a note
+            output.error(with_source(error, each.checkpoint.source))
     for number, each in enumerate(opened[1:], 1):
         same = [
             record

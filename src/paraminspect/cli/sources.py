@@ -11,6 +11,7 @@ from paraminspect.cli.errors import with_source
 from paraminspect.cli.output import Output
 from paraminspect.errors import ParamInspectError
 from paraminspect.modules import Listing, make_listing, suggest_names
+from paraminspect.places.names import is_far
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.selection import make_filter
 
@@ -79,6 +80,8 @@ def is_live(source: str) -> bool:
     Raises:
         UnknownFormatError: Standard input, which is neither these nor a checkpoint.
     """
+    if is_far(source):
+        return False
     if source == "-":
         from paraminspect.cli.stdin import is_spec_on_stdin
 

@@ -22,11 +22,16 @@ from paraminspect.values.display import FULL, PrintOptions, format_tensor
 from paraminspect.values.dtypes import numpy_dtype
 from paraminspect.values.export import encode_npy, nested_values
 from paraminspect.values.files import Files
+from paraminspect.values.partly import read_edges, read_part
 from paraminspect.values.slices import parse_slice, take_slice
-from paraminspect.values.tensors import read_tensor
 
 Array = np.ndarray[Any, Any]
-Read = Callable[[TensorRecord], Array]
+Index = tuple[Any, ...]
+Read = Callable[[TensorRecord, Index, bool], Array]
+"""Gives the part of a tensor that an index means; for a summary, values at the ends of the first dimension suffice."""
+
+SUMMARISED = 1000
+"""Elements from which on a tensor is summarised, as torch does it."""
 
 LINE_WIDTH = 80
 """Columns that torch prints in; fewer on a narrower terminal."""
@@ -70,7 +75,8 @@ def show_values(source: str, build: Build, how: How, output: Output) -> int:
         records = choose_records(checkpoint.tensors, how.names)
         if format_ == "npy" and len(records) != 1:
             raise ParamInspectError(f"npy holds one tensor, not {len(records):,}", hint="name one, or --format json")
-        shown = (_Shown(record, take_slice(read(record), index)) for record in records)
+        is_summary = format_ == "text" and not how.full and not index
+        shown = (_Shown(record, read(record, index, is_summary)) for record in records)
         match format_:
             case "npy":
                 data, note = encode_npy(next(shown).array)
@@ -81,7 +87,7 @@ def show_values(source: str, build: Build, how: How, output: Output) -> int:
                 write_to(how.file, (text.encode() for text in _as_json(checkpoint, shown, how)), output)
             case _:
                 width = min(output.style().width or LINE_WIDTH, LINE_WIDTH) if not how.file else LINE_WIDTH
-                options = PrintOptions(how.precision, FULL if how.full else 1000, linewidth=width)
+                options = PrintOptions(how.precision, FULL if how.full else SUMMARISED, linewidth=width)
                 write_to(how.file, (text.encode() for text in _as_text(shown, options)), output)
     except ParamInspectError as error:
         error.source = error.source or source
@@ -135,8 +141,7 @@ def _open(source: str, build: Build, seed: int, output: Output) -> tuple[Checkpo
 
         build.refuse()
         checkpoint = open_source(source)
-        files = Files()
-        return checkpoint, lambda record: read_tensor(record, files)
+        return checkpoint, _reader_of_files()
     from paraminspect.cli.live import open_model, tensor_array
 
     live = open_model(source, build, output, values=True, seed=seed)
@@ -144,12 +149,23 @@ def _open(source: str, build: Build, seed: int, output: Output) -> tuple[Checkpo
         return None
     unfit = {each.name for each in live.weights.mismatches} if live.weights is not None else set()
 
-    def read(record: TensorRecord) -> Array:
+    def read(record: TensorRecord, index: Index, _: bool) -> Array:
         if record.name in unfit:
             output.note(f"{record.name} is not loaded from {build.weights}: these are its initial values")
-        return tensor_array(live.tensor(record.name))
+        return take_slice(tensor_array(live.tensor(record.name)), index)
 
     return live.checkpoint, read
+
+
+def _reader_of_files() -> Read:
+    files = Files()
+
+    def read(record: TensorRecord, index: Index, is_summary: bool) -> Array:
+        if is_summary and record.numel > SUMMARISED:
+            return read_edges(record, PrintOptions().edgeitems, files)
+        return read_part(record, index, files)
+
+    return read
 
 
 def _choose_format(how: How, output: Output) -> Literal["text", "json", "npy"]:

@@ -6,9 +6,12 @@ Only files of known names are taken, none of them code: a folder may hold `model
 from __future__ import annotations
 
 import os
-import stat
 from typing import Final
 
+from paraminspect.errors import FarError, SourceError
+from paraminspect.formats.blob import open_blob
+from paraminspect.places.door import is_there, list_folder, look
+from paraminspect.places.names import MASK, folder_of, is_far, join
 from paraminspect.records import Checkpoint
 from paraminspect.units import counted
 from paraminspect.writers.layout import FileLayout, Piece
@@ -38,10 +41,10 @@ def read_companions(checkpoint: Checkpoint, *, whole: bool) -> tuple[tuple[FileL
         checkpoint: The source; only a folder, or an index in one, has companions.
         whole: Whether all its weights are written under their names: else its configuration describes another model.
     """
-    folder = checkpoint.source if os.path.isdir(checkpoint.source) else os.path.dirname(checkpoint.source)
-    if not checkpoint.source or not (os.path.isdir(checkpoint.source) or checkpoint.format.startswith("sharded ")):
+    folder = _folder_of(checkpoint)
+    if folder is None:
         return (), []
-    there = sorted(NAMES.intersection(os.listdir(folder or ".")), key=lambda name: (name != CONFIG, name))
+    there = sorted(_find(folder), key=lambda name: (name != CONFIG, name))
     if not there:
         return (), []
     if not whole:
@@ -50,7 +53,7 @@ def read_companions(checkpoint: Checkpoint, *, whole: bool) -> tuple[tuple[FileL
     left: list[str] = []
     room = MAX_BYTES
     for name in there:
-        data = _read(os.path.join(folder, name), room)
+        data = _read(join(folder, name), room)
         if data is None:
             left.append(name)
             continue
@@ -63,14 +66,39 @@ def read_companions(checkpoint: Checkpoint, *, whole: bool) -> tuple[tuple[FileL
 def _read(path: str, room: int) -> bytes | None:
     """A regular file of at most so many bytes; None if it is something else."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
+        blob = open_blob(path)
+    except FarError:
+        raise
+    except (OSError, SourceError):
         return None
-    with open(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return None
-        data = file.read(room + 1)
-    return data if len(data) <= room else None
+    return blob.read(0, blob.size) if blob.size <= room else None
+
+
+def _folder_of(checkpoint: Checkpoint) -> str | None:
+    """Where companions may lie; None where there are none."""
+    source = checkpoint.source
+    if MASK in source and is_far(source):  # with its secrets masked it cannot be asked for
+        return folder_of(checkpoint.files[0]) if checkpoint.format.startswith("sharded ") else None
+    is_folder = look(source).kind == "folder" if is_far(source) else os.path.isdir(source)
+    if is_folder:
+        return source
+    return folder_of(source) if source and checkpoint.format.startswith("sharded ") else None
+
+
+def _find(folder: str) -> set[str]:
+    """Those of the known names that are in a folder."""
+    if not is_far(folder):
+        return set(NAMES.intersection(os.listdir(folder or ".")))
+    try:
+        return set(NAMES.intersection(list_folder(folder).files))
+    except FarError as error:
+        if error.fault != "no-listing":
+            raise
+    from paraminspect.places.threads import side_by_side
+
+    names = sorted(NAMES)  # each is asked for
+    found = side_by_side(lambda name: is_there(join(folder, name)), names)
+    return {name for name, there in zip(names, found, strict=True) if there}
 
 
 def _listed(names: list[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,7 +9,7 @@ from paraminspect.conversion.plan import Item, is_contiguous
 from paraminspect.errors import CheckpointError, ParamInspectError
 from paraminspect.formats.dtypes import BITS
 from paraminspect.records import TensorRecord
-from paraminspect.writers.copying import KERNEL_CHUNK, open_regular, read_chunks
+from paraminspect.writers.copying import KERNEL_CHUNK, Opened, close_source, open_regular, read_chunks
 from paraminspect.writers.layout import Copy, Layout
 from paraminspect.writers.sink import Sink
 
@@ -50,7 +49,7 @@ class Contents:
         self._open = open_numbers
         self._is_stored = is_stored
         self._path: str | None = ""
-        self._fd = -1
+        self._opened: Opened | None = None
         self.lost: dict[str, tuple[int, int]] = {}
 
     def write(self, item: Item, index: int, sink: Sink, advance: Advance) -> None:
@@ -68,7 +67,7 @@ class Contents:
         begin = 0
         found = find_copy(item)
         if found is not None:
-            source = self._descriptor(found.path)
+            source = self._file(found.path)
             while begin < found.nbytes:
                 part = Copy(found.path, found.begin + begin, min(KERNEL_CHUNK, found.nbytes - begin))
                 sink.copy(index, begin, part, source)
@@ -91,7 +90,7 @@ class Contents:
         try:
             found = find_copy(item)
             if found is not None:
-                yield from read_chunks(self._descriptor(found.path), found)
+                yield from read_chunks(self._file(found.path), found)
             else:
                 yield from map(_bytes_of, self._arrays(item))
         except ParamInspectError as error:
@@ -129,18 +128,18 @@ class Contents:
         if over or under:
             self.lost[item.out.name] = over, under
 
-    def _descriptor(self, path: str | None) -> int:
-        """Of the file that is copied from; one is open at a time."""
-        if self._fd < 0 or path != self._path:
+    def _file(self, path: str | None) -> Opened:
+        """The file that is copied from; one is open at a time."""
+        if self._opened is None or path != self._path:
             self.close()
-            self._fd, self._path = open_regular(path), path
-        return self._fd
+            self._opened, self._path = open_regular(path), path
+        return self._opened
 
     def close(self) -> None:
         """Close the file that was read last."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        if self._opened is not None:
+            close_source(self._opened)
+            self._opened = None
 
 
 def write_all(items: tuple[Item, ...], layout: Layout, contents: Contents, sink: Sink, advance: Advance) -> None:

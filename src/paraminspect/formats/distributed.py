@@ -11,7 +11,7 @@ Source: `torch.distributed.checkpoint.metadata` and `.filesystem`; folders of to
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from paraminspect.errors import CheckpointError, LimitExceededError, MalformedError, TruncatedError
@@ -24,6 +24,8 @@ from paraminspect.formats.pickle_danger import note_calls
 from paraminspect.formats.pickle_machine import PickleMachine
 from paraminspect.formats.shapes import check_sizes, count_elements
 from paraminspect.formats.torch_objects import GlobalTable
+from paraminspect.places.door import Look, look, look_at_all
+from paraminspect.places.names import is_far, join
 from paraminspect.records import Checkpoint, Encoding, Piece, Role, TensorRecord
 
 METADATA_FILE: Final = ".metadata"
@@ -107,7 +109,7 @@ def _pieces(record: TensorRecord, tensor: dict[object, object], folder: str, pla
             raise MalformedError(f"a chunk of {record.name[:80]!r} reaches past its end")
         place = places.get((record.name, offsets))
         if place is not None:
-            yield Piece(offsets, sizes, os.path.join(folder, place[0]), *place[1:])
+            yield Piece(offsets, sizes, join(folder, place[0]), *place[1:])
 
 
 def _record(name: str, tensor: dict[object, object], path: object) -> TensorRecord:
@@ -186,7 +188,9 @@ def _is_inside(path: str) -> bool:
 
 
 def _check_pieces(folder: str, sizes: dict[str, int]) -> tuple[str, ...]:
-    missing = [file for file in sizes if not os.path.isfile(os.path.join(folder, file))]
+    paths = [join(folder, file) for file in sizes]
+    found = _look_at(paths)
+    missing = [file for file, each in zip(sizes, found, strict=True) if each is None or each.kind != "file"]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise CheckpointError(
@@ -194,8 +198,20 @@ def _check_pieces(folder: str, sizes: dict[str, int]) -> tuple[str, ...]:
             hint="copy the whole folder: every rank wrote its own .distcp files",
             fault="missing-file",
         )
-    for file, needed in sizes.items():
-        actual = os.path.getsize(os.path.join(folder, file))
-        if actual < needed:
-            raise TruncatedError(f"{file[:80]!r} has {actual:,} bytes, the metadata needs {needed:,}")
-    return tuple(os.path.join(folder, file) for file in sizes)
+    for (file, needed), each in zip(sizes.items(), found, strict=True):
+        if each is not None and each.size < needed:
+            raise TruncatedError(f"{file[:80]!r} has {each.size:,} bytes, the metadata needs {needed:,}")
+    return tuple(paths)
+
+
+def _look_at(paths: Sequence[str]) -> Sequence[Look | None]:
+    """What each path leads to; None for nothing."""
+    if paths and is_far(paths[0]):
+        return look_at_all(paths) or [look(path) for path in paths]
+    found: list[Look | None] = []
+    for path in paths:
+        try:
+            found.append(look(path))
+        except (OSError, ValueError):
+            found.append(None)
+    return found

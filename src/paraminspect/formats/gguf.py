@@ -261,7 +261,7 @@ class _Header:
         """Move the window to the next byte and have at least `nbytes` in it."""
         self.require(nbytes)
         begin = self.position
-        window = self._blob.read_up_to(begin, max(nbytes, WINDOW_BYTES))
+        window = self._blob.read_ahead(begin, nbytes, WINDOW_BYTES)
         if len(window) < nbytes:
             raise TruncatedError(f"the file ends at byte {begin + len(window):,} while it is read", hint=REFETCH_HINT)
         self._fetched += len(window)

@@ -11,7 +11,6 @@ Source: `_tied_weights_keys` of the model classes of transformers 4 and 5.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,6 +19,7 @@ from typing import Final
 from paraminspect.errors import ParamInspectError
 from paraminspect.formats.declared import with_declared
 from paraminspect.formats.sharded import load_json
+from paraminspect.places.names import base_name
 from paraminspect.records import Checkpoint, Declaration, TensorRecord
 
 TIE_KEY: Final = "tie_word_embeddings"
@@ -60,7 +60,7 @@ def add_config(checkpoint: Checkpoint, path: str) -> Checkpoint:
         path: Of its `config.json`.
     """
     try:
-        config = load_json(path, os.path.basename(path))
+        config = load_json(path, base_name(path))
     except ParamInspectError as error:
         return replace(
             checkpoint, notes=(*checkpoint.notes, f"ties that it may declare are not known: {error.message}")

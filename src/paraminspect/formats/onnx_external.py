@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Mapping
 from typing import Final
 
-from paraminspect.errors import CheckpointError, LimitExceededError, MalformedError, TruncatedError
+from paraminspect.errors import CheckpointError, FarError, LimitExceededError, MalformedError, TruncatedError
 from paraminspect.formats.limits import MAX_NUMEL, MAX_SHARDS
 from paraminspect.formats.zip_directory import quote_name
+from paraminspect.places.door import look
+from paraminspect.places.names import folder_of, is_far, join
 from paraminspect.records import Storage
 
 FETCH_HINT: Final = "it belongs into the folder of the model: fetch it too"
@@ -43,7 +44,7 @@ class ExternalData:
         self.unknown = 0
         self._storages: dict[str, Storage] = {}
         known = path is not None and not path.startswith("/dev/fd/")
-        self._folder = os.path.dirname(path) if known and path is not None else None
+        self._folder = folder_of(path) if known and path is not None else None
         self._roots = [os.path.realpath(self._folder or "."), os.path.dirname(os.path.realpath(path))] if path else []
 
     def place(self, name: str, entries: Mapping[str, str], nbytes: int) -> tuple[Storage | None, int]:
@@ -93,21 +94,27 @@ class ExternalData:
         assert self._folder is not None
         if len(self.files) == MAX_SHARDS:
             raise LimitExceededError("files of external data", limit=MAX_SHARDS, actual=None)
-        path = os.path.join(self._folder, os.path.normpath(location))
+        path = join(self._folder, os.path.normpath(location))
         try:
-            status = os.stat(path)
+            found = look(path)
+        except FarError as error:
+            if error.fault != "missing":
+                raise
+            found = None
         except (OSError, ValueError):
+            found = None
+        if found is None:
             raise CheckpointError(
                 f"the file {quote_name(location)} with external data is missing", hint=FETCH_HINT, fault="missing-file"
-            ) from None
+            )
         real = os.path.realpath(path)
-        if not any(os.path.commonpath([real, root]) == root for root in self._roots):
+        if not is_far(path) and not any(os.path.commonpath([real, root]) == root for root in self._roots):
             raise _outside(location)
-        if not stat.S_ISREG(status.st_mode):
+        if found.kind != "file":
             raise MalformedError(f"{quote_name(location)} with external data is not a regular file")
         self.files.append(path)
-        self.nbytes += status.st_size
-        return Storage(location, status.st_size, path, 0)
+        self.nbytes += found.size
+        return Storage(location, found.size, path, 0)
 
 
 def _check_location(location: str) -> None:

@@ -169,7 +169,7 @@ class PickleMachine:
     def _refill(self, need: int) -> None:
         """Drop what is read and see that `need` bytes are in the buffer, if the blob has them."""
         self._base += self._pos
-        self._buffer = self._blob.read_up_to(self._base, max(need, WINDOW))
+        self._buffer = self._blob.read_ahead(self._base, need, WINDOW)
         self._pos = 0
         at_end = self._base + len(self._buffer) >= self._blob.size
         self._low_water = len(self._buffer) if at_end else len(self._buffer) - LONGEST_FIXED

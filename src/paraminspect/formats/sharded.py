@@ -18,15 +18,16 @@ from __future__ import annotations
 import json
 import os
 import re
-import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from time import monotonic
 
-from paraminspect.errors import CheckpointError, LimitExceededError, MalformedError, SourceError
-from paraminspect.formats.blob import Blob
+from paraminspect.errors import CheckpointError, FarError, LimitExceededError, MalformedError, SourceError
+from paraminspect.formats.blob import open_blob
 from paraminspect.formats.json_pairs import find_repeated
 from paraminspect.formats.limits import MAX_JSON_BYTES, MAX_SHARDS
+from paraminspect.places.door import list_folder, look, look_at_all
+from paraminspect.places.names import folder_of, is_far, join
 from paraminspect.records import Checkpoint, TensorRecord
 
 ReadFile = Callable[[str], Checkpoint]
@@ -92,14 +93,26 @@ def read_index(path: str, read_file: ReadFile) -> Checkpoint:
         )
     owners = _find_owners(weight_map)
     shards = list(dict.fromkeys(owners.values()))
-    folder = os.path.dirname(path)
-    _check_presence(path, folder, shards)
-    checkpoints = _read_side_by_side([os.path.join(folder, shard) for shard in shards], read_file)
+    folder = folder_of(path)
+    paths = [join(folder, shard) for shard in shards]
+    _check_presence(path, paths, shards)
+    checkpoints = _read_side_by_side(paths, read_file, shards)
     tensors, notes = _join_by_index(shards, checkpoints, owners)
     declared = index.get("metadata")
     if isinstance(declared, dict):
         notes += _compare_size(declared.get("total_size"), tensors)
     return _join(checkpoints, tensors, notes)
+
+
+def shards_of(path: str) -> list[str]:
+    """Paths of the files that an index names, in the order in which it names them first.
+
+    Raises:
+        ParamInspectError: As `read_index`, of the index alone.
+    """
+    weight_map = load_json(path).get("weight_map")
+    owners = _find_owners(weight_map) if isinstance(weight_map, dict) else {}
+    return [join(folder_of(path), shard) for shard in dict.fromkeys(owners.values())]
 
 
 def read_folder(path: str, read_file: ReadFile) -> Checkpoint:
@@ -130,7 +143,7 @@ def read_folder(path: str, read_file: ReadFile) -> Checkpoint:
     files, folders = _list_folder(path)
     chosen = _choose_by_name(files)
     if chosen is not None:
-        full = os.path.join(path, chosen)
+        full = join(path, chosen)
         checkpoint = read_index(full, read_file) if chosen.endswith(".json") else read_file(full)
         return _with_notes(checkpoint, _not_read(chosen, files))
     candidates = _find_candidates(files)
@@ -139,14 +152,11 @@ def read_folder(path: str, read_file: ReadFile) -> Checkpoint:
     if len(candidates) > 1:
         raise SourceError(
             f"{len(candidates)} models in the folder: {_enumerate(candidates)}",
-            hint=f"name one: {_shown(os.path.join(path, next(iter(candidates.values()))[0]))}",
+            hint=f"name one: {_shown(join(path, next(iter(candidates.values()))[0]))}",
         )
     ((label, names),) = candidates.items()
     shard = SHARD_NAME.fullmatch(names[0]) if label != names[0] else None
-    if shard is None:
-        checkpoint = read_file(os.path.join(path, names[0]))
-    else:
-        checkpoint = _read_numbered(path, shard, names, read_file)
+    checkpoint = read_file(join(path, names[0])) if shard is None else _read_numbered(path, shard, names, read_file)
     return _with_notes(checkpoint, _not_read(names[0], files))
 
 
@@ -166,15 +176,14 @@ def load_json(path: str, what: str = "index") -> Mapping[str, object]:
         LimitExceededError: Larger than MAX_JSON_BYTES, or of more than MAX_INDEX_ENTRIES entries.
     """
     try:
-        # A pipe in the place of the file would block without it.
-        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        blob = open_blob(path)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise SourceError(f"the {what} cannot be opened: {reason}") from None
-    status = os.fstat(fd)
-    blob = Blob(status.st_size, fd=fd, path=path)
-    if not stat.S_ISREG(status.st_mode):
-        raise SourceError(f"the {what} is not a regular file")
+    except FarError:
+        raise
+    except SourceError as error:
+        raise SourceError(f"the {what} is {error.message}") from None
     if blob.size > MAX_JSON_BYTES:
         raise LimitExceededError(f"bytes of {what}", limit=MAX_JSON_BYTES, actual=blob.size)
     text = blob.read(0, blob.size)
@@ -225,25 +234,41 @@ def _checked_shard(file: str) -> str:
     return os.path.normpath(file)
 
 
-def _check_presence(index: str, folder: str, shards: Sequence[str]) -> None:
+def _check_presence(index: str, paths: Sequence[str], shards: Sequence[str]) -> None:
     if len(shards) > MAX_SHARDS:
         raise LimitExceededError("shards", limit=MAX_SHARDS, actual=len(shards))
-    own = os.stat(index)
-    missing = []
-    for shard in shards:
+    is_file = _find_far if is_far(index) else _find_local
+    found = is_file(index, paths, shards)
+    if None in found:
+        raise _missing_shards([shard for shard, each in zip(shards, found, strict=True) if each is None], len(shards))
+    if False in found:
+        raise MalformedError(
+            f"the index names {_shown(shards[found.index(False)])} as a shard, which is no model file",
+            fault="index-mismatch",
+        )
+
+
+def _find_local(index: str, paths: Sequence[str], shards: Sequence[str]) -> list[bool | None]:
+    """Whether each is a file and not the index itself; None for what is not there."""
+    found: list[bool | None] = []
+    for path, shard in zip(paths, shards, strict=True):
         try:
-            status = os.stat(os.path.join(folder, shard))
+            found.append(look(path).kind == "file" and not os.path.samefile(path, index))
         except PermissionError:
             raise SourceError(f"no permission to read shard {_shown(shard)}") from None
         except (OSError, ValueError):
-            missing.append(shard)
-            continue
-        if not stat.S_ISREG(status.st_mode) or os.path.samestat(status, own):
-            raise MalformedError(
-                f"the index names {_shown(shard)} as a shard, which is no model file", fault="index-mismatch"
-            )
-    if missing:
-        raise _missing_shards(missing, len(shards))
+            found.append(None)
+    return found
+
+
+def _find_far(index: str, paths: Sequence[str], shards: Sequence[str]) -> list[bool | None]:
+    """The same of URLs; where there are no lists, what is missing shows when it is opened."""
+    looks = look_at_all(paths)
+    if looks is None:
+        return [path != index for path in paths]
+    return [
+        None if each is None else each.kind == "file" and path != index for path, each in zip(paths, looks, strict=True)
+    ]
 
 
 def _missing_shards(missing: Sequence[str], count: int) -> CheckpointError:
@@ -270,12 +295,14 @@ def _compare_size(declared: object, tensors: Sequence[TensorRecord]) -> list[str
 # Reading and joining.
 
 
-def _read_side_by_side(paths: Sequence[str], read_file: ReadFile) -> list[Checkpoint]:
+def _read_side_by_side(paths: Sequence[str], read_file: ReadFile, shards: Sequence[str]) -> list[Checkpoint]:
     """One checkpoint a path, in their order; of several errors that of the first path is raised.
 
     Headers at hand take 0.2 ms each, one after the other; threads would double that. From the first slow one on, those
-    that are left are read side by side.
+    that are left are read side by side, and those of a server from the first on.
     """
+    if paths and is_far(paths[0]):
+        return _read_far(paths, read_file, shards)
     checkpoints: list[Checkpoint] = []
     for path in paths:
         start = monotonic()
@@ -288,6 +315,26 @@ def _read_side_by_side(paths: Sequence[str], read_file: ReadFile) -> list[Checkp
 
         with ThreadPoolExecutor(min(MAX_READERS, len(rest))) as pool:
             checkpoints += pool.map(read_file, rest)
+    return checkpoints
+
+
+def _read_far(paths: Sequence[str], read_file: ReadFile, shards: Sequence[str]) -> list[Checkpoint]:
+    """The same of URLs, whose files may turn out not to be there."""
+    from paraminspect.places.threads import side_by_side
+
+    def read(path: str) -> Checkpoint | None:
+        try:
+            return read_file(path)
+        except FarError as error:
+            if error.fault not in ("missing", "gone"):
+                raise
+            return None
+
+    read_ones = side_by_side(read, paths)
+    checkpoints = [each for each in read_ones if each is not None]
+    if len(checkpoints) < len(paths):
+        missing = [shard for shard, each in zip(shards, read_ones, strict=True) if each is None]
+        raise _missing_shards(missing, len(paths))
     return checkpoints
 
 
@@ -336,7 +383,7 @@ def _read_numbered(folder: str, shard: re.Match[str], names: Sequence[str], read
     wanted = [f"{shard['stem']}-{number:05}-of-{shard['count']}{shard['extension']}" for number in range(1, count + 1)]
     if missing := [name for name in wanted if name not in there]:
         raise _missing_shards(missing, count)
-    checkpoints = _read_side_by_side([os.path.join(folder, name) for name in wanted], read_file)
+    checkpoints = _read_side_by_side([join(folder, name) for name in wanted], read_file, wanted)
     seen: set[str] = set()
     tensors = [tensor for checkpoint in checkpoints for tensor in checkpoint.tensors]
     notes = []
@@ -387,22 +434,13 @@ def _with_notes(checkpoint: Checkpoint, notes: Sequence[str]) -> Checkpoint:
 
 def _list_folder(path: str) -> tuple[list[str], list[str]]:
     """Names of the files and of the folders in it, sorted; a dangling symlink counts as a file."""
-    files: list[str] = []
-    folders: list[str] = []
     try:
-        with os.scandir(path) as entries:
-            for entry in entries:
-                try:
-                    is_folder = entry.is_dir()
-                except OSError:
-                    is_folder = False
-                (folders if is_folder else files).append(entry.name)
+        return list_folder(path)
     except PermissionError:
         raise SourceError("no permission to read the folder") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise SourceError(f"the folder cannot be read: {reason}") from None
-    return sorted(files), sorted(folders)
 
 
 def _choose_by_name(files: Sequence[str]) -> str | None:
@@ -464,16 +502,16 @@ def _nothing_found(path: str, files: Sequence[str], folders: Sequence[str]) -> S
         return SourceError("the .metadata file of the distributed checkpoint is missing", hint=FETCH_HINT)
     searched = [folder for folder in folders if not folder.startswith(".")][:MAX_SEARCHED_FOLDERS]
     if "snapshots" in searched:  # the Hugging Face cache: models--ORG--NAME/snapshots/REVISION
-        revisions = _subfolders(os.path.join(path, "snapshots"))
-        searched = [os.path.join("snapshots", revision) for revision in revisions[:MAX_SEARCHED_FOLDERS]]
-    with_models = [folder for folder in searched if _holds_model(os.path.join(path, folder))]
+        revisions = _subfolders(join(path, "snapshots"))
+        searched = [join("snapshots", revision) for revision in revisions[:MAX_SEARCHED_FOLDERS]]
+    with_models = [folder for folder in searched if _holds_model(join(path, folder))]
     if not with_models:
         from paraminspect.formats.foreign import recognise_folder
 
         foreign = recognise_folder([*files, *(folder for folder in folders if "." in folder)])
         if foreign is not None:
             return SourceError(f"the folder is {foreign.what}", hint=foreign.hint)
-    hint = f"models are in {_enumerate([os.path.join(path, folder) for folder in with_models])}"
+    hint = f"models are in {_enumerate([join(path, folder) for folder in with_models])}"
     return SourceError("no model file in the folder", hint=hint if with_models else None)
 
 

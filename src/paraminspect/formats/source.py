@@ -10,9 +10,11 @@ from dataclasses import replace
 from typing import Final
 
 from paraminspect.errors import CheckpointError, ParamInspectError, SourceError
-from paraminspect.formats.blob import Blob
+from paraminspect.formats.blob import Blob, open_blob
 from paraminspect.formats.limits import MAX_JSON_BYTES
 from paraminspect.formats.sniff import HEAD_BYTES, check_head, read_blob
+from paraminspect.places.door import begin_anew, is_there, list_folder, look, take_notes
+from paraminspect.places.names import base_name, folder_of, is_far, join, shown
 from paraminspect.records import Checkpoint
 
 STDIN: Final = "-"
@@ -31,7 +33,8 @@ def open_source(source: str | os.PathLike[str]) -> Checkpoint:
     Headers only: no tensor data is read, nothing of the file is executed or imported, torch is not needed.
 
     Args:
-        source: A path to a file or folder, or "-" for standard input. The format is recognised by content.
+        source: A path to a file or folder, the URL of one (hf://, s3://, gs://, https://), or "-" for standard input.
+            The format is recognised by content. Of a URL only the ranges that are needed are fetched.
 
     Returns:
         Every tensor, aliases, buffers and optimizer state included, in the order of the file.
@@ -44,33 +47,39 @@ def open_source(source: str | os.PathLike[str]) -> Checkpoint:
         'h.0.attn.c_attn.bias'
     """
     text = os.fspath(source)
-    with _named(text):
+    with _named(shown(text)):
         checkpoint = _read_standard_input() if text == STDIN else read_path(text)
-        return replace(checkpoint, source=text)
+        return replace(checkpoint, source=shown(text))
 
 
 def read_path(path: str) -> Checkpoint:
     """One file or folder; errors do not know its name yet."""
+    if is_far(path):
+        return _read_far(path)
     with _plain_os_errors():
         try:
-            status = _stat(path)
+            kind = _look(path)
         except FileNotFoundError:
             raise _missing(path) from None
-        if stat.S_ISDIR(status.st_mode):
+        if kind == "folder":
             return _read_folder(path)
-        if stat.S_ISREG(status.st_mode):
-            return _read_file(path, os.open(path, os.O_RDONLY), status.st_size)
-        if stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode):
+        if kind == "file":
+            return _read_file(path)
+        if kind == "pipe":
             return _read_pipe(path)
     raise SourceError("not a regular file (a device)", hint="name a model file, a folder, or - for standard input")
 
 
+def _read_far(url: str) -> Checkpoint:
+    """The same of a URL."""
+    begin_anew(url)
+    checkpoint = _read_folder(url) if look(url).kind == "folder" else _read_file(url)
+    notes = take_notes(checkpoint.files)
+    return replace(checkpoint, notes=(*checkpoint.notes, *notes)) if notes else checkpoint
+
+
 def _missing(path: str) -> SourceError:
     """What to say of a path that leads nowhere: a name much like it, or the part of it that is missing."""
-    scheme, separator, _ = path.partition("://")
-    if separator and scheme.isalnum():
-        fetch = f"curl -sL {path} | paraminspect list -" if scheme.startswith("http") else "fetch the file first"
-        return SourceError("a URL; only files, folders and standard input can be read", hint=fetch)
     folder, name = os.path.split(path)
     if folder and not os.path.isdir(folder):
         return SourceError("no such file or folder", hint=f"there is no folder {folder!r}")
@@ -90,13 +99,12 @@ def _missing(path: str) -> SourceError:
 def _read_folder(path: str) -> Checkpoint:
     from paraminspect.formats.distributed import METADATA_FILE, read_distributed
 
-    metadata = os.path.join(path, METADATA_FILE)
-    if os.path.isfile(metadata):
-        size = os.path.getsize(metadata)
-        blob = Blob(size, fd=os.open(metadata, os.O_RDONLY), path=metadata)
+    metadata = join(path, METADATA_FILE)
+    if METADATA_FILE in list_folder(path).files if is_far(path) else os.path.isfile(metadata):
+        blob = open_blob(metadata)
         checkpoint = read_distributed(blob, path)
-        files = (metadata, *checkpoint.files)
-        return replace(checkpoint, files=files, nbytes=sum(os.path.getsize(file) for file in files))
+        sizes = [look(file).size for file in checkpoint.files]
+        return replace(checkpoint, files=(metadata, *checkpoint.files), nbytes=blob.size + sum(sizes))
     from paraminspect.formats.sharded import read_folder
 
     return _with_config(read_folder(path, read_shard), path)
@@ -104,8 +112,8 @@ def _read_folder(path: str) -> Checkpoint:
 
 def _with_config(checkpoint: Checkpoint, folder: str) -> Checkpoint:
     """With the ties that a `config.json` beside the model declares."""
-    path = os.path.join(folder, "config.json")
-    if not os.path.lexists(path):
+    path = join(folder, "config.json")
+    if not is_there(path):
         return checkpoint
     from paraminspect.formats.hugging_face import add_config
 
@@ -114,28 +122,27 @@ def _with_config(checkpoint: Checkpoint, folder: str) -> Checkpoint:
 
 def read_shard(path: str) -> Checkpoint:
     """One file of a folder, which is no index; its errors name it."""
-    with _named(os.path.basename(path)):
+    with _named(base_name(path)):
         with _plain_os_errors():
-            status = _stat(path)
-            if not stat.S_ISREG(status.st_mode):
-                raise SourceError("not a regular file")
-            blob = Blob(status.st_size, fd=os.open(path, os.O_RDONLY), path=path)
+            if not is_far(path):
+                _look(path)
+            blob = open_blob(path)
         checkpoint = read_blob(blob)
         return replace(checkpoint, nbytes=max(blob.size, checkpoint.nbytes), files=checkpoint.files or (path,))
 
 
-def _read_file(path: str, fd: int, size: int) -> Checkpoint:
-    blob = Blob(size, fd=fd, path=path)
-    if _is_index(blob):
+def _read_file(path: str) -> Checkpoint:
+    blob = open_blob(path)
+    if is_index(blob):
         from paraminspect.formats.sharded import read_index
 
-        return _with_config(read_index(path, read_shard), os.path.dirname(path))
+        return _with_config(read_index(path, read_shard), folder_of(path))
     checkpoint = read_blob(blob)
     # those of ONNX may be several
-    return replace(checkpoint, nbytes=max(size, checkpoint.nbytes), files=checkpoint.files or (path,))
+    return replace(checkpoint, nbytes=max(blob.size, checkpoint.nbytes), files=checkpoint.files or (path,))
 
 
-def _is_index(blob: Blob) -> bool:
+def is_index(blob: Blob) -> bool:
     """Whether a file is the JSON that maps names to shards."""
     head = blob.read_up_to(0, 64)
     # a safetensors header may be as long as the code of a brace; the zeros above it tell
@@ -158,11 +165,12 @@ def _read_pipe(path: str) -> Checkpoint:
         os.close(fd)
 
 
-def _stat(path: str) -> os.stat_result:
+def _look(path: str) -> str:
+    """What kind of thing a path of this machine leads to."""
     if not path:
         raise SourceError("the name is empty")
     try:
-        return os.stat(path)
+        return look(path).kind
     except FileNotFoundError:
         if os.path.islink(path):
             raise SourceError(f"a symbolic link to {os.readlink(path)!r}, which is not there") from None

@@ -11,6 +11,7 @@ Source: `torch.serialization._legacy_save` and `_legacy_load`; files of torch 0.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from paraminspect.errors import MalformedError, TruncatedError
@@ -24,6 +25,9 @@ from paraminspect.formats.walk import name_tensors
 from paraminspect.records import Checkpoint, Storage
 
 MAGIC_NUMBER: Final = 0x1950A86A20F9469CFC6C
+
+COUNTS_AHEAD: Final = 256
+"""Element counts of a far file that are fetched together, side by side."""
 
 
 class _LegacyStorages:
@@ -48,6 +52,8 @@ class _LegacyStorages:
         """Walk over the raw data that follows the key list at `begin`."""
         if not isinstance(keys, list | tuple):
             raise MalformedError("the list of storage keys is no list")
+        if blob.is_far:
+            self._fetch_counts(blob, begin, keys)
         for key in keys:
             name = str(key) if type(key) is int else key
             reference = self._declared.get(name) if isinstance(name, str) else None
@@ -67,6 +73,16 @@ class _LegacyStorages:
                 )
             self._found[name] = tuple.__new__(Storage, (name, nbytes, blob.path, blob.begin + begin, None))
             begin += nbytes
+
+    def _fetch_counts(self, blob: Blob, begin: int, keys: Sequence[object]) -> None:
+        """Have the counts at hand where they are if each storage is as long as the object says."""
+        offsets = []
+        for key in keys:
+            reference = self._declared.get(str(key))
+            offsets.append(begin)
+            begin += 8 + (reference.nbytes if reference is not None else 0)
+        for first in range(0, len(offsets), COUNTS_AHEAD):
+            blob.prefetch(offsets[first : first + COUNTS_AHEAD], 8)
 
     def resolve(self, reference: StorageRef) -> Storage:
         storage = self._found.get(reference.key)

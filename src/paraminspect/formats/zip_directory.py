@@ -23,8 +23,9 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from bisect import bisect_left
 from collections.abc import Container, Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError
 from paraminspect.formats.blob import Blob
@@ -44,6 +45,9 @@ MAX_HONEST_RATIO = 16
 
 MAX_QUOTED_NAME = 80
 """Characters of a name that an error message repeats."""
+
+HEADERS_AHEAD: Final = 256
+"""Local headers of a far archive that are fetched together, side by side."""
 
 _END = struct.Struct("<4s4H2LH")
 _LOCATOR = struct.Struct("<4sLQL")
@@ -110,6 +114,8 @@ class ZipDirectory:
         self.entries = entries
         self.shadowed = shadowed
         self.directory_offset = directory_offset
+        self._headers: list[int] = []
+        self._fetched: frozenset[int] = frozenset()
 
     @property
     def duplicates(self) -> tuple[str, ...]:
@@ -124,6 +130,8 @@ class ZipDirectory:
                 and yet of two sizes.
         """
         at = entry.header_offset
+        if self.blob.is_far:
+            self._fetch_headers(at)
         header = self.blob.read_near(at, _LOCAL.size)
         if len(header) < _LOCAL.size:
             raise MalformedError(
@@ -148,6 +156,16 @@ class ZipDirectory:
                 f"and {entry.compressed_size:,} in the file"
             )
         return data
+
+    def _fetch_headers(self, at: int) -> None:
+        """Have a local header at hand, and those behind it, which are asked for next, as a rule."""
+        if at in self._fetched:
+            return
+        self._headers = self._headers or sorted(entry.header_offset for entry in self.entries.values())
+        place = bisect_left(self._headers, at)
+        offsets = [at, *self._headers[place : place + HEADERS_AHEAD]]
+        self.blob.prefetch(offsets, _LOCAL.size)
+        self._fetched = frozenset(offsets)
 
     def read(self, entry: ZipEntry, limit: int = MAX_INFLATED) -> bytes:
         """All bytes of a member, inflated and checked.

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from paraminspect.errors import CheckpointError, TruncatedError
+from paraminspect.formats.blob import open_blob
 from paraminspect.formats.shapes import contiguous_stride
+from paraminspect.places.names import is_far
 from paraminspect.records import Checkpoint, TensorRecord
 
 
@@ -19,7 +21,7 @@ class StoredTensors:
     """Reads tensors of one checkpoint.
 
     The files are mapped, private to the process: a tensor costs memory only where it is touched, and writing into it
-    does not reach the file.
+    does not reach the file. Of a file on a server the bytes of a tensor are fetched each time.
 
     Args:
         checkpoint: As `formats.open_source` read it.
@@ -34,7 +36,7 @@ class StoredTensors:
             )
 
     def read(self, record: TensorRecord) -> Tensor:
-        """The tensor of a record, a view of the file.
+        """The tensor of a record, a view of the file, or of what was fetched of it.
 
         Raises:
             CheckpointError: Its bytes do not lie in the file as torch has them (compressed, quantised, in a pickle),
@@ -58,9 +60,14 @@ class StoredTensors:
         strides = record.stride or contiguous_stride(record.shape)
         span = 1 + sum((size - 1) * step for size, step in zip(record.shape, strides, strict=True))
         begin = storage.begin + record.offset
-        mapped = self._map(storage.path)
         if min(strides, default=0) < 0:
             raise CheckpointError(f"{record.name}: a negative stride")
+        if is_far(storage.path):
+            fetched = bytearray(
+                open_blob(storage.path).part(begin, span * dtype.itemsize).read(0, span * dtype.itemsize)
+            )
+            return torch.frombuffer(fetched, dtype=dtype).as_strided(record.shape, strides)
+        mapped = self._map(storage.path)
         if begin + span * dtype.itemsize > len(mapped):
             raise TruncatedError(f"{record.name} ends at byte {begin + span * dtype.itemsize:,} of {len(mapped):,}")
         flat = torch.frombuffer(mapped, dtype=dtype, count=span, offset=begin)

@@ -17,6 +17,7 @@ from hashlib import sha256
 from typing import Any, Final
 from urllib.parse import quote
 
+from paraminspect.places.names import is_far, shown
 from paraminspect.records import Finding, Severity
 from paraminspect.units import counted
 
@@ -32,7 +33,6 @@ ROOT: Final = "%SRCROOT%"
 """What relative paths are relative to: the folder that is checked out."""
 
 _WORST_FIRST: Final[tuple[Severity, ...]] = ("danger", "error", "warning", "info")
-_URL: Final = re.compile(r"[a-z][a-z0-9+.-]+://")
 
 
 def render_sarif(
@@ -120,7 +120,7 @@ def _fingerprint(path: str, finding: Finding) -> str:
 
 def _artifact(path: str) -> dict[str, str]:
     """A path as a URI: relative ones stay relative, which is what services want, and URLs what they are."""
-    if _URL.match(path):
-        return {"uri": quote(path, safe="/:?#[]@!$&'()*+,;=%~", errors="surrogateescape")}
+    if is_far(path):
+        return {"uri": quote(shown(path), safe="/:?#[]@!$&'()*+,;=%~", errors="surrogateescape")}
     text = quote(path, errors="surrogateescape")
     return {"uri": f"file://{text}"} if path.startswith("/") else {"uri": text, "uriBaseId": ROOT}

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from paraminspect.errors import CheckpointError
 from paraminspect.formats.blob import Blob
 from paraminspect.formats.shapes import contiguous_stride
+from paraminspect.places.names import is_far
 from paraminspect.records import Checkpoint, TensorRecord
-
-if TYPE_CHECKING:
-    from paraminspect.values.files import Files
+from paraminspect.values.files import Files, open_again
 
 PIECE_BYTES = 1 << 20
 """Read at a time."""
-
-_STDIN = 0
 
 
 class Contents(Protocol):
@@ -88,13 +84,15 @@ class StoredContents:
         if storage.begin is None or nbytes is None:
             raise CheckpointError("its values do not lie in the file as they are")
         if storage.path not in self._blobs:
-            self._blobs[storage.path] = _open(storage.path)
-        return self._blobs[storage.path], storage.begin + record.offset, nbytes
+            self._blobs[storage.path] = open_again(storage.path)
+        blob, begin = self._blobs[storage.path], storage.begin + record.offset
+        if blob.is_far and begin + nbytes <= blob.size:
+            return blob.part(begin, nbytes), 0, nbytes
+        return blob, begin, nbytes
 
     def _joined(self, record: TensorRecord) -> Iterator[bytes]:
-        """Elements of a tensor in parts, each in a file of its own, or of one whose numbers are spelled out."""
-        from paraminspect.values.dtypes import numpy_dtype
-        from paraminspect.values.files import Files  # numpy, which few files need here
+        """Elements of a tensor in parts, each in a file of its own, or of one that cannot be mapped or is spelled out."""
+        from paraminspect.values.dtypes import numpy_dtype  # numpy, which few files need here
         from paraminspect.values.tensors import open_numbers
 
         if numpy_dtype(record.dtype) is None:
@@ -109,6 +107,9 @@ class StoredContents:
         """Elements that do not lie one after the other."""
         if record.storage is not None and (record.nbytes or 0) > record.storage.nbytes:
             raise CheckpointError("it repeats its elements")
+        if is_far(record.storage.path if record.storage is not None else None):
+            yield from self._joined(record)
+            return
         from paraminspect.values.mapped import map_tensor  # numpy, as above
 
         array = map_tensor(record)
@@ -123,11 +124,3 @@ class StoredContents:
 def _is_decoded(record: TensorRecord) -> bool:
     """Whether its bytes are made from what the file has."""
     return record.layout == "chunked" or (record.encoding is not None and record.encoding.message is not None)
-
-
-def _open(path: str | None) -> Blob:
-    try:
-        fd = os.dup(_STDIN) if path is None else os.open(path, os.O_RDONLY)
-        return Blob(os.fstat(fd).st_size, fd=fd, path=path)
-    except OSError as error:
-        raise CheckpointError(f"cannot be read: {error.strerror or error}") from None

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import threading
 from collections import OrderedDict
 from typing import Final, NamedTuple, Protocol
 
-from paraminspect.errors import CheckpointError, LimitExceededError
-from paraminspect.formats.blob import Blob
+from paraminspect.errors import CheckpointError, FarError, LimitExceededError, SourceError
+from paraminspect.formats.blob import Blob, open_blob
 from paraminspect.formats.zip_directory import ZipDirectory, ZipEntry, read_zip_directory
 from paraminspect.records import Storage
 
@@ -44,11 +42,18 @@ class Located(NamedTuple):
 
 
 class FileBytes:
-    """A range of a file."""
+    """A range of a file.
 
-    def __init__(self, blob: Blob, begin: int) -> None:
-        self._blob = blob
-        self._begin = begin
+    Args:
+        blob: The file.
+        begin: Of the range.
+        nbytes: Of it: nothing behind is fetched from a server in advance.
+    """
+
+    def __init__(self, blob: Blob, begin: int, nbytes: int) -> None:
+        is_inside = blob.is_far and begin + nbytes <= blob.size
+        self._blob = blob.part(begin, nbytes) if is_inside else blob
+        self._begin = 0 if is_inside else begin
 
     def read(self, begin: int, length: int) -> bytes:
         """See `ByteSource`."""
@@ -129,7 +134,7 @@ class Files:
         with self._lock:
             blob = self._blobs.get(path)
             if blob is None:
-                blob = self._blobs[path] = _open(path)
+                blob = self._blobs[path] = open_again(path)
             self._blobs.move_to_end(path)
             if len(self._blobs) > MAX_OPEN:
                 self._blobs.popitem(last=False)  # closed when its last reader is gone
@@ -150,7 +155,8 @@ class Files:
         """
         begin = storage.swapped_begin if storage.begin is None else storage.begin
         if begin is not None:
-            return Located(FileBytes(self.blob(storage.path), begin), "<" if storage.begin is not None else ">")
+            blob = self.blob(storage.path)
+            return Located(FileBytes(blob, begin, storage.nbytes), "<" if storage.begin is not None else ">")
         if not self.blob(storage.path).read_up_to(0, 2) == b"PK":
             raise CheckpointError(
                 "its values lie inside a pickle as text",
@@ -189,13 +195,18 @@ def _order(directory: ZipDirectory, entry: ZipEntry) -> str:
     return ">" if record is not None and record.size <= 64 and directory.read(record).strip() == b"big" else "<"
 
 
-def _open(path: str | None) -> Blob:
+def open_again(path: str | None) -> Blob:
+    """The bytes of a file that was read before; None is standard input.
+
+    Raises:
+        CheckpointError: It cannot be opened any more, or came through a pipe.
+        FarError: Its server does not give it any more.
+    """
     try:
-        fd = os.dup(0) if path is None else os.open(path, os.O_RDONLY)
-        status = os.fstat(fd)
+        return open_blob(path)
     except OSError as error:
         raise CheckpointError(f"cannot be opened any more: {error.strerror or error}") from None
-    if not stat.S_ISREG(status.st_mode):
-        os.close(fd)
-        raise CheckpointError("values cannot be read from a pipe", hint="write it to a file first")
-    return Blob(status.st_size, fd=fd, path=path)
+    except FarError:
+        raise
+    except SourceError:
+        raise CheckpointError("values cannot be read from a pipe", hint="write it to a file first") from None

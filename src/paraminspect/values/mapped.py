@@ -11,6 +11,7 @@ import numpy as np
 
 from paraminspect.errors import CheckpointError, TruncatedError
 from paraminspect.formats.shapes import contiguous_stride
+from paraminspect.places.names import is_far
 from paraminspect.records import TensorRecord
 from paraminspect.values.dtypes import numpy_dtype
 
@@ -19,6 +20,8 @@ Array = np.ndarray[Any, Any]
 
 def map_tensor(record: TensorRecord) -> Array | None:
     """The array of a record, of its shape and strides, read-only; None where its values are not the bytes as they lie.
+
+    None too where they lie on a server, which cannot be mapped.
 
     Raises:
         TruncatedError: The file is shorter than the record says.
@@ -30,7 +33,7 @@ def map_tensor(record: TensorRecord) -> Array | None:
     if record.numel == 0:
         return np.empty(record.shape, dtype)
     strides = record.stride or contiguous_stride(record.shape)
-    if storage is None or storage.begin is None or min(strides, default=0) < 0:
+    if storage is None or storage.begin is None or min(strides, default=0) < 0 or is_far(storage.path):
         return None
     span = 1 + sum((size - 1) * step for size, step in zip(record.shape, strides, strict=True))
     begin = storage.begin + record.offset

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from paraminspect.errors import SourceError, TruncatedError
+from paraminspect.errors import FarError, SourceError, TruncatedError
+from paraminspect.formats.blob import Blob, open_blob
+from paraminspect.places.names import is_far, shown
 from paraminspect.writers.layout import Copy, FileLayout
 
 KERNEL_CHUNK: Final = 64 << 20
@@ -26,8 +28,11 @@ _NO_KERNEL_COPY: Final = frozenset(
 )
 """What the kernel answers where it does not copy between these two; others are true errors."""
 
-Sources = dict[str | None, int]
-"""Open descriptors by path; None is standard input."""
+Opened = int | Blob
+"""What is copied from: a descriptor, or a file on a server."""
+
+Sources = dict[str | None, Opened]
+"""What is open, by path; None is standard input."""
 
 
 @contextmanager
@@ -45,16 +50,22 @@ def open_sources(files: Iterable[FileLayout]) -> Iterator[Sources]:
                     sources[piece.content.path] = open_regular(piece.content.path)
         yield sources
     finally:
-        for fd in sources.values():
-            os.close(fd)
+        for opened in sources.values():
+            close_source(opened)
 
 
-def open_regular(path: str | None) -> int:
-    """A descriptor of a regular file; None is standard input.
+def open_regular(path: str | None) -> Opened:
+    """A regular file, to be closed by `close_source`; None is standard input.
 
     Raises:
         SourceError: It is gone, or something else.
     """
+    if path is not None and is_far(path):
+        try:
+            return open_blob(path)
+        except FarError as error:
+            error.source = shown(path)
+            raise
     try:
         fd = os.dup(0) if path is None else os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
@@ -64,6 +75,12 @@ def open_regular(path: str | None) -> int:
         hint = "write it to a file first" if path is None else None
         raise SourceError("not a regular file, so it cannot be copied", hint=hint, source=path or "-")
     return fd
+
+
+def close_source(opened: Opened) -> None:
+    """Close what `open_regular` gave."""
+    if isinstance(opened, int):
+        os.close(opened)
 
 
 def copy_to_file(copy: Copy, sources: Sources, fd: int, offset: int) -> None:
@@ -78,7 +95,7 @@ def copy_to_file(copy: Copy, sources: Sources, fd: int, offset: int) -> None:
     """
     source = sources[copy.path]
     begin, left = copy.begin, copy.nbytes
-    while left and (begin - offset) % PAGE == 0:
+    while left and isinstance(source, int) and (begin - offset) % PAGE == 0:
         done = _kernel_copy(source, fd, min(left, KERNEL_CHUNK), begin, offset)
         if done is None:
             break
@@ -113,7 +130,7 @@ def _kernel_copy(source: int, fd: int, count: int, begin: int, offset: int) -> i
         raise
 
 
-def read_chunks(source: int, copy: Copy) -> Iterator[memoryview]:
+def read_chunks(source: Opened, copy: Copy) -> Iterator[memoryview]:
     """The bytes of a file that are meant, a few at a time, each time in the same memory.
 
     Raises:
@@ -122,18 +139,22 @@ def read_chunks(source: int, copy: Copy) -> Iterator[memoryview]:
     return _chunks(source, copy, copy.begin, copy.nbytes)
 
 
-def read_into(view: memoryview, source: int, copy: Copy, begin: int) -> None:
+def read_into(view: memoryview, source: Opened, copy: Copy, begin: int) -> None:
     """Fill memory with bytes of a file.
 
     Args:
         view: Of bytes; all of it is filled.
-        source: Descriptor of the file.
+        source: The file, open.
         copy: What the bytes are part of, for the error.
         begin: Offset in the file.
 
     Raises:
         TruncatedError: The file has become shorter.
     """
+    if isinstance(source, Blob):
+        end = copy.begin + copy.nbytes  # nothing behind it is fetched in advance
+        view[:] = source.part(copy.begin, end - copy.begin).read(begin - copy.begin, len(view))
+        return
     while view:
         if hasattr(os, "preadv"):
             done = os.preadv(source, [view], begin)
@@ -146,7 +167,7 @@ def read_into(view: memoryview, source: int, copy: Copy, begin: int) -> None:
         view, begin = view[done:], begin + done
 
 
-def _chunks(source: int, copy: Copy, begin: int, left: int) -> Iterator[memoryview]:
+def _chunks(source: Opened, copy: Copy, begin: int, left: int) -> Iterator[memoryview]:
     memory = memoryview(bytearray(min(left, CHUNK)))
     while left:
         part = memory[: min(left, CHUNK)]

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from paraminspect.writers.copying import PAGE, copy_to_file, read_into, write_at
+from paraminspect.writers.copying import PAGE, Opened, Sources, copy_to_file, read_into, write_at
 from paraminspect.writers.layout import Copy
 
 Fill = Callable[[memoryview, int], None]
@@ -70,13 +70,13 @@ class DirectWriter:
         write_at(fd, view[:before], offset)
         write_at(fd, view[before + whole :], offset + before + whole)
 
-    def copy(self, fd: int, content: Copy, source: int, offset: int) -> None:
+    def copy(self, fd: int, content: Copy, source: Opened, offset: int) -> None:
         """Bytes of another file, to a place of a file.
 
         Args:
             fd: Of the file that is written, opened as usual.
             content: What is copied.
-            source: Descriptor of that file.
+            source: That file, open.
             offset: In the file that is written.
 
         Raises:
@@ -90,7 +90,7 @@ class DirectWriter:
         def fill(memory: memoryview, at: int) -> None:
             read_into(memory, source, content, begin + at)
 
-        sources = {content.path: source}
+        sources: Sources = {content.path: source}
         # where the pages of both line up, the kernel may have nothing to write at all
         if (content.begin - offset) % PAGE == 0 or not self._write_whole(fd, whole, offset + before, fill):
             copy_to_file(content, sources, fd, offset)

@@ -17,10 +17,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from paraminspect.errors import CheckpointError, SourceError, TruncatedError
+from paraminspect.errors import CheckpointError, FarError, SourceError, TruncatedError
 from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.shapes import is_dense
 from paraminspect.formats.sharded import PICKLE_INDEX, SAFETENSORS_INDEX
+from paraminspect.places.door import is_there, list_folder, look
+from paraminspect.places.names import folder_of, is_far, join, relative, shown, split_query
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.writers.layout import Checksum, Copy, FileLayout, Layout, Piece, Slot
 from paraminspect.writers.names import quote
@@ -67,7 +69,7 @@ def plan_patch(checkpoint: Checkpoint, records: Sequence[TensorRecord]) -> Layou
     for number, (name, path) in enumerate(files):
         inside = sorted(by_file.get(number, ()))
         _check_overlap(inside, records)
-        checksums = find_checksums(path, sizes[number], inside) if inside else ()
+        checksums = find_checksums(path, inside) if inside else ()
         layouts.append(FileLayout(name, sizes[number], _pieces(path, sizes[number], inside, checksums), checksums))
     slots = tuple(Slot(span.file, span.begin, span.nbytes) for span in spans)
     sequential = not is_folder and all(_follows(checksum) for checksum in layouts[0].checksums)
@@ -91,8 +93,12 @@ def _list_files(checkpoint: Checkpoint) -> tuple[list[tuple[str, str | None]], b
     if not checkpoint.files:
         return [("", None)], False
     source = checkpoint.source
-    if len(checkpoint.files) == 1 and source in ("", checkpoint.files[0]):
+    if len(checkpoint.files) == 1 and source in ("", shown(checkpoint.files[0])):
         return [("", checkpoint.files[0])], False
+    if is_far(checkpoint.files[0]):
+        folder = source if look(source).kind == "folder" else folder_of(checkpoint.files[0])
+        far = [*checkpoint.files, *_far_companions(folder, source, checkpoint.files)]
+        return [(relative(path, folder), path) for path in far], True
     folder = source if os.path.isdir(source) else os.path.dirname(source or checkpoint.files[0])
     paths = [*checkpoint.files, *_companions(folder, checkpoint.files)]
     return [(os.path.relpath(path, folder or "."), path) for path in paths], True
@@ -104,18 +110,38 @@ def _companions(folder: str, files: Sequence[str]) -> list[str]:
     known = frozenset(files)
     for name in sorted(os.listdir(folder or ".")):
         path = os.path.join(folder, name)
-        if path in known or name.startswith(".") or not name.endswith(COMPANIONS) or not os.path.isfile(path):
-            continue
-        of_safetensors, of_pickles = SAFETENSORS_INDEX.fullmatch(name), PICKLE_INDEX.fullmatch(name)
-        if of_safetensors or of_pickles:
-            ending = ".safetensors" if of_safetensors else ".bin"
-            if not any(file.endswith(ending) for file in files):
-                continue
-        found.append(path)
+        if path not in known and _is_companion(name, files) and os.path.isfile(path):
+            found.append(path)
     return found
 
 
+def _far_companions(folder: str, source: str, files: Sequence[str]) -> list[str]:
+    """The same of a folder on a server; where it has no list, the index that was named."""
+    try:
+        names = list_folder(folder).files
+    except FarError as error:
+        if error.fault != "no-listing":
+            raise
+        names = [path for path in (source, join(folder, "config.json")) if path not in files]
+        return [path for path in names if is_there(path)]
+    known = frozenset(files)
+    return [path for name in names if _is_companion(name, files) and (path := join(folder, name)) not in known]
+
+
+def _is_companion(name: str, files: Sequence[str]) -> bool:
+    """Whether a file of a folder belongs to the model that was read from `files`."""
+    if name.startswith(".") or not name.endswith(COMPANIONS):
+        return False
+    of_safetensors, of_pickles = SAFETENSORS_INDEX.fullmatch(name), PICKLE_INDEX.fullmatch(name)
+    if not of_safetensors and not of_pickles:
+        return True
+    ending = ".safetensors" if of_safetensors else ".bin"
+    return any(split_query(file)[0].endswith(ending) for file in files)
+
+
 def _size(path: str | None) -> int:
+    if is_far(path) and path is not None:
+        return look(path).size
     try:
         status = os.fstat(0) if path is None else os.stat(path)
         if path is None and (not stat.S_ISREG(status.st_mode) or os.lseek(0, 0, os.SEEK_CUR)):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from paraminspect.errors import ParamInspectError
 from paraminspect.writers.copying import (
     CHUNK,
+    Opened,
     Sources,
     copy_to_file,
     copy_to_stream,
@@ -77,14 +78,14 @@ class Sink(ABC):
                 self._write(index, begin, view)
             self._done[index] += len(view)
 
-    def copy(self, index: int, begin: int, content: Copy, source: int) -> None:
+    def copy(self, index: int, begin: int, content: Copy, source: Opened) -> None:
         """Take bytes of one tensor from a file, as `put` takes them from memory.
 
         Args:
             index: Of the tensor.
             begin: Of the bytes in the tensor.
             content: Where they are.
-            source: Descriptor of that file.
+            source: That file, open.
 
         Raises:
             TruncatedError: It has become shorter.
@@ -135,7 +136,7 @@ class FileSink(Sink):
         with self._open_file(slot.file) as fd:
             self._writer.write(fd, view, slot.offset + begin)
 
-    def copy(self, index: int, begin: int, content: Copy, source: int) -> None:
+    def copy(self, index: int, begin: int, content: Copy, source: Opened) -> None:
         """As `Sink.copy`: by the kernel, where nothing is to be summed up."""
         slot = self._layout.slots[index]
         if index in self._crcs or begin != self._done[index] or begin + content.nbytes > slot.nbytes:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
 
 from paraminspect.errors import CheckpointError
-from paraminspect.formats.blob import Blob
+from paraminspect.formats.blob import open_blob
 from paraminspect.formats.zip_directory import STORED, ZipDirectory, ZipEntry, find_crc_fields, read_zip_directory
 from paraminspect.writers.layout import Checksum
 
@@ -28,15 +27,14 @@ class Changed(NamedTuple):
     tensor: int
 
 
-def find_checksums(path: str | None, size: int, inside: Sequence[Changed]) -> tuple[Checksum, ...]:
+def find_checksums(path: str | None, inside: Sequence[Changed]) -> tuple[Checksum, ...]:
     """What is to be corrected in a file; nothing if it is no zip.
 
     Args:
         path: Of the file; None for standard input.
-        size: Of the file.
         inside: What changes, in ascending order and without overlap.
     """
-    blob = Blob(size, fd=os.dup(0) if path is None else os.open(path, os.O_RDONLY | os.O_CLOEXEC), path=path)
+    blob = open_blob(path)
     if blob.read_up_to(0, len(_ZIP)) != _ZIP:
         return ()
     directory = read_zip_directory(blob)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated, Literal
 
 import typer
@@ -14,6 +13,7 @@ from paraminspect.cli.report import describe_totals, totals_object
 from paraminspect.cli.sources import Build, Choice, choose_each, is_live
 from paraminspect.errors import ParamInspectError
 from paraminspect.modules import make_tree, total
+from paraminspect.places.names import base_name, shown
 from paraminspect.render.tree import render_tree, tree_object
 
 EXAMPLES = """
@@ -96,4 +96,4 @@ def command(
 
 def _title(source: str) -> str:
     """What the first line calls a source: the last part of a path."""
-    return "standard input" if source == "-" else os.path.basename(source.rstrip("/")) or source
+    return "standard input" if source == "-" else base_name(source.rstrip("/")) or shown(source)

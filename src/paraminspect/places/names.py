@@ -1,0 +1,101 @@
+"""Paths and URLs as text: which is which, the parts of both, and how a URL is shown without its secrets."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Final
+
+_FAR: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_SECRETS: Final = (
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)"
+    r"(?P<user>[^\s/@'\"?#]*@)?"
+    r"(?P<path>[^\s?'\"]*)"
+    r"(?P<query>\?(?:[^\s'\"]*[^\s'\":,;.)])?)?"
+)
+_HTTP: Final = ("http://", "https://")
+MASK: Final = "***"
+
+
+def is_far(path: str | None) -> bool:
+    """Whether a path is a URL."""
+    return path is not None and _FAR.match(path) is not None
+
+
+def scheme_of(url: str) -> str:
+    """What stands before `://`, in lower case."""
+    return url.partition("://")[0].lower()
+
+
+def shown(text: str) -> str:
+    """A text as it may be printed: in every URL in it, the user's name and password and the query are masked.
+
+    A query may be a signature that opens the file to whoever reads it, so none is shown.
+
+    Example:
+        >>> shown("https://me:secret@host/model.pt?sig=abc")
+        'https://***@host/model.pt?***'
+    """
+    return re.sub(_SECRETS, _masked, text) if "://" in text else text
+
+
+def _masked(found: re.Match[str]) -> str:
+    scheme, user, path, query = found["scheme"], found["user"] or "", found["path"], found["query"] or ""
+    is_http = scheme.lower() in _HTTP
+    if user and (is_http or ":" in user):
+        user = f"{MASK}@"
+    if query and is_http:
+        query = f"?{MASK}"
+    return f"{scheme}{user}{path}{query}"
+
+
+def join(folder: str, name: str) -> str:
+    """A file of a folder. A query of the folder's URL goes with it."""
+    if not is_far(folder):
+        return os.path.join(folder, name)
+    base, query = split_query(folder)
+    if scheme_of(folder) in ("http", "https"):
+        from urllib.parse import quote
+
+        name = quote(name, safe="/")
+    return f"{base.rstrip('/')}/{name}{query}"
+
+
+def folder_of(path: str) -> str:
+    """Where a file lies; "" for the current folder."""
+    if not is_far(path):
+        return os.path.dirname(path)
+    base, query = split_query(path)
+    return base.rpartition("/")[0] + query
+
+
+def base_name(path: str) -> str:
+    """The last part of a path, as it is shown."""
+    if not is_far(path):
+        return os.path.basename(path)
+    base = split_query(path)[0].rpartition("/")[2]
+    if scheme_of(path) in ("http", "https"):
+        from urllib.parse import unquote
+
+        return unquote(base)
+    return base
+
+
+def relative(path: str, folder: str) -> str:
+    """What a file is called inside a folder."""
+    if not is_far(path):
+        return os.path.relpath(path, folder or ".")
+    inside = split_query(path)[0].removeprefix(split_query(folder)[0].rstrip("/")).lstrip("/")
+    if scheme_of(path) in ("http", "https"):
+        from urllib.parse import unquote
+
+        return unquote(inside)
+    return inside
+
+
+def split_query(url: str) -> tuple[str, str]:
+    """A URL without its query, and the query with its question mark; only those of HTTP have one."""
+    if scheme_of(url) not in ("http", "https"):
+        return url, ""
+    base, mark, query = url.partition("#")[0].partition("?")
+    return base, mark + query

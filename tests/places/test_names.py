@@ -1,0 +1,74 @@
+"""Paths and URLs as text."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paraminspect.places.names import base_name, folder_of, is_far, join, relative, shown
+
+
+@pytest.mark.parametrize(
+    ("path", "far"),
+    [
+        ("https://host/x", True),
+        ("hf://org/name", True),
+        ("S3://bucket/key", True),
+        ("model.pt", False),
+        ("a/b://c", False),
+        ("module:callable", False),
+        ("", False),
+        ("-", False),
+    ],
+)
+def test_what_is_far(path: str, far: bool) -> None:
+    assert is_far(path) is far
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("https://host/m.pt", "https://host/m.pt"),
+        ("https://me:pw@host/m.pt", "https://***@host/m.pt"),
+        ("https://token@host/m.pt", "https://***@host/m.pt"),
+        ("https://host/m.pt?X-Amz-Signature=abc&b=c", "https://host/m.pt?***"),
+        ("s3://key:secret@bucket/m.pt", "s3://***@bucket/m.pt"),
+        ("s3://bucket/what?.pt", "s3://bucket/what?.pt"),
+        ("hf://org/name@main/m.pt", "hf://org/name@main/m.pt"),
+        ("HTTPS://me:pw@host/m.pt?a=b", "HTTPS://***@host/m.pt?***"),
+        ("see 'https://a:b@h/?q=1' and http://c:d@h/", "see 'https://***@h/?***' and http://***@h/"),
+        ("a file?", "a file?"),
+    ],
+)
+def test_secrets_are_masked(text: str, expected: str) -> None:
+    assert shown(text) == expected
+
+
+@given(st.text(st.characters(categories=("L", "N")), min_size=3), st.text(max_size=20))
+def test_no_password_comes_through(secret: str, rest: str) -> None:
+    assert f"u:{secret}9@" not in shown(f"https://u:{secret}9@host/{rest}")
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "expected"),
+    [
+        ("https://host/m", "a.pt", "https://host/m/a.pt"),
+        ("https://host/m/", "a b?.pt", "https://host/m/a%20b%3F.pt"),
+        ("https://host/m?sig=1", "a.pt", "https://host/m/a.pt?sig=1"),
+        ("hf://org/name@v1", "sub/a.pt", "hf://org/name@v1/sub/a.pt"),
+        ("s3://bucket/m", "a?b.pt", "s3://bucket/m/a?b.pt"),
+        ("folder", "a.pt", "folder/a.pt"),
+    ],
+)
+def test_a_file_of_a_folder(folder: str, name: str, expected: str) -> None:
+    assert join(folder, name) == expected
+    assert relative(expected, folder) == name
+    if folder != "https://host/m/":
+        assert folder_of(join(folder, "x")) == folder
+
+
+def test_the_last_part_is_shown_as_it_was_written() -> None:
+    assert base_name("https://host/m/a%20b.pt?sig=1") == "a b.pt"
+    assert base_name("s3://bucket/a%20b.pt") == "a%20b.pt"
+    assert base_name("folder/a.pt") == "a.pt"
