@@ -40,7 +40,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
     client.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def fsspec_thread() -> Iterator[None]:
     """End the thread of fsspec and those that it started: other tests ask whether this process has one thread."""
     yield

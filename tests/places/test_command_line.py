@@ -51,7 +51,8 @@ def test_a_file_over_the_wire_loads_nothing_heavy(served: RangeServer) -> None:
     done = subprocess.run([sys.executable, "-c", PROBE, served.url + NAME], capture_output=True, check=True, timeout=60)
     status, modules = json.loads(done.stderr.splitlines()[-1])
     assert status == 0
-    assert not {"torch", "numpy", "fsspec", "aiohttp", "rich", "huggingface_hub"} & set(modules)
+    assert not {"torch", "numpy", "rich", "huggingface_hub"} & set(modules)
+    assert "aiohttp" in modules
     assert "http.client" in modules
 
 

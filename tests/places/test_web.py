@@ -167,21 +167,24 @@ def test_a_server_that_dribbles(
     served: RangeServer, hung: threading.Event, monkeypatch: pytest.MonkeyPatch, in_head: bool
 ) -> None:
     monkeypatch.setattr(limits, "READ_S", 0.3)
+    monkeypatch.setattr(limits, "CONNECT_S", 0.3)
     monkeypatch.setattr(limits, "MIN_RATE", 1 << 20)
     monkeypatch.setattr(limits, "TRIES", 1)
 
     def dribble(request: Handler) -> bool:
-        if not in_head:
+        if in_head:
+            request.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+        else:
             request.send_response(206)
             request.send_header("Content-Range", "bytes 0-65535/1000000")
             request.send_header("Content-Length", "65536")
             request.end_headers()
         while not hung.wait(0.02):
-            request.wfile.write(b"HTTP/1.1 200 OK\r\nX" if in_head else b"x")
+            request.wfile.write(b"x")
         return True
 
     served.faults[NAME] = dribble
-    assert far_error(served.url + NAME).fault == "slow"
+    assert far_error(served.url + NAME).fault == ("silent" if in_head else "slow")
 
 
 def test_a_connection_that_is_cut_goes_on_where_it_stopped(served: RangeServer, model: Path) -> None:
@@ -189,7 +192,8 @@ def test_a_connection_that_is_cut_goes_on_where_it_stopped(served: RangeServer, 
     checkpoint = open_source(served.url + NAME)
     assert (read_largest(checkpoint) == read_largest(open_source(model))).all()
     begins = [int(each.range.removeprefix("bytes=").partition("-")[0]) for each in served.log]
-    assert begins[:4] == [0, 1000, 2000, 3000]
+    assert begins == sorted(begins)
+    assert len(set(begins)) > 1
 
 
 @pytest.mark.parametrize("count", [0, 3])

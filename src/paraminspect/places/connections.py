@@ -1,95 +1,36 @@
-"""One GET over HTTP: connections that are kept, a proxy, a deadline for all of the answer, and redirects.
+"""One GET over HTTP, by the session of fsspec's HTTP file system: its thread, its connections, proxies and certificates.
 
-Written on the standard library: what is needed of an answer (its identity, its range, where a redirect leads, how long it
-may take) is just what the HTTP file systems of others keep to themselves, and it takes no package to be installed.
-
-Source: RFC 9110 and 9112; proxies as `urllib` finds them.
+The file system's own `cat_file` gives the bytes of an answer and keeps its headers to itself, which tell a file from
+another version of it, and a range from the whole. So requests are made on its session, and redirects are followed here,
+where it is known what may not follow: a secret to another server, or TLS to none.
 """
 
 from __future__ import annotations
 
-import http.client
-import io
+import logging
 import os
 import socket
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from time import monotonic
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from paraminspect.errors import FarError
 from paraminspect.places import limits
-from paraminspect.places.addresses import Address, Origin, basic, follow, netloc, parse_address
+from paraminspect.places.addresses import Origin, basic, follow, netloc, parse_address
 from paraminspect.places.faults import fault
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_MAX_IDLE: Final = 16
-"""Connections to one server that are kept for the next request."""
+_LOGGERS: Final = ("asyncio", "aiohttp", "fsspec")
+"""What they have to say comes as errors too."""
 
 _SMALL_BODY: Final = 64 << 10
 """Of an answer that is not wanted: read to its end so that the connection can be kept."""
 
-
-class _Timed(io.RawIOBase):
-    """What comes from a socket, by a deadline for the whole."""
-
-    def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
-        self._sock = sock
-        self._file: Any = sock.makefile("rb", buffering=0)
-        self._deadline = deadline
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        self._sock.settimeout(self._deadline.left())
-        count = int(self._file.readinto(buffer) or 0)
-        self._deadline.has_begun = True
-        return count
-
-    def close(self) -> None:
-        if not self.closed:
-            self._file.close()
-        super().close()
-
-
-class Deadline:
-    """How long an answer may take: time for its first bytes, and then more for each that is wanted.
-
-    Args:
-        host: For the error.
-
-    Attributes:
-        has_begun: Whether anything has come.
-    """
-
-    def __init__(self, host: str) -> None:
-        self._host = host
-        self._end = monotonic() + limits.READ_S
-        self.has_begun = False
-
-    def allow(self, nbytes: int) -> None:
-        """Time for so many bytes."""
-        self._end += nbytes / limits.MIN_RATE
-
-    def left(self) -> float:
-        """Seconds until the next bytes must be there.
-
-        Raises:
-            TimeoutError: None are left.
-        """
-        left = self._end - monotonic()
-        if left <= 0:
-            raise TimeoutError
-        return min(left, limits.READ_S)
-
-    def fault(self) -> FarError:
-        """What a TimeoutError meant."""
-        if self.has_begun:
-            return fault("slow", host=self._host, rate=limits.MIN_RATE)
-        return fault("silent", host=self._host, seconds=limits.READ_S)
+Made = TypeVar("Made")
 
 
 class Response:
@@ -98,31 +39,22 @@ class Response:
     Attributes:
         url: That gave it, after redirects.
         status: Three digits.
+        reason: The server's words for it.
+        host: Of the server.
         headers: Names in lower case, the first of several.
     """
 
-    def __init__(
-        self,
-        client: Client,
-        connection: http.client.HTTPConnection,
-        raw: http.client.HTTPResponse,
-        *,
-        url: str,
-        origin: Origin,
-        deadline: Deadline,
-    ) -> None:
+    def __init__(self, client: Client, raw: Any, url: str, host: str) -> None:
         self.url = url
-        self.status = raw.status
-        self.reason = raw.reason
-        self.host = origin.host
+        self.status: int = raw.status
+        self.reason: str = raw.reason or ""
+        self.host = host
         self.headers: dict[str, str] = {}
-        for name, value in raw.getheaders():
+        for name, value in raw.headers.items():
             self.headers.setdefault(name.lower(), value)
         self._client = client
-        self._connection = connection
         self._raw = raw
-        self._origin = origin
-        self._deadline = deadline
+        self._end = monotonic() + limits.READ_S
 
     def __enter__(self) -> Self:
         return self
@@ -131,33 +63,38 @@ class Response:
         self.close()
 
     def allow(self, nbytes: int) -> None:
-        """See `Deadline`."""
-        self._deadline.allow(nbytes)
+        """Time for so many bytes more."""
+        self._end += nbytes / limits.MIN_RATE
 
     def read(self, most: int) -> bytes:
-        """The next bytes of the body, b"" at its end.
+        """The next bytes of the body, fewer than `most` only at its end.
 
         Raises:
             ConnectionError: It was cut.
             FarError: It came too slowly.
         """
+        parts: list[bytes] = []
+
+        async def gather(missing: int) -> None:
+            while missing > 0 and (part := await self._raw.content.read(missing)):
+                parts.append(part)
+                missing -= len(part)
+
         try:
-            return self._raw.read(most)
-        except http.client.IncompleteRead as error:
-            return error.partial
-        except TimeoutError:
-            raise self._deadline.fault() from None
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise ConnectionError(str(error)) from None
+            self._client.run(lambda: gather(most), max(0.001, self._end - monotonic()))
+        except FarError:
+            raise
+        except TimeoutError as error:
+            raise _late(error, self.host) from None
+        except Exception as error:
+            if not parts:
+                raise ConnectionError(str(error)) from None
+        return b"".join(parts)
 
     def read_all(self, most: int) -> bytes:
         """The whole body, at most so many bytes of it. Raises what `read` does."""
         self.allow(most)
-        parts = []
-        while most > 0 and (part := self.read(min(most, 1 << 20))):
-            parts.append(part)
-            most -= len(part)
-        return b"".join(parts)
+        return self.read(most)
 
     @property
     def length(self) -> int | None:
@@ -167,23 +104,10 @@ class Response:
 
     def close(self) -> None:
         """Keep the connection if nothing is left to come, else close it."""
-        raw, connection = self._raw, self._connection
-        try:
-            if (
-                not raw.isclosed()
-                and (self.length or 0) <= _SMALL_BODY
-                and self.length is not None
-                and self.status > 299
-            ):
-                raw.read()
-        except (OSError, http.client.HTTPException, ValueError):
-            pass
-        reusable = raw.isclosed() and not raw.will_close and connection.sock is not None
-        raw.close()
-        if reusable:
-            self._client.keep(self._origin, connection)
-        else:
-            connection.close()
+        if self.status > 299 and self.length is not None and self.length <= _SMALL_BODY:
+            with suppress(ConnectionError, FarError):
+                self.read(self.length)
+        self._client.release(self._raw)
 
 
 class Client:
@@ -191,9 +115,8 @@ class Client:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._idle: dict[Origin, list[http.client.HTTPConnection]] = {}
-        self._process = os.getpid()
-        self._context: ssl.SSLContext | None = None
+        self._system: Any = None
+        self._process = 0
 
     def get(self, url: str, headers: Mapping[str, str], *, private: frozenset[str] = frozenset()) -> Response:
         """The answer to a GET, redirects followed.
@@ -218,131 +141,140 @@ class Client:
             url = following
         raise fault("redirects", host=parse_address(url).origin.host, limit=limits.MAX_REDIRECTS)
 
+    def run(self, work: Callable[[], Coroutine[Any, Any, Made]], seconds: float) -> Made:
+        """What a coroutine makes on the thread of the file system.
+
+        Raises:
+            TimeoutError: It takes longer.
+            Exception: What the coroutine raises.
+        """
+        from fsspec.asyn import sync
+
+        made: Made = sync(self._open().loop, work, timeout=seconds)
+        return made
+
+    def release(self, raw: Any) -> None:
+        """Give the connection of an answer back, or close it if bytes are still to come."""
+        loop = self._open().loop
+        if loop.is_running():
+            loop.call_soon_threadsafe(raw.release if raw.content.at_eof() else raw.close)
+
     def close(self) -> None:
-        """Close the connections that wait for another request."""
+        """Close all connections; the next request opens new ones."""
         with self._lock:
-            waiting = [connection for idle in self._idle.values() for connection in idle]
-            self._idle.clear()
-        for connection in waiting:
-            connection.close()
+            system, self._system = self._system, None
+        if system is not None and self._process == os.getpid():
+            system.close_session(system.loop, system._session)
 
-    def keep(self, origin: Origin, connection: http.client.HTTPConnection) -> None:
-        """Take a connection for the next request."""
-        with self._lock:
-            idle = self._idle.setdefault(origin, [])
-            if self._process == os.getpid() and len(idle) < _MAX_IDLE:
-                idle.append(connection)
-                return
-        connection.close()
+    def _open(self) -> Any:
+        """The file system; another one after a fork, since the connections are the parent's.
 
-    def _take(self, origin: Origin) -> http.client.HTTPConnection | None:
+        Raises:
+            FarError: What it needs is not installed.
+        """
         with self._lock:
-            if self._process != os.getpid():  # the connections are the parent's
+            if self._system is None or self._process != os.getpid():
+                for name in _LOGGERS:
+                    logging.getLogger(name).addHandler(logging.NullHandler())
+                try:
+                    self._system = _make_system()
+                except ImportError:
+                    raise fault("no-package", scheme="https", package="aiohttp", extra="http") from None
                 self._process = os.getpid()
-                self._idle.clear()
-            idle = self._idle.get(origin)
-            return idle.pop() if idle else None
+            return self._system
 
     def _get_once(self, url: str, headers: Mapping[str, str]) -> Response:
         address = parse_address(url)
-        all_headers = {"Accept-Encoding": "identity", "User-Agent": "paraminspect", "Accept": "*/*", **headers}
         if address.user and not any(name.lower() == "authorization" for name in headers):
-            all_headers["Authorization"] = basic(address.user)
-        while (connection := self._take(address.origin)) is not None:
-            try:
-                return self._ask(connection, url, address, all_headers)
-            except FarError as error:  # it was closed meanwhile
-                if error.fault != "hung-up":
-                    raise
-        return self._ask(self._connect(address.origin), url, address, all_headers)
-
-    def _ask(
-        self, connection: http.client.HTTPConnection, url: str, address: Address, headers: Mapping[str, str]
-    ) -> Response:
+            headers = {**headers, "Authorization": basic(address.user)}
         host = address.origin.host
-        deadline = Deadline(host)
+        proxy = _find_proxy(address.origin)
+        asked = f"{address.origin.scheme}://{netloc(address.origin)}{address.target}"
+        system = self._open()
 
-        class Answer(http.client.HTTPResponse):
-            def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-                super().__init__(sock, *args, **kwargs)
-                self.fp.close()
-                self.fp = io.BufferedReader(_Timed(sock, deadline), 1 << 16)
+        async def ask() -> Any:
+            import aiohttp
+            from yarl import URL
 
-        connection.response_class = Answer
-        target = address.target
-        if getattr(connection, "asks_proxy", False):
-            target = f"{address.origin.scheme}://{netloc(address.origin)}{target}"
-        try:
-            connection.request("GET", target, headers={"Host": netloc(address.origin), **headers})
-            raw = connection.getresponse()
-        except BaseException as error:
-            connection.close()
-            if isinstance(error, TimeoutError):
-                raise deadline.fault() from None
-            if isinstance(error, (ConnectionError, http.client.RemoteDisconnected, ssl.SSLEOFError)):
-                raise fault("hung-up", host=host) from None
-            if isinstance(error, (OSError, http.client.HTTPException, ValueError)):
-                why = " ".join(str(error).split())[:80] or type(error).__name__
-                raise fault("not-http", host=host, why=why) from None
-            raise
-        return Response(self, connection, raw, url=url, origin=address.origin, deadline=deadline)
-
-    def _connect(self, origin: Origin) -> http.client.HTTPConnection:
-        """A new connection, through a proxy if the environment names one.
-
-        Raises:
-            FarError: There is none to be had.
-        """
-        proxy = self._find_proxy(origin)
-        first = proxy.origin if proxy is not None else origin
-        connection: http.client.HTTPConnection
-        if origin.scheme == "https":
-            connection = http.client.HTTPSConnection(
-                first.host, first.port, timeout=limits.CONNECT_S, context=self._tls()
+            session = await system.set_session()
+            return await session.get(
+                URL(asked, encoded=True),
+                headers=headers,
+                allow_redirects=False,
+                proxy=proxy,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=limits.CONNECT_S, sock_read=limits.READ_S),
             )
-        else:
-            connection = http.client.HTTPConnection(first.host, first.port, timeout=limits.CONNECT_S)
-        if proxy is not None:
-            authorisation = {"Proxy-Authorization": basic(proxy.user)} if proxy.user else {}
-            if origin.scheme == "https":
-                connection.set_tunnel(origin.host, origin.port, authorisation)
-            else:
-                connection.asks_proxy = True  # type: ignore[attr-defined]
+
         try:
-            connection.connect()
-        except BaseException as error:
-            connection.close()
-            if isinstance(error, (OSError, http.client.HTTPException, ValueError)):
-                raise _explain(error, first.host) from None
+            raw = self.run(ask, limits.CONNECT_S + limits.READ_S)
+        except FarError:
             raise
-        return connection
+        except Exception as error:
+            raise _explain(error, host) from None
+        return Response(self, raw, url, host)
 
-    def _tls(self) -> ssl.SSLContext:
-        if self._context is None:
-            self._context = ssl.create_default_context()
-        return self._context
 
-    def _find_proxy(self, origin: Origin) -> Address | None:
-        from urllib.request import getproxies, proxy_bypass
+def _make_system() -> Any:
+    """The file system of fsspec for HTTP, which needs aiohttp."""
+    import aiohttp  # noqa: F401 - the file system imports it only when it is used
+    from fsspec.implementations.http import HTTPFileSystem
 
-        proxies = getproxies()
-        url = proxies.get(origin.scheme) or proxies.get("all")
-        if not url or proxy_bypass(origin.host):
-            return None
-        return parse_address(url if "://" in url else f"http://{url}")
+    return HTTPFileSystem(
+        skip_instance_cache=True,
+        client_kwargs={
+            "auto_decompress": False,
+            "headers": {"Accept-Encoding": "identity", "User-Agent": "paraminspect", "Accept": "*/*"},
+        },
+    )
+
+
+def _find_proxy(origin: Origin) -> str | None:
+    """The proxy that the environment names for a server. The session would look for it anew on a thread each time."""
+    from urllib.request import getproxies, proxy_bypass
+
+    proxies = getproxies()
+    url = proxies.get(origin.scheme) or proxies.get("all")
+    if not url or proxy_bypass(origin.host):
+        return None
+    return url if "://" in url else f"http://{url}"
+
+
+def _late(error: BaseException, host: str, seconds: float = 0) -> FarError:
+    """Nothing came for a while, or too little in all.
+
+    Args:
+        error: fsspec's own, which has that of aiohttp behind it.
+        host: For the message.
+        seconds: After which an answer was given up that had not begun; 0 for one that had.
+    """
+    import aiohttp
+
+    cause = error.__cause__ or error
+    if isinstance(cause, aiohttp.ConnectionTimeoutError):
+        return fault("silent", host=host, seconds=limits.CONNECT_S)
+    if isinstance(cause, aiohttp.SocketTimeoutError):
+        return fault("silent", host=host, seconds=limits.READ_S)
+    return fault("silent", host=host, seconds=seconds) if seconds else fault("slow", host=host, rate=limits.MIN_RATE)
 
 
 def _explain(error: Exception, host: str) -> FarError:
-    """Why there is no connection."""
-    why = " ".join(str(getattr(error, "strerror", None) or error).split())[:100]
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return fault("tls", host=host, why=error.verify_message.lower() or why)
-    if isinstance(error, ssl.SSLError):
-        return fault("tls", host=host, why=(error.reason or why).lower().replace("_", " "))
-    if isinstance(error, socket.gaierror):
-        return fault("unknown-host", host=host)
+    """Why there is no answer."""
+    import aiohttp
+
     if isinstance(error, TimeoutError):
-        return fault("silent", host=host, seconds=limits.CONNECT_S)
-    if isinstance(error, ConnectionRefusedError):
-        return fault("refused", host=host)
-    return fault("unreachable", host=host, why=why[:1].lower() + why[1:])
+        return _late(error, host, limits.CONNECT_S + limits.READ_S)
+    cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error.__cause__ or error
+    why = " ".join(str(getattr(cause, "strerror", None) or cause).split())[:100]
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return fault("tls", host=host, why=cause.verify_message.lower() or why)
+    if isinstance(cause, ssl.SSLError):
+        return fault("tls", host=host, why=(cause.reason or why).lower().replace("_", " "))
+    kinds: tuple[tuple[bool, str], ...] = (
+        (isinstance(cause, socket.gaierror), "unknown-host"),
+        (isinstance(cause, ConnectionRefusedError), "refused"),
+        (isinstance(error, aiohttp.ClientConnectorError), "unreachable"),
+        (isinstance(error, (aiohttp.ServerDisconnectedError, ConnectionError)), "hung-up"),
+        (isinstance(error, aiohttp.InvalidURL), "bad-url"),
+    )
+    name = next((name for is_it, name in kinds if is_it), "not-http")
+    return fault(name, host=host, why=why[:1].lower() + why[1:80] or type(error).__name__)

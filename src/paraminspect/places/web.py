@@ -7,7 +7,6 @@ where it stopped. A server that sends the whole file instead is taken by its wor
 
 from __future__ import annotations
 
-import atexit
 import re
 import threading
 import time
@@ -43,7 +42,6 @@ _STATUS: Final[Mapping[int, str]] = {
 """The fault that a status stands for."""
 
 client: Final = Client()
-atexit.register(client.close)
 
 Made = TypeVar("Made")
 
