@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple, NoReturn, cast
 
 from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError
-from paraminspect.formats.blob import Blob
+from paraminspect.formats.blob import NEAR, Blob
 from paraminspect.formats.classify import kind_of, role_of_name
 from paraminspect.formats.declared import declared_by_metadata, with_declared
 from paraminspect.formats.json_pairs import find_repeated
@@ -96,7 +96,7 @@ class _Header(NamedTuple):
 def _read_header(blob: Blob) -> _Header:
     if blob.size < 8:
         raise TruncatedError(f"{blob.size} bytes are too few for a safetensors file")
-    length = int.from_bytes(blob.read(0, 8), "little")
+    length = int.from_bytes(blob.read_near(0, 8), "little")
     if length > MAX_SAFETENSORS_HEADER:
         raise LimitExceededError("bytes of safetensors header", limit=MAX_SAFETENSORS_HEADER, actual=length)
     if length > blob.size - 8:
@@ -104,7 +104,9 @@ def _read_header(blob: Blob) -> _Header:
             f"the safetensors header claims {length:,} bytes, the file has {blob.size - 8:,} after the length",
             hint="it was not copied to its end, or is no safetensors file",
         )
-    data = blob.read(8, length)
+    data = blob.read_near(8, length) if length < NEAR else b""
+    if len(data) != length:
+        data = blob.read(8, length)
     # an entry is one object and two lists; anything denser would take more memory than a model's header needs
     containers = data.count(b"[") + data.count(b"{")
     if containers > 3 * MAX_HEADER_TENSORS + 2 or data.count(b",") > 12 * MAX_HEADER_TENSORS:

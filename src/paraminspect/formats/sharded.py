@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from time import monotonic
@@ -26,7 +27,7 @@ from paraminspect.errors import CheckpointError, FarError, LimitExceededError, M
 from paraminspect.formats.blob import open_blob
 from paraminspect.formats.json_pairs import find_repeated
 from paraminspect.formats.limits import MAX_JSON_BYTES, MAX_SHARDS
-from paraminspect.places.door import list_folder, look, look_at_all
+from paraminspect.places.door import list_folder, look_at_all
 from paraminspect.places.names import folder_of, is_far, join
 from paraminspect.records import Checkpoint, TensorRecord
 
@@ -251,9 +252,11 @@ def _check_presence(index: str, paths: Sequence[str], shards: Sequence[str]) -> 
 def _find_local(index: str, paths: Sequence[str], shards: Sequence[str]) -> list[bool | None]:
     """Whether each is a file and not the index itself; None for what is not there."""
     found: list[bool | None] = []
+    own = os.stat(index)
     for path, shard in zip(paths, shards, strict=True):
         try:
-            found.append(look(path).kind == "file" and not os.path.samefile(path, index))
+            status = os.stat(path)
+            found.append(stat.S_ISREG(status.st_mode) and not os.path.samestat(status, own))
         except PermissionError:
             raise SourceError(f"no permission to read shard {_shown(shard)}") from None
         except (OSError, ValueError):

@@ -27,7 +27,7 @@ def read_blob(blob: Blob) -> Checkpoint:
         UnknownFormatError: The bytes are something else, or nothing we know.
         ParamInspectError: Whatever the reader of the format finds.
     """
-    head = blob.read_up_to(0, HEAD_BYTES)
+    head = blob.read_near(0, HEAD_BYTES)
     if not head:
         raise TruncatedError("the file is empty")
     read = _choose_reader(head, blob.size)

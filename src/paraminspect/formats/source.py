@@ -124,9 +124,11 @@ def read_shard(path: str) -> Checkpoint:
     """One file of a folder, which is no index; its errors name it."""
     with _named(base_name(path)):
         with _plain_os_errors():
-            if not is_far(path):
-                _look(path)
-            blob = open_blob(path)
+            try:
+                blob = open_blob(path)
+            except (FileNotFoundError, ValueError):
+                _look(path)  # says more of why
+                raise
         checkpoint = read_blob(blob)
         return replace(checkpoint, nbytes=max(blob.size, checkpoint.nbytes), files=checkpoint.files or (path,))
 
