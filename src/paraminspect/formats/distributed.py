@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 from paraminspect.errors import CheckpointError, LimitExceededError, MalformedError, TruncatedError
 from paraminspect.formats.blob import Blob
@@ -27,8 +26,6 @@ from paraminspect.formats.torch_objects import GlobalTable
 from paraminspect.places.door import Look, look, look_at_all
 from paraminspect.places.names import is_far, join
 from paraminspect.records import Checkpoint, Encoding, Piece, Role, TensorRecord
-
-METADATA_FILE: Final = ".metadata"
 
 _Places = dict[tuple[str, tuple[int, ...] | None], tuple[str, int, int]]
 

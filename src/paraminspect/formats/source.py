@@ -24,6 +24,9 @@ PIPE_WAIT_MS: Final = 1000
 MAX_SUGGESTED: Final = 2_000
 """Names of a folder among which one is looked for that was meant."""
 
+DISTRIBUTED_METADATA: Final = ".metadata"
+"""File by which a folder of torch.distributed.checkpoint is known."""
+
 SPOOL_CHUNK: Final = 1 << 20
 
 
@@ -97,10 +100,10 @@ def _missing(path: str) -> SourceError:
 
 
 def _read_folder(path: str) -> Checkpoint:
-    from paraminspect.formats.distributed import METADATA_FILE, read_distributed
+    metadata = join(path, DISTRIBUTED_METADATA)
+    if DISTRIBUTED_METADATA in list_folder(path).files if is_far(path) else os.path.isfile(metadata):
+        from paraminspect.formats.distributed import read_distributed
 
-    metadata = join(path, METADATA_FILE)
-    if METADATA_FILE in list_folder(path).files if is_far(path) else os.path.isfile(metadata):
         blob = open_blob(metadata)
         checkpoint = read_distributed(blob, path)
         sizes = [look(file).size for file in checkpoint.files]
