@@ -19,7 +19,10 @@ from scripts.servers.http import RangeServer, StoredFile
 from scripts.servers.hub import Hub
 from scripts.servers.s3 import S3, is_installed
 
-FILES = ("m.safetensors", "zip.pt", "legacy.pt", "m.gguf", "m.npz", "m.npy", "sharded/model.safetensors.index.json")
+FILES = (
+    "m.safetensors", "zip.pt", "legacy.pt", "m.pt2", "m.gguf", "m.onnx", "m.npz", "m.npy",
+    "sharded/model.safetensors.index.json",
+)  # fmt: skip
 FOLDERS = ("sharded", "dcp", "single")
 
 COMMANDS = (
@@ -39,6 +42,7 @@ Run = Callable[..., tuple[int, str, str]]
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model in every format, some of them with a header that is longer than what comes with the first request."""
     import gguf
+    import onnx
     import torch
     import torch.distributed.checkpoint as dcp
     from safetensors.numpy import save_file
@@ -62,6 +66,17 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+    weights = [onnx.numpy_helper.from_array(arrays[name], name) for name in list(arrays)[-20:]]
+    onnx.save_model(
+        onnx.helper.make_model(onnx.helper.make_graph([], "g", [], [], weights)),
+        folder / "m.onnx",
+        save_as_external_data=True,
+        location="m.onnx.data",
+        size_threshold=1000,
+    )
+    with warnings.catch_warnings(action="ignore"):
+        layer = torch.nn.Sequential(torch.nn.Linear(30, 20), torch.nn.BatchNorm1d(20)).eval()
+        torch.export.save(torch.export.export(layer, (torch.zeros(2, 30),)), folder / "m.pt2")
     np.savez(folder / "m.npz", **{name: arrays[name] for name in list(arrays)[:20]})
     np.save(folder / "m.npy", arrays["embed_tokens.weight"])
     (folder / "sharded").mkdir()
