@@ -327,7 +327,8 @@ def test_a_config_apart_from_the_model(done: Any) -> None:
     assert torch.load("out.pt", weights_only=True)["weight"].tolist() == [2, 2]
 
 
-def test_ctrl_c_leaves_the_old_file_and_nothing_else(command: Any) -> None:
+@pytest.mark.parametrize(("end", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_an_end_leaves_the_old_file_and_nothing_else(command: Any, end: signal.Signals, status: int) -> None:
     program, environ = command
     Path("out.safetensors").write_text("old")
     line = [*program, "init", "configs/gpt2.yaml", "-D", "depth=4", "-o", "out.safetensors", "--force"]
@@ -337,9 +338,9 @@ def test_ctrl_c_leaves_the_old_file_and_nothing_else(command: Any) -> None:
         if partial.exists():
             break
         time.sleep(0.02)
-    os.kill(process.pid, signal.SIGINT)
+    os.kill(process.pid, end)
     stdout, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130, stderr
+    assert process.returncode == status, stderr
     assert (stdout, stderr) == (b"", b"")
     assert Path("out.safetensors").read_text() == "old"
     assert not partial.exists()

@@ -458,8 +458,11 @@ def test_one_file_has_none_and_a_file_takes_none(folder: Path, tmp_path: Path) -
 
 def test_companions_that_are_no_small_files(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(companions, "MAX_BYTES", 45)
-    (folder / "config.json").rename(tmp_path / "blob")
-    (folder / "config.json").symlink_to(tmp_path / "blob")  # as in the cache of a hub
+    (folder / "config.json").rename(folder / "blob")
+    (folder / "config.json").symlink_to("blob")
+    (tmp_path / "secret").write_text("x")
+    (folder / "special_tokens_map.json").unlink(missing_ok=True)
+    (folder / "special_tokens_map.json").symlink_to(tmp_path / "secret")
     (folder / "tokenizer.json").write_text("x" * 46)
     (folder / "merges.txt").unlink()
     os.mkfifo(folder / "merges.txt")

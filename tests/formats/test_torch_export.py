@@ -406,9 +406,29 @@ def test_json_past_its_bounds_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(torch_export, "MAX_EXPORT_CONTAINERS", 10)
     with pytest.raises(LimitExceededError, match="lists and objects"):
         read(saved("now"))
+    monkeypatch.setattr(torch_export, "MAX_EXPORT_CONTAINERS", 1 << 20)
+    monkeypatch.setattr(torch_export, "MAX_EXPORT_VALUES", 10)
+    with pytest.raises(LimitExceededError, match="values in"):
+        read(saved("now"))
     monkeypatch.setattr(torch_export, "MAX_EXPORT_JSON", 10)
     with pytest.raises(LimitExceededError, match="bytes in"):
         read(saved("now"))
+
+
+def test_an_archive_without_a_program_is_refused() -> None:
+    parts = {name: data for name, data in members(saved("now")).items() if "/models/" not in f"/{name}"}
+    with pytest.raises(MalformedError, match="without a program"):
+        read(packed(parts))
+
+
+@pytest.mark.parametrize("sizes", [5, True, "", None])
+def test_sizes_that_are_no_list(sizes: object) -> None:
+    parts = members(saved("now"))
+    (name,) = [each for each in parts if each.endswith("model_weights_config.json")]
+    config = json.loads(parts[name])
+    next(iter(config["config"].values()))["tensor_meta"]["sizes"] = sizes
+    with pytest.raises(MalformedError, match="no list of sizes"):
+        read(packed({**parts, name: json.dumps(config).encode()}))
 
 
 def test_without_a_signature_configs_still_tell_weights_from_constants() -> None:

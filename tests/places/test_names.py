@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paraminspect.errors import FarError
+from paraminspect.places.addresses import follow
 from paraminspect.places.names import base_name, folder_of, is_far, join, relative, shown
 
 
@@ -72,3 +74,27 @@ def test_the_last_part_is_shown_as_it_was_written() -> None:
     assert base_name("https://host/m/a%20b.pt?sig=1") == "a b.pt"
     assert base_name("s3://bucket/a%20b.pt") == "a%20b.pt"
     assert base_name("folder/a.pt") == "a.pt"
+
+
+@pytest.mark.parametrize(
+    ("url", "masked"),
+    [
+        ("http://u:SECRET@RET@host/m", "http://***@host/m"),
+        ("http://u:S'ECRET@host/m?sig=a'SECRET", "http://***@host/m?***"),
+        ('http://host/m?sig=a"SECRET SECRET', "http://host/m?***"),
+        ("http://u:SECRET/RET@host/m", "http://***@host/m"),
+        ("http://host:80/pkg@1.0/m", "http://host:80/pkg@1.0/m"),
+        ("ftp://u:SECRET@host/m?SECRET", "ftp://***@host/m?***"),
+        ("hf://org/name@rev/m?x", "hf://org/name@rev/m?x"),
+        ("hf://u:SECRET@org/name", "hf://***@org/name"),
+        ("see 'http://u:S'ECRET@host/m?a=SECRET'.", "see 'http://***@host/m?***'."),
+    ],
+)
+def test_secrets_in_odd_places_are_masked(url: str, masked: str) -> None:
+    assert shown(url) == masked
+
+
+def test_a_redirect_is_judged_whatever_the_case_of_its_scheme() -> None:
+    assert follow("http://h/a", "HTTPS://h2/x", "h").lower() == "https://h2/x"
+    with pytest.raises(FarError, match="without TLS"):
+        follow("HTTPS://h/a", "http://h2/x", "h")

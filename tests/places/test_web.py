@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from paraminspect import open_source
 from paraminspect.errors import CheckpointError, FarError, ParamInspectError
 from paraminspect.places import door, limits
+from paraminspect.places.addresses import basic
 from paraminspect.records import Checkpoint
 from paraminspect.values.files import Files
 from paraminspect.values.tensors import read_tensor
@@ -387,6 +388,49 @@ def test_a_certificate_that_nobody_knows() -> None:
 def test_tls_with_a_server_that_has_none(server: RangeServer) -> None:
     error = far_error(server.url.replace("http://", "https://") + "/x.pt")
     assert error.fault in ("tls", "unreachable")
+
+
+def test_a_name_that_another_begins_with_stays_the_same_file(served: RangeServer, model: Path) -> None:
+    served.files[f"{NAME}.bak"] = StoredBytes(model.read_bytes())
+    before = open_source(f"{served.url}{NAME}.bak")
+    data = bytearray(model.read_bytes())
+    data[-100:] = bytes(100)
+    served.files[f"{NAME}.bak"] = StoredBytes(bytes(data))
+    open_source(served.url + NAME)
+    with pytest.raises(FarError, match="the file changed while it was read"):
+        read_largest(before)
+
+
+def test_a_whole_file_in_chunks_that_is_cut(served: RangeServer) -> None:
+    def chunk(request: Handler) -> bool:
+        request.send_response(200)
+        request.send_header("Transfer-Encoding", "chunked")
+        request.end_headers()
+        request.wfile.write(b"400\r\n" + bytes(1024) + b"\r\n")
+        request.close_connection = True
+        return True
+
+    served.faults[NAME] = chunk
+    assert far_error(served.url + NAME).fault == "cut"
+
+
+def test_the_body_of_a_refusal_is_not_waited_for(served: RangeServer, hung: threading.Event) -> None:
+    def refuse_slowly(request: Handler) -> bool:
+        request.send_response(404)
+        request.send_header("Content-Length", "10")
+        request.end_headers()
+        hung.wait(20)
+        return True
+
+    served.faults[NAME] = refuse_slowly
+    assert far_error(served.url + NAME).fault == "missing"
+    assert not hung.is_set()
+
+
+def test_a_name_and_password_go_along_on_the_same_server(served: RangeServer) -> None:
+    served.faults["/old"] = refuse(302, {"Location": served.url + NAME})
+    open_source(served.url.replace("http://", "http://me:secret@") + "/old")
+    assert served.log[-1].headers["authorization"] == basic("me:secret")
 
 
 # Anything at all.

@@ -128,3 +128,8 @@ def test_what_could_not_be_read_is_said() -> None:
     (invocation,) = run["invocations"]
     assert invocation["executionSuccessful"] is False
     assert invocation["toolExecutionNotifications"][0]["message"]["text"] == "a.pt: no such file"
+
+
+def test_half_a_surrogate_pair_in_a_name_is_no_obstacle() -> None:
+    document = written([("a.pt2", found(name="\ud800c.weight"))])
+    assert document["results"][0]["partialFingerprints"]

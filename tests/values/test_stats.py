@@ -255,3 +255,9 @@ def test_any_record_gives_statistics_or_an_error(
     except ParamInspectError:
         return
     assert found.count >= numel
+
+
+def test_signalling_patterns_bring_no_warning() -> None:
+    summary = Summary(2)
+    summary.add(np.array([0x7F800001, 0x3F800000], np.uint32).view(np.float32))
+    assert summary.stats().nan == 1

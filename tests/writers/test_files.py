@@ -177,6 +177,7 @@ def test_bytes_out_of_turn(begin: int, nbytes: int, path: Path) -> None:
         ("folder", "it is a folder"),
         ("m.pt/", "named as a folder"),
         ("", "the name of the output is empty"),
+        ("https://host/m.pt", "a URL cannot be written to"),
         ("nul\0", "a zero byte"),
         ("\ud800", "half a surrogate"),
         ("x" * 300, "the name is too long"),

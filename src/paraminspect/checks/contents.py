@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from paraminspect.checks.codes import find
+from paraminspect.errors import MalformedError, ParamInspectError, TruncatedError
 from paraminspect.modules import is_shown
 from paraminspect.records import Finding, TensorRecord
 from paraminspect.units import counted
 from paraminspect.values.collect import collect
 from paraminspect.values.numbers import Numbers
 from paraminspect.values.stats import TensorStats
+
+_FAULTS: Final = ((TruncatedError, "truncated"), (MalformedError, "malformed"))
 
 MAX_TOLD: Final = 50
 """Tensors that one kind of finding names."""
@@ -33,7 +36,7 @@ def check_values(
     norms: dict[str, dict[str, TensorStats]] = {}
     found: list[Finding] = []
     for record, row in zip(distinct, collect(([each] for each in distinct), open_, advance), strict=True):
-        found += [find("not-checked", record.name, failure.error.message) for failure in row.failures]
+        found += [find(_code_of(failure.error), record.name, failure.error.message) for failure in row.failures]
         if row.stats is None:
             continue
         found += _judge(record, row.stats)
@@ -46,6 +49,11 @@ def check_values(
         if _is_untouched(each)
     ]
     yield from _at_most(found)
+
+
+def _code_of(error: ParamInspectError) -> str:
+    """What it says of a file that values cannot be read: damage, or a kind that this program cannot decode."""
+    return next((code for kind, code in _FAULTS if isinstance(error, kind)), "not-checked")
 
 
 def stored_once(records: Iterable[TensorRecord]) -> Iterator[TensorRecord]:

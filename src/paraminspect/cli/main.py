@@ -18,13 +18,35 @@ def main() -> None:
     # A short-lived process has little garbage in cycles; looking for it takes a tenth of the time of a run.
     # A command that works for long turns the collector on again.
     gc.disable()
+    ended = _heed_end()
     try:
         from paraminspect.cli.app import run
 
         status = run(sys.argv[1:])
     except KeyboardInterrupt:
         status = INTERRUPTED
-    leave(status)
+    leave(128 + ended[0] if ended else status)
+
+
+def _heed_end() -> list[int]:
+    """Have a request to end (of `kill`, a closed terminal, a batch system) clean up as Ctrl-C does.
+
+    Returns:
+        Which signal came, once it has.
+    """
+    import signal
+
+    ended: list[int] = []
+
+    def end(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_IGN)  # cleaning up is not ended twice
+        ended.append(number)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores one
+            signal.signal(number, end)
+    return ended
 
 
 def leave(status: int) -> None:

@@ -53,7 +53,7 @@ def read_companions(checkpoint: Checkpoint, *, whole: bool) -> tuple[tuple[FileL
     left: list[str] = []
     room = MAX_BYTES
     for name in there:
-        data = _read(join(folder, name), room)
+        data = None if _leads_out(folder, name) else _read(join(folder, name), room)
         if data is None:
             left.append(name)
             continue
@@ -61,6 +61,15 @@ def read_companions(checkpoint: Checkpoint, *, whole: bool) -> tuple[tuple[FileL
         files.append(FileLayout(name, len(data), (Piece(0, data),)))
     notes = [f"copied as they are: {_listed([file.name for file in files])}"] if files else []
     return tuple(files), notes + ([f"not copied: {_listed(left)}"] if left else [])
+
+
+def _leads_out(folder: str, name: str) -> bool:
+    """Whether a name is a link to another place than the folder, or than the store of the Hugging Face cache beside it."""
+    if is_far(folder):
+        return False
+    place = os.path.dirname(os.path.realpath(os.path.join(folder, name)))
+    here = os.path.realpath(folder)
+    return place not in (here, os.path.join(os.path.dirname(os.path.dirname(here)), "blobs"))
 
 
 def _read(path: str, room: int) -> bytes | None:

@@ -38,6 +38,9 @@ MAX_EXPORT_JSON = 128 << 20
 MAX_EXPORT_CONTAINERS = 4_000_000
 """Lists and objects in these; a node of a graph has some 50."""
 
+MAX_EXPORT_VALUES = 6_000_000
+"""Commas in these: what stands in lists and objects takes memory too."""
+
 MAX_EXPORT_PICKLES = 10_000
 """Tensor subclasses of a torch.export archive, each a file of torch.save."""
 

@@ -39,7 +39,13 @@ from paraminspect.formats.classify import kind_of
 from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.inert import StorageRef
 from paraminspect.formats.json_pairs import find_repeated
-from paraminspect.formats.limits import MAX_EXPORT_CONTAINERS, MAX_EXPORT_JSON, MAX_EXPORT_PICKLES, MAX_TENSORS
+from paraminspect.formats.limits import (
+    MAX_EXPORT_CONTAINERS,
+    MAX_EXPORT_JSON,
+    MAX_EXPORT_PICKLES,
+    MAX_EXPORT_VALUES,
+    MAX_TENSORS,
+)
 from paraminspect.formats.shapes import check_sizes, count_elements
 from paraminspect.formats.torch_objects import strided_tensor
 from paraminspect.formats.torch_zip import MAX_DEFLATE_RATIO, read_torch_zip
@@ -145,6 +151,10 @@ def read_torch_export(directory: ZipDirectory) -> Checkpoint:
     else:
         models = archive.names_below("models/", ".json")
         compiled = sorted({name.partition("/")[0] for name in archive.names_below("data/aotinductor/", "")})
+        if not models and not compiled:
+            raise MalformedError(
+                "a torch.export archive without a program: it has no models/*.json", fault="missing-file"
+            )
         several = len(models) + len(compiled) > 1
         for model in models:
             archive.read_model(model, several=several)
@@ -392,6 +402,7 @@ class _Json:
         self._directory = directory
         self._bytes = MAX_EXPORT_JSON
         self._containers = MAX_EXPORT_CONTAINERS
+        self._values = MAX_EXPORT_VALUES
 
     def load(self, entry: ZipEntry) -> dict[str, Any]:
         """A JSON object.
@@ -415,6 +426,10 @@ class _Json:
                 f"lists and objects in {quote_name(entry.name)}", limit=self._containers, actual=containers
             )
         self._containers -= containers
+        values = text.count(b",")
+        if values > self._values:
+            raise LimitExceededError(f"values in {quote_name(entry.name)}", limit=self._values, actual=values)
+        self._values -= values
         try:
             loaded = json.loads(text, object_pairs_hook=unique)
         except RecursionError:
@@ -440,7 +455,7 @@ def _tensor_meta(name: str, meta: object) -> tuple[str, tuple[int, ...], tuple[i
     dtype = SCALAR_TYPES.get(_integer(meta.get("dtype"), name))
     if dtype is None:
         raise MalformedError(f"{quote_name(name)} has an element type of unknown number {meta.get('dtype')!r}"[:200])
-    sizes, strides = ([_integer(each, name) for each in meta.get(key) or ()] for key in ("sizes", "strides"))
+    sizes, strides = (_integers(meta.get(key), key, name) for key in ("sizes", "strides"))
     layout = LAYOUTS.get(_integer(meta.get("layout", 7), name), "strided")
     trainable = meta.get("requires_grad")
     return (
@@ -451,6 +466,12 @@ def _tensor_meta(name: str, meta: object) -> tuple[str, tuple[int, ...], tuple[i
         layout,
         trainable if isinstance(trainable, bool) else None,
     )
+
+
+def _integers(values: object, key: str, name: str) -> list[int]:
+    if not isinstance(values, list):
+        raise MalformedError(f"{quote_name(name)} has no list of {key}")
+    return [_integer(each, name) for each in values]
 
 
 def _integer(value: object, name: str) -> int:

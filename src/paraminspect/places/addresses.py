@@ -43,8 +43,8 @@ def parse_address(url: str) -> Address:
         parts = urlsplit(url)
         port = parts.port
         host = (parts.hostname or "").encode("ascii" if (parts.hostname or "").isascii() else "idna").decode()
-    except (ValueError, UnicodeError) as error:
-        raise fault("bad-url", why=str(error)) from None
+    except (ValueError, UnicodeError):  # their text has parts of the URL, which may be secret
+        raise fault("bad-url", why="its host or port cannot be made out") from None
     if parts.scheme not in ("http", "https") or not host or any(character <= " " for character in host):
         raise fault("bad-url", why="it has no host" if not host else "it is no web address")
     target = quote(parts.path or "/", safe=_SAFE)
@@ -75,10 +75,11 @@ def follow(url: str, where: str, host: str) -> str:
     """
     try:
         following = urljoin(url, where)
-    except ValueError as error:
-        raise fault("bad-url", why=str(error)) from None
-    if not following.startswith(("http://", "https://")):
+        before, after = urlsplit(url).scheme, urlsplit(following).scheme
+    except ValueError:
+        raise fault("bad-url", why="a redirect leads to none") from None
+    if after not in ("http", "https"):
         raise fault("elsewhere", host=host, where=following[:200])
-    if url.startswith("https://") and following.startswith("http://"):
+    if before == "https" and after == "http":
         raise fault("insecure", host=host, where=following[:200])
     return following

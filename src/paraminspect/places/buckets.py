@@ -147,6 +147,8 @@ class Buckets:
             FarError: Anything that goes wrong.
         """
         path = url.partition("://")[2]
+        if "@" in path.partition("/")[0]:
+            raise fault("bad-url", why="the name of a bucket has no @")
         if not path.strip("/") or path.startswith("/"):
             raise fault("bad-url", why="it has no bucket")
         try:

@@ -105,6 +105,7 @@ class Response:
     def close(self) -> None:
         """Keep the connection if nothing is left to come, else close it."""
         if self.status > 299 and self.length is not None and self.length <= _SMALL_BODY:
+            self._end = min(self._end, monotonic() + limits.LEFTOVER_S)
             with suppress(ConnectionError, FarError):
                 self.read(self.length)
         self._client.release(self._raw)
@@ -129,6 +130,10 @@ class Client:
         Raises:
             FarError: No answer, or redirects that lead nowhere good.
         """
+        private |= {"authorization"}
+        user = parse_address(url).user
+        if user and not any(name.lower() == "authorization" for name in headers):
+            headers = {**headers, "Authorization": basic(user)}
         for _ in range(limits.MAX_REDIRECTS + 1):
             response = self._get_once(url, headers)
             where = response.headers.get("location")
@@ -185,8 +190,6 @@ class Client:
 
     def _get_once(self, url: str, headers: Mapping[str, str]) -> Response:
         address = parse_address(url)
-        if address.user and not any(name.lower() == "authorization" for name in headers):
-            headers = {**headers, "Authorization": basic(address.user)}
         host = address.origin.host
         proxy = _find_proxy(address.origin)
         asked = f"{address.origin.scheme}://{netloc(address.origin)}{address.target}"
@@ -270,6 +273,7 @@ def _explain(error: Exception, host: str) -> FarError:
     if isinstance(cause, ssl.SSLError):
         return fault("tls", host=host, why=(cause.reason or why).lower().replace("_", " "))
     kinds: tuple[tuple[bool, str], ...] = (
+        (isinstance(error, (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError)), "proxy"),
         (isinstance(cause, socket.gaierror), "unknown-host"),
         (isinstance(cause, ConnectionRefusedError), "refused"),
         (isinstance(error, aiohttp.ClientConnectorError), "unreachable"),

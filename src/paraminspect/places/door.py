@@ -148,8 +148,8 @@ def begin_anew(url: str) -> None:
     """Forget what is known of a URL and what lies below it: a source is opened, and may be another one by now."""
     from paraminspect.places.names import split_query
 
-    base = split_query(url)[0]
-    for known in [known for known in _opened if known.startswith(base)]:
+    inside = split_query(url)[0].rstrip("/") + "/"
+    for known in [known for known in _opened if known == url or known.startswith(inside)]:
         _opened.pop(known).drop()
     _place(url).forget(url)
 

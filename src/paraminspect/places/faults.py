@@ -28,6 +28,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "unknown-host": Fault("no such host: {host}", "is the name right, and the network up?", again=True),
     "refused": Fault("{host} refuses the connection", "is the port right, and the server up?", again=True),
     "unreachable": Fault("{host} cannot be reached: {why}", "is the network up?", again=True),
+    "proxy": Fault("the proxy on the way to {host} fails: {why}", "are http_proxy and https_proxy right?"),
     "silent": Fault("{host} does not answer within {seconds:.0f} s", "try again later", again=True),
     "slow": Fault("{host} sends less than {rate:,} bytes a second", "try again later", again=True),
     "tls": Fault(

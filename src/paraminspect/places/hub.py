@@ -151,9 +151,9 @@ class Hub:
 
     def _fetch_list(self, name: HubName, commit: str, folder: str) -> dict[str, Look]:
         inside = f"/{quote(folder, safe='/')}" if folder else ""
-        url: str | None = f"{_endpoint()}/api/models/{name.repository}/tree/{commit}{inside}?recursive=False"
+        url = f"{_endpoint()}/api/models/{name.repository}/tree/{commit}{inside}?recursive=False"
         entries: dict[str, Look] = {}
-        while url is not None:
+        for _ in range(limits.MAX_PAGES):
             page, headers = _ask(url, name)
             for entry in page if isinstance(page, list) else ():
                 path, look = _entry_of(entry)
@@ -161,8 +161,11 @@ class Hub:
                     entries[path.rpartition("/")[2]] = look
             if len(entries) > limits.MAX_LISTED:
                 raise fault("too-many", limit=limits.MAX_LISTED)
-            url = _next_page(headers, url) if page else None
-        return entries
+            following = _next_page(headers, url) if page else None
+            if following is None:
+                return entries
+            url = following
+        raise fault("too-many", limit=limits.MAX_LISTED)
 
 
 def _entry_of(entry: object) -> tuple[str, Look]:

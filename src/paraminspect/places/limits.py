@@ -11,6 +11,9 @@ CONNECT_S = 10.0
 READ_S = 30.0
 """For the next bytes of an answer."""
 
+LEFTOVER_S = 1.0
+"""For the rest of an answer that is not wanted."""
+
 MIN_RATE = 16 << 10
 """Bytes a second below which an answer is given up, after the first READ_S."""
 
@@ -57,6 +60,9 @@ MAX_SPOOLED = 2 << 30
 
 MAX_LISTED = 20_000
 """Entries of a far folder."""
+
+MAX_PAGES = 200
+"""Of the list of one folder of the hub."""
 
 MAX_ANSWER = 32 << 20
 """Bytes of an answer that is no file: one page of a listing."""

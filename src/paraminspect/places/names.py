@@ -9,11 +9,11 @@ from typing import Final
 _FAR: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _SECRETS: Final = (
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)"
-    r"(?P<user>[^\s/@'\"?#]*@)?"
+    r"(?P<user>[^\s/?#]*@)?"
     r"(?P<path>[^\s?'\"]*)"
-    r"(?P<query>\?(?:[^\s'\"]*[^\s'\":,;.)])?)?"
+    r"(?P<query>\?(?:\S*[^\s'\":,;.)])?)?"
 )
-_HTTP: Final = ("http://", "https://")
+_WITHOUT_QUERY: Final = ("hf://", "s3://", "gs://", "gcs://")
 MASK: Final = "***"
 
 
@@ -36,15 +36,34 @@ def shown(text: str) -> str:
         >>> shown("https://me:secret@host/model.pt?sig=abc")
         'https://***@host/model.pt?***'
     """
+    if is_far(text):
+        return _whole(text)
     return re.sub(_SECRETS, _masked, text) if "://" in text else text
+
+
+def _whole(url: str) -> str:
+    """A text that is one URL and nothing else, so that there is no doubt where a part of it ends."""
+    scheme, _, rest = url.partition("://")
+    scheme += "://"
+    base, mark, query = re.fullmatch(r"([^?#]*)([?#]?)(.*)", rest, re.DOTALL).groups()  # type: ignore[union-attr]
+    if scheme.lower() in _WITHOUT_QUERY:
+        base, mark, query = rest, "", ""
+    authority = base.partition("/")[0]
+    user, at, _ = authority.rpartition("@")
+    port = authority.rpartition(":")[2]
+    if not at and port != authority and not port.isdecimal() and "@" in rest:  # "/", "?" or "#" stands in a password
+        user, at, base, mark, query = rest.rpartition("@")[0], "@", rest, "", ""
+    if at and (scheme.lower() not in _WITHOUT_QUERY or ":" in user):
+        base = f"{MASK}@{base[len(user) + 1 :]}"
+    return f"{scheme}{base}{mark}{MASK if query else ''}"
 
 
 def _masked(found: re.Match[str]) -> str:
     scheme, user, path, query = found["scheme"], found["user"] or "", found["path"], found["query"] or ""
-    is_http = scheme.lower() in _HTTP
-    if user and (is_http or ":" in user):
+    has_query = scheme.lower() not in _WITHOUT_QUERY
+    if user and (has_query or ":" in user):
         user = f"{MASK}@"
-    if query and is_http:
+    if query and has_query:
         query = f"?{MASK}"
     return f"{scheme}{user}{path}{query}"
 

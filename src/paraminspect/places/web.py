@@ -259,13 +259,16 @@ class _WebFile:
     def _copy(self, response: Response, spool: IO[bytes]) -> int:
         count = 0
         response.allow(limits.MIN_RATE)
-        with suppress(ConnectionError):  # the size tells
+        try:
             while part := response.read(1 << 20):
                 count += len(part)
                 if count > limits.MAX_SPOOLED:
                     raise fault("no-ranges-long", host=self._host, limit=limits.MAX_SPOOLED)
                 response.allow(len(part))
                 spool.write(part)
+        except ConnectionError:
+            if response.length is None:  # where there is one, it tells
+                raise fault("cut", host=self._host, expected=count + 1) from None
         spool.flush()
         return count
 

@@ -115,7 +115,7 @@ def _fingerprint(path: str, finding: Finding) -> str:
     """The same for one finding in later versions of a file, as long as what it says is the same."""
     message = re.sub(r"\d[\d,]*", "0", finding.message)  # offsets and sizes move
     text = "\0".join((finding.code, path, finding.name, message))
-    return f"{sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}:1"
+    return f"{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}:1"
 
 
 def _artifact(path: str) -> dict[str, str]:

@@ -85,7 +85,8 @@ class _Formatter:
         if not self.floating:
             self.width = max(1, *(len(str(value)) for value in flat.tolist()))
             return
-        numbers = flat.astype(np.float64)
+        with np.errstate(invalid="ignore"):  # of signalling patterns
+            numbers = flat.astype(np.float64)
         numbers = numbers[np.isfinite(numbers) & (numbers != 0)]
         if not numbers.size:
             return
@@ -171,7 +172,8 @@ def summarised(array: Array, edgeitems: int) -> Array:
 
 def _python(array: Array) -> Any:
     """Python's own numbers; types that numpy does not know are floats of at most 64 bits."""
-    return (array.astype(np.float64) if is_floating(array.dtype) else array).tolist()
+    with np.errstate(invalid="ignore"):  # of signalling patterns
+        return (array.astype(np.float64) if is_floating(array.dtype) else array).tolist()
 
 
 def _add_suffixes(text: str, suffixes: list[str], linewidth: int) -> str:

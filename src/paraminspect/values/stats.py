@@ -135,7 +135,9 @@ class Summary:
         if self._cells is not None:
             found = found.merge(Distribution.of_cells(self._cells))
         if self._kept:
-            numbers, counts = np.unique(np.concatenate(self._kept).astype(np.float64), return_counts=True)
+            with np.errstate(invalid="ignore"):  # of signalling patterns
+                kept = np.concatenate(self._kept).astype(np.float64)
+            numbers, counts = np.unique(kept, return_counts=True)
             found = found.merge(Distribution.of_values(numbers, counts))
         return found
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from paraminspect.errors import TargetError
 from paraminspect.formats.sharded import MODEL_EXTENSIONS, PICKLE_INDEX, SAFETENSORS_INDEX
+from paraminspect.places.names import is_far
 from paraminspect.units import format_bytes
 from paraminspect.writers.layout import Layout
 
@@ -39,6 +40,8 @@ def open_stream_at(path: str) -> int | None:
 def _check_name(path: str) -> None:
     if not path:
         raise TargetError("the name of the output is empty")
+    if is_far(path):
+        raise TargetError("a URL cannot be written to", hint="name a file of this machine")
     try:
         if b"\0" in os.fsencode(path):
             raise TargetError("cannot be written: a zero byte in its name")
