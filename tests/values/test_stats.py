@@ -20,7 +20,9 @@ from paraminspect.records import TensorRecord
 from paraminspect.values import distribution as module
 from paraminspect.values import stats as stats_module
 from paraminspect.values.collect import collect
+from paraminspect.values.display import format_tensor
 from paraminspect.values.distribution import BINS, Distribution, count_cells
+from paraminspect.values.export import nested_values
 from paraminspect.values.files import Files
 from paraminspect.values.numbers import InMemory
 from paraminspect.values.stats import Summary, TensorStats, summarise, tensor_stats
@@ -261,3 +263,13 @@ def test_signalling_patterns_bring_no_warning() -> None:
     summary = Summary(2)
     summary.add(np.array([0x7F800001, 0x3F800000], np.uint32).view(np.float32))
     assert summary.stats().nan == 1
+
+
+@pytest.mark.parametrize("name", ["float32", "bfloat16"])
+def test_signalling_patterns_are_shown_and_exported_in_silence(name: str) -> None:
+    bits = np.array([0x7F81, 0x3F80], np.uint16)
+    array = bits.view(ml_dtypes.bfloat16) if name == "bfloat16" else (bits.astype(np.uint32) << 16).view(np.float32)
+    first, second = nested_values(array)
+    assert math.isnan(first)
+    assert second == 1.0
+    assert "nan" in format_tensor(array, name)

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from paraminspect.errors import FarError
 from paraminspect.places import limits
-from paraminspect.places.door import Listing, Look
+from paraminspect.places.door import Listing, Look, find_in_lists
 from paraminspect.places.faults import fault
 from paraminspect.places.names import scheme_of
 from paraminspect.places.ranged import FarFile, Fetch
@@ -110,16 +110,12 @@ class Buckets:
 
     def presence(self, urls: Sequence[str]) -> Sequence[Look | None]:
         """From the lists of their folders."""
-        found: list[Look | None] = []
-        for url in urls:
+
+        def find(url: str) -> Look | None:
             folder, _, name = url.rpartition("/")
-            try:
-                found.append(self._list(folder).get(name))
-            except FarError as error:
-                if error.fault != "missing":
-                    raise
-                found.append(None)
-        return found
+            return self._list(folder).get(name)
+
+        return find_in_lists(find, urls)
 
     def forget(self, url: str) -> None:
         """Lists may be others by now."""

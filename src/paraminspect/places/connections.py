@@ -119,18 +119,16 @@ class Client:
         self._system: Any = None
         self._process = 0
 
-    def get(self, url: str, headers: Mapping[str, str], *, private: frozenset[str] = frozenset()) -> Response:
+    def get(self, url: str, headers: Mapping[str, str]) -> Response:
         """The answer to a GET, redirects followed.
 
         Args:
             url: Of http or https.
-            headers: Beside those that every request has.
-            private: Names of headers, in lower case, that no other server may see.
+            headers: Beside those that every request has; no other server sees who asks.
 
         Raises:
             FarError: No answer, or redirects that lead nowhere good.
         """
-        private |= {"authorization"}
         user = parse_address(url).user
         if user and not any(name.lower() == "authorization" for name in headers):
             headers = {**headers, "Authorization": basic(user)}
@@ -142,7 +140,7 @@ class Client:
             response.close()
             following = follow(url, where, response.host)
             if parse_address(following).origin != parse_address(url).origin:
-                headers = {name: value for name, value in headers.items() if name.lower() not in private}
+                headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
             url = following
         raise fault("redirects", host=parse_address(url).origin.host, limit=limits.MAX_REDIRECTS)
 

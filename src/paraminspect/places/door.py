@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
 from paraminspect.errors import FarError
@@ -108,6 +108,27 @@ def is_there(path: str) -> bool:
 def look_at_all(paths: Sequence[str]) -> Sequence[Look | None] | None:
     """What each far path leads to, None for nothing; None for all where it shows only when they are opened."""
     return _place(paths[0]).presence(paths) if paths else []
+
+
+def find_in_lists(find: Callable[[str], Look | None], urls: Sequence[str]) -> list[Look | None]:
+    """What each URL leads to by the list of its folder; None for nothing, a folder that is not there among it.
+
+    Args:
+        find: Looks into the list.
+        urls: Of one kind of place.
+
+    Raises:
+        FarError: A list cannot be had.
+    """
+    found: list[Look | None] = []
+    for url in urls:
+        try:
+            found.append(find(url))
+        except FarError as error:
+            if error.fault != "missing":
+                raise
+            found.append(None)
+    return found
 
 
 def list_folder(path: str) -> Listing:

@@ -22,7 +22,7 @@ from paraminspect.errors import FarError
 from paraminspect.places import limits
 from paraminspect.places.addresses import parse_address
 from paraminspect.places.connections import Response
-from paraminspect.places.door import Listing, Look
+from paraminspect.places.door import Listing, Look, find_in_lists
 from paraminspect.places.faults import fault
 from paraminspect.places.ranged import FarFile
 from paraminspect.places.web import get_whole, open_web
@@ -110,17 +110,13 @@ class Hub:
 
     def presence(self, urls: Sequence[str]) -> Sequence[Look | None]:
         """From the lists of their folders, one request each."""
-        found: list[Look | None] = []
-        for url in urls:
+
+        def find(url: str) -> Look | None:
             name = parse_name(url)
             folder, _, last = name.path.rpartition("/")
-            try:
-                found.append(self._list(name, folder).get(last))
-            except FarError as error:
-                if error.fault != "missing":
-                    raise
-                found.append(None)
-        return found
+            return self._list(name, folder).get(last)
+
+        return find_in_lists(find, urls)
 
     def forget(self, url: str) -> None:
         """A revision may stand for another commit by now."""

@@ -25,9 +25,6 @@ from paraminspect.units import format_bytes
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)")
 _NO_SIZE: Final = re.compile(r"bytes \*/(\d{1,19})")
 
-PRIVATE: Final = frozenset({"authorization"})
-"""Headers that no server but the first may see."""
-
 LOGIN: Final = "a name and password can stand in ~/.netrc"
 
 _STATUS: Final[Mapping[int, str]] = {
@@ -76,7 +73,7 @@ def get_whole(
     """
 
     def once() -> tuple[bytes, Mapping[str, str]]:
-        with client.get(url, headers, private=PRIVATE) as response:
+        with client.get(url, headers) as response:
             if response.status != 200:
                 raise explain(response) or status_fault(response, login)
             body = response.read_all(limits.MAX_ANSWER + 1)
@@ -192,13 +189,11 @@ class _WebFile:
         """One answer, of 200, 206 or 416; an address that a redirect led to is asked at once the next time."""
         headers = {"Range": f"bytes={begin}-{end - 1}"}
         redirected = self._redirected
-        response = client.get(
-            redirected or self._url, headers if redirected else {**self._headers, **headers}, private=PRIVATE
-        )
+        response = client.get(redirected or self._url, headers if redirected else {**self._headers, **headers})
         if redirected and response.status in (401, 403, 404, 410):  # such an address is good for a while only
             response.close()
             self._redirected = ""
-            response = client.get(self._url, {**self._headers, **headers}, private=PRIVATE)
+            response = client.get(self._url, {**self._headers, **headers})
         if response.status not in (200, 206, 416):
             with response:
                 raise self._explain(response) or status_fault(response, self._login)

@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from paraminspect.values.dtypes import is_floating
+from paraminspect.values.widen import to_float64, to_python
 
 Array = np.ndarray[Any, Any]
 
@@ -85,8 +86,7 @@ class _Formatter:
         if not self.floating:
             self.width = max(1, *(len(str(value)) for value in flat.tolist()))
             return
-        with np.errstate(invalid="ignore"):  # of signalling patterns
-            numbers = flat.astype(np.float64)
+        numbers = to_float64(flat)
         numbers = numbers[np.isfinite(numbers) & (numbers != 0)]
         if not numbers.size:
             return
@@ -130,7 +130,7 @@ class _Contents:
 
     def text(self, array: Array, indent: int) -> str:
         if array.ndim == 0:
-            return self.formatter.format(_python(array))
+            return self.formatter.format(to_python(array))
         edge = self.options.edgeitems
         cut = self.summarise and array.shape[0] > 2 * edge
         if array.ndim == 1:
@@ -151,7 +151,7 @@ class _Contents:
         return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
 
     def _numbers(self, array: Array) -> list[str]:
-        return [self.formatter.format(value) for value in _python(array)]
+        return [self.formatter.format(value) for value in to_python(array)]
 
 
 def _contents(array: Array, options: PrintOptions) -> str:
@@ -168,12 +168,6 @@ def summarised(array: Array, edgeitems: int) -> Array:
             places = [*range(edgeitems), *range(size - edgeitems, size)]
             array = np.take(array, places, axis)
     return array
-
-
-def _python(array: Array) -> Any:
-    """Python's own numbers; types that numpy does not know are floats of at most 64 bits."""
-    with np.errstate(invalid="ignore"):  # of signalling patterns
-        return (array.astype(np.float64) if is_floating(array.dtype) else array).tolist()
 
 
 def _add_suffixes(text: str, suffixes: list[str], linewidth: int) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from paraminspect.values.dtypes import is_floating, is_foreign
+from paraminspect.values.dtypes import is_foreign
+from paraminspect.values.widen import to_python
 
 Array = np.ndarray[Any, Any]
 
@@ -23,7 +24,7 @@ def nested_values(array: Array) -> Any:
     if array.dtype == np.float32:
         texts = np.array([float(str(value)) for value in array.reshape(-1)], np.float64)
         return texts.reshape(array.shape).tolist()
-    return (array.astype(np.float64) if is_floating(array.dtype) else array).tolist()
+    return to_python(array)
 
 
 def encode_npy(array: Array) -> tuple[bytes, str | None]:

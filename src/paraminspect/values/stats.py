@@ -15,7 +15,7 @@ from paraminspect.values.files import Files
 from paraminspect.values.moments import BLOCK, Moments
 from paraminspect.values.numbers import Numbers
 from paraminspect.values.tensors import open_numbers
-from paraminspect.values.widen import narrow_values, widen
+from paraminspect.values.widen import narrow_values, to_float64, widen
 
 Array = np.ndarray[Any, Any]
 
@@ -135,9 +135,7 @@ class Summary:
         if self._cells is not None:
             found = found.merge(Distribution.of_cells(self._cells))
         if self._kept:
-            with np.errstate(invalid="ignore"):  # of signalling patterns
-                kept = np.concatenate(self._kept).astype(np.float64)
-            numbers, counts = np.unique(kept, return_counts=True)
+            numbers, counts = np.unique(to_float64(np.concatenate(self._kept)), return_counts=True)
             found = found.merge(Distribution.of_values(numbers, counts))
         return found
 
@@ -241,5 +239,4 @@ def _blocks(array: Array) -> Iterator[Array]:
 
 def _pattern_values(dtype: np.dtype[Any]) -> Array:
     """What the bit patterns of a narrow type stand for, as float64."""
-    with np.errstate(invalid="ignore"):  # of signalling patterns
-        return narrow_values(dtype).astype(np.float64)
+    return to_float64(narrow_values(dtype))

@@ -29,6 +29,7 @@ from paraminspect.values.numbers import (
     check_boxes,
     is_dense,
 )
+from paraminspect.values.widen import to_float64
 
 Array = np.ndarray[Any, Any]
 
@@ -205,7 +206,7 @@ def _parameters(value: float | TensorRecord, files: Files) -> Array:
     if value.numel > MAX_AXIS:
         raise LimitExceededError("scales of a quantised tensor", limit=MAX_AXIS, actual=value.numel)
     numbers = open_numbers(value, files)
-    return numbers.read(0, numbers.numel).astype(np.float64)
+    return to_float64(numbers.read(0, numbers.numel))
 
 
 def _check_axis(quantizer: Quantizer, shape: tuple[int, ...], scales: Array, zero_points: Array) -> None:

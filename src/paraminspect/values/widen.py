@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from paraminspect.values.dtypes import is_foreign
+from paraminspect.values.dtypes import is_floating, is_foreign
 
 Array = np.ndarray[Any, Any]
 
@@ -31,6 +31,18 @@ def widen(array: Array) -> Array:
     if dtype.kind == "f" and dtype.itemsize == 2:
         return array.astype(np.float32)
     return array if dtype.isnative else array.astype(dtype.newbyteorder("="))
+
+
+def to_float64(array: Array) -> Array:
+    """The same real numbers as float64. A signalling NaN becomes a quiet one, about which numpy would warn."""
+    with np.errstate(invalid="ignore"):
+        numbers: Array = array.astype(np.float64)
+    return numbers
+
+
+def to_python(array: Array) -> Any:
+    """Python's own numbers in nested lists; types that numpy does not know are floats of at most 64 bits."""
+    return (to_float64(array) if is_floating(array.dtype) else array).tolist()
 
 
 def _table(array: Array) -> Array:
