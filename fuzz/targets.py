@@ -16,18 +16,18 @@ from paraminspect.checks.codes import CODES
 from paraminspect.checks.container import scan_part
 from paraminspect.checks.pickles import Place
 from paraminspect.errors import ParamInspectError
+from paraminspect.files.blob import Blob
 from paraminspect.formats import open_source
-from paraminspect.formats.blob import Blob
-from paraminspect.formats.distributed import read_distributed
 from paraminspect.formats.gguf import GGML_TYPES, read_gguf
 from paraminspect.formats.numpy_arrays import read_npy
-from paraminspect.formats.onnx import read_onnx
-from paraminspect.formats.pickle_trace import trace_pickle
-from paraminspect.formats.plain_pickle import read_pickle
+from paraminspect.formats.onnx.read import read_onnx
+from paraminspect.formats.pickles.plain import read_pickle
+from paraminspect.formats.pickles.trace import trace_pickle
+from paraminspect.formats.pytorch.distributed import read_distributed
+from paraminspect.formats.pytorch.tar import read_torch_tar
 from paraminspect.formats.safetensors import read_safetensors
 from paraminspect.formats.sharded import read_index
 from paraminspect.formats.sniff import read_blob
-from paraminspect.formats.torch_tar import read_torch_tar
 
 SEPARATOR: Final = b"\xff\0\xff"
 """Between the members of an archive that is made of one input."""
@@ -116,17 +116,17 @@ def converted(data: bytes) -> None:
 
 def spec(data: bytes) -> None:
     """A spec, and the model that it describes."""
-    from paraminspect.spec.expand import plan_model
-    from paraminspect.spec.parse import parse_spec
+    from paraminspect.architecture.expand import plan_model
+    from paraminspect.architecture.parse import parse_spec
 
     plan_model(parse_spec(data, source="net.yaml"))
 
 
 def grammar(data: bytes) -> None:
     """What users type: a rule, a selector, a renaming."""
-    from paraminspect.changes import parse_map
+    from paraminspect.names.changes import parse_map
+    from paraminspect.names.select import parse_selector
     from paraminspect.rules.parse import parse_rule
-    from paraminspect.selection import parse_selector
 
     text = data.decode("utf-8", "replace")
     for parse in (parse_rule, parse_selector, parse_map):

@@ -22,7 +22,7 @@ from paraminspect.checks.codes import worst
 from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.formats.safetensors import DTYPES
 from paraminspect.records import Checkpoint, TensorRecord
-from paraminspect.ties import find_ties
+from paraminspect.ties.shared_bytes import find_ties
 
 CORPUS = Path(os.environ.get("PARAMINSPECT_CORPUS", Path(__file__).parents[2] / "shared" / "corpus"))
 CANARY = Path("/var/tmp/paraminspect-canary")

@@ -11,8 +11,8 @@ import pytest
 from torch import nn
 
 from paraminspect import find_ties, open_source
-from paraminspect.live.source import open_live
-from paraminspect.modules import make_listing, total
+from paraminspect.live.build.open import open_live
+from paraminspect.names.listing import make_listing, total
 from paraminspect.records import TieGroup
 from scripts.tied_forms import CONFIGS, FILES, NAMES, T5, build
 

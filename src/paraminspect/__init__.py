@@ -43,13 +43,13 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from paraminspect.changes import Change
     from paraminspect.checks.check import check_source
     from paraminspect.conversion import convert
     from paraminspect.errors import ParamInspectError
     from paraminspect.formats import open_source
-    from paraminspect.live.backward import BackwardReport, backward_report
+    from paraminspect.live.grad.backward import BackwardReport, backward_report
     from paraminspect.live.init.apply import apply_init, plan_init
+    from paraminspect.names.changes import Change
     from paraminspect.records import (
         Checkpoint,
         Finding,
@@ -62,14 +62,14 @@ if TYPE_CHECKING:
     )
     from paraminspect.rules.parse import parse_rule
     from paraminspect.rules.plan import InitPlan
-    from paraminspect.sharing import find_ties
+    from paraminspect.sharing.find import find_ties
     from paraminspect.values.diff import Diff, diff_sources
+    from paraminspect.values.read import read_tensor
     from paraminspect.values.stats import TensorStats, tensor_stats
-    from paraminspect.values.tensors import read_tensor
 
 _HOMES = {
-    "BackwardReport": "live.backward",
-    "Change": "changes",
+    "BackwardReport": "live.grad.backward",
+    "Change": "names.changes",
     "Checkpoint": "records",
     "Diff": "values.diff",
     "Finding": "records",
@@ -83,15 +83,15 @@ _HOMES = {
     "TieGroup": "records",
     "UseRecord": "records",
     "apply_init": "live.init.apply",
-    "backward_report": "live.backward",
+    "backward_report": "live.grad.backward",
     "check_source": "checks.check",
     "convert": "conversion",
     "diff_sources": "values.diff",
-    "find_ties": "sharing",
+    "find_ties": "sharing.find",
     "open_source": "formats",
     "parse_rule": "rules.parse",
     "plan_init": "live.init.apply",
-    "read_tensor": "values.tensors",
+    "read_tensor": "values.read",
     "tensor_stats": "values.stats",
 }
 

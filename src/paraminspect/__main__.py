@@ -1,8 +1,71 @@
-"""`python -m paraminspect`."""
+"""Entry point of the command `paraminspect`.
+
+Light on purpose: what is slow to import, or can be interrupted, happens inside `main`, so that Ctrl-C is quiet from the
+first moment on.
+"""
 
 from __future__ import annotations
 
-from paraminspect.cli.main import main
+import sys
+
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line and leave the process."""
+    import gc
+
+    # A short-lived process has little garbage in cycles; looking for it takes a tenth of the time of a run.
+    # A command that works for long turns the collector on again.
+    gc.disable()
+    ended = _heed_end()
+    try:
+        from paraminspect.cli.app import run
+
+        status = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    leave(128 + ended[0] if ended else status)
+
+
+def _heed_end() -> list[int]:
+    """Have a request to end (of `kill`, a closed terminal, a batch system) clean up as Ctrl-C does.
+
+    Returns:
+        Which signal came, once it has.
+    """
+    import signal
+
+    ended: list[int] = []
+
+    def end(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_IGN)  # cleaning up is not ended twice
+        ended.append(number)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores one
+            signal.signal(number, end)
+    return ended
+
+
+def leave(status: int) -> None:
+    """End the process with this status, without the interpreter's own clean-up.
+
+    That would take a tenth of the time of a run, and write once more to a pipe that is closed or a disk that is full.
+    """
+    import atexit
+    import os
+
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            pass  # `run` has written all and reported what failed; this is what it could not write
+    atexit._run_exitfuncs()
+    os._exit(status)
+
 
 if __name__ == "__main__":
     main()

@@ -24,7 +24,7 @@ from paraminspect.checks.codes import CODES
 from paraminspect.checks.container import scan_part
 from paraminspect.checks.pickles import Place
 from paraminspect.errors import SourceError
-from paraminspect.formats.blob import Blob
+from paraminspect.files.blob import Blob
 from paraminspect.records import Finding
 
 EVIL = b"\x80\x02cposix\nsystem\nX\x02\x00\x00\x00id\x85R."

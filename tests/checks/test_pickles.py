@@ -13,7 +13,7 @@ from paraminspect.checks import copies, pickles
 from paraminspect.checks.check import check_checkpoint, check_source
 from paraminspect.checks.pickles import Place, scan_pickle
 from paraminspect.errors import ParamInspectError
-from paraminspect.formats.blob import Blob
+from paraminspect.files.blob import Blob
 from paraminspect.records import Finding
 
 

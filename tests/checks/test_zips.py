@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from paraminspect.checks.pickles import Place
 from paraminspect.checks.zips import scan_zip, split_archives
-from paraminspect.formats.blob import Blob
+from paraminspect.files.blob import Blob
 from paraminspect.records import Finding
 
 Check = Callable[..., list[Finding]]

@@ -217,7 +217,7 @@ def test_a_model_that_will_not_fit_is_refused_at_once(run: Any, monkeypatch: pyt
     result = grad(run, "configs/llama-7b.yaml", status=2)
     assert "parameters and gradients take 50.2 GiB, and 10.0 GiB of memory are free" in result.stderr
     assert "hint: a smaller model, such as -D depth=2" in result.stderr
-    monkeypatch.setattr("paraminspect.live.prepare.available_memory", lambda device: 10)
+    monkeypatch.setattr("paraminspect.live.grad.prepare.available_memory", lambda device: 10)
     assert "parameters and gradients take 152 B" in grad(run, "configs/mlp.yaml", status=2).stderr
 
 

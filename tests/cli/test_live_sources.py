@@ -44,7 +44,7 @@ def test_what_is_wrong_with_a_spec_is_said_without_torch(command: Command, name:
     status, modules = modules_after(command, "list", f"{name}.yaml")
     assert status == 2
     assert "torch" not in modules
-    assert "paraminspect.spec.parse" in modules
+    assert "paraminspect.architecture.parse" in modules
 
 
 @pytest.mark.usefixtures("workplace")
@@ -64,7 +64,7 @@ def test_values_of_a_file_are_shown_without_torch(command: Command, tmp_path: Pa
 
 def test_list_of_a_file_imports_nothing_of_specs(command: Command, model: Path) -> None:
     _, modules = modules_after(command, "list", str(model))
-    assert not [name for name in modules if name.startswith(("paraminspect.spec", "paraminspect.live", "yaml"))]
+    assert not [name for name in modules if name.startswith(("paraminspect.architecture", "paraminspect.live", "yaml"))]
 
 
 @pytest.mark.parametrize("name", ["model", "model.txt", "model.pt", "model.json"])

@@ -15,9 +15,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paraminspect.cli import expect, progress
-from paraminspect.cli.expect import find_broken, parse_expected
+from paraminspect.cli import progress
 from paraminspect.errors import ParamInspectError
+from paraminspect.sharing import expect
+from paraminspect.sharing.expect import find_broken, parse_expected
 
 Command = tuple[list[str], dict[str, str]]
 

@@ -56,7 +56,7 @@ def test_no_command_on_a_file_loads_what_is_heavy(command: Command, model: Path,
 
 
 def test_check_of_a_file_loads_nothing_of_rules(command: Command, model: Path) -> None:
-    rules = {"paraminspect.rules.sets", "paraminspect.rules.parse", "paraminspect.spec.model"}
+    rules = {"paraminspect.rules.sets", "paraminspect.rules.parse", "paraminspect.architecture.model"}
     assert not rules & modules_after(command, "check", model)
     assert rules <= modules_after(command, "check", model, before="import paraminspect.rules.sets")
 
@@ -94,6 +94,6 @@ def test_completion_loads_neither_torch_nor_rich(command: Command, model: Path, 
 def test_main_can_be_imported_in_no_time() -> None:
     """Ctrl-C shows a traceback until it is: typing alone would double that time."""
     source = str(Path(__file__).parents[2] / "src")
-    script = f"import sys; sys.path.insert(0, {source!r}); import paraminspect.cli.main; print(*sys.modules)"
+    script = f"import sys; sys.path.insert(0, {source!r}); import paraminspect.__main__; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, check=True)
     assert not {"typing", "re", "collections", "signal"} & set(done.stdout.split())

@@ -89,8 +89,8 @@ def test_5_gradients(shell: Any, workplace: Path) -> None:
     assert stderr.startswith("note: before backward: 4 of 4 gradients are None\n")
     blocks = stdout.split("\n\n")
     assert blocks[-1].startswith("loss ")
-    from paraminspect.live.inputs import make_inputs
-    from paraminspect.live.source import open_live
+    from paraminspect.live.build.inputs import make_inputs
+    from paraminspect.live.build.open import open_live
 
     live = open_live("configs/mlp.yaml", device="cpu")
     live.model(*make_inputs(live.plan, device="cpu")).sum().backward()

@@ -23,10 +23,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from paraminspect import open_source
-from paraminspect.conversion import companions, contents, convert
+from paraminspect.conversion import bytes as contents
+from paraminspect.conversion import companions, convert
 from paraminspect.conversion.verify import verify as real_verify
 from paraminspect.errors import LimitExceededError, ParamInspectError, SelectionError, TargetError
-from paraminspect.sharing import find_ties
+from paraminspect.sharing.find import find_ties
 
 State = dict[str, torch.Tensor]
 

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 from paraminspect.errors import LimitExceededError, ParamInspectError
+from paraminspect.files.blob import Blob
 from paraminspect.formats import declared as declared_module
-from paraminspect.formats.blob import Blob
 from paraminspect.formats.hugging_face import declared_by_config
 from paraminspect.formats.safetensors import read_safetensors
 from paraminspect.formats.source import open_source
-from paraminspect.modules import make_listing, total
+from paraminspect.names.listing import make_listing, total
 from paraminspect.records import Checkpoint, Declaration, TensorRecord
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from paraminspect import open_source
 from paraminspect.checks.check import check_source
 from paraminspect.errors import ParamInspectError, SourceError, UnknownFormatError
-from paraminspect.formats.blob import Blob
+from paraminspect.files.blob import Blob
 from paraminspect.formats.foreign import FOLDERS, MAGICS, PATTERNS, TAILS, ZIPS, Foreign
 from paraminspect.formats.sniff import HEAD_BYTES, check_head, read_blob
 

@@ -19,8 +19,8 @@ from paraminspect.errors import (
     TruncatedError,
     UnknownFormatError,
 )
+from paraminspect.files.blob import Blob
 from paraminspect.formats import gguf as reader
-from paraminspect.formats.blob import Blob
 from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.gguf import GGML_TYPES, describe_split, read_gguf
 from paraminspect.records import Checkpoint

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from safetensors import SafetensorError, deserialize, safe_open
 
 from paraminspect.errors import LimitExceededError, MalformedError, ParamInspectError, TruncatedError
+from paraminspect.files.blob import NEAR, Blob
 from paraminspect.formats import safetensors as reader
-from paraminspect.formats.blob import NEAR, Blob
 from paraminspect.formats.safetensors import DTYPES, is_safetensors, read_safetensors
 from paraminspect.records import Checkpoint, TensorRecord
 

@@ -24,8 +24,8 @@ from paraminspect.errors import (
     SourceError,
     TruncatedError,
 )
+from paraminspect.files.blob import Blob
 from paraminspect.formats import sharded
-from paraminspect.formats.blob import Blob
 from paraminspect.formats.gguf import read_gguf
 from paraminspect.formats.sharded import read_folder, read_index
 from paraminspect.records import Checkpoint, TensorRecord

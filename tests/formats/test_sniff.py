@@ -23,8 +23,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paraminspect.errors import MalformedError, ParamInspectError, TruncatedError, UnknownFormatError
+from paraminspect.files.blob import Blob
 from paraminspect.formats import open_source
-from paraminspect.formats.blob import Blob
 from paraminspect.formats.sniff import HEAD_BYTES, check_head, read_blob
 
 WEIGHT = np.arange(6, dtype=np.float32).reshape(2, 3)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from paraminspect.live.source import LiveModel, open_live
-from paraminspect.modules import make_listing, total
+from paraminspect.live.build.open import LiveModel, open_live
+from paraminspect.names.listing import make_listing, total
 
 # Published where there is a publication; the others are added up from their layers, written out.
 COUNTS = {

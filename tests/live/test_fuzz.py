@@ -3,11 +3,11 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from paraminspect.architecture.builtins import BUILTINS, PARAM_OPS
 from paraminspect.errors import ParamInspectError
-from paraminspect.live.construct import torch_types
-from paraminspect.live.source import open_live
-from paraminspect.live.tree import make_module_tree, tree_lines
-from paraminspect.spec.builtins import BUILTINS, PARAM_OPS
+from paraminspect.live.build.construct import torch_types
+from paraminspect.live.build.open import open_live
+from paraminspect.live.build.outline import make_module_tree, tree_lines
 
 VALUES = st.sampled_from(
     ["0", "1", "2", "3", "-1", "1000000000000", "0.5", "true", "null", "a", "relu", "[1, 2]", "[]"]

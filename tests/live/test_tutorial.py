@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from paraminspect.live.source import open_live
-from paraminspect.live.tree import make_module_tree, tree_lines
-from paraminspect.modules import make_listing, total
+from paraminspect.live.build.open import open_live
+from paraminspect.live.build.outline import make_module_tree, tree_lines
+from paraminspect.names.listing import make_listing, total
 from paraminspect.records import Kind, TensorRecord
 
 

@@ -18,7 +18,7 @@ from paraminspect.render import render_rows
 from paraminspect.render.delimited import CHUNK_ROWS
 from paraminspect.render.json_rows import render_object
 from paraminspect.render.rows import Column, ColumnKind, Format, Rows, merge_rows
-from paraminspect.render.text import escape_text
+from paraminspect.text import escape_text
 
 KINDS = get_args(ColumnKind)
 FORMATS: tuple[Format, ...] = get_args(Format)

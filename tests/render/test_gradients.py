@@ -21,7 +21,7 @@ from paraminspect.render.name_tree import name_lines
 from paraminspect.render.png import render_png
 from paraminspect.render.style import Style
 from paraminspect.render.svg import Line, Picture, Polygon, Rect, Text, render_html, render_svg
-from paraminspect.render.text import display_width
+from paraminspect.text import display_width
 
 TWICE = (UseRecord("a", "mm"), UseRecord("b", "mm"))
 RECORDS = [

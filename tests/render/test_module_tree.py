@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from paraminspect.live.tree import make_module_tree
+from paraminspect.live.build.outline import make_module_tree
 from paraminspect.render.module_tree import node_object, render_modules
 from paraminspect.render.style import Style
 

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paraminspect.modules import make_listing, make_tree
+from paraminspect.names.listing import make_listing, make_tree
 from paraminspect.records import TensorRecord
+from paraminspect.render.checkpoint_tree import render_tree, tree_object
 from paraminspect.render.rows import Column, Rows
 from paraminspect.render.style import Style
 from paraminspect.render.table import MIN_COLUMNS, MIN_SHORTENED, render_table
-from paraminspect.render.text import display_width
-from paraminspect.render.tree import render_tree, tree_object
+from paraminspect.text import display_width
 
 COLUMNS = (
     Column("name", "name"), Column("dtype"), Column("numel", "int"), Column("nbytes", "bytes"),

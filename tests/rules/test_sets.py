@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
+from paraminspect.architecture.parse import parse_rule_sets
 from paraminspect.errors import LimitExceededError, RuleError
 from paraminspect.rules.limits import MAX_RULES
-from paraminspect.rules.model import Rule
 from paraminspect.rules.resolve import resolve
+from paraminspect.rules.rule import Rule
 from paraminspect.rules.sets import Config, choose_rules
-from paraminspect.spec.parse import parse_rule_sets
 
 
 def config(init: str, source: str = "m.yaml", **variables: object) -> Config:

@@ -23,10 +23,10 @@ from paraminspect.values.collect import collect
 from paraminspect.values.display import format_tensor
 from paraminspect.values.distribution import BINS, Distribution, count_cells
 from paraminspect.values.export import nested_values
-from paraminspect.values.files import Files
 from paraminspect.values.numbers import InMemory
+from paraminspect.values.read import open_numbers
 from paraminspect.values.stats import Summary, TensorStats, summarise, tensor_stats
-from paraminspect.values.tensors import open_numbers
+from paraminspect.values.stored_bytes import Files
 
 Array = np.ndarray[Any, Any]
 

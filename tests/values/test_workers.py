@@ -18,9 +18,9 @@ from paraminspect.errors import CheckpointError
 from paraminspect.records import TensorRecord
 from paraminspect.values import workers as module
 from paraminspect.values.collect import collect
-from paraminspect.values.files import Files
 from paraminspect.values.numbers import InMemory, Numbers
-from paraminspect.values.tensors import open_numbers
+from paraminspect.values.read import open_numbers
+from paraminspect.values.stored_bytes import Files
 from paraminspect.values.workers import collect_in_parallel, count_workers, share_out
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from paraminspect.writers.files import Sink, open_target
 from paraminspect.writers.layout import Layout, OutTensor
+from paraminspect.writers.whole_files import Sink, open_target
 
 Values = list[bytes]
 Write = Callable[[Layout, Path, Values], None]

@@ -27,9 +27,9 @@ from safetensors.torch import load_file, save_file
 from paraminspect import open_source
 from paraminspect.errors import CheckpointError, ParamInspectError, SourceError, TruncatedError
 from paraminspect.records import Checkpoint, TensorRecord
-from paraminspect.writers.files import open_stream, open_target
 from paraminspect.writers.layout import Layout
 from paraminspect.writers.patch import plan_patch
+from paraminspect.writers.whole_files import open_stream, open_target
 
 CORPUS = Path(os.environ.get("PARAMINSPECT_CORPUS", Path(__file__).parents[3] / "shared" / "corpus"))
 
@@ -273,7 +273,7 @@ FROM_STDIN = """
 import sys
 from paraminspect import open_source
 from paraminspect.errors import ParamInspectError
-from paraminspect.writers.files import open_target
+from paraminspect.writers.whole_files import open_target
 from paraminspect.writers.patch import plan_patch
 checkpoint = open_source("-")
 try:

@@ -13,7 +13,7 @@ HEAVY = ["torch", "numpy", "safetensors", "rich", "typer", "pickle", "zipfile"]
 PROBE = "import sys\n{}\nprint([name for name in {} if name in sys.modules])"
 WRITE = """
 import sys
-from paraminspect.writers.files import open_target
+from paraminspect.writers.whole_files import open_target
 from paraminspect.writers.layout import OutTensor
 with open_target(plan([OutTensor("a", "float32", (2,))], {}), sys.argv[1]) as sink: sink.put(0, 0, bytes(8))
 """

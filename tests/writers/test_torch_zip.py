@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from paraminspect import open_source
 from paraminspect.errors import LimitExceededError, ParamInspectError
-from paraminspect.formats.blob import Blob
-from paraminspect.formats.zip_directory import read_zip_directory
-from paraminspect.ties import find_ties
-from paraminspect.writers import zip_archive
+from paraminspect.files.blob import Blob
+from paraminspect.formats.zip_file import read_zip_directory
+from paraminspect.ties.shared_bytes import find_ties
+from paraminspect.writers import zip_write as zip_archive
 from paraminspect.writers.layout import Layout, OutTensor
 from paraminspect.writers.torch_pickle import TYPED, UNTYPED
 from paraminspect.writers.torch_zip import plan_torch_zip

@@ -12,12 +12,12 @@ from paraminspect.checks.codes import find, rank
 from paraminspect.checks.container import as_finding, scan_part
 from paraminspect.checks.pickles import Place
 from paraminspect.errors import CheckpointError, FarError, LimitExceededError, SourceError
-from paraminspect.formats.blob import Blob, open_blob
+from paraminspect.files.blob import Blob, open_blob
+from paraminspect.files.door import list_folder, look, raise_broken
+from paraminspect.files.paths import folder_of, is_far, join, relative
 from paraminspect.formats.limits import MAX_SHARDS
 from paraminspect.formats.sharded import shards_of
 from paraminspect.formats.source import is_index
-from paraminspect.places.door import list_folder, look, raise_broken
-from paraminspect.places.names import folder_of, is_far, join, relative
 from paraminspect.records import Checkpoint, Finding
 
 STDIN: Final = "-"
@@ -77,7 +77,7 @@ def _from_note(note: str) -> Finding:
 
 def check_checkpoint(checkpoint: Checkpoint) -> list[Finding]:
     """Findings from headers; values are read only of tensors that are declared tied and stored twice."""
-    from paraminspect.checks.tensors import check_tensors
+    from paraminspect.checks.headers import check_tensors
 
     found = list(check_tensors(checkpoint))
     if checkpoint.declared:
@@ -89,11 +89,11 @@ def check_checkpoint(checkpoint: Checkpoint) -> list[Finding]:
 
 def check_deep(checkpoint: Checkpoint, advance: Callable[[int], None] = lambda _: None) -> list[Finding]:
     """Findings that take reading everything."""
-    from paraminspect.checks.contents import check_values
     from paraminspect.checks.copies import check_copies
     from paraminspect.checks.sums import check_sums
-    from paraminspect.values.files import Files
-    from paraminspect.values.tensors import open_numbers
+    from paraminspect.checks.values import check_values
+    from paraminspect.values.read import open_numbers
+    from paraminspect.values.stored_bytes import Files
 
     files = Files()
     found = list(check_values(checkpoint.tensors, lambda record: open_numbers(record, files), advance))
@@ -110,7 +110,7 @@ def scan_files(source: str) -> list[Finding]:
     if not is_far(source):
         found = [_scan_one(path, source, named=len(paths) > 1) for path in paths]
     else:
-        from paraminspect.places.threads import side_by_side
+        from paraminspect.files.threads import side_by_side
 
         found = side_by_side(lambda path: _scan_one(path, source, named=len(paths) > 1), paths)
     raise_broken(paths)

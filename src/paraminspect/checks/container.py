@@ -12,12 +12,12 @@ from typing import Final
 from paraminspect.checks.codes import find
 from paraminspect.checks.pickles import Place, is_quiet, scan_pickle
 from paraminspect.errors import CheckpointError, FarError, LimitExceededError, ParamInspectError
-from paraminspect.formats.blob import Blob
-from paraminspect.formats.inert import StorageRef
-from paraminspect.formats.plain_pickle import OLD_PICKLE_STARTS, is_pickle
+from paraminspect.files.blob import Blob
+from paraminspect.formats.pickles.inert import StorageRef
+from paraminspect.formats.pickles.plain import OLD_PICKLE_STARTS, is_pickle
+from paraminspect.formats.pytorch.legacy import is_legacy_magic, itemsize
+from paraminspect.formats.pytorch.tar import is_tar
 from paraminspect.formats.safetensors import is_safetensors
-from paraminspect.formats.torch_legacy import is_legacy_magic, itemsize
-from paraminspect.formats.torch_tar import is_tar
 from paraminspect.records import Finding
 
 HEAD_BYTES: Final = 512

@@ -8,7 +8,7 @@ from typing import Final
 from paraminspect.checks.codes import find
 from paraminspect.errors import ParamInspectError
 from paraminspect.records import Checkpoint, Finding
-from paraminspect.sharing import find_equal_in, find_in, open_stored
+from paraminspect.sharing.find import find_equal_in, find_in, open_stored
 from paraminspect.units import format_bytes
 
 MAX_TOLD: Final = 50

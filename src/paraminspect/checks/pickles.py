@@ -7,10 +7,10 @@ from typing import Final, NamedTuple
 
 from paraminspect.checks.codes import find
 from paraminspect.errors import ParamInspectError
-from paraminspect.formats.blob import Blob
-from paraminspect.formats.inert import LongBytes, StorageRef
-from paraminspect.formats.pickle_machine import KEEP_TEXT
-from paraminspect.formats.pickle_trace import Trace, Use, printable, trace_pickle
+from paraminspect.files.blob import Blob
+from paraminspect.formats.pickles.inert import LongBytes, StorageRef
+from paraminspect.formats.pickles.machine import KEEP_TEXT
+from paraminspect.formats.pickles.trace import Trace, Use, printable, trace_pickle
 from paraminspect.records import Finding
 
 MAX_TOLD: Final = 50

@@ -16,8 +16,8 @@ from typing import Final
 from paraminspect.checks.codes import find
 from paraminspect.checks.pickles import Place
 from paraminspect.errors import ParamInspectError
-from paraminspect.formats.torchscript import MAX_CODE_BYTES
-from paraminspect.formats.zip_directory import ZipDirectory
+from paraminspect.formats.pytorch.script import MAX_CODE_BYTES
+from paraminspect.formats.zip_file import ZipDirectory
 from paraminspect.records import Finding
 
 DANGEROUS_OPERATORS: Final[dict[str, str]] = {

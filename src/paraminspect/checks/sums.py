@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from paraminspect.checks.pickles import Place
 from paraminspect.checks.zips import check_sum, split_archives
-from paraminspect.formats.blob import Blob
-from paraminspect.formats.zip_directory import read_zip_directory
+from paraminspect.files.blob import Blob
+from paraminspect.formats.zip_file import read_zip_directory
 from paraminspect.records import Finding
 
 

@@ -7,9 +7,9 @@ from typing import Final
 
 from paraminspect.checks.codes import find
 from paraminspect.checks.pickles import Place, scan_pickle
-from paraminspect.formats.blob import Blob
-from paraminspect.formats.inert import StorageType
-from paraminspect.formats.torch_tar import BLOCK, MAX_COUNT
+from paraminspect.files.blob import Blob
+from paraminspect.formats.pickles.inert import StorageType
+from paraminspect.formats.pytorch.tar import BLOCK, MAX_COUNT
 from paraminspect.records import Finding
 
 MAX_MEMBERS: Final = 10_000

@@ -17,11 +17,11 @@ from typing import Final
 from paraminspect.checks.codes import find
 from paraminspect.checks.pickles import Place, scan_pickle
 from paraminspect.errors import CheckpointError, LimitExceededError, ParamInspectError
-from paraminspect.formats.blob import Blob
-from paraminspect.formats.inert import StorageRef
-from paraminspect.formats.plain_pickle import OLD_PICKLE_STARTS, is_pickle
-from paraminspect.formats.torch_export import find_pickled, is_raw_member, is_torch_export
-from paraminspect.formats.zip_directory import ZipDirectory, ZipEntry, quote_name, read_zip_directory
+from paraminspect.files.blob import Blob
+from paraminspect.formats.pickles.inert import StorageRef
+from paraminspect.formats.pickles.plain import OLD_PICKLE_STARTS, is_pickle
+from paraminspect.formats.pytorch.export import find_pickled, is_raw_member, is_torch_export
+from paraminspect.formats.zip_file import ZipDirectory, ZipEntry, quote_name, read_zip_directory
 from paraminspect.records import Finding
 from paraminspect.units import counted, format_bytes
 

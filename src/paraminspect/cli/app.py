@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from paraminspect.cli.errors import FAILED, OutputError
+from paraminspect.cli.explain import FAILED, OutputError
 from paraminspect.cli.output import Output, print_whatever_happens
 from paraminspect.errors import ParamInspectError
 

@@ -15,14 +15,14 @@ from paraminspect.checks.check import (
     scan_files,
 )
 from paraminspect.checks.codes import CODES, SEVERITIES, rank, worst
-from paraminspect.cli.errors import explain, with_source
+from paraminspect.cli.chosen import Build, is_live
+from paraminspect.cli.explain import explain, with_source
 from paraminspect.cli.output import Output
 from paraminspect.cli.progress import Progress
 from paraminspect.cli.report import split_columns
-from paraminspect.cli.sources import Build, is_live
 from paraminspect.cli.stdin import as_file
 from paraminspect.errors import ParamInspectError
-from paraminspect.places.names import shown
+from paraminspect.files.paths import shown
 from paraminspect.records import Checkpoint, Finding, Severity
 from paraminspect.render.rows import Column, Rows, merge_rows
 from paraminspect.units import counted
@@ -110,7 +110,7 @@ def _check(source: str, build: Build, how: How, output: Output) -> _Checked:
         if checkpoint is not None:
             said += check_checkpoint(checkpoint)
             if how.deep:
-                from paraminspect.checks.contents import stored_once
+                from paraminspect.checks.values import stored_once
 
                 total = sum(record.nbytes or 0 for record in stored_once(checkpoint.tensors))
                 with Progress(output, "reading") as progress:
@@ -127,7 +127,7 @@ def _check_live(source: str, build: Build, how: How, output: Output) -> _Checked
         return _Checked(source, [], "the weights do not fit")
     found = check_checkpoint(opened.checkpoint)
     if how.deep:
-        from paraminspect.checks.contents import check_values
+        from paraminspect.checks.values import check_values
 
         found += check_values(opened.checkpoint.tensors, opened.open)
     return _Checked(source, arrange([], found), _describe(opened.checkpoint))

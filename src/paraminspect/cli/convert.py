@@ -6,17 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from paraminspect.cli.chosen import Build, Choice, describe_hidden, describe_no_match
 from paraminspect.cli.output import Output
 from paraminspect.cli.progress import Progress
 from paraminspect.cli.rules import RuleOptions
-from paraminspect.cli.sources import Build, Choice, describe_hidden, describe_no_match
 from paraminspect.cli.valued import ValuedSource, open_valued
 from paraminspect.conversion.convert import Prepared, carry_out, goes_into_a_pipe, prepare
 from paraminspect.conversion.metadata import parse_metadata
 from paraminspect.conversion.plan import ConversionPlan, Wanted
 from paraminspect.errors import FarError, ParamInspectError, SelectionError
-from paraminspect.modules import Listing
-from paraminspect.places.names import shown
+from paraminspect.files.paths import shown
+from paraminspect.names.listing import Listing
 from paraminspect.render.rows import Column, Rows
 from paraminspect.units import counted, format_bytes
 from paraminspect.writers.kinds import STDOUT

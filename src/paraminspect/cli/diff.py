@@ -6,15 +6,15 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
-from paraminspect.changes import rename, suggest_maps
-from paraminspect.cli.errors import with_source
+from paraminspect.cli.chosen import Build, Choice, describe_hidden, is_live, prefixed
+from paraminspect.cli.explain import with_source
 from paraminspect.cli.output import Output
 from paraminspect.cli.progress import Progress
-from paraminspect.cli.sources import Build, Choice, describe_hidden, is_live, prefixed
 from paraminspect.cli.stats import tell_failures
 from paraminspect.cli.valued import ValuedSource, open_valued
 from paraminspect.errors import ParamInspectError, SelectionError
-from paraminspect.modules import select_records
+from paraminspect.names.changes import rename, suggest_maps
+from paraminspect.names.listing import select_records
 from paraminspect.records import TensorRecord
 from paraminspect.render.rows import Column, Rows
 from paraminspect.values.diff import Diff, Only, Tolerance, diff_records

@@ -17,6 +17,6 @@ def write_to(file: str, pieces: Iterable[bytes], output: Output) -> None:
     if file in ("", "-"):
         output.write_bytes(pieces)
         return
-    from paraminspect.writers.files import write_whole
+    from paraminspect.writers.whole_files import write_whole
 
     write_whole(file, pieces)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from paraminspect.cli.chosen import Build, is_live
 from paraminspect.cli.grad_options import GradOptions, GradPlan, read_options
 from paraminspect.cli.grad_output import GradPrinter
 from paraminspect.cli.init import REFUSED
@@ -12,13 +13,12 @@ from paraminspect.cli.live import open_model
 from paraminspect.cli.output import Output
 from paraminspect.cli.progress import Progress
 from paraminspect.cli.rules import ChosenRules, collect_rules
-from paraminspect.cli.sources import Build, is_live
 from paraminspect.errors import LimitExceededError, ParamInspectError, SourceError
-from paraminspect.live.memory import available_memory, too_large
+from paraminspect.live.build.memory import available_memory, too_large
 
 if TYPE_CHECKING:
-    from paraminspect.live.backward import BackwardReport
-    from paraminspect.live.source import LiveModel
+    from paraminspect.live.build.open import LiveModel
+    from paraminspect.live.grad.backward import BackwardReport
 
 
 def run_grad(source: str, build: Build, how: GradOptions, output: Output) -> int:
@@ -65,7 +65,7 @@ def _no_architecture(source: str) -> SourceError:
 
 def _open(source: str, build: Build, how: GradOptions, output: Output) -> LiveModel | None:
     """The model in memory, if it fits there."""
-    from paraminspect.live.limits import MAX_MODEL_BYTES
+    from paraminspect.live.build.limits import MAX_MODEL_BYTES
 
     available = available_memory()
     limit = MAX_MODEL_BYTES if available is None else min(available, MAX_MODEL_BYTES)
@@ -98,10 +98,10 @@ def _initialise(live: LiveModel, chosen: ChosenRules, how: GradOptions, output: 
 def _backward(live: LiveModel, plan: GradPlan, how: GradOptions, output: Output) -> BackwardReport:
     import torch
 
-    from paraminspect.live.backward import backward_report
-    from paraminspect.live.feed import Feed, Wanted
-    from paraminspect.live.prepare import check_inputs, choose_device, convert, freeze, materialise
-    from paraminspect.live.steps import repeat_backward
+    from paraminspect.live.grad.backward import backward_report
+    from paraminspect.live.grad.feed import Feed, Wanted
+    from paraminspect.live.grad.prepare import check_inputs, choose_device, convert, freeze, materialise
+    from paraminspect.live.grad.steps import repeat_backward
 
     device = choose_device(how.device)
     seed = how.rules.seed

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from typing import Literal, NamedTuple
 
+from paraminspect.architecture.given import Given, parse_given
 from paraminspect.cli.grad_rows import USES, gradient_columns
 from paraminspect.cli.output import Output
 from paraminspect.cli.report import split_columns
 from paraminspect.cli.rules import RuleOptions
 from paraminspect.errors import ParamInspectError, SourceError
-from paraminspect.selection import Selector, parse_selector
-from paraminspect.spec.given import Given, parse_given
+from paraminspect.names.select import Selector, parse_selector
 
 STATES = ("none", "zero", "nan", "inf", "frozen", "ok")
 PICTURES = (".svg", ".html", ".png")

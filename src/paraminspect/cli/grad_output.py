@@ -16,8 +16,8 @@ from paraminspect.render.rows import Column, Rows
 if TYPE_CHECKING:
     from torch import nn
 
-    from paraminspect.live.backward import BackwardReport
-    from paraminspect.live.source import LiveModel
+    from paraminspect.live.build.open import LiveModel
+    from paraminspect.live.grad.backward import BackwardReport
 
 FOUND = 1
 """Exit status of --fail-on and --compare when there is something to find."""
@@ -61,7 +61,7 @@ class GradPrinter:
         if how.plot:
             self._plot()
         if how.save:
-            from paraminspect.live.gradient_files import encode_gradients
+            from paraminspect.live.grad.gradient_files import encode_gradients
 
             write_to(how.save, [encode_gradients(self._report.gradients, self._aliases)], self._output)
         if how.compare:
@@ -132,7 +132,7 @@ class GradPrinter:
             write_to(how.plot, (piece.encode("utf-8", "backslashreplace") for piece in pieces), self._output)
 
     def _compare(self) -> None:
-        from paraminspect.live.gradient_files import compare_gradients
+        from paraminspect.live.grad.gradient_files import compare_gradients
 
         how, gradients = self._how, self._report.gradients
         changes = compare_gradients(gradients, how.compare, how.tolerance, self._aliases)

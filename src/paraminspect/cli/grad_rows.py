@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from paraminspect.records import GradRecord, UseRecord
 from paraminspect.render.rows import EMPTY_NAME, Column, Rows
-from paraminspect.render.text import escape_text
+from paraminspect.text import escape_text
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from paraminspect.live.backward import BackwardReport
-    from paraminspect.live.gradient_files import GradientChange
+    from paraminspect.live.grad.backward import BackwardReport
+    from paraminspect.live.grad.gradient_files import GradientChange
 
     Array = np.ndarray[Any, Any]
 

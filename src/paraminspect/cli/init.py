@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from paraminspect.cli.chosen import Build, is_live
 from paraminspect.cli.init_report import init_rows, on_a_table, say_notes, say_unmatched
 from paraminspect.cli.output import Output
 from paraminspect.cli.rules import ChosenRules, RuleOptions, collect_rules
-from paraminspect.cli.sources import Build, is_live
 from paraminspect.errors import ParamInspectError
-from paraminspect.places.names import shown
+from paraminspect.files.paths import shown
 from paraminspect.records import Checkpoint, InitStep
 from paraminspect.rules.plan import InitPlan, PlannedStep, plan_rules
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from paraminspect.live.source import LiveModel
+    from paraminspect.live.build.open import LiveModel
 
 STDOUT = "-"
 REFUSED = 1
@@ -123,12 +123,12 @@ def _open(source: str, how: InitOptions, chosen: ChosenRules, output: Output) ->
 
         chosen.build.refuse()
         checkpoint = open_source(source)
-        from paraminspect.live.init.targets import checkpoint_targets  # imports torch, for what can be read
+        from paraminspect.live.init.find import checkpoint_targets  # imports torch, for what can be read
 
         found = checkpoint_targets(checkpoint.tensors)
         return _Opened(checkpoint, None, plan_rules(found.targets, chosen.rules, found.others))
     from paraminspect.cli.live import open_model
-    from paraminspect.live.init.targets import model_targets
+    from paraminspect.live.init.find import model_targets
 
     live = open_model(source, chosen.build, output, values=True, seed=how.rules.seed)
     if live is None:
@@ -143,7 +143,7 @@ def _carry_out(opened: _Opened, how: InitOptions, chosen: ChosenRules, texts: di
     from paraminspect.live.init.draw import Drawing
     from paraminspect.live.init.functions import OwnFunctions
     from paraminspect.live.init.run import Run
-    from paraminspect.live.init.tensors import checkpoint_work, model_work
+    from paraminspect.live.init.work import checkpoint_work, model_work
 
     drawing = Drawing(how.rules.seed, chosen.own or OwnFunctions())
     if opened.live is not None:
@@ -163,7 +163,7 @@ def _carry_out(opened: _Opened, how: InitOptions, chosen: ChosenRules, texts: di
 def _printer(texts: dict[int, str]) -> Callable[[PlannedStep, Tensor], None]:
     """Keeps the text of each tensor under the id of its step."""
     from paraminspect.cli.live import tensor_array
-    from paraminspect.render.text import escape_text
+    from paraminspect.text import escape_text
     from paraminspect.values.display import format_tensor
 
     def look(step: PlannedStep, tensor: Tensor) -> None:

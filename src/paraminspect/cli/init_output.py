@@ -11,18 +11,18 @@ from paraminspect.errors import ParamInspectError
 from paraminspect.records import Checkpoint, InitStep
 from paraminspect.rules.plan import PlannedStep
 from paraminspect.units import counted, format_bytes, parse_size
-from paraminspect.writers.files import open_stream, open_target
 from paraminspect.writers.kinds import SHARD_SIZE, STDOUT, choose_kind, is_stream, own_kind_of
 from paraminspect.writers.layout import Layout, OutTensor
 from paraminspect.writers.patch import plan_patch
 from paraminspect.writers.safetensors import plan_safetensors
 from paraminspect.writers.shards import plan_shards
 from paraminspect.writers.torch_zip import plan_torch_zip
+from paraminspect.writers.whole_files import open_stream, open_target
 
 if TYPE_CHECKING:
     from paraminspect.cli.init import InitOptions
     from paraminspect.live.init.run import Run
-    from paraminspect.live.init.tensors import Work
+    from paraminspect.live.init.work import Work
 
 Steps = list[tuple[PlannedStep, InitStep]]
 

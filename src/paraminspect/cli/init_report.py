@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from paraminspect.architecture.nodes import shorten
 from paraminspect.cli.output import Output
 from paraminspect.records import InitStep
 from paraminspect.render.delimited import readable_pairs
 from paraminspect.render.rows import Column, Rows
-from paraminspect.rules.model import Rule
 from paraminspect.rules.plan import InitPlan, PlannedStep
-from paraminspect.spec.nodes import shorten
+from paraminspect.rules.rule import Rule
 from paraminspect.units import counted
 
 STEPS = (

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from paraminspect.cli.chosen import Build
 from paraminspect.cli.output import Output
-from paraminspect.cli.sources import Build
 from paraminspect.cli.stdin import STDIN, read_spec_text
 from paraminspect.errors import ParamInspectError, SourceError, SpecError
-from paraminspect.live.recognise import recognise_live
+from paraminspect.live.build.recognise import recognise_live
 from paraminspect.render.rows import Column, Rows
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from paraminspect.live.source import LiveModel
-    from paraminspect.live.weights import Mismatch, WeightReport
+    from paraminspect.live.build.open import LiveModel
+    from paraminspect.live.build.weights import Mismatch, WeightReport
 
     Array = np.ndarray[Any, Any]
 
@@ -71,8 +71,8 @@ def open_model(
             raise ParamInspectError(f"--{name.replace('_', '-')} without --weights", hint="--weights CHECKPOINT")
     if kind == "spec":
         _check_spec(source, text, variables)
-    from paraminspect.live.limits import MAX_MODEL_BYTES
-    from paraminspect.live.source import open_live
+    from paraminspect.live.build.limits import MAX_MODEL_BYTES
+    from paraminspect.live.build.open import open_live
 
     in_memory = max_bytes is not None or (values and kind == "factory")
     live = open_live(
@@ -133,9 +133,9 @@ def tensor_array(tensor: Tensor) -> Array:
 
 def _check_spec(source: str, text: bytes | None, variables: dict[str, str | int | float | bool]) -> None:
     """Find what is wrong with a spec as far as it shows without torch."""
-    from paraminspect.spec.expand import plan_model
-    from paraminspect.spec.limits import MAX_SPEC_BYTES
-    from paraminspect.spec.parse import parse_spec
+    from paraminspect.architecture.expand import plan_model
+    from paraminspect.architecture.limits import MAX_SPEC_BYTES
+    from paraminspect.architecture.parse import parse_spec
 
     if text is None:
         with open(source, "rb") as file:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from paraminspect.cli.chosen import Build
 from paraminspect.cli.live import open_model
 from paraminspect.cli.options import TreeOptions
 from paraminspect.cli.output import Output
 from paraminspect.cli.report import describe_totals, totals_object
-from paraminspect.cli.sources import Build
 from paraminspect.errors import ParamInspectError, SelectionError, SourceError
-from paraminspect.modules import make_listing, total
+from paraminspect.names.listing import make_listing, total
 from paraminspect.render.module_tree import Shapes, node_object, render_modules
 
 if TYPE_CHECKING:
-    from paraminspect.live.source import LiveModel
-    from paraminspect.live.tree import ModuleNode
+    from paraminspect.live.build.open import LiveModel
+    from paraminspect.live.build.outline import ModuleNode
 
 
 def show_live_tree(source: str, build: Build, how: TreeOptions, output: Output) -> int:
@@ -54,7 +54,7 @@ def show_live_tree(source: str, build: Build, how: TreeOptions, output: Output) 
 
 def _choose(live: LiveModel, how: TreeOptions) -> tuple[ModuleNode, Shapes | None]:
     """The module that is meant, and the shapes of outputs by its paths."""
-    from paraminspect.live.tree import make_module_tree
+    from paraminspect.live.build.outline import make_module_tree
 
     if how.with_shapes and live.plan is None:
         raise SourceError(
@@ -66,7 +66,7 @@ def _choose(live: LiveModel, how: TreeOptions) -> tuple[ModuleNode, Shapes | Non
         return make_module_tree(live.model), shapes
     paths = [path for path, _ in live.model.named_modules(remove_duplicate=False)]
     if how.module not in paths:
-        from paraminspect.spec.suggestions import closest
+        from paraminspect.architecture.suggestions import closest
 
         outermost = [path for path in paths if path and "." not in path]
         hint = closest(how.module, paths) or f"the outermost modules are {', '.join(outermost[:5])}"

@@ -7,12 +7,12 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Literal, TextIO
 
-from paraminspect.cli.errors import FAILED, OutputError, excerpt, explain, wants_traceback
-from paraminspect.places.names import shown
+from paraminspect.cli.explain import FAILED, OutputError, excerpt, explain, wants_traceback
+from paraminspect.files.paths import shown
 from paraminspect.render import render_rows
 from paraminspect.render.rows import Format, Rows
 from paraminspect.render.style import Style
-from paraminspect.render.text import escape_message
+from paraminspect.text import escape_message
 
 Colour = Literal["auto", "always", "never"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from paraminspect.cli.chosen import NOTHING_MATCHED
 from paraminspect.cli.output import Output
-from paraminspect.cli.sources import NOTHING_MATCHED
 from paraminspect.errors import ParamInspectError
-from paraminspect.modules import Totals, add_totals
+from paraminspect.names.listing import Totals, add_totals
 from paraminspect.records import Checkpoint
 from paraminspect.render.rows import Column, Rows, merge_rows
 from paraminspect.units import counted, format_bytes

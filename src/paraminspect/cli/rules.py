@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from paraminspect.cli.chosen import Build
 from paraminspect.cli.live import parse_definitions
 from paraminspect.cli.output import Output
-from paraminspect.cli.sources import Build
 from paraminspect.cli.stdin import STDIN, read_config_text
 from paraminspect.errors import ParamInspectError, SourceError
-from paraminspect.live.recognise import parse_factory, recognise_live
+from paraminspect.live.build.recognise import parse_factory, recognise_live
 
 if TYPE_CHECKING:  # what a command that reads a file does not wait for
     from paraminspect.live.init.functions import OwnFunctions
-    from paraminspect.rules.model import Rule
+    from paraminspect.rules.rule import Rule
     from paraminspect.rules.sets import Config
 
 _NO_CONFIG = "rule sets are named in YAML or JSON; a checkpoint or a factory has none"
@@ -86,8 +86,8 @@ def read_config(path: str, build: Build) -> Config:
         SourceError: It cannot be read.
         SpecError: It is no config.
     """
+    from paraminspect.architecture.parse import parse_rule_sets
     from paraminspect.rules.sets import Config
-    from paraminspect.spec.parse import parse_rule_sets
 
     variables, sets = parse_rule_sets(_read(path), source=path, overrides=parse_definitions(build.define))
     return Config(path, sets, variables)
@@ -101,8 +101,8 @@ def spec_config(source: str, build: Build) -> Config | None:
     """
     if not _is_spec(source):
         return None
+    from paraminspect.architecture.parse import parse_spec
     from paraminspect.rules.sets import Config
-    from paraminspect.spec.parse import parse_spec
 
     spec = parse_spec(_read(source), source=source, overrides=parse_definitions(build.define))
     return Config(source, spec.rule_sets, spec.vars)
@@ -116,8 +116,8 @@ def _for_the_model(source: str, build: Build, configs: Sequence[Config]) -> Buil
     """
     if not configs or not build.define:
         return build
-    from paraminspect.spec.parse import find_variables
-    from paraminspect.spec.suggestions import closest
+    from paraminspect.architecture.parse import find_variables
+    from paraminspect.architecture.suggestions import closest
 
     in_spec = frozenset(find_variables(_read(source), source=source)) if _is_spec(source) else None
     in_configs = dict.fromkeys(name for config in configs for name in config.variables)
@@ -133,14 +133,14 @@ def _for_the_model(source: str, build: Build, configs: Sequence[Config]) -> Buil
 
 
 def _is_spec(source: str) -> bool:
-    from paraminspect.cli.sources import is_live
+    from paraminspect.cli.chosen import is_live
 
     return is_live(source) and (source == STDIN or recognise_live(source) == "spec")
 
 
 def _read(path: str) -> bytes:
     """The text of a spec or config."""
-    from paraminspect.spec.limits import MAX_SPEC_BYTES
+    from paraminspect.architecture.limits import MAX_SPEC_BYTES
 
     if path == STDIN:
         data = read_config_text()

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from paraminspect.cli.errors import with_source
-from paraminspect.cli.expect import STDIN, Names, find_broken, read_expected
+from paraminspect.cli.chosen import Build, describe_hidden, open_each, prefixed
+from paraminspect.cli.explain import with_source
 from paraminspect.cli.output import Output
 from paraminspect.cli.progress import Progress
 from paraminspect.cli.report import split_columns
-from paraminspect.cli.sources import Build, describe_hidden, open_each, prefixed
 from paraminspect.errors import ParamInspectError
-from paraminspect.modules import count_hidden, is_shown
-from paraminspect.places.door import raise_broken
+from paraminspect.files.door import raise_broken
+from paraminspect.names.listing import count_hidden, is_shown
 from paraminspect.records import Checkpoint, TieGroup
 from paraminspect.render.rows import Column, Rows, merge_rows
-from paraminspect.sharing import (
+from paraminspect.sharing.expect import STDIN, Names, find_broken, read_expected
+from paraminspect.sharing.find import (
     STORED_APART,
     Found,
     Source,
@@ -105,7 +105,7 @@ def _open_all(sources: Sequence[str], build: Build, how: How, output: Output) ->
             else:
                 source = Source(choose(checkpoint.tensors, everything=how.everything))
                 if how.equal:
-                    from paraminspect.live.contents import LiveContents
+                    from paraminspect.live.build.contents import LiveContents
 
                     source = source._replace(contents=LiveContents(live))
             found = find_in(source)

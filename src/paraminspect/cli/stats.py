@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from paraminspect.cli.chosen import Build, Choice, choose_from, prefixed
 from paraminspect.cli.output import Output
 from paraminspect.cli.progress import Progress
 from paraminspect.cli.report import Report
-from paraminspect.cli.sources import Build, Choice, choose_from, prefixed
 from paraminspect.cli.valued import ValuedSource, ValuedSources
 from paraminspect.errors import ParamInspectError
-from paraminspect.modules import Listing, total
+from paraminspect.names.listing import Listing, total
 from paraminspect.records import TensorRecord
 from paraminspect.render.rows import EMPTY_NAME, Column, Rows
 from paraminspect.values.collect import Failure, RowStats

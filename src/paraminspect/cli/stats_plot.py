@@ -30,7 +30,7 @@ def write_plot(path: str, rows: Sequence[tuple[str, TensorStats]], title: str) -
     Raises:
         ParamInspectError: Too many rows, or the file cannot be written.
     """
-    from paraminspect.writers.files import write_whole
+    from paraminspect.writers.whole_files import write_whole
 
     picture = draw_ridges([_ridge(name, stats) for name, stats in in_order_of_depth(rows)], title)
     write_whole(path, (piece.encode("utf-8", "backslashreplace") for piece in _RENDERERS[_ending(path)](picture)))

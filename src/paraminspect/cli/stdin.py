@@ -32,14 +32,14 @@ def is_spec_on_stdin() -> bool:
         return False
     if b"\0" in os.pread(0, 512, 0):
         return False
-    from paraminspect.spec.recognise import looks_like_spec
+    from paraminspect.architecture.recognise import looks_like_spec
 
     return looks_like_spec(read_spec_text())
 
 
 def read_spec_text() -> bytes:
     """What is on standard input, one byte more than a spec may have at most."""
-    from paraminspect.spec.limits import MAX_SPEC_BYTES
+    from paraminspect.architecture.limits import MAX_SPEC_BYTES
 
     return os.pread(0, MAX_SPEC_BYTES + 1, 0)
 
@@ -66,7 +66,7 @@ def _replace_by_file(*, anything: bool = False) -> None:
     except UnknownFormatError as error:
         if b"\0" in head and not anything:
             raise
-        from paraminspect.spec.limits import MAX_SPEC_BYTES
+        from paraminspect.architecture.limits import MAX_SPEC_BYTES
 
         foreign = error
         room = MAX_SPEC_BYTES + 1
@@ -78,7 +78,7 @@ def _replace_by_file(*, anything: bool = False) -> None:
         spool.seek(0)
         os.dup2(spool.fileno(), 0)
     if foreign is not None and not anything:
-        from paraminspect.spec.recognise import looks_like_spec
+        from paraminspect.architecture.recognise import looks_like_spec
 
         if not looks_like_spec(read_spec_text()):
             raise foreign

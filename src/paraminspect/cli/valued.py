@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from paraminspect.cli.errors import with_source
+from paraminspect.cli.chosen import NOTHING_MATCHED, Build, is_live, prefixed
+from paraminspect.cli.explain import with_source
 from paraminspect.cli.output import Output
-from paraminspect.cli.sources import NOTHING_MATCHED, Build, is_live, prefixed
 from paraminspect.errors import ParamInspectError
 from paraminspect.records import Checkpoint, TensorRecord
-from paraminspect.values.files import Files
+from paraminspect.values.stored_bytes import Files
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from paraminspect.cli.rules import ChosenRules, RuleOptions
-    from paraminspect.live.source import LiveModel
+    from paraminspect.live.build.open import LiveModel
     from paraminspect.values.numbers import Numbers
 
 
@@ -55,7 +55,7 @@ class ValuedSource:
             ParamInspectError: It has none that can be read.
         """
         if self._draw is None:
-            from paraminspect.values.tensors import open_numbers
+            from paraminspect.values.read import open_numbers
 
             return open_numbers(record, self._files)
         from paraminspect.cli.live import tensor_array
@@ -109,7 +109,7 @@ def open_valued(
 
 def _unsaved(live: LiveModel) -> frozenset[str]:
     """Names of the buffers that `state_dict()` leaves out."""
-    from paraminspect.live.records import iter_tensors
+    from paraminspect.live.build.describe import iter_tensors
 
     return frozenset(
         each.name
@@ -124,9 +124,9 @@ def _initialised(live: LiveModel, chosen: ChosenRules, seed: int, output: Output
 
     from paraminspect.cli.init_report import say_unmatched
     from paraminspect.live.init.draw import Drawing
+    from paraminspect.live.init.find import model_targets
     from paraminspect.live.init.functions import OwnFunctions
-    from paraminspect.live.init.targets import model_targets
-    from paraminspect.live.init.tensors import model_work
+    from paraminspect.live.init.work import model_work
     from paraminspect.rules.plan import plan_rules
 
     found = model_targets(live.model)

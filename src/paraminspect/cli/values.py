@@ -8,22 +8,22 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from paraminspect.cli.chosen import Build, is_live
 from paraminspect.cli.files import write_to
 from paraminspect.cli.output import Output
-from paraminspect.cli.sources import Build, is_live
 from paraminspect.errors import ParamInspectError, SelectionError
-from paraminspect.modules import suggest_names
+from paraminspect.names.listing import suggest_names
+from paraminspect.names.select import parse_selector
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.render.json_rows import SCHEMA, encode
 from paraminspect.render.rows import EMPTY_NAME
-from paraminspect.render.text import escape_text
-from paraminspect.selection import parse_selector
+from paraminspect.text import escape_text
 from paraminspect.values.display import FULL, PrintOptions, format_tensor
 from paraminspect.values.dtypes import numpy_dtype
 from paraminspect.values.export import encode_npy, nested_values
-from paraminspect.values.files import Files
 from paraminspect.values.partly import read_edges, read_part
 from paraminspect.values.slices import parse_slice, take_slice
+from paraminspect.values.stored_bytes import Files
 
 Array = np.ndarray[Any, Any]
 Index = tuple[Any, ...]

@@ -9,9 +9,9 @@ import os
 from typing import Final
 
 from paraminspect.errors import FarError, SourceError
-from paraminspect.formats.blob import open_blob
-from paraminspect.places.door import is_there, list_folder, look
-from paraminspect.places.names import MASK, folder_of, is_far, join
+from paraminspect.files.blob import open_blob
+from paraminspect.files.door import is_there, list_folder, look
+from paraminspect.files.paths import MASK, folder_of, is_far, join
 from paraminspect.records import Checkpoint
 from paraminspect.units import counted
 from paraminspect.writers.layout import FileLayout, Piece
@@ -103,7 +103,7 @@ def _find(folder: str) -> set[str]:
     except FarError as error:
         if error.fault != "no-listing":
             raise
-    from paraminspect.places.threads import side_by_side
+    from paraminspect.files.threads import side_by_side
 
     names = sorted(NAMES)  # each is asked for
     found = side_by_side(lambda name: is_there(join(folder, name)), names)

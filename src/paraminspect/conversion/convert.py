@@ -7,17 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from paraminspect.conversion.bytes import Contents, Open, write_all
 from paraminspect.conversion.companions import read_companions
-from paraminspect.conversion.contents import Contents, Open, write_all
-from paraminspect.conversion.layout import Outlined, lay_out
 from paraminspect.conversion.lost import describe_lost
 from paraminspect.conversion.metadata import carry_metadata, merge_metadata
+from paraminspect.conversion.outline import Outlined, lay_out
 from paraminspect.conversion.plan import ConversionPlan, Wanted, plan_conversion
 from paraminspect.conversion.verify import verify
 from paraminspect.errors import SelectionError
 from paraminspect.records import Checkpoint
-from paraminspect.writers.files import open_stream, open_target
 from paraminspect.writers.kinds import STDOUT, choose_kind, is_stream, own_kind_of
+from paraminspect.writers.whole_files import open_stream, open_target
 
 Progress = Callable[[str, int], Callable[[int], None]]
 """Called with what is done and the bytes in all; gives what is to be called with the bytes of each step."""
@@ -180,8 +180,8 @@ def convert(
         148
     """
     from paraminspect.formats import open_source
-    from paraminspect.values.files import Files
-    from paraminspect.values.tensors import open_numbers
+    from paraminspect.values.read import open_numbers
+    from paraminspect.values.stored_bytes import Files
 
     checkpoint = source if isinstance(source, Checkpoint) else open_source(source)
     wanted = Wanted(module, tuple(select), tuple(exclude), everything, tuple(rename), dtype)

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
-from paraminspect.changes import parse_map, rename_records
 from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.formats.dtypes import BITS
+from paraminspect.formats.pytorch.objects import PACKED
 from paraminspect.formats.shapes import contiguous_stride
-from paraminspect.formats.torch_objects import PACKED
-from paraminspect.modules import select_records
+from paraminspect.names.changes import parse_map, rename_records
+from paraminspect.names.listing import select_records
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.rules.plan import FLOATING
-from paraminspect.ties import find_canonical
+from paraminspect.ties.shared_bytes import find_canonical
 from paraminspect.units import counted
 from paraminspect.writers.layout import OutTensor
 from paraminspect.writers.names import quote

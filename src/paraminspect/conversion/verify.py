@@ -6,12 +6,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 
-from paraminspect.conversion.contents import Advance, Contents, find_copy
+from paraminspect.conversion.bytes import Advance, Contents, find_copy
 from paraminspect.conversion.plan import Item
 from paraminspect.errors import ParamInspectError, TargetError
 from paraminspect.formats import open_source
 from paraminspect.records import TensorRecord
-from paraminspect.ties import find_canonical
+from paraminspect.ties.shared_bytes import find_canonical
 from paraminspect.writers.names import quote
 
 
@@ -40,8 +40,8 @@ def verify(path: str, items: Sequence[Item], source: Contents, advance: Advance)
     if sorted(by_name) != sorted(names):
         raise _differs(f"it holds {len(by_name):,} names, not the {len(names):,} that were written")
     roots = [place if first is None else first for place, first in enumerate(find_canonical(written.tensors))]
-    from paraminspect.values.files import Files
-    from paraminspect.values.tensors import open_numbers
+    from paraminspect.values.read import open_numbers
+    from paraminspect.values.stored_bytes import Files
 
     files = Files()
     back = Contents(lambda record: open_numbers(record, files))

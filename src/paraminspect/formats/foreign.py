@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from paraminspect.formats.blob import Blob
+from paraminspect.files.blob import Blob
 
 
 class Foreign(NamedTuple):

@@ -31,7 +31,7 @@ import struct
 from collections.abc import Mapping
 
 from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError, UnknownFormatError
-from paraminspect.formats.blob import Blob
+from paraminspect.files.blob import Blob
 from paraminspect.formats.limits import (
     MAX_DIMENSIONS,
     MAX_GGUF_KEYS,

@@ -17,9 +17,9 @@ from dataclasses import replace
 from typing import Final
 
 from paraminspect.errors import ParamInspectError
+from paraminspect.files.paths import base_name
 from paraminspect.formats.declared import with_declared
 from paraminspect.formats.sharded import load_json
-from paraminspect.places.names import base_name
 from paraminspect.records import Checkpoint, Declaration, TensorRecord
 
 TIE_KEY: Final = "tie_word_embeddings"

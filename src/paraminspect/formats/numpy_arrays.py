@@ -26,9 +26,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from paraminspect.errors import LimitExceededError, MalformedError, ParamInspectError, TruncatedError
-from paraminspect.formats.blob import Blob
+from paraminspect.files.blob import Blob
 from paraminspect.formats.limits import MAX_DIMENSIONS, MAX_NUMEL, MAX_TENSORS
-from paraminspect.formats.zip_directory import STORED, ZipDirectory, ZipEntry, quote_name
+from paraminspect.formats.zip_file import STORED, ZipDirectory, ZipEntry, quote_name
 from paraminspect.records import Checkpoint, Storage, TensorRecord
 
 NPY_MAGIC = b"\x93NUMPY"

@@ -20,11 +20,11 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple, NoReturn, cast
 
 from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError
-from paraminspect.formats.blob import NEAR, Blob
-from paraminspect.formats.classify import kind_of, role_of_name
+from paraminspect.files.blob import NEAR, Blob
 from paraminspect.formats.declared import declared_by_metadata, with_declared
 from paraminspect.formats.json_pairs import find_repeated
 from paraminspect.formats.limits import MAX_HEADER_TENSORS, MAX_SAFETENSORS_HEADER
+from paraminspect.formats.pytorch.classify import kind_of, role_of_name
 from paraminspect.formats.shapes import check_sizes, contiguous_stride, count_elements
 from paraminspect.records import Checkpoint, Role, Storage, TensorRecord
 

@@ -24,11 +24,11 @@ from dataclasses import replace
 from time import monotonic
 
 from paraminspect.errors import CheckpointError, FarError, LimitExceededError, MalformedError, SourceError
-from paraminspect.formats.blob import open_blob
+from paraminspect.files.blob import open_blob
+from paraminspect.files.door import list_folder, look_at_all
+from paraminspect.files.paths import folder_of, is_far, join
 from paraminspect.formats.json_pairs import find_repeated
 from paraminspect.formats.limits import MAX_JSON_BYTES, MAX_SHARDS
-from paraminspect.places.door import list_folder, look_at_all
-from paraminspect.places.names import folder_of, is_far, join
 from paraminspect.records import Checkpoint, TensorRecord
 
 ReadFile = Callable[[str], Checkpoint]
@@ -323,7 +323,7 @@ def _read_side_by_side(paths: Sequence[str], read_file: ReadFile, shards: Sequen
 
 def _read_far(paths: Sequence[str], read_file: ReadFile, shards: Sequence[str]) -> list[Checkpoint]:
     """The same of URLs, whose files may turn out not to be there."""
-    from paraminspect.places.threads import side_by_side
+    from paraminspect.files.threads import side_by_side
 
     def read(path: str) -> Checkpoint | None:
         try:

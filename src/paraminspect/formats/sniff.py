@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from paraminspect.errors import ParamInspectError, TruncatedError, UnknownFormatError
-from paraminspect.formats.blob import Blob
+from paraminspect.files.blob import Blob
 from paraminspect.formats.limits import MAX_NUMEL
 from paraminspect.formats.safetensors import is_safetensors, read_safetensors
 from paraminspect.records import Checkpoint
@@ -63,11 +63,11 @@ def _choose_reader(head: bytes, size: int) -> Callable[[Blob], Checkpoint] | Non
     if is_safetensors(head, size):
         return read_safetensors
     if head[:1] == b"\x08":
-        from paraminspect.formats.onnx import is_onnx, read_onnx
+        from paraminspect.formats.onnx.read import is_onnx, read_onnx
 
         return read_onnx if is_onnx(head) else None
-    from paraminspect.formats.plain_pickle import is_pickle
-    from paraminspect.formats.torch_tar import is_tar, read_torch_tar
+    from paraminspect.formats.pickles.plain import is_pickle
+    from paraminspect.formats.pytorch.tar import is_tar, read_torch_tar
 
     if is_pickle(head):
         return _read_pickle
@@ -75,7 +75,7 @@ def _choose_reader(head: bytes, size: int) -> Callable[[Blob], Checkpoint] | Non
 
 
 def _read_pickle(blob: Blob) -> Checkpoint:
-    from paraminspect.formats.plain_pickle import read_pickle
+    from paraminspect.formats.pickles.plain import read_pickle
 
     try:
         return read_pickle(blob)
@@ -88,17 +88,17 @@ def _read_pickle(blob: Blob) -> Checkpoint:
 
 
 def _read_zip(blob: Blob) -> Checkpoint:
-    from paraminspect.formats.zip_directory import read_zip_directory
+    from paraminspect.formats.zip_file import read_zip_directory
 
     directory = read_zip_directory(blob)
     names = directory.entries
-    from paraminspect.formats.torch_zip import is_torch_zip, read_torch_zip
+    from paraminspect.formats.pytorch.archive import is_torch_zip, read_torch_zip
 
     if is_torch_zip(directory):
-        from paraminspect.formats.torchscript import is_torchscript, read_torchscript
+        from paraminspect.formats.pytorch.script import is_torchscript, read_torchscript
 
         return read_torchscript(directory) if is_torchscript(directory) else read_torch_zip(directory)
-    from paraminspect.formats.torch_export import is_torch_export, read_torch_export
+    from paraminspect.formats.pytorch.export import is_torch_export, read_torch_export
 
     if is_torch_export(directory):
         return read_torch_export(directory)

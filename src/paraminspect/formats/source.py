@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import Final
 
 from paraminspect.errors import CheckpointError, ParamInspectError, SourceError
-from paraminspect.formats.blob import Blob, open_blob
+from paraminspect.files.blob import Blob, open_blob
+from paraminspect.files.door import begin_anew, is_there, list_folder, look, take_notes
+from paraminspect.files.paths import base_name, folder_of, is_far, join, shown
 from paraminspect.formats.limits import MAX_JSON_BYTES
 from paraminspect.formats.sniff import HEAD_BYTES, check_head, read_blob
-from paraminspect.places.door import begin_anew, is_there, list_folder, look, take_notes
-from paraminspect.places.names import base_name, folder_of, is_far, join, shown
 from paraminspect.records import Checkpoint
 
 STDIN: Final = "-"
@@ -102,7 +102,7 @@ def _missing(path: str) -> SourceError:
 def _read_folder(path: str) -> Checkpoint:
     metadata = join(path, DISTRIBUTED_METADATA)
     if DISTRIBUTED_METADATA in list_folder(path).files if is_far(path) else os.path.isfile(metadata):
-        from paraminspect.formats.distributed import read_distributed
+        from paraminspect.formats.pytorch.distributed import read_distributed
 
         blob = open_blob(metadata)
         checkpoint = read_distributed(blob, path)

@@ -13,7 +13,7 @@ from typing import Any
 from paraminspect.errors import ParamInspectError
 from paraminspect.render.rows import NUMBERS, Column, Rows
 from paraminspect.render.sparkline import sparkline
-from paraminspect.render.text import escape_all, escape_text
+from paraminspect.text import escape_all, escape_text
 from paraminspect.units import format_bytes
 
 CHUNK_ROWS = 8192

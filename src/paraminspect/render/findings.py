@@ -7,7 +7,7 @@ from typing import Final
 
 from paraminspect.records import Finding, Severity
 from paraminspect.render.style import Style
-from paraminspect.render.text import escape_message, wrap
+from paraminspect.text import escape_message, wrap
 
 INDENT: Final = "  "
 COLOURS: Final[dict[Severity, int]] = {"info": 36, "warning": 33, "error": 31, "danger": 35}

@@ -16,7 +16,7 @@ from paraminspect.render.log_scale import LogScale, scale_of
 from paraminspect.render.name_tree import name_lines
 from paraminspect.render.rows import EMPTY_NAME
 from paraminspect.render.style import Style
-from paraminspect.render.text import display_width, escape_text, pad, shorten_end, shorten_middle, wrap
+from paraminspect.text import display_width, escape_text, pad, shorten_end, shorten_middle, wrap
 
 MIN_BAR = 8
 """Columns that bars keep on a narrow terminal."""

@@ -11,7 +11,7 @@ from paraminspect.render.log_scale import LogScale, scale_of
 from paraminspect.render.name_tree import name_lines
 from paraminspect.render.rows import EMPTY_NAME
 from paraminspect.render.svg import CHAR_WIDTH, GRID, SOFT, Line, Picture, Rect, Shape, Text
-from paraminspect.render.text import display_width, escape_text, shorten_end, shorten_middle
+from paraminspect.text import display_width, escape_text, shorten_end, shorten_middle
 
 MAX_ROWS = 20_000
 """Of one picture, 16 pixels each."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from paraminspect.render.delimited import CHUNK_ROWS
 from paraminspect.render.rows import Column, Rows
-from paraminspect.render.text import is_plain
+from paraminspect.text import is_plain
 
 SCHEMA = 1
 """Version of the keys; they are only ever added to under one number."""

@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from paraminspect.render.checkpoint_tree import GAP, share
 from paraminspect.render.style import Style
-from paraminspect.render.text import display_width, escape_text, pad, shorten_middle, wrap
-from paraminspect.render.tree import GAP, share
+from paraminspect.text import display_width, escape_text, pad, shorten_middle, wrap
 
 Shapes = Mapping[str, tuple[tuple[int, ...], ...]]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.render.svg import FONT_SIZE, Line, Picture, Polygon, Rect, Shape, Text
-from paraminspect.render.text import escape_text
+from paraminspect.text import escape_text
 
 SCALE = 2
 """Pixels of the file to one of the picture."""

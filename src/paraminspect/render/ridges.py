@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from paraminspect.errors import LimitExceededError
 from paraminspect.render.rows import EMPTY_NAME
 from paraminspect.render.svg import CHAR_WIDTH, GRID, INK, SOFT, Line, Picture, Polygon, Shape, Text
-from paraminspect.render.text import display_width, escape_text, shorten_middle
+from paraminspect.text import display_width, escape_text, shorten_middle
 
 MAX_RIDGES: Final = 5_000
 """Rows of one picture; browsers draw more only slowly."""

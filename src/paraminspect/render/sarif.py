@@ -17,7 +17,7 @@ from hashlib import sha256
 from typing import Any, Final
 from urllib.parse import quote
 
-from paraminspect.places.names import is_far, shown
+from paraminspect.files.paths import is_far, shown
 from paraminspect.records import Finding, Severity
 from paraminspect.units import counted
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
-from paraminspect.render.text import escape_text
+from paraminspect.text import escape_text
 
 FONT = "Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 FONT_SIZE = 12

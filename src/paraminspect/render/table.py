@@ -14,7 +14,7 @@ from paraminspect.render.delimited import CHUNK_ROWS, readable_column
 from paraminspect.render.rows import EMPTY_NAME, NUMBERS, Column, Rows
 from paraminspect.render.sparkline import in_ascii
 from paraminspect.render.style import Style
-from paraminspect.render.text import display_width, pad, shorten_middle, wrap
+from paraminspect.text import display_width, pad, shorten_middle, wrap
 
 GAP = "  "
 MIN_NAME = 24

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 
 from paraminspect.errors import RuleError
-from paraminspect.rules.model import Initializer, Parameter
+from paraminspect.rules.rule import Initializer, Parameter
 
 GENERATOR = "generator"
 """Name of the argument that gets the tensor's own random generator."""

@@ -11,8 +11,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from paraminspect.rules.model import Initializer, Parameter
-from paraminspect.spec.suggestions import closest
+from paraminspect.architecture.suggestions import closest
+from paraminspect.rules.rule import Initializer, Parameter
 
 MODES: Final = ("fan_in", "fan_out")
 

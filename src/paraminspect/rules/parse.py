@@ -15,15 +15,15 @@ import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 
+from paraminspect.architecture.expressions import parse_expression
+from paraminspect.architecture.nodes import shorten
+from paraminspect.architecture.suggestions import closest
 from paraminspect.errors import RuleError, SelectionError, SpecError
+from paraminspect.names.select import Selector, parse_selector
 from paraminspect.rules.functions import describe_functions
 from paraminspect.rules.initializers import CHUNKS, GAINS, INITIALIZERS, MODES, find_initializer, suggest_gain
 from paraminspect.rules.limits import MAX_RULE_LENGTH
-from paraminspect.rules.model import Argument, Initializer, Origin, Parameter, Rule
-from paraminspect.selection import Selector, parse_selector
-from paraminspect.spec.expressions import parse_expression
-from paraminspect.spec.nodes import shorten
-from paraminspect.spec.suggestions import closest
+from paraminspect.rules.rule import Argument, Initializer, Origin, Parameter, Rule
 
 _REGEX_SELECTOR = re.compile(r"\s*(/.*?/)\s*=\s*(?=[^\W\d])")
 _BOOLEANS = {"true": True, "false": False, "True": True, "False": False}

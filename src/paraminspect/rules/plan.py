@@ -12,10 +12,10 @@ from typing import Final
 
 from paraminspect.errors import RuleError
 from paraminspect.records import InitStep
-from paraminspect.rules.model import Initializer, Rule, Scalar
 from paraminspect.rules.parse import rule_error
 from paraminspect.rules.remarks import REMARKS, alias_note, why_unmatched
 from paraminspect.rules.resolve import Resolved, count_fans, resolve
+from paraminspect.rules.rule import Initializer, Rule, Scalar
 from paraminspect.rules.targets import Other, Target
 
 FLOATING: Final = frozenset(

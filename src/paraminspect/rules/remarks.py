@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from paraminspect.architecture.suggestions import closest
 from paraminspect.rules.initializers import INITIALIZERS
-from paraminspect.rules.model import Rule
 from paraminspect.rules.resolve import Resolved, format_value
+from paraminspect.rules.rule import Rule
 from paraminspect.rules.targets import Other, Target
-from paraminspect.spec.suggestions import closest
 
 PACKED: Final[Mapping[tuple[str, str], int]] = {
     ("MultiheadAttention", "in_proj_weight"): 3,

@@ -11,12 +11,12 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
+from paraminspect.architecture.expressions import evaluate, names_in
 from paraminspect.errors import RuleError, SpecError
 from paraminspect.rules.initializers import GAINS, suggest_gain
 from paraminspect.rules.limits import MAX_DRAWS
-from paraminspect.rules.model import Argument, Rule, Scalar
 from paraminspect.rules.parse import rule_error
-from paraminspect.spec.expressions import evaluate, names_in
+from paraminspect.rules.rule import Argument, Rule, Scalar
 
 FANS: Final = ("fan_in", "fan_out")
 

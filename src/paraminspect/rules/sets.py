@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from paraminspect.architecture.model import RuleSet
+from paraminspect.architecture.suggestions import closest
 from paraminspect.errors import LimitExceededError, RuleError
 from paraminspect.rules.limits import MAX_RULES
-from paraminspect.rules.model import Initializer, Origin, Rule
 from paraminspect.rules.parse import RuleParser
-from paraminspect.spec.model import RuleSet
-from paraminspect.spec.suggestions import closest
+from paraminspect.rules.rule import Initializer, Origin, Rule
 
 DEFAULT = "default"
 """Name of the set that is applied when none is asked for."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from paraminspect.rules.model import Rule
+from paraminspect.rules.rule import Rule
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from paraminspect.errors import CheckpointError
-from paraminspect.formats.blob import Blob
+from paraminspect.files.blob import Blob
+from paraminspect.files.paths import is_far
 from paraminspect.formats.shapes import contiguous_stride
-from paraminspect.places.names import is_far
 from paraminspect.records import Checkpoint, TensorRecord
-from paraminspect.values.files import Files, open_again
+from paraminspect.values.stored_bytes import Files, open_again
 
 PIECE_BYTES = 1 << 20
 """Read at a time."""
@@ -93,7 +93,7 @@ class StoredContents:
     def _joined(self, record: TensorRecord) -> Iterator[bytes]:
         """Elements of a tensor in parts, each in a file of its own, or of one that cannot be mapped or is spelled out."""
         from paraminspect.values.dtypes import numpy_dtype  # numpy, which few files need here
-        from paraminspect.values.tensors import open_numbers
+        from paraminspect.values.read import open_numbers
 
         if numpy_dtype(record.dtype) is None:
             raise CheckpointError("its values do not lie in the file as they are")

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from paraminspect.changes import (
+from paraminspect.errors import ParamInspectError
+from paraminspect.names.changes import (
     Change,
     Comparison,
     Pair,
@@ -15,12 +16,11 @@ from paraminspect.changes import (
     find_renamed,
     rename,
 )
-from paraminspect.errors import ParamInspectError
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.values.collect import Failure, Open
 from paraminspect.values.compare import Difference, compare_values, digest_values
-from paraminspect.values.files import Files
-from paraminspect.values.tensors import open_numbers
+from paraminspect.values.read import open_numbers
+from paraminspect.values.stored_bytes import Files
 
 Only = Literal["names", "shapes", "values"]
 Advance = Callable[[int], None]

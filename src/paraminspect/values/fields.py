@@ -8,11 +8,11 @@ from typing import Any, Final
 import numpy as np
 
 from paraminspect.errors import LimitExceededError, MalformedError
-from paraminspect.formats.protobuf import BYTES, MAX_VARINT, VARINT, read_fields
+from paraminspect.formats.onnx.protobuf import BYTES, MAX_VARINT, VARINT, read_fields
 from paraminspect.records import Message, TensorRecord
 from paraminspect.values.dtypes import numpy_dtype
-from paraminspect.values.files import ByteSource, Files
 from paraminspect.values.numbers import CHUNK
+from paraminspect.values.stored_bytes import ByteSource, Files
 
 Array = np.ndarray[Any, Any]
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from paraminspect.errors import CheckpointError, TruncatedError
+from paraminspect.files.paths import is_far
 from paraminspect.formats.shapes import contiguous_stride
-from paraminspect.places.names import is_far
 from paraminspect.records import TensorRecord
 from paraminspect.values.dtypes import numpy_dtype
 

@@ -14,7 +14,7 @@ import numpy as np
 from paraminspect.errors import CheckpointError, LimitExceededError
 from paraminspect.formats.gguf import GGML_TYPES
 from paraminspect.formats.shapes import contiguous_stride
-from paraminspect.values.files import ByteSource
+from paraminspect.values.stored_bytes import ByteSource
 
 Array = np.ndarray[Any, Any]
 

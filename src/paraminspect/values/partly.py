@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from paraminspect.files.paths import is_far
 from paraminspect.formats.shapes import contiguous_stride
-from paraminspect.places.names import is_far
 from paraminspect.records import TensorRecord
 from paraminspect.values.dtypes import numpy_dtype
-from paraminspect.values.files import Files
+from paraminspect.values.read import open_numbers, read_tensor
 from paraminspect.values.slices import take_slice
-from paraminspect.values.tensors import open_numbers, read_tensor
+from paraminspect.values.stored_bytes import Files
 
 Array = np.ndarray[Any, Any]
 

@@ -11,10 +11,10 @@ import numpy as np
 from paraminspect.records import TensorRecord
 from paraminspect.values.distribution import CELLS, EXACT, Distribution, count_cells
 from paraminspect.values.dtypes import is_foreign
-from paraminspect.values.files import Files
 from paraminspect.values.moments import BLOCK, Moments
 from paraminspect.values.numbers import Numbers
-from paraminspect.values.tensors import open_numbers
+from paraminspect.values.read import open_numbers
+from paraminspect.values.stored_bytes import Files
 from paraminspect.values.widen import narrow_values, to_float64, widen
 
 Array = np.ndarray[Any, Any]

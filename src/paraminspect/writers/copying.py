@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Final
 
 from paraminspect.errors import FarError, SourceError, TruncatedError
-from paraminspect.formats.blob import Blob, open_blob
-from paraminspect.places.names import is_far, shown
+from paraminspect.files.blob import Blob, open_blob
+from paraminspect.files.paths import is_far, shown
 from paraminspect.writers.layout import Copy, FileLayout
 
 KERNEL_CHUNK: Final = 64 << 20

@@ -17,7 +17,7 @@ from typing import Final
 from paraminspect.errors import ParamInspectError
 from paraminspect.writers.layout import Layout, OutTensor
 from paraminspect.writers.names import check_names, quote
-from paraminspect.writers.zip_archive import ALIGNMENT, ZipWriter
+from paraminspect.writers.zip_write import ALIGNMENT, ZipWriter
 
 SUFFIX: Final = ".npy"
 MAX_NAME_BYTES: Final = 0xFFFF

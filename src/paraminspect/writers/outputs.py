@@ -10,10 +10,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from paraminspect.errors import TargetError
 from paraminspect.writers.copying import open_sources
+from paraminspect.writers.destination import check_file, check_folder, check_space, resolve
 from paraminspect.writers.layout import Copy, Layout
 from paraminspect.writers.partial import Partial, recover_folder, sync_folder
 from paraminspect.writers.sink import FileSink
-from paraminspect.writers.targets import check_file, check_folder, check_space, resolve
 
 Look = Callable[[str], None]
 

@@ -18,11 +18,11 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from paraminspect.errors import CheckpointError, FarError, SourceError, TruncatedError
+from paraminspect.files.door import is_there, list_folder, look
+from paraminspect.files.paths import folder_of, is_far, join, relative, shown, split_query
 from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.shapes import is_dense
 from paraminspect.formats.sharded import PICKLE_INDEX, SAFETENSORS_INDEX
-from paraminspect.places.door import is_there, list_folder, look
-from paraminspect.places.names import folder_of, is_far, join, relative, shown, split_query
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.writers.layout import Checksum, Copy, FileLayout, Layout, Piece, Slot
 from paraminspect.writers.names import quote

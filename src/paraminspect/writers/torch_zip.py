@@ -21,7 +21,7 @@ from paraminspect.errors import ParamInspectError
 from paraminspect.writers.layout import Layout, OutTensor
 from paraminspect.writers.names import check_names, quote
 from paraminspect.writers.torch_pickle import TYPED, UNTYPED, pickle_state_dict
-from paraminspect.writers.zip_archive import ALIGNMENT, ZipWriter
+from paraminspect.writers.zip_write import ALIGNMENT, ZipWriter
 
 DEFAULT_ROOT: Final = "archive"
 MAX_ROOT_BYTES: Final = 200

@@ -7,8 +7,8 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 
 from paraminspect.errors import CheckpointError
-from paraminspect.formats.blob import open_blob
-from paraminspect.formats.zip_directory import STORED, ZipDirectory, ZipEntry, find_crc_fields, read_zip_directory
+from paraminspect.files.blob import open_blob
+from paraminspect.formats.zip_file import STORED, ZipDirectory, ZipEntry, find_crc_fields, read_zip_directory
 from paraminspect.writers.layout import Checksum
 
 CRC_BYTES: Final = 4

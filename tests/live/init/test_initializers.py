@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
+from paraminspect.live.build.seeds import derive_seed
 from paraminspect.live.init.draw import Drawing, one_thread
 from paraminspect.live.init.functions import OwnFunctions
 from paraminspect.live.init.initializers import FUNCTIONS, USES_GLOBAL_GENERATOR
-from paraminspect.live.seeds import derive_seed
 from paraminspect.rules.initializers import INITIALIZERS
 from paraminspect.rules.parse import parse_rule
 from paraminspect.rules.plan import plan_rules

@@ -17,15 +17,15 @@ from paraminspect import apply_init, open_source
 from paraminspect.errors import CheckpointError, RuleError
 from paraminspect.live.init import run as runs
 from paraminspect.live.init.draw import Drawing
+from paraminspect.live.init.find import checkpoint_targets, model_targets
 from paraminspect.live.init.functions import OwnFunctions, own_functions
 from paraminspect.live.init.initializers import COPIES
 from paraminspect.live.init.run import Run
-from paraminspect.live.init.targets import checkpoint_targets, model_targets
-from paraminspect.live.init.tensors import Work, checkpoint_work, model_work
+from paraminspect.live.init.work import Work, checkpoint_work, model_work
 from paraminspect.records import Checkpoint, InitStep, TensorRecord
-from paraminspect.rules.model import Rule
 from paraminspect.rules.parse import parse_rule
 from paraminspect.rules.plan import plan_rules
+from paraminspect.rules.rule import Rule
 from paraminspect.rules.targets import Target
 
 RULES = [

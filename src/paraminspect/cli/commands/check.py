@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import typer
 
 from paraminspect.cli import options
+from paraminspect.cli.chosen import Build
 from paraminspect.cli.output import Output
-from paraminspect.cli.sources import Build
 
 EXAMPLES = """
 paraminspect check -q model.pt || echo bad

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 import typer
 
 from paraminspect.cli import options
+from paraminspect.cli.chosen import Build, Choice, choose_each
 from paraminspect.cli.output import Output
 from paraminspect.cli.report import TOTALS, Report, split_columns
-from paraminspect.cli.sources import Build, Choice, choose_each
 from paraminspect.errors import ParamInspectError
-from paraminspect.modules import Listing, sum_modules, total
+from paraminspect.names.listing import Listing, sum_modules, total
 from paraminspect.render.rows import Column, Rows
 
 EXAMPLES = """

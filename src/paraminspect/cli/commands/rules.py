@@ -11,7 +11,7 @@ from paraminspect.cli.output import Output
 from paraminspect.cli.report import split_columns
 from paraminspect.render.rows import Column, Rows
 from paraminspect.rules.initializers import CHUNKS, INITIALIZERS
-from paraminspect.rules.model import Initializer, Parameter, Rule
+from paraminspect.rules.rule import Initializer, Parameter, Rule
 
 EXAMPLES = """
 paraminspect rules configs/mlp.yaml
@@ -89,8 +89,8 @@ def _usage(parameter: Parameter) -> str:
 
 
 def _rule_values(source: str, own: dict[str, Initializer]) -> list[tuple[Any, ...]]:
+    from paraminspect.cli.chosen import Build
     from paraminspect.cli.rules import read_config
-    from paraminspect.cli.sources import Build
     from paraminspect.rules.parse import RuleParser
     from paraminspect.rules.sets import parse_set
 

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import typer
 
 from paraminspect.cli import options
+from paraminspect.cli.chosen import Build, Choice
 from paraminspect.cli.output import Output
-from paraminspect.cli.sources import Build, Choice
 
 EXAMPLES = """
 paraminspect stats model.safetensors --select '*attn*'

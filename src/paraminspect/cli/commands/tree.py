@@ -7,14 +7,14 @@ from typing import Annotated, Literal
 import typer
 
 from paraminspect.cli import options
+from paraminspect.cli.chosen import Build, Choice, choose_each, is_live
 from paraminspect.cli.options import TreeOptions
 from paraminspect.cli.output import Output
 from paraminspect.cli.report import describe_totals, totals_object
-from paraminspect.cli.sources import Build, Choice, choose_each, is_live
 from paraminspect.errors import ParamInspectError
-from paraminspect.modules import make_tree, total
-from paraminspect.places.names import base_name, shown
-from paraminspect.render.tree import render_tree, tree_object
+from paraminspect.files.paths import base_name, shown
+from paraminspect.names.listing import make_tree, total
+from paraminspect.render.checkpoint_tree import render_tree, tree_object
 
 EXAMPLES = """
 paraminspect tree model.safetensors

@@ -21,7 +21,7 @@ from paraminspect.cli.completion.choices import Answer, complete
 from paraminspect.cli.completion.names import Candidate
 from paraminspect.cli.completion.typed import is_option, read_typed
 from paraminspect.cli.completion.words import quote, split_words
-from paraminspect.render.text import is_plain
+from paraminspect.text import is_plain
 
 MAX_WAIT_S: Final = 3
 """After that a user has typed on: a file that takes longer to read has no completions."""

@@ -105,8 +105,8 @@ def _rules(command: str, typed: Typed, about: str) -> Answer:
 
 
 def _rule_sets(command: str, typed: Typed) -> Iterator[str]:
+    from paraminspect.cli.chosen import Build
     from paraminspect.cli.rules import read_config
-    from paraminspect.cli.sources import Build
     from paraminspect.errors import ParamInspectError
 
     for path in _specs(command, typed):
@@ -118,9 +118,9 @@ def _rule_sets(command: str, typed: Typed) -> Iterator[str]:
 
 def _variables(command: str, typed: Typed, about: str) -> Answer:
     """NAME=VALUE, of the variables of a spec or config."""
+    from paraminspect.architecture.limits import MAX_SPEC_BYTES
+    from paraminspect.architecture.parse import find_variables
     from paraminspect.errors import ParamInspectError
-    from paraminspect.spec.limits import MAX_SPEC_BYTES
-    from paraminspect.spec.parse import find_variables
 
     found: list[str] = []
     for path in _specs(command, typed):

@@ -10,9 +10,9 @@ from typing import Final, NamedTuple
 
 from paraminspect.cli.completion.typed import Typed
 from paraminspect.errors import ParamInspectError
-from paraminspect.modules import is_shown
+from paraminspect.names.listing import is_shown
 from paraminspect.records import TensorRecord
-from paraminspect.render.text import is_plain
+from paraminspect.text import is_plain
 from paraminspect.units import counted
 
 MAX_CANDIDATES: Final = 400

@@ -8,15 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from paraminspect.errors import ParamInspectError, RuleError
-from paraminspect.live.complaints import first_line
+from paraminspect.live.build.complaints import first_line
 from paraminspect.live.init.draw import Drawing, failed, one_thread
+from paraminspect.live.init.find import Targets, model_targets
 from paraminspect.live.init.functions import OwnFunctions, own_functions
 from paraminspect.live.init.measure import measure, with_statistics
-from paraminspect.live.init.targets import Targets, model_targets
 from paraminspect.records import InitStep
-from paraminspect.rules.model import Origin, Rule
 from paraminspect.rules.parse import RuleParser
 from paraminspect.rules.plan import InitPlan, PlannedStep, plan_rules
+from paraminspect.rules.rule import Origin, Rule
 
 Functions = Mapping[str, Callable[..., object]]
 

@@ -12,11 +12,11 @@ import torch
 from torch import Generator, Tensor
 
 from paraminspect.errors import ParamInspectError, RuleError
-from paraminspect.live.complaints import first_line, shape_text
+from paraminspect.live.build.complaints import first_line, shape_text
+from paraminspect.live.build.seeds import derive_seed, seeded
+from paraminspect.live.build.user_code import explaining, running_user_code
 from paraminspect.live.init.functions import OwnFunctions
 from paraminspect.live.init.initializers import FUNCTIONS, USES_GLOBAL_GENERATOR
-from paraminspect.live.seeds import derive_seed, seeded
-from paraminspect.live.user_code import explaining, running_user_code
 from paraminspect.rules.functions import GENERATOR, takes_generator
 from paraminspect.rules.parse import rule_error
 from paraminspect.rules.plan import PlannedStep, with_tensor

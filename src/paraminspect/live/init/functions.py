@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from paraminspect.errors import SourceError
-from paraminspect.live.user_code import import_file
+from paraminspect.live.build.user_code import import_file
 from paraminspect.rules.functions import describe_function, describe_functions
 from paraminspect.rules.initializers import INITIALIZERS
-from paraminspect.rules.model import Initializer
+from paraminspect.rules.rule import Initializer
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from torch import Generator, Tensor, nn
 
-from paraminspect.rules.model import Scalar
+from paraminspect.rules.rule import Scalar
 
 Apply = Callable[[Tensor, Mapping[str, Scalar], Generator], Any]
 

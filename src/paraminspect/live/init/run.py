@@ -13,7 +13,7 @@ from paraminspect.formats.shapes import contiguous_stride, storage_order
 from paraminspect.live.init.draw import Drawing, one_thread
 from paraminspect.live.init.measure import add_piece, pieces_of, with_statistics
 from paraminspect.live.init.pool import Pool, count_workers
-from paraminspect.live.init.tensors import DRAWN_BYTES, Work
+from paraminspect.live.init.work import DRAWN_BYTES, Work
 from paraminspect.records import InitStep
 from paraminspect.rules.plan import PlannedStep
 from paraminspect.values.moments import Moments

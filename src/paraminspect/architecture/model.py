@@ -1,0 +1,249 @@
+"""A spec as it was written: frozen dataclasses, variables known, blocks and repeats not yet expanded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from paraminspect.architecture.nodes import Mark, Node
+
+Value = int | float | bool | str | None | tuple["Value", ...]
+"""An argument of a layer, evaluated; a list becomes a tuple."""
+
+Distribution = Literal["uniform", "normal"]
+LossKind = Literal["sum", "mean", "square", "target"]
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A name that was written in the spec: of a layer, a sibling, a block.
+
+    Attributes:
+        text: The name.
+        mark: Where it stands.
+    """
+
+    text: str
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A type with its arguments: a class of torch.nn, a built-in or a block.
+
+    Attributes:
+        type: Name of the type.
+        args: Positional arguments, not yet evaluated.
+        kwargs: Named arguments, not yet evaluated, in order.
+    """
+
+    type: Name
+    args: tuple[Node, ...] = ()
+    kwargs: tuple[tuple[Name, Node], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sequential:
+    """Layers one after the other.
+
+    Attributes:
+        layers: One or more.
+    """
+
+    layers: tuple[Layer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Residual:
+    """`body(x) + shortcut(x)`.
+
+    Attributes:
+        body: One or more layers.
+        shortcut: One or more layers; empty where the input itself is added.
+    """
+
+    body: tuple[Layer, ...]
+    shortcut: tuple[Layer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """The one module of a `shared` entry.
+
+    Attributes:
+        name: Of the entry.
+    """
+
+    name: Name
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One entry of a list of layers.
+
+    Attributes:
+        what: What is built.
+        mark: Where the entry begins.
+        name: Of the child module; None where its place in the list names it.
+        repeat: Number of copies, not yet evaluated; None where there is no `repeat`.
+        inputs: Earlier siblings, or `input`; empty where the previous output is the input.
+        take: Indices into a (nested) tuple output, outermost first; empty where the output is taken whole.
+    """
+
+    what: Call | Sequential | Residual | Use
+    mark: Mark
+    name: Name | None = None
+    repeat: Node | None = None
+    inputs: tuple[Name, ...] = ()
+    take: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """An argument that a block declares.
+
+    Attributes:
+        name: What `$name` means inside the block.
+        default: Not yet evaluated; None where the argument must be given.
+    """
+
+    name: Name
+    default: Node | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A named piece of architecture.
+
+    Attributes:
+        name: Its type name.
+        parameters: In the order of positional arguments.
+        layers: One or more.
+    """
+
+    name: Name
+    parameters: tuple[Parameter, ...]
+    layers: tuple[Layer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInput:
+    """How one input (or target) tensor is made.
+
+    Attributes:
+        name: Of the input; "input" where there is only one, "target" for a loss's target.
+        mark: Where it is described.
+        shape: (d0, ..., dn); None where a file gives it.
+        dtype: torch's name ("float32", "int64"); None where a file gives it.
+        dist: Distribution of its elements: uniform over [low, high) (over the integers low..high-1 for an integer
+            dtype), or standard normal. Ignored where `fill` or `file` is given.
+        low: Lower end of the uniform distribution.
+        high: Its upper end, excluded.
+        fill: The value of all elements; None where they are drawn or read.
+        seed: Of its own generator; None where the run's seed is used.
+        file: A .npy, .safetensors or .pt file that holds it, relative to the spec and inside its folder; else None.
+    """
+
+    name: str
+    mark: Mark
+    shape: tuple[int, ...] | None = None
+    dtype: str | None = "float32"
+    dist: Distribution = "uniform"
+    low: int | float = 0
+    high: int | float = 1
+    fill: int | float | bool | None = None
+    seed: int | None = None
+    file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What the backward pass starts from.
+
+    Attributes:
+        kind: Over all elements of the output y (of all its floating-point tensors): "sum" of y, "mean" of y,
+            "square": sum of y * y, "target": distance from a target.
+        target: How the target is made. A floating-point target means the mean squared error, an integer one the
+            mean cross-entropy over the last dimension of the output. None with kind "target" means a
+            standard normal target of the output's shape.
+        mark: Where it is written; None for the default.
+    """
+
+    kind: LossKind = "sum"
+    target: TensorInput | None = None
+    mark: Mark | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RuleText:
+    """One initialisation rule as it is written, `selector = action`.
+
+    Attributes:
+        text: For the parser of rules.
+        mark: Of its first character; of the whole scalar if it is not verbatim.
+        verbatim: Whether each character stands in the file as it is, so that a place in the text is one in the file.
+    """
+
+    text: str
+    mark: Mark
+    verbatim: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """Rules that are chosen together.
+
+    Attributes:
+        name: What `--rule NAME` calls it; None for the unnamed list, which is applied as it stands.
+        rules: In order; the last one that matches wins.
+    """
+
+    name: str | None
+    rules: tuple[RuleText, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tie:
+    """One tensor under two names.
+
+    Attributes:
+        alias: The name that is given up its own tensor.
+        source: The name whose tensor is kept; never itself an alias.
+        mark: Where the tie is written.
+    """
+
+    alias: str
+    source: str
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A whole spec.
+
+    Attributes:
+        layers: Of the model.
+        source: What the user typed, for error messages.
+        vars: Values by name, overrides applied.
+        blocks: By name.
+        shared: Layers by the name that `use` gives.
+        shared_marks: Where each shared layer is named.
+        ties: Chains resolved: every `source` is a tensor of its own.
+        inputs: In order; empty where the spec describes none.
+        loss: What `grad` takes by default.
+        rule_sets: One unnamed set, or named ones; empty where there is no `init`.
+        aliases: Where a YAML alias (`*x`) stands for a layer that has arguments: a copy, never a shared module.
+    """
+
+    layers: tuple[Layer, ...]
+    source: str = ""
+    vars: Mapping[str, Value] = field(default_factory=dict)
+    blocks: Mapping[str, Block] = field(default_factory=dict)
+    shared: Mapping[str, Layer] = field(default_factory=dict)
+    shared_marks: Mapping[str, Mark] = field(default_factory=dict)
+    ties: tuple[Tie, ...] = ()
+    inputs: tuple[TensorInput, ...] = ()
+    loss: Loss = field(default_factory=Loss)
+    rule_sets: tuple[RuleSet, ...] = ()
+    aliases: tuple[Mark, ...] = ()

@@ -1,0 +1,237 @@
+"""JSON Schema (draft 2020-12) of a spec, made from the tables of the parser; `python -m paraminspect.architecture.schema` writes it.
+
+Editors complete and check specs with it. It knows no class of torch.nn, cannot evaluate `$(...)`, and does not say that
+a layer has exactly one type: the parser is stricter.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from paraminspect.architecture.builtins import BUILTINS, CONTAINERS, PARAM_OPS, Argument, Builtin
+from paraminspect.architecture.layers import BLOCK_KEYS, IDENTIFIER, LAYER_OPTIONS, MODULE_NAME, RESIDUAL_KEYS, USE
+from paraminspect.architecture.limits import MAX_DIMENSIONS, MAX_REPEAT, MAX_TAKE
+from paraminspect.architecture.parse import TOP_LEVEL
+from paraminspect.architecture.tensors import DISTRIBUTIONS, FLOAT_DTYPES, INPUT_KEYS, INTEGER_DTYPES, LOSSES
+
+Schema = dict[str, Any]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+FILE = "schema.json"
+
+
+def make_schema() -> Schema:
+    """The schema, as JSON values."""
+    return {
+        "$schema": DIALECT,
+        "title": "paraminspect architecture spec",
+        **_object(TOP_LEVEL, _sections(), required=["model"]),
+        "$defs": {
+            "name": {"type": ["string", "integer"], "pattern": _whole(MODULE_NAME.pattern)},
+            "identifier": {"type": "string", "pattern": _whole(IDENTIFIER.pattern)},
+            "expression": {"type": "string", "pattern": r"^\$([A-Za-z_][A-Za-z0-9_]*|\([\s\S]*\))$"},
+            "value": {
+                "type": ["null", "boolean", "number", "string", "array"],
+                "items": _ref("value"),
+                "description": "A plain value; $name and $(4*name) are replaced.",
+            },
+            "arguments": {
+                "description": "Positional arguments in a list, whose last item may hold the named ones; or only these.",
+                "anyOf": [
+                    _ref("value"),
+                    {"type": "array", "items": {"anyOf": [_ref("value"), _ref("keywords")]}},
+                    _ref("keywords"),
+                ],
+            },
+            "keywords": {"type": "object", "propertyNames": _ref("identifier"), "additionalProperties": _ref("value")},
+            "layers": {"type": "array", "items": _ref("layer"), "minItems": 1},
+            "layer": _layer(),
+            "block": _block(),
+            "shape": _either({"type": "array", "items": _integer(1), "maxItems": MAX_DIMENSIONS}),
+            "tensor": {"anyOf": [_ref("shape"), *_tensors()]},
+            "rules": {"type": "array", "items": {"type": "string", "pattern": r"^[^=]+=[\s\S]*\S"}},
+        },
+    }
+
+
+def _sections() -> Schema:
+    named = {"propertyNames": _ref("identifier")}
+    return {
+        "vars": {"type": "object", **named, "additionalProperties": _ref("value")},
+        "blocks": {"type": "object", **named, "additionalProperties": _ref("block")},
+        "shared": {"type": "object", **named, "additionalProperties": _ref("layer")},
+        "model": _ref("layers"),
+        "tie": {"type": "object", "additionalProperties": {"type": ["string", "integer", "number"]}},
+        "input": {
+            "anyOf": [
+                _ref("tensor"),
+                {
+                    "type": "object",
+                    "propertyNames": _ref("name"),
+                    "additionalProperties": _ref("tensor"),
+                    "minProperties": 1,
+                },
+            ]
+        },
+        "loss": {
+            "anyOf": [
+                *({"const": name, "description": meaning} for name, meaning in LOSSES.items()),
+                _object({"target": LOSSES["target"]}, {"target": _ref("tensor")}, required=["target"]),
+            ]
+        },
+        "init": {
+            "anyOf": [
+                _ref("rules"),
+                {"type": "object", "propertyNames": _ref("name"), "additionalProperties": _ref("rules")},
+            ]
+        },
+    }
+
+
+def _layer() -> Schema:
+    options = {
+        "name": _ref("name"),
+        "repeat": _integer(1, MAX_REPEAT),
+        "from": _one_or_more(_ref("name")),
+        "take": _one_or_more({"type": "integer"}, MAX_TAKE),
+    }
+    types: Schema = {
+        USE: {**_ref("identifier"), "description": "The one module of this name under shared."},
+        "Sequential": {**_ref("layers"), "description": CONTAINERS["Sequential"]},
+        "Residual": {
+            "description": CONTAINERS["Residual"],
+            "anyOf": [
+                _ref("layers"),
+                _object(RESIDUAL_KEYS, dict.fromkeys(RESIDUAL_KEYS, _ref("layers")), required=["body"]),
+            ],
+        },
+        **{builtin.name: _builtin(builtin) for builtin in BUILTINS.values()},
+    }
+    described = {key: {**schema, "description": LAYER_OPTIONS[key]} for key, schema in options.items()}
+    alone = {**_ref("identifier"), "not": {"enum": [*CONTAINERS, *LAYER_OPTIONS, USE]}}
+    mapping = {
+        "type": "object",
+        "properties": {**types, **described},
+        "propertyNames": _ref("identifier"),
+        "additionalProperties": _ref("arguments"),
+        "minProperties": 1,
+        "maxProperties": 1 + len(options),
+    }
+    return {
+        "description": "ReLU, {Linear: [4, 3]}, {use: NAME}, with name, repeat, from, take",
+        "anyOf": [alone, mapping],
+    }
+
+
+def _builtin(builtin: Builtin) -> Schema:
+    properties = {argument.name: _argument(argument) for argument in builtin.arguments}
+    required = [argument.name for argument in builtin.arguments if argument.default is None]
+    keywords: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    if required:
+        keywords["required"] = required
+    listed: Schema = {"type": "array", "maxItems": len(properties) + 1}
+    forms: list[Schema] = [keywords, listed]
+    if not required:
+        forms.append({"type": "null"})
+    if len(required) <= 1 and builtin.arguments:
+        forms.append({"type": ["string", "number", "boolean"]})
+    return {"description": builtin.computes, "anyOf": forms}
+
+
+def _argument(argument: Argument) -> Schema:
+    kinds: dict[str, Schema] = {
+        "int": {"type": "integer"},
+        "float": {"type": "number"},
+        "bool": {"type": "boolean"},
+        "shape": {"type": "array", "items": _integer(1), "maxItems": MAX_DIMENSIONS},
+        "op": {"enum": list(PARAM_OPS)},
+    }
+    schema = kinds[argument.kind]
+    if argument.minimum is not None:
+        schema["minimum"] = argument.minimum
+    described: Schema = {"description": argument.meaning, **_either(schema)}
+    if argument.default is not None:
+        described["default"] = argument.default
+    return described
+
+
+def _block() -> Schema:
+    default = {
+        "type": "object",
+        "propertyNames": _ref("identifier"),
+        "additionalProperties": _ref("value"),
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
+    return _object(
+        BLOCK_KEYS,
+        {
+            "args": {"type": "array", "items": {"anyOf": [_ref("identifier"), default]}},
+            "layers": _ref("layers"),
+        },
+        required=["layers"],
+    )
+
+
+def _tensors() -> list[Schema]:
+    """A tensor that is made, and one that is read."""
+    return [_object(INPUT_KEYS, _tensor_keys(), required=[key]) for key in ("shape", "file")]
+
+
+def _tensor_keys() -> Schema:
+    number = _either({"type": "number"})
+    return {
+        "shape": _ref("shape"),
+        "dtype": {"enum": [*FLOAT_DTYPES, *INTEGER_DTYPES]},
+        "dist": {"enum": list(DISTRIBUTIONS)},
+        "low": number,
+        "high": number,
+        "fill": _either({"type": ["number", "boolean"]}),
+        "seed": _integer(0),
+        "file": {"type": "string", "minLength": 1},
+    }
+
+
+def _object(meanings: dict[str, str], properties: Schema, required: list[str] | None = None) -> Schema:
+    """An object of just these keys, each described by the parser's own table."""
+    schema: Schema = {
+        "type": "object",
+        "properties": {key: {**properties[key], "description": meaning} for key, meaning in meanings.items()},
+        "additionalProperties": False,
+    }
+    return {**schema, "required": required} if required else schema
+
+
+def _either(schema: Schema) -> Schema:
+    return {"anyOf": [schema, _ref("expression")]}
+
+
+def _integer(minimum: int, maximum: int | None = None) -> Schema:
+    bound: Schema = {"type": "integer", "minimum": minimum}
+    return _either(bound if maximum is None else {**bound, "maximum": maximum})
+
+
+def _one_or_more(schema: Schema, most: int | None = None) -> Schema:
+    listed: Schema = {"type": "array", "items": schema, "minItems": 1}
+    return {"anyOf": [schema, listed if most is None else {**listed, "maxItems": most}]}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _whole(pattern: str) -> str:
+    return f"^{pattern}$"
+
+
+def render_schema() -> str:
+    """Text of the schema file."""
+    import json
+
+    return json.dumps(make_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    from pathlib import Path
+
+    Path(__file__).with_name(FILE).write_text(render_schema(), encoding="utf-8")

@@ -1,0 +1,131 @@
+"""What the headers say that makes no sense: names, types, ties, optimizer state."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from paraminspect.checks.codes import find
+from paraminspect.files.door import look
+from paraminspect.files.paths import base_name
+from paraminspect.formats.onnx.read import FORMAT as ONNX
+from paraminspect.formats.pytorch.export import FORMAT as EXPORTED
+from paraminspect.names.listing import is_shown
+from paraminspect.records import Checkpoint, Finding, TensorRecord
+from paraminspect.units import counted, format_bytes
+
+MAX_TOLD: Final = 20
+"""Tensors that one kind of finding names."""
+
+MAX_PADDING: Final = 64 << 10
+"""Bytes between two tensors of external data that alignment may take."""
+
+STATE_LIKE_PARAMETER: Final = frozenset(
+    {
+        "exp_avg", "exp_avg_sq", "max_exp_avg_sq", "exp_inf", "momentum_buffer", "square_avg", "grad_avg", "acc_delta",
+        "prev", "step_size", "ax", "mu_product_like",
+    }
+)  # fmt: skip
+"""Keys of optimizer state that has the shape of its parameter, of every optimizer in `torch.optim`."""
+
+
+def check_tensors(checkpoint: Checkpoint) -> Iterator[Finding]:
+    """Findings that need no values."""
+    records = checkpoint.tensors
+    yield from _check_names(records)
+    yield from _check_dtypes(records)
+    if checkpoint.format != EXPORTED:  # whose constants are saved, and not meant to be trained
+        yield from _check_attributes(records)
+    yield from _check_optimizer(records)
+    if checkpoint.format == "gguf":
+        yield from _check_end(checkpoint)
+    if checkpoint.format == ONNX:
+        yield from _check_external(checkpoint)
+
+
+def _check_names(records: Sequence[TensorRecord]) -> Iterator[Finding]:
+    counts = Counter(record.name for record in records)
+    twice = [name for name, count in counts.items() if count > 1]
+    for name in twice[:MAX_TOLD]:
+        yield find(
+            "duplicate-name", name, f"{counts[name]:,} tensors have this name: their paths differ, their names do not",
+            severity="warning",
+        )  # fmt: skip
+    if len(twice) > MAX_TOLD:
+        yield find("duplicate-name", "", f"{len(twice) - MAX_TOLD:,} more names stand twice", severity="warning")
+
+
+def _check_dtypes(records: Sequence[TensorRecord]) -> Iterator[Finding]:
+    kinds = Counter(each.dtype for each in records if is_shown(each) and each.dtype.startswith(("float", "bfloat")))
+    if len(kinds) > 1:
+        parts = ", ".join(f"{count:,} of {dtype}" for dtype, count in kinds.most_common())
+        yield find("mixed-dtypes", "", f"parameters of several types: {parts}")
+
+
+def _check_attributes(records: Sequence[TensorRecord]) -> Iterator[Finding]:
+    found = [record for record in records if record.role == "attribute"]
+    for record in found[:MAX_TOLD]:
+        message = "a plain tensor attribute, neither parameter nor buffer: it will not train, move or be saved"
+        yield find("plain-attribute", record.name, message)
+    if len(found) > MAX_TOLD:
+        yield find("plain-attribute", "", f"{counted(len(found) - MAX_TOLD, 'more tensor attribute')}")
+
+
+def _check_optimizer(records: Sequence[TensorRecord]) -> Iterator[Finding]:
+    """Moments whose shape no parameter has, or that more moments have than parameters."""
+    moments: dict[str, list[TensorRecord]] = {}
+    for record in records:
+        key = record.name.rpartition(".")[2]
+        if record.role == "optimizer" and key in STATE_LIKE_PARAMETER and record.shape:
+            moments.setdefault(key, []).append(record)
+    model = Counter(each.shape for each in records if each.role == "model")
+    if not model or not moments:
+        return
+    for key, found in moments.items():
+        left = Counter(model)
+        unfit = []
+        for record in found:
+            left[record.shape] -= 1
+            if left[record.shape] < 0:
+                unfit.append(record)
+        if unfit:
+            shape = list(unfit[0].shape or ())
+            message = f"{len(unfit):,} of {len(found):,} {key} fit no parameter; the first has shape {shape}"
+            yield find("optimizer-mismatch", unfit[0].name, message)
+
+
+def _check_end(checkpoint: Checkpoint) -> Iterator[Finding]:
+    """Bytes behind the last tensor of a GGUF file, beyond padding."""
+    ends = [place[2] for record in checkpoint.tensors if (place := record.byte_range) is not None]
+    alignment = checkpoint.metadata.get("general.alignment", "32")
+    step = int(alignment) if alignment.isdecimal() and 0 < int(alignment[:9]) < 1 << 20 else 32
+    end = -(-max(ends, default=checkpoint.nbytes) // step) * step
+    if checkpoint.nbytes > end + 2 * step:  # some writers pad twice
+        yield find("extra-bytes", "", f"{checkpoint.nbytes - end:,} bytes behind the last tensor", offset=end)
+
+
+def _check_external(checkpoint: Checkpoint) -> Iterator[Finding]:
+    """Tensors that share some of their bytes in a file of external data, and bytes of it that none has."""
+    ranges: dict[str, set[tuple[int, int, str]]] = {path: set() for path in checkpoint.files[1:]}
+    for record in checkpoint.tensors:
+        place = record.byte_range
+        if place is None and record.storage is not None and record.storage.begin == 0 and record.nbytes:
+            place = record.storage.path, record.offset, record.offset + record.nbytes
+        if place is not None and place[0] in ranges and place[1] < place[2]:
+            ranges[place[0]].add((place[1], place[2], record.name))
+    told = 0
+    for path, spans in ranges.items():
+        end, unused, before, begun = 0, 0, "", -1
+        for begin, until, name in sorted(spans):
+            if begin < end and (begin, until) != (begun, end) and (told := told + 1) <= MAX_TOLD:
+                message = f"shares {min(end, until) - begin:,} bytes of external data with {before!r}"
+                yield find("overlap", name, message, severity="warning", path=path, offset=begin)
+            unused += begin - end if begin - end > MAX_PADDING else 0
+            if until > end:
+                begun, end, before = begin, until, name
+        size = look(path).size
+        unused += size - end if size - end > MAX_PADDING else 0
+        if unused:
+            base = base_name(path)
+            yield find("unused-storage", "", f"{format_bytes(unused)} of {base!r} that no tensor uses", path=path)

@@ -1,0 +1,102 @@
+"""What the values of tensors say: not finite, or never set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
+
+from paraminspect.checks.codes import find
+from paraminspect.errors import MalformedError, ParamInspectError, TruncatedError
+from paraminspect.names.listing import is_shown
+from paraminspect.records import Finding, TensorRecord
+from paraminspect.units import counted
+from paraminspect.values.collect import collect
+from paraminspect.values.numbers import Numbers
+from paraminspect.values.stats import TensorStats
+
+_FAULTS: Final = ((TruncatedError, "truncated"), (MalformedError, "malformed"))
+
+MAX_TOLD: Final = 50
+"""Tensors that one kind of finding names."""
+
+
+def check_values(
+    records: Sequence[TensorRecord],
+    open_: Callable[[TensorRecord], Numbers],
+    advance: Callable[[int], None] = lambda _: None,
+) -> Iterator[Finding]:
+    """Findings that need all values, read a piece at a time.
+
+    Args:
+        records: Of one checkpoint.
+        open_: Gives the numbers of a tensor.
+        advance: Is told of every so many bytes that are read.
+    """
+    distinct = list(stored_once(records))
+    norms: dict[str, dict[str, TensorStats]] = {}
+    found: list[Finding] = []
+    for record, row in zip(distinct, collect(([each] for each in distinct), open_, advance), strict=True):
+        found += [find(_code_of(failure.error), record.name, failure.error.message) for failure in row.failures]
+        if row.stats is None:
+            continue
+        found += _judge(record, row.stats)
+        module, _, last = record.name.rpartition(".")
+        if last in ("running_mean", "running_var", "num_batches_tracked"):
+            norms.setdefault(module, {})[last] = row.stats
+    found += [
+        find("norm-untouched", module, "running mean 0 and variance 1 throughout: no batch was ever seen")
+        for module, each in norms.items()
+        if _is_untouched(each)
+    ]
+    yield from _at_most(found)
+
+
+def _code_of(error: ParamInspectError) -> str:
+    """What it says of a file that values cannot be read: damage, or a kind that this program cannot decode."""
+    return next((code for kind, code in _FAULTS if isinstance(error, kind)), "not-checked")
+
+
+def stored_once(records: Iterable[TensorRecord]) -> Iterator[TensorRecord]:
+    """The tensors that `check_values` reads: each stored one once, whatever its names."""
+    seen = set()
+    for record in records:
+        key = (id(record.storage), record.offset, record.shape, record.stride) if record.storage is not None else None
+        if not record.declared and (key is None or key not in seen):
+            seen.add(key)
+            yield record
+
+
+def _judge(record: TensorRecord, stats: TensorStats) -> Iterator[Finding]:
+    if stats.nan or stats.inf:
+        parts = [f"{number:,} {what}" for number, what in ((stats.nan, "NaN"), (stats.inf, "infinite")) if number]
+        message = f"{' and '.join(parts)} of {counted(stats.count, 'value')}"
+        # masks of attention are infinite on purpose, and so is the one number with which ONNX fills them
+        mask = record.kind == "buffer" or "mask" in record.name.rpartition(".")[2]
+        mask = mask or (record.numel == 1 and record.kind == "tensor")
+        yield find("not-finite", record.name, message, severity="warning" if mask and not stats.nan else None)
+    if not is_shown(record) or not record.name.rpartition(".")[2].startswith(("weight", "kernel")):
+        return
+    if stats.count and stats.zeros == stats.count:
+        yield find("all-zero", record.name, f"all {counted(stats.count, 'value')} are 0")
+    elif "constant" in stats.problems and len(record.shape or ()) > 1:
+        yield find("constant", record.name, f"all {counted(stats.count, 'value')} are {stats.min:.6g}")
+
+
+def _is_untouched(norm: dict[str, TensorStats]) -> bool:
+    """Whether the statistics are those of a norm that was just made."""
+    mean, variance, batches = (norm.get(key) for key in ("running_mean", "running_var", "num_batches_tracked"))
+    if mean is None or variance is None or not mean.count or (batches is not None and batches.max):
+        return False
+    return bool(mean.zeros == mean.count and variance.min == variance.max == 1)
+
+
+def _at_most(found: Sequence[Finding]) -> Iterator[Finding]:
+    """The findings, of each kind no more than MAX_TOLD."""
+    told: dict[str, int] = {}
+    for finding in found:
+        told[finding.code] = told.get(finding.code, 0) + 1
+        if told[finding.code] <= MAX_TOLD:
+            yield finding
+    for code, count in told.items():
+        if count > MAX_TOLD:
+            yield find(code, "", f"{count - MAX_TOLD:,} more tensors like these")

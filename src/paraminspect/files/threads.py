@@ -1,0 +1,31 @@
+"""Requests side by side: each is mostly waiting, so threads do not get in each other's way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from paraminspect.files.limits import READERS
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+
+def side_by_side(work: Callable[[Given], Made], items: Sequence[Given], readers: int = READERS) -> list[Made]:
+    """What `work` makes of each item, in their order.
+
+    Raises:
+        BaseException: What the work on the first item that fails raises; Ctrl-C. What is under way is not waited for.
+    """
+    if len(items) < 2:
+        return [work(item) for item in items]
+    from concurrent.futures import ThreadPoolExecutor
+
+    pool = ThreadPoolExecutor(min(readers, len(items)))
+    try:
+        made = list(pool.map(work, items))
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
+    return made

@@ -1,0 +1,1 @@
+"""ONNX files, whose messages are protobuf."""

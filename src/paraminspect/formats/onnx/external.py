@@ -1,0 +1,132 @@
+"""External data of ONNX: tensors in files beside the model, by location, offset and length.
+
+A location is a relative path that must lie in the folder of the model: neither absolute nor with `..`, and no symbolic
+link that leads out. Where the model is a link itself, as in the Hugging Face cache, links may lead to the folder of
+what it links to.
+
+Source: docs/ExternalData.md of onnx 1.23.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from paraminspect.errors import CheckpointError, FarError, LimitExceededError, MalformedError, TruncatedError
+from paraminspect.files.door import look
+from paraminspect.files.paths import folder_of, is_far, join
+from paraminspect.formats.limits import MAX_NUMEL, MAX_SHARDS
+from paraminspect.formats.zip_file import quote_name
+from paraminspect.records import Storage
+
+FETCH_HINT: Final = "it belongs into the folder of the model: fetch it too"
+
+_NUMBER: Final = re.compile(r"[0-9]{1,20}")
+
+
+class ExternalData:
+    """The files of one model, each looked at once.
+
+    Args:
+        path: Of the model; None where it is in no folder (standard input).
+
+    Attributes:
+        files: Paths of those that were asked for.
+        nbytes: Their sizes together.
+        unknown: Tensors whose bytes are in a file that cannot be named.
+    """
+
+    def __init__(self, path: str | None) -> None:
+        self.files: list[str] = []
+        self.nbytes = 0
+        self.unknown = 0
+        self._storages: dict[str, Storage] = {}
+        known = path is not None and not path.startswith("/dev/fd/")
+        self._folder = folder_of(path) if known and path is not None else None
+        self._roots = [os.path.realpath(self._folder or "."), os.path.dirname(os.path.realpath(path))] if path else []
+
+    def place(self, name: str, entries: Mapping[str, str], nbytes: int) -> tuple[Storage | None, int]:
+        """Where the bytes of a tensor are: one storage for each file, and the offset in it.
+
+        Args:
+            name: Of the tensor.
+            entries: What the model says: "location", "offset", "length".
+            nbytes: What shape and type need.
+
+        Raises:
+            MalformedError: No location, one outside the folder, numbers that are none, another length than is needed.
+            CheckpointError: The file is missing.
+            TruncatedError: It ends before the tensor does.
+        """
+        location = entries.get("location", "")
+        offset, length = (self._number(name, entries, key) for key in ("offset", "length"))
+        if length is not None and length != nbytes:
+            raise MalformedError(
+                f"{quote_name(name)} has {length:,} bytes of external data, its shape and type need {nbytes:,}"
+            )
+        _check_location(location)
+        if self._folder is None:
+            self.unknown += 1
+            return None, 0
+        storage = self._storages.get(location)
+        if storage is None:
+            storage = self._storages[location] = self._find(location)
+        begin = offset or 0
+        if begin + nbytes > storage.nbytes:
+            raise TruncatedError(
+                f"{quote_name(name)} ends at byte {begin + nbytes:,} of {quote_name(location)}, "
+                f"which has {storage.nbytes:,}",
+                hint="it was not written or copied to its end: fetch it again",
+            )
+        return storage, begin
+
+    def _number(self, name: str, entries: Mapping[str, str], key: str) -> int | None:
+        text = entries.get(key, "")
+        if not text:
+            return None
+        if not _NUMBER.fullmatch(text) or int(text) > MAX_NUMEL:
+            raise MalformedError(f"the {key} of the external data of {quote_name(name)} is {text[:40]!r}")
+        return int(text)
+
+    def _find(self, location: str) -> Storage:
+        assert self._folder is not None
+        if len(self.files) == MAX_SHARDS:
+            raise LimitExceededError("files of external data", limit=MAX_SHARDS, actual=None)
+        path = join(self._folder, os.path.normpath(location))
+        try:
+            found = look(path)
+        except FarError as error:
+            if error.fault != "missing":
+                raise
+            found = None
+        except (OSError, ValueError):
+            found = None
+        if found is None:
+            raise CheckpointError(
+                f"the file {quote_name(location)} with external data is missing", hint=FETCH_HINT, fault="missing-file"
+            )
+        real = os.path.realpath(path)
+        if not is_far(path) and not any(os.path.commonpath([real, root]) == root for root in self._roots):
+            raise _outside(location)
+        if found.kind != "file":
+            raise MalformedError(f"{quote_name(location)} with external data is not a regular file")
+        self.files.append(path)
+        self.nbytes += found.size
+        return Storage(location, found.size, path, 0)
+
+
+def _check_location(location: str) -> None:
+    # both separators and drive letters count everywhere: a folder is as safe on Windows as it is here
+    parts = re.split(r"[/\\]", location)
+    if not location or "\0" in location or ".." in parts or not parts[0] or parts[0][1:2] == ":":
+        raise _outside(location)
+
+
+def _outside(location: str) -> MalformedError:
+    return MalformedError(
+        f"external data are said to be outside of the model's folder: {quote_name(location)}",
+        hint="no exporter writes that: do not load it",
+        fault="path-escape",
+    )

@@ -1,0 +1,137 @@
+"""`torch.save` since torch 1.6: a zip with one pickle and one entry per storage.
+
+All entries lie below one folder, named after the file when it was saved:
+
+    NAME/data.pkl        the object; its persistent ids are ("storage", type, key, location, numel)
+    NAME/data/KEY        the raw bytes of a storage, stored uncompressed, begin at a multiple of 64
+    NAME/byteorder       "little" or "big" (since 2.1)
+    NAME/version         of the format, text
+    NAME/.data/serialization_id, .format_version, .storage_alignment (newer)
+
+A TorchScript archive is the same with `constants.pkl` and `code/` (see `torchscript`). Storages that the pickle names
+without an entry are an error, as in torch; entries are checked against the sizes the pickle declares.
+
+Source: files written by torch 1.6 to 2.13; caffe2/serialize/inline_container.cc for the alignment.
+"""
+
+from __future__ import annotations
+
+from paraminspect.errors import MalformedError, UnknownFormatError
+from paraminspect.files.blob import Blob
+from paraminspect.formats.pickles.danger import note_calls
+from paraminspect.formats.pickles.inert import StorageRef
+from paraminspect.formats.pickles.machine import PickleMachine
+from paraminspect.formats.pytorch.objects import GlobalTable, check_size, storage_ref
+from paraminspect.formats.pytorch.walk import name_tensors
+from paraminspect.formats.zip_file import ZipDirectory
+from paraminspect.records import Checkpoint, Storage
+
+
+def is_torch_zip(directory: ZipDirectory) -> bool:
+    """Whether there is a NAME/data.pkl."""
+    return any(name.endswith("/data.pkl") and name.count("/") == 1 for name in directory.entries)
+
+
+MAX_DEFLATE_RATIO = 1032
+"""Bytes one deflated byte can stand for."""
+
+
+class TorchArchive:
+    """The entries of a torch zip, by the names its pickles use.
+
+    Args:
+        directory: Of the zip.
+
+    Attributes:
+        metadata: What small text records say: byteorder, version.
+
+    Raises:
+        MalformedError: Entries lie below several folders that each hold a data.pkl.
+    """
+
+    def __init__(self, directory: ZipDirectory) -> None:
+        self.directory = directory
+        pickles = [name for name in directory.entries if name[-8:].lower() == "data.pkl" and name.count("/") == 1]
+        roots = [name[:-8] for name in pickles if name.endswith("/data.pkl")]
+        if not roots:
+            raise UnknownFormatError("the zip holds no data.pkl", hint="torch.save and torch.jit.save write one")
+        if len(roots) > 1:
+            raise MalformedError(
+                f"the zip holds {len(roots)} archives: {', '.join(root[:-1] for root in roots[:3])}"[:200],
+                fault="zip-roots",
+            )
+        self.root = roots[0]
+        self._data_root = f"{self.root}data/"
+        # torch searches without regard to case, and which of equal names it finds depends on the other entries
+        twins = [name for name in (*pickles, *directory.duplicates) if name.lower() == f"{self.root}data.pkl".lower()]
+        if len(twins) > 1:
+            raise MalformedError(
+                "the zip holds two entries named data.pkl, and readers disagree which one counts",
+                hint="no version of torch writes that: do not load it",
+                fault="zip-duplicate",
+            )
+        self._storages: dict[str, Storage] = {}
+        self.metadata = self._read_metadata()
+
+    def _read_metadata(self) -> dict[str, str]:
+        metadata = {}
+        for name in ("byteorder", "version", ".format_version"):
+            entry = self.directory.entries.get(self.root + name)
+            if entry is not None and entry.size <= 64:
+                text = self.directory.read(entry).decode("utf-8", "backslashreplace")
+                metadata[name.lstrip(".")] = text.strip()
+        return metadata
+
+    def pickle(self, name: str) -> Blob:
+        """The bytes of one pickle, inflated if need be."""
+        entry = self.directory.entries[self.root + name]
+        if entry.method == 0 and not entry.encrypted:
+            return self.directory.blob.part(self.directory.data_offset(entry), entry.size)
+        return Blob.from_bytes(self.directory.read(entry))
+
+    def storage(self, reference: StorageRef) -> Storage:
+        """The storage a persistent id names; the same record for the same key.
+
+        Raises:
+            MalformedError: No such entry, or one of another size.
+        """
+        key = reference.key
+        storage = self._storages.get(key)
+        if storage is None:
+            storage = self._storages[key] = self._find(key)
+        check_size(reference, storage)
+        return storage
+
+    def _find(self, key: str) -> Storage:
+        directory = self.directory
+        entry = directory.entries.get(self._data_root + key)
+        if entry is None:
+            raise MalformedError(f"storage {key!r} is not in the archive"[:200])
+        if entry.size > MAX_DEFLATE_RATIO * entry.compressed_size:
+            raise MalformedError(
+                f"storage {key!r} declares {entry.size:,} bytes, deflated to {entry.compressed_size:,}"[:200]
+            )
+        blob = directory.blob
+        begin = blob.begin + directory.data_offset(entry)
+        if entry.method or entry.encrypted:
+            return Storage(key, entry.size, blob.path)
+        if self.metadata.get("byteorder") == "big":
+            return Storage(key, entry.size, blob.path, None, begin)
+        return Storage(key, entry.size, blob.path, begin)
+
+
+def read_torch_zip(directory: ZipDirectory) -> Checkpoint:
+    """Tensors of a file that `torch.save` wrote.
+
+    Raises:
+        CheckpointError: No pickle, a storage missing or too short, or arguments that do not fit.
+        LimitExceededError: More of something than the bounds of `limits` allow.
+    """
+    archive = TorchArchive(directory)
+    table = GlobalTable()
+    machine = PickleMachine(archive.pickle("data.pkl"), table.find, storage_ref, shortcut=table.shortcut)
+    root = machine.load()
+    notes = list(note_calls(table.foreign))
+    if directory.duplicates:
+        notes.append(f"{len(directory.duplicates)} names stand twice in the zip, and readers disagree which one counts")
+    return Checkpoint("torch zip", name_tensors(root, archive.storage), archive.metadata, tuple(notes))

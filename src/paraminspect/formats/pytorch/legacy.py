@@ -1,0 +1,132 @@
+"""`torch.save` before torch 1.6 (and since, with `_use_new_zipfile_serialization=False`): pickles, then raw bytes.
+
+Five pickles one after another: the magic number 0x1950a86a20f9469cfc6c, the protocol version 1001, a dictionary about
+the system (`little_endian`), the object, and the sorted list of storage keys. Then, for each key of that list, an
+int64 number of elements and the raw bytes of the storage, unaligned, little-endian whatever the system says.
+Persistent ids have six items, the last None or the view (key, offset, size); before torch 0.4 module classes came as
+("module", class, source file, source text).
+
+Source: `torch.serialization._legacy_save` and `_legacy_load`; files of torch 0.4 to 2.13.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from paraminspect.errors import MalformedError, TruncatedError
+from paraminspect.files.blob import Blob
+from paraminspect.formats.dtypes import BITS
+from paraminspect.formats.pickles.danger import note_calls
+from paraminspect.formats.pickles.inert import StorageRef
+from paraminspect.formats.pickles.machine import PickleMachine
+from paraminspect.formats.pytorch.objects import GlobalTable, check_size, storage_ref
+from paraminspect.formats.pytorch.walk import name_tensors
+from paraminspect.records import Checkpoint, Storage
+
+MAGIC_NUMBER: Final = 0x1950A86A20F9469CFC6C
+
+COUNTS_AHEAD: Final = 256
+"""Element counts of a far file that are fetched together, side by side."""
+
+
+class _LegacyStorages:
+    """Storages in the order of the key list, each with its place in the file."""
+
+    def __init__(self) -> None:
+        self._declared: dict[str, StorageRef] = {}
+        self._found: dict[str, Storage] = {}
+
+    def load_persistent(self, pid: object) -> object:
+        value = storage_ref(pid)
+        if isinstance(value, StorageRef):
+            self.declare(value)
+        return value
+
+    def declare(self, reference: StorageRef) -> None:
+        first = self._declared.setdefault(reference.key, reference)
+        if first.dtype != reference.dtype:
+            raise MalformedError(f"storage {reference.key!r} is both {first.dtype} and {reference.dtype}"[:200])
+
+    def locate(self, blob: Blob, begin: int, keys: object) -> None:
+        """Walk over the raw data that follows the key list at `begin`."""
+        if not isinstance(keys, list | tuple):
+            raise MalformedError("the list of storage keys is no list")
+        if blob.is_far:
+            self._fetch_counts(blob, begin, keys)
+        for key in keys:
+            name = str(key) if type(key) is int else key
+            reference = self._declared.get(name) if isinstance(name, str) else None
+            if reference is None or not isinstance(name, str):
+                raise MalformedError("the list of storage keys names a storage the object does not use")
+            size = blob.read_near(begin, 8)
+            count = int.from_bytes(size if len(size) == 8 else blob.read(begin, 8), "little", signed=True)
+            nbytes = count * itemsize(reference)
+            begin += 8
+            if count < 0:
+                raise MalformedError(f"storage {name!r} has {count:,} elements"[:200])
+            if begin + nbytes > blob.size:
+                raise TruncatedError(
+                    f"the file ends at byte {blob.size:,}, {begin + nbytes - blob.size:,} bytes before the end of "
+                    f"storage {name[:80]!r}",
+                    hint="it was not written or copied to its end: fetch or save it again",
+                )
+            self._found[name] = tuple.__new__(Storage, (name, nbytes, blob.path, blob.begin + begin, None))
+            begin += nbytes
+
+    def _fetch_counts(self, blob: Blob, begin: int, keys: Sequence[object]) -> None:
+        """Have the counts at hand where they are if each storage is as long as the object says."""
+        offsets = []
+        for key in keys:
+            reference = self._declared.get(str(key))
+            offsets.append(begin)
+            begin += 8 + (reference.nbytes if reference is not None else 0)
+        for first in range(0, len(offsets), COUNTS_AHEAD):
+            blob.prefetch(offsets[first : first + COUNTS_AHEAD], 8)
+
+    def resolve(self, reference: StorageRef) -> Storage:
+        storage = self._found.get(reference.key)
+        if storage is None:
+            raise MalformedError(f"storage {reference.key!r} is not in the list of storage keys"[:200])
+        check_size(reference, storage)
+        return storage
+
+
+def itemsize(reference: StorageRef) -> int:
+    """Bytes of one element of the storage's class."""
+    return BITS[reference.dtype] // 8
+
+
+def is_legacy_magic(value: object) -> bool:
+    """Whether the first pickle of a file is the magic number."""
+    return type(value) is int and value == MAGIC_NUMBER
+
+
+def read_torch_legacy(blob: Blob, begin: int) -> Checkpoint:
+    """Tensors of a legacy file.
+
+    Args:
+        blob: The file.
+        begin: Offset of the second pickle, right after the magic number.
+    """
+    table = GlobalTable()
+    storages = _LegacyStorages()
+    table.shortcut.declare = storages.declare
+    position = begin
+    parts: list[object] = []
+    for _ in range(4):  # protocol version, system, object, keys
+        machine = PickleMachine(blob, table.find, storages.load_persistent, begin=position, shortcut=table.shortcut)
+        parts.append(machine.load())
+        position = machine.position
+    version, system, root, keys = parts
+    if version != 1001:
+        raise MalformedError(f"legacy torch file of protocol version {version!r}, expected 1001"[:120])
+    little = system.get("little_endian", True) if isinstance(system, dict) else True
+    byteorder = "big" if little is False else "little"
+    storages.locate(blob, position, keys)
+    return Checkpoint(
+        "torch legacy",
+        name_tensors(root, storages.resolve),
+        {"byteorder": byteorder},
+        tuple(note_calls(table.foreign)),
+    )

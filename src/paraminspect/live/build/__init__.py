@@ -1,0 +1,1 @@
+"""Live models: built from a spec or by a factory, filled with weights, described."""

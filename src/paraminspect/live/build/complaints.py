@@ -1,0 +1,106 @@
+"""What torch and user code complain of, in one line and in our words."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from paraminspect.architecture.nodes import shorten
+from paraminspect.architecture.suggestions import closest
+from paraminspect.live.build.limits import MAX_COMPLAINT_LENGTH
+
+MAX_NAMED = 12
+"""Arguments that a hint lists."""
+
+_UNEXPECTED = re.compile(r"got an unexpected keyword argument '([^']*)'")
+_FUNCTION = re.compile(r"^[\w.]+\(\) (?=missing|takes|got)")
+_NOT_NAMED = {"self": object, "device": object, "mode": nn.RNNBase}
+"""Arguments that no caller gives, and the classes of which this is so."""
+
+
+def first_line(error: object) -> str:
+    """What an exception or warning says, on one line of bounded length, without a full stop."""
+    lines = str(error).strip().splitlines()
+    return shorten(" ".join(lines[0].split()).rstrip("."), MAX_COMPLAINT_LENGTH) if lines else ""
+
+
+def shape_text(shape: Iterable[int]) -> str:
+    """A shape as the commands print it: "[3,4]"."""
+    return f"[{','.join(map(str, shape))}]"
+
+
+def describe_tensors(values: Iterable[object], most: int) -> str:
+    """Shapes of the first tensors, with the dtype of those that are not float32: "[2,4], [3] int64"."""
+    found = []
+    for tensor in [each for each in values if isinstance(each, Tensor)][:most]:
+        dtype = str(tensor.dtype).removeprefix("torch.")
+        found.append(shape_text(tensor.shape) + ("" if dtype == "float32" else f" {dtype}"))
+    return ", ".join(found)
+
+
+def describe_refusal(
+    make: Callable[..., Any], error: Exception, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[str, str | None]:
+    """(complaint, hint) of a call that failed: about the arguments, where these do not fit the signature.
+
+    Args:
+        make: What was called.
+        error: What it raised.
+        args: Positional arguments.
+        kwargs: Named arguments.
+    """
+    complaint = _FUNCTION.sub("", first_line(error)) or type(error).__name__
+    if not isinstance(error, TypeError):
+        return complaint, None
+    known = argument_names(make)
+    unknown = _UNEXPECTED.search(complaint)
+    wrong = unknown[1] if unknown else next((name for name in kwargs if not _takes(make, name)), None)
+    if wrong is not None:
+        listed = ", ".join(known[:MAX_NAMED])
+        hint = closest(wrong, known) or (f"its arguments are {listed}" if known else "it takes none")
+        return f"unknown argument {shorten(wrong)}", hint
+    try:
+        inspect.signature(make).bind(*args, **kwargs)
+    except TypeError as mismatch:
+        complaint = str(mismatch)
+    except ValueError:  # no signature
+        pass
+    return complaint, f"its arguments are {', '.join(known[:MAX_NAMED])}" if known else None
+
+
+def argument_names(make: Callable[..., Any]) -> list[str]:
+    """Names that a callable takes; of a class, those of its base classes too where it passes them on."""
+    names: dict[str, None] = {}
+    for function in _signatures(make):
+        try:
+            parameters = list(inspect.signature(function).parameters.values())
+        except (TypeError, ValueError):
+            break
+        named = [each.name for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+        names.update(dict.fromkeys(named))
+        if len(named) == len(parameters):
+            break
+    return [name for name in names if not (name in _NOT_NAMED and _is_a(make, _NOT_NAMED[name]))]
+
+
+def _takes(make: Callable[..., Any], name: str) -> bool:
+    """Whether a callable may be given an argument of that name."""
+    try:
+        parameters = inspect.signature(make).parameters
+    except (TypeError, ValueError):
+        return True
+    return name in parameters or any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+
+
+def _is_a(make: Callable[..., Any], cls: type) -> bool:
+    return issubclass(make, cls) if isinstance(make, type) else cls is object
+
+
+def _signatures(make: Callable[..., Any]) -> list[Any]:
+    if not isinstance(make, type):
+        return [make]
+    return [vars(each)["__init__"] for each in make.__mro__ if "__init__" in vars(each) and each is not nn.Module]

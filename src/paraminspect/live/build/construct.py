@@ -1,0 +1,159 @@
+"""Calling the constructor of one layer, bounded and on a chosen device, its complaint turned into a line of the spec."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from paraminspect.architecture.model import Value
+from paraminspect.architecture.plan import ModulePlan
+from paraminspect.architecture.suggestions import closest
+from paraminspect.live.build.complaints import describe_refusal, first_line
+from paraminspect.live.build.limits import MAX_LAYER_TENSORS, MAX_MODEL_TENSORS
+
+UNUSABLE = frozenset(
+    name
+    for names in (
+        "Module Container Sequential ModuleList ModuleDict ParameterList ParameterDict DataParallel",
+        "RNNBase RNNCellBase TransformerEncoder TransformerDecoder",
+    )
+    for name in names.split()
+)
+"""Classes of torch.nn that are no layers: abstract, or made of modules, which a spec writes as lists."""
+
+_FILLS = frozenset(
+    getattr(owner, name)
+    for owner, names in (
+        (Tensor, "uniform_ normal_ zero_ fill_ copy_"),
+        (nn.init, "uniform_ normal_ constant_ ones_ zeros_ kaiming_uniform_ kaiming_normal_ xavier_uniform_ xavier_normal_"),
+    )
+    for name in names.split()
+)  # fmt: skip
+_LAZY_WARNING = "Lazy modules are a new feature"
+
+
+class TooManyTensorsError(Exception):
+    """Constructors have made more tensors than one of the two bounds.
+
+    Args:
+        limit: The bound.
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self.limit = limit
+
+
+class Construction(TorchFunctionMode):
+    """While it is entered, tensors are made on `device` whatever is asked for, and counted.
+
+    On the meta device nothing is filled in: there is nothing to fill, and it takes half of the time.
+
+    Args:
+        device: "meta" or "cpu".
+    """
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self.device = device
+        self.made = 0
+        self.made_here = 0
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:  # fmt: skip
+        """Called by torch instead of `func`."""
+        kwargs = kwargs or {}
+        if func in _FILLS and self.device == "meta":
+            return args[0] if args else kwargs["tensor"]
+        if kwargs.get("device") is not None:
+            kwargs = {**kwargs, "device": self.device}
+        result = func(*args, **kwargs)
+        if isinstance(result, Tensor):
+            self.made += 1
+            self.made_here += 1
+            for count, limit in ((self.made_here, MAX_LAYER_TENSORS), (self.made, MAX_MODEL_TENSORS)):
+                if count > limit:
+                    raise TooManyTensorsError(limit)
+        return result
+
+
+@contextmanager
+def constructing(mode: Construction) -> Iterator[None]:
+    """Make the tensors of one layer as `mode` says, those without a device too."""
+    mode.made_here = 0
+    with torch.device(mode.device), mode:
+        yield
+
+
+def torch_types() -> dict[str, type[nn.Module]]:
+    """The layers of torch.nn by name."""
+    return {
+        name: value
+        for name, value in vars(nn).items()
+        if isinstance(value, type) and issubclass(value, nn.Module) and name not in UNUSABLE
+    }
+
+
+def construct(plan: ModulePlan, make: Callable[..., Any], notes: list[str]) -> Any:
+    """What `make` gives for the arguments of a layer.
+
+    Args:
+        plan: Says arguments and place.
+        make: A class, or another callable, called inside `constructing`.
+        notes: Takes the warnings of the constructor.
+
+    Raises:
+        SpecError: At the place of the layer: it refuses the arguments, or fails.
+    """
+    kwargs = _torch_arguments(plan)
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            made = make(*plan.args, **kwargs)
+    except TooManyTensorsError as error:
+        what = "it makes" if error.limit == MAX_LAYER_TENSORS else "the model makes"
+        raise plan.mark.error(
+            f"{_title(plan)}: {what} more than {error.limit:,} tensors",
+            hint="is a number of layers too large?",
+        ) from None
+    except Exception as error:
+        complaint, hint = describe_refusal(make, error, plan.args, kwargs)
+        raise plan.mark.error(f"{_title(plan)}: {complaint}", hint=hint) from error
+    for warning in caught:
+        text = first_line(warning.message)
+        if not text.startswith(_LAZY_WARNING):
+            notes.append(f"{plan.mark.line}:{plan.mark.column}: {_title(plan)}: {text}")
+    return made
+
+
+def _torch_arguments(plan: ModulePlan) -> dict[str, Any]:
+    """Named arguments, `dtype` as torch's own object; no `device`."""
+    kwargs: dict[str, Any] = dict(plan.kwargs)
+    if "device" in kwargs:
+        raise plan.mark.error(f"{_title(plan)} with a device", hint="remove it: the whole model is built on one device")
+    if "dtype" in kwargs:
+        kwargs["dtype"] = _dtype(plan, kwargs["dtype"])
+    return kwargs
+
+
+def _dtype(plan: ModulePlan, value: Value) -> torch.dtype | None:
+    if value is None:
+        return None
+    found = getattr(torch, value, None) if isinstance(value, str) else None
+    if not isinstance(found, torch.dtype):
+        known = [name for name, each in vars(torch).items() if isinstance(each, torch.dtype)]
+        hint = closest(value, known) if isinstance(value, str) else None
+        raise plan.mark.error(f"{_title(plan)}: dtype is {value!r}; expected one of torch's", hint=hint or "write float32")  # fmt: skip
+    return found
+
+
+def _title(plan: ModulePlan) -> str:
+    """The layer's type and its path in the model."""
+    return f"{plan.type} at {plan.path}" if plan.path else plan.type

@@ -1,0 +1,202 @@
+"""A live model's tensors as records: parameters, buffers, and tensors that torch does not know of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from paraminspect.architecture.suggestions import closest
+from paraminspect.errors import LimitExceededError, SelectionError
+from paraminspect.live.build.limits import MAX_MODULE_NESTING, MAX_MODULE_PATHS
+from paraminspect.records import Kind, Role, Storage, TensorRecord
+
+_LAYOUTS = {torch.strided: "strided", torch.sparse_coo: "sparse_coo", torch.sparse_csr: "sparse_csr"}
+
+_OWN_ATTRIBUTES = frozenset(vars(nn.Module()))
+"""What every module has: parameters, buffers, children, hooks."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedTensor:
+    """A tensor and where it stands.
+
+    Attributes:
+        name: Dotted.
+        tensor: The object itself: one that goes by several names is met several times.
+        module: Its owner.
+        path: Of the owner.
+        kind: "parameter", "buffer", or "tensor" for one that is neither.
+        role: "model", or "attribute" for one that is neither.
+    """
+
+    name: str
+    tensor: Tensor
+    module: nn.Module
+    path: str
+    kind: Kind
+    role: Role = "model"
+
+
+def check_size(model: nn.Module) -> None:
+    """Refuse a model whose modules torch could not walk in bounded time: each name of a shared module is walked.
+
+    Raises:
+        LimitExceededError: More than MAX_MODULE_PATHS names, or nested deeper than MAX_MODULE_NESTING.
+    """
+    paths: dict[int, int] = {}
+
+    def count(module: nn.Module, depth: int) -> int:
+        if depth > MAX_MODULE_NESTING:
+            raise LimitExceededError("modules inside each other", limit=MAX_MODULE_NESTING, actual=None)
+        if id(module) not in paths:
+            total = 1
+            for child in module._modules.values():
+                total += 0 if child is None else count(child, depth + 1)
+            if total > MAX_MODULE_PATHS:
+                raise LimitExceededError("names of modules", limit=MAX_MODULE_PATHS, actual=None)
+            paths[id(module)] = total
+        return paths[id(module)]
+
+    count(model, 0)
+
+
+def iter_tensors(model: nn.Module) -> Iterator[NamedTensor]:
+    """Every tensor under every name, in the order of `state_dict()`.
+
+    In each module: parameters, buffers, then tensors that are plain attributes, or lie in a list, tuple or mapping
+    that is one, also as parameters of modules in there (none of which torch knows of); then its children.
+    """
+    known: dict[int, object] = {}  # holds them, so that no id is used again
+    for module in model.modules():
+        known.update((id(each), each) for each in [*module._parameters.values(), *module._buffers.values()])
+    for path, module in model.named_modules(remove_duplicate=False):
+        prefix = f"{path}." if path else ""
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                yield NamedTensor(prefix + name, parameter, module, path, "parameter")
+        for name, buffer in module._buffers.items():
+            if buffer is not None:
+                yield NamedTensor(prefix + name, buffer, module, path, "buffer")
+        for name, tensor in _attributes(module):
+            if id(tensor) not in known:
+                yield NamedTensor(prefix + name, tensor, module, path, "tensor", "attribute")
+
+
+def describe_model(model: nn.Module) -> list[TensorRecord]:
+    """Records of all tensors of a model, in the order of `iter_tensors`.
+
+    Tensors that share bytes have one `Storage` object, on the meta device too, where storages have no address. A
+    lazy parameter that has no shape yet has shape None, numel 0 and nbytes None.
+
+    Raises:
+        LimitExceededError: Modules by too many names.
+    """
+    check_size(model)
+    storages: dict[object, Storage] = {}
+    types: dict[type, tuple[str, ...]] = {}
+    records = []
+    for each in iter_tensors(model):
+        cls = type(each.module)
+        module_types = types.get(cls) or types.setdefault(cls, class_names(cls))
+        records.append(_record(each, module_types, storages))
+    return records
+
+
+def class_names(cls: type) -> tuple[str, ...]:
+    """Dotted names of a class and of those it derives from, `object` left out."""
+    return tuple(f"{each.__module__}.{each.__qualname__}" for each in cls.__mro__[:-1])
+
+
+def note_attributes(records: Sequence[TensorRecord]) -> list[str]:
+    """A remark on each tensor that is neither parameter nor buffer (the tenth and later ones are only counted)."""
+    found = [record for record in records if record.role == "attribute"]
+    notes = [
+        f"{record.name} is a tensor attribute of {(record.module_type or '').rpartition('.')[2]} that is neither parameter "
+        "nor buffer: it will not train, move or be saved"
+        for record in found[:9]
+    ]
+    if len(found) > len(notes):
+        notes.append(f"{len(found) - len(notes)} more tensor attributes are neither parameter nor buffer")
+    return notes
+
+
+def find_tensor(model: nn.Module, name: str) -> NamedTensor:
+    """The tensor of that name.
+
+    Raises:
+        SelectionError: There is none; with the one that was meant.
+    """
+    names: dict[str, None] = {}
+    for each in iter_tensors(model):
+        if each.name == name:
+            return each
+        names[each.name] = None
+    inside = [known for known in names if known.startswith(f"{name}.")]
+    hint = f"it is a module; its tensors are {', '.join(inside[:6])}" if inside else closest(name, names)
+    raise SelectionError(f"there is no tensor {name!r}", hint=hint)
+
+
+def _record(each: NamedTensor, module_types: tuple[str, ...], storages: dict[object, Storage]) -> TensorRecord:
+    tensor = each.tensor
+    trainable = tensor.requires_grad if each.kind == "parameter" else None
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    identity = (id(tensor), id(each.module))  # the model holds both
+    module_type, bases = module_types[0], module_types[1:]
+    if is_lazy(tensor):
+        return TensorRecord(
+            each.name, None, dtype, 0, None, each.kind, trainable, each.role,
+            module_type=module_type, identity=identity, module_bases=bases,
+        )  # fmt: skip
+    shape = tuple(tensor.shape)
+    nbytes = tensor.numel() * tensor.element_size()
+    layout = _LAYOUTS.get(tensor.layout, "nested" if tensor.is_nested else str(tensor.layout).removeprefix("torch."))
+    storage, stride, offset = None, None, 0
+    if layout == "strided":
+        storage = _storage(each, storages)
+        stride, offset = tensor.stride(), int(tensor.storage_offset()) * tensor.element_size()
+    return TensorRecord(
+        each.name, shape, dtype, tensor.numel(), nbytes, each.kind, trainable, each.role,
+        module_type=module_type, layout=layout, storage=storage, offset=offset, stride=stride,
+        identity=identity, module_bases=bases,
+    )  # fmt: skip
+
+
+def _storage(each: NamedTensor, storages: dict[object, Storage]) -> Storage | None:
+    """The record of a tensor's bytes, one for each run of them.
+
+    In memory an address is an identity; on the meta device, and of empty tensors, it is 0, and torch's own object is.
+    """
+    try:
+        untyped = each.tensor.untyped_storage()
+        address = 0 if each.tensor.is_meta else untyped.data_ptr()
+    except (NotImplementedError, RuntimeError):  # a wrapper without a storage of its own
+        return None
+    key = (str(each.tensor.device), address) if address else untyped._cdata
+    if key not in storages:
+        storages[key] = Storage(each.name, untyped.nbytes())
+    return storages[key]
+
+
+def _attributes(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    for name, value in vars(module).items():
+        if name in _OWN_ATTRIBUTES:
+            continue
+        if isinstance(value, Tensor):
+            yield name, value
+        elif isinstance(value, (list, tuple, dict)):
+            yield from _inside(name, value)
+
+
+def _inside(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
+    """Tensors one level deep, and those of modules that stand there."""
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(item, Tensor):
+            yield f"{name}.{key}", item
+        elif isinstance(item, nn.Module):
+            for below, tensor in [*item.named_parameters(), *item.named_buffers()]:
+                yield f"{name}.{key}.{below}", tensor

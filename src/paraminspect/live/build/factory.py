@@ -1,0 +1,206 @@
+"""A model from the user's own Python: `pkg.mod:callable` or `file.py:callable`."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, shorten
+from paraminspect.architecture.suggestions import closest
+from paraminspect.architecture.yaml_marks import parse_scalar, parse_yaml
+from paraminspect.errors import SourceError, SpecError
+from paraminspect.live.build.complaints import argument_names, describe_refusal, first_line
+from paraminspect.live.build.recognise import FactoryName, parse_factory
+from paraminspect.live.build.seeds import seeded
+from paraminspect.live.build.user_code import explaining, import_file, import_module, running_user_code
+
+MAX_NOTES = 10
+"""Warnings of the user's code that are repeated."""
+
+
+def build_factory(
+    source: str,
+    *,
+    arguments: Mapping[str, object] | None = None,
+    device: str = "meta",
+    seed: int = 0,
+    notes: list[str] | None = None,
+) -> nn.Module:
+    """Import what the user named and call it.
+
+    On the meta device, which takes no memory, unless the code does not run there: then in memory, with a note.
+    Python's, numpy's and torch's random generators are seeded for the call and put back after it. What the code
+    prints goes to standard error.
+
+    Args:
+        source: `pkg.mod:callable` or `file.py:callable`; a class is called too, a module object taken as it is.
+        arguments: Of the call, by name.
+        device: "meta" or "cpu": where tensors are made that the code does not place itself.
+        seed: Of the run.
+        notes: Takes remarks for the user.
+
+    Raises:
+        SourceError: No such file, module or attribute; the code fails; what it returns is no nn.Module.
+    """
+    remarks = [] if notes is None else notes
+    name = parse_factory(source)
+    if name is None:
+        raise SourceError(f"{source!r} is no factory", hint="write module:callable or file.py:callable")
+    if not name.attribute:
+        candidates = list_candidates(name.file)
+        raise SourceError(
+            f"{name.file} is Python; which function or class makes the model?",
+            hint=f"write {name.file}:{candidates[0] if candidates else 'make_net'}",
+        )
+    module = import_file(name.file) if name.file else import_module(name.module)
+    target = _find(module, name)
+    if isinstance(target, nn.Module):
+        if arguments:
+            raise SourceError(f"{name.attribute} is a model, not a callable: it takes no arguments")
+        remarks.append(f"{name.attribute} was built when its module was imported: in memory, its values as they were")
+        return target
+    if not callable(target):
+        raise SourceError(
+            f"{name.attribute} is {_article(target)}; expected a function or class that makes an nn.Module"
+        )
+    call = _FactoryCall(target, name.attribute, dict(arguments or {}), seed, remarks)
+    call.check_arguments()
+    made = call.run(device, [module.__file__] if module.__file__ else [])
+    if not isinstance(made, nn.Module):
+        hint = "return the model itself, not its parts" if isinstance(made, (dict, tuple, list)) else None
+        raise SourceError(f"{name.attribute} returned {_article(made)}; expected an nn.Module", hint=hint)
+    return made
+
+
+def parse_arguments(texts: Sequence[str]) -> dict[str, object]:
+    """`key=value` texts; a value is read as YAML: a number, true, null, text, or a `[list]`.
+
+    Raises:
+        SourceError: No `=`, no name, a name twice, or a value that is none.
+
+    Example:
+        >>> parse_arguments(["width=64", "sizes=[1, 2]", "act=relu"])
+        {'width': 64, 'sizes': [1, 2], 'act': 'relu'}
+    """
+    arguments: dict[str, object] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        key = key.strip()
+        if not equals or not key.isidentifier():
+            raise SourceError(f"--arg {shorten(text)!r}; expected key=value", hint="write --arg width=64")
+        if key in arguments:
+            raise SourceError(f"--arg {key} is given twice")
+        try:
+            if value.lstrip()[:1] in ("[", "{"):
+                arguments[key] = _plain(parse_yaml(value).root)
+            else:
+                arguments[key] = parse_scalar(value, Mark(1, 1)).value
+        except SpecError as error:
+            raise SourceError(f"--arg {key}: {error.message}", hint=error.hint) from None
+    return arguments
+
+
+def _plain(node: Node) -> object:
+    if isinstance(node, ListNode):
+        return [_plain(item) for item in node.items]
+    if isinstance(node, MapNode):
+        return {key.text: _plain(value) for key, value in node.entries}
+    return node.value
+
+
+def _find(module: ModuleType, name: FactoryName) -> Any:
+    """The attribute of a module, which may lie in another one of its attributes."""
+    where = name.file or name.module
+    target: Any = module
+    with running_user_code(), explaining(f"{where}:{name.attribute}", []):
+        for part in name.attribute.split("."):
+            if not hasattr(target, part):
+                known = [each for each in vars(target) if not each.startswith("_")] if hasattr(target, "__dict__") else []  # fmt: skip
+                near = closest(part, known)
+                models = _models_of(module)
+                hint = near or (f"it defines {', '.join(models[:8])}" if models else None)
+                raise SourceError(f"{where} has no {shorten(name.attribute)}", hint=hint)
+            target = getattr(target, part)
+    return target
+
+
+def _models_of(module: ModuleType) -> list[str]:
+    """What a module defines that may make a model: its nn.Module classes first, then its functions."""
+    own = [(name, each) for name, each in vars(module).items() if getattr(each, "__module__", None) == module.__name__]
+    classes = [name for name, each in own if isinstance(each, type) and issubclass(each, nn.Module)]
+    return classes + [name for name, each in own if inspect.isfunction(each) and not name.startswith("_")]
+
+
+class _FactoryCall(NamedTuple):
+    target: Callable[..., Any]
+    title: str
+    arguments: dict[str, object]
+    seed: int
+    notes: list[str]
+
+    def check_arguments(self) -> None:
+        """Refuse arguments that do not fit, before anything runs."""
+        try:
+            inspect.signature(self.target).bind(**self.arguments)
+        except TypeError as error:
+            complaint, hint = describe_refusal(self.target, error, (), self.arguments)
+            names = argument_names(self.target)
+            if "missing a required argument" in complaint and names:
+                hint = f"write --arg {next((name for name in names if repr(name) in complaint), names[0])}=.."
+            raise SourceError(f"{self.title}: {complaint}", hint=hint) from None
+        except ValueError:  # a callable without signature
+            pass
+
+    def run(self, device: str, files: list[str]) -> Any:
+        """What it returns; in memory where the meta device will not do."""
+        reason = ""
+        if device == "meta":
+            try:
+                return self.run_on("meta")
+            except (Exception, SystemExit) as error:
+                reason = f"{type(error).__name__}: {first_line(error)}"
+        with explaining(self.title, files):
+            made = self.run_on("cpu")
+        if reason:
+            self.notes.append(f"{self.title} does not run on the meta device ({reason}): it was built in memory")
+        return made
+
+    def run_on(self, device: str) -> Any:
+        with (
+            running_user_code(),
+            seeded(self.seed, ""),
+            warnings.catch_warnings(record=True) as caught,
+            torch.device(device),
+        ):
+            warnings.simplefilter("default")
+            made = self.target(**self.arguments)
+        texts = dict.fromkeys(f"{each.category.__name__}: {first_line(each.message)}" for each in caught)
+        self.notes.extend(list(texts)[:MAX_NOTES])
+        return made
+
+
+def _article(value: object) -> str:
+    if value is None:
+        return "nothing (None)"
+    name = type(value).__name__
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+
+
+def list_candidates(path: str) -> list[str]:
+    """Classes and functions at the top level of a Python file, without running it; classes first."""
+    try:
+        with open(os.path.abspath(path), "rb") as file:
+            tree = ast.parse(file.read())
+    except (OSError, SyntaxError, ValueError):
+        return []
+    classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
+    functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name[:1] != "_"]
+    return classes + functions

@@ -1,0 +1,221 @@
+"""Running a model: which module is at work, by which of its names, and where a forward pass fails."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+from torch.utils.hooks import RemovableHandle
+
+from paraminspect.architecture.nodes import Mark
+from paraminspect.architecture.plan import ModelPlan
+from paraminspect.errors import ParamInspectError, SourceError
+from paraminspect.live.build.complaints import describe_tensors, first_line, shape_text
+from paraminspect.live.build.containers import StepError
+from paraminspect.live.build.forward_hints import suggest_remedy
+from paraminspect.live.build.memory import is_out_of_memory
+from paraminspect.live.build.user_code import running_user_code
+
+Shape = tuple[int, ...]
+
+MAX_TENSORS_NAMED = 4
+"""Inputs and parameters that an error message names."""
+
+
+class Call:
+    """One call of a module.
+
+    Attributes:
+        path: The name by which it was called.
+        module: The module.
+        inputs: Positional and named arguments, in order.
+    """
+
+    __slots__ = ("inputs", "module", "path", "uses")
+
+    def __init__(self, path: str, module: nn.Module, inputs: Sequence[object]) -> None:
+        self.path = path
+        self.module = module
+        self.inputs = inputs
+        self.uses: Counter[int] = Counter()
+
+
+class CallPaths:
+    """Follows the calls of a model's modules while it is entered.
+
+    A module that goes by several names is called by one of them at a time: by those in the module that calls it, or
+    else below it, each in its turn.
+
+    Args:
+        model: The outermost module.
+        on_return: Called with each call that returns, and its output.
+    """
+
+    def __init__(self, model: nn.Module, on_return: Callable[[Call, object], None] | None = None) -> None:
+        self.model = model
+        self.on_return = on_return
+        self.stack: list[Call] = []
+        """Calls at work, the innermost last; after a failure, those that did not return."""
+
+        self._names: dict[int, list[str]] = {}
+        self._handles: list[RemovableHandle] = []
+
+    def __enter__(self) -> CallPaths:
+        for path, module in self.model.named_modules(remove_duplicate=False):
+            names = self._names.setdefault(id(module), [])
+            names.append(path)
+            if len(names) == 1:
+                self._handles.append(module.register_forward_pre_hook(self._begin, prepend=True, with_kwargs=True))
+                self._handles.append(module.register_forward_hook(self._end, with_kwargs=True))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+    @property
+    def path(self) -> str:
+        """Of the innermost module at work; "" before any."""
+        return self.stack[-1].path if self.stack else ""
+
+    def _begin(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.stack.append(Call(self._name(module), module, [*args, *kwargs.values()]))
+
+    def _end(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: object) -> None:
+        while self.stack:
+            call = self.stack.pop()
+            if call.module is module:  # else one whose failure was caught
+                if self.on_return is not None:
+                    self.on_return(call, output)
+                return
+
+    def _name(self, module: nn.Module) -> str:
+        names = self._names[id(module)]
+        if not self.stack:
+            return names[0]
+        caller = self.stack[-1]
+        prefix = f"{caller.path}." if caller.path else ""
+        below = [name for name in names if name.startswith(prefix)]
+        below = [name for name in below if "." not in name[len(prefix) :]] or below
+        turn = caller.uses[id(module)]
+        caller.uses[id(module)] += 1
+        return below[turn % len(below)] if below else names[0]
+
+
+def run_forward(
+    model: nn.Module,
+    inputs: Sequence[Tensor],
+    *,
+    plan: ModelPlan | None = None,
+    on_return: Callable[[Call, object], None] | None = None,
+) -> Any:
+    """The model's output, in evaluation mode and without gradients.
+
+    What the model prints goes to standard error; its warnings are dropped.
+
+    Args:
+        model: On the device of the inputs; its training mode is as before afterwards.
+        inputs: In order of the forward call.
+        plan: Of a spec's model, for the places in error messages.
+        on_return: Called with each call of a module that returns, and its output.
+
+    Raises:
+        SpecError: It fails, at the layer that does; of a model without plan, SourceError.
+    """
+    training = [module for module in model.modules() if module.training]
+    calls = CallPaths(model, on_return)
+    try:
+        model.eval()
+        with calls, torch.no_grad():
+            return call_model(calls, inputs, plan=plan)
+    finally:
+        for module in training:
+            module.training = True
+
+
+def call_model(
+    calls: CallPaths,
+    inputs: Sequence[object],
+    named: Mapping[str, object] | None = None,
+    *,
+    plan: ModelPlan | None = None,
+) -> Any:
+    """The output of a model whose calls are followed, in the mode and under the grad mode that it finds.
+
+    Args:
+        calls: Entered.
+        inputs: Positional ones.
+        named: Named ones.
+        plan: Of a spec's model, for the places in error messages.
+
+    Raises:
+        SpecError: As `run_forward`.
+        MemoryError: There is not enough of it.
+    """
+    try:
+        with running_user_code(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return calls.model(*inputs, **(named or {}))
+    except (ParamInspectError, MemoryError):
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise MemoryError(str(error)) from error
+        raise explain_failure(calls, error, plan) from error
+
+
+def explain_failure(calls: CallPaths, error: Exception, plan: ModelPlan | None) -> ParamInspectError:
+    """What failed in forward, with the path of the innermost module and the shapes that met there.
+
+    Args:
+        calls: As the failure left them.
+        error: What was raised.
+        plan: Of a spec's model; says the line.
+    """
+    call = calls.stack[-1] if calls.stack else Call("", calls.model, ())
+    path = call.path
+    if isinstance(error, StepError):
+        path = f"{path}.{error.name}" if path else error.name
+    inputs = error.inputs if isinstance(error, StepError) else call.inputs
+    met = describe_tensors(inputs, MAX_TENSORS_NAMED)
+    shapes = [f"input {met}"] if met else []
+    kind = type(call.module).__name__
+    if isinstance(error, StepError):
+        kind = error.kind
+    else:
+        own = [(name, each) for name, each in call.module.named_parameters(recurse=False) if not is_lazy(each)]
+        shapes += [f"{name} {shape_text(each.shape)}" for name, each in own[:MAX_TENSORS_NAMED]]
+    what = f"{path or 'the model'} ({kind})"
+    message = f"forward fails at {what}"
+    if shapes:
+        message += f" with {', '.join(shapes)}"
+    message += f": {first_line(error) or type(error).__name__}"
+    hint = suggest_remedy(call.module, inputs, error)
+    if plan is None:
+        return SourceError(message, hint=hint)
+    located = mark_of(plan, path).error(message, hint=hint)
+    located.source = plan.source or None
+    return located
+
+
+def mark_of(plan: ModelPlan, path: str) -> Mark:
+    """Where the module at `path` is written, or the nearest one around it that the spec names."""
+    plans = {each.path: each for each in plan.root.walk()}
+    here, whole = plan.root, ""
+    for part in path.split(".") if path else []:
+        whole = f"{here.path}.{part}" if here.path else part
+        if whole not in plans:
+            break
+        here = plans[whole]
+        if here.reference is not None:
+            here = plans[here.reference]
+    return here.mark

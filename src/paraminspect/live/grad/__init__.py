@@ -1,0 +1,1 @@
+"""Backward passes: the gradient of each parameter, and why there is none."""

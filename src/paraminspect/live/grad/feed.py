@@ -1,0 +1,174 @@
+"""What a model is fed: the inputs and the loss of a spec, of options, or of both, a batch for every step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from paraminspect.architecture.given import Given, evaluate_given
+from paraminspect.architecture.model import TensorInput, Value
+from paraminspect.architecture.plan import INPUT, ModelPlan
+from paraminspect.architecture.suggestions import closest
+from paraminspect.errors import ParamInspectError, SourceError
+from paraminspect.live.build.inputs import make_tensor
+from paraminspect.live.grad.input_files import read_tensors
+from paraminspect.live.grad.losses import LossFunction, LossName, load_loss, make_loss
+from paraminspect.live.grad.once import Inputs
+
+Maker = TensorInput | Tensor
+"""How a tensor is made in every step: drawn as described, or always the same."""
+
+
+class Wanted(NamedTuple):
+    """What the command line says of inputs and loss.
+
+    Attributes:
+        inputs: In the order of `--input`.
+        target: Of `--target`, None without.
+        loss: Name of `--loss`; None takes that of the spec, or "sum".
+        loss_file: Of `--loss-file`, "" without.
+        dtype: Floating-point tensors are converted to it; None leaves them as they are.
+        device: "cpu", "cuda", "mps".
+    """
+
+    inputs: Sequence[Given] = ()
+    target: Given | None = None
+    loss: LossName | None = None
+    loss_file: str = ""
+    dtype: torch.dtype | None = None
+    device: str = "cpu"
+
+
+class Feed:
+    """Makes batches.
+
+    Args:
+        wanted: Goes before the spec.
+        plan: Of a spec's model; None for a factory.
+        seed: Of the run; step N draws with `seed + N`.
+
+    Raises:
+        ParamInspectError: There is no input, or one that the model does not have; a file cannot be read.
+    """
+
+    def __init__(self, wanted: Wanted, plan: ModelPlan | None, seed: int) -> None:
+        self._wanted = wanted
+        self._plan = plan
+        self._seed = seed
+        self._positional: list[tuple[str, Maker]] = []
+        self._named: dict[str, Maker] = {}
+        if plan is None:
+            self._take_freely()
+        else:
+            self._take_for_spec(plan)
+        self._target = None if wanted.target is None else self._one(wanted.target, "target")
+        if wanted.loss_file:
+            load_loss(wanted.loss_file)  # what is wrong with it is said before the model runs
+
+    def batch(self, step: int = 0) -> tuple[Inputs, LossFunction | LossName]:
+        """Inputs and loss of one step, the same whenever it is asked for.
+
+        Raises:
+            ParamInspectError: A tensor cannot be made as described.
+        """
+        positional = [self._make(name, each, step) for name, each in self._positional]
+        named = {name: self._make(name, each, step) for name, each in self._named.items()}
+        return Inputs(positional, named), self._loss(step)
+
+    def _loss(self, step: int) -> LossFunction | LossName:
+        name, made = self._chosen_loss()
+        if name in ("sum", "mean", "square") and not self._wanted.loss_file:
+            return name
+        target = None if made is None else self._make("target", made, step)
+        if self._wanted.loss_file:
+            return load_loss(self._wanted.loss_file, target)
+        if made is not self._target and target is not None and name != "target":
+            fits = target.is_floating_point() == (name == "mse")  # else one is drawn
+            target = target if fits else None
+        return make_loss(name, target, seed=self._seed + step)
+
+    def _chosen_loss(self) -> tuple[LossName, Maker | None]:
+        """The loss, and how its target is made: options go before the spec."""
+        wanted, spec = self._wanted, self._plan.loss if self._plan is not None else None
+        if self._target is not None:
+            return wanted.loss or "target", self._target
+        if spec is None or spec.kind != "target":
+            return wanted.loss or (spec.kind if spec is not None else "sum"), None
+        return wanted.loss or "target", spec.target
+
+    def _make(self, name: str, maker: Maker, step: int) -> Tensor:
+        if isinstance(maker, Tensor):
+            tensor = maker
+        else:
+            source = self._plan.source if self._plan is not None else ""
+            own = maker if maker.seed is None else replace(maker, seed=maker.seed + step)
+            tensor = make_tensor(own, device="cpu", seed=self._seed + step, source=source)
+        if self._wanted.dtype is not None and tensor.is_floating_point():
+            tensor = tensor.to(self._wanted.dtype)
+        return tensor.to(self._wanted.device)
+
+    def _take_freely(self) -> None:
+        """For a factory: what has no name is positional, the rest goes by its name."""
+        for given in self._wanted.inputs:
+            for name, maker in self._several(given):
+                if name:
+                    self._named[name] = maker
+                else:
+                    self._positional.append((INPUT, maker))
+        if not self._wanted.inputs:
+            raise SourceError("a factory says no input", hint="--input 2,4, or a file, or NAME=.. for a named one")
+
+    def _take_for_spec(self, plan: ModelPlan) -> None:
+        """For a spec: its own inputs, those that options name replaced."""
+        names = [each.name for each in plan.inputs] or [INPUT]
+        makers: dict[str, Maker] = {each.name: each for each in plan.inputs}
+        free = list(names)
+        for given in self._wanted.inputs:
+            for name, maker in self._several(given):
+                if name and name not in names:
+                    hint = closest(name, names) or f"its inputs are {', '.join(names)}"
+                    raise ParamInspectError(f"{given.option}: the spec has no input {name!r}", hint=hint)
+                if not name and not free:
+                    raise ParamInspectError(f"{given.option} is given more often than the spec has inputs")
+                where = name or free[0]
+                free = [each for each in free if each != where]
+                makers[where] = maker
+        missing = [name for name in names if name not in makers]
+        if missing == [INPUT]:
+            raise SourceError("the spec has no input", hint="write input: [2, 4] in the spec, or --input 2,4")
+        self._positional = [(name, makers[name]) for name in names]
+
+    def _several(self, given: Given) -> list[tuple[str, Maker]]:
+        """(name, how it is made) of each tensor that an option gives; "" where it has no name."""
+        if not given.file:
+            return [(given.name or "", evaluate_given(given, given.name or INPUT, self._variables()))]
+        tensors = read_tensors(given.file)
+        if given.name is not None:
+            return [(given.name, _choose(tensors, given))]
+        if len(tensors) == 1:
+            return [("", next(iter(tensors.values())))]
+        return list(tensors.items())
+
+    def _one(self, given: Given, name: str) -> Maker:
+        if given.file:
+            return _choose(read_tensors(given.file), given)
+        return evaluate_given(given, name, self._variables())
+
+    def _variables(self) -> Mapping[str, Value]:
+        return self._plan.vars if self._plan is not None else {}
+
+
+def _choose(tensors: Mapping[str, Tensor], given: Given) -> Tensor:
+    """The one tensor of a file, or that of the input's name."""
+    if len(tensors) == 1:
+        return next(iter(tensors.values()))
+    if given.name is not None and given.name in tensors:
+        return tensors[given.name]
+    raise ParamInspectError(
+        f"{given.option}: {len(tensors):,} tensors in {given.file}, none of them {given.name or 'the only one'}",
+        hint=f"they are {', '.join(list(tensors)[:6])}",
+    )

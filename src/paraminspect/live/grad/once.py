@@ -1,0 +1,188 @@
+"""A model, its inputs and a loss: run forward and backward as often as asked, the same each time."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from paraminspect.architecture.plan import ModelPlan
+from paraminspect.errors import BackwardError, ParamInspectError
+from paraminspect.live.build.complaints import first_line
+from paraminspect.live.build.forward import CallPaths, call_model
+from paraminspect.live.build.memory import explain_memory, is_out_of_memory
+from paraminspect.live.build.seeds import derive_seed, seeded
+from paraminspect.live.build.trace import iter_tensors
+from paraminspect.live.build.user_code import running_user_code
+from paraminspect.live.grad.gradients import dense
+from paraminspect.live.grad.losses import LossFunction, evaluate_loss
+from paraminspect.live.grad.untouched import leaving_untouched
+from paraminspect.live.grad.uses import VIEWS, Use, UseTracker
+
+
+class Inputs(NamedTuple):
+    """What a model is called with: positional and named arguments."""
+
+    positional: Sequence[object] = ()
+    named: Mapping[str, object] = {}
+
+
+class Outcome(NamedTuple):
+    """What a backward pass left behind.
+
+    Attributes:
+        loss: Its value.
+        gradients: By parameter name, dense; None where there is none.
+        uses: By parameter name, in the order of the forward pass.
+        output_node: autograd's name of the operation that made the output, views left out; "" where there is none.
+        output_path: Of the module that ran it.
+        changed: Names of parameters that the forward pass changed.
+        incomplete: Whether parts of uses were given up for their size.
+    """
+
+    loss: float
+    gradients: dict[str, Tensor | None]
+    uses: dict[str, list[Use]]
+    output_node: str
+    output_path: str
+    changed: list[str]
+    incomplete: bool
+
+
+class BackwardRun:
+    """Runs one model on one input.
+
+    Args:
+        model: Left as it was by each run.
+        inputs: Of its call.
+        loss: Of its output.
+        seed: For what forward draws; None takes the random generators as they are.
+        plan: Of a spec's model, for the places in error messages.
+    """
+
+    def __init__(
+        self, model: nn.Module, inputs: Inputs, loss: LossFunction, seed: int | None, plan: ModelPlan | None
+    ) -> None:
+        self.model = model
+        self.inputs = inputs
+        self.plan = plan
+        self._loss = loss
+        self._seed = seed
+
+    def output(self, calls: CallPaths) -> Any:
+        """The model's output.
+
+        Args:
+            calls: Of the model, entered.
+
+        Raises:
+            ParamInspectError: The model fails, at the module that does.
+        """
+        with self._seeded():
+            return call_model(calls, self.inputs.positional, self.inputs.named, plan=self.plan)
+
+    def loss(self, output: Any) -> Tensor:
+        """The loss of an output; raises what `evaluate_loss` does."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return evaluate_loss(self._loss, output)
+
+    def backward(self, *, parts: bool = False) -> Outcome:
+        """Run forward and backward.
+
+        Args:
+            parts: Whether to keep each use's part of the gradient, of parameters with several.
+
+        Raises:
+            ParamInspectError: The model fails; the loss is no number, has no graph or several elements; the backward
+                pass fails; memory runs out.
+        """
+        named = dict(self.model.named_parameters())
+        trained = {name: each for name, each in named.items() if each.requires_grad}
+        changed: list[str] = []
+        with explaining_memory(self.model), leaving_untouched(self.model, changed), torch.enable_grad():
+            with UseTracker(self.model, trained.values(), parts=parts) as tracker:
+                output = self.output(tracker.calls)
+                loss = self.loss(output)
+                value = loss.item()
+                node, path = _maker(output, tracker)
+                if math.isnan(value):
+                    from paraminspect.live.grad.diagnose import explain_nan
+
+                    del output, loss
+                    raise explain_nan(self)
+                del output
+                go_back(loss)
+            gradients = {name: None if each.grad is None else dense(each.grad) for name, each in named.items()}
+        uses = {name: tracker.uses(each) if name in trained else [] for name, each in named.items()}
+        return Outcome(float(value), gradients, uses, node, path, changed, tracker.incomplete)
+
+    @contextmanager
+    def _seeded(self) -> Iterator[None]:
+        if self._seed is None:
+            yield
+            return
+        with seeded(self._seed, "forward"):
+            if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+                torch.cuda.manual_seed_all(derive_seed(self._seed, "forward"))
+            if torch.backends.mps.is_available():
+                torch.mps.manual_seed(derive_seed(self._seed, "forward"))
+            yield
+
+
+def as_inputs(inputs: Tensor | Sequence[object] | Mapping[str, object] | Inputs) -> Inputs:
+    """One tensor, a sequence of positional arguments or a mapping of named ones as `Inputs`."""
+    if isinstance(inputs, Inputs):
+        return inputs
+    if isinstance(inputs, Mapping):
+        return Inputs(named=inputs)
+    return Inputs(tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,))
+
+
+def go_back(loss: Tensor) -> None:
+    """Run the backward pass; what the model's own code prints or warns of in there is kept off standard output.
+
+    Raises:
+        BackwardError: It fails.
+        MemoryError: There is not enough of it.
+    """
+    try:
+        with running_user_code(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            loss.backward()  # type: ignore[no-untyped-call]
+    except (ParamInspectError, MemoryError):
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise MemoryError(str(error)) from error
+        raise BackwardError(f"the backward pass fails: {first_line(error) or type(error).__name__}") from error
+
+
+@contextmanager
+def explaining_memory(model: nn.Module) -> Iterator[None]:
+    """Turn a lack of memory into what the model takes.
+
+    Raises:
+        BackwardError: Memory ran out inside.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        device = next((each.device.type for each in model.parameters()), "cpu")
+        raise explain_memory(model, device) from None
+
+
+def _maker(output: Any, tracker: UseTracker) -> tuple[str, str]:
+    """What made the first floating-point tensor of an output, and in which module."""
+    first = next((each for each in iter_tensors(output) if each.is_floating_point()), None)
+    node = None if first is None else first.grad_fn
+    while node is not None and node.name() in VIEWS and node.next_functions:
+        node = node.next_functions[0][0]
+    return ("", "") if node is None else (node.name(), tracker.path_of(node))

@@ -1,0 +1,118 @@
+"""What is done to a model before it runs: frozen, converted, moved, put into a mode."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from paraminspect.architecture.plan import ModelPlan
+from paraminspect.architecture.suggestions import closest
+from paraminspect.errors import BackwardError, SelectionError
+from paraminspect.live.build.complaints import describe_refusal
+from paraminspect.live.build.forward import CallPaths, call_model
+from paraminspect.live.build.memory import available_memory, needed_memory, too_large
+from paraminspect.live.grad.once import Inputs
+from paraminspect.names.select import Selector
+
+
+def choose_device(name: str) -> str:
+    """The device that is meant; "auto" is the first there is of cuda, mps and cpu.
+
+    On an accelerator torch is told to take deterministic algorithms where it has them.
+
+    Raises:
+        BackwardError: It is not there.
+    """
+    found = {"cpu": True, "mps": torch.backends.mps.is_available()}
+    if name in ("auto", "cuda"):
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        found["cuda"] = torch.cuda.is_available()
+    device = next(each for each in ("cuda", "mps", "cpu") if found.get(each)) if name == "auto" else name
+    if not found[device]:
+        raise BackwardError(f"there is no {device} here", hint="--device auto takes what there is")
+    if device != "cpu":
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    return device
+
+
+def freeze(model: nn.Module, selectors: Sequence[Selector]) -> None:
+    """Take no gradient of the parameters that selectors mean, by any of their names.
+
+    Raises:
+        SelectionError: One means none.
+    """
+    types = {path: type(module) for path, module in model.named_modules(remove_duplicate=False)}
+    named = list(model.named_parameters(remove_duplicate=False))
+    for selector in selectors:
+        found = False
+        for name, parameter in named:
+            cls = types[name.rpartition(".")[0]]
+            if any(selector.matches(name, f"{each.__module__}.{each.__qualname__}") for each in cls.__mro__):
+                parameter.requires_grad_(False)
+                found = True
+        if not found:
+            names = [name for name, _ in named]
+            raise SelectionError(
+                f"--freeze {selector.text!r} matches no parameter",
+                hint=closest(selector.text, names) or f"the parameters are {', '.join(names[:6])}",
+            )
+
+
+def convert(model: nn.Module, *, dtype: torch.dtype | None, device: str, train: bool | None) -> None:
+    """Change dtype, device and mode.
+
+    Args:
+        model: In memory.
+        dtype: Of floating-point parameters and buffers; None leaves them.
+        device: "cpu", "cuda" or "mps".
+        train: Mode of all modules; None leaves them.
+
+    Raises:
+        BackwardError: Gradients, or parameters on another device, will not fit.
+    """
+    if dtype is not None:
+        model.to(dtype)
+    if not any(is_lazy(each) for each in model.parameters()):
+        held = 0 if device != "cpu" else sum(each.numel() * each.element_size() for each in model.parameters())
+        needed, available = needed_memory(model), available_memory(device)
+        if available is not None and needed - held > available:
+            raise too_large(needed, available + held)
+    model.to(device)
+    if train is not None:
+        model.train(train)
+
+
+def check_inputs(model: nn.Module, inputs: Inputs) -> None:
+    """Refuse inputs that do not fit the signature of the model's forward, before it runs.
+
+    Raises:
+        BackwardError: With the name that was meant.
+    """
+    try:
+        inspect.signature(model.forward).bind(*inputs.positional, **inputs.named)
+    except TypeError as error:
+        complaint, hint = describe_refusal(model.forward, error, tuple(inputs.positional), inputs.named)
+        raise BackwardError(f"--input does not fit {type(model).__name__}.forward: {complaint}", hint=hint) from None
+    except ValueError:  # no signature
+        pass
+
+
+def materialise(model: nn.Module, inputs: Inputs, plan: ModelPlan | None) -> None:
+    """Give the parameters of lazy layers their shapes and values, which takes one forward pass.
+
+    Raises:
+        ParamInspectError: It fails.
+    """
+    if not any(is_lazy(each) for each in [*model.parameters(), *model.buffers()]):
+        return
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    with torch.no_grad(), CallPaths(model) as calls:
+        call_model(calls, inputs.positional, inputs.named, plan=plan)
+    for module in training:
+        module.training = True

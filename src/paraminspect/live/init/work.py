@@ -1,0 +1,157 @@
+"""What a run has to do with each tensor of a source: which values it has now, and which it gets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from paraminspect.live.build.describe import describe_model, iter_tensors
+from paraminspect.live.build.open import LiveModel
+from paraminspect.live.build.stored import StoredTensors
+from paraminspect.live.init.draw import ONE_AT_A_TIME
+from paraminspect.live.init.initializers import COPIES
+from paraminspect.records import Checkpoint, TensorRecord
+from paraminspect.rules.plan import FLOATING, InitPlan, PlannedStep
+from paraminspect.ties.shared_bytes import find_canonical
+
+DRAWN_BYTES = 4
+"""Of one element while it is drawn, at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One tensor, under its canonical name.
+
+    Attributes:
+        name: Dotted.
+        dtype: torch's name, of the source.
+        shape: (d0, ..., dn).
+        base: Gives the values that it has without rules; may be called from any thread.
+        step: What rules do to it; None for a tensor that no rule can mean.
+        aliases: Its further names.
+        trainable: requires_grad of a parameter.
+        record: Where it is stored, for a checkpoint.
+        stride: In elements; None where it is contiguous or has none.
+        original: The tensor whose bytes it is another view of, where a rule changes that one.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    base: Callable[[], Tensor]
+    step: PlannedStep | None = None
+    aliases: tuple[str, ...] = ()
+    trainable: bool = False
+    record: TensorRecord | None = None
+    stride: tuple[int, ...] | None = None
+    original: Work | None = None
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether a rule gives it other values."""
+        return self.step is not None and self.step.initializer is not None
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether a rule matches it."""
+        return self.step is not None and self.step.rule is not None
+
+    @property
+    def numel(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Size while it is in memory, in the type in which it is drawn if that is the wider one."""
+        dtype = getattr(torch, self.dtype, torch.float32)
+        return self.numel * max(DRAWN_BYTES, dtype.itemsize)
+
+    @property
+    def cost(self) -> int:
+        """Bytes that it takes at most while it is drawn."""
+        if self.original is not None:
+            return self.original.cost + self.nbytes
+        if self.step is None or self.step.initializer is None or self.step.initializer.kind == "function":
+            return self.nbytes
+        return self.nbytes * COPIES.get(self.step.initializer.name, 1)
+
+    def out_dtype(self, wanted: str) -> str:
+        """The dtype it is written in: the wanted one, if there is one and the tensor is a floating-point one."""
+        return wanted if wanted and self.dtype in FLOATING else self.dtype
+
+
+def model_work(live: LiveModel, plan: InitPlan) -> list[Work]:
+    """The tensors of a model's state dict, each once: parameters and persistent buffers."""
+    found, records = [], []
+    for each, record in zip(iter_tensors(live.model), describe_model(live.model), strict=True):
+        leaf = each.name.rpartition(".")[2]
+        if each.kind != "tensor" and leaf not in each.module._non_persistent_buffers_set:
+            found.append(each)
+            records.append(record)
+    work = []
+    for record in records:
+        base = _base_of_model(live, record.name)
+        shape, trainable = record.shape or (), bool(record.trainable)
+        work.append(Work(record.name, record.dtype, shape, base, trainable=trainable, stride=record.stride))
+    return _join(work, records, [id(each.tensor) for each in found], plan)
+
+
+def checkpoint_work(checkpoint: Checkpoint, plan: InitPlan) -> list[Work]:
+    """All tensors of a checkpoint, each once, in the order of the file; views of another shape stand for themselves."""
+    stored = StoredTensors(checkpoint)
+    records = checkpoint.tensors
+    work = []
+    for record in records:
+        base = _base_of_record(stored, record)
+        work.append(Work(record.name, record.dtype, record.shape or (), base, record=record, stride=record.stride))
+    return _join(work, records, range(len(work)), plan)
+
+
+def _join(
+    work: Sequence[Work], records: Sequence[TensorRecord], identities: Sequence[int], plan: InitPlan
+) -> list[Work]:
+    """One work for each tensor, with its step; of those that are other views of changed bytes, with the original.
+
+    Args:
+        work: One for each name.
+        records: Of the same names.
+        identities: Equal for two names of one object.
+        plan: Has the steps.
+    """
+    steps = {step.target.name: step for step in plan.steps}
+    places: dict[int, int] = {}  # of the first work of each identity
+    forms: dict[object, int] = {}  # of the first work that sees the same bytes in the same way
+    found: dict[int, Work] = {}
+    views: dict[int, int] = {}
+    for index, (each, first) in enumerate(zip(work, find_canonical(records), strict=True)):
+        origin = places.setdefault(identities[index], index) if first is None else first
+        place = forms.setdefault((origin, each.shape, each.dtype, each.stride), index)
+        if place != index:
+            known = found[place]
+            step = known.step or steps.get(each.name)
+            found[place] = replace(known, aliases=(*known.aliases, each.name), step=step)
+            continue
+        if origin != index:
+            views[index] = origin
+        found[index] = replace(each, step=steps.get(each.name))
+    for index, origin in views.items():
+        if found[origin].is_changed:
+            found[index] = replace(found[index], original=found[origin])
+    return list(found.values())
+
+
+def _base_of_model(live: LiveModel, name: str) -> Callable[[], Tensor]:
+    def base() -> Tensor:
+        with ONE_AT_A_TIME:  # a layer is drawn from the process's generator
+            return live.tensor(name)
+
+    return base
+
+
+def _base_of_record(stored: StoredTensors, record: TensorRecord) -> Callable[[], Tensor]:
+    return lambda: stored.read(record)

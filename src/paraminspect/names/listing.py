@@ -1,0 +1,379 @@
+"""Records by module: the part of a checkpoint that is meant, its totals, sums by module path, the module tree.
+
+A tied tensor (several names, one run of bytes) counts once, under its canonical name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from paraminspect.errors import SelectionError
+from paraminspect.names.select import make_filter
+from paraminspect.records import TensorRecord
+from paraminspect.ties.shared_bytes import find_canonical
+
+MAX_DEPTH = 128
+"""Levels of modules that are told apart; what is deeper stays in one name (an honest model has some 20)."""
+
+MAX_SUGGESTED = 5_000
+"""Names that are searched for one that was meant."""
+
+
+class Totals(NamedTuple):
+    """Sums over tensors, each counted once.
+
+    Attributes:
+        tensors: Number of different tensors.
+        parameters: Elements of those that are or may be parameters.
+        nbytes: Their size as stored; None if that of one is not known.
+        tied: Names that are left out of the counts because another name holds the same bytes.
+        dtypes: The most bytes first.
+    """
+
+    tensors: int
+    parameters: int
+    nbytes: int | None
+    tied: int
+    dtypes: tuple[str, ...]
+
+
+class Listing(NamedTuple):
+    """Tensors of a checkpoint that are meant.
+
+    Attributes:
+        records: In the order of the file; names are relative to the module asked for.
+        tied_to: By index in `records`: canonical name of a tensor that is known by an earlier name too. That name is
+            whole where it lies outside the module asked for.
+        repeated: Indices of those whose canonical tensor is in `records` as well: they do not count.
+        tied: Names that do not count, left out or in `repeated`.
+        hidden: What was left out because it is no parameter: "buffer", "optimizer", "attribute", "state" and how many.
+        candidates: Number of tensors that the selectors chose from.
+    """
+
+    records: Sequence[TensorRecord]
+    tied_to: Mapping[int, str]
+    repeated: frozenset[int]
+    tied: int
+    hidden: Mapping[str, int]
+    candidates: int
+
+
+class ModuleSum(NamedTuple):
+    """What lies in one module, those below it included.
+
+    Attributes:
+        name: Dotted path, "" for the outermost.
+        tensors: Number of different tensors.
+        numel: Their elements.
+        nbytes: Their size as stored; None if that of one is not known.
+        dtypes: The most bytes first.
+    """
+
+    name: str
+    tensors: int
+    numel: int
+    nbytes: int | None
+    dtypes: tuple[str, ...]
+
+
+class Leaf:
+    """A tensor in the tree.
+
+    Attributes:
+        name: Last component of its name.
+        record: The tensor.
+        tied_to: Its canonical name, if it has another one.
+        counted: False where the canonical tensor is in the tree too.
+    """
+
+    __slots__ = ("counted", "name", "record", "tied_to")
+
+    def __init__(self, name: str, record: TensorRecord, tied_to: str | None, *, counted: bool) -> None:
+        self.name = name
+        self.record = record
+        self.tied_to = tied_to
+        self.counted = counted
+
+
+class Module:
+    """A module in the tree.
+
+    Attributes:
+        name: Last component of its path.
+        module_type: Dotted class, None where the file does not say.
+        numel: Elements of the tensors in it and below it, each tensor counted once.
+        tensors: Number of those tensors.
+        children: In the order of the file; those that integers name, in the order of these.
+    """
+
+    __slots__ = ("children", "module_type", "name", "numel", "tensors")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.module_type: str | None = None
+        self.numel = 0
+        self.tensors = 0
+        self.children: list[Module | Leaf] = []
+
+
+def is_shown(record: TensorRecord) -> bool:
+    """Whether it is or may be a parameter: no buffer, and neither optimizer state nor a plain attribute."""
+    return record.kind != "buffer" and record.role == "model"
+
+
+def count_hidden(records: Sequence[TensorRecord]) -> Counter[str]:
+    """How many are no parameters, by what they are: "buffer", "optimizer", "attribute", "state"."""
+    return Counter(record.role if record.role != "model" else "buffer" for record in records if not is_shown(record))
+
+
+def make_listing(
+    records: Sequence[TensorRecord],
+    *,
+    module: str = "",
+    keep: Callable[[str, Sequence[str]], bool] | None = None,
+    everything: bool = False,
+    aliases: bool = False,
+) -> Listing:
+    """Choose the tensors that are meant.
+
+    Args:
+        records: In the order of the file.
+        module: Dotted path of the module to stay inside; "" for the whole.
+        keep: Decides over (name, module_types), the name relative to `module`; None keeps all.
+        everything: Buffers, optimizer state and other tensors that are no parameters, too.
+        aliases: Every name of a tied tensor.
+
+    Raises:
+        SelectionError: There is no such module.
+    """
+    inside = _enter(records, module) if module else records
+    hidden: Counter[str] = Counter()
+    if not everything and not all(map(is_shown, records)):
+        hidden = count_hidden(inside)
+        records = [record for record in records if is_shown(record)]
+    prefix = f"{module}." if module else ""
+    chosen: Sequence[int] = range(len(records))
+    if prefix:
+        chosen = [i for i in chosen if records[i].name.startswith(prefix)]
+    candidates = len(chosen)
+    if keep is not None:
+        chosen = [i for i in chosen if keep(records[i].name[len(prefix) :], records[i].module_types)]
+    return _untie(records, chosen, prefix, aliases=aliases)._replace(hidden=hidden, candidates=candidates)
+
+
+def select_records(
+    records: Sequence[TensorRecord], module: str, select: Sequence[str], exclude: Sequence[str], everything: bool
+) -> tuple[list[TensorRecord], Mapping[str, int]]:
+    """Every name of the tensors that are meant, buffers included; what was left out because it is no part of the model.
+
+    Args:
+        records: In the order of the file.
+        module: Dotted path of the module to stay inside, whose names become relative to it; "" for the whole.
+        select: Selectors, any of which must match; empty for all.
+        exclude: Selectors none of which may match.
+        everything: Optimizer state, plain attributes and other state too.
+
+    Raises:
+        SelectionError: There is no such module, or a selector cannot be parsed.
+    """
+    inside = _enter(records, module) if module else records
+    hidden = Counter() if everything else count_hidden([record for record in inside if record.role != "model"])
+    keep = make_filter(select, exclude)
+    start = len(module) + 1 if module else 0
+    named = [record._replace(name=record.name[start:]) if start else record for record in inside]
+    chosen = [
+        record for record in named if (everything or record.role == "model") and keep(record.name, record.module_types)
+    ]
+    return chosen, hidden
+
+
+def total(listing: Listing) -> Totals:
+    """Sum up a listing."""
+    parameters = 0
+    sizes: dict[str, int | None] = {}
+    for index, record in enumerate(listing.records):
+        if index in listing.repeated:
+            continue
+        if is_shown(record):
+            parameters += record.numel
+        _add_size(sizes, record)
+    return Totals(
+        tensors=len(listing.records) - len(listing.repeated),
+        parameters=parameters,
+        nbytes=_sum_sizes(sizes),
+        tied=listing.tied,
+        dtypes=_by_size(sizes),
+    )
+
+
+def add_totals(totals: Sequence[Totals]) -> Totals:
+    """Totals of several checkpoints together."""
+    sizes = [each.nbytes for each in totals]
+    return Totals(
+        tensors=sum(each.tensors for each in totals),
+        parameters=sum(each.parameters for each in totals),
+        nbytes=None if None in sizes else sum(size or 0 for size in sizes),
+        tied=sum(each.tied for each in totals),
+        dtypes=tuple(dict.fromkeys(dtype for each in totals for dtype in each.dtypes)),
+    )
+
+
+def sum_modules(listing: Listing, depth: int) -> list[ModuleSum]:
+    """One sum for each module at `depth`, and for each shallower one that holds tensors itself, in the order of the file.
+
+    Depth 0 is the outermost module. Every tensor counts in exactly one row.
+    """
+    counts: dict[str, list[int]] = {}
+    sizes: dict[str, dict[str, int | None]] = {}
+    for index, record in enumerate(listing.records):
+        if index in listing.repeated:
+            continue
+        owner = record.name.rpartition(".")[0]
+        path = ".".join(owner.split(".", depth)[:depth])
+        count = counts.setdefault(path, [0, 0])
+        count[0] += 1
+        count[1] += record.numel
+        _add_size(sizes.setdefault(path, {}), record)
+    return [
+        ModuleSum(path, tensors, numel, _sum_sizes(sizes[path]), _by_size(sizes[path]))
+        for path, (tensors, numel) in counts.items()
+    ]
+
+
+def make_tree(listing: Listing) -> Module:
+    """Arrange a listing by module; made with `aliases`, its tied names stand in the tree without counting."""
+    root = Module("")
+    modules = {"": root}
+    for index, record in enumerate(listing.records):
+        owner, name = _split_name(record.name)
+        module = modules.get(owner) or _add_module(modules, owner)
+        if record.module_type and not module.module_type:
+            module.module_type = record.module_type
+        module.children.append(Leaf(name, record, listing.tied_to.get(index), counted=index not in listing.repeated))
+    for module in modules.values():
+        _order(module.children)
+    _add_up(root)
+    return root
+
+
+def suggest_modules(names: Sequence[str], path: str) -> list[str]:
+    """Module paths that may have been meant by `path`, the likeliest first."""
+    modules: dict[str, None] = {}
+    for name in names:
+        while name := name.rpartition(".")[0][:256]:
+            if name in modules or len(modules) >= MAX_SUGGESTED:
+                break
+            modules[name] = None
+    endings = [module for module in modules if module.endswith(f".{path}")]
+    return endings[:1] or suggest_names(list(modules), path)
+
+
+def suggest_names(names: Sequence[str], typed: str) -> list[str]:
+    """Names that are much like what was typed, the likeliest first."""
+    from difflib import get_close_matches
+
+    lower = {name.lower(): name for name in names[:MAX_SUGGESTED]}
+    return [lower[match] for match in get_close_matches(typed.lower(), lower, n=3)]
+
+
+def _enter(records: Sequence[TensorRecord], module: str) -> list[TensorRecord]:
+    prefix = f"{module}."
+    inside = [record for record in records if record.name.startswith(prefix)]
+    if inside:
+        return inside
+    names = [record.name for record in records]
+    if module in names:
+        raise SelectionError(f"{module!r} is a tensor, not a module", hint=f"--select {module!r} chooses it by name")
+    close = suggest_modules(names, module)
+    if close:
+        hint = f"did you mean {close[0]!r}?"
+    else:
+        first = list(dict.fromkeys(name.partition(".")[0] for name in names if "." in name))[:5]
+        hint = f"the outermost modules are {', '.join(map(repr, first))}" if first else "no tensor here is in a module"
+    raise SelectionError(f"there is no module {module!r}", hint=hint)
+
+
+def _untie(records: Sequence[TensorRecord], chosen: Sequence[int], prefix: str, *, aliases: bool) -> Listing:
+    """Leave out, or mark, the chosen records whose bytes another chosen one holds; make names relative."""
+    canonical = find_canonical(records)
+    seen: set[int] = set()
+    tied_to: dict[int, str] = {}
+    repeated: list[int] = []
+    kept: list[TensorRecord] = []
+    tied = 0
+    unique = canonical.count(None) == len(canonical)
+    for index in chosen:
+        first = None if unique else canonical[index]
+        root = index if first is None else first
+        if not unique and root in seen:
+            tied += 1
+            if not aliases:
+                continue
+            repeated.append(len(kept))
+        seen.add(root)
+        if first is not None:
+            tied_to[len(kept)] = records[first].name.removeprefix(prefix)
+        record = records[index]
+        kept.append(record._replace(name=record.name[len(prefix) :]) if prefix else record)
+    return Listing(kept, tied_to, frozenset(repeated), tied, {}, len(chosen))
+
+
+def _add_size(sizes: dict[str, int | None], record: TensorRecord) -> None:
+    size = sizes.get(record.dtype, 0)
+    sizes[record.dtype] = None if size is None or record.nbytes is None else size + record.nbytes
+
+
+def _sum_sizes(sizes: Mapping[str, int | None]) -> int | None:
+    known = [size for size in sizes.values() if size is not None]
+    return sum(known) if len(known) == len(sizes) else None
+
+
+def _by_size(sizes: Mapping[str, int | None]) -> tuple[str, ...]:
+    return tuple(sorted(sizes, key=lambda dtype: -(sizes[dtype] or 0)))
+
+
+def _split_name(name: str) -> tuple[str, str]:
+    if name.count(".") <= MAX_DEPTH:
+        owner, _, last = name.rpartition(".")
+        return owner, last
+    parts = name.split(".", MAX_DEPTH)
+    return ".".join(parts[:-1]), parts[-1]
+
+
+def _add_module(modules: dict[str, Module], path: str) -> Module:
+    """Make the module at `path`, and those above it that are missing."""
+    missing = []
+    while path not in modules:
+        missing.append(path)
+        path = path.rpartition(".")[0]
+    module = modules[path]
+    for path in reversed(missing):
+        child = Module(path.rpartition(".")[2])
+        module.children.append(child)
+        modules[path] = module = child
+    return module
+
+
+_DIGITS = re.compile(r"0|[1-9][0-9]{0,8}")
+
+
+def _order(children: list[Module | Leaf]) -> None:
+    """Sort the children that integers name, each among the places they hold: files often have 10 before 2."""
+    places = [i for i, child in enumerate(children) if _DIGITS.fullmatch(child.name)]
+    numbered = sorted((children[i] for i in places), key=lambda child: int(child.name))
+    for place, child in zip(places, numbered, strict=True):
+        children[place] = child
+
+
+def _add_up(module: Module) -> None:
+    for child in module.children:
+        if isinstance(child, Module):
+            _add_up(child)
+            module.numel += child.numel
+            module.tensors += child.tensors
+        elif child.counted:
+            module.numel += child.record.numel
+            module.tensors += 1

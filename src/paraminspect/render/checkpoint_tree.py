@@ -1,0 +1,254 @@
+"""The module tree as lines of text: name and class, shape and dtype at the leaves, elements, share of the total.
+
+    gpt2.safetensors                                124,439,808   100%
+    ├── h.0 … h.11  ×12       7,087,872 each         85,054,464  68.3%
+    │   ├── ln_1                                          1,536   0.0%
+    │   │   ├── weight        [768] float32                 768   0.0%
+
+Below a folded line stand the modules of one of the run: times its number they add up to it. Modules that hold nothing
+but one other are written as one path.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from paraminspect.names.listing import Leaf, Module
+from paraminspect.render.delimited import CHUNK_ROWS
+from paraminspect.render.rows import EMPTY_NAME
+from paraminspect.render.style import Style
+from paraminspect.render.table import MIN_SHORTENED
+from paraminspect.text import display_width, escape_text, pad, shorten_middle, wrap
+
+MIN_LABEL = 16
+"""Columns a name keeps on a narrow terminal; a line that is longer still wraps."""
+
+GAP = "  "
+_GUIDES = ("├── ", "└── ", "│   ", "    ")
+_GUIDES_ASCII = ("|-- ", "`-- ", "|   ", "    ")
+_NUMBERED = re.compile(r"(.*?)(0|[1-9][0-9]{0,8})", re.DOTALL)
+
+
+class _Run(NamedTuple):
+    """Siblings that are alike below their names; `times` as many, often one."""
+
+    first: Module | Leaf
+    last: Module | Leaf
+    times: int
+
+
+class _Line(NamedTuple):
+    stem: str
+    label: str
+    note: str
+    detail: str
+    numel: int | None
+
+
+class _Tree:
+    """Turns modules into lines; holds what the recursion shares."""
+
+    def __init__(self, style: Style, depth: int | None, *, fold: bool) -> None:
+        self.guides = _GUIDES if style.unicode else _GUIDES_ASCII
+        self.ellipsis = style.ellipsis
+        self.cross = "×" if style.unicode else "x"
+        self.depth = depth
+        self.fold = fold
+        self._known: dict[int, list[_Run]] = {}
+        self._shapes: dict[object, int] = {}
+        self._alike: dict[int, int] = {}
+
+    def lines(self, module: Module, stem: str = "", level: int = 0) -> Iterator[_Line]:
+        """Lines of everything below a module that stands at `level`."""
+        runs = self._runs(module)
+        branch, end, pipe, blank = self.guides
+        for run in runs:
+            last = run is runs[-1]
+            path, final, below = self._follow(run, level + 1)
+            yield self._line(stem + (end if last else branch), path, final)
+            if isinstance(final.first, Module) and not self._is_floor(below):
+                yield from self.lines(final.first, stem + (blank if last else pipe), below)
+
+    def _is_floor(self, level: int) -> bool:
+        return self.depth is not None and level >= self.depth
+
+    def _follow(self, run: _Run, level: int) -> tuple[list[Module], _Run, int]:
+        """Go down while there is one way; returns the modules passed, the run at their end, and its level."""
+        path: list[Module] = []
+        while self.fold and run.times == 1 and isinstance(run.first, Module) and not self._is_floor(level):
+            runs = self._runs(run.first)
+            if len(runs) != 1:
+                break
+            path.append(run.first)
+            run = runs[0]
+            level += 1
+        return path, run, level
+
+    def _line(self, stem: str, path: Sequence[Module], run: _Run) -> _Line:
+        first = run.first
+        names = [module.name for module in path]
+        label = _label([*names, first.name])
+        if run.times > 1:
+            joint = ", " if run.times == 2 else f" {self.ellipsis} "
+            label = f"{label}{joint}{_label([*names, run.last.name])}  {self.cross}{run.times}"
+        if isinstance(first, Module):
+            detail = f"{first.numel:,} each" if run.times > 1 else ""
+            return _Line(stem, label, _class_name(first), detail, first.numel * run.times)
+        note = _class_name(path[-1]) if path else ""
+        return _Line(stem, label, note, _describe(first), first.record.numel * run.times if first.counted else None)
+
+    def _runs(self, module: Module) -> list[_Run]:
+        """Children of a module; those that follow on from each other in name and are alike are one."""
+        known = self._known.get(id(module))
+        if known is not None:
+            return known
+        if not self.fold:
+            return [_Run(child, child, 1) for child in module.children]
+        runs = self._known[id(module)] = []
+        follower: str | None = None
+        for child in module.children:
+            if child.name == follower and self._signature(child) == self._signature(runs[-1].first):
+                runs[-1] = _Run(runs[-1].first, child, runs[-1].times + 1)
+            else:
+                runs.append(_Run(child, child, 1))
+            numbered = _NUMBERED.fullmatch(child.name)
+            follower = f"{numbered[1]}{int(numbered[2]) + 1}" if numbered else None
+        return runs
+
+    def _signature(self, node: Module | Leaf) -> int:
+        """Equal for modules with the same class and, below them, the same names, shapes, dtypes and ties."""
+        known = self._alike.get(id(node))
+        if known is None:
+            if isinstance(node, Module):
+                below = tuple([(child.name, self._signature(child)) for child in node.children])
+                form: object = (node.module_type, below)
+            else:
+                form = (node.record.shape, node.record.dtype, node.record.numel, node.tied_to, node.counted)
+            known = self._alike[id(node)] = self._shapes.setdefault(form, len(self._shapes))
+        return known
+
+
+def _label(names: Sequence[str]) -> str:
+    return escape_text(".".join(names)) or EMPTY_NAME
+
+
+def _class_name(module: Module) -> str:
+    return escape_text((module.module_type or "").rpartition(".")[2])
+
+
+def _describe(leaf: Leaf) -> str:
+    """Shape, dtype, and the canonical name of a tied tensor."""
+    shape = leaf.record.shape
+    size = "[?]" if shape is None else f"[{','.join(map(str, shape))}]"
+    tie = "" if leaf.tied_to is None else f" = {leaf.tied_to}"
+    return escape_text(f"{size} {leaf.record.dtype}{tie}")
+
+
+def render_tree(
+    root: Module, label: str, style: Style, *, depth: int | None = None, fold: bool = True, closing: str = ""
+) -> Iterator[str]:
+    """Draw a module tree.
+
+    Args:
+        root: What `make_tree` gave.
+        label: What the first line calls it.
+        style: Of the stream.
+        depth: Levels below the first line; None for all.
+        fold: Make one line of siblings that are alike, and of modules that hold nothing but one other.
+        closing: Last line, after an empty one.
+    """
+    tree = _Tree(style, depth, fold=fold)
+    lines = [_Line("", escape_text(label), _class_name(root), "", root.numel)]
+    if depth != 0:
+        lines += tree.lines(root)
+    yield from _aligned(lines, root.numel, style)
+    if closing:
+        yield f"\n{wrap(closing, style.width)}\n"
+
+
+def tree_object(module: Module) -> dict[str, Any]:
+    """A module and all below it as JSON has it: modules have `children`, tensors have a `shape`."""
+    return {
+        "name": module.name,
+        "type": module.module_type,
+        "tensors": module.tensors,
+        "numel": module.numel,
+        "children": [
+            tree_object(child) if isinstance(child, Module) else _leaf_object(child) for child in module.children
+        ],
+    }
+
+
+def _leaf_object(leaf: Leaf) -> dict[str, Any]:
+    record = leaf.record
+    return {
+        "name": leaf.name,
+        "shape": record.shape,
+        "dtype": record.dtype,
+        "numel": record.numel,
+        "nbytes": record.nbytes,
+        "kind": record.kind,
+        "trainable": record.trainable,
+        "tied_to": leaf.tied_to,
+    }
+
+
+def _aligned(lines: Sequence[_Line], whole: int, style: Style) -> Iterator[str]:
+    counts = ["" if line.numel is None else f"{line.numel:,}" for line in lines]
+    shares = ["" if line.numel is None else share(line.numel, whole) for line in lines]
+    # What a tied tensor says may reach into the columns of numbers, which it leaves empty.
+    detail_width = max(display_width(line.detail) for line in lines if line.numel is not None)
+    count_width, share_width = max(map(len, counts)), max(map(len, shares))
+    label_width = max(map(_width, lines))
+    if style.width is not None:
+        rest = style.width - detail_width - count_width - share_width - 3 * len(GAP)
+        if label_width > rest:
+            lines = [line._replace(stem=_narrow(line.stem)) for line in lines]
+            label_width = max(map(_width, lines))
+        label_width = min(label_width, max(rest, MIN_LABEL))
+        room = style.width - label_width - len(GAP)
+        lines = [
+            line._replace(detail=shorten_middle(line.detail, room, style.ellipsis)) if line.numel is None else line
+            for line in lines
+        ]
+    for start in range(0, len(lines), CHUNK_ROWS):
+        chunk = slice(start, start + CHUNK_ROWS)
+        yield "".join(
+            [
+                f"{_left(line, label_width, style)}{GAP}{pad(line.detail, detail_width)}{GAP}"
+                f"{count:>{count_width}}{GAP}{share:>{share_width}}".rstrip()
+                + "\n"
+                for line, count, share in zip(lines[chunk], counts[chunk], shares[chunk], strict=True)
+            ]
+        )
+
+
+def _narrow(stem: str) -> str:
+    """Guides of half the width: their first character and a space for each level."""
+    return "".join(f"{character} " for character in stem[::4])
+
+
+def _width(line: _Line) -> int:
+    """Of guides, name and class; a guide is one column wide."""
+    note = len(GAP) + display_width(line.note) if line.note else 0
+    return len(line.stem) + display_width(line.label) + note
+
+
+def _left(line: _Line, width: int, style: Style) -> str:
+    """Guides, name and class, filled up to `width`; what does not fit loses its class, then the middle of its name."""
+    free = width - _width(line)
+    if free >= 0:
+        note = GAP + style.dim(line.note) if line.note else ""
+        return style.dim(line.stem) + line.label + note + " " * free
+    room = max(width - len(line.stem), MIN_SHORTENED)
+    return style.dim(line.stem) + pad(shorten_middle(line.label, room, style.ellipsis), room)
+
+
+def share(numel: int, whole: int) -> str:
+    """Of the whole, as a percentage with one digit; "" if there is nothing."""
+    if not whole:
+        return ""
+    percent = 100 * numel / whole
+    return "100%" if percent > 99.95 else f"{percent:.1f}%"

@@ -1,0 +1,1 @@
+"""Ties of one source and across several."""

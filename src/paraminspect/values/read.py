@@ -1,0 +1,243 @@
+"""From a record to its numbers, whatever the format of the file."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from paraminspect.errors import CheckpointError, LimitExceededError, ParamInspectError
+from paraminspect.formats.pytorch.objects import PACKED
+from paraminspect.records import Encoding, Quantizer, TensorRecord
+from paraminspect.values.blocks import DECODERS
+from paraminspect.values.dtypes import numpy_dtype
+from paraminspect.values.fields import NARROW_BITS, Narrow, decode_fields
+from paraminspect.values.numbers import (
+    BLOCK_SIZES,
+    Blocks,
+    Boxes,
+    Complex32,
+    Dense,
+    Element,
+    Flipped,
+    InMemory,
+    Mapped,
+    Numbers,
+    Quantised,
+    Strided,
+    check_boxes,
+    is_dense,
+)
+from paraminspect.values.stored_bytes import Files
+from paraminspect.values.widen import to_float64
+
+Array = np.ndarray[Any, Any]
+
+MAX_PIECES: Final = 8_192
+"""Of one tensor: one for each rank that saved it."""
+
+MAX_AXIS: Final = 1 << 24
+"""Scales of one quantised tensor."""
+
+QUANTISED: Final = {"qint8": "int8", "quint8": "uint8", "qint32": "int32"}
+"""What the integers of torch's quantised types are stored as."""
+
+_FLOAT4: Final = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, -0.0, -0.5, -1.0, -1.5, -2.0, -3.0, -4.0, -6.0)
+"""The numbers of e2m1, by their bits."""
+
+
+def open_numbers(record: TensorRecord, files: Files) -> Numbers:
+    """What reads the numbers of a tensor.
+
+    Args:
+        record: Of a checkpoint.
+        files: Shared by all tensors of a run.
+
+    Raises:
+        CheckpointError: They cannot be had, and why: the layout is not dense, the type has no arithmetic or is packed
+            in a way we cannot decode, the bytes are not in the file.
+        LimitExceededError: Elements that overlap more often than any honest tensor's, too many pieces.
+    """
+    if record.layout == "chunked":
+        return _open_pieces(record, files)
+    if record.shape is None or record.layout not in ("strided", "gguf", "packed"):
+        raise CheckpointError(f"it is {record.layout}, not dense")
+    if record.numel == 0:
+        return InMemory(np.empty(0, element_type(record.dtype) or np.float32))
+    if record.storage is None:
+        raise CheckpointError("the file has no bytes for it")
+    if record.layout == "gguf":
+        return _open_blocks(record, files)
+    if record.encoding is not None and record.encoding.message is not None:
+        return InMemory(decode_fields(record, record.encoding.message, files))
+    if record.layout == "packed":
+        return Narrow(files.locate(record.storage).source, record.offset, record.numel, record.dtype)
+    numbers = _open_elements(record, files)
+    encoding = record.encoding or Encoding()
+    if encoding.negated or encoding.conjugated:
+        return Flipped(numbers, negated=encoding.negated, conjugated=encoding.conjugated)
+    return numbers
+
+
+def read_tensor(record: TensorRecord, files: Files | None = None) -> Array:
+    """All values of a tensor, of its shape; what can be mapped is a read-only view of the file.
+
+    Of packed pairs (`float4_e2m1fn_x2`) the last dimension is twice that of the record.
+
+    Args:
+        record: Of a checkpoint.
+        files: Kept open between calls; None opens its own.
+
+    Raises:
+        ParamInspectError: As `open_numbers`.
+
+    Example:
+        >>> read_tensor(open_source("model.safetensors").tensors[0]).mean()
+        0.00012
+    """
+    from paraminspect.values.mapped import map_tensor
+
+    mapped = map_tensor(record)
+    if mapped is not None:
+        return mapped
+    try:
+        numbers = open_numbers(record, files or Files())
+        shape = list(record.shape or ())
+        if shape and record.numel and numbers.numel != record.numel:
+            shape[-1] *= numbers.numel // record.numel
+        return numbers.read(0, numbers.numel).reshape(shape)
+    except ParamInspectError as error:
+        error.message = f"{record.name or 'the tensor'}: {error.message}"
+        raise
+
+
+def element_type(dtype: str) -> np.dtype[Any] | None:
+    """What numpy calls the numbers of a type, packed and quantised ones included; None where they are unknown to us."""
+    if dtype in QUANTISED or dtype in PACKED or dtype == "float4_e2m1fn_x2" or dtype in BLOCK_SIZES:
+        return numpy_dtype(dtype) or np.dtype(np.float32)
+    if dtype in NARROW_BITS:
+        return np.dtype({"u": np.uint8, "i": np.int8}.get(dtype[0], np.float32))
+    return np.dtype(np.complex64) if dtype == "complex32" else numpy_dtype(dtype)
+
+
+def _open_blocks(record: TensorRecord, files: Files) -> Numbers:
+    if record.dtype not in DECODERS or record.storage is None:
+        raise CheckpointError(f"values of {record.dtype} cannot be decoded yet")
+    source, order = files.locate(record.storage)
+    if order == ">":
+        raise CheckpointError(f"values of {record.dtype} in a big-endian file cannot be decoded yet")
+    return Blocks(source, record.offset, record.numel, record.dtype)
+
+
+def _open_elements(record: TensorRecord, files: Files) -> Numbers:
+    dtype = record.dtype
+    match dtype:
+        case "complex32":
+            return Complex32(_open_plain(_halves(record), files, "float16"))
+        case "float4_e2m1fn_x2":
+            return Mapped(_open_plain(record, files, "uint8"), _float4_table())
+        case "quint4x2" | "quint2x4":
+            return _open_packed(record, files)
+        case "qint8" | "quint8" | "qint32":
+            return _dequantise(record, _open_plain(record, files, QUANTISED[dtype]), files)
+    if numpy_dtype(dtype) is None:
+        raise CheckpointError(f"{dtype} has no arithmetic")
+    return _open_plain(record, files, dtype)
+
+
+def _open_plain(record: TensorRecord, files: Files, dtype: str) -> Numbers:
+    """The elements as if they were of that type."""
+    assert record.storage is not None
+    element = numpy_dtype(dtype)
+    assert element is not None
+    source, order = files.locate(record.storage)
+    shape = record.shape or ()
+    if record.stride is None or is_dense(shape, record.stride):
+        return Dense(source, record.offset, record.numel, Element(element, order == ">"))
+    if min(record.stride) < 0:
+        raise CheckpointError("it has a negative stride")
+    return Strided(source, record.offset, shape, record.stride, Element(element, order == ">"))
+
+
+def _halves(record: TensorRecord) -> TensorRecord:
+    """A tensor of complex32 as one of float16 with a last dimension of two."""
+    stride = None if record.stride is None else (*(2 * step for step in record.stride), 1)
+    return record._replace(shape=(*(record.shape or ()), 2), stride=stride, numel=2 * record.numel)
+
+
+def _float4_table() -> Array:
+    """Two numbers for each byte, the lower four bits first."""
+    codes = np.arange(256)
+    return np.stack([np.array(_FLOAT4, np.float32)[codes & 15], np.array(_FLOAT4, np.float32)[codes >> 4]], axis=1)
+
+
+def _open_packed(record: TensorRecord, files: Files) -> Numbers:
+    """Integers of 4 or 2 bits, the lowest first; each row begins with a byte of its own."""
+    each = PACKED[record.dtype]
+    bits = 8 // each
+    last = record.shape[-1] if record.shape else 1
+    if last % each:
+        raise CheckpointError(f"values of {record.dtype} whose rows do not end with a byte cannot be decoded yet")
+    codes = np.arange(256, dtype=np.uint8)
+    table = np.stack([codes >> np.uint8(bits * at) & np.uint8((1 << bits) - 1) for at in range(each)], axis=1)
+    packed = record._replace(numel=record.numel // each, stride=None)
+    return _dequantise(record, Mapped(_open_plain(packed, files, "uint8"), table), files)
+
+
+def _dequantise(record: TensorRecord, integers: Numbers, files: Files) -> Numbers:
+    quantizer = record.encoding.quantizer if record.encoding is not None else None
+    if quantizer is None:
+        raise CheckpointError(f"the file does not say what the integers of its {record.dtype} stand for")
+    scales, zero_points = (_parameters(each, files) for each in (quantizer.scale, quantizer.zero_point))
+    inner = 1
+    if quantizer.axis is None:
+        scales = scales.astype(np.float32)
+    else:
+        shape = record.shape or ()
+        _check_axis(quantizer, shape, scales, zero_points)
+        inner = int(np.prod(shape[quantizer.axis + 1 :], dtype=np.int64))
+    return Quantised(integers, scales, zero_points, inner)
+
+
+def _parameters(value: float | TensorRecord, files: Files) -> Array:
+    """Scales or zero points as float64."""
+    if not isinstance(value, TensorRecord):
+        return np.array([value], np.float64)
+    if value.numel > MAX_AXIS:
+        raise LimitExceededError("scales of a quantised tensor", limit=MAX_AXIS, actual=value.numel)
+    numbers = open_numbers(value, files)
+    return to_float64(numbers.read(0, numbers.numel))
+
+
+def _check_axis(quantizer: Quantizer, shape: tuple[int, ...], scales: Array, zero_points: Array) -> None:
+    axis = quantizer.axis or 0
+    if not 0 <= axis < len(shape) or scales.size != shape[axis] or zero_points.size != shape[axis]:
+        raise CheckpointError(f"its {scales.size:,} scales do not fit axis {axis} of its shape")
+
+
+def _open_pieces(record: TensorRecord, files: Files) -> Numbers:
+    """Pieces of a chunked tensor, each in a torch zip of its own.
+
+    Raises:
+        CheckpointError: Pieces are missing or overlap, or hold something else than the metadata say.
+    """
+    pieces = record.encoding.pieces if record.encoding is not None else ()
+    if len(pieces) > MAX_PIECES:
+        raise LimitExceededError("pieces of a tensor", limit=MAX_PIECES, actual=len(pieces))
+    if not pieces:
+        raise CheckpointError("where its pieces are is not known")
+    check_boxes(record.shape or (), [(piece.offsets, piece.sizes) for piece in pieces])
+    from paraminspect.formats.pytorch.archive import read_torch_zip
+    from paraminspect.formats.zip_file import read_zip_directory
+
+    boxes = []
+    for piece in pieces:
+        blob = files.blob(piece.path).part(piece.begin, piece.nbytes)
+        tensors = read_torch_zip(read_zip_directory(blob)).tensors
+        if len(tensors) != 1 or tensors[0].shape != piece.sizes or tensors[0].dtype != record.dtype:
+            raise CheckpointError(f"the piece at {list(piece.offsets)} is not the tensor that the metadata say")
+        if tensors[0].storage is not None and tensors[0].storage.begin is None:
+            raise CheckpointError("a piece is compressed")
+        if tensors[0].numel:
+            boxes.append((piece.offsets, piece.sizes, open_numbers(tensors[0], files)))
+    return Boxes(record.shape or (), boxes, element_type(record.dtype) or np.dtype(np.float32))

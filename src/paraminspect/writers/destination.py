@@ -1,0 +1,115 @@
+"""What stands where an output is to go, and whether it may be replaced."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from typing import Final
+
+from paraminspect.errors import TargetError
+from paraminspect.files.paths import is_far
+from paraminspect.formats.sharded import MODEL_EXTENSIONS, PICKLE_INDEX, SAFETENSORS_INDEX
+from paraminspect.units import format_bytes
+from paraminspect.writers.layout import Layout
+
+MAX_NAMED: Final = 3
+"""Files that a message names."""
+
+_STANDARD: Final = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
+_DESCRIPTOR: Final = re.compile(r"/(?:dev|proc/self)/fd/([0-9]{1,6})")
+_DISTRIBUTED: Final = (".metadata", ".distcp")
+
+
+def open_stream_at(path: str) -> int | None:
+    """A descriptor of what cannot be replaced by a file: a device, a pipe, one of our own descriptors."""
+    _check_name(path)
+    match = _DESCRIPTOR.fullmatch(path)
+    number = int(match[1]) if match else _STANDARD.get(path)
+    if number is not None:
+        return os.dup(number)
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return None
+    return os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+
+
+def _check_name(path: str) -> None:
+    if not path:
+        raise TargetError("the name of the output is empty")
+    if is_far(path):
+        raise TargetError("a URL cannot be written to", hint="name a file of this machine")
+    try:
+        if b"\0" in os.fsencode(path):
+            raise TargetError("cannot be written: a zero byte in its name")
+    except UnicodeEncodeError:
+        raise TargetError("cannot be written: half a surrogate pair in its name") from None
+
+
+def resolve(path: str) -> str:
+    """The absolute path a name leads to, through symbolic links; its folder is there."""
+    resolved = os.path.realpath(path)
+    folder, name = os.path.split(resolved)
+    if not os.path.isdir(folder):
+        raise TargetError(f"cannot be written: there is no folder {folder!r}")
+    if not name:
+        raise TargetError("the root folder cannot be replaced")
+    return resolved
+
+
+def check_file(target: str, path: str, force: bool) -> int | None:
+    """Permissions of the file that is to be replaced; None if there is none."""
+    try:
+        mode = os.stat(target).st_mode
+    except FileNotFoundError:
+        if path.endswith("/"):
+            raise TargetError("it is named as a folder, and one file is to be written") from None
+        return None
+    if stat.S_ISDIR(mode):
+        raise TargetError("it is a folder, and one file is to be written", hint="name a file")
+    if not force:
+        raise TargetError("it is there already", hint="--force replaces it")
+    return stat.S_IMODE(mode)
+
+
+def check_folder(target: str, layout: Layout, force: bool) -> None:
+    """Raise if a folder cannot take the place of what is there."""
+    if not os.path.lexists(target):
+        return
+    if not os.path.isdir(target):
+        raise TargetError("it is a file, and a folder is to be written", hint="choose another name")
+    names = sorted(os.listdir(target))
+    if names and not force:
+        raise TargetError("it is there already", hint="--force replaces it")
+    written = {file.name.partition("/")[0] for file in layout.files}
+    foreign = [name for name in names if name not in written and not _is_of_checkpoint(os.path.join(target, name))]
+    if foreign:
+        more = f" and {len(foreign) - MAX_NAMED:,} more" if len(foreign) > MAX_NAMED else ""
+        raise TargetError(
+            f"the folder also holds {', '.join(map(repr, foreign[:MAX_NAMED]))}{more}, which would be lost",
+            hint="choose another name, or move them away",
+        )
+
+
+def _is_of_checkpoint(path: str) -> bool:
+    """Whether a file is one of those that a folder of a model has by its nature."""
+    name = os.path.basename(path)
+    return os.path.isfile(path) and bool(
+        name.lower().endswith((*MODEL_EXTENSIONS, *_DISTRIBUTED))
+        or SAFETENSORS_INDEX.fullmatch(name)
+        or PICKLE_INDEX.fullmatch(name)
+    )
+
+
+def check_space(needed: int, fd: int) -> None:
+    """Raise if the file system says that it has not as many bytes."""
+    status = os.statvfs(fd)
+    free = status.f_bavail * status.f_frsize
+    if status.f_blocks and needed > free:
+        raise TargetError(
+            f"there is not enough space: {format_bytes(needed)} needed, {format_bytes(free)} free",
+            hint="make room, or write elsewhere",
+        )

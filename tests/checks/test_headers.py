@@ -1,0 +1,158 @@
+"""What headers say that makes no sense, on checkpoints that torch and safetensors wrote."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import gguf
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from torch import nn
+
+from paraminspect.checks import headers as tensors
+from paraminspect.checks.check import check_source
+from paraminspect.records import Checkpoint, Finding, TensorRecord
+
+Check = Callable[..., list[Finding]]
+
+
+def torch_bytes(value: object) -> bytes:
+    stream = io.BytesIO()
+    torch.save(value, stream)
+    return stream.getvalue()
+
+
+def of(found: list[Finding], code: str) -> list[Finding]:
+    return [finding for finding in found if finding.code == code]
+
+
+def trained(*sizes: int) -> dict[str, object]:
+    """A model and the state of an optimizer such as Adam, as `state_dict()` lays it out."""
+    model = nn.Sequential(*(nn.Linear(a, b) for a, b in pairwise(sizes)))
+    state = {
+        index: {"step": torch.tensor(1.0), "exp_avg": torch.ones_like(each), "exp_avg_sq": torch.ones_like(each)}
+        for index, each in enumerate(model.parameters())
+    }
+    return {"model": model.state_dict(), "optimizer": {"state": state, "param_groups": [{"lr": 0.1}]}}
+
+
+def test_optimizer_state_that_fits(check: Check) -> None:
+    assert of(check(torch_bytes(trained(3, 4, 5))), "optimizer-mismatch") == []
+
+
+def test_optimizer_state_of_another_model(check: Check) -> None:
+    mixed = {**trained(3, 4, 5), "optimizer": trained(3, 4, 6)["optimizer"]}
+    found = of(check(torch_bytes(mixed)), "optimizer-mismatch")
+    assert [finding.name for finding in found] == ["optimizer.state.2.exp_avg", "optimizer.state.2.exp_avg_sq"]
+    assert found[0].message == "2 of 4 exp_avg fit no parameter; the first has shape [6, 4]"
+
+
+def test_more_state_of_a_shape_than_parameters(check: Check) -> None:
+    mixed = {**trained(3, 3), "optimizer": trained(3, 3, 3)["optimizer"]}
+    assert len(of(check(torch_bytes(mixed)), "optimizer-mismatch")) == 2
+
+
+def test_mixed_types(check: Check) -> None:
+    (finding,) = check(torch_bytes({"a": torch.ones(2), "b": torch.ones(2).half(), "n": torch.ones(2).long()}))
+    assert (finding.severity, finding.code) == ("info", "mixed-dtypes")
+    assert finding.message == "parameters of several types: 1 of float32, 1 of float16"
+
+
+class Plain(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(2))
+        self.forgotten = torch.ones(3)
+
+
+def test_attributes_of_a_pickled_module(check: Check) -> None:
+    found = check(torch_bytes(Plain()))
+    assert [finding.name for finding in of(found, "plain-attribute")] == ["forgotten"]
+    assert {finding.code for finding in found} == {"plain-attribute", "pickle-unknown"}
+
+
+def test_two_paths_of_one_name(check: Check) -> None:
+    (finding,) = check(torch_bytes({"a.b": torch.ones(1), "a": {"b": torch.ones(2)}}))
+    assert (finding.code, finding.severity, finding.name) == ("duplicate-name", "warning", "a.b")
+
+
+@pytest.mark.parametrize(("same", "word"), [(True, "the same bytes"), (False, "other bytes")])
+def test_a_declared_tie_that_is_stored_twice(same: bool, word: str, tmp_path: Path) -> None:
+    weight = torch.arange(4.0)
+    tensors = {"embed": weight, "head": weight.clone() if same else weight + 1}
+    safetensors.torch.save_file(tensors, tmp_path / "m.safetensors", {"head": "embed", "format": "pt"})
+    (finding,) = check_source(tmp_path / "m.safetensors")
+    assert (finding.code, finding.name) == ("tie-contradicted", "head")
+    assert word in finding.message
+
+
+def header_file(entries: dict[str, object], data: bytes) -> bytes:
+    text = json.dumps(entries).encode()
+    return len(text).to_bytes(8, "little") + text + data
+
+
+def entry(begin: int, end: int) -> dict[str, object]:
+    return {"dtype": "U8", "shape": [end - begin], "data_offsets": [begin, end]}
+
+
+@pytest.mark.parametrize(
+    ("code", "data"),
+    [
+        ("overlap", header_file({"a": entry(0, 4), "b": entry(2, 6)}, bytes(6))),
+        ("hole", header_file({"a": entry(0, 4), "b": entry(5, 6)}, bytes(6))),
+        ("extra-bytes", header_file({"a": entry(0, 4)}, bytes(6))),
+        ("truncated", header_file({"a": entry(0, 4)}, bytes(3))),
+        ("malformed", header_file({"a": {"dtype": "U8"}}, b"")),
+    ],
+)
+def test_damage_of_safetensors_has_its_code(code: str, data: bytes, check: Check) -> None:
+    (finding,) = check(data)
+    assert (finding.code, finding.severity) == (code, "error")
+    with pytest.raises(safetensors.SafetensorError):
+        safetensors.torch.load(data)
+
+
+def test_two_names_in_one_header(check: Check) -> None:
+    text = b'{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}'
+    (finding,) = check(len(text).to_bytes(8, "little") + text + b"12")
+    assert finding.code == "duplicate-name"
+
+
+def test_an_index_that_disagrees_with_its_shards(tmp_path: Path) -> None:
+    safetensors.torch.save_file({"a": torch.ones(1)}, tmp_path / "one.safetensors")
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text('{"weight_map": {"b": "one.safetensors"}}')
+    assert [finding.code for finding in check_source(tmp_path)] == ["index-mismatch"]
+    index.write_text('{"metadata": {"total_size": 7}, "weight_map": {"a": "one.safetensors"}}')
+    (finding,) = check_source(index)
+    assert (finding.code, finding.severity) == ("index-mismatch", "warning")
+    index.write_text('{"weight_map": {"a": "../one.safetensors"}}')
+    assert [finding.code for finding in check_source(index)] == ["path-escape"]
+
+
+def test_bytes_behind_a_gguf_file(check: Check, tmp_path: Path) -> None:
+    path = tmp_path / "a.gguf"
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_tensor("a.weight", np.ones((2, 32), np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    assert check(path.read_bytes()) == []
+    (found,) = check(path.read_bytes() + bytes(200))
+    assert (found.code, found.message) == ("extra-bytes", "200 bytes behind the last tensor")
+
+
+def test_many_of_one_kind_are_summed_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tensors, "MAX_TOLD", 1)
+    names = ["a", "a", "b", "b", "c", "c"]
+    records = [TensorRecord(name, (1,), "float32", 1, 4, role="attribute") for name in names]
+    messages = [finding.message for finding in tensors.check_tensors(Checkpoint("torch zip", records))]
+    assert "2 more names stand twice" in messages
+    assert "5 more tensor attributes" in messages
