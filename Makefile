@@ -1,7 +1,8 @@
-# make demo    install into .venv and look into a GPT-2-shaped checkpoint
-# make test    install, lint, check documents and wheel, run the tests
-# make docs    run the commands of README.md and write their output into it; write the manual pages
-# make bench   measure against benchmarks/ and write benchmarks/RESULTS.md
+# make demo         install into .venv and look into a GPT-2-shaped checkpoint
+# make test         install, lint, check documents and wheel, run the tests
+# make test-extra   run the tests that want a browser, other shells, readers of manual pages
+# make docs         run the commands of README.md and write their output into it; write the manual pages
+# make bench        measure against benchmarks/ and write benchmarks/RESULTS.md
 # make lint, make clean
 #
 # Needs Python 3.11 or newer and nothing else: `make PYTHON=/path/to/python3.12 test` names another one,
@@ -19,7 +20,7 @@ DEMO := demo/gpt2.pt
 BENCH_ARGS ?= --output benchmarks/RESULTS.md
 
 .DELETE_ON_ERROR:
-.PHONY: demo install dev test lint pytest check-docs check-wheel docs bench clean help
+.PHONY: demo install dev test test-extra lint pytest check-docs check-wheel docs bench clean help
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed '/^$$/q'
@@ -73,6 +74,9 @@ check-wheel: $(VENV)/.dev $(DEMO)
 
 pytest: $(VENV)/.dev
 	$(BIN)/pytest -n auto $(PYTEST_ARGS)
+
+test-extra: $(VENV)/.dev
+	$(BIN)/pytest -m extra $(PYTEST_ARGS)
 
 docs: $(VENV)/.dev $(DEMO)
 	$(BIN)/python -m scripts.fill_docs

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
 from benchmarks.gpt2 import EMBEDDING, HEAD, gpt2_shapes
+from paraminspect import convert
 
 STD = 0.02
 """Of the random weights, as GPT-2 was initialised."""
@@ -82,6 +82,14 @@ def finetuned_state_dict(training: dict[str, Any]) -> dict[str, torch.Tensor]:
     return {**first, "head.weight": torch.arange(5 * 256.0).view(5, 256), "head.bias": torch.arange(5.0)}
 
 
+def save_safetensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """As the command `convert` writes them: the package brings no other writer."""
+    saved = path.with_suffix(".tmp")
+    torch.save(tensors, saved)
+    convert(saved, path, force=True)
+    saved.unlink()
+
+
 class RunsACommand:
     """Unpickled by calling `os.system`, harmlessly."""
 
@@ -95,9 +103,9 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     training = training_checkpoint()
     torch.save(training, folder / "training.pt")
-    save_file(finetuned_state_dict(training), folder / "finetuned.safetensors")
+    save_safetensors(finetuned_state_dict(training), folder / "finetuned.safetensors")
     torch.save(base_state_dict(), folder / "base.pt")
-    save_file(tuned_state_dict(), folder / "tuned.safetensors")
+    save_safetensors(tuned_state_dict(), folder / "tuned.safetensors")
     weights = {"fc.weight": torch.zeros(10, 784), "fc.bias": torch.zeros(10)}
     torch.save({**weights, "version": RunsACommand()}, folder / "hostile.pt")
     torch.save(gpt2_state_dict(), folder / "gpt2.pt")

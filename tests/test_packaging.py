@@ -65,8 +65,8 @@ def test_licence_is_the_one_that_is_declared() -> None:
 
 def test_ci_runs_what_a_user_runs() -> None:
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
-    commands = [line for line in lines if line and not line.startswith(("#", "set ", "cd "))]
-    assert commands == ["exec make test"]
+    made = [line.split()[1] for line in lines if line.startswith("make ")]
+    assert made == ["demo", "test", "test-extra"]
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
 
 

@@ -63,7 +63,7 @@ class GradPrinter:
         if how.save:
             from paraminspect.live.grad.gradient_files import encode_gradients
 
-            write_to(how.save, [encode_gradients(self._report.gradients, self._aliases)], self._output)
+            write_to(how.save, encode_gradients(self._report.gradients, self._aliases), self._output)
         if how.compare:
             self._compare()
         elif how.save != "-":

@@ -17,7 +17,7 @@ GRADIENTS = {"a": torch.tensor([[3.0, 4.0]]), "b": torch.ones(2, dtype=torch.bfl
 @pytest.fixture
 def saved(tmp_path: Path) -> str:
     path = tmp_path / "g.safetensors"
-    path.write_bytes(encode_gradients(GRADIENTS, {"head": "a", "other": "c"}))
+    path.write_bytes(b"".join(encode_gradients(GRADIENTS, {"head": "a", "other": "c"})))
     return str(path)
 
 

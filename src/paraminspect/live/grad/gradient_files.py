@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 import torch
@@ -15,6 +15,8 @@ from paraminspect.live.build.complaints import shape_text
 from paraminspect.live.build.stored import StoredTensors, by_name
 from paraminspect.live.grad.gradients import angle, norm_of
 from paraminspect.records import TensorRecord
+from paraminspect.writers.layout import OutTensor
+from paraminspect.writers.safetensors import plan_safetensors
 
 Gradients = Mapping[str, Tensor | None]
 
@@ -41,18 +43,35 @@ class GradientChange(NamedTuple):
     cosine: float | None = None
 
 
-def encode_gradients(gradients: Gradients, aliases: Mapping[str, str]) -> bytes:
-    """A safetensors file of the gradients there are.
+def encode_gradients(gradients: Gradients, aliases: Mapping[str, str]) -> Iterator[bytes]:
+    """A safetensors file of the gradients there are, in pieces.
 
     Args:
         gradients: By canonical name.
         aliases: Other name of a tied parameter -> canonical name; goes into the metadata, as
             `safetensors.torch.save_model` writes it.
     """
-    from safetensors.torch import save
+    held = {name: _plain(each) for name, each in gradients.items() if each is not None}
+    others = {name: tuple(alias for alias, known in aliases.items() if known == name) for name in held}
+    layout = plan_safetensors(
+        [
+            OutTensor(name, str(each.dtype).removeprefix("torch."), tuple(each.shape), others[name])
+            for name, each in held.items()
+        ],
+        {},
+    )
+    parts: list[tuple[int, bytes | Tensor]] = [
+        (piece.offset, piece.content) for piece in layout.files[0].pieces if isinstance(piece.content, bytes)
+    ]
+    parts += [(slot.offset, each) for slot, each in zip(layout.slots, held.values(), strict=True)]
+    for _, part in sorted(parts, key=lambda part: part[0]):
+        yield part if isinstance(part, bytes) else part.reshape(-1).view(torch.uint8).numpy().tobytes()
 
-    held = {name: each.detach().cpu().contiguous() for name, each in gradients.items() if each is not None}
-    return save(held, metadata={"format": "pt", **{alias: name for alias, name in aliases.items() if name in held}})
+
+def _plain(gradient: Tensor) -> Tensor:
+    """On the processor, contiguous and dense: what a file can hold."""
+    dense = gradient.detach().to_dense() if gradient.layout != torch.strided else gradient.detach()
+    return dense.cpu().resolve_conj().resolve_neg().contiguous()
 
 
 def compare_gradients(
