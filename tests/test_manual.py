@@ -75,6 +75,7 @@ def test_any_text_comes_out_as_it_went_in(text: str) -> None:
     assert plain(filled) == " ".join(text.split())
 
 
+@pytest.mark.extra
 @pytest.mark.skipif(shutil.which("groff") is None, reason="there is no groff here")
 @pytest.mark.parametrize("name", PAGES)
 def test_groff_has_nothing_to_say(name: str) -> None:
@@ -83,6 +84,7 @@ def test_groff_has_nothing_to_say(name: str) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.extra
 @pytest.mark.skipif(shutil.which("mandoc") is None, reason="there is no mandoc here")
 @pytest.mark.parametrize("name", PAGES)
 def test_mandoc_has_nothing_to_say(name: str) -> None:

@@ -23,6 +23,8 @@ Command = tuple[list[str], dict[str, str]]
 
 DEADLINE_S = 60
 
+pytestmark = pytest.mark.extra
+
 NAMES = [
     "h.0.attn.weight", "h.0.attn.bias", "h.0.mlp.weight", "h.1.attn.weight", "h.1.attn.bias", "h.10.attn.weight",
     "wte.weight", "lm_head.weight",
