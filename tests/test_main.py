@@ -51,4 +51,4 @@ def test_an_interrupt_ends_the_run() -> None:
 
 
 def test_without_one_it_runs() -> None:
-    assert interrupted_at(0) == (0, "")
+    assert interrupted_at(-1) == (0, "")
