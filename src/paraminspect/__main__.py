@@ -36,6 +36,8 @@ def _heed_end() -> list[int]:
     """
     import signal
 
+    from paraminspect.files.system import ending_signals
+
     ended: list[int] = []
 
     def end(number: int, _: object) -> None:
@@ -43,7 +45,7 @@ def _heed_end() -> list[int]:
         ended.append(number)
         raise KeyboardInterrupt
 
-    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+    for number in ending_signals():
         if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores one
             signal.signal(number, end)
     return ended
