@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from paraminspect.errors import SourceError
@@ -22,9 +23,6 @@ BINARY: Final = getattr(os, "O_BINARY", 0)
 
 _NONBLOCK: Final = getattr(os, "O_NONBLOCK", 0)
 
-_moving = threading.Lock()
-"""Held where reading at an offset means to move there and back."""
-
 
 def open_to_read(path: str) -> int:
     """A descriptor of a file; a pipe in its place does not block.
@@ -33,6 +31,23 @@ def open_to_read(path: str) -> int:
         OSError: It cannot be opened.
     """
     return os.open(path, os.O_RDONLY | _NONBLOCK | BINARY)
+
+
+if not (hasattr(os, "pread") and hasattr(os, "pwrite")):
+    import threading
+
+    _moving = threading.Lock()
+
+    @contextmanager
+    def _moved(fd: int, offset: int) -> Iterator[None]:
+        """A descriptor that is at another place for a while, for one thread at a time."""
+        with _moving:
+            before = os.lseek(fd, 0, os.SEEK_CUR)
+            os.lseek(fd, offset, os.SEEK_SET)
+            try:
+                yield
+            finally:
+                os.lseek(fd, before, os.SEEK_SET)
 
 
 if hasattr(os, "pread"):
@@ -45,13 +60,8 @@ else:
 
     def read_at(fd: int, length: int, offset: int) -> bytes:
         """At most so many bytes from an offset; the position of the descriptor stays where it is."""
-        with _moving:
-            before = os.lseek(fd, 0, os.SEEK_CUR)
-            os.lseek(fd, offset, os.SEEK_SET)
-            try:
-                return os.read(fd, length)
-            finally:
-                os.lseek(fd, before, os.SEEK_SET)
+        with _moved(fd, offset):
+            return os.read(fd, length)
 
 
 if hasattr(os, "preadv"):
@@ -79,13 +89,8 @@ else:
 
     def write_at(fd: int, data: memoryview, offset: int) -> int:
         """Bytes that were written at an offset."""
-        with _moving:
-            before = os.lseek(fd, 0, os.SEEK_CUR)
-            os.lseek(fd, offset, os.SEEK_SET)
-            try:
-                return os.write(fd, data)
-            finally:
-                os.lseek(fd, before, os.SEEK_SET)
+        with _moved(fd, offset):
+            return os.write(fd, data)
 
 
 def descriptor_in(path: str) -> int | None:
