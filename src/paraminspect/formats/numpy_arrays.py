@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 from paraminspect.errors import LimitExceededError, MalformedError, ParamInspectError, TruncatedError
 from paraminspect.files.blob import Blob
-from paraminspect.formats.limits import MAX_DIMENSIONS, MAX_NUMEL, MAX_TENSORS
+from paraminspect.formats.shapes import MAX_DIMENSIONS, MAX_NUMEL, MAX_TENSORS
 from paraminspect.formats.zip_file import STORED, ZipDirectory, ZipEntry, quote_name
 from paraminspect.records import Checkpoint, Storage, TensorRecord
 

@@ -22,14 +22,16 @@ import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from time import monotonic
+from typing import Final
 
 from paraminspect.errors import CheckpointError, FarError, LimitExceededError, MalformedError, SourceError
 from paraminspect.files.blob import open_blob
 from paraminspect.files.door import list_folder, look_at_all
 from paraminspect.files.paths import folder_of, is_far, join
-from paraminspect.formats.json_pairs import find_repeated
-from paraminspect.formats.limits import MAX_JSON_BYTES, MAX_SHARDS
+from paraminspect.formats.json_pairs import MAX_JSON_BYTES, find_repeated
 from paraminspect.records import Checkpoint, TensorRecord
+
+MAX_SHARDS: Final = 20_000
 
 ReadFile = Callable[[str], Checkpoint]
 

@@ -11,8 +11,8 @@ from typing import Final
 
 from paraminspect.errors import ParamInspectError, TruncatedError, UnknownFormatError
 from paraminspect.files.blob import Blob
-from paraminspect.formats.limits import MAX_NUMEL
 from paraminspect.formats.safetensors import is_safetensors, read_safetensors
+from paraminspect.formats.shapes import MAX_NUMEL
 from paraminspect.records import Checkpoint
 
 HEAD_BYTES: Final = 512

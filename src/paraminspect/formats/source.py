@@ -14,7 +14,7 @@ from paraminspect.files.blob import Blob, open_blob
 from paraminspect.files.door import begin_anew, is_there, list_folder, look, take_notes
 from paraminspect.files.paths import base_name, folder_of, is_far, join, shown
 from paraminspect.files.system import name_of, open_pipe
-from paraminspect.formats.limits import MAX_JSON_BYTES
+from paraminspect.formats.json_pairs import MAX_JSON_BYTES
 from paraminspect.formats.sniff import HEAD_BYTES, check_head, read_blob
 from paraminspect.records import Checkpoint
 

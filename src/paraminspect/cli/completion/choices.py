@@ -118,8 +118,8 @@ def _rule_sets(command: str, typed: Typed) -> Iterator[str]:
 
 def _variables(command: str, typed: Typed, about: str) -> Answer:
     """NAME=VALUE, of the variables of a spec or config."""
-    from paraminspect.architecture.limits import MAX_SPEC_BYTES
     from paraminspect.architecture.parse import find_variables
+    from paraminspect.architecture.recognise import MAX_SPEC_BYTES
     from paraminspect.errors import ParamInspectError
 
     found: list[str] = []
