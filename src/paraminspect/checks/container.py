@@ -10,17 +10,16 @@ from collections.abc import Iterator
 from typing import Final
 
 from paraminspect.checks.codes import find
-from paraminspect.checks.pickles import Place, is_quiet, scan_pickle
+from paraminspect.checks.pickles import Place, is_danger, is_quiet, scan_pickle
 from paraminspect.errors import CheckpointError, FarError, LimitExceededError, ParamInspectError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles.inert import StorageRef
-from paraminspect.formats.pickles.plain import OLD_PICKLE_STARTS, is_pickle
+from paraminspect.formats.pickles.plain import is_pickle
 from paraminspect.formats.pytorch.legacy import is_legacy_magic, itemsize
-from paraminspect.formats.pytorch.tar import is_tar
-from paraminspect.formats.safetensors import is_safetensors
+from paraminspect.formats.sniff import HEAD_BYTES
+from paraminspect.formats.table import find_containers, resolve
 from paraminspect.records import Finding
 
-HEAD_BYTES: Final = 512
 MAX_SEQUENCE: Final = 1_000
 """Pickles one after another in one file."""
 
@@ -60,26 +59,17 @@ def as_finding(error: ParamInspectError, place: Place) -> Finding:
 
 
 def _scan(blob: Blob, place: Place) -> Iterator[Finding]:
-    head = blob.read_up_to(0, HEAD_BYTES)
-    if head[:4] in (b"PK\3\4", END_OF_ZIP):
-        from paraminspect.checks.zips import scan_zip
-
-        yield from scan_zip(blob, place)
-        return
-    if is_pickle(head):
-        yield from _scan_pickles(blob, place)
-    elif is_tar(head):
-        from paraminspect.checks.tars import scan_tar
-
-        yield from scan_tar(blob, place)
-    elif head[:6] == b"\x93NUMPY":
-        yield from scan_npy(blob, place)
-    elif not is_safetensors(head, blob.size) and head[:1] and head[0] in OLD_PICKLE_STARTS:
-        yield from _scan_old_pickle(blob, place)
-    yield from _scan_zip_behind(blob, place)
+    """What it is by its first bytes, and what else a loader may take it for."""
+    containers = list(find_containers(blob.read_up_to(0, HEAD_BYTES), blob.size))
+    for number, container in enumerate(containers):
+        scanner = container.doubter if number else container.scanner
+        if scanner:
+            yield from resolve(scanner)(blob, place)
+    if not any(container.opener for container in containers):
+        yield from _scan_zip_behind(blob, place)
 
 
-def _scan_pickles(blob: Blob, place: Place) -> Iterator[Finding]:
+def scan_pickles(blob: Blob, place: Place) -> Iterator[Finding]:
     """A legacy torch file, or pickles one after another."""
     trace, found = scan_pickle(blob, 0, place)
     yield from found
@@ -136,10 +126,15 @@ def scan_rest(blob: Blob, begin: int, place: Place, what: str = "the model") -> 
     yield find("extra-bytes", place.name, message, path=place.path, offset=place.offset(begin))
 
 
-def _scan_old_pickle(blob: Blob, place: Place) -> Iterator[Finding]:
-    """A pickle without a header. Most text begins like one, so only what is dangerous counts."""
+def doubt_pickle(blob: Blob, place: Place) -> Iterator[Finding]:
+    """A pickle in what begins like one and is most often something else: only what it would run for certain counts."""
     trace, found = scan_pickle(blob, 0, place)
-    if any(each.severity == "danger" for each in found) or (trace.error is None and not is_quiet(trace)):
+    runs = trace.computed or trace.patched or trace.loaded
+    if (
+        runs
+        or any(use.called is not None and is_danger(use) for use in trace.uses)
+        or (trace.error is None and not is_quiet(trace))
+    ):
         yield from (each for each in found if each.code != "pickle-broken")
 
 

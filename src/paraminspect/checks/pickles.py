@@ -148,6 +148,11 @@ def _part_of(value: object, blob: Blob) -> Blob | None:
         return None
 
 
+def is_danger(use: Use) -> bool:
+    """Whether a name, or what is done with it, can do harm."""
+    return use.verdict.level == "danger" or bool(use.suspicion)
+
+
 def _code_of(use: Use) -> str:
     if use.verdict.level == "danger":
         return "pickle-danger"

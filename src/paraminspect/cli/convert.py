@@ -12,6 +12,7 @@ from paraminspect.cli.progress import Progress
 from paraminspect.cli.rules import RuleOptions
 from paraminspect.cli.valued import ValuedSource, open_valued
 from paraminspect.conversion.convert import Prepared, carry_out, goes_into_a_pipe, prepare
+from paraminspect.conversion.kinds import STDOUT
 from paraminspect.conversion.metadata import parse_metadata
 from paraminspect.conversion.plan import ConversionPlan, Wanted
 from paraminspect.errors import FarError, ParamInspectError, SelectionError
@@ -19,7 +20,6 @@ from paraminspect.files.paths import shown
 from paraminspect.names.listing import Listing
 from paraminspect.render.rows import Column, Rows
 from paraminspect.units import counted, format_bytes
-from paraminspect.writers.kinds import STDOUT
 
 COLUMNS = (
     Column("name", "name"),

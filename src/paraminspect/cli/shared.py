@@ -17,7 +17,6 @@ from paraminspect.records import Checkpoint, TieGroup
 from paraminspect.render.rows import Column, Rows, merge_rows
 from paraminspect.sharing.expect import STDIN, Names, find_broken, read_expected
 from paraminspect.sharing.find import (
-    STORED_APART,
     Found,
     Source,
     choose,
@@ -25,7 +24,8 @@ from paraminspect.sharing.find import (
     find_equal_in,
     find_in,
     group_names,
-    note_omission,
+    is_stored_apart,
+    note_ties,
     open_stored,
 )
 from paraminspect.units import format_bytes
@@ -112,10 +112,10 @@ def _open_all(sources: Sequence[str], build: Build, how: How, output: Output) ->
         except ParamInspectError as error:
             output.error(with_source(error, checkpoint.source))
             continue
-        notes = [*found.notes, note_omission(checkpoint)]
+        notes = [*found.notes, note_ties(checkpoint)]
         if len(source.records) < len(checkpoint.tensors):
             notes.append(describe_hidden(count_hidden(checkpoint.tensors)))
-        if not found.groups and not how.equal and checkpoint.format.endswith(STORED_APART):
+        if not found.groups and not how.equal and is_stored_apart(checkpoint):
             notes.append(f"{checkpoint.format} stores every tensor apart; --equal compares contents")
         if live is not None and live.plan is not None and not found.groups:
             notes += [

@@ -9,7 +9,8 @@ from typing import Final
 
 from paraminspect.errors import TargetError
 from paraminspect.files.paths import is_far
-from paraminspect.formats.sharded import MODEL_EXTENSIONS, PICKLE_INDEX, SAFETENSORS_INDEX
+from paraminspect.formats.sharded import MODEL_ENDINGS, PICKLE_INDEX, SAFETENSORS_INDEX
+from paraminspect.formats.table import DISTRIBUTED
 from paraminspect.units import format_bytes
 from paraminspect.writers.layout import Layout
 
@@ -18,7 +19,6 @@ MAX_NAMED: Final = 3
 
 _STANDARD: Final = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 _DESCRIPTOR: Final = re.compile(r"/(?:dev|proc/self)/fd/([0-9]{1,6})")
-_DISTRIBUTED: Final = (".metadata", ".distcp")
 
 
 def open_stream_at(path: str) -> int | None:
@@ -98,7 +98,8 @@ def _is_of_checkpoint(path: str) -> bool:
     """Whether a file is one of those that a folder of a model has by its nature."""
     name = os.path.basename(path)
     return os.path.isfile(path) and bool(
-        name.lower().endswith((*MODEL_EXTENSIONS, *_DISTRIBUTED))
+        name.lower().endswith((*MODEL_ENDINGS, *DISTRIBUTED.endings))
+        or name in DISTRIBUTED.names
         or SAFETENSORS_INDEX.fullmatch(name)
         or PICKLE_INDEX.fullmatch(name)
     )

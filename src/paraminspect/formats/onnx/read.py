@@ -61,8 +61,6 @@ from paraminspect.formats.pytorch.classify import kind_of
 from paraminspect.records import Checkpoint, Declaration, Kind, TensorRecord
 from paraminspect.units import counted
 
-FORMAT: Final = "onnx"
-
 MAX_TEXT: Final = 4096
 """Bytes of a producer, a domain or a property that are kept."""
 
@@ -76,7 +74,7 @@ MAX_IR_VERSION: Final = 100
 MAX_PRODUCER: Final = 1024
 
 
-def is_onnx(head: bytes) -> bool:
+def is_onnx(head: bytes, _size: int = 0) -> bool:
     """Whether a file begins like a model: there is no magic, so each field up to the graph must make sense.
 
     Other protobuf files (of TensorFlow, Core ML) begin with a version as well, and differ in what follows.
@@ -131,7 +129,7 @@ def read_onnx(blob: Blob) -> Checkpoint:
     declared = model.declared()
     tensors = with_declared(model.tensors, declared)
     return Checkpoint(
-        FORMAT,
+        "onnx",
         [each._replace(kind=_kind(each)) if each.declared else each for each in tensors] if declared else tensors,
         model.metadata,
         tuple(model.notes()),

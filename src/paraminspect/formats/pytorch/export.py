@@ -52,8 +52,6 @@ from paraminspect.formats.shapes import check_sizes, count_elements
 from paraminspect.formats.zip_file import ZipDirectory, ZipEntry, quote_name, read_zip_directory
 from paraminspect.records import Checkpoint, Kind, Role, Storage, TensorRecord
 
-FORMAT: Final = "torch.export"
-
 SHOWN_NAMES: Final = 3
 """Names that a note shows."""
 
@@ -165,7 +163,7 @@ def read_torch_export(directory: ZipDirectory) -> Checkpoint:
                 "an AOTInductor package: its weights are inside the compiled library",
                 hint="export with torch.export.save, or compile with aot_inductor.package_constants_on_disk_format",
             )
-    return Checkpoint(FORMAT, archive.tensors, archive.metadata, tuple(archive.notes()))
+    return Checkpoint("torch.export", archive.tensors, archive.metadata, tuple(archive.notes()))
 
 
 class _Archive:
