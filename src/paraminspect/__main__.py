@@ -48,12 +48,14 @@ def _heed_end(ended: list[int]) -> None:
     """
     import signal
 
+    from paraminspect.files.system import ending_signals
+
     def end(number: int, _: object) -> None:
         signal.signal(number, signal.SIG_IGN)  # cleaning up is not ended twice
         ended.append(number)
         raise KeyboardInterrupt
 
-    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+    for number in ending_signals():
         if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores one
             signal.signal(number, end)
 

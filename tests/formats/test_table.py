@@ -12,8 +12,7 @@ import pytest
 
 import paraminspect
 from paraminspect.checks.check import check_source
-from paraminspect.checks.container import scan_part
-from paraminspect.checks.pickles import Place
+from paraminspect.checks.container import Place, scan_part
 from paraminspect.files.blob import Blob
 from paraminspect.formats import open_source
 from paraminspect.formats.sniff import HEAD_BYTES

@@ -47,15 +47,15 @@ CONTAINERS: Final = (
     Container("zip", ((0, b"PK\3\4"), (0, b"PK\5\6")), opener=f"{_HERE}.zip_file:read_zip_directory",
               scanner=f"{_SCAN}.zips:scan_zip"),
     Container("gguf", ((0, b"GGUF"),)),
-    Container("npy", ((0, b"\x93NUMPY"),), scanner=f"{_SCAN}.container:scan_npy"),
+    Container("npy", ((0, b"\x93NUMPY"),), scanner=f"{_SCAN}.pickles:scan_npy"),
     Container("safetensors", test=f"{_HERE}.safetensors:is_safetensors"),
     Container("onnx", ((0, b"\x08"),), f"{_HERE}.onnx.read:is_onnx"),
-    Container("pickle", ((0, b"\x80"),), f"{_HERE}.pickles.plain:is_pickle", scanner=f"{_SCAN}.container:scan_pickles",
-              doubter=f"{_SCAN}.container:doubt_pickle"),
+    Container("pickle", ((0, b"\x80"),), f"{_HERE}.pickles.plain:is_pickle", scanner=f"{_SCAN}.pickles:scan_pickles",
+              doubter=f"{_SCAN}.pickles:doubt_pickle"),
     Container("tar", ((257, b"ustar"),), scanner=f"{_SCAN}.tars:scan_tar", doubter=f"{_SCAN}.tars:scan_tar"),
     # most text begins like one: only who looks for danger takes it for a pickle
     Container("bare pickle", test=f"{_HERE}.pickles.plain:may_be_bare_pickle",
-              scanner=f"{_SCAN}.container:doubt_pickle", doubter=f"{_SCAN}.container:doubt_pickle"),
+              scanner=f"{_SCAN}.pickles:doubt_pickle", doubter=f"{_SCAN}.pickles:doubt_pickle"),
 )  # fmt: skip
 """In the order in which they are tried: a file is the first that it can be."""
 
