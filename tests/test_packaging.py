@@ -153,7 +153,7 @@ def test_a_python_session_that_prints_something_else_is_an_error(fill_docs: Modu
 
 
 def test_gpt2_has_as_many_parameters_as_the_published_one(benchmark_main: ModuleType) -> None:
-    gpt2 = importlib.import_module("benchmarks.gpt2")
+    gpt2 = importlib.import_module("scripts.gpt2")
     shapes = gpt2.gpt2_shapes()
     assert len(shapes) == 148
     assert sum(width * (height[0] if height else 1) for width, *height in shapes.values()) == gpt2.PARAMETERS

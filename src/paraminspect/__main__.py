@@ -1,7 +1,6 @@
 """Entry point of the command `paraminspect`.
 
-Light on purpose: what is slow to import, or can be interrupted, happens inside `main`, so that Ctrl-C is quiet from the
-first moment on.
+Light on purpose: what is slow to import happens inside `main`, and Ctrl-C is quiet from the first moment on.
 """
 
 from __future__ import annotations
@@ -11,15 +10,28 @@ import sys
 INTERRUPTED = 130
 
 
+def _say_unless_interrupted(kind: type[BaseException], error: BaseException, trace: object) -> None:
+    """Ctrl-C before `main` can catch it, or after, ends the process as quietly as in between."""
+    if issubclass(kind, KeyboardInterrupt):
+        import os
+
+        os._exit(INTERRUPTED)
+    sys.__excepthook__(kind, error, trace)  # type: ignore[arg-type]
+
+
+sys.excepthook = _say_unless_interrupted
+
+
 def main() -> None:
     """Run the command line and leave the process."""
-    import gc
-
-    # A short-lived process has little garbage in cycles; looking for it takes a tenth of the time of a run.
-    # A command that works for long turns the collector on again.
-    gc.disable()
-    ended = _heed_end()
+    ended: list[int] = []
     try:
+        import gc
+
+        # A short-lived process has little garbage in cycles; looking for it takes a tenth of the time of a run.
+        # A command that works for long turns the collector on again.
+        gc.disable()
+        _heed_end(ended)
         from paraminspect.cli.app import run
 
         status = run(sys.argv[1:])
@@ -28,25 +40,24 @@ def main() -> None:
     leave(128 + ended[0] if ended else status)
 
 
-def _heed_end() -> list[int]:
+def _heed_end(ended: list[int]) -> None:
     """Have a request to end (of `kill`, a closed terminal, a batch system) clean up as Ctrl-C does.
 
-    Returns:
-        Which signal came, once it has.
+    Args:
+        ended: Takes the signal that came.
     """
     import signal
 
-    ended: list[int] = []
+    from paraminspect.files.system import ending_signals
 
     def end(number: int, _: object) -> None:
         signal.signal(number, signal.SIG_IGN)  # cleaning up is not ended twice
         ended.append(number)
         raise KeyboardInterrupt
 
-    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+    for number in ending_signals():
         if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores one
             signal.signal(number, end)
-    return ended
 
 
 def leave(status: int) -> None:

@@ -121,8 +121,33 @@ def test_a_row_is_one_line_of_as_many_fields(values: list[tuple[Any, ...]]) -> N
     assert [line.count("\t") for line in lines] == [len(KINDS) - 1] * len(values)
     assert text(rows, "tsv").replace("\t", "").replace("\n", "").isprintable()
     records = list(csv.reader(io.StringIO(text(rows, "csv", header=False), newline="")))
-    assert records == [line.split("\t") for line in lines]
-    assert [row[0] for row in records] == [escape_text(row[0] or "") for row in values]
+    fields = [line.split("\t") for line in lines]
+    assert [[cell.removeprefix("'") for cell in row] for row in records] == [
+        [cell.removeprefix("'") for cell in row] for row in fields
+    ]
+    assert [row[0] for row in fields] == [escape_text(row[0] or "") for row in values]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "cell"),
+    [
+        ("name", "=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
+        ("name", "@SUM(1)", "'@SUM(1)"),
+        ("text", "+1+1", "'+1+1"),
+        ("text", "-1.5e3", "-1.5e3"),
+        ("text", "-inf", "-inf"),
+        ("name", "-", "-"),
+        ("name", "a=b", "a=b"),
+        ("names", ("=a", "b"), "'=a,b"),
+        ("pairs", {"=HYPERLINK(1)": 2}, "'=HYPERLINK(1)=2"),
+        ("float", -math.inf, "-inf"),
+        ("int", -3, "-3"),
+    ],
+)
+def test_no_field_of_csv_is_a_formula(kind: ColumnKind, value: Any, cell: str) -> None:
+    rows = Rows("things", (Column("field", kind),), [(value,)])
+    assert next(csv.reader(io.StringIO(text(rows, "csv", header=False), newline=""))) == [cell]
+    assert text(rows, "tsv") == cell.removeprefix("'") + "\n"
 
 
 def as_json(value: Any) -> Any:

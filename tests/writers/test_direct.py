@@ -176,9 +176,3 @@ def test_the_kernel_copies_where_pages_line_up(
 def test_a_source_that_became_shorter_is_an_error(file: Any, source: Any, offset: int) -> None:
     with pytest.raises(TruncatedError, match="became shorter"):
         DirectWriter(1).copy(file[0], Copy(source[1], 100, len(DATA)), source[0], offset)
-
-
-def test_a_system_without_preadv(file: Any, source: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(os, "preadv")
-    DirectWriter(1).copy(file[0], Copy(source[1], 3, 5 * BLOCK), source[0], 0)
-    assert file[1].read_bytes()[: 5 * BLOCK] == DATA[3 : 3 + 5 * BLOCK]

@@ -9,8 +9,7 @@ from itertools import islice
 from typing import Final
 
 from paraminspect.checks.codes import find, rank
-from paraminspect.checks.container import as_finding, scan_part
-from paraminspect.checks.pickles import Place
+from paraminspect.checks.container import Place, as_finding, scan_part
 from paraminspect.errors import CheckpointError, FarError, LimitExceededError, SourceError
 from paraminspect.files.blob import Blob, open_blob
 from paraminspect.files.door import list_folder, look, raise_broken
@@ -90,8 +89,8 @@ def check_checkpoint(checkpoint: Checkpoint) -> list[Finding]:
 def check_deep(checkpoint: Checkpoint, advance: Callable[[int], None] = lambda _: None) -> list[Finding]:
     """Findings that take reading everything."""
     from paraminspect.checks.copies import check_copies
-    from paraminspect.checks.sums import check_sums
     from paraminspect.checks.values import check_values
+    from paraminspect.checks.zips import check_sums
     from paraminspect.values.read import open_numbers
     from paraminspect.values.stored_bytes import Files
 

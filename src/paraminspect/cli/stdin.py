@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from paraminspect.errors import UnknownFormatError
+from paraminspect.files.system import name_of, read_at
 
 STDIN = "-"
 _CHUNK = 1 << 20
@@ -30,7 +31,7 @@ def is_spec_on_stdin() -> bool:
         _replace_by_file()
     elif not stat.S_ISREG(mode) or os.lseek(0, 0, os.SEEK_CUR):
         return False
-    if b"\0" in os.pread(0, 512, 0):
+    if b"\0" in read_at(0, 512, 0):
         return False
     from paraminspect.architecture.recognise import looks_like_spec
 
@@ -41,7 +42,7 @@ def read_spec_text() -> bytes:
     """What is on standard input, one byte more than a spec may have at most."""
     from paraminspect.architecture.limits import MAX_SPEC_BYTES
 
-    return os.pread(0, MAX_SPEC_BYTES + 1, 0)
+    return read_at(0, MAX_SPEC_BYTES + 1, 0)
 
 
 def read_config_text() -> bytes:
@@ -104,4 +105,4 @@ def as_file(source: str) -> Iterator[str]:
         with open(source, "rb", buffering=0) as pipe:
             shutil.copyfileobj(pipe, spool, _CHUNK)
         spool.flush()
-        yield f"/dev/fd/{spool.fileno()}"
+        yield name_of(spool.fileno())

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 
 from paraminspect.conversion.bytes import Advance, Contents, find_copy
 from paraminspect.conversion.plan import Item
 from paraminspect.errors import ParamInspectError, TargetError
+from paraminspect.files.storing import forget
 from paraminspect.formats import open_source
 from paraminspect.records import TensorRecord
 from paraminspect.ties.shared_bytes import find_canonical
@@ -34,7 +34,7 @@ def verify(path: str, items: Sequence[Item], source: Contents, advance: Advance)
     except ParamInspectError as error:
         raise _differs(f"it cannot be read back: {error.message}") from None
     for file in written.files:
-        _forget(file)
+        forget(file)
     by_name = {record.name: (place, record) for place, record in enumerate(written.tensors)}
     names = [name for item in items for name in (item.out.name, *item.out.aliases)]
     if sorted(by_name) != sorted(names):
@@ -81,16 +81,6 @@ def _compare(item: Item, record: TensorRecord, source: Contents, back: Contents,
             left, begin = left[length:], begin + length
         at += ours.nbytes
         advance(ours.nbytes)
-
-
-def _forget(path: str) -> None:
-    """Let the system drop what it keeps of a file; it is on the disk already."""
-    if hasattr(os, "posix_fadvise"):
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-        finally:
-            os.close(fd)
 
 
 def _differs(what: str) -> TargetError:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from paraminspect.errors import SourceError, TruncatedError
 from paraminspect.files.paths import is_far
+from paraminspect.files.system import open_to_read, read_at
 
 if TYPE_CHECKING:
     from paraminspect.files.ranged import FarFile
@@ -127,13 +128,13 @@ class Blob:
             return self._far.read(start, length, self.begin + self.size, is_new=offset == 0)
         if self._fd is None:
             return self._data[start : start + length]
-        data = os.pread(self._fd, length, start)
+        data = read_at(self._fd, length, start)
         if len(data) == length:
             return data
         pieces = [data]  # a read of over 2 GiB, or from a slow file system, comes in pieces
         while data and (length := length - len(data)):
             start += len(data)
-            data = os.pread(self._fd, length, start)
+            data = read_at(self._fd, length, start)
             pieces.append(data)
         return b"".join(pieces)
 
@@ -151,9 +152,7 @@ def open_blob(path: str | None) -> Blob:
 
         far = open_far(path)
         return Blob(far.size, far=far, path=path)
-    # a pipe in the place of the file would block without it
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    fd = os.dup(0) if path is None else os.open(path, flags)
+    fd = os.dup(0) if path is None else open_to_read(path)
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):
         os.close(fd)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from bisect import bisect_right, insort
@@ -12,6 +11,7 @@ from typing import IO
 
 from paraminspect.errors import FarError
 from paraminspect.files import limits
+from paraminspect.files.system import read_at
 from paraminspect.files.threads import side_by_side
 
 Fetch = Callable[[int, int], bytes]
@@ -209,7 +209,7 @@ class FarFile:
 
 def _read_fully(fd: int, begin: int, length: int) -> bytes:
     parts = []
-    while length > 0 and (part := os.pread(fd, length, begin)):
+    while length > 0 and (part := read_at(fd, length, begin)):
         parts.append(part)
         begin, length = begin + len(part), length - len(part)
     return b"".join(parts)

@@ -13,6 +13,7 @@ from paraminspect.errors import CheckpointError, ParamInspectError, SourceError
 from paraminspect.files.blob import Blob, open_blob
 from paraminspect.files.door import begin_anew, is_there, list_folder, look, take_notes
 from paraminspect.files.paths import base_name, folder_of, is_far, join, shown
+from paraminspect.files.system import name_of, open_pipe
 from paraminspect.formats.limits import MAX_JSON_BYTES
 from paraminspect.formats.sniff import HEAD_BYTES, check_head, read_blob
 from paraminspect.records import Checkpoint
@@ -156,15 +157,10 @@ def is_index(blob: Blob) -> bool:
 
 def _read_pipe(path: str) -> Checkpoint:
     """A named pipe, or what `<(command)` stands for."""
-    import select
-
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    fd = open_pipe(path, PIPE_WAIT_MS)
+    if fd is None:
+        raise SourceError("nothing is written into this pipe")
     try:
-        poller = select.poll()
-        poller.register(fd, select.POLLIN)
-        if not poller.poll(PIPE_WAIT_MS):
-            raise SourceError("nothing is written into this pipe")
-        os.set_blocking(fd, True)
         return _spool(fd)
     finally:
         os.close(fd)
@@ -222,7 +218,7 @@ def _spool(fd: int) -> Checkpoint:
         spool.flush()
         size = spool.tell()
         copy = os.dup(spool.fileno())
-        blob = Blob(size, fd=copy, path=f"/dev/fd/{copy}" if fd else None)
+        blob = Blob(size, fd=copy, path=name_of(copy) if fd else None)
         checkpoint = read_blob(blob)
     return replace(checkpoint, nbytes=size, kept_open=blob if fd else None)
 

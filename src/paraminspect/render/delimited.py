@@ -2,7 +2,7 @@
 
 In tsv and csv: raw integers, `[3,4]` for a shape and `[]` for a scalar's, lists of names joined by commas, true and
 false, an empty field for what is not known. Text is escaped as `text` says, so a row is always one line.
-csv follows RFC 4180; a field that a spreadsheet would take for a formula is left as it is.
+csv follows RFC 4180; text that a spreadsheet would run as a formula has an apostrophe before it, numbers never.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from paraminspect.units import format_bytes
 
 CHUNK_ROWS = 8192
 """Rows that are made into text at a time: the first appear early, and memory stays small."""
+
+_FORMULA = ("=", "+", "-", "@")
+_NEVER_RUN = NUMBERS | {"bool", "shape"}
 
 _BOOL = {None: "", True: "true", False: "false"}
 
@@ -39,7 +42,9 @@ def render_csv(rows: Rows, *, header: bool = True) -> Iterator[str]:
         yield ",".join(column.name for column in rows.columns) + "\r\n"
     for chunk in _chunks(rows.values):
         buffer = io.StringIO(newline="")
-        csv.writer(buffer).writerows(zip(*_raw_columns(rows.columns, chunk), strict=True))
+        cells = zip(rows.columns, _raw_columns(rows.columns, chunk), strict=True)
+        safe = [texts if column.kind in _NEVER_RUN else _unrunnable(texts) for column, texts in cells]
+        csv.writer(buffer).writerows(zip(*safe, strict=True))
         yield buffer.getvalue()
 
 
@@ -83,6 +88,23 @@ def readable_column(column: Column, values: Sequence[Any]) -> list[str]:
             return [readable_pairs(pairs or {}) for pairs in values]
         case _:
             return list(_raw_column(column, values))
+
+
+def _unrunnable(texts: Sequence[str]) -> Sequence[str]:
+    """Cells of text as a spreadsheet shows them: none is a formula."""
+    if not any(text.startswith(_FORMULA) for text in texts):
+        return texts
+    return [
+        f"'{text}" if text.startswith(_FORMULA) and len(text) > 1 and not _is_number(text) else text for text in texts
+    ]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _chunks(values: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:

@@ -7,19 +7,14 @@ finds through a pipe of its own. Rows come back in their order.
 
 from __future__ import annotations
 
-import marshal
-import os
-import selectors
-import signal
-import struct
-import sys
-import threading
-import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import astuple
+from functools import partial
 from typing import Any, Final
 
 from paraminspect.errors import CheckpointError
+from paraminspect.files.processes import Send, can_fork, count_processors, run_forked
 from paraminspect.records import TensorRecord
 from paraminspect.values.collect import Failure, Open, RowStats, collect
 from paraminspect.values.stats import TensorStats
@@ -33,15 +28,10 @@ MAX_WORKERS: Final = 8
 REPORT_BYTES: Final = 4 << 20
 """Bytes read after which a process says how far it is."""
 
-_LENGTH: Final = struct.Struct("<q")
-
 
 def count_workers(nbytes: int) -> int:
     """How many processes to read so many bytes with; 1 for none beside this one."""
-    if nbytes < MIN_BYTES or not hasattr(os, "fork") or "torch" in sys.modules or threading.active_count() > 1:
-        return 1
-    affinity = getattr(os, "sched_getaffinity", None)
-    return max(1, min(MAX_WORKERS, len(affinity(0)) if affinity else os.cpu_count() or 1))
+    return min(MAX_WORKERS, count_processors()) if nbytes >= MIN_BYTES and can_fork() else 1
 
 
 def collect_in_parallel(
@@ -59,17 +49,9 @@ def collect_in_parallel(
     if workers < 2 or len(rows) < 2:
         yield from collect(rows, open_, advance)
         return
-    pipes: dict[int, int] = {}  # reading end -> process
-    try:
-        for share in share_out([sum(record.nbytes or 0 for record in row) for row in rows], workers):
-            pid, pipe = _start(share, rows, open_, list(pipes))
-            pipes[pipe] = pid
-        yield from _in_order(rows, pipes, advance)
-    finally:
-        for pipe, pid in pipes.items():
-            os.close(pipe)
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+    lots = share_out([sum(record.nbytes or 0 for record in row) for row in rows], workers)
+    with closing(run_forked([partial(_work, lot, rows, open_) for lot in lots])) as messages:
+        yield from _in_order(rows, messages, advance)
 
 
 def share_out(sizes: Sequence[int], workers: int) -> list[list[int]]:
@@ -83,30 +65,7 @@ def share_out(sizes: Sequence[int], workers: int) -> list[list[int]]:
     return [sorted(lot) for lot in lots if lot]
 
 
-def _start(
-    share: Sequence[int], rows: Sequence[Sequence[TensorRecord]], open_: Open, others: Sequence[int]
-) -> tuple[int, int]:
-    """A process for some of the rows: its id, and the end of a pipe that its messages are read from."""
-    reading, writing = os.pipe()
-    with warnings.catch_warnings(action="ignore"):  # numpy's own threads sleep
-        pid = os.fork()
-    if pid:
-        os.close(writing)
-        return pid, reading
-    status = 1
-    try:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
-        for pipe in (reading, *others):
-            os.close(pipe)
-        _work(share, rows, open_, writing)
-        status = 0
-    except BaseException:
-        pass  # whatever it was: the parent sees that messages are missing
-    finally:
-        os._exit(status)
-
-
-def _work(share: Sequence[int], rows: Sequence[Sequence[TensorRecord]], open_: Open, pipe: int) -> None:
+def _work(share: Sequence[int], rows: Sequence[Sequence[TensorRecord]], open_: Open, send: Send) -> None:
     """Send (row, statistics, failures) for each row, and (None, bytes read) in between."""
     waiting = 0
 
@@ -114,28 +73,21 @@ def _work(share: Sequence[int], rows: Sequence[Sequence[TensorRecord]], open_: O
         nonlocal waiting
         waiting += nbytes
         if waiting >= REPORT_BYTES:
-            _send(pipe, (None, waiting))
+            send((None, waiting))
             waiting = 0
 
     for place, found in zip(share, collect([rows[place] for place in share], open_, advance), strict=True):
         names = {id(record): index for index, record in enumerate(rows[place])}
         failures = [(names[id(each.record)], each.error.message, each.error.hint) for each in found.failures]
-        _send(pipe, (place, None if found.stats is None else astuple(found.stats), failures))
-
-
-def _send(pipe: int, message: tuple[Any, ...]) -> None:
-    data = marshal.dumps(message)
-    data = _LENGTH.pack(len(data)) + data
-    while data:
-        data = data[os.write(pipe, data) :]
+        send((place, None if found.stats is None else astuple(found.stats), failures))
 
 
 def _in_order(
-    rows: Sequence[Sequence[TensorRecord]], pipes: dict[int, int], advance: Callable[[int], None]
+    rows: Sequence[Sequence[TensorRecord]], messages: Iterator[tuple[Any, ...]], advance: Callable[[int], None]
 ) -> Iterator[RowStats]:
     known: dict[int, RowStats] = {}
     due = 0
-    for message in _messages(list(pipes)):
+    for message in messages:
         if message[0] is None:
             advance(message[1])
             continue
@@ -149,24 +101,3 @@ def _in_order(
             due += 1
     if due < len(rows):
         raise CheckpointError("a process that read it ended early", hint="is there enough memory?")
-
-
-def _messages(pipes: Sequence[int]) -> Iterator[tuple[Any, ...]]:
-    """What comes from any of the pipes, until all are closed."""
-    buffers = dict.fromkeys(pipes, b"")
-    with selectors.DefaultSelector() as selector:
-        for pipe in pipes:
-            selector.register(pipe, selectors.EVENT_READ)
-        while selector.get_map():
-            for key, _ in selector.select():
-                data = os.read(key.fd, 1 << 16)
-                if not data:
-                    selector.unregister(key.fd)
-                buffer = buffers[key.fd] + data
-                while len(buffer) >= _LENGTH.size:
-                    (length,) = _LENGTH.unpack_from(buffer)
-                    if len(buffer) < _LENGTH.size + length:
-                        break
-                    yield marshal.loads(buffer[_LENGTH.size : _LENGTH.size + length])
-                    buffer = buffer[_LENGTH.size + length :]
-                buffers[key.fd] = buffer

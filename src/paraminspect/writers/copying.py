@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -10,8 +9,10 @@ from contextlib import contextmanager
 from typing import Final
 
 from paraminspect.errors import FarError, SourceError, TruncatedError
+from paraminspect.files import system
 from paraminspect.files.blob import Blob, open_blob
 from paraminspect.files.paths import is_far, shown
+from paraminspect.files.storing import copy_in_kernel, wait_until_writable
 from paraminspect.writers.layout import Copy, FileLayout
 
 KERNEL_CHUNK: Final = 64 << 20
@@ -22,11 +23,6 @@ CHUNK: Final = 1 << 20
 
 PAGE: Final = 4096
 """Bytes the kernel copies, or lets two files share, at a time."""
-
-_NO_KERNEL_COPY: Final = frozenset(
-    {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM, errno.ETXTBSY}
-)
-"""What the kernel answers where it does not copy between these two; others are true errors."""
 
 Opened = int | Blob
 """What is copied from: a descriptor, or a file on a server."""
@@ -67,7 +63,7 @@ def open_regular(path: str | None) -> Opened:
             error.source = shown(path)
             raise
     try:
-        fd = os.dup(0) if path is None else os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        fd = os.dup(0) if path is None else system.open_to_read(path)
     except OSError as error:
         raise SourceError(f"cannot be read: {error.strerror or error}", source=path or "-") from None
     if not stat.S_ISREG(os.fstat(fd).st_mode):
@@ -96,7 +92,7 @@ def copy_to_file(copy: Copy, sources: Sources, fd: int, offset: int) -> None:
     source = sources[copy.path]
     begin, left = copy.begin, copy.nbytes
     while left and isinstance(source, int) and (begin - offset) % PAGE == 0:
-        done = _kernel_copy(source, fd, min(left, KERNEL_CHUNK), begin, offset)
+        done = copy_in_kernel(source, fd, min(left, KERNEL_CHUNK), begin, offset)
         if done is None:
             break
         if not done:
@@ -116,18 +112,6 @@ def copy_to_stream(copy: Copy, sources: Sources, fd: int) -> None:
     """
     for data in _chunks(sources[copy.path], copy, copy.begin, copy.nbytes):
         write_all(fd, data)
-
-
-def _kernel_copy(source: int, fd: int, count: int, begin: int, offset: int) -> int | None:
-    """Bytes copied; None where the kernel does not do it."""
-    if not hasattr(os, "copy_file_range"):
-        return None
-    try:
-        return os.copy_file_range(source, fd, count, begin, offset)
-    except OSError as error:
-        if error.errno in _NO_KERNEL_COPY:
-            return None
-        raise
 
 
 def read_chunks(source: Opened, copy: Copy) -> Iterator[memoryview]:
@@ -156,12 +140,7 @@ def read_into(view: memoryview, source: Opened, copy: Copy, begin: int) -> None:
         view[:] = source.part(copy.begin, end - copy.begin).read(begin - copy.begin, len(view))
         return
     while view:
-        if hasattr(os, "preadv"):
-            done = os.preadv(source, [view], begin)
-        else:
-            data = os.pread(source, len(view), begin)
-            done = len(data)
-            view[:done] = data
+        done = system.read_into(source, view, begin)
         if not done:
             raise _shorter(copy)
         view, begin = view[done:], begin + done
@@ -184,7 +163,7 @@ def _shorter(copy: Copy) -> TruncatedError:
 
 def read_at(fd: int, length: int, offset: int) -> bytes:
     """Some bytes, at least one, of a file that has them."""
-    data = os.pread(fd, length, offset)
+    data = system.read_at(fd, length, offset)
     if not data:
         raise TruncatedError("the file became shorter while it was written")
     return data
@@ -194,7 +173,7 @@ def write_at(fd: int, data: bytes | memoryview, offset: int) -> None:
     """All of the bytes to a place in a file."""
     view = memoryview(data)
     while view:
-        done = os.pwrite(fd, view, offset)
+        done = system.write_at(fd, view, offset)
         view, offset = view[done:], offset + done
 
 
@@ -205,12 +184,4 @@ def write_all(fd: int, data: bytes | memoryview) -> None:
         try:
             view = view[os.write(fd, view) :]
         except BlockingIOError:
-            _wait_until_writable(fd)
-
-
-def _wait_until_writable(fd: int) -> None:
-    import select
-
-    poller = select.poll()
-    poller.register(fd, select.POLLOUT)
-    poller.poll()
+            wait_until_writable(fd)

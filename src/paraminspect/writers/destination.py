@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from typing import Final
 
 from paraminspect.errors import TargetError
 from paraminspect.files.paths import is_far
+from paraminspect.files.storing import free_space, open_device
+from paraminspect.files.system import descriptor_in
 from paraminspect.formats.sharded import MODEL_EXTENSIONS, PICKLE_INDEX, SAFETENSORS_INDEX
 from paraminspect.units import format_bytes
 from paraminspect.writers.layout import Layout
@@ -16,16 +17,13 @@ from paraminspect.writers.layout import Layout
 MAX_NAMED: Final = 3
 """Files that a message names."""
 
-_STANDARD: Final = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
-_DESCRIPTOR: Final = re.compile(r"/(?:dev|proc/self)/fd/([0-9]{1,6})")
 _DISTRIBUTED: Final = (".metadata", ".distcp")
 
 
 def open_stream_at(path: str) -> int | None:
     """A descriptor of what cannot be replaced by a file: a device, a pipe, one of our own descriptors."""
     _check_name(path)
-    match = _DESCRIPTOR.fullmatch(path)
-    number = int(match[1]) if match else _STANDARD.get(path)
+    number = descriptor_in(path)
     if number is not None:
         return os.dup(number)
     try:
@@ -34,7 +32,7 @@ def open_stream_at(path: str) -> int | None:
         return None
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
         return None
-    return os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    return open_device(path)
 
 
 def _check_name(path: str) -> None:
@@ -104,11 +102,10 @@ def _is_of_checkpoint(path: str) -> bool:
     )
 
 
-def check_space(needed: int, fd: int) -> None:
-    """Raise if the file system says that it has not as many bytes."""
-    status = os.statvfs(fd)
-    free = status.f_bavail * status.f_frsize
-    if status.f_blocks and needed > free:
+def check_space(needed: int, fd: int | None, folder: str) -> None:
+    """Raise if the file system of a folder, where this file is open, says that it has not as many bytes."""
+    free = free_space(fd, folder)
+    if free is not None and needed > free:
         raise TargetError(
             f"there is not enough space: {format_bytes(needed)} needed, {format_bytes(free)} free",
             hint="make room, or write elsewhere",

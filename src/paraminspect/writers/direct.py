@@ -2,7 +2,7 @@
 
 The kernel copies an ordinary write into memory of its own, page by page, and writes that out later; for values that come
 as fast as memory takes them, the copying and the waiting at the end cost more than the disk does. Linux lets a
-descriptor opened with O_DIRECT skip it, for whole blocks from aligned memory. What stands at the ends of a run of bytes,
+descriptor of its own kind skip it, for whole blocks from aligned memory. What stands at the ends of a run of bytes,
 less than a block, is written as usual.
 """
 
@@ -15,6 +15,8 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
+from paraminspect.files import system
+from paraminspect.files.storing import open_direct
 from paraminspect.writers.copying import PAGE, Opened, Sources, copy_to_file, read_into, write_at
 from paraminspect.writers.layout import Copy
 
@@ -33,7 +35,6 @@ LEAST_BYTES: Final = 1 << 20
 LEAST_OUTPUT: Final = 256 << 20
 """Smaller outputs too: they stay in memory, where the next command finds them."""
 
-_O_DIRECT: Final = getattr(os, "O_DIRECT", 0)
 _buffers = threading.local()
 
 
@@ -45,7 +46,7 @@ class DirectWriter:
     """
 
     def __init__(self, nbytes: int) -> None:
-        self._can = bool(_O_DIRECT) and nbytes >= LEAST_OUTPUT
+        self._can = nbytes >= LEAST_OUTPUT
 
     def write(self, fd: int, view: memoryview, offset: int) -> None:
         """All of `view`, at a place of a file.
@@ -103,9 +104,8 @@ class DirectWriter:
         """Whole blocks past the page cache; False, and nothing done, where that cannot be or is not worth it."""
         if not self._can or nbytes < LEAST_BYTES:
             return False
-        try:
-            direct = os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_CLOEXEC | _O_DIRECT)
-        except OSError:  # a file system, or a system, that does not have it
+        direct = open_direct(fd)
+        if direct is None:
             self._can = False
             return False
         try:
@@ -122,7 +122,7 @@ class DirectWriter:
         written = 0
         try:
             while written < len(part) and self._can:
-                written += os.pwrite(direct, part[written:], offset + written)
+                written += system.write_at(direct, part[written:], offset + written)
                 self._can = not written % BLOCK
         except OSError as error:
             if error.errno != errno.EINVAL:  # blocks of this size are refused

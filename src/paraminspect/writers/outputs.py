@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from paraminspect.errors import TargetError
+from paraminspect.files.storing import create, open_inside, sync_folder
 from paraminspect.writers.copying import open_sources
 from paraminspect.writers.destination import check_file, check_folder, check_space, resolve
 from paraminspect.writers.layout import Copy, Layout
-from paraminspect.writers.partial import Partial, recover_folder, sync_folder
+from paraminspect.writers.partial import Partial, recover_folder
 from paraminspect.writers.sink import FileSink
 
 Look = Callable[[str], None]
@@ -47,7 +48,7 @@ class Output(ABC):
         """Make all files, with what is known of them."""
         written = [self._layout.files[file] for file in self._written]
         if self._partials:
-            check_space(sum(each.nbytes for each in written), self._partials[0].fd)
+            check_space(sum(each.nbytes for each in written), self._partials[0].fd, self._partials[0].folder)
         with open_sources(written) as sources:
             for file, layout in zip(self._written, written, strict=True):
                 with self._open_file(file) as fd:
@@ -74,7 +75,7 @@ class _NewFile(Output):
         self._replace = replace
 
     def _open_file(self, file: int) -> AbstractContextManager[int]:
-        return nullcontext(self._partial.fd)
+        return nullcontext(self._partial.file)
 
     def finish(self) -> None:
         self.sink.write_checksums(0)
@@ -93,7 +94,7 @@ class _NewFolder(Output):
 
     @contextmanager
     def _open_file(self, file: int) -> Iterator[int]:
-        fd = os.open(self._layout.files[file].name, os.O_RDWR | os.O_CLOEXEC, dir_fd=self._partial.fd)
+        fd = open_inside(self._partial.fd, self._partial.path, self._layout.files[file].name)
         try:
             yield fd
         finally:
@@ -103,7 +104,7 @@ class _NewFolder(Output):
         for file in self._layout.files:
             path = os.path.join(self._partial.path, file.name)
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+            os.close(create(path, 0o666))
         super().begin()
 
     def finish(self) -> None:
@@ -139,7 +140,7 @@ class _OldFolder(Output):
         return list(self._by_file)
 
     def _open_file(self, file: int) -> AbstractContextManager[int]:
-        return nullcontext(self._by_file[file].fd)
+        return nullcontext(self._by_file[file].file)
 
     def finish(self) -> None:
         for file, partial in self._by_file.items():

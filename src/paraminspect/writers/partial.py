@@ -1,14 +1,13 @@
 """The temporary file or folder that becomes the target at the end.
 
 It lies beside the target under a name that depends on the target's only, `.NAME.paraminspect-partial`, and is locked
-while it is written. So a run that finds one knows whether another run is alive (it is locked) or was killed (it is not:
+while it is written (or, where there are no locks, cannot be removed while it is open). So a run that finds one knows whether another run is alive (it is locked) or was killed (it is not:
 it is removed), and there is never more than one. The target stays as it was until the rename.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import shutil
 import stat
@@ -16,6 +15,7 @@ from hashlib import sha256
 from typing import Final
 
 from paraminspect.errors import TargetError
+from paraminspect.files.storing import HAS_LOCKS, create, lock, open_folder, open_found, set_mode, sync_folder
 
 SUFFIX: Final = ".paraminspect-partial"
 OLD_SUFFIX: Final = ".paraminspect-old"
@@ -26,9 +26,6 @@ MAX_NAME_BYTES: Final = 255
 
 MAX_ATTEMPTS: Final = 10
 """How often another run may take the name away between two steps of ours."""
-
-_NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL})
-"""What file systems answer that do not lock; then two runs at once are not told apart."""
 
 
 def sibling(target: str, suffix: str) -> str:
@@ -50,7 +47,7 @@ class Partial:
 
     Attributes:
         path: Of the temporary file or folder.
-        fd: Its descriptor, which holds the lock.
+        fd: Its descriptor, which holds the lock; None once it is given up, and for a folder that cannot be opened.
 
     Raises:
         TargetError: Another run is writing the same target.
@@ -62,33 +59,46 @@ class Partial:
         self.path = sibling(target, SUFFIX)
         self._is_folder = is_folder
         self._mode = mode
-        self.fd = self._make()
+        self.fd, self._status = self._make()
 
-    def _make(self) -> int:
+    def _make(self) -> tuple[int | None, os.stat_result]:
         for _ in range(MAX_ATTEMPTS):
             _remove_stale(self.path)
             try:
                 fd = self._create()
             except (FileExistsError, FileNotFoundError):
                 continue
-            if _lock(fd) and _is_at(fd, self.path):
-                return fd
+            if fd is None:
+                return None, os.lstat(self.path)
+            status = os.fstat(fd)
+            if lock(fd) and _is_at(status, self.path):
+                return fd, status
             os.close(fd)
         raise _busy()
 
-    def _create(self) -> int:
+    def _create(self) -> int | None:
         if self._is_folder:
             os.mkdir(self.path)
-            return os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            return open_folder(self.path)
         # readable by its owner until the end, or a later run could not see whether it is locked
-        mode = 0o666 if self._mode is None else self._mode & 0o777 | 0o600
-        return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+        return create(self.path, 0o666 if self._mode is None else self._mode & 0o777 | 0o600)
+
+    @property
+    def file(self) -> int:
+        """The descriptor of the file that is written."""
+        assert self.fd is not None
+        return self.fd
+
+    @property
+    def folder(self) -> str:
+        """Where it lies, and the target with it."""
+        return os.path.dirname(self.target)
 
     def sync(self) -> None:
         """Its bytes are on the disk, and its permissions are the final ones."""
         if self._mode is not None:
-            os.fchmod(self.fd, self._mode)
-        os.fsync(self.fd)
+            set_mode(self.file, self.path, self._mode)
+        os.fsync(self.file)
 
     def commit(self, *, replace: bool) -> None:
         """It becomes the target.
@@ -96,11 +106,13 @@ class Partial:
         Args:
             replace: Whether a target may be there; else one that has appeared meanwhile is an error.
         """
+        if not HAS_LOCKS:
+            self.close()
         if self._is_folder:
             self._commit_folder()
         elif replace or not self._link():
             os.replace(self.path, self.target)
-        sync_folder(os.path.dirname(self.target))
+        sync_folder(self.folder)
 
     def _link(self) -> bool:
         """Take the name only if it is free; False on a file system without links."""
@@ -127,17 +139,21 @@ class Partial:
         except BaseException:
             os.rename(old, self.target)
             raise
-        sync_folder(os.path.dirname(self.target))
+        sync_folder(self.folder)
         shutil.rmtree(old)
 
     def discard(self) -> None:
         """Remove it, if it is still where it was made."""
-        if _is_at(self.fd, self.path):
+        if not HAS_LOCKS:
+            self.close()
+        if _is_at(self._status, self.path):
             _remove(self.path)
 
     def close(self) -> None:
-        """Give the lock up."""
-        os.close(self.fd)
+        """Give the lock up, if it is still held."""
+        fd, self.fd = self.fd, None
+        if fd is not None:
+            os.close(fd)
 
 
 def recover_folder(target: str) -> None:
@@ -150,26 +166,20 @@ def recover_folder(target: str) -> None:
             os.rename(old, target)
 
 
-def sync_folder(path: str) -> None:
-    """The names in a folder are on the disk."""
-    fd = os.open(path or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # file systems that have nothing to do
-            raise
-    finally:
-        os.close(fd)
-
-
 def _remove_stale(path: str) -> None:
     """Remove what a killed run left.
 
     Raises:
         TargetError: It is locked: that run is alive.
     """
+    if not HAS_LOCKS:
+        try:
+            _remove(path)
+        except PermissionError:  # that run has it open
+            raise _busy() from None
+        return
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = open_found(path)
     except FileNotFoundError:
         return
     except OSError as error:
@@ -178,9 +188,9 @@ def _remove_stale(path: str) -> None:
         _remove(path)  # a link, a socket: no file of ours, and nothing is written through it
         return
     try:
-        if not _lock(fd):
+        if not lock(fd):
             raise _busy()
-        if _is_at(fd, path):
+        if _is_at(os.fstat(fd), path):
             _remove(path)
     finally:
         os.close(fd)
@@ -197,22 +207,10 @@ def _remove(path: str) -> None:
         os.unlink(path)
 
 
-def _lock(fd: int) -> bool:
-    """Whether the lock is ours; True as well where there are none."""
+def _is_at(status: os.stat_result, path: str) -> bool:
+    """Whether a path still leads to what had this status."""
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise
-    return True
-
-
-def _is_at(fd: int, path: str) -> bool:
-    """Whether a path still leads to an open file."""
-    try:
-        return os.path.samestat(os.fstat(fd), os.lstat(path))
+        return os.path.samestat(status, os.lstat(path))
     except FileNotFoundError:
         return False
 

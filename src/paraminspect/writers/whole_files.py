@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 
 from paraminspect.errors import TargetError
-from paraminspect.writers.copying import CHUNK, open_sources, write_all
+from paraminspect.writers.copying import CHUNK, open_sources, read_at, write_all
 from paraminspect.writers.destination import check_file, check_space, open_stream_at, resolve
 from paraminspect.writers.explain import explained
 from paraminspect.writers.layout import Layout
@@ -115,7 +115,7 @@ def write_whole(path: str, pieces: Iterable[bytes], *, force: bool = True) -> No
     try:
         for piece in pieces:
             with explained(path):
-                write_all(partial.fd, piece)
+                write_all(partial.file, piece)
         with explained(path):
             partial.sync()
             partial.commit(replace=force)
@@ -158,7 +158,7 @@ def _spool(layout: Layout, fd: int, path: str) -> Iterator[Sink]:
     sink = FileSink(layout, path, lambda _: nullcontext(spool))
     try:
         with explained(path), open_sources(layout.files) as sources:
-            check_space(layout.nbytes, spool)
+            check_space(layout.nbytes, spool, tempfile.gettempdir())
             sink.write_pieces(0, sources)
         yield sink
         sink.close()
@@ -166,7 +166,7 @@ def _spool(layout: Layout, fd: int, path: str) -> Iterator[Sink]:
         with explained(path):
             sink.write_checksums(0)
             for begin in range(0, layout.nbytes, CHUNK):
-                write_all(fd, os.pread(spool, min(CHUNK, layout.nbytes - begin), begin))
+                write_all(fd, read_at(spool, min(CHUNK, layout.nbytes - begin), begin))
     finally:
         if sink.close():
             os.close(spool)

@@ -13,7 +13,6 @@ part of the word that may follow a tab.
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -21,6 +20,7 @@ from paraminspect.cli.completion.choices import Answer, complete
 from paraminspect.cli.completion.names import Candidate
 from paraminspect.cli.completion.typed import is_option, read_typed
 from paraminspect.cli.completion.words import quote, split_words
+from paraminspect.files.processes import leave_after
 from paraminspect.text import is_plain
 
 MAX_WAIT_S: Final = 3
@@ -48,14 +48,13 @@ def answer(environ: Mapping[str, str], program: Any) -> str:
         return ""
     if instruction == "source":
         return read_script(shell)
-    signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
-    signal.setitimer(signal.ITIMER_REAL, MAX_WAIT_S)
+    leave_after(MAX_WAIT_S)
     try:
         return "".join(_answer(shell, environ, program))
     except Exception:
         return ""
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        leave_after(0)
 
 
 def _answer(shell: str, environ: Mapping[str, str], program: Any) -> Iterator[str]:

@@ -17,6 +17,7 @@ from typing import Final
 from paraminspect.errors import CheckpointError, FarError, LimitExceededError, MalformedError, TruncatedError
 from paraminspect.files.door import look
 from paraminspect.files.paths import folder_of, is_far, join
+from paraminspect.files.system import is_nameless
 from paraminspect.formats.limits import MAX_NUMEL, MAX_SHARDS
 from paraminspect.formats.zip_file import quote_name
 from paraminspect.records import Storage
@@ -43,7 +44,7 @@ class ExternalData:
         self.nbytes = 0
         self.unknown = 0
         self._storages: dict[str, Storage] = {}
-        known = path is not None and not path.startswith("/dev/fd/")
+        known = path is not None and not is_nameless(path)
         self._folder = folder_of(path) if known and path is not None else None
         self._roots = [os.path.realpath(self._folder or "."), os.path.dirname(os.path.realpath(path))] if path else []
 

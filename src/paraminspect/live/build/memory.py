@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from paraminspect.errors import BackwardError
+from paraminspect.files.processes import total_memory
 from paraminspect.units import format_bytes
 
 if TYPE_CHECKING:
@@ -75,10 +75,7 @@ def _from_proc() -> int | None:
                     return int(line.split()[1]) * 1024
     except (OSError, ValueError, IndexError):
         pass
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (OSError, ValueError, AttributeError):
-        return None
+    return total_memory()
 
 
 def _from_cgroup() -> int | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 
 import torch
+
+from paraminspect.files.processes import count_processors
 
 TICK_S = 0.1
 """How often the waiting thread looks up: for Ctrl-C, and to show progress."""
@@ -24,8 +25,7 @@ class StoppedError(Exception):
 
 def count_workers() -> int:
     """Threads to use: the processors that this process may run on."""
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(available, MAX_WORKERS)
+    return min(count_processors(), MAX_WORKERS)
 
 
 class Pool:

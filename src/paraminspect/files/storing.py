@@ -1,0 +1,181 @@
+"""What writers want of the operating system: locks, permissions, bytes that are on the disk, copies by the kernel.
+
+Where a system lacks one of them (Windows lacks most), its absence is made up for here, or does no harm and is said.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from typing import Final
+
+from paraminspect.files.system import BINARY
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+HAS_LOCKS: Final = fcntl is not None
+"""Whether open files can be locked. Where they cannot, they can be neither renamed nor removed while they are open."""
+
+_NOFOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
+_NONBLOCK: Final = getattr(os, "O_NONBLOCK", 0)
+_DIRECTORY: Final = getattr(os, "O_DIRECTORY", 0)
+_DIRECT: Final = getattr(os, "O_DIRECT", 0)
+
+_NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL})
+"""What file systems answer that do not lock; then two runs at once are not told apart."""
+
+_NO_KERNEL_COPY: Final = frozenset(
+    {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM, errno.ETXTBSY}
+)
+"""What the kernel answers where it does not copy between these two; others are true errors."""
+
+_PAUSE_S: Final = 0.01
+
+
+def create(path: str, mode: int) -> int:
+    """A new file, for reading and writing.
+
+    Raises:
+        FileExistsError: Something has that name, if only a link.
+        OSError: It cannot be made.
+    """
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _NOFOLLOW | BINARY, mode)
+
+
+def open_found(path: str) -> int:
+    """A file or folder of which nothing is known, to be locked: no link is followed, no pipe waited for."""
+    return os.open(path, os.O_RDONLY | _NOFOLLOW | _NONBLOCK | BINARY)
+
+
+def open_folder(path: str) -> int | None:
+    """A folder, through no link in the last part of its path; None where folders cannot be opened."""
+    return os.open(path, os.O_RDONLY | _DIRECTORY | _NOFOLLOW) if _DIRECTORY else None
+
+
+def open_inside(folder: int | None, path: str, name: str) -> int:
+    """A file of a folder, for reading and writing.
+
+    Args:
+        folder: As `open_folder` gave it: then no other folder that has taken its name.
+        path: The name.
+        name: Of the file.
+    """
+    if folder is None:
+        return os.open(os.path.join(path, name), os.O_RDWR | BINARY)
+    return os.open(name, os.O_RDWR, dir_fd=folder)
+
+
+def open_device(path: str) -> int:
+    """What is written into without being replaced."""
+    return os.open(path, os.O_WRONLY | BINARY)
+
+
+def lock(fd: int) -> bool:
+    """Whether the lock on an open file is ours; True as well where there are none."""
+    if not HAS_LOCKS:
+        return True
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    return True
+
+
+def set_mode(fd: int, path: str, mode: int) -> None:
+    """The permissions of a file that is open."""
+    if hasattr(os, "fchmod"):
+        os.fchmod(fd, mode)
+    else:
+        os.chmod(path, mode)
+
+
+def sync_folder(path: str) -> None:
+    """The names in a folder are on the disk; where folders cannot be opened, the system sees to that itself."""
+    if not _DIRECTORY:
+        return
+    fd = os.open(path or ".", os.O_RDONLY | _DIRECTORY)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # file systems that have nothing to do
+            raise
+    finally:
+        os.close(fd)
+
+
+def free_space(fd: int | None, folder: str) -> int | None:
+    """Bytes that can still be written; None where the file system does not say.
+
+    Args:
+        fd: Of a file or folder on it, if there is one.
+        folder: On it.
+    """
+    if not hasattr(os, "statvfs"):
+        return shutil.disk_usage(folder or ".").free
+    status = os.statvfs(folder if fd is None else fd)
+    return status.f_bavail * status.f_frsize if status.f_blocks else None
+
+
+def copy_in_kernel(source: int, target: int, count: int, begin: int, offset: int) -> int | None:
+    """Bytes copied from file to file; None where the kernel does not do it.
+
+    Args:
+        source: The file to copy from.
+        target: The file to copy to.
+        count: Bytes at most.
+        begin: In the source.
+        offset: In the target.
+    """
+    if not hasattr(os, "copy_file_range"):
+        return None
+    try:
+        return os.copy_file_range(source, target, count, begin, offset)
+    except OSError as error:
+        if error.errno in _NO_KERNEL_COPY:
+            return None
+        raise
+
+
+def open_direct(fd: int) -> int | None:
+    """A second descriptor of an open file, whose writes go past the page cache; None where there is no such thing.
+
+    Only whole blocks from aligned memory can be written.
+    """
+    if not _DIRECT:
+        return None
+    try:
+        return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | _DIRECT)
+    except OSError:  # a file system that does not have it
+        return None
+
+
+def forget(path: str) -> None:
+    """Let the system drop what it keeps in memory of a file that is on the disk already."""
+    if not hasattr(os, "posix_fadvise"):
+        return
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(fd)
+
+
+def wait_until_writable(fd: int) -> None:
+    """Wait for a pipe that does not block to take more."""
+    import select
+
+    if not hasattr(select, "poll"):
+        import time
+
+        time.sleep(_PAUSE_S)
+        return
+    poller = select.poll()
+    poller.register(fd, select.POLLOUT)
+    poller.poll()
