@@ -109,6 +109,11 @@ def read_npy(blob: Blob) -> Checkpoint:
     return Checkpoint("npy", (_make_record("", header, storage),), notes=notes, nbytes=blob.size, files=files)
 
 
+def is_npz(directory: ZipDirectory) -> bool:
+    """Whether a zip that no other program's reader knows holds arrays."""
+    return any(name.endswith(".npy") for name in directory.entries)
+
+
 def read_npz(directory: ZipDirectory) -> Checkpoint:
     """The arrays of an `.npz` file, in the order of its directory, without the `.npy` of their members' names.
 

@@ -62,8 +62,6 @@ MAX_ONNX_NODES: Final = 4_000_000
 MAX_ONNX_DEPTH: Final = 32
 """Graphs inside graphs; the libraries of protobuf refuse what is deeper than 100 messages, three for each of these."""
 
-FORMAT: Final = "onnx"
-
 MAX_TEXT: Final = 4096
 """Bytes of a producer, a domain or a property that are kept."""
 
@@ -77,7 +75,7 @@ MAX_IR_VERSION: Final = 100
 MAX_PRODUCER: Final = 1024
 
 
-def is_onnx(head: bytes) -> bool:
+def is_onnx(head: bytes, _size: int = 0) -> bool:
     """Whether a file begins like a model: there is no magic, so each field up to the graph must make sense.
 
     Other protobuf files (of TensorFlow, Core ML) begin with a version as well, and differ in what follows.
@@ -132,7 +130,7 @@ def read_onnx(blob: Blob) -> Checkpoint:
     declared = model.declared()
     tensors = with_declared(model.tensors, declared)
     return Checkpoint(
-        FORMAT,
+        "onnx",
         [each._replace(kind=_kind(each)) if each.declared else each for each in tensors] if declared else tensors,
         model.metadata,
         tuple(model.notes()),

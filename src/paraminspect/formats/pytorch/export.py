@@ -57,8 +57,6 @@ MAX_EXPORT_VALUES: Final = 6_000_000
 MAX_EXPORT_PICKLES: Final = 10_000
 """Tensor subclasses of a torch.export archive, each a file of torch.save."""
 
-FORMAT: Final = "torch.export"
-
 SHOWN_NAMES: Final = 3
 """Names that a note shows."""
 
@@ -170,7 +168,7 @@ def read_torch_export(directory: ZipDirectory) -> Checkpoint:
                 "an AOTInductor package: its weights are inside the compiled library",
                 hint="export with torch.export.save, or compile with aot_inductor.package_constants_on_disk_format",
             )
-    return Checkpoint(FORMAT, archive.tensors, archive.metadata, tuple(archive.notes()))
+    return Checkpoint("torch.export", archive.tensors, archive.metadata, tuple(archive.notes()))
 
 
 class _Archive:

@@ -36,11 +36,6 @@ MAX_SMALL_PICKLE = 1024
 """Bytes of each of those."""
 
 
-def is_tar(head: bytes) -> bool:
-    """Whether the first 512 bytes are a tar header (POSIX or GNU)."""
-    return head[257:262] == b"ustar"
-
-
 def read_torch_tar(blob: Blob) -> Checkpoint:
     """Tensors of a tar that torch wrote.
 
