@@ -14,8 +14,7 @@ from paraminspect.errors import CheckpointError, FarError, LimitExceededError, S
 from paraminspect.files.blob import Blob, open_blob
 from paraminspect.files.door import list_folder, look, raise_broken
 from paraminspect.files.paths import folder_of, is_far, join, relative
-from paraminspect.formats.limits import MAX_SHARDS
-from paraminspect.formats.sharded import shards_of
+from paraminspect.formats.sharded import MAX_SHARDS, shards_of
 from paraminspect.formats.source import is_index
 from paraminspect.records import Checkpoint, Finding
 

@@ -14,8 +14,9 @@ from paraminspect.files.blob import Blob, open_blob
 from paraminspect.files.door import begin_anew, is_there, list_folder, look, take_notes
 from paraminspect.files.paths import base_name, folder_of, is_far, join, shown
 from paraminspect.files.system import name_of, open_pipe
-from paraminspect.formats.limits import MAX_JSON_BYTES
+from paraminspect.formats.json_pairs import MAX_JSON_BYTES
 from paraminspect.formats.sniff import HEAD_BYTES, check_head, read_blob
+from paraminspect.formats.table import DISTRIBUTED
 from paraminspect.records import Checkpoint
 
 STDIN: Final = "-"
@@ -24,9 +25,6 @@ PIPE_WAIT_MS: Final = 1000
 
 MAX_SUGGESTED: Final = 2_000
 """Names of a folder among which one is looked for that was meant."""
-
-DISTRIBUTED_METADATA: Final = ".metadata"
-"""File by which a folder of torch.distributed.checkpoint is known."""
 
 SPOOL_CHUNK: Final = 1 << 20
 
@@ -101,8 +99,9 @@ def _missing(path: str) -> SourceError:
 
 
 def _read_folder(path: str) -> Checkpoint:
-    metadata = join(path, DISTRIBUTED_METADATA)
-    if DISTRIBUTED_METADATA in list_folder(path).files if is_far(path) else os.path.isfile(metadata):
+    mark = DISTRIBUTED.names[0]
+    metadata = join(path, mark)
+    if mark in list_folder(path).files if is_far(path) else os.path.isfile(metadata):
         from paraminspect.formats.pytorch.distributed import read_distributed
 
         blob = open_blob(metadata)
