@@ -56,7 +56,7 @@ $(VENV)/.dev: $(VENV)/.installed
 	@$(INSTALL) --group dev
 	@touch $@
 
-$(DEMO): scripts/make_demo.py benchmarks/gpt2.py | $(VENV)/.installed
+$(DEMO): scripts/make_demo.py scripts/gpt2.py | $(VENV)/.installed
 	@$(BIN)/python -m scripts.make_demo $(@D)
 
 lint: $(VENV)/.dev

@@ -17,7 +17,7 @@ import onnx
 import torch
 from safetensors.torch import save_file
 
-from benchmarks.gpt2 import EMBEDDING, HEAD, gpt2_shapes
+from scripts.gpt2 import EMBEDDING, HEAD, gpt2_shapes
 
 MANY = 100_000
 SHARDS = 160

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from paraminspect.checks.codes import CODES
-from paraminspect.checks.container import scan_part
-from paraminspect.checks.pickles import Place
+from paraminspect.checks.container import Place, scan_part
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.blob import Blob
 from paraminspect.formats import open_source

@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks.gpt2 import EMBEDDING, HEAD, gpt2_shapes
 from paraminspect import convert
+from scripts.gpt2 import EMBEDDING, HEAD, gpt2_shapes
 
 STD = 0.02
 """Of the random weights, as GPT-2 was initialised."""

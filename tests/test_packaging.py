@@ -88,6 +88,21 @@ def test_a_block_is_what_its_command_prints(fill_docs: ModuleType) -> None:
     )
 
 
+def test_a_table_of_columns_is_what_is_declared(fill_docs: ModuleType) -> None:
+    text = "a\n\n<!-- columns: grad --steps -->\n| old |\n| --- |\n\nb\n"
+    assert fill_docs.fill(text).splitlines()[3:] == [
+        "| column, JSON key | meaning |",
+        "| --- | --- |",
+        "| `norm_std` | deviation of the norm over the batches |",
+        "| `untouched` | rows that none of them gave a gradient |",
+        "",
+        "b",
+    ]
+    for wrong in ("grad --no", "gard", "tree"):
+        with pytest.raises(fill_docs.DocumentError, match="has no columns"):
+            fill_docs.fill(f"<!-- columns: {wrong} -->\n| old |\n")
+
+
 def test_a_command_runs_on_a_terminal_without_colour(fill_docs: ModuleType) -> None:
     assert fill_docs.run_shell('test -t 1 && test -t 2 && echo "$NO_COLOR"', colour=False) == "1\n"
     assert fill_docs.run_shell("stty size <&1", colour=False) == f"50 {fill_docs.COLUMNS}\n"
@@ -138,7 +153,7 @@ def test_a_python_session_that_prints_something_else_is_an_error(fill_docs: Modu
 
 
 def test_gpt2_has_as_many_parameters_as_the_published_one(benchmark_main: ModuleType) -> None:
-    gpt2 = importlib.import_module("benchmarks.gpt2")
+    gpt2 = importlib.import_module("scripts.gpt2")
     shapes = gpt2.gpt2_shapes()
     assert len(shapes) == 148
     assert sum(width * (height[0] if height else 1) for width, *height in shapes.values()) == gpt2.PARAMETERS

@@ -12,7 +12,7 @@ import torch
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from benchmarks.gpt2 import gpt2_shapes
+from scripts.gpt2 import gpt2_shapes
 
 shapes = gpt2_shapes(width=int(sys.argv[1]), layers=int(sys.argv[2]))
 if len(sys.argv) == 3:

@@ -18,11 +18,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paraminspect.checks import container, tars
+from paraminspect.checks import pickles, tars
 from paraminspect.checks.check import check_source
 from paraminspect.checks.codes import CODES
-from paraminspect.checks.container import scan_part
-from paraminspect.checks.pickles import Place
+from paraminspect.checks.container import Place, scan_part
 from paraminspect.errors import SourceError
 from paraminspect.files.blob import Blob
 from paraminspect.records import Finding
@@ -268,7 +267,7 @@ def test_a_second_pickle_and_an_array_of_objects_are_told_even_if_harmless(check
 
 
 def test_a_sequence_is_bounded(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(container, "MAX_SEQUENCE", 3)
+    monkeypatch.setattr(pickles, "MAX_SEQUENCE", 3)
     assert "extra-bytes" in codes(check(pickle.dumps([1]) * 9), "error")
 
 

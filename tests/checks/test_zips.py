@@ -15,7 +15,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paraminspect.checks.pickles import Place
+from paraminspect.checks.container import Place, scan_part
 from paraminspect.checks.zips import scan_zip, split_archives
 from paraminspect.files.blob import Blob
 from paraminspect.records import Finding
@@ -157,6 +157,4 @@ def test_a_changed_byte_of_a_header_is_found_or_changes_nothing(data: st.DataObj
     except Exception:
         return
     if members.get("a/data.pkl") != EMPTY:
-        from paraminspect.checks.container import scan_part
-
         assert scan_part(Blob.from_bytes(changed), Place()) or "a/data.pkl" not in members

@@ -19,8 +19,8 @@ from paraminspect.errors import LimitExceededError, MalformedError, ParamInspect
 from paraminspect.files.blob import Blob
 from paraminspect.files.local import LocalFile
 from paraminspect.formats import numpy_arrays
-from paraminspect.formats.limits import MAX_NUMEL
 from paraminspect.formats.numpy_arrays import MAX_NPY_HEADER, MAX_TYPE_TEXT, read_npy, read_npz
+from paraminspect.formats.shapes import MAX_NUMEL
 from paraminspect.formats.zip_file import read_zip_directory
 from paraminspect.records import Checkpoint, TensorRecord
 

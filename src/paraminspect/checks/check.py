@@ -8,14 +8,12 @@ from contextlib import suppress
 from typing import Final
 
 from paraminspect.checks.codes import find, rank
-from paraminspect.checks.container import as_finding, scan_part
-from paraminspect.checks.pickles import Place
+from paraminspect.checks.container import Place, as_finding, scan_part
 from paraminspect.errors import CheckpointError, FarError, LimitExceededError, SourceError
 from paraminspect.files.blob import Blob, open_blob
 from paraminspect.files.door import list_folder, place_of, raise_broken
 from paraminspect.files.paths import base_name, folder_of, join, relative
-from paraminspect.formats.limits import MAX_SHARDS
-from paraminspect.formats.sharded import shards_of
+from paraminspect.formats.sharded import MAX_SHARDS, shards_of
 from paraminspect.formats.source import is_index
 from paraminspect.records import Checkpoint, Finding
 
@@ -89,8 +87,8 @@ def check_checkpoint(checkpoint: Checkpoint) -> list[Finding]:
 def check_deep(checkpoint: Checkpoint, advance: Callable[[int], None] = lambda _: None) -> list[Finding]:
     """Findings that take reading everything."""
     from paraminspect.checks.copies import check_copies
-    from paraminspect.checks.sums import check_sums
     from paraminspect.checks.values import check_values
+    from paraminspect.checks.zips import check_sums
     from paraminspect.values.read import open_numbers
     from paraminspect.values.stored_bytes import Files
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.checks.codes import find
+from paraminspect.checks.container import Place, scan_part, scan_rest
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles.inert import LongBytes, StorageRef
-from paraminspect.formats.pickles.machine import KEEP_TEXT
+from paraminspect.formats.pickles.plain import is_pickle
+from paraminspect.formats.pickles.state import KEEP_TEXT
 from paraminspect.formats.pickles.trace import Trace, Use, printable, trace_pickle
+from paraminspect.formats.pytorch.legacy import is_legacy_magic, itemsize
 from paraminspect.records import Finding
 
 MAX_TOLD: Final = 50
@@ -19,35 +22,81 @@ MAX_TOLD: Final = 50
 SHOWN_NAME: Final = 120
 """Characters of the name of a class or function."""
 
+MAX_SEQUENCE: Final = 1_000
+"""Pickles one after another in one file."""
+
 MAX_INSIDE: Final = 6
 """Pickles inside pickles that are followed."""
 
 MAX_INSIDE_BYTES: Final = 64 << 20
 """Of a pickle inside a pickle."""
 
+_LEGACY_PARTS: Final = 5
 
-class Place(NamedTuple):
-    """Where a pickle was found.
 
-    Attributes:
-        path: Of the file; None for standard input.
-        name: Of the part of the file: a zip entry, a tar member, "" for the file itself.
-        depth: Pickles, archives and byte strings around it.
-        base: Offset of the part in the file; None where it is compressed, so that offsets count from the part's begin.
-    """
+def scan_pickles(blob: Blob, place: Place) -> Iterator[Finding]:
+    """A legacy torch file, or pickles one after another."""
+    trace, found = scan_pickle(blob, 0, place)
+    yield from found
+    if is_legacy_magic(trace.value):
+        yield from _scan_legacy(blob, trace.end, place)
+        return
+    end = trace.end
+    for _ in range(MAX_SEQUENCE):
+        if trace.error is not None or end >= blob.size:
+            return
+        if not is_pickle(blob.read_up_to(end, 2)):
+            break
+        trace, found = scan_pickle(blob, end, place)
+        yield from found
+        if trace.error is None and is_quiet(trace):
+            yield find("pickle-hidden", place.name, f"another pickle at byte {end:,}", severity="info", path=place.path)
+        end = trace.end
+    yield from scan_rest(blob, end, place)
 
-    path: str | None = None
-    name: str = ""
-    depth: int = 0
-    base: int | None = 0
 
-    def inside(self, name: str, base: int | None = None) -> Place:
-        """The place of something in here."""
-        return Place(self.path, f"{self.name}!{name}" if self.name else name, self.depth + 1, base)
+def _scan_legacy(blob: Blob, begin: int, place: Place) -> Iterator[Finding]:
+    """The four pickles behind the magic number, and what is behind the storages."""
+    declared: dict[str, StorageRef] = {}
+    keys: object = None
+    for _ in range(_LEGACY_PARTS - 1):
+        trace, found = scan_pickle(blob, begin, place, declared)
+        yield from found
+        if trace.error is not None:
+            return
+        begin, keys = trace.end, trace.value
+    for key in keys if isinstance(keys, list | tuple) else ():
+        reference = declared.get(str(key))
+        if reference is None or begin + 8 > blob.size:
+            return  # the reader says so
+        count = int.from_bytes(blob.read(begin, 8), "little", signed=True)
+        if count < 0:
+            return
+        begin += 8 + count * itemsize(reference)
+    yield from scan_rest(blob, begin, place)
 
-    def offset(self, at: int) -> int | None:
-        """Offset in the file of a byte of the part."""
-        return None if self.base is None else self.base + at
+
+def doubt_pickle(blob: Blob, place: Place) -> Iterator[Finding]:
+    """A pickle in what begins like one and is most often something else: only what it would run for certain counts."""
+    trace, found = scan_pickle(blob, 0, place)
+    runs = bool(trace.computed or trace.patched or trace.loaded)
+    runs = runs or any(use.called is not None and is_danger(use) for use in trace.uses)
+    if runs or (trace.error is None and not is_quiet(trace)):
+        yield from (each for each in found if each.code != "pickle-broken")
+
+
+def scan_npy(blob: Blob, place: Place) -> Iterator[Finding]:
+    """An array of Python objects is a pickle behind its header."""
+    head = blob.read_up_to(0, 1 << 16)
+    wide = head[6:7] >= b"\2"
+    begin = (12 + int.from_bytes(head[8:12], "little")) if wide else (10 + int.from_bytes(head[8:10], "little"))
+    if begin < blob.size and (b"'O'" in head[:begin] or b"|O" in head[:begin] or is_pickle(blob.read_up_to(begin, 2))):
+        trace, found = scan_pickle(blob, begin, place)
+        objects = b"O" in head[:begin].partition(b"descr")[2][:40]
+        if objects or trace.error is None:
+            yield from found
+        if objects:
+            yield find("pickle-hidden", place.name, "an array of Python objects, which is a pickle", path=place.path)
 
 
 def describe(trace: Trace, place: Place) -> Iterator[Finding]:
@@ -104,8 +153,6 @@ def is_quiet(trace: Trace) -> bool:
 
 def _scan_inside(trace: Trace, blob: Blob, place: Place) -> list[Finding]:
     """Findings of byte strings that are, or are loaded as, files of their own."""
-    from paraminspect.checks.container import scan_part
-
     found: list[Finding] = []
     loaded = {id(value) for value in trace.loaded}
     known = {(value.begin, value.length) for value in trace.loaded if isinstance(value, LongBytes)}
@@ -146,6 +193,11 @@ def _part_of(value: object, blob: Blob) -> Blob | None:
         return Blob.from_bytes(text.encode("latin-1", "replace"))
     except ParamInspectError:
         return None
+
+
+def is_danger(use: Use) -> bool:
+    """Whether a name, or what is done with it, can do harm."""
+    return use.verdict.level == "danger" or bool(use.suspicion)
 
 
 def _code_of(use: Use) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from paraminspect.checks.codes import find
-from paraminspect.checks.pickles import Place
+from paraminspect.checks.container import Place
 from paraminspect.errors import ParamInspectError
 from paraminspect.formats.pytorch.script import MAX_CODE_BYTES
 from paraminspect.formats.zip_file import ZipDirectory

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from paraminspect.checks.codes import find
-from paraminspect.checks.pickles import Place, scan_pickle
+from paraminspect.checks.container import Place, scan_part
+from paraminspect.checks.pickles import scan_pickle
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles.inert import StorageType
 from paraminspect.formats.pytorch.tar import BLOCK, MAX_COUNT
@@ -60,8 +61,6 @@ def _scan_member(blob: Blob, name: str, place: Place) -> Iterator[Finding]:
     if base in ("storages", "tensors"):
         yield from _scan_table(blob, place, storages=base == "storages")
     elif blob.size:
-        from paraminspect.checks.container import scan_part
-
         yield from scan_part(blob, place)
 
 

@@ -15,12 +15,14 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from paraminspect.checks.codes import find
-from paraminspect.checks.pickles import Place, scan_pickle
+from paraminspect.checks.container import ZIP_MEMBER, Place, as_finding, scan_part, scan_rest
+from paraminspect.checks.pickles import scan_pickle
 from paraminspect.errors import CheckpointError, LimitExceededError, ParamInspectError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles.inert import StorageRef
 from paraminspect.formats.pickles.plain import OLD_PICKLE_STARTS, is_pickle
 from paraminspect.formats.pytorch.export import find_pickled, is_raw_member, is_torch_export
+from paraminspect.formats.table import DISTRIBUTED, endings_of
 from paraminspect.formats.zip_file import ZipDirectory, ZipEntry, quote_name, read_zip_directory
 from paraminspect.records import Finding
 from paraminspect.units import counted, format_bytes
@@ -37,7 +39,7 @@ MAX_GAP: Final = 24
 MAX_PICKLE: Final = 256 << 20
 """Bytes of a compressed pickle."""
 
-PICKLE_NAMES: Final = (".pkl", ".pickle", ".debug_pkl", ".pt", ".pth", ".bin", ".ckpt")
+PICKLE_NAMES: Final = (".debug_pkl", *endings_of(lambda row: row.is_pickle))
 STORAGES: Final = re.compile(r"[^/]+/(data|constants|xl_model_weights|tensors)/[^/]+\Z")
 """Raw bytes of tensors, whose first bytes may be anything."""
 
@@ -52,7 +54,7 @@ _WIDE: Final = 0xFFFFFFFF
 def scan_zip(blob: Blob, place: Place) -> Iterator[Finding]:
     """Findings of an archive that begins where the blob begins."""
     archives, prefix = split_archives(blob)
-    pieces = place.path is not None and place.path.endswith(".distcp")  # which torch writes so
+    pieces = place.path is not None and place.path.endswith(DISTRIBUTED.endings)  # which torch writes so
     if archives and not prefix and len(archives) > 1 and not pieces:
         message = f"{len(archives):,} zip archives one after another: readers see the last one"
         yield find("polyglot", place.name, message, severity="info", path=place.path)
@@ -65,6 +67,14 @@ def scan_zip(blob: Blob, place: Place) -> Iterator[Finding]:
         base = place.offset(begin)
         inner = place if begin == 0 else Place(place.path, place.name, place.depth, base)
         yield from _scan_archive(read_zip_directory(part), inner)
+
+
+def scan_zip_behind(blob: Blob, place: Place) -> Iterator[Finding]:
+    """A zip archive that ends a file of another format: `zipfile` would read that."""
+    for begin, part in split_archives(blob)[0]:
+        message = f"a zip archive begins at byte {begin:,}, behind what the first bytes announce"
+        yield find("polyglot", place.name, message, path=place.path, offset=place.offset(begin))
+        yield from scan_zip(part, place.behind(begin))
 
 
 def split_archives(blob: Blob) -> tuple[list[tuple[int, Blob]], int]:
@@ -176,9 +186,7 @@ def _tell_hole(blob: Blob, begin: int, end: int, place: Place) -> Iterator[Findi
         return
     message = f"{end - begin:,} bytes at byte {begin:,} of the archive belong to no entry"
     yield find("hole", place.name, message, severity="warning", path=place.path, offset=place.offset(begin))
-    from paraminspect.checks.container import scan_part
-
-    inner = Place(place.path, place.name, place.depth + 1, place.offset(begin))
+    inner = place.behind(begin)
     yield from (each for each in scan_part(part, inner) if each.severity == "danger")
 
 
@@ -230,8 +238,6 @@ def _scan_members(directory: ZipDirectory, entries: Sequence[ZipEntry], place: P
         except ParamInspectError as error:
             broken += 1
             if named or broken <= MAX_TOLD:
-                from paraminspect.checks.container import as_finding
-
                 yield as_finding(error, Place(place.path, entry.name))
     unused = [entry for entry in entries if STORAGES.match(entry.name) and _key(entry) not in declared]
     if declared and unused:
@@ -262,8 +268,17 @@ def check_sum(directory: ZipDirectory, entry: ZipEntry, place: Place) -> Iterato
         yield find(code, entry.name, error.message, hint=error.hint, path=place.path)
 
 
+def check_sums(blob: Blob, place: Place) -> Iterator[Finding]:
+    """Members whose bytes are not those that were written; nothing for a file of another format."""
+    if blob.read_up_to(0, 4) == ZIP_MEMBER:
+        for _, part in split_archives(blob)[0]:
+            directory = read_zip_directory(part)
+            for entry in directory.entries.values():
+                yield from check_sum(directory, entry, place)
+
+
 def _kind_of(head: bytes, *, named: bool) -> str:
-    if head[:4] == b"PK\3\4" or head[:6] == b"\x93NUMPY":
+    if head[:4] == ZIP_MEMBER or head[:6] == b"\x93NUMPY":
         return "file"
     if named or is_pickle(head):
         return "pickle"
@@ -273,8 +288,6 @@ def _kind_of(head: bytes, *, named: bool) -> str:
 def _scan_member(
     directory: ZipDirectory, entry: ZipEntry, kind: str, place: Place, declared: dict[str, StorageRef]
 ) -> Iterator[Finding]:
-    from paraminspect.checks.container import scan_part, scan_rest
-
     stored = entry.method == 0 and not entry.encrypted
     if stored:
         at = directory.data_offset(entry)

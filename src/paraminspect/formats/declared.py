@@ -8,10 +8,13 @@ shared tensor but one and writes {dropped: kept} into `__metadata__`; transforme
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
 
 from paraminspect.errors import LimitExceededError
-from paraminspect.formats.limits import MAX_DECLARED
 from paraminspect.records import Declaration, TensorRecord
+
+MAX_DECLARED: Final = 100_000
+"""Ties that one file may declare; a model has a handful."""
 
 NO_NAMES = frozenset({"format"})
 """Keys of safetensors' metadata with a meaning of their own: "pt" may well be a tensor."""

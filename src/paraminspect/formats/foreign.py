@@ -109,10 +109,6 @@ FOLDERS: Final[tuple[tuple[re.Pattern[str], Foreign], ...]] = (
 )  # fmt: skip
 """Names in a folder, each by the whole name, the surest first."""
 
-JOBLIB: Final = Foreign(
-    "a pickle of joblib (scikit-learn), whose arrays lie between its instructions",
-    "joblib.load would run it; paraminspect check says what it would run",
-)
 JOBLIB_MARK: Final = b"NumpyArrayWrapper"
 JOBLIB_HEAD: Final = 1 << 20
 """Bytes that are searched for the mark."""

@@ -20,14 +20,17 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from paraminspect.errors import CheckpointError, FarError, LimitExceededError, MalformedError, SourceError
 from paraminspect.files.blob import open_blob
 from paraminspect.files.door import Look, list_folder, place_of
 from paraminspect.files.paths import base_name, folder_of, join, stays_inside
-from paraminspect.formats.json_pairs import find_repeated
-from paraminspect.formats.limits import MAX_JSON_BYTES, MAX_SHARDS
+from paraminspect.formats.json_pairs import MAX_JSON_BYTES, find_repeated
+from paraminspect.formats.table import DISTRIBUTED, SHARDED, TORCH_SAVE, endings_of
 from paraminspect.records import Checkpoint, TensorRecord
+
+MAX_SHARDS: Final = 20_000
 
 ReadFile = Callable[[str], Checkpoint]
 
@@ -46,8 +49,8 @@ MAX_NAMED = 5
 MAX_SEARCHED_FOLDERS = 50
 """Sub-folders that are looked into, one level, for a hint."""
 
-MODEL_EXTENSIONS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".npz", ".jit", ".pkl", ".pt2", ".onnx")
-PICKLE_EXTENSIONS = (".bin", ".pt", ".pth", ".ckpt")
+MODEL_ENDINGS = endings_of(lambda row: row.is_model)
+"""Of files that may be the model of a folder."""
 
 AUXILIARY = re.compile(r"(training_args|optimizer|scheduler|scaler|sampler|rng_state|random_states)(_\d+)*\.\w+")
 """What trainers write beside a model."""
@@ -360,7 +363,7 @@ def _join(checkpoints: Sequence[Checkpoint], tensors: Sequence[TensorRecord], no
         notes = [*notes[:MAX_NOTES], f"{len(notes) - MAX_NOTES:,} more remarks on the shards"]
     formats = dict.fromkeys(checkpoint.format for checkpoint in checkpoints)
     return Checkpoint(
-        f"sharded {' and '.join(formats)}",
+        f"{SHARDED} {' and '.join(formats)}",
         tensors,
         checkpoints[0].metadata,
         tuple(notes),
@@ -424,7 +427,7 @@ def _find_candidates(files: Sequence[str]) -> dict[str, list[str]]:
         match = SHARD_NAME.fullmatch(file)
         if SAFETENSORS_INDEX.fullmatch(file) or PICKLE_INDEX.fullmatch(file):
             found[file] = [file]
-        elif not file.lower().endswith(MODEL_EXTENSIONS) or file.startswith("."):
+        elif not file.lower().endswith(MODEL_ENDINGS) or file.startswith("."):
             continue
         elif match and 0 < int(match["number"]) <= int(match["count"]):
             found.setdefault(f"{match['stem']}-*-of-{match['count']}{match['extension']}", []).append(file)
@@ -433,7 +436,7 @@ def _find_candidates(files: Sequence[str]) -> dict[str, list[str]]:
     models = {label: names for label, names in found.items() if not AUXILIARY.fullmatch(names[0])} or found
     safe = {label: names for label, names in models.items() if ".safetensors" in label}
     rest = [label for label in models if label not in safe]
-    return safe if safe and all(label.lower().endswith(PICKLE_EXTENSIONS) for label in rest) else models
+    return safe if safe and all(label.lower().endswith(TORCH_SAVE.endings) for label in rest) else models
 
 
 def _not_read(chosen: str, files: Sequence[str]) -> list[str]:
@@ -443,7 +446,7 @@ def _not_read(chosen: str, files: Sequence[str]) -> list[str]:
     pickles = [
         file
         for file in files
-        if (file.lower().endswith(PICKLE_EXTENSIONS) or PICKLE_INDEX.fullmatch(file))
+        if (file.lower().endswith(TORCH_SAVE.endings) or PICKLE_INDEX.fullmatch(file))
         and not (AUXILIARY.fullmatch(file) or file.startswith("."))
     ]
     return [f"not read, as safetensors go first: {_enumerate(pickles)}"] if pickles else []
@@ -452,7 +455,7 @@ def _not_read(chosen: str, files: Sequence[str]) -> list[str]:
 def _nothing_found(path: str, files: Sequence[str], folders: Sequence[str]) -> SourceError:
     if not files and not folders:
         return SourceError("the folder is empty")
-    if any(file.endswith(".distcp") for file in files):
+    if any(file.endswith(DISTRIBUTED.endings) for file in files):
         return SourceError("the .metadata file of the distributed checkpoint is missing", hint=FETCH_HINT)
     searched = [folder for folder in folders if not folder.startswith(".")][:MAX_SEARCHED_FOLDERS]
     if "snapshots" in searched:  # the Hugging Face cache: models--ORG--NAME/snapshots/REVISION
@@ -481,7 +484,7 @@ def _holds_model(path: str) -> bool:
         files, _ = _list_folder(path)
     except SourceError:
         return False
-    return bool(_choose_by_name(files) or _find_candidates(files) or ".metadata" in files)
+    return bool(_choose_by_name(files) or _find_candidates(files) or DISTRIBUTED.names[0] in files)
 
 
 # Words.

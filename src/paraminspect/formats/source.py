@@ -15,8 +15,9 @@ from paraminspect.files.door import is_there, look, place_of
 from paraminspect.files.local import LocalFile
 from paraminspect.files.paths import base_name, folder_of, join, shown
 from paraminspect.files.system import name_of, open_pipe
-from paraminspect.formats.limits import MAX_JSON_BYTES
+from paraminspect.formats.json_pairs import MAX_JSON_BYTES
 from paraminspect.formats.sniff import HEAD_BYTES, check_head, read_blob
+from paraminspect.formats.table import DISTRIBUTED
 from paraminspect.records import Checkpoint
 
 STDIN: Final = "-"
@@ -25,9 +26,6 @@ PIPE_WAIT_MS: Final = 1000
 
 MAX_SUGGESTED: Final = 2_000
 """Names of a folder among which one is looked for that was meant."""
-
-DISTRIBUTED_METADATA: Final = ".metadata"
-"""File by which a folder of torch.distributed.checkpoint is known."""
 
 SPOOL_CHUNK: Final = 1 << 20
 
@@ -94,7 +92,7 @@ def _missing(path: str) -> SourceError:
 
 
 def _read_folder(path: str) -> Checkpoint:
-    metadata = join(path, DISTRIBUTED_METADATA)
+    metadata = join(path, DISTRIBUTED.names[0])
     (found,) = place_of(path).presence([metadata]) or [None]
     if found is not None and found.kind == "file":
         from paraminspect.formats.pytorch.distributed import read_distributed

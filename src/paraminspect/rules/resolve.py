@@ -14,9 +14,12 @@ from typing import Final, NamedTuple
 from paraminspect.architecture.expressions import evaluate, names_in
 from paraminspect.errors import RuleError, SpecError
 from paraminspect.rules.initializers import GAINS, suggest_gain
-from paraminspect.rules.limits import MAX_DRAWS
 from paraminspect.rules.parse import rule_error
 from paraminspect.rules.rule import Argument, Rule, Scalar
+
+MAX_DRAWS: Final = 100
+"""How often torch may have to draw a value of a truncated normal distribution until one lies inside, on average: it
+draws the whole tensor anew as long as one value does not."""
 
 FANS: Final = ("fan_in", "fan_out")
 

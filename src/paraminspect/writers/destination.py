@@ -10,14 +10,13 @@ from paraminspect.errors import TargetError
 from paraminspect.files.door import place_of
 from paraminspect.files.storing import free_space, open_device
 from paraminspect.files.system import descriptor_in
-from paraminspect.formats.sharded import MODEL_EXTENSIONS, PICKLE_INDEX, SAFETENSORS_INDEX
+from paraminspect.formats.sharded import MODEL_ENDINGS, PICKLE_INDEX, SAFETENSORS_INDEX
+from paraminspect.formats.table import DISTRIBUTED
 from paraminspect.units import format_bytes
 from paraminspect.writers.layout import Layout
 
 MAX_NAMED: Final = 3
 """Files that a message names."""
-
-_DISTRIBUTED: Final = (".metadata", ".distcp")
 
 
 def open_stream_at(path: str) -> int | None:
@@ -96,7 +95,8 @@ def _is_of_checkpoint(path: str) -> bool:
     """Whether a file is one of those that a folder of a model has by its nature."""
     name = os.path.basename(path)
     return os.path.isfile(path) and bool(
-        name.lower().endswith((*MODEL_EXTENSIONS, *_DISTRIBUTED))
+        name.lower().endswith((*MODEL_ENDINGS, *DISTRIBUTED.endings))
+        or name in DISTRIBUTED.names
         or SAFETENSORS_INDEX.fullmatch(name)
         or PICKLE_INDEX.fullmatch(name)
     )

@@ -22,6 +22,7 @@ from paraminspect.errors import LimitExceededError, MalformedError, ParamInspect
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles import machine as pickle_machine
 from paraminspect.formats.pickles import opcodes as pickle_opcodes
+from paraminspect.formats.pickles import state as pickle_state
 from paraminspect.formats.pickles.inert import Global, LongBytes, OddKey, Opaque, describe_key
 from paraminspect.formats.pickles.machine import PickleMachine
 from paraminspect.formats.pytorch import objects as torch_objects
@@ -48,10 +49,10 @@ PLAIN = st.recursive(
 LONG = "ä" * 3000  # 6,000 bytes
 
 
-def read(data: bytes, *, window: int = pickle_machine.WINDOW, pids: bool = False) -> object:
+def read(data: bytes, *, window: int = pickle_state.WINDOW, pids: bool = False) -> object:
     table = GlobalTable()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pickle_machine, "WINDOW", window)
+        patch.setattr(pickle_state, "WINDOW", window)
         return PickleMachine(Blob.from_bytes(data), table.find, (lambda pid: pid) if pids else None).load()
 
 
@@ -235,7 +236,8 @@ LIMITS = [
 @pytest.mark.parametrize("case", LIMITS, ids=lambda case: case[0])
 def test_limits(case: tuple[str, int, bytes, bytes, str], monkeypatch: pytest.MonkeyPatch) -> None:
     limit, value, within, beyond, message = case
-    monkeypatch.setattr(pickle_machine if hasattr(pickle_machine, limit) else pickle_opcodes, limit, value)
+    home = next(each for each in (pickle_machine, pickle_state, pickle_opcodes) if hasattr(each, limit))
+    monkeypatch.setattr(home, limit, value)
     read(within)
     with pytest.raises(LimitExceededError, match=message):
         read(beyond)

@@ -24,8 +24,8 @@ from paraminspect.errors import (
     UnknownFormatError,
 )
 from paraminspect.files.blob import Blob
-from paraminspect.formats.pickles import machine as pickle_machine
 from paraminspect.formats.pickles import plain as plain_pickle
+from paraminspect.formats.pickles import state as pickle_state
 from paraminspect.formats.pickles.plain import NUMPY_TYPES, read_pickle
 from paraminspect.records import Checkpoint
 
@@ -136,7 +136,7 @@ def test_arrays_that_are_no_numbers_are_passed_over() -> None:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_bytes_of_arrays_are_not_kept(protocol: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pickle_machine, "MAX_PICKLE_TEXT", 5000)
+    monkeypatch.setattr(pickle_state, "MAX_PICKLE_TEXT", 5000)
     value = [np.zeros(5000, "u1") for _ in range(20)]
     assert len(read(pickle.dumps(value, protocol)).tensors) == 20
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from paraminspect.errors import LimitExceededError, MalformedError, ParamInspectError
 from paraminspect.files.blob import Blob
-from paraminspect.formats.pickles import machine as pickle_machine
 from paraminspect.formats.pickles import opcodes as pickle_opcodes
 from paraminspect.formats.pickles import shortcut as tensor_shortcut
+from paraminspect.formats.pickles import state as pickle_state
 from paraminspect.formats.pickles.inert import Global, OddKey, Opaque, StorageRef, TensorValue
 from paraminspect.formats.pickles.machine import PickleMachine
 from paraminspect.formats.pytorch.objects import GlobalTable, storage_ref
@@ -141,7 +141,7 @@ def test_other_protocols_go_opcode_by_opcode(protocol: int) -> None:
 def test_windows_do_not_matter(window: int, monkeypatch: pytest.MonkeyPatch) -> None:
     data = saved(many())
     whole, _ = run(data, shortcut=False)
-    monkeypatch.setattr(pickle_machine, "WINDOW", window)
+    monkeypatch.setattr(pickle_state, "WINDOW", window)
     assert run(data, shortcut=True)[0] == whole
 
 
@@ -304,7 +304,7 @@ def test_memo_indices_out_of_turn(skip: int) -> None:
 
 
 def test_reading_again_counts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pickle_machine, "MAX_PICKLE_TEXT", 400)
+    monkeypatch.setattr(pickle_state, "MAX_PICKLE_TEXT", 400)
     text = b"U\xf0" + b"x" * 240 + b"0"
     value, taken = run(HEAD + text + ONE + b"u" + get(FIRST + 3) + b"0.", shortcut=True)
     assert taken == 0

@@ -18,11 +18,14 @@ from paraminspect.errors import CheckpointError, FarError, LimitExceededError, M
 from paraminspect.files.door import look, place_of
 from paraminspect.files.paths import folder_of, join, stays_inside
 from paraminspect.files.system import is_nameless
-from paraminspect.formats.limits import MAX_NUMEL, MAX_SHARDS
+from paraminspect.formats.shapes import MAX_NUMEL
 from paraminspect.formats.zip_file import quote_name
 from paraminspect.records import Storage
 
 FETCH_HINT: Final = "it belongs into the folder of the model: fetch it too"
+
+MAX_FILES: Final = 20_000
+"""Beside one model."""
 
 _NUMBER: Final = re.compile(r"[0-9]{1,20}")
 
@@ -94,8 +97,8 @@ class ExternalData:
 
     def _find(self, location: str) -> Storage:
         assert self._folder is not None
-        if len(self.files) == MAX_SHARDS:
-            raise LimitExceededError("files of external data", limit=MAX_SHARDS, actual=None)
+        if len(self.files) == MAX_FILES:
+            raise LimitExceededError("files of external data", limit=MAX_FILES, actual=None)
         path = join(self._folder, os.path.normpath(location))
         try:
             found = look(path)

@@ -8,15 +8,15 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError
-from paraminspect.formats.limits import MAX_INTEGER_BYTES, MAX_TENSORS
+from paraminspect.errors import LimitExceededError, MalformedError
 from paraminspect.formats.pickles.inert import LongBytes
+from paraminspect.formats.pickles.state import MARK, MachineState, MemoSkippedError, decode_text, truncated
+from paraminspect.formats.shapes import MAX_TENSORS
 
-if TYPE_CHECKING:
-    from paraminspect.files.blob import Blob
-    from paraminspect.formats.pickles.machine import PickleMachine
+MAX_INTEGER_BYTES: Final = 1024
+"""Of one integer in a pickle."""
 
 SHORT_TEXT: Final = 256
 """Strings up to this length are mostly in the window already."""
@@ -25,37 +25,6 @@ _U16 = struct.Struct("<H").unpack_from
 _I32 = struct.Struct("<i").unpack_from
 _U32 = struct.Struct("<I").unpack_from
 _F64 = struct.Struct(">d").unpack_from
-
-
-class Mark:
-    """What MARK puts on the stack."""
-
-
-MARK: Final = Mark()
-
-
-class MemoSkippedError(Exception):
-    """A memo entry was asked for that the shortcut left out."""
-
-
-def truncated(blob: Blob) -> TruncatedError:
-    """The bytes of the pickle are all read, and it goes on."""
-    return TruncatedError(
-        f"the file ends at byte {blob.size:,}, inside a pickle",
-        hint="it was not written or copied to its end: fetch or save it again",
-    )
-
-
-def decode_text(data: bytes) -> str:
-    r"""UTF-8 as pickle writes it; a lone surrogate or a stray byte becomes visible text (`\ud800`)."""
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        pass
-    try:
-        return data.decode("utf-8", "surrogatepass").encode("utf-8", "backslashreplace").decode()
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
 
 
 def _decode_python2(data: bytes) -> str:
@@ -68,11 +37,11 @@ def _decode_python2(data: bytes) -> str:
 
 # --- opcodes: one function each, in the order of pickletools ------------------------------------------------------
 
-Handler = Callable[["PickleMachine"], None]
+Handler = Callable[[MachineState], None]
 HANDLERS: list[Handler] = []
 
 
-def _unknown(machine: PickleMachine) -> None:
+def _unknown(machine: MachineState) -> None:
     op = machine._buffer[machine._pos - 1]
     raise MalformedError(f"0x{op:02x} at byte {machine.position - 1:,} is not a pickle opcode")
 
@@ -91,7 +60,7 @@ def _opcode(code: int) -> Callable[[Handler], Handler]:
 def _fixed(code: int, size: int, decode: Callable[[bytes, int], object]) -> None:
     """An opcode that pushes a number of `size` bytes."""
 
-    def handler(m: PickleMachine) -> None:
+    def handler(m: MachineState) -> None:
         m._stack.append(decode(m._buffer, m._pos))
         m._pos += size
 
@@ -114,10 +83,10 @@ _constant(0x89, False)  # NEWFALSE
 _constant(0x29, ())  # EMPTY_TUPLE
 
 
-def _sized(code: int, prefix: int, finish: Callable[[PickleMachine, int], object]) -> None:
+def _sized(code: int, prefix: int, finish: Callable[[MachineState, int], object]) -> None:
     """An opcode with a little-endian length of `prefix` bytes before its argument."""
 
-    def handler(m: PickleMachine) -> None:
+    def handler(m: MachineState) -> None:
         data = m._buffer
         at = m._pos
         if at + prefix > len(data):
@@ -129,27 +98,27 @@ def _sized(code: int, prefix: int, finish: Callable[[PickleMachine, int], object
     HANDLERS[code] = handler
 
 
-def _unicode(m: PickleMachine, length: int) -> object:
+def _unicode(m: MachineState, length: int) -> object:
     data = m._payload(length, text=True)
     return data if isinstance(data, LongBytes) else decode_text(data)
 
 
-def _bytes(m: PickleMachine, length: int) -> object:
+def _bytes(m: MachineState, length: int) -> object:
     return m._payload(length, text=False)
 
 
-def _python2_string(m: PickleMachine, length: int) -> object:
+def _python2_string(m: MachineState, length: int) -> object:
     data = m._payload(length, text=False)
     return data if isinstance(data, LongBytes) else _decode_python2(data)
 
 
-def _signed_string(m: PickleMachine, length: int) -> object:
+def _signed_string(m: MachineState, length: int) -> object:
     if length >= 1 << 31:
         raise MalformedError(f"a string of negative length at byte {m.position:,}")
     return _python2_string(m, length)
 
 
-def _long(m: PickleMachine, length: int) -> object:
+def _long(m: MachineState, length: int) -> object:
     if length > MAX_INTEGER_BYTES:
         raise LimitExceededError("bytes in one integer", limit=MAX_INTEGER_BYTES, actual=length)
     m._count_text(length)
@@ -157,7 +126,7 @@ def _long(m: PickleMachine, length: int) -> object:
 
 
 @_opcode(0x58)
-def _binunicode(m: PickleMachine) -> None:  # BINUNICODE: most opcodes of a checkpoint that are not in a tensor
+def _binunicode(m: MachineState) -> None:  # BINUNICODE: most opcodes of a checkpoint that are not in a tensor
     at = m._pos
     length = _U32(m._buffer, at)[0]
     end = at + 4 + length
@@ -183,13 +152,13 @@ _sized(0x8B, 4, _long)  # LONG4
 
 
 @_opcode(0x49)
-def _int_line(m: PickleMachine) -> None:  # INT
+def _int_line(m: MachineState) -> None:  # INT
     text = m._line()
     m._stack.append(text == b"01" if text in (b"00", b"01") else _number(text))
 
 
 @_opcode(0x4C)
-def _long_line(m: PickleMachine) -> None:  # LONG
+def _long_line(m: MachineState) -> None:  # LONG
     m._stack.append(_number(m._line().rstrip(b"L")))
 
 
@@ -200,12 +169,12 @@ def _number(text: bytes) -> int:
 
 
 @_opcode(0x46)
-def _float_line(m: PickleMachine) -> None:  # FLOAT
+def _float_line(m: MachineState) -> None:  # FLOAT
     m._stack.append(float(m._line()))
 
 
 @_opcode(0x53)
-def _string_line(m: PickleMachine) -> None:  # STRING
+def _string_line(m: MachineState) -> None:  # STRING
     text = m._line().strip()
     if len(text) < 2 or text[:1] not in b"'\"" or text[-1:] != text[:1]:
         raise MalformedError(f"a string without quotes before byte {m.position:,}")
@@ -229,27 +198,27 @@ def _unescape(match: re.Match[bytes]) -> bytes:
 
 
 @_opcode(0x56)
-def _unicode_line(m: PickleMachine) -> None:  # UNICODE
+def _unicode_line(m: MachineState) -> None:  # UNICODE
     text = m._line().decode("raw_unicode_escape")
     m._stack.append(text.encode("utf-8", "backslashreplace").decode())
 
 
 @_opcode(0x71)
-def _binput(m: PickleMachine) -> None:  # BINPUT
+def _binput(m: MachineState) -> None:  # BINPUT
     index = m._buffer[m._pos]
     m._pos += 1
     m._put(index)
 
 
 @_opcode(0x72)
-def _long_binput(m: PickleMachine) -> None:  # LONG_BINPUT
+def _long_binput(m: MachineState) -> None:  # LONG_BINPUT
     index = _U32(m._buffer, m._pos)[0]
     m._pos += 4
     m._put(index)
 
 
 @_opcode(0x94)
-def _memoize(m: PickleMachine) -> None:  # MEMOIZE
+def _memoize(m: MachineState) -> None:  # MEMOIZE
     m._put(len(m._memo))
     # the shortcut leaves entries out, after which len(memo) no longer counts them
     if m._skipped:
@@ -257,31 +226,31 @@ def _memoize(m: PickleMachine) -> None:  # MEMOIZE
 
 
 @_opcode(0x70)
-def _put_line(m: PickleMachine) -> None:  # PUT
+def _put_line(m: MachineState) -> None:  # PUT
     m._put(_number(m._line()))
 
 
 @_opcode(0x68)
-def _binget(m: PickleMachine) -> None:  # BINGET
+def _binget(m: MachineState) -> None:  # BINGET
     index = m._buffer[m._pos]
     m._pos += 1
     m._get(index)
 
 
 @_opcode(0x6A)
-def _long_binget(m: PickleMachine) -> None:  # LONG_BINGET
+def _long_binget(m: MachineState) -> None:  # LONG_BINGET
     index = _U32(m._buffer, m._pos)[0]
     m._pos += 4
     m._get(index)
 
 
 @_opcode(0x67)
-def _get_line(m: PickleMachine) -> None:  # GET
+def _get_line(m: MachineState) -> None:  # GET
     m._get(_number(m._line()))
 
 
 @_opcode(0x28)
-def _mark(m: PickleMachine) -> None:  # MARK, where a shortcut may take a whole tensor
+def _mark(m: MachineState) -> None:  # MARK, where a shortcut may take a whole tensor
     stack = m._stack
     shortcut = m._shortcut
     if shortcut is not None and stack and stack[-1] is shortcut.builder:
@@ -298,90 +267,90 @@ def _mark(m: PickleMachine) -> None:  # MARK, where a shortcut may take a whole 
 
 
 @_opcode(0x30)
-def _pop(m: PickleMachine) -> None:  # POP
+def _pop(m: MachineState) -> None:  # POP
     m._stack.pop()
 
 
 @_opcode(0x31)
-def _pop_mark(m: PickleMachine) -> None:  # POP_MARK
+def _pop_mark(m: MachineState) -> None:  # POP_MARK
     m._pop_mark()
 
 
 @_opcode(0x32)
-def _dup(m: PickleMachine) -> None:  # DUP
+def _dup(m: MachineState) -> None:  # DUP
     if m._stack[-1] is MARK:
         raise m._mark_as_value()
     m._stack.append(m._stack[-1])
 
 
 @_opcode(0x5D)
-def _empty_list(m: PickleMachine) -> None:  # EMPTY_LIST
+def _empty_list(m: MachineState) -> None:  # EMPTY_LIST
     m._push_object([])
 
 
 @_opcode(0x6C)
-def _list(m: PickleMachine) -> None:  # LIST
+def _list(m: MachineState) -> None:  # LIST
     m._push_object(m._pop_mark())
 
 
 @_opcode(0x61)
-def _append(m: PickleMachine) -> None:  # APPEND
+def _append(m: MachineState) -> None:  # APPEND
     m._append_items([m._stack.pop()])
 
 
 @_opcode(0x65)
-def _appends(m: PickleMachine) -> None:  # APPENDS
+def _appends(m: MachineState) -> None:  # APPENDS
     m._append_items(m._pop_mark())
 
 
 @_opcode(0x74)
-def _tuple(m: PickleMachine) -> None:  # TUPLE
+def _tuple(m: MachineState) -> None:  # TUPLE
     m._push_object(tuple(m._pop_mark()))
 
 
 @_opcode(0x85)
-def _tuple1(m: PickleMachine) -> None:  # TUPLE1
+def _tuple1(m: MachineState) -> None:  # TUPLE1
     m._push_object((m._stack.pop(),))
 
 
 @_opcode(0x86)
-def _tuple2(m: PickleMachine) -> None:  # TUPLE2
+def _tuple2(m: MachineState) -> None:  # TUPLE2
     second = m._stack.pop()
     m._push_object((m._stack.pop(), second))
 
 
 @_opcode(0x87)
-def _tuple3(m: PickleMachine) -> None:  # TUPLE3
+def _tuple3(m: MachineState) -> None:  # TUPLE3
     third = m._stack.pop()
     second = m._stack.pop()
     m._push_object((m._stack.pop(), second, third))
 
 
 @_opcode(0x7D)
-def _empty_dict(m: PickleMachine) -> None:  # EMPTY_DICT
+def _empty_dict(m: MachineState) -> None:  # EMPTY_DICT
     m._push_object({})
 
 
 @_opcode(0x64)
-def _dict(m: PickleMachine) -> None:  # DICT
+def _dict(m: MachineState) -> None:  # DICT
     items = m._pop_mark()
     m._push_object({})
     m._set_items(items)
 
 
 @_opcode(0x73)
-def _setitem(m: PickleMachine) -> None:  # SETITEM
+def _setitem(m: MachineState) -> None:  # SETITEM
     value = m._stack.pop()
     m._set_items([m._stack.pop(), value])
 
 
 @_opcode(0x75)
-def _setitems(m: PickleMachine) -> None:  # SETITEMS
+def _setitems(m: MachineState) -> None:  # SETITEMS
     m._set_items(m._pop_mark())
 
 
 @_opcode(0x8F)
-def _empty_set(m: PickleMachine) -> None:  # EMPTY_SET: kept as a list, in the order of the file
+def _empty_set(m: MachineState) -> None:  # EMPTY_SET: kept as a list, in the order of the file
     m._push_object([])
 
 
@@ -389,43 +358,43 @@ HANDLERS[0x90] = _appends  # ADDITEMS
 
 
 @_opcode(0x91)
-def _frozenset(m: PickleMachine) -> None:  # FROZENSET
+def _frozenset(m: MachineState) -> None:  # FROZENSET
     m._push_object(tuple(m._pop_mark()))
 
 
 @_opcode(0x63)
-def _global_line(m: PickleMachine) -> None:  # GLOBAL
+def _global_line(m: MachineState) -> None:  # GLOBAL
     module = _decode_python2(m._line())
     m._global(module, _decode_python2(m._line()))
 
 
 @_opcode(0x93)
-def _stack_global(m: PickleMachine) -> None:  # STACK_GLOBAL
+def _stack_global(m: MachineState) -> None:  # STACK_GLOBAL
     name = m._stack.pop()
     m._global(m._stack.pop(), name)
 
 
 @_opcode(0x52)
-def _reduce(m: PickleMachine) -> None:  # REDUCE
+def _reduce(m: MachineState) -> None:  # REDUCE
     args = m._stack.pop()
     m._call(m._stack.pop(), args)
 
 
 @_opcode(0x81)
-def _newobj(m: PickleMachine) -> None:  # NEWOBJ
+def _newobj(m: MachineState) -> None:  # NEWOBJ
     args = m._stack.pop()
     m._call(m._stack.pop(), args)
 
 
 @_opcode(0x92)
-def _newobj_ex(m: PickleMachine) -> None:  # NEWOBJ_EX
+def _newobj_ex(m: MachineState) -> None:  # NEWOBJ_EX
     m._stack.pop()  # keyword arguments
     args = m._stack.pop()
     m._call(m._stack.pop(), args)
 
 
 @_opcode(0x69)
-def _inst(m: PickleMachine) -> None:  # INST
+def _inst(m: MachineState) -> None:  # INST
     module = _decode_python2(m._line())
     name = _decode_python2(m._line())
     cls = m._find_global(module, name)  # looked up first, as Python does
@@ -433,7 +402,7 @@ def _inst(m: PickleMachine) -> None:  # INST
 
 
 @_opcode(0x6F)
-def _obj(m: PickleMachine) -> None:  # OBJ
+def _obj(m: MachineState) -> None:  # OBJ
     items = m._pop_mark()
     if not items:
         raise MalformedError(f"OBJ without a class at byte {m.position:,}")
@@ -441,23 +410,23 @@ def _obj(m: PickleMachine) -> None:  # OBJ
 
 
 @_opcode(0x62)
-def _build(m: PickleMachine) -> None:  # BUILD
+def _build(m: MachineState) -> None:  # BUILD
     state = m._stack.pop()
     m._build(state)
 
 
 @_opcode(0x51)
-def _binpersid(m: PickleMachine) -> None:  # BINPERSID
+def _binpersid(m: MachineState) -> None:  # BINPERSID
     m._persistent(m._stack.pop())
 
 
 @_opcode(0x50)
-def _persid_line(m: PickleMachine) -> None:  # PERSID
+def _persid_line(m: MachineState) -> None:  # PERSID
     m._persistent(_decode_python2(m._line()))
 
 
 def _extension(size: int) -> Handler:
-    def handler(m: PickleMachine) -> None:  # EXT1, EXT2, EXT4: a code of a registry that only the writer has
+    def handler(m: MachineState) -> None:  # EXT1, EXT2, EXT4: a code of a registry that only the writer has
         m._global("copyreg", f"extension_{int.from_bytes(m._take(size), 'little')}")
 
     return handler
@@ -469,7 +438,7 @@ HANDLERS[0x84] = _extension(4)
 
 
 @_opcode(0x80)
-def _proto(m: PickleMachine) -> None:  # PROTO
+def _proto(m: MachineState) -> None:  # PROTO
     version = m._buffer[m._pos]
     if version > 5:
         raise MalformedError(f"pickle protocol {version}; the highest is 5")
@@ -477,18 +446,18 @@ def _proto(m: PickleMachine) -> None:  # PROTO
 
 
 @_opcode(0x95)
-def _frame(m: PickleMachine) -> None:  # FRAME: a hint for buffering that is not needed
+def _frame(m: MachineState) -> None:  # FRAME: a hint for buffering that is not needed
     if m._pos + 8 > len(m._buffer):
         raise truncated(m._blob)
     m._pos += 8
 
 
 @_opcode(0x97)
-def _next_buffer(m: PickleMachine) -> None:  # NEXT_BUFFER
+def _next_buffer(m: MachineState) -> None:  # NEXT_BUFFER
     raise MalformedError(f"an out-of-band buffer at byte {m.position:,}, which a file cannot have")
 
 
 @_opcode(0x98)
-def _readonly_buffer(m: PickleMachine) -> None:  # READONLY_BUFFER: the same bytes
+def _readonly_buffer(m: MachineState) -> None:  # READONLY_BUFFER: the same bytes
     if not m._stack:
         raise IndexError

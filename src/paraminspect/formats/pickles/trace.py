@@ -13,11 +13,11 @@ from typing import Final
 
 from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.files.blob import Blob
-from paraminspect.formats.limits import MAX_PICKLE_OPS
 from paraminspect.formats.pickles.danger import Verdict, judge
 from paraminspect.formats.pickles.inert import Dtype, Global, LongBytes, OddKey, Opaque, StorageRef, TensorValue
-from paraminspect.formats.pickles.machine import LONGEST_FIXED, PickleMachine
+from paraminspect.formats.pickles.machine import MAX_PICKLE_OPS, PickleMachine
 from paraminspect.formats.pickles.opcodes import HANDLERS
+from paraminspect.formats.pickles.state import LONGEST_FIXED
 from paraminspect.formats.pickles.tables import ALLOCATORS, MANY_BYTES
 from paraminspect.formats.pytorch.objects import GlobalTable, storage_ref
 

@@ -29,7 +29,12 @@ from paraminspect.records import Checkpoint, Storage
 
 def is_torch_zip(directory: ZipDirectory) -> bool:
     """Whether there is a NAME/data.pkl."""
-    return any(name.endswith("/data.pkl") and name.count("/") == 1 for name in directory.entries)
+    return any(map(is_root_pickle, directory.entries))
+
+
+def is_root_pickle(name: str) -> bool:
+    """Whether a name is that of the pickle of the object."""
+    return name.endswith("/data.pkl") and name.count("/") == 1
 
 
 MAX_DEFLATE_RATIO = 1032

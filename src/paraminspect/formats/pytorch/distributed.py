@@ -17,13 +17,13 @@ from paraminspect.files.blob import Blob
 from paraminspect.files.door import Look, look, place_of
 from paraminspect.files.paths import join, stays_inside
 from paraminspect.formats.dtypes import BITS
-from paraminspect.formats.limits import MAX_SHARDS, MAX_TENSORS
 from paraminspect.formats.pickles.danger import note_calls
 from paraminspect.formats.pickles.inert import Dtype, OddKey, Opaque
 from paraminspect.formats.pickles.machine import PickleMachine
 from paraminspect.formats.pytorch.classify import kind_of, role_of_key
 from paraminspect.formats.pytorch.objects import GlobalTable
-from paraminspect.formats.shapes import check_sizes, count_elements
+from paraminspect.formats.shapes import MAX_TENSORS, check_sizes, count_elements
+from paraminspect.formats.sharded import MAX_SHARDS
 from paraminspect.records import Checkpoint, Encoding, Piece, Role, TensorRecord
 
 _Places = dict[tuple[str, tuple[int, ...] | None], tuple[str, int, int]]

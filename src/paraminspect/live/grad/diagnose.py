@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node, get_gradient_edge
 from torch.overrides import TorchFunctionMode
 
-from paraminspect.errors import BackwardError
-from paraminspect.live.build.forward import Call, CallPaths
+from paraminspect.live.build.forward import CallPaths
 from paraminspect.live.build.trace import iter_tensors
 from paraminspect.live.grad.once import BackwardRun, go_back
 from paraminspect.live.grad.untouched import leaving_untouched
@@ -133,31 +132,6 @@ def find_reasons(run: BackwardRun, states: Mapping[str, GradState]) -> dict[str,
             culprit = _find_broken(loss, tracker)
             reasons |= dict.fromkeys(broken, culprit) if culprit else {}
     return reasons
-
-
-def explain_nan(run: BackwardRun) -> BackwardError:
-    """What to say of a loss that is not a number: the first module that made one."""
-    for tensor in iter_tensors([run.inputs.positional, run.inputs.named]):
-        if tensor.is_floating_point() and tensor.isnan().any():
-            return BackwardError("the loss is nan: the input has elements that are not numbers")
-    first: list[Call] = []
-
-    def look(call: Call, output: object) -> None:
-        if not first and any(each.is_floating_point() and each.isnan().any() for each in iter_tensors(output)):
-            first.append(call)
-
-    with leaving_untouched(run.model), torch.no_grad(), CallPaths(run.model, look) as calls:
-        run.output(calls)
-    if not first:
-        return BackwardError("the loss is nan, though no module gives one", hint="look at the loss function")
-    call = first[0]
-    what = f"{call.path or 'the model'} ({type(call.module).__name__})"
-    own = [name for name, each in call.module.named_parameters() if each.isnan().any()]
-    why = f": its {own[0]} has elements that are not numbers" if own else ""
-    return BackwardError(
-        f"the loss is nan: {what} is the first to give one{why}",
-        hint="paraminspect show prints it" if own else "--dtype float64 tells an overflow from a fault",
-    )
 
 
 def _explain_missing(

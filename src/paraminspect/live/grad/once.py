@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from paraminspect.architecture.plan import ModelPlan
 from paraminspect.errors import BackwardError, ParamInspectError
 from paraminspect.live.build.complaints import first_line
-from paraminspect.live.build.forward import CallPaths, call_model
+from paraminspect.live.build.forward import Call, CallPaths, call_model
 from paraminspect.live.build.memory import explain_memory, is_out_of_memory
 from paraminspect.live.build.seeds import derive_seed, seeded
 from paraminspect.live.build.trace import iter_tensors
@@ -112,10 +112,8 @@ class BackwardRun:
                 value = loss.item()
                 node, path = _maker(output, tracker)
                 if math.isnan(value):
-                    from paraminspect.live.grad.diagnose import explain_nan
-
                     del output, loss
-                    raise explain_nan(self)
+                    raise _explain_nan(self)
                 del output
                 go_back(loss)
             gradients = {name: None if each.grad is None else dense(each.grad) for name, each in named.items()}
@@ -161,6 +159,31 @@ def go_back(loss: Tensor) -> None:
         if is_out_of_memory(error):
             raise MemoryError(str(error)) from error
         raise BackwardError(f"the backward pass fails: {first_line(error) or type(error).__name__}") from error
+
+
+def _explain_nan(run: BackwardRun) -> BackwardError:
+    """What to say of a loss that is not a number: the first module that made one."""
+    for tensor in iter_tensors([run.inputs.positional, run.inputs.named]):
+        if tensor.is_floating_point() and tensor.isnan().any():
+            return BackwardError("the loss is nan: the input has elements that are not numbers")
+    first: list[Call] = []
+
+    def look(call: Call, output: object) -> None:
+        if not first and any(each.is_floating_point() and each.isnan().any() for each in iter_tensors(output)):
+            first.append(call)
+
+    with leaving_untouched(run.model), torch.no_grad(), CallPaths(run.model, look) as calls:
+        run.output(calls)
+    if not first:
+        return BackwardError("the loss is nan, though no module gives one", hint="look at the loss function")
+    call = first[0]
+    what = f"{call.path or 'the model'} ({type(call.module).__name__})"
+    own = [name for name, each in call.module.named_parameters() if each.isnan().any()]
+    why = f": its {own[0]} has elements that are not numbers" if own else ""
+    return BackwardError(
+        f"the loss is nan: {what} is the first to give one{why}",
+        hint="paraminspect show prints it" if own else "--dtype float64 tells an overflow from a fault",
+    )
 
 
 @contextmanager

@@ -1,0 +1,316 @@
+"""What the inert machine has while it reads a pickle: the bytes, the stack and the memo, and what opcodes do with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError
+from paraminspect.files.blob import Blob
+from paraminspect.formats.pickles.inert import Builder, LongBytes, Opaque, describe_key
+from paraminspect.formats.shapes import MAX_NAME_BYTES
+
+MAX_PICKLE_OBJECTS: Final = 800_000
+"""Containers and opaque objects one pickle may make, outside recognised tensors."""
+
+MAX_PICKLE_MEMO: Final = 2_000_000
+"""Memo entries of one pickle, outside recognised tensors."""
+
+MAX_PICKLE_TEXT: Final = 64 << 20
+"""Bytes of strings and byte strings one pickle may keep in memory; longer single ones are skipped over."""
+
+WINDOW: Final = 1 << 20
+"""Bytes read from the file at a time."""
+
+LONGEST_FIXED: Final = 16
+"""More than any opcode without a length prefix takes."""
+
+LONGEST_LINE: Final = 1 << 16
+"""Bytes of an argument that ends with a newline (protocol 0, names of globals)."""
+
+KEEP_TEXT: Final = 4096
+"""Bytes; longer strings and byte strings are not kept, only their place (`LongBytes`), until one turns out to be a key."""
+
+SHORT_KEY: Final = 16
+"""Characters of a described key that count as one object; every two more count as another."""
+
+
+class Shortcut(Protocol):
+    """Makes a whole tensor from the opcodes that follow the function that rebuilds it."""
+
+    builder: Builder
+    """The function: with it on the stack, MARK is where the shortcut may begin."""
+
+    def take(
+        self, buffer: bytes, position: int, memo: dict[int, object], first: int
+    ) -> tuple[list[object], int, int] | None:
+        """What the opcodes at `position` make, if they are the expected sequence.
+
+        Args:
+            buffer: Opcodes.
+            position: Of MARK.
+            memo: Entries stored so far; those of tensors, names and storage keys are stored there,
+                others are left out.
+            first: The next memo index that was never stored.
+
+        Returns:
+            The values that take the place of the builder on the stack, the position behind their opcodes, and the
+            highest memo index used; None if the opcodes must be run. All indices from `first` up to that one are
+            stored once, in order.
+        """
+
+    def forget(self) -> None:
+        """The memo changed where it had been read."""
+
+
+class Mark:
+    """What MARK puts on the stack."""
+
+
+MARK: Final = Mark()
+
+
+class MemoSkippedError(Exception):
+    """A memo entry was asked for that the shortcut left out."""
+
+
+def truncated(blob: Blob) -> TruncatedError:
+    """The bytes of the pickle are all read, and it goes on."""
+    return TruncatedError(
+        f"the file ends at byte {blob.size:,}, inside a pickle",
+        hint="it was not written or copied to its end: fetch or save it again",
+    )
+
+
+def decode_text(data: bytes) -> str:
+    r"""UTF-8 as pickle writes it; a lone surrogate or a stray byte becomes visible text (`\ud800`)."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        pass
+    try:
+        return data.decode("utf-8", "surrogatepass").encode("utf-8", "backslashreplace").decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+class MachineState:
+    """One pickle that is being read.
+
+    Args:
+        blob: The bytes.
+        find_global: (module, name) -> the `Global` or `Builder` to push.
+        load_persistent: The persistent id (any inert value) -> the value to push.
+        begin: Offset of the pickle in the blob.
+        shortcut: Takes the opcodes of a whole tensor at once; None for opcode by opcode.
+    """
+
+    def __init__(
+        self,
+        blob: Blob,
+        find_global: Callable[[str, str], object],
+        load_persistent: Callable[[object], object] | None = None,
+        *,
+        begin: int = 0,
+        shortcut: Shortcut | None = None,
+    ) -> None:
+        self._blob = blob
+        self._find_global = find_global
+        self._load_persistent = load_persistent
+        self._begin = begin
+        self._shortcut = shortcut
+        self._restart()
+
+    def _restart(self) -> None:
+        self._buffer = b""
+        self._base = self._begin  # offset in the blob of the first byte of the buffer
+        self._pos = 0
+        self._low_water = -1
+        self._stack: list[object] = []
+        self._memo: dict[int, object] = {}
+        self._top = -1  # highest memo index in use
+        self._skipped = False
+        self._objects = 0
+        self._text = 0  # bytes of strings
+        self._taken = 0  # values made by the shortcut
+        if self._shortcut is not None:
+            self._shortcut.forget()
+
+    @property
+    def position(self) -> int:
+        """Offset in the blob of the next byte that is not read yet."""
+        return self._base + self._pos
+
+    # --- bytes -----------------------------------------------------------------------------------------------
+
+    def _refill(self, need: int) -> None:
+        """Drop what is read and see that `need` bytes are in the buffer, if the blob has them."""
+        self._base += self._pos
+        self._buffer = self._blob.read_ahead(self._base, need, WINDOW)
+        self._pos = 0
+        at_end = self._base + len(self._buffer) >= self._blob.size
+        self._low_water = len(self._buffer) if at_end else len(self._buffer) - LONGEST_FIXED
+
+    def _take(self, length: int) -> bytes:
+        if self._pos + length > len(self._buffer):
+            if length > self._blob.size - self.position:
+                raise truncated(self._blob)
+            self._refill(length)
+        data = self._buffer[self._pos : self._pos + length]
+        self._pos += length
+        return data
+
+    def _line(self) -> bytes:
+        end = self._buffer.find(b"\n", self._pos)
+        if end < 0:
+            self._refill(LONGEST_LINE)
+            end = self._buffer.find(b"\n")
+            if end < 0:
+                if len(self._buffer) < LONGEST_LINE:
+                    raise truncated(self._blob)
+                raise LimitExceededError("bytes in one line of a pickle", limit=LONGEST_LINE, actual=None)
+        if end - self._pos > LONGEST_LINE:
+            raise LimitExceededError("bytes in one line of a pickle", limit=LONGEST_LINE, actual=end - self._pos)
+        data = self._buffer[self._pos : end]
+        self._pos = end + 1
+        self._count_text(len(data))
+        return data
+
+    def _payload(self, length: int, *, text: bool) -> bytes | LongBytes:
+        """The bytes of a string, or only their place where there are many."""
+        if length <= KEEP_TEXT:
+            self._count_text(length)
+            return self._take(length)
+        begin = self.position
+        if length > self._blob.size - begin:
+            raise truncated(self._blob)
+        self._pos += length  # past the buffer, mostly; it is filled again before the next opcode
+        return LongBytes(begin, length, text)
+
+    def _count_text(self, length: int) -> None:
+        self._text += length
+        if self._text > MAX_PICKLE_TEXT:
+            raise LimitExceededError("bytes of strings in one pickle", limit=MAX_PICKLE_TEXT, actual=None)
+
+    # --- values ----------------------------------------------------------------------------------------------
+
+    def _count_objects(self, count: int) -> None:
+        self._objects += count
+        if self._objects > MAX_PICKLE_OBJECTS:
+            raise LimitExceededError("objects in one pickle", limit=MAX_PICKLE_OBJECTS, actual=None)
+
+    def _push_object(self, value: object) -> None:
+        self._objects += 1
+        if self._objects > MAX_PICKLE_OBJECTS:
+            raise LimitExceededError("objects in one pickle", limit=MAX_PICKLE_OBJECTS, actual=None)
+        self._stack.append(value)
+
+    def _pop_mark(self) -> list[object]:
+        """What stands above the last MARK, which goes with it."""
+        stack = self._stack
+        for index in range(len(stack) - 1, -1, -1):
+            if stack[index] is MARK:
+                items = stack[index + 1 :]
+                del stack[index:]
+                return items
+        raise MalformedError(f"no MARK on the stack at byte {self.position:,}")
+
+    def _put(self, index: int) -> None:
+        if index > self._top:
+            self._top = index
+        elif self._shortcut is not None:
+            self._shortcut.forget()  # an entry it may remember is overwritten
+        memo = self._memo
+        value = memo[index] = self._stack[-1]
+        if value is MARK:
+            raise self._mark_as_value()
+        if len(memo) > MAX_PICKLE_MEMO:
+            raise LimitExceededError("memo entries in one pickle", limit=MAX_PICKLE_MEMO, actual=None)
+
+    def _mark_as_value(self) -> MalformedError:
+        """If a MARK could be copied, GET and DUP could push one."""
+        return MalformedError(f"a MARK is used as a value at byte {self.position:,}")
+
+    def _get(self, index: int) -> None:
+        try:
+            self._stack.append(self._memo[index])
+        except KeyError:
+            if self._skipped:
+                raise MemoSkippedError from None
+            raise MalformedError(f"memo entry {index} at byte {self.position:,} was never stored") from None
+
+    def _global(self, module: object, name: object) -> None:
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise MalformedError(f"a global at byte {self.position:,} is not named by strings")
+        self._push_object(self._find_global(module, name))
+
+    def _call(self, func: object, args: object) -> None:
+        if isinstance(func, Builder) and isinstance(args, tuple):
+            first = args[0] if args else None
+            if isinstance(first, dict | list | tuple):  # which may be copied
+                self._count_objects(len(first))
+            elif isinstance(first, str):
+                self._count_text(len(first))
+            self._push_object(func.build(args))
+        else:
+            self._push_object(Opaque(func, args))
+
+    def _persistent(self, pid: object) -> None:
+        if self._load_persistent is None:
+            raise MalformedError(f"a persistent id at byte {self.position:,}, where none belongs")
+        self._push_object(self._load_persistent(pid))
+
+    def _set_items(self, items: list[object]) -> None:
+        target = self._stack[-1]
+        if isinstance(target, Opaque):
+            if target.entries is None:
+                target.entries = {}
+            target = target.entries
+        if not isinstance(target, dict):
+            raise MalformedError(f"SETITEMS at byte {self.position:,} on something that is no dictionary")
+        if len(items) % 2:
+            raise MalformedError(f"a key without a value at byte {self.position:,}")
+        for index in range(0, len(items), 2):
+            key = items[index]
+            if type(key) is str:
+                target[key] = items[index + 1]
+            else:
+                target[self._key(key)] = items[index + 1]
+
+    def _key(self, key: object) -> object:
+        """What stands for a key that is no short string."""
+        if isinstance(key, LongBytes):
+            return self._long_key(key)
+        if isinstance(key, list | dict):
+            raise MalformedError(f"a {type(key).__name__} as a dictionary key at byte {self.position:,}")
+        if isinstance(key, Opaque):
+            return key
+        odd = describe_key(key)
+        self._count_objects(1 + max(0, len(odd.text) - SHORT_KEY) // 2)
+        return odd
+
+    def _long_key(self, key: LongBytes) -> object:
+        if key.length > MAX_NAME_BYTES:
+            raise LimitExceededError("bytes in one dictionary key", limit=MAX_NAME_BYTES, actual=key.length)
+        self._count_text(key.length)
+        data = self._blob.read(key.begin, key.length)
+        return decode_text(data) if key.text else describe_key(data)
+
+    def _append_items(self, items: list[object]) -> None:
+        target = self._stack[-1]
+        if isinstance(target, Opaque):
+            if target.items is None:
+                target.items = []
+            target = target.items
+        if not isinstance(target, list):
+            raise MalformedError(f"APPENDS at byte {self.position:,} on something that is no list")
+        target.extend(items)
+
+    def _build(self, state: object) -> None:
+        target = self._stack[-1]
+        if isinstance(target, Opaque):
+            if isinstance(target.state, dict) and isinstance(state, dict):
+                self._count_objects(len(target.state) + len(state))
+                target.state = {**target.state, **state}  # a second BUILD updates __dict__
+            else:
+                target.state = state
