@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from paraminspect.architecture.nodes import shorten
 from paraminspect.errors import RuleError
 from paraminspect.records import InitStep
 from paraminspect.rules.parse import rule_error
@@ -94,6 +95,14 @@ class InitPlan:
     def kept(self) -> list[PlannedStep]:
         """Steps that no rule matches."""
         return [step for step in self.steps if step.rule is None]
+
+    def complaints(self) -> list[str]:
+        """A remark on each rule that matches nothing."""
+        return [
+            f"rule {number} ({shorten(self.rules[number - 1].text)}) matches no parameter"
+            + (f": {reason}" if reason else "")
+            for number, reason in self.unmatched.items()
+        ]
 
     @property
     def records(self) -> list[InitStep]:
