@@ -48,7 +48,7 @@ def read_blob(blob: Blob) -> Checkpoint:
         known = next((row for row in rows if not row.reader and resolve(row.inside)(opened)), None)
         if known is None:
             raise
-        raise UnknownFormatError(f"the file is {known.what}", hint=known.hint) from None
+        raise UnknownFormatError(f"the file is {known.what}", hint=known.hint, fault="not-read") from None
 
 
 def check_head(head: bytes) -> None:

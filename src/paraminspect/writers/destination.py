@@ -7,7 +7,7 @@ import stat
 from typing import Final
 
 from paraminspect.errors import TargetError
-from paraminspect.files.paths import is_far
+from paraminspect.files.door import place_of
 from paraminspect.files.storing import free_space, open_device
 from paraminspect.files.system import descriptor_in
 from paraminspect.formats.sharded import MODEL_ENDINGS, PICKLE_INDEX, SAFETENSORS_INDEX
@@ -37,7 +37,7 @@ def open_stream_at(path: str) -> int | None:
 def _check_name(path: str) -> None:
     if not path:
         raise TargetError("the name of the output is empty")
-    if is_far(path):
+    if not place_of(path).is_writable:
         raise TargetError("a URL cannot be written to", hint="name a file of this machine")
     try:
         if b"\0" in os.fsencode(path):

@@ -24,7 +24,7 @@ from paraminspect.errors import LimitExceededError
 from paraminspect.formats.pickles.danger import note_calls
 from paraminspect.formats.pickles.inert import Global, Opaque, TensorValue
 from paraminspect.formats.pickles.machine import PickleMachine
-from paraminspect.formats.pytorch.archive import TorchArchive, is_root_pickle
+from paraminspect.formats.pytorch.archive import TorchArchive, find_root
 from paraminspect.formats.pytorch.objects import GlobalTable, storage_ref
 from paraminspect.formats.pytorch.walk import MAX_NESTING, name_tensors
 from paraminspect.formats.zip_file import ZipDirectory
@@ -46,7 +46,7 @@ _NAME: Final = re.compile(r'"([^"\\]*)"')
 
 def is_torchscript(directory: ZipDirectory) -> bool:
     """Whether there are code and constants beside the data.pkl."""
-    root = next((name[:-8] for name in directory.entries if is_root_pickle(name)), None)
+    root = find_root(directory)
     return root is not None and f"{root}constants.pkl" in directory.entries
 
 
