@@ -101,7 +101,7 @@ def join_words(words: Sequence[str], last: str = "and") -> str:
 
 def shape_text(shape: Iterable[int]) -> str:
     """A shape as torch and JSON write it, without spaces: "[3,4]", "[]" for a scalar."""
-    return shape_text(shape)
+    return f"[{','.join(map(str, shape))}]"
 
 
 def pad(text: str, width: int, *, right: bool = False) -> str:
