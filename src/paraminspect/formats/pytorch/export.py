@@ -36,7 +36,7 @@ from typing import Any, Final, NamedTuple
 from paraminspect.errors import LimitExceededError, MalformedError, ParamInspectError, UnknownFormatError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.dtypes import BITS
-from paraminspect.formats.json_pairs import find_repeated
+from paraminspect.formats.json_text import find_repeated
 from paraminspect.formats.pickles.inert import StorageRef
 from paraminspect.formats.pytorch.archive import MAX_DEFLATE_RATIO, read_torch_zip
 from paraminspect.formats.pytorch.classify import kind_of
