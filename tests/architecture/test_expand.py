@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from paraminspect.architecture import expand, values
-from paraminspect.architecture.expand import MAX_MODULE_DEPTH, MAX_REPEAT, plan_model
+from paraminspect.architecture.expand import MAX_MODULE_DEPTH, MAX_REPEAT, check_types, plan_model
 from paraminspect.architecture.nodes import Mark
 from paraminspect.architecture.parse import parse_spec
 from paraminspect.architecture.plan import ModelPlan, ModulePlan
@@ -23,7 +23,9 @@ def modules(text: str) -> dict[str, ModulePlan]:
 def fails(text: str, types: tuple[str, ...] | None = TYPES) -> SpecError:
     spec = parse_spec(text, source="m.yaml")
     with pytest.raises(SpecError) as caught:
-        plan_model(spec, types=types)
+        plan = plan_model(spec)
+        if types is not None:
+            check_types(plan, types)
     return caught.value
 
 

@@ -8,6 +8,7 @@ from paraminspect.cli.explain import with_source
 from paraminspect.cli.output import Output
 from paraminspect.models.asked import Asked
 from paraminspect.models.open import MisfitError, Model, RefusedError, UnmatchedError, open_model
+from paraminspect.models.recognise import Recognised, recognise
 from paraminspect.render.rows import Column, Rows
 
 REFUSED = 1
@@ -25,19 +26,20 @@ MISMATCHES = (
 )
 
 
-def open_one(source: str, asked: Asked, output: Output) -> Model | None:
+def open_one(source: str, asked: Asked, output: Output, found: Recognised | None = None) -> Model | None:
     """Open a source; None if that was refused, which has then been said.
 
     Args:
         source: As the user typed it.
         asked: What for, and how.
         output: Takes what is to be said, but for the notes of the checkpoint.
+        found: What it is, if that is known already.
 
     Raises:
         ParamInspectError: It cannot be read or built.
     """
     try:
-        model = open_model(source, asked)
+        model = open_model(source, asked, found)
     except RefusedError as error:
         _tell(error, output)
         return None
@@ -66,6 +68,36 @@ def open_each(sources: Sequence[str], asked: Asked, output: Output) -> Iterator[
         for note in model.checkpoint.notes:
             output.note(prefixed(note, source, sources))
         yield model
+
+
+def open_pair(sources: tuple[str, str], asked: Asked, output: Output) -> tuple[Model, Model] | None:
+    """Open two sources, of which one at least takes each option; None if one was refused, which has then been said.
+
+    Args:
+        sources: What the user typed.
+        asked: What for, and how.
+        output: Takes notes.
+
+    Raises:
+        ParamInspectError: One cannot be read or built.
+    """
+    models: list[Model] = []
+    source = sources[0]
+    try:
+        found = [recognise(source) for source in sources]
+        source = sources[0]
+        asked.refuse(*[each.kind for each in found])
+        for source, each in zip(sources, found, strict=True):
+            model = open_one(source, asked.kept_for(each.kind), output, each)
+            if model is None:
+                return None
+            note_unloaded(model, asked, output)
+            for note in model.checkpoint.notes:
+                output.note(prefixed(note, source, sources))
+            models.append(model)
+    except Exception as error:
+        raise with_source(error, source) from None
+    return models[0], models[1]
 
 
 def note_unloaded(model: Model, asked: Asked, output: Output) -> None:

@@ -162,12 +162,15 @@ class Model:
         return StoredContents(self.checkpoint)
 
 
-def open_model(source: str | nn.Module | Checkpoint | Model, asked: Asked = _DEFAULT) -> Model:
+def open_model(
+    source: str | nn.Module | Checkpoint | Model, asked: Asked = _DEFAULT, found: Recognised | None = None
+) -> Model:
     """Open a source; one that is open already is taken as it is.
 
     Args:
         source: As the user typed it; or a model in memory, or what was read.
         asked: What for, and how.
+        found: What it is, if that is known already.
 
     Raises:
         MisfitError: Weights do not fit.
@@ -179,7 +182,8 @@ def open_model(source: str | nn.Module | Checkpoint | Model, asked: Asked = _DEF
     if isinstance(source, Checkpoint):
         asked.refuse("checkpoint")
         return Model(source.source, "checkpoint", source)
-    found = recognise(source) if isinstance(source, str) else Recognised("module")
+    if found is None:
+        found = recognise(source) if isinstance(source, str) else Recognised("module")
     try:
         return _OPENERS[found.kind](source, found, asked)  # type: ignore[no-any-return]
     except RefusedError:

@@ -60,6 +60,10 @@ class LiveModel:
         """Records, notes and source as readers of files return them."""
         return Checkpoint(self.format, self.records, notes=tuple(self.notes), source=self.source)
 
+    def has_module(self, path: str) -> bool:
+        """Whether a module goes by this name."""
+        return any(name == path for name, _ in self.model.named_modules(remove_duplicate=False))
+
     def unsaved(self) -> frozenset[str]:
         """Names of the buffers that `state_dict()` leaves out."""
         return frozenset(
@@ -160,7 +164,11 @@ def build_from_factory(source: str, arguments: Sequence[str], *, device: str = "
         SourceError: No such factory, or its code fails.
     """
     notes: list[str] = []
-    model = build_factory(source, arguments=parse_arguments(arguments), device=device, seed=seed, notes=notes)
+    try:
+        model = build_factory(source, arguments=parse_arguments(arguments), device=device, seed=seed, notes=notes)
+    except ParamInspectError as error:
+        error.source = error.source or source
+        raise
     return _noted(LiveModel(model, describe_model(model), None, source, "Python factory", device, notes, _seed=seed))
 
 
