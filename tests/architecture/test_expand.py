@@ -22,10 +22,14 @@ def modules(text: str) -> dict[str, ModulePlan]:
 
 def fails(text: str, types: tuple[str, ...] | None = TYPES) -> SpecError:
     spec = parse_spec(text, source="m.yaml")
-    with pytest.raises(SpecError) as caught:
+
+    def run() -> None:
         plan = plan_model(spec)
         if types is not None:
             check_types(plan, types)
+
+    with pytest.raises(SpecError) as caught:
+        run()
     return caught.value
 
 
@@ -203,7 +207,7 @@ def test_count_is_that_of_the_walk() -> None:
         ("model: [{residual: [1]}]", "1:10", "unknown type residual", "did you mean Residual?"),
         ("model: [Bolck]\nblocks: {Block: {layers: [ReLU]}}", "1:9", "unknown type Bolck", "did you mean Block?"),
         ("model: [Unheard]", "1:9", "unknown type Unheard", "torch.nn"),
-        ("model: [ReLU]\nblocks: {ReLU: {layers: [ReLU]}}", "2:10", "a block named ReLU, which is a class", None),
+        ("model: [ReLU]\nblocks: {ReLU: {layers: [Dropout]}}", "2:10", "a block named ReLU, which is a class", None),
         ("model: [{use: lin}]", "1:15", "use of an undefined name: lin", "shared: {NAME: layer}"),
         ("model: [{use: lni}]\nshared: {lin: ReLU}", "1:15", "undefined name: lni", "did you mean lin?"),
         ("model: [ReLU]\nshared: {lin: ReLU}", "2:10", "the shared module lin is never used", "{use: lin}"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
@@ -137,16 +138,17 @@ def build_spec(
         LimitExceededError: Larger than `max_bytes`.
     """
     notes: list[str] = []
-    modules = load_modules(modules_file, notes=notes) if modules_file else {}
-    check_types(plan, torch_types().keys() | modules.keys())
     drawer = None
-    if device == "meta":
-        builder = Builder(plan, seed=seed, modules=modules, notes=notes)
-        model = builder.build()
-        drawer = Drawer(builder, model, max_bytes)
-    else:
-        model = build_model(plan, device=device, seed=seed, modules=modules, max_bytes=max_bytes, notes=notes)
-    live = LiveModel(model, describe_model(model), plan, spec.source, "spec", device, notes)
+    with _named(spec.source):
+        modules = load_modules(modules_file, notes=notes) if modules_file else {}
+        check_types(plan, torch_types().keys() | modules.keys())
+        if device == "meta":
+            builder = Builder(plan, seed=seed, modules=modules, notes=notes)
+            model = builder.build()
+            drawer = Drawer(builder, model, max_bytes)
+        else:
+            model = build_model(plan, device=device, seed=seed, modules=modules, max_bytes=max_bytes, notes=notes)
+        live = LiveModel(model, describe_model(model), plan, spec.source, "spec", device, notes)
     live._drawer, live._seed = drawer, seed
     return _noted(live)
 
@@ -164,17 +166,26 @@ def build_from_factory(source: str, arguments: Sequence[str], *, device: str = "
         SourceError: No such factory, or its code fails.
     """
     notes: list[str] = []
-    try:
+    with _named(source):
         model = build_factory(source, arguments=parse_arguments(arguments), device=device, seed=seed, notes=notes)
-    except ParamInspectError as error:
-        error.source = error.source or source
-        raise
-    return _noted(LiveModel(model, describe_model(model), None, source, "Python factory", device, notes, _seed=seed))
+        return _noted(
+            LiveModel(model, describe_model(model), None, source, "Python factory", device, notes, _seed=seed)
+        )
 
 
 def hold_module(model: nn.Module) -> LiveModel:
     """A model that is there already."""
     return _noted(LiveModel(model, describe_model(model), None, type(model).__name__, "nn.Module", "cpu", []))
+
+
+@contextmanager
+def _named(source: str) -> Iterator[None]:
+    """Errors learn what the user typed."""
+    try:
+        yield
+    except ParamInspectError as error:
+        error.source = error.source or source
+        raise
 
 
 def _noted(live: LiveModel) -> LiveModel:
@@ -194,10 +205,7 @@ def load_checkpoint(live: LiveModel, checkpoint: Checkpoint, *, strip_prefix: st
     Raises:
         CheckpointError: It cannot be read.
     """
-    try:
+    with _named(checkpoint.source):
         live.weights = load_weights(live.model, checkpoint, strip_prefix=strip_prefix, add_prefix=add_prefix)
         live._stored = StoredTensors(checkpoint)
-    except ParamInspectError as error:
-        error.source = error.source or checkpoint.source
-        raise
     live.notes.extend(f"{checkpoint.source}: {note}" for note in checkpoint.notes)
