@@ -19,9 +19,9 @@ from paraminspect.files.door import Look, look, look_at_all
 from paraminspect.files.paths import is_far, join
 from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.limits import MAX_SHARDS, MAX_TENSORS
-from paraminspect.formats.pickles.danger import note_calls
 from paraminspect.formats.pickles.inert import Dtype, OddKey, Opaque
 from paraminspect.formats.pickles.machine import PickleMachine
+from paraminspect.formats.pickles.remark import note_calls
 from paraminspect.formats.pytorch.classify import kind_of, role_of_key
 from paraminspect.formats.pytorch.objects import GlobalTable
 from paraminspect.formats.shapes import check_sizes, count_elements

@@ -20,9 +20,9 @@ from paraminspect.errors import LimitExceededError, MalformedError, UnknownForma
 from paraminspect.files.blob import Blob
 from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.limits import MAX_DIMENSIONS, MAX_NUMEL
-from paraminspect.formats.pickles.danger import note_calls
 from paraminspect.formats.pickles.inert import StorageRef, StorageType, TensorValue
 from paraminspect.formats.pickles.machine import PickleMachine
+from paraminspect.formats.pickles.remark import note_calls
 from paraminspect.formats.pytorch.objects import GlobalTable, strided_tensor
 from paraminspect.formats.pytorch.walk import name_tensors
 from paraminspect.records import Checkpoint, Storage

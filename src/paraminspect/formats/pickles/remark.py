@@ -1,0 +1,24 @@
+"""What readers say of a pickle that names something dangerous.
+
+The tables of names are read only where a pickle names what no reader knows: a file of plain tensors does not pay for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+
+def note_calls(foreign: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """One remark that names up to three dangerous globals of a pickle.
+
+    Args:
+        foreign: (module, name) of what the pickle names that is not on the allow-list.
+    """
+    if not foreign:
+        return
+    from paraminspect.formats.pickles.danger import is_dangerous
+
+    found = [f"{module}.{name}" for module, name in foreign if is_dangerous(module, name)]
+    if found:
+        shown = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
+        yield f"loading this file with pickle could run code: it names {shown[:300]}; nothing was run"
