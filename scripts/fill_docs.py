@@ -5,6 +5,7 @@ What a document shows is marked where it stands, and every mark is a comment tha
 - `<!-- run: COMMAND -->` before a fenced block: the block is the command and what it prints on a terminal of
   `COLUMNS` columns; `<!-- run, exit 2: COMMAND -->` where it is meant to fail.
 - `<!-- picture: COMMAND -->` before an image: the image is the same in colour, as SVG.
+- `<!-- columns: COMMAND -->` before a table, or `<!-- columns: COMMAND --OPTION -->`: the columns that are declared.
 - Fenced blocks of `pycon` are doctests.
 
 Commands run in the folder of the demo's files, where `configs` is the project's. Relative links must lead somewhere.
@@ -26,6 +27,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from paraminspect.cli.app import COMMANDS, find_declared
 from scripts.terminal import run_on_terminal
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,6 +40,7 @@ RUN = re.compile(
     r"^<!-- run(?:, exit (?P<status>\d+))?: (?P<command>.+?) -->\n```(?P<language>\w*)\n(?P<shown>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
+COLUMNS_OF = re.compile(r"^<!-- columns: (?P<command>\S+)(?: --(?P<option>\S+))? -->\n(?:\|.*\n)+", re.MULTILINE)
 PICTURE = re.compile(r"^<!-- picture: (?P<command>.+?) -->\n!\[[^\]]*\]\((?P<path>[^)]+)\)$", re.MULTILINE)
 DOCTEST = re.compile(r"^```pycon\n(?P<source>.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?P<target>[^)#]+)[^)]*\)")
@@ -112,7 +115,25 @@ def fill(text: str) -> str:
         start = match[0].index("```")
         return f"{match[0][:start]}```{match['language']}\n$ {command}\n{output}```"
 
-    return RUN.sub(block, text)
+    return RUN.sub(block, COLUMNS_OF.sub(_columns, text))
+
+
+def _columns(match: re.Match[str]) -> str:
+    """A table of columns.
+
+    Raises:
+        DocumentError: There is no such command, or no such option brings rows.
+    """
+    command, option = match["command"], match["option"] or ""
+    tables = find_declared(command).tables if command in COMMANDS else ()
+    table = next((each for each in tables if each.option == option), None)
+    if table is None:
+        raise DocumentError(f"{command} --{option} has no columns")
+    mark = match[0].partition("\n")[0]
+    lines = [
+        f"| `{each.name}` | {''.join(f'`{word}` ' for word in each.words)}{each.about} |" for each in table.columns
+    ]
+    return "\n".join([mark, "| column, JSON key | meaning |", "| --- | --- |", *lines, ""])
 
 
 def make_pictures(text: str) -> dict[Path, str]:

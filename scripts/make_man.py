@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from paraminspect import __version__
-from paraminspect.cli.app import COMMANDS, EXAMPLES, PROGRAM, find_examples, make_group
+from paraminspect.cli.app import COMMANDS, EXAMPLES, PROGRAM, make_group
+from paraminspect.cli.declare import Table
 
 ROOT = Path(__file__).resolve().parent.parent
 CHANGELOG = ROOT / "CHANGELOG.md"
@@ -30,7 +31,6 @@ LINE = 78
 
 ROW = re.compile(r"^\| (.+?) \| (.+?) \|$", re.MULTILINE)
 INLINE = re.compile(r"`([^`]+)`|\[([^\]]+)\]\([^)]+\)")
-STATUS = re.compile(r"\s*Exit status: (.+)$", re.DOTALL)
 
 STREAMS = """\
 Records go to standard output and everything else to standard error. On a terminal records are a table; in a pipe they
@@ -108,20 +108,21 @@ def program_page(group: Any, commands: dict[str, Any], readme: str) -> Iterator[
 
 def command_page(name: str, command: Any) -> Iterator[str]:
     """The page of a command."""
-    about = re.sub(r"^\x08\n?", "", command.help, flags=re.MULTILINE)
-    status = STATUS.search(about)
+    declared = command.declared
     yield head(f"{PROGRAM}-{name}", summary(command).rstrip("."))
     yield f".SH SYNOPSIS\n.SY {PROGRAM}\n.B {escape(name)}\n.RI [ OPTIONS ]\n"
     arguments = [each for each in command.params if each.param_type_name == "argument"]
     for each in arguments:
         yield f".I {escape(str(each.metavar))}\n"
     yield ".YS\n"
-    yield section("DESCRIPTION", paragraphs(about[: status.start()] if status else about))
+    yield section("DESCRIPTION", paragraphs(declared.about))
     yield section("ARGUMENTS", (entry(italic(str(each.metavar)), escape(each.help)) for each in arguments))
     yield section("OPTIONS", options(command))
-    if status:
-        yield section("EXIT STATUS", paragraphs(status[1]))
-    yield examples(find_examples(name))
+    if declared.tables:
+        yield section("COLUMNS", columns(declared.tables))
+    if declared.status:
+        yield section("EXIT STATUS", paragraphs(declared.status))
+    yield examples(declared.examples)
     yield see_also([PROGRAM])
 
 
@@ -155,6 +156,16 @@ def options(command: Any) -> Iterator[str]:
             yield entry(term, escape(" ".join(about.split())))
 
 
+def columns(tables: Iterable[Table]) -> Iterator[str]:
+    """Of tsv, which are the keys of JSON; those that are the same twice say so once."""
+    for table in tables:
+        if table.when:
+            yield f".SS {escape(table.when[0].upper() + table.when[1:])}\n"
+        for each in table.columns:
+            words = f"{', '.join(each.words)}: " if each.words else ""
+            yield entry(bold(each.name), inline(words + each.about))
+
+
 def rows(readme: str, title: str) -> Iterator[str]:
     """The table of a section of the README: its first column, and what the second says of it."""
     _, _, text = readme.partition(f"\n## {title}\n")
@@ -163,9 +174,9 @@ def rows(readme: str, title: str) -> Iterator[str]:
         yield entry(bold(re.sub("[`*]", "", name)), inline(about))
 
 
-def examples(text: str) -> str:
+def examples(lines: Iterable[str]) -> str:
     """Command lines."""
-    lines = "".join(f"{escape(line)}\n" for line in text.strip().splitlines())
+    lines = "".join(f"{escape(line)}\n" for line in lines)
     return f".SH EXAMPLES\n.EX\n{lines}.EE\n"
 
 

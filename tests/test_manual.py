@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from paraminspect.cli.app import COMMANDS, PROGRAM, find_examples, make_group
-from scripts.make_man import FOLDER, escape, fill, make_pages, rows
+from paraminspect.cli.app import COMMANDS, PROGRAM, find_declared, make_group
+from scripts.make_man import FOLDER, INLINE, escape, fill, make_pages, rows
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -37,12 +37,17 @@ def test_the_pages_that_are_installed_are_these() -> None:
 def test_a_page_has_all_that_the_help_has(name: str) -> None:
     page = plain(PAGES[f"{PROGRAM}-{name}.1"])
     command = make_group().get_command(None, name)
-    for sentence in re.split(r"(?<=\.)\s+", " ".join(command.help.split())):
-        assert sentence.removeprefix("Exit status: ") in page
+    declared = find_declared(name)
+    for sentence in re.split(r"(?<=\.)\s+", " ".join(f"{declared.about} {declared.status}".split())):
+        assert sentence in page
+        assert sentence in " ".join(command.help.split())
+    for column in [column for table in declared.tables for column in table.columns]:
+        assert f"{column.name} {', '.join(column.words)}" in page
+        assert " ".join(INLINE.sub(lambda match: match[1], column.about).split()) in page
     for each in command.params:
         assert " ".join((each.help or "").split()) in page
         assert all(option in page for option in each.opts if option.startswith("-"))
-    for line in find_examples(name).strip().splitlines():
+    for line in declared.examples:
         assert line in page
 
 

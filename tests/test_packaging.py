@@ -88,6 +88,21 @@ def test_a_block_is_what_its_command_prints(fill_docs: ModuleType) -> None:
     )
 
 
+def test_a_table_of_columns_is_what_is_declared(fill_docs: ModuleType) -> None:
+    text = "a\n\n<!-- columns: grad --steps -->\n| old |\n| --- |\n\nb\n"
+    assert fill_docs.fill(text).splitlines()[3:] == [
+        "| column, JSON key | meaning |",
+        "| --- | --- |",
+        "| `norm_std` | deviation of the norm over the batches |",
+        "| `untouched` | rows that none of them gave a gradient |",
+        "",
+        "b",
+    ]
+    for wrong in ("grad --no", "gard", "tree"):
+        with pytest.raises(fill_docs.DocumentError, match="has no columns"):
+            fill_docs.fill(f"<!-- columns: {wrong} -->\n| old |\n")
+
+
 def test_a_command_runs_on_a_terminal_without_colour(fill_docs: ModuleType) -> None:
     assert fill_docs.run_shell('test -t 1 && test -t 2 && echo "$NO_COLOR"', colour=False) == "1\n"
     assert fill_docs.run_shell("stty size <&1", colour=False) == f"50 {fill_docs.COLUMNS}\n"

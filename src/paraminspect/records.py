@@ -288,7 +288,7 @@ class InitStep(NamedTuple):
     note: str = ""
 
 
-GradState = Literal["ok", "zero", "none", "frozen", "nan", "inf"]
+GradState = Literal["none", "zero", "nan", "inf", "frozen", "ok"]
 """What came of a parameter in a backward pass: a gradient; one of zeros only; none at all, though it was wanted; none
 wanted (requires_grad is False); one with elements that are not numbers, or infinite."""
 
@@ -338,6 +338,9 @@ class GradRecord(NamedTuple):
     norm_std: float | None = None
     untouched: int | None = None
 
+
+Problem = Literal["nan", "inf", "zero", "constant"]
+"""What may be wrong with the values of a tensor: some are no number, some infinite, all are zero, all are equal."""
 
 Severity = Literal["info", "warning", "error", "danger"]
 """How bad a finding is, in ascending order:

@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 
 from paraminspect.architecture import expand, values
-from paraminspect.architecture.expand import plan_model
-from paraminspect.architecture.limits import MAX_MODULE_DEPTH, MAX_REPEAT
+from paraminspect.architecture.expand import MAX_MODULE_DEPTH, MAX_REPEAT, plan_model
 from paraminspect.architecture.nodes import Mark
 from paraminspect.architecture.parse import parse_spec
 from paraminspect.architecture.plan import ModelPlan, ModulePlan

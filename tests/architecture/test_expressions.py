@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paraminspect.architecture.expressions import evaluate, parse_expression
-from paraminspect.architecture.limits import MAX_EXPRESSION_LENGTH, MAX_INTEGER
+from paraminspect.architecture.expressions import MAX_EXPRESSION_LENGTH, MAX_INTEGER, evaluate, parse_expression
 from paraminspect.errors import SpecError
 
 NAMES: dict[str, object] = {"dim": 64, "rate": 0.5, "act": "relu", "flag": True}

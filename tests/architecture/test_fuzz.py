@@ -6,8 +6,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paraminspect.architecture.expand import plan_model
-from paraminspect.architecture.limits import MAX_MODULES
+from paraminspect.architecture.expand import MAX_MODULES, plan_model
 from paraminspect.architecture.parse import parse_spec
 from paraminspect.architecture.recognise import looks_like_spec
 from paraminspect.errors import SpecError

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from paraminspect.architecture.limits import MAX_INPUT_NUMEL
 from paraminspect.architecture.model import Call, Layer, Loss, Residual, RuleSet, RuleText, Sequential, TensorInput, Use
 from paraminspect.architecture.nodes import Mark
 from paraminspect.architecture.parse import parse_spec
+from paraminspect.architecture.tensors import MAX_INPUT_NUMEL
 from paraminspect.errors import SpecError
 
 

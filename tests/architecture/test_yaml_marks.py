@@ -8,9 +8,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paraminspect.architecture.limits import MAX_SPEC_BYTES, MAX_YAML_DEPTH
 from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar
-from paraminspect.architecture.yaml_marks import iter_scalars, parse_scalar, parse_yaml
+from paraminspect.architecture.recognise import MAX_SPEC_BYTES
+from paraminspect.architecture.yaml_marks import MAX_YAML_DEPTH, iter_scalars, parse_scalar, parse_yaml
 from paraminspect.errors import SpecError
 
 PARSERS = [False, True] if yaml.__with_libyaml__ else [True]

@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from paraminspect.cli.app import COMMANDS, EXAMPLES, find_examples
+from paraminspect.cli.app import COMMANDS, EXAMPLES, find_declared
 
 Command = tuple[list[str], dict[str, str]]
 
@@ -60,8 +60,7 @@ class Payload:
 
 
 def examples() -> list[str]:
-    texts = [EXAMPLES, *map(find_examples, COMMANDS)]
-    return [line for text in texts for line in text.strip().splitlines()]
+    return [*EXAMPLES, *(line for name in COMMANDS for line in find_declared(name).examples)]
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +106,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_has_two_examples_one_of_them_a_pipe(name: str) -> None:
-    lines = find_examples(name).strip().splitlines()
+    lines = find_declared(name).examples
     assert len(lines) == 2
     assert any(" | " in line for line in lines)
     assert all(line.startswith(f"paraminspect {name} ") for line in lines)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from paraminspect.files import door, limits
+from paraminspect.files import far, limits
 from paraminspect.files.web import client
 from scripts.servers.http import RangeServer
 
@@ -35,7 +35,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
     for name in USELESS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(limits, "FIRST_WAIT_S", 0.0)
-    monkeypatch.setattr(door, "_opened", {})
+    monkeypatch.setattr(far, "opened", {})
     yield
     client.close()
 

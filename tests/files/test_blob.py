@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from paraminspect.errors import TruncatedError
 from paraminspect.files.blob import Blob
+from paraminspect.files.local import LocalFile
 
 DATA = bytes(range(100))
 
@@ -22,13 +23,13 @@ def of_bytes(_: Path) -> Blob:
 def of_file(folder: Path) -> Blob:
     path = folder / "file"
     path.write_bytes(DATA)
-    return Blob(len(DATA), fd=os.open(path, os.O_RDONLY), path=str(path))
+    return Blob(LocalFile(len(DATA), os.open(path, os.O_RDONLY)), path=str(path))
 
 
 def of_part(folder: Path) -> Blob:
     path = folder / "file"
     path.write_bytes(b"before" + DATA + b"behind")
-    return Blob(len(DATA) + 12, fd=os.open(path, os.O_RDONLY), path=str(path)).part(6, len(DATA))
+    return Blob(LocalFile(len(DATA) + 12, os.open(path, os.O_RDONLY)), path=str(path)).part(6, len(DATA))
 
 
 @pytest.fixture(params=[of_bytes, of_file, of_part])
@@ -99,7 +100,7 @@ def test_descriptor_closes_with_the_last_part(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(DATA)
     fd = os.open(path, os.O_RDONLY)
-    whole = Blob(100, fd=fd)
+    whole = Blob(LocalFile(100, fd))
     part = whole.part(10, 50).part(0, 5)
     del whole
     gc.collect()
@@ -132,7 +133,7 @@ def test_far_into_a_sparse_file(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.seek(1 << 33)
         file.write(DATA)
-    blob = Blob(path.stat().st_size, fd=os.open(path, os.O_RDONLY))
+    blob = Blob(LocalFile(path.stat().st_size, os.open(path, os.O_RDONLY)))
     assert blob.read((1 << 33) + 1, 3) == DATA[1:4]
 
 

@@ -43,7 +43,7 @@ reads = st.lists(
 @given(reads, st.integers(0, 1 << 17))
 def test_any_reads_give_the_bytes_of_the_file(wanted: list[tuple[int, int, str]], first: int) -> None:
     fetch = Fetcher()
-    blob = Blob(len(DATA), far=FarFile(len(DATA), fetch, first=DATA[:first]), path="x")
+    blob = Blob(FarFile(len(DATA), fetch, first=DATA[:first]), path="x")
     for begin, length, how in wanted:
         if how == "read":
             assert blob.read_up_to(begin, length) == DATA[begin : begin + length]
@@ -69,7 +69,7 @@ def test_reading_on_fetches_more_and_more_at_a_time() -> None:
 
 def test_nothing_behind_a_part_is_fetched() -> None:
     fetch = Fetcher()
-    part = Blob(len(DATA), far=FarFile(len(DATA), fetch), path="x").part(100_000, 300)
+    part = Blob(FarFile(len(DATA), fetch), path="x").part(100_000, 300)
     assert part.read(0, 10) + part.read(10, 290) == DATA[100_000:100_300]
     assert fetch.asked == [(100_000, 100_300)]
 
@@ -108,8 +108,6 @@ def test_after_an_error_nothing_more_is_asked_for(monkeypatch: pytest.MonkeyPatc
     assert len(calls) == 1
 
 
-@pytest.mark.parametrize(
-    "make", [lambda: Blob.from_bytes(b""), lambda: Blob(0, far=FarFile(0, Fetcher(b"")), path="x")]
-)
+@pytest.mark.parametrize("make", [lambda: Blob.from_bytes(b""), lambda: Blob(FarFile(0, Fetcher(b"")), path="x")])
 def test_an_empty_file(make: Callable[[], Blob]) -> None:
     assert make().read_up_to(0, 10) == make().read_ahead(0, 5, 10) == b""

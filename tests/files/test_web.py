@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from paraminspect import open_source
 from paraminspect.errors import CheckpointError, FarError, ParamInspectError
-from paraminspect.files import door, limits
+from paraminspect.files import far, limits
 from paraminspect.files.addresses import basic
 from paraminspect.records import Checkpoint
 from paraminspect.values.read import read_tensor
@@ -495,4 +495,4 @@ def test_any_answer_gives_records_or_an_error(raw_server: tuple[str, list[bytes]
     says[0] = raw
     with suppress(ParamInspectError):
         open_source(url)
-    door._opened.clear()
+    far.opened.clear()

@@ -17,7 +17,7 @@ from torch import nn
 from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.files.blob import Blob
 from paraminspect.formats import declared as declared_module
-from paraminspect.formats.hugging_face import declared_by_config
+from paraminspect.formats.declared import declared_by_config
 from paraminspect.formats.safetensors import read_safetensors
 from paraminspect.formats.source import open_source
 from paraminspect.names.listing import make_listing, total

@@ -20,6 +20,7 @@ from paraminspect.errors import (
     UnknownFormatError,
 )
 from paraminspect.files.blob import Blob
+from paraminspect.files.local import LocalFile
 from paraminspect.formats import gguf as reader
 from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.gguf import GGML_TYPES, describe_split, read_gguf
@@ -76,7 +77,7 @@ def read(data: bytes) -> Checkpoint:
 
 def read_path(path: Path) -> Checkpoint:
     size = path.stat().st_size
-    return read_gguf(Blob(size, fd=os.open(path, os.O_RDONLY), path=str(path)))
+    return read_gguf(Blob(LocalFile(size, os.open(path, os.O_RDONLY)), path=str(path)))
 
 
 def write_with_package(path: Path, tensors: dict[str, Any], **options: Any) -> None:
@@ -270,7 +271,7 @@ def test_strings_of_an_array_may_lie_across_windows(monkeypatch: pytest.MonkeyPa
 
 def test_fixed_size_array_is_not_read() -> None:
     data = make_gguf((key_value("k", ARRAY, array(FLOAT32, 2_000_000, bytes(8_000_000))),))
-    blob = CountingBlob(len(data), data=data)
+    blob = CountingBlob.from_bytes(data)
     assert read_gguf(blob).metadata == {"k": "[float32 x 2000000]"}
     assert blob.fetched < 1_000_000
 

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from paraminspect.errors import LimitExceededError, MalformedError, ParamInspectError, TruncatedError
 from paraminspect.files.blob import Blob
+from paraminspect.files.local import LocalFile
 from paraminspect.formats import numpy_arrays
-from paraminspect.formats.limits import MAX_NUMEL
 from paraminspect.formats.numpy_arrays import MAX_NPY_HEADER, MAX_TYPE_TEXT, read_npy, read_npz
+from paraminspect.formats.shapes import MAX_NUMEL
 from paraminspect.formats.zip_file import read_zip_directory
 from paraminspect.records import Checkpoint, TensorRecord
 
@@ -187,7 +188,7 @@ def test_file_on_disk(tmp_path: Path):
     path = tmp_path / "a.npy"
     np.save(path, array)
     size = path.stat().st_size
-    checkpoint = read_npy(Blob(size, fd=os.open(path, os.O_RDONLY), path=str(path)))
+    checkpoint = read_npy(Blob(LocalFile(size, os.open(path, os.O_RDONLY)), path=str(path)))
     assert (checkpoint.format, checkpoint.nbytes, checkpoint.files) == ("npy", size, (str(path),))
     where, begin, end = checkpoint.tensors[0].byte_range
     assert where == str(path)

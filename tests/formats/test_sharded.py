@@ -24,6 +24,7 @@ from paraminspect.errors import (
     SourceError,
     TruncatedError,
 )
+from paraminspect.files import local
 from paraminspect.files.blob import Blob
 from paraminspect.formats import sharded
 from paraminspect.formats.gguf import read_gguf
@@ -314,7 +315,7 @@ def test_shards_are_read_side_by_side_but_not_too_many(tmp_path: Path, monkeypat
         (tmp_path / str(number)).touch()
         weight_map[f"t{number}"] = str(number)
     monkeypatch.setattr(sharded, "SLOW_READ_S", -1)
-    monkeypatch.setattr(sharded, "MAX_READERS", 4)
+    monkeypatch.setattr(local, "MAX_READERS", 4)
     together = threading.Barrier(4)
 
     def read_file(path: str) -> Checkpoint:

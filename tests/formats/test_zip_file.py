@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 from paraminspect.errors import LimitExceededError, MalformedError, ParamInspectError, TruncatedError
 from paraminspect.files.blob import Blob
 from paraminspect.formats import zip_file as zip_directory
-from paraminspect.formats.limits import MAX_INFLATED, MAX_ZIP_ENTRIES
-from paraminspect.formats.zip_file import ZipDirectory, read_zip_directory
+from paraminspect.formats.zip_file import MAX_INFLATED, MAX_ZIP_ENTRIES, ZipDirectory, read_zip_directory
 
 # Where fields stand in an entry of the directory and in the end record, with their width.
 FLAGS, METHOD, CRC = (8, "H"), (10, "H"), (16, "L")

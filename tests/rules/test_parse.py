@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from paraminspect.errors import ParamInspectError, RuleError
 from paraminspect.rules.initializers import INITIALIZERS
-from paraminspect.rules.limits import MAX_RULE_LENGTH
-from paraminspect.rules.parse import RuleParser, parse_rule
+from paraminspect.rules.parse import MAX_RULE_LENGTH, RuleParser, parse_rule
 from paraminspect.rules.resolve import resolve
 from paraminspect.rules.rule import Origin, Rule
 

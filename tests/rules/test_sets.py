@@ -4,10 +4,9 @@ import pytest
 
 from paraminspect.architecture.parse import parse_rule_sets
 from paraminspect.errors import LimitExceededError, RuleError
-from paraminspect.rules.limits import MAX_RULES
 from paraminspect.rules.resolve import resolve
 from paraminspect.rules.rule import Rule
-from paraminspect.rules.sets import Config, choose_rules
+from paraminspect.rules.sets import MAX_RULES, Config, choose_rules
 
 
 def config(init: str, source: str = "m.yaml", **variables: object) -> Config:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from paraminspect import open_source
 from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.files.blob import Blob
+from paraminspect.files.local import LocalFile
 from paraminspect.formats.zip_file import read_zip_directory
 from paraminspect.ties.shared_bytes import find_ties
 from paraminspect.writers import zip_write as zip_archive
@@ -195,7 +196,7 @@ def test_the_edge_of_32_bits(nbytes: int, tmp_path: Path) -> None:
     fake(layout, path)
     assert zipfile.ZipFile(path).getinfo("archive/data/0").file_size == nbytes
     with path.open("rb") as file:
-        directory = read_zip_directory(Blob(layout.nbytes, fd=os.dup(file.fileno())))
+        directory = read_zip_directory(Blob(LocalFile(layout.nbytes, os.dup(file.fileno()))))
     entry = directory.entries["archive/data/0"]
     assert (entry.size, directory.data_offset(entry)) == (nbytes, layout.slots[0].offset)
     header = directory.blob.read(entry.header_offset, 64)  # sizes of 8 bytes follow if it says so

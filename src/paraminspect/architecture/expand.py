@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Final, Literal
 
 from paraminspect.architecture.builtins import BUILTINS, CONTAINERS, PARAM_OPS, Argument, Builtin
-from paraminspect.architecture.limits import MAX_INTEGER, MAX_MODULE_DEPTH, MAX_MODULES, MAX_REPEAT
+from paraminspect.architecture.expressions import MAX_INTEGER
 from paraminspect.architecture.model import Block, Call, Layer, Name, Residual, Spec, Use, Value
 from paraminspect.architecture.model import Sequential as SequentialLayer
 from paraminspect.architecture.nodes import Mark, Node, shorten, shown
@@ -17,6 +17,19 @@ from paraminspect.architecture.tensors import check_shape
 from paraminspect.architecture.ties import check_ties
 from paraminspect.architecture.values import Budget, Scope
 from paraminspect.errors import SpecError
+
+MAX_MODEL_BYTES: Final = 32 << 30
+"""Parameters and buffers of a model that is allocated; on the meta device there is no such bound (7B parameters in
+float32 take 27 GB)."""
+
+MAX_REPEAT: Final = 10_000
+"""Copies that one `repeat` may ask for (the deepest published transformers have 200)."""
+
+MAX_MODULES: Final = 100_000
+"""Modules in the whole model, containers included."""
+
+MAX_MODULE_DEPTH: Final = 64
+"""Of modules inside each other: forward, printing and deep copies recurse."""
 
 OURS = {name.casefold(): name for name in (*CONTAINERS, *BUILTINS)}
 """Types that torch.nn does not have, by their name in lower case."""

@@ -14,11 +14,17 @@ import math
 import warnings
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from typing import Final
 
-from paraminspect.architecture.limits import MAX_EXPRESSION_LENGTH, MAX_INTEGER
 from paraminspect.architecture.nodes import shorten
 from paraminspect.architecture.suggestions import closest
 from paraminspect.errors import SpecError
+
+MAX_EXPRESSION_LENGTH: Final = 200
+"""Characters of one `$(...)`."""
+
+MAX_INTEGER: Final = 2**63 - 1
+"""Of any value in an expression: what torch can take as a size."""
 
 Number = int | float
 

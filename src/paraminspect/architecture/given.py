@@ -11,9 +11,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from paraminspect.architecture.limits import MAX_NAME_LENGTH, MAX_SPEC_BYTES
+from paraminspect.architecture.layers import MAX_NAME_LENGTH
 from paraminspect.architecture.model import TensorInput, Value
 from paraminspect.architecture.nodes import shorten
+from paraminspect.architecture.recognise import MAX_SPEC_BYTES
 from paraminspect.architecture.tensors import parse_tensor
 from paraminspect.architecture.values import Scope
 from paraminspect.architecture.yaml_marks import parse_yaml

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from paraminspect.architecture.builtins import BUILTINS, CONTAINERS
-from paraminspect.architecture.limits import MAX_NAME_LENGTH, MAX_TAKE
 from paraminspect.architecture.model import Block, Call, Layer, Name, Parameter, Residual, Sequential, Use
 from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, describe, shorten, shown
 from paraminspect.architecture.plan import INPUT
 from paraminspect.architecture.suggestions import closest
 from paraminspect.architecture.values import check_expressions
+
+MAX_NAME_LENGTH: Final = 200
+"""Characters of one name of a layer, variable, block or input."""
+
+MAX_TAKE: Final = 8
+"""Steps into a nested tuple output."""
 
 LAYER_OPTIONS = {
     "name": "Name of the child module; without it, its place in the list (0, 1, ...).",

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import Final
+
+MAX_SPEC_BYTES: Final = 1 << 20
+"""Of the text; the largest spec in `configs/` has 3,000."""
 
 _BLOCK = re.compile(r"^(?P<q>[\"']?)(?:model|blocks|shared)(?P=q)[ \t]*:(?:[ \t\r]|$)", re.MULTILINE)
 _FLOW = re.compile(r"[{,]\s*(?P<q>[\"']?)model(?P=q)\s*:\s*\[")

@@ -9,10 +9,25 @@ from __future__ import annotations
 from typing import Any
 
 from paraminspect.architecture.builtins import BUILTINS, CONTAINERS, PARAM_OPS, Argument, Builtin
-from paraminspect.architecture.layers import BLOCK_KEYS, IDENTIFIER, LAYER_OPTIONS, MODULE_NAME, RESIDUAL_KEYS, USE
-from paraminspect.architecture.limits import MAX_DIMENSIONS, MAX_REPEAT, MAX_TAKE
+from paraminspect.architecture.expand import MAX_REPEAT
+from paraminspect.architecture.layers import (
+    BLOCK_KEYS,
+    IDENTIFIER,
+    LAYER_OPTIONS,
+    MAX_TAKE,
+    MODULE_NAME,
+    RESIDUAL_KEYS,
+    USE,
+)
 from paraminspect.architecture.parse import TOP_LEVEL
-from paraminspect.architecture.tensors import DISTRIBUTIONS, FLOAT_DTYPES, INPUT_KEYS, INTEGER_DTYPES, LOSSES
+from paraminspect.architecture.tensors import (
+    DISTRIBUTIONS,
+    FLOAT_DTYPES,
+    INPUT_KEYS,
+    INTEGER_DTYPES,
+    LOSSES,
+    MAX_DIMENSIONS,
+)
 
 Schema = dict[str, Any]
 

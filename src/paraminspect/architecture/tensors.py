@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import cast
+from typing import Final, cast
 
+from paraminspect.architecture.expressions import MAX_INTEGER
 from paraminspect.architecture.layers import parse_name, refuse_unknown_keys
-from paraminspect.architecture.limits import MAX_DIMENSIONS, MAX_INPUT_NUMEL, MAX_INTEGER
 from paraminspect.architecture.model import Distribution, Loss, LossKind, TensorInput
 from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, describe, shorten
 from paraminspect.architecture.plan import INPUT
 from paraminspect.architecture.suggestions import closest
 from paraminspect.architecture.values import Scope
+
+MAX_DIMENSIONS: Final = 64
+"""Of one tensor, as torch has it."""
+
+MAX_INPUT_NUMEL: Final = 1 << 30
+"""Elements of one input, which is drawn before the model runs."""
 
 INPUT_KEYS = {
     "shape": "Sizes, the batch first: [2, 4].",

@@ -6,14 +6,16 @@ import re
 from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Final, cast
 
-from paraminspect.architecture.expressions import count_terms, evaluate, lookup, parse_expression
-from paraminspect.architecture.limits import MAX_INTEGER, MAX_VALUES
+from paraminspect.architecture.expressions import MAX_INTEGER, count_terms, evaluate, lookup, parse_expression
 from paraminspect.architecture.model import Value
 from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, describe, shorten
 from paraminspect.architecture.yaml_marks import iter_scalars
 from paraminspect.errors import SpecError
+
+MAX_VALUES: Final = 1_000_000
+"""Arguments and terms of expressions that one model may evaluate."""
 
 _NAME = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 

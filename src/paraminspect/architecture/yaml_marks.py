@@ -14,13 +14,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
-from paraminspect.architecture.limits import MAX_NUMBER_LENGTH, MAX_SPEC_BYTES, MAX_YAML_DEPTH, MAX_YAML_NODES
 from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, describe, shorten, shown
+from paraminspect.architecture.recognise import MAX_SPEC_BYTES
 from paraminspect.errors import SpecError
+
+MAX_YAML_NODES: Final = 100_000
+"""Scalars, lists and mappings, every copy that an alias makes counted."""
+
+MAX_YAML_DEPTH: Final = 64
+"""Of lists and mappings inside each other, aliases expanded."""
+
+MAX_NUMBER_LENGTH: Final = 64
+"""Characters of one number."""
 
 CONSTANTS: dict[str, bool | float | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from itertools import islice
 from typing import Final
 
 from paraminspect.checks.codes import find, rank
 from paraminspect.checks.container import Place, as_finding, scan_part
 from paraminspect.errors import CheckpointError, FarError, LimitExceededError, SourceError
 from paraminspect.files.blob import Blob, open_blob
-from paraminspect.files.door import list_folder, look, raise_broken
-from paraminspect.files.paths import folder_of, is_far, join, relative
-from paraminspect.formats.limits import MAX_SHARDS
-from paraminspect.formats.sharded import shards_of
+from paraminspect.files.door import list_folder, place_of, raise_broken
+from paraminspect.files.paths import base_name, folder_of, join, relative
+from paraminspect.formats.sharded import MAX_SHARDS, shards_of
 from paraminspect.formats.source import is_index
 from paraminspect.records import Checkpoint, Finding
 
@@ -105,13 +103,8 @@ def check_deep(checkpoint: Checkpoint, advance: Callable[[int], None] = lambda _
 
 def scan_files(source: str) -> list[Finding]:
     """Findings of the bytes of all files of a source, whether or not a reader takes them for a model."""
-    paths = list(_files_of(source))
-    if not is_far(source):
-        found = [_scan_one(path, source, named=len(paths) > 1) for path in paths]
-    else:
-        from paraminspect.files.threads import side_by_side
-
-        found = side_by_side(lambda path: _scan_one(path, source, named=len(paths) > 1), paths)
+    paths = _files_of(source)
+    found = place_of(source).each(lambda path: _scan_one(path, source, named=len(paths) > 1), paths)
     raise_broken(paths)
     return [each for its in found for each in its]
 
@@ -130,50 +123,33 @@ def _scan_one(path: str | None, source: str, *, named: bool) -> list[Finding]:
 
 def _relative(path: str, source: str) -> str:
     """The name of a file of a source, which is its folder or an index beside it."""
-    if is_far(source):
-        return relative(path, source if look(source).kind == "folder" else folder_of(source))
-    return os.path.relpath(path, source if os.path.isdir(source) else os.path.dirname(source) or ".")
+    return relative(path, source if place_of(source).is_folder(source) else folder_of(source))
 
 
-def _files_of(source: str) -> Iterator[str | None]:
+def _files_of(source: str) -> list[str | None]:
     """Paths to look into: a folder's files, or of an index all that lies beside it. None is standard input."""
     if source == STDIN:
-        yield None
-        return
-    if is_far(source):
-        yield from _far_files_of(source)
-        return
-    if os.path.isdir(source):
-        yield from _in_folder(source)
-        return
-    yield source
-    if _is_index(source):
-        own = os.path.abspath(source)
-        yield from (path for path in _in_folder(os.path.dirname(own)) if path != own)
-
-
-def _far_files_of(url: str) -> list[str]:
-    """The same of a URL: where a server has no lists, what an index names."""
-    if look(url).kind == "folder":
-        return [join(url, name) for name in list_folder(url).files[:MAX_SHARDS]]
-    if not _is_index(url):
-        return [url]
+        return [None]
+    if place_of(source).is_folder(source):
+        return _files_in(source)
+    if not _is_index(source):
+        return [source]
+    folder, own = folder_of(source), base_name(source)
     try:
-        folder = folder_of(url)
-        beside = [join(folder, name) for name in list_folder(folder).files[:MAX_SHARDS]]
-        return [url, *(path for path in beside if path != url)]
+        return [source, *_files_in(folder, own)]
     except FarError as error:
         if error.fault != "no-listing":
             raise
     with suppress(CheckpointError, LimitExceededError):  # of a broken index, its reader says so
-        return [url, *shards_of(url)]
-    return [url]
+        return [source, *shards_of(source)]
+    return [source]
 
 
-def _in_folder(folder: str) -> Iterator[str]:
-    with os.scandir(folder) as entries:
-        files = [entry.path for entry in islice(entries, MAX_SHARDS) if entry.is_file()]
-    yield from sorted(files)
+def _files_in(folder: str, but: str = "") -> list[str | None]:
+    """The regular files of a folder; none of them called so."""
+    paths = [join(folder, name) for name in list_folder(folder).files[:MAX_SHARDS] if name != but]
+    found = place_of(folder).presence(paths) or ()
+    return [path for path, each in zip(paths, found, strict=True) if each is not None and each.kind == "file"]
 
 
 def _is_index(path: str) -> bool:

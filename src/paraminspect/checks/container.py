@@ -6,19 +6,15 @@ A file is looked at as each loader would: by its first bytes, as `torch.load` do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from importlib import import_module
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from paraminspect.checks.codes import find
 from paraminspect.errors import CheckpointError, FarError, LimitExceededError, ParamInspectError
 from paraminspect.files.blob import Blob
-from paraminspect.formats.pickles.plain import OLD_PICKLE_STARTS, is_pickle
-from paraminspect.formats.pytorch.tar import is_tar
-from paraminspect.formats.safetensors import is_safetensors
+from paraminspect.formats.sniff import HEAD_BYTES
+from paraminspect.formats.table import find_containers, resolve
 from paraminspect.records import Finding
-
-HEAD_BYTES: Final = 512
 
 MAX_DEPTH: Final = 6
 """Archives and byte strings around what is looked at."""
@@ -83,39 +79,19 @@ def as_finding(error: ParamInspectError, place: Place) -> Finding:
 
 
 def _scan(blob: Blob, place: Place) -> Iterator[Finding]:
-    scanner = _scanner_of(blob.read_up_to(0, HEAD_BYTES), blob.size)
-    if scanner:
-        yield from _resolve(scanner)(blob, place)
-    if scanner != _ZIP and _has_zip_end(blob):
-        yield from _resolve("zips:scan_zip_behind")(blob, place)
+    """What it is by its first bytes, and what else a loader may take it for."""
+    containers = list(find_containers(blob.read_up_to(0, HEAD_BYTES), blob.size))
+    for number, container in enumerate(containers):
+        scanner = container.doubter if number else container.scanner
+        if scanner:
+            yield from resolve(scanner)(blob, place)
+    if not any(container.opener for container in containers) and _has_zip_end(blob):
+        yield from resolve("paraminspect.checks.zips:scan_zip_behind")(blob, place)
 
 
 def _has_zip_end(blob: Blob) -> bool:
     begin = max(0, blob.size - MAX_COMMENT - 22)
     return ZIP_END in blob.read_up_to(begin, blob.size - begin)
-
-
-_ZIP: Final = "zips:scan_zip"
-
-
-def _scanner_of(head: bytes, size: int) -> str:
-    """What scans bytes that begin so, as "module:function", for each of those comes back here; "" if nothing does."""
-    if head[:4] in (ZIP_MEMBER, ZIP_END):
-        return _ZIP
-    if is_pickle(head):
-        return "pickles:scan_pickles"
-    if is_tar(head):
-        return "tars:scan_tar"
-    if head[:6] == b"\x93NUMPY":
-        return "pickles:scan_npy"
-    old = head[:1] and head[0] in OLD_PICKLE_STARTS and not is_safetensors(head, size)
-    return "pickles:scan_old_pickle" if old else ""
-
-
-def _resolve(scanner: str) -> Callable[[Blob, Place], Iterable[Finding]]:
-    module, _, function = scanner.partition(":")
-    scan: Callable[[Blob, Place], Iterable[Finding]] = getattr(import_module(f"paraminspect.checks.{module}"), function)
-    return scan
 
 
 def scan_rest(blob: Blob, begin: int, place: Place, what: str = "the model") -> Iterator[Finding]:

@@ -9,8 +9,7 @@ from typing import Final
 from paraminspect.checks.codes import find
 from paraminspect.files.door import look
 from paraminspect.files.paths import base_name
-from paraminspect.formats.onnx.read import FORMAT as ONNX
-from paraminspect.formats.pytorch.export import FORMAT as EXPORTED
+from paraminspect.formats.table import format_of, resolve
 from paraminspect.names.listing import is_shown
 from paraminspect.records import Checkpoint, Finding, TensorRecord
 from paraminspect.units import counted, format_bytes
@@ -35,13 +34,12 @@ def check_tensors(checkpoint: Checkpoint) -> Iterator[Finding]:
     records = checkpoint.tensors
     yield from _check_names(records)
     yield from _check_dtypes(records)
-    if checkpoint.format != EXPORTED:  # whose constants are saved, and not meant to be trained
+    row = format_of(checkpoint)
+    if row is None or not row.has_constants:
         yield from _check_attributes(records)
     yield from _check_optimizer(records)
-    if checkpoint.format == "gguf":
-        yield from _check_end(checkpoint)
-    if checkpoint.format == ONNX:
-        yield from _check_external(checkpoint)
+    if row is not None and row.checks:
+        yield from resolve(row.checks)(checkpoint)
 
 
 def _check_names(records: Sequence[TensorRecord]) -> Iterator[Finding]:
@@ -95,7 +93,7 @@ def _check_optimizer(records: Sequence[TensorRecord]) -> Iterator[Finding]:
             yield find("optimizer-mismatch", unfit[0].name, message)
 
 
-def _check_end(checkpoint: Checkpoint) -> Iterator[Finding]:
+def check_end(checkpoint: Checkpoint) -> Iterator[Finding]:
     """Bytes behind the last tensor of a GGUF file, beyond padding."""
     ends = [place[2] for record in checkpoint.tensors if (place := record.byte_range) is not None]
     alignment = checkpoint.metadata.get("general.alignment", "32")
@@ -105,7 +103,7 @@ def _check_end(checkpoint: Checkpoint) -> Iterator[Finding]:
         yield find("extra-bytes", "", f"{checkpoint.nbytes - end:,} bytes behind the last tensor", offset=end)
 
 
-def _check_external(checkpoint: Checkpoint) -> Iterator[Finding]:
+def check_external(checkpoint: Checkpoint) -> Iterator[Finding]:
     """Tensors that share some of their bytes in a file of external data, and bytes of it that none has."""
     ranges: dict[str, set[tuple[int, int, str]]] = {path: set() for path in checkpoint.files[1:]}
     for record in checkpoint.tensors:

@@ -75,10 +75,12 @@ def _scan_legacy(blob: Blob, begin: int, place: Place) -> Iterator[Finding]:
     yield from scan_rest(blob, begin, place)
 
 
-def scan_old_pickle(blob: Blob, place: Place) -> Iterator[Finding]:
-    """A pickle without a header. Most text begins like one, so only what is dangerous counts."""
+def doubt_pickle(blob: Blob, place: Place) -> Iterator[Finding]:
+    """A pickle in what begins like one and is most often something else: only what it would run for certain counts."""
     trace, found = scan_pickle(blob, 0, place)
-    if any(each.severity == "danger" for each in found) or (trace.error is None and not is_quiet(trace)):
+    runs = bool(trace.computed or trace.patched or trace.loaded)
+    runs = runs or any(use.called is not None and is_danger(use) for use in trace.uses)
+    if runs or (trace.error is None and not is_quiet(trace)):
         yield from (each for each in found if each.code != "pickle-broken")
 
 
@@ -202,6 +204,11 @@ def _part_of(value: object, blob: Blob) -> Blob | None:
         return Blob.from_bytes(text.encode("latin-1", "replace"))
     except ParamInspectError:
         return None
+
+
+def is_danger(use: Use) -> bool:
+    """Whether a name, or what is done with it, can do harm."""
+    return use.verdict.level == "danger" or bool(use.suspicion)
 
 
 def _code_of(use: Use) -> str:

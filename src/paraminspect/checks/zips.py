@@ -23,6 +23,7 @@ from paraminspect.formats.pickles.inert import StorageRef
 from paraminspect.formats.pickles.plain import OLD_PICKLE_STARTS, is_pickle
 from paraminspect.formats.pickles.trace import may_be_file
 from paraminspect.formats.pytorch.export import find_pickled, is_raw_member, is_torch_export
+from paraminspect.formats.table import DISTRIBUTED, endings_of
 from paraminspect.formats.zip_file import ZipDirectory, ZipEntry, quote_name, read_zip_directory
 from paraminspect.records import Finding
 from paraminspect.units import counted, format_bytes
@@ -39,7 +40,7 @@ MAX_GAP: Final = 24
 MAX_PICKLE: Final = 256 << 20
 """Bytes of a compressed pickle."""
 
-PICKLE_NAMES: Final = (".pkl", ".pickle", ".debug_pkl", ".pt", ".pth", ".bin", ".ckpt")
+PICKLE_NAMES: Final = (".debug_pkl", *endings_of(lambda row: row.is_pickle))
 STORAGES: Final = re.compile(r"[^/]+/(data|constants|xl_model_weights|tensors)/[^/]+\Z")
 """Raw bytes of tensors, whose first bytes may be anything."""
 
@@ -61,7 +62,7 @@ _WIDE: Final = 0xFFFFFFFF
 def scan_zip(blob: Blob, place: Place) -> Iterator[Finding]:
     """Findings of an archive that begins where the blob begins."""
     archives, prefix = split_archives(blob)
-    pieces = place.path is not None and place.path.endswith(".distcp")  # which torch writes so
+    pieces = place.path is not None and place.path.endswith(DISTRIBUTED.endings)  # which torch writes so
     if archives and not prefix and len(archives) > 1 and not pieces:
         message = f"{len(archives):,} zip archives one after another: readers see the last one"
         yield find("polyglot", place.name, message, severity="info", path=place.path)

@@ -1,7 +1,7 @@
 """The command line: finds the command, runs it, and turns what it raises into text and an exit status.
 
-A command is a module in `cli/commands` with a function `command`, whose docstring is its help and which returns its
-exit status, and a text `EXAMPLES`. Only the module of the command that was typed is imported.
+A command is a module in `cli/commands` with a `command`, declared as `declare` has it, which returns its exit status.
+Only the module of the command that was typed is imported.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from paraminspect.cli.declare import Declared
 from paraminspect.cli.explain import FAILED, OutputError
 from paraminspect.cli.output import Output, print_whatever_happens
 from paraminspect.errors import ParamInspectError
@@ -22,10 +23,10 @@ PROGRAM = "paraminspect"
 COMMANDS = ("list", "tree", "show", "init", "shared", "grad", "stats", "diff", "check", "convert", "rules")
 """Names of the modules in `cli/commands`, in the order of the help."""
 
-EXAMPLES = """
-paraminspect tree model.safetensors
-paraminspect list model.pt | sort -t$'\\t' -k4,4nr | head -3
-"""
+EXAMPLES = (
+    "paraminspect tree model.safetensors",
+    "paraminspect list model.pt | sort -t$'\\t' -k4,4nr | head -3",
+)
 """Of the program, in its own help; each command has its own."""
 
 _COMPLETE = f"_{PROGRAM.upper()}_COMPLETE"
@@ -36,7 +37,13 @@ Shell = Literal["current", "bash", "zsh", "fish"]
 
 
 class Command(TyperCommand):
-    """Names an argument that is required as the help does, without braces."""
+    """Names an argument that is required as the help does, without braces.
+
+    Attributes:
+        declared: What the command is made of.
+    """
+
+    declared: Declared
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Words of the usage line."""
@@ -103,27 +110,26 @@ class CommandGroup(TyperGroup):
         )
 
 
-def find_examples(name: str) -> str:
-    """Command lines that show what a command is for, one a line."""
-    return str(_find_module(name).EXAMPLES)
+def find_declared(name: str) -> Declared:
+    """What is declared of a command."""
+    from importlib import import_module
+
+    declared: Declared = import_module(f"paraminspect.cli.commands.{name}").command
+    return declared
 
 
 def _load(name: str) -> Any:
-    module = _find_module(name)
+    declared = find_declared(name)
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command(name, cls=Command, epilog=_show_examples(module.EXAMPLES))(module.command)
-    return typer.main.get_command(app)
+    app.command(name, cls=Command, help=declared.help, epilog=_show_examples(declared.examples))(declared.function)
+    command: Any = typer.main.get_command(app)
+    command.declared = declared
+    return command
 
 
-def _find_module(name: str) -> Any:
-    from importlib import import_module
-
-    return import_module(f"paraminspect.cli.commands.{name}")
-
-
-def _show_examples(text: str) -> str:
+def _show_examples(lines: Sequence[str]) -> str:
     """The last paragraph of a help."""
-    return "\b\nExamples:\n" + "".join(f"  {line}\n" for line in text.strip().splitlines())
+    return "\b\nExamples:\n" + "".join(f"  {line}\n" for line in lines)
 
 
 def _print_version(wanted: bool) -> None:

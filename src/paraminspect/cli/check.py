@@ -19,25 +19,16 @@ from paraminspect.cli.chosen import Build, is_live
 from paraminspect.cli.explain import explain, with_source
 from paraminspect.cli.output import Output
 from paraminspect.cli.progress import Progress
-from paraminspect.cli.report import split_columns
 from paraminspect.cli.stdin import as_file
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.paths import shown
 from paraminspect.records import Checkpoint, Finding, Severity
-from paraminspect.render.rows import Column, Rows, merge_rows
+from paraminspect.render.columns import FINDINGS
+from paraminspect.render.rows import Rows, merge_rows
 from paraminspect.units import counted
 
 if TYPE_CHECKING:
     from paraminspect.cli.rules import RuleOptions
-
-FINDINGS: Final = (
-    Column("source", "name"),
-    Column("severity"),
-    Column("code"),
-    Column("name", "name"),
-    Column("message"),
-    Column("hint"),
-)
 
 FAILED_CHECK: Final = 1
 """Exit status when a finding is as bad as --fail-on says."""
@@ -50,7 +41,7 @@ class How(NamedTuple):
     fail_on: str = "error"
     ignore: tuple[str, ...] = ()
     quiet: bool = False
-    columns: str = ""
+    columns: tuple[str, ...] = ()
     sarif: bool = False
     rules: RuleOptions | None = None
 
@@ -65,9 +56,8 @@ def report_findings(sources: Sequence[str], build: Build, how: How, output: Outp
     """Check each source; returns the exit status.
 
     Raises:
-        ParamInspectError: A column or code that there is not.
+        ParamInspectError: A code that there is not.
     """
-    columns = split_columns(how.columns, [column.name for column in FINDINGS])
     for code in how.ignore:
         if code not in CODES:
             close = get_close_matches(code, CODES, n=1)
@@ -88,9 +78,9 @@ def report_findings(sources: Sequence[str], build: Build, how: How, output: Outp
         if how.fail_on != "never" and any(rank(f.severity) >= _rank_of(how.fail_on) for f in each.findings):
             output.status = max(output.status, FAILED_CHECK)
         if not how.quiet and output.streams and not how.sarif:
-            _write_rows([each], columns, output)
+            _write_rows([each], how.columns, output)
     if not how.quiet:
-        _write(checked, unread, columns, how, output)
+        _write(checked, unread, how, output)
     return output.status
 
 
@@ -140,19 +130,17 @@ def _describe(checkpoint: Checkpoint | None) -> str:
     return f"{counted(len(checkpoint.tensors), 'tensor')}, {checkpoint.format}"
 
 
-def _write(
-    checked: Sequence[_Checked], unread: Sequence[str], columns: Sequence[str], how: How, output: Output
-) -> None:
+def _write(checked: Sequence[_Checked], unread: Sequence[str], how: How, output: Output) -> None:
     if how.sarif:
         from paraminspect import __version__
         from paraminspect.render.sarif import render_sarif
 
         findings = [(each.source, finding) for each in checked for finding in each.findings]
         output.write(render_sarif(findings, CODES, __version__, unread=unread))
-    elif output.format == "table" and not columns:
+    elif output.format == "table" and not how.columns:
         _write_text(checked, output)
     elif not output.streams and checked:
-        _write_rows(checked, columns, output)
+        _write_rows(checked, how.columns, output)
 
 
 def _write_text(checked: Sequence[_Checked], output: Output) -> None:
@@ -178,7 +166,7 @@ def _write_rows(checked: Sequence[_Checked], columns: Sequence[str], output: Out
     everything = [finding for each in checked for finding in each.findings]
     tail = {"worst": worst(everything), "totals": _totals(everything)}
     rows = parts[0] if len(parts) == 1 else merge_rows(parts, tail, count_findings(everything))
-    output.write_rows(rows.pick(columns) if columns and output.format != "names" else rows)
+    output.write_rows(output.pick(rows, columns))
 
 
 def _totals(findings: Sequence[Finding]) -> dict[Severity, int]:

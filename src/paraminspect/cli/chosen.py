@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from paraminspect.cli.explain import with_source
 from paraminspect.cli.output import Output
 from paraminspect.errors import ParamInspectError
-from paraminspect.files.paths import is_far
+from paraminspect.files.door import place_of
 from paraminspect.names.listing import Listing, make_listing, suggest_names
 from paraminspect.names.select import make_filter
 from paraminspect.records import Checkpoint, TensorRecord
@@ -80,7 +80,7 @@ def is_live(source: str) -> bool:
     Raises:
         UnknownFormatError: Standard input, which is neither these nor a checkpoint.
     """
-    if is_far(source):
+    if not place_of(source).has_code:
         return False
     if source == "-":
         from paraminspect.cli.stdin import is_spec_on_stdin

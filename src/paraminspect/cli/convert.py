@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -12,25 +12,15 @@ from paraminspect.cli.progress import Progress
 from paraminspect.cli.rules import RuleOptions
 from paraminspect.cli.valued import ValuedSource, open_valued
 from paraminspect.conversion.convert import Prepared, carry_out, goes_into_a_pipe, prepare
+from paraminspect.conversion.kinds import STDOUT
 from paraminspect.conversion.metadata import parse_metadata
 from paraminspect.conversion.plan import ConversionPlan, Wanted
 from paraminspect.errors import FarError, ParamInspectError, SelectionError
 from paraminspect.files.paths import shown
 from paraminspect.names.listing import Listing
-from paraminspect.render.rows import Column, Rows
+from paraminspect.render.columns import WRITTEN
+from paraminspect.render.rows import Rows
 from paraminspect.units import counted, format_bytes
-from paraminspect.writers.kinds import STDOUT
-
-COLUMNS = (
-    Column("name", "name"),
-    Column("shape", "shape"),
-    Column("dtype"),
-    Column("nbytes", "bytes", spare=1),
-    Column("aliases", "names", ()),
-    Column("from_name", "name"),
-    Column("from_dtype"),
-)
-"""Of --dry-run; the last two only where they are others."""
 
 
 class How(NamedTuple):
@@ -79,7 +69,7 @@ def convert_source(source: str, choice: Choice, build: Build, how: How, output: 
         raise
     _say(prepared, opened, output)
     if how.dry_run:
-        output.write_rows(_rows(prepared, source, how.columns))
+        output.write_rows(output.pick(_rows(prepared, source), how.columns))
     else:
         _write(prepared, opened, how, output)
     output.finish()
@@ -143,7 +133,7 @@ def _write(prepared: Prepared, opened: ValuedSource, how: How, output: Output) -
     output.note(f"wrote {how.file}: {what}, {format_bytes(written.nbytes)}{verified}")
 
 
-def _rows(prepared: Prepared, source: str, columns: Sequence[str]) -> Rows:
+def _rows(prepared: Prepared, source: str) -> Rows:
     items = prepared.outlined.items
     values = [
         (
@@ -157,8 +147,7 @@ def _rows(prepared: Prepared, source: str, columns: Sequence[str]) -> Rows:
         )
         for item in items
     ]
-    rows = Rows("tensors", COLUMNS, values, head={"source": shown(source)}, closing=_closing(prepared.plan))
-    return rows.pick(columns) if columns else rows
+    return Rows("tensors", WRITTEN, values, head={"source": shown(source)}, closing=_closing(prepared.plan))
 
 
 def _closing(plan: ConversionPlan) -> str:

@@ -16,7 +16,8 @@ from paraminspect.errors import ParamInspectError, SelectionError
 from paraminspect.names.changes import rename, suggest_maps
 from paraminspect.names.listing import select_records
 from paraminspect.records import TensorRecord
-from paraminspect.render.rows import Column, Rows
+from paraminspect.render.columns import CHANGES
+from paraminspect.render.rows import Rows
 from paraminspect.values.diff import Diff, Only, Tolerance, diff_records
 
 if TYPE_CHECKING:
@@ -27,16 +28,6 @@ DIFFERENT: Final = 1
 
 MAX_RENAMED: Final = 3
 """Pairs of names with the same bytes that a remark names."""
-
-CHANGES: Final = (
-    Column("name", "name"),
-    Column("change"),
-    Column("before"),
-    Column("after"),
-    Column("max_abs", "float", spare=1),
-    Column("relative", "float"),
-    Column("cosine", "float", spare=2),
-)
 
 
 class How(NamedTuple):
@@ -140,9 +131,7 @@ def _write(diff: Diff, sides: tuple[ValuedSource, ValuedSource], how: How, outpu
     }
     tail = {"counts": dict(counts), "unchanged": diff.unchanged}
     rows = Rows("changes", CHANGES, values, sources, tail, _describe(counts, diff.unchanged))
-    if how.columns and output.format != "names":
-        rows = rows.pick(how.columns)
-    output.write_rows(rows)
+    output.write_rows(output.pick(rows, how.columns))
     if diff.renamed:
         shown = ", ".join(f"{old} is {new}" for old, new in diff.renamed[:MAX_RENAMED])
         more = len(diff.renamed) - MAX_RENAMED

@@ -65,7 +65,7 @@ def _no_architecture(source: str) -> SourceError:
 
 def _open(source: str, build: Build, how: GradOptions, output: Output) -> LiveModel | None:
     """The model in memory, if it fits there."""
-    from paraminspect.live.build.limits import MAX_MODEL_BYTES
+    from paraminspect.architecture.expand import MAX_MODEL_BYTES
 
     available = available_memory()
     limit = MAX_MODEL_BYTES if available is None else min(available, MAX_MODEL_BYTES)

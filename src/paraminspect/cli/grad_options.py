@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from paraminspect.architecture.given import Given, parse_given
-from paraminspect.cli.grad_rows import USES, gradient_columns
+from paraminspect.cli import options
 from paraminspect.cli.output import Output
-from paraminspect.cli.report import split_columns
 from paraminspect.cli.rules import RuleOptions
 from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.names.select import Selector, parse_selector
+from paraminspect.records import GradState
+from paraminspect.render.columns import GRADIENT_CHANGES, GRADIENTS, SPREAD, USES
 
-STATES = ("none", "zero", "nan", "inf", "frozen", "ok")
+STATES = get_args(GradState)
 PICTURES = (".svg", ".html", ".png")
 JSON = ("json", "jsonl")
 
@@ -41,7 +42,7 @@ class GradOptions(NamedTuple):
     tolerance: float = 1e-5
     plot: str = ""
     fail_on: str = ""
-    columns: str = ""
+    rows: options.Rows = options.Rows()
     format: str = "auto"
 
 
@@ -86,10 +87,10 @@ def read_options(how: GradOptions, output: Output) -> GradPlan:
     _check_picture(how.plot)
     inputs = tuple(_existing(parse_given(text, "--input")) for text in how.inputs)
     target = _existing(parse_given(how.target, "--target")) if how.target else None
-    known = USES if how.uses and how.format not in JSON else gradient_columns(how.steps)
-    columns = split_columns(how.columns, [column.name for column in known]) if not how.compare else []
+    known = USES if how.uses and how.format not in JSON else GRADIENTS if how.steps == 1 else (*GRADIENTS, *SPREAD)
+    columns = how.rows.choose(GRADIENT_CHANGES if how.compare else known)
     freeze = tuple(parse_selector(text) for text in how.freeze)
-    return GradPlan(inputs, target, freeze, _read_states(how.fail_on), tuple(columns))
+    return GradPlan(inputs, target, freeze, _read_states(how.fail_on), columns)
 
 
 def _check_picture(file: str) -> None:

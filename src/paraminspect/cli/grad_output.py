@@ -76,7 +76,7 @@ class GradPrinter:
             output.write([*show_gradients(report, self._printed, uses=how.uses), describe(report, how.steps) + "\n"])
         elif how.uses and output.format not in JSON:
             output.write_rows(self._picked(use_rows(report, self._used(), self._head, how.steps)))
-        elif how.format == "auto" and output.is_terminal and not how.columns:
+        elif how.format == "auto" and output.is_terminal and not how.rows.columns:
             from paraminspect.render.gradient_chart import render_chart
 
             output.write(render_chart(report.parameters, output.style(), closing=describe(report, how.steps)))
@@ -85,7 +85,7 @@ class GradPrinter:
             output.write_rows(self._with_values(rows) if how.show else rows)
 
     def _picked(self, rows: Rows) -> Rows:
-        return rows.pick(self._plan.columns) if self._plan.columns and self._output.format != "names" else rows
+        return self._output.pick(rows, self._plan.columns)
 
     def _with_values(self, rows: Rows) -> Rows:
         from paraminspect.values.export import nested_values
@@ -139,7 +139,7 @@ class GradPrinter:
         held = sum(each is not None for each in gradients.values())
         differing = len(changes)
         closing = f"{held:,} gradients, {differing:,} differ from {how.compare}" if changes else f"{held:,} gradients agree with {how.compare}"  # fmt: skip
-        self._output.write_rows(change_rows(changes, self._head, closing))
+        self._output.write_rows(self._picked(change_rows(changes, self._head, closing)))
         if changes:
             self._output.status = max(self._output.status, FOUND)
 

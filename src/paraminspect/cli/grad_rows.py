@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from paraminspect.records import GradRecord, UseRecord
-from paraminspect.render.rows import EMPTY_NAME, Column, Rows
+from paraminspect.render.columns import GRADIENT_CHANGES, GRADIENTS, SPREAD, USES
+from paraminspect.render.rows import EMPTY_NAME, Rows
 from paraminspect.text import escape_text
 
 if TYPE_CHECKING:
@@ -17,43 +18,6 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-GRADIENTS = (
-    Column("name", "name"),
-    Column("shape", "shape"),
-    Column("state"),
-    Column("norm", "float"),
-    Column("max_abs", "float"),
-    Column("zero_fraction", "float"),
-    Column("norm_ratio", "float"),
-    Column("uses", "items"),
-    Column("reason", dull=""),
-)
-STEPS = (Column("norm_std", "float"), Column("untouched", "int"))
-"""Further columns of several passes."""
-
-USES = (
-    Column("name", "name"),
-    Column("module", "name"),
-    Column("op"),
-    Column("norm", "float"),
-    Column("cosine", "float"),
-    Column("gradient_norm", "float"),
-)
-CHANGES = (
-    Column("name", "name"),
-    Column("change"),
-    Column("before"),
-    Column("after"),
-    Column("max_abs", "float"),
-    Column("relative", "float"),
-    Column("cosine", "float"),
-)
-
-
-def gradient_columns(steps: int) -> tuple[Column, ...]:
-    """Columns of one pass, or of several."""
-    return GRADIENTS if steps == 1 else GRADIENTS + STEPS
-
 
 def gradient_rows(report: BackwardReport, head: Mapping[str, Any], steps: int) -> Rows:
     """One row a parameter."""
@@ -62,7 +26,14 @@ def gradient_rows(report: BackwardReport, head: Mapping[str, Any], steps: int) -
         uses = [use._asdict() for use in each.uses]
         row = (each.name, each.shape, each.state, each.norm, each.max_abs, each.zero_fraction, each.norm_ratio, uses, each.reason)  # fmt: skip
         values.append(row if steps == 1 else (*row, each.norm_std, each.untouched))
-    return Rows("parameters", gradient_columns(steps), values, head, summary(report, steps), describe(report, steps))
+    return Rows(
+        "parameters",
+        GRADIENTS if steps == 1 else (*GRADIENTS, *SPREAD),
+        values,
+        head,
+        summary(report, steps),
+        describe(report, steps),
+    )
 
 
 def use_rows(report: BackwardReport, names: Sequence[str], head: Mapping[str, Any], steps: int) -> Rows:
@@ -79,7 +50,7 @@ def use_rows(report: BackwardReport, names: Sequence[str], head: Mapping[str, An
 
 def change_rows(changes: Sequence[GradientChange], head: Mapping[str, Any], closing: str) -> Rows:
     """One row a gradient that differs."""
-    return Rows("changes", CHANGES, [tuple(each) for each in changes], head, closing=closing)
+    return Rows("changes", GRADIENT_CHANGES, [tuple(each) for each in changes], head, closing=closing)
 
 
 def summary(report: BackwardReport, steps: int) -> dict[str, Any]:

@@ -38,7 +38,6 @@ class InitOptions(NamedTuple):
     require_all: bool = False
 
 
-Split = Callable[[Sequence[str]], list[str]]
 Steps = list[tuple[PlannedStep, InitStep]]
 
 
@@ -50,14 +49,14 @@ class _Opened(NamedTuple):
     plan: InitPlan
 
 
-def initialise(source: str, build: Build, how: InitOptions, split: Split, output: Output) -> int:
+def initialise(source: str, build: Build, how: InitOptions, columns: Sequence[str], output: Output) -> int:
     """Initialise one source; returns the exit status.
 
     Args:
         source: What the user typed.
         build: How a spec or factory is built.
         how: What is to be done.
-        split: Reads --columns, given those there are.
+        columns: Of the report; none means all.
         output: Takes the report.
 
     Raises:
@@ -85,14 +84,14 @@ def initialise(source: str, build: Build, how: InitOptions, split: Split, output
     if how.dry_run or refused:
         planned = [(step, step.record()) for step in plan.steps if step.rule is not None]
         if how.dry_run:
-            _report(planned, head, plan, split, output)
+            _report(planned, head, plan, columns, output)
     else:
         texts: dict[int, str] = {}
         done = _carry_out(opened, how, chosen, texts, output)
         places = {id(step): place for place, step in enumerate(plan.steps)}
         done.sort(key=lambda each: places[id(each[0])])
         if how.file != STDOUT:
-            _report(done, head, plan, split, output)
+            _report(done, head, plan, columns, output)
             output.write(texts[id(step)] for step, _ in done if id(step) in texts)
     if chosen.rules and not unmatched:
         say_notes(plan, output, tensors=how.file == STDOUT or output.format in ("table", "markdown"))
@@ -183,8 +182,8 @@ def _say_no_rules(chosen: ChosenRules, output: Output) -> None:
         output.note("no rule applies: --rule 'SELECTOR=ACTION' gives one")
 
 
-def _report(steps: Steps, head: Mapping[str, Any], plan: InitPlan, split: Split, output: Output) -> None:
-    rows = init_rows(steps, head, plan, split)
-    if output.format in ("table", "markdown") and not any(column.asked for column in rows.columns):
+def _report(steps: Steps, head: Mapping[str, Any], plan: InitPlan, columns: Sequence[str], output: Output) -> None:
+    rows = init_rows(steps, head, plan)
+    if output.format in ("table", "markdown") and not columns:
         rows = on_a_table(rows, steps)
-    output.write_rows(rows)
+    output.write_rows(output.pick(rows, columns))

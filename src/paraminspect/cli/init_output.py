@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from paraminspect.cli.output import Output
+from paraminspect.conversion.kinds import SHARD_SIZE, STDOUT, choose_format, is_stream, own_format
 from paraminspect.errors import ParamInspectError
+from paraminspect.formats.table import formats_of_files, resolve
 from paraminspect.records import Checkpoint, InitStep
 from paraminspect.rules.plan import PlannedStep
 from paraminspect.units import counted, format_bytes, parse_size
-from paraminspect.writers.kinds import SHARD_SIZE, STDOUT, choose_kind, is_stream, own_kind_of
 from paraminspect.writers.layout import Layout, OutTensor
-from paraminspect.writers.patch import plan_patch
-from paraminspect.writers.safetensors import plan_safetensors
-from paraminspect.writers.shards import plan_shards
-from paraminspect.writers.torch_zip import plan_torch_zip
+from paraminspect.writers.planners import Asked
 from paraminspect.writers.whole_files import open_stream, open_target
 
 if TYPE_CHECKING:
@@ -83,26 +81,22 @@ def write_checkpoint(checkpoint: Checkpoint, work: Sequence[Work], run: Run, how
 
 
 def _plan(checkpoint: Checkpoint, work: Sequence[Work], how: InitOptions) -> _Output:
-    own_kind = own_kind_of(checkpoint)
-    kind = choose_kind(how.file, checkpoint, own_kind, sharded=bool(how.shard_size))
+    own = own_format(checkpoint)
+    row = choose_format(how.file, checkpoint, own, sharded=bool(how.shard_size))
     is_stored = bool(checkpoint.files) and all(each.record is not None for each in work)
-    if is_stored and kind == own_kind and not how.dtype and not how.shard_size and how.file != STDOUT:
-        return _plan_patch(checkpoint, work)
-    if kind in ("gguf", "npz", "npy"):
+    is_own = own is not None and row.kind == own.kind
+    if is_stored and is_own and not how.dtype and not how.shard_size and how.file != STDOUT:
+        return _plan_patch(checkpoint, work, resolve(row.editor))
+    if row.adapter or not row.writer:
         raise ParamInspectError(
-            f"{how.file}: a .{kind} file can only be written from one", hint="name a .safetensors or .pt file"
+            f"{how.file}: a {row.endings[0]} file can only be written from one", hint="name a .safetensors or .pt file"
         )
     tensors = [
         OutTensor(each.name, each.out_dtype(how.dtype), each.shape, each.aliases, trainable=False) for each in work
     ]
-    metadata = dict(checkpoint.metadata) if checkpoint.format.endswith("safetensors") else {}
-    match kind:
-        case "torch":
-            layout = plan_torch_zip(tensors, os.path.splitext(os.path.basename(how.file))[0])
-        case "folder":
-            layout = plan_shards(tensors, metadata, parse_size(how.shard_size or SHARD_SIZE))
-        case _:
-            layout = plan_safetensors(tensors, metadata)
+    metadata = dict(checkpoint.metadata) if all(each.carried == "" for each in formats_of_files(checkpoint)) else {}
+    stem = os.path.splitext(os.path.basename(how.file))[0]
+    layout = resolve(row.writer)(tensors, Asked(stem, metadata, parse_size(how.shard_size or SHARD_SIZE)))
     order = [index for index in layout.order if layout.slots[index].nbytes] + [
         index for index in layout.order if not layout.slots[index].nbytes
     ]
@@ -110,10 +104,10 @@ def _plan(checkpoint: Checkpoint, work: Sequence[Work], how: InitOptions) -> _Ou
     return _Output(layout, [work[index] for index in order], dict(enumerate(order)), in_order)
 
 
-def _plan_patch(checkpoint: Checkpoint, work: Sequence[Work]) -> _Output:
+def _plan_patch(checkpoint: Checkpoint, work: Sequence[Work], edit: Callable[..., Layout]) -> _Output:
     """The source's own files with other values in some places."""
     changed = [each for each in work if each.is_changed]
-    layout = plan_patch(checkpoint, [each.record for each in changed if each.record is not None])
+    layout = edit(checkpoint, [each.record for each in changed if each.record is not None])
     order = list(layout.order)
     reported = [each for each in work if each.is_reported and not each.is_changed]
     return _Output(

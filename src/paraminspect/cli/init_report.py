@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from paraminspect.architecture.nodes import shorten
 from paraminspect.cli.output import Output
 from paraminspect.records import InitStep
+from paraminspect.render.columns import STEPS
 from paraminspect.render.delimited import readable_pairs
-from paraminspect.render.rows import Column, Rows
+from paraminspect.render.rows import Rows
 from paraminspect.rules.plan import InitPlan, PlannedStep
 from paraminspect.rules.rule import Rule
 from paraminspect.units import counted
-
-STEPS = (
-    Column("name", "name"),
-    Column("shape", "shape"),
-    Column("rule", "int"),
-    Column("initializer"),
-    Column("arguments", "pairs"),
-    Column("fan_in", "int"),
-    Column("fan_out", "int"),
-    Column("mean", "float"),
-    Column("std", "float"),
-    Column("min", "float"),
-    Column("max", "float"),
-    Column("note"),
-)
-"""As `InitStep` has them."""
 
 ON_A_TABLE = ("name", "rule", "initializer", "mean", "std", "min", "max", "shape", "fan_in", "fan_out")
 """Columns of a table, where the initializer has its arguments behind it and notes stand below."""
@@ -44,7 +29,6 @@ def init_rows(
     steps: Sequence[tuple[PlannedStep, InitStep]],
     head: Mapping[str, Any],
     plan: InitPlan,
-    split: Callable[[Sequence[str]], list[str]],
 ) -> Rows:
     """The steps under the columns of tsv and JSON.
 
@@ -52,7 +36,6 @@ def init_rows(
         steps: Those that a rule matches: what was planned and what was done.
         head: What JSON says first.
         plan: Says the rules.
-        split: Reads --columns, given those there are.
     """
     values = [(*step[:-1], step.note or None) for _, step in steps]
     head = {**head, "rules": [describe_rule(number, rule) for number, rule in enumerate(plan.rules, 1)]}
@@ -61,9 +44,7 @@ def init_rows(
         "unmatched": list(plan.unmatched),
         "shadowed": list(plan.shadowed),
     }
-    rows = Rows("steps", STEPS, values, head, tail, describe_plan(plan))
-    chosen = split([column.name for column in STEPS])
-    return rows.pick(chosen) if chosen else rows
+    return Rows("steps", STEPS, values, head, tail, describe_plan(plan))
 
 
 def on_a_table(rows: Rows, steps: Sequence[tuple[PlannedStep, InitStep]]) -> Rows:

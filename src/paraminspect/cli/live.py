@@ -71,7 +71,7 @@ def open_model(
             raise ParamInspectError(f"--{name.replace('_', '-')} without --weights", hint="--weights CHECKPOINT")
     if kind == "spec":
         _check_spec(source, text, variables)
-    from paraminspect.live.build.limits import MAX_MODEL_BYTES
+    from paraminspect.architecture.expand import MAX_MODEL_BYTES
     from paraminspect.live.build.open import open_live
 
     in_memory = max_bytes is not None or (values and kind == "factory")
@@ -134,8 +134,8 @@ def tensor_array(tensor: Tensor) -> Array:
 def _check_spec(source: str, text: bytes | None, variables: dict[str, str | int | float | bool]) -> None:
     """Find what is wrong with a spec as far as it shows without torch."""
     from paraminspect.architecture.expand import plan_model
-    from paraminspect.architecture.limits import MAX_SPEC_BYTES
     from paraminspect.architecture.parse import parse_spec
+    from paraminspect.architecture.recognise import MAX_SPEC_BYTES
 
     if text is None:
         with open(source, "rb") as file:

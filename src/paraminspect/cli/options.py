@@ -1,62 +1,219 @@
-"""Options that several commands share."""
+"""Options that several commands share: the groups of `declare`, and single ones that stand alone too."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, NamedTuple
 
 import typer
+
+from paraminspect.cli import output as writing
+from paraminspect.cli.declare import Is
+from paraminspect.errors import ParamInspectError
+from paraminspect.render.rows import Column, Format
 
 SPECS = "Specs and factories"
 OUTPUT = "Output"
 """Headings of the help under which options stand that are alike in all commands."""
 
 Sources = Annotated[
-    list[str],
+    tuple[str, ...],
     typer.Argument(
         metavar="SOURCE...",
         help="Model files, folders, URLs, specs, factories (module:callable), or -.",
         show_default=False,
     ),
+    Is("sources"),
 ]
 Source = Annotated[
     str,
     typer.Argument(
         metavar="SOURCE", help="Model file, folder, URL, spec, factory (module:callable), or -.", show_default=False
     ),
-]
-Select = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--select", "-s", metavar="PATTERN", help="Only names that match: a glob, /REGEX/ or TYPE:glob. Repeatable."
-    ),
-]
-Exclude = Annotated[
-    list[str] | None, typer.Option("--exclude", "-x", metavar="PATTERN", help="Leave out names that match. Repeatable.")
-]
-Module = Annotated[
-    str, typer.Option("--module", "-m", metavar="PATH", help="Stay inside one module; names are relative to it.")
+    Is("source"),
 ]
 All = Annotated[bool, typer.Option("--all", "-a", help="Buffers, optimizer state and all other tensors too.")]
-Columns = Annotated[
+Reverse = Annotated[bool, typer.Option("--reverse", "-r", help="The last first.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Of all that is drawn.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite.")]
+AllowUnmatched = Annotated[bool, typer.Option("--allow-unmatched", help="Go on if a rule matches nothing.")]
+ShardSize = Annotated[
     str,
     typer.Option(
-        "--columns",
-        "-c",
-        metavar="A,B,..",
-        help="Only these columns, in this order.",
-        show_default=False,
-        rich_help_panel=OUTPUT,
+        "--shard-size", metavar="SIZE", help="Write a folder of files of at most this size: 5GB.", show_default=False
     ),
 ]
-Header = Annotated[
-    bool | None,
+RulesFile = Annotated[
+    str,
     typer.Option(
-        "--header/--no-header",
-        help="Column names first, in tsv and csv.  [default: in csv]",
-        show_default=False,
-        rich_help_panel=OUTPUT,
+        "--rules-file", metavar="FILE", help="Python file with initializers of your own; runs.", show_default=False
     ),
+    Is("file"),
 ]
+Color = Annotated[
+    Literal["auto", "always", "never"],
+    typer.Option("--color", help="auto is yes on a terminal, unless NO_COLOR is set.", rich_help_panel=OUTPUT),
+]
+
+
+class Choose(NamedTuple):
+    """Which tensors are meant."""
+
+    select: Annotated[
+        tuple[str, ...],
+        typer.Option(
+            "--select", "-s", metavar="PATTERN", help="Only names that match: a glob, /REGEX/ or TYPE:glob. Repeatable."
+        ),
+        Is("pattern"),
+    ] = ()
+    exclude: Annotated[
+        tuple[str, ...],
+        typer.Option("--exclude", "-x", metavar="PATTERN", help="Leave out names that match. Repeatable."),
+        Is("pattern"),
+    ] = ()
+    module: Annotated[
+        str,
+        typer.Option("--module", "-m", metavar="PATH", help="Stay inside one module; names are relative to it."),
+        Is("module"),
+    ] = ""
+
+
+class Build(NamedTuple):
+    """How a spec or factory is built."""
+
+    define: Annotated[
+        tuple[str, ...],
+        typer.Option(
+            "--define", "-D", metavar="NAME=VALUE", help="Set a variable of a spec. Repeatable.", rich_help_panel=SPECS
+        ),
+        Is("variable"),
+    ] = ()
+    modules_file: Annotated[
+        str,
+        typer.Option(
+            "--modules-file",
+            metavar="FILE",
+            help="Python file with layers for a spec; runs.",
+            show_default=False,
+            rich_help_panel=SPECS,
+        ),
+        Is("file"),
+    ] = ""
+    arguments: Annotated[
+        tuple[str, ...],
+        typer.Option("--arg", metavar="KEY=VALUE", help="An argument of a factory. Repeatable.", rich_help_panel=SPECS),
+    ] = ()
+    weights: Annotated[
+        str,
+        typer.Option(
+            "--weights",
+            "-w",
+            metavar="CHECKPOINT",
+            help="Load it into a spec or factory.",
+            show_default=False,
+            rich_help_panel=SPECS,
+        ),
+        Is("file"),
+    ] = ""
+    strip_prefix: Annotated[
+        str,
+        typer.Option(
+            "--strip-prefix",
+            metavar="TEXT",
+            help="Take it off the checkpoint's names.",
+            show_default=False,
+            rich_help_panel=SPECS,
+        ),
+    ] = ""
+    add_prefix: Annotated[
+        str,
+        typer.Option(
+            "--add-prefix", metavar="TEXT", help="Put it before them.", show_default=False, rich_help_panel=SPECS
+        ),
+    ] = ""
+    allow_mismatch: Annotated[
+        bool,
+        typer.Option(
+            "--allow-mismatch",
+            help="Go on with what fits of the checkpoint.",
+            show_default=False,
+            rich_help_panel=SPECS,
+        ),
+    ] = False
+
+
+class Rules(NamedTuple):
+    """How parameters are initialised."""
+
+    rules: Annotated[
+        tuple[str, ...],
+        typer.Option(
+            "--rule",
+            metavar="RULE",
+            help="selector=action, or the name of a rule set. Repeatable; the last match wins.",
+        ),
+        Is("rule"),
+    ] = ()
+    config: Annotated[
+        str,
+        typer.Option("--config", metavar="FILE", help="Rule sets kept apart from the model.", show_default=False),
+        Is("file"),
+    ] = ""
+    rules_file: RulesFile = ""
+    seed: Seed = 0
+
+
+class Rows(NamedTuple):
+    """What is shown of rows."""
+
+    columns: Annotated[
+        str,
+        typer.Option(
+            "--columns",
+            "-c",
+            metavar="A,B,..",
+            help="Only these columns, in this order.",
+            show_default=False,
+            rich_help_panel=OUTPUT,
+        ),
+        Is("column"),
+    ] = ""
+    header: Annotated[
+        bool | None,
+        typer.Option(
+            "--header/--no-header",
+            help="Column names first, in tsv and csv.  [default: in csv]",
+            show_default=False,
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None
+
+    def choose(self, known: Sequence[Column]) -> tuple[str, ...]:
+        """Names of the columns that are asked for; none means all of them.
+
+        Raises:
+            ParamInspectError: One is not known.
+        """
+        names = [name for word in self.columns.split(",") if (name := word.strip())]
+        for name in names:
+            if name not in (known_names := [column.name for column in known]):
+                hint = f"the columns are {', '.join(known_names)}"
+                raise ParamInspectError(f"there is no column {name!r} here", hint=hint)
+        return tuple(names)
+
+
+class Output(NamedTuple):
+    """How it is written."""
+
+    format: Annotated[
+        Literal["auto", Format],
+        typer.Option("--format", "-f", help="auto is a table on a terminal and tsv in a pipe.", rich_help_panel=OUTPUT),
+    ] = "auto"
+    color: Color = "auto"
+
+    def open(self, header: bool | None = None) -> writing.Output:
+        """What writes like this."""
+        return writing.Output(self.format, colour=self.color, header=header)
 
 
 def not_negative(value: int | None) -> int | None:
@@ -68,85 +225,6 @@ def not_negative(value: int | None) -> int | None:
     if value is not None and value < 0:
         raise typer.BadParameter(f"{value} is below 0")
     return value
-
-
-FormatName = Literal["auto", "table", "tsv", "csv", "json", "jsonl", "markdown", "names"]
-OutputFormat = Annotated[
-    FormatName,
-    typer.Option("--format", "-f", help="auto is a table on a terminal and tsv in a pipe.", rich_help_panel=OUTPUT),
-]
-Color = Annotated[
-    Literal["auto", "always", "never"],
-    typer.Option("--color", help="auto is yes on a terminal, unless NO_COLOR is set.", rich_help_panel=OUTPUT),
-]
-
-Define = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--define", "-D", metavar="NAME=VALUE", help="Set a variable of a spec. Repeatable.", rich_help_panel=SPECS
-    ),
-]
-ModulesFile = Annotated[
-    str,
-    typer.Option(
-        "--modules-file",
-        metavar="FILE",
-        help="Python file with layers for a spec; runs.",
-        show_default=False,
-        rich_help_panel=SPECS,
-    ),
-]
-Arguments = Annotated[
-    list[str] | None,
-    typer.Option("--arg", metavar="KEY=VALUE", help="An argument of a factory. Repeatable.", rich_help_panel=SPECS),
-]
-Weights = Annotated[
-    str,
-    typer.Option(
-        "--weights",
-        "-w",
-        metavar="CHECKPOINT",
-        help="Load it into a spec or factory.",
-        show_default=False,
-        rich_help_panel=SPECS,
-    ),
-]
-StripPrefix = Annotated[
-    str,
-    typer.Option(
-        "--strip-prefix",
-        metavar="TEXT",
-        help="Take it off the checkpoint's names.",
-        show_default=False,
-        rich_help_panel=SPECS,
-    ),
-]
-AddPrefix = Annotated[
-    str,
-    typer.Option("--add-prefix", metavar="TEXT", help="Put it before them.", show_default=False, rich_help_panel=SPECS),
-]
-AllowMismatch = Annotated[
-    bool,
-    typer.Option(
-        "--allow-mismatch", help="Go on with what fits of the checkpoint.", show_default=False, rich_help_panel=SPECS
-    ),
-]
-Rules = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--rule", metavar="RULE", help="selector=action, or the name of a rule set. Repeatable; the last match wins."
-    ),
-]
-ConfigFile = Annotated[
-    str, typer.Option("--config", metavar="FILE", help="Rule sets kept apart from the model.", show_default=False)
-]
-RulesFile = Annotated[
-    str,
-    typer.Option(
-        "--rules-file", metavar="FILE", help="Python file with initializers of your own; runs.", show_default=False
-    ),
-]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Of all that is drawn.")]
 
 
 class TreeOptions(NamedTuple):

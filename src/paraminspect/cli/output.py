@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, TextIO
 
 from paraminspect.cli.explain import FAILED, OutputError, excerpt, explain, wants_traceback
@@ -69,6 +69,10 @@ class Output:
         """What standard output can show. Off a terminal, lines may have any length."""
         width = self._width() if self.is_terminal else None
         return Style(self._has_colour(self._stdout), _has_unicode(self._stdout), width)
+
+    def pick(self, rows: Rows, columns: Sequence[str]) -> Rows:
+        """The columns that --columns asks for, all if it asks for none; names are names whatever it asks for."""
+        return rows.pick(columns) if columns and self.format != "names" else rows
 
     def write_rows(self, rows: Rows) -> None:
         """Write rows; of several calls, the first writes the header.

@@ -7,19 +7,11 @@ from typing import Any
 
 from paraminspect.cli.chosen import NOTHING_MATCHED
 from paraminspect.cli.output import Output
-from paraminspect.errors import ParamInspectError
 from paraminspect.names.listing import Totals, add_totals
 from paraminspect.records import Checkpoint
-from paraminspect.render.rows import Column, Rows, merge_rows
+from paraminspect.render.columns import TOTALS
+from paraminspect.render.rows import Rows, merge_rows
 from paraminspect.units import counted, format_bytes
-
-TOTALS = (
-    Column("tensors", "int"),
-    Column("parameters", "int"),
-    Column("nbytes", "bytes"),
-    Column("tied", "int"),
-    Column("dtypes", "names"),
-)
 
 
 class Report:
@@ -93,9 +85,7 @@ class Report:
             rows = rows.reverse()
         if self._several or "source" in self._columns:
             rows = rows.with_source(source)
-        if self._columns and self._output.format != "names":
-            rows = rows.pick(self._columns)
-        return rows
+        return self._output.pick(rows, self._columns)
 
 
 def totals_object(totals: Totals) -> dict[str, Any]:
@@ -110,16 +100,3 @@ def describe_totals(totals: Totals) -> str:
         parts[1] += f" ({totals.tied:,} tied)"
     parts.append("size not known" if totals.nbytes is None else format_bytes(totals.nbytes))
     return ", ".join([*parts, *totals.dtypes])
-
-
-def split_columns(text: str, known: Sequence[str]) -> list[str]:
-    """Names between commas.
-
-    Raises:
-        ParamInspectError: One is not a column.
-    """
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    for name in names:
-        if name not in known:
-            raise ParamInspectError(f"there is no column {name!r} here", hint=f"the columns are {', '.join(known)}")
-    return names

@@ -140,7 +140,7 @@ def _is_spec(source: str) -> bool:
 
 def _read(path: str) -> bytes:
     """The text of a spec or config."""
-    from paraminspect.architecture.limits import MAX_SPEC_BYTES
+    from paraminspect.architecture.recognise import MAX_SPEC_BYTES
 
     if path == STDIN:
         data = read_config_text()

@@ -9,15 +9,14 @@ from paraminspect.cli.chosen import Build, describe_hidden, open_each, prefixed
 from paraminspect.cli.explain import with_source
 from paraminspect.cli.output import Output
 from paraminspect.cli.progress import Progress
-from paraminspect.cli.report import split_columns
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.door import raise_broken
 from paraminspect.names.listing import count_hidden, is_shown
 from paraminspect.records import Checkpoint, TieGroup
-from paraminspect.render.rows import Column, Rows, merge_rows
+from paraminspect.render.columns import GROUPS
+from paraminspect.render.rows import Rows, merge_rows
 from paraminspect.sharing.expect import STDIN, Names, find_broken, read_expected
 from paraminspect.sharing.find import (
-    STORED_APART,
     Found,
     Source,
     choose,
@@ -25,20 +24,11 @@ from paraminspect.sharing.find import (
     find_equal_in,
     find_in,
     group_names,
-    note_omission,
+    is_stored_apart,
+    note_ties,
     open_stored,
 )
 from paraminspect.units import format_bytes
-
-GROUPS = (
-    Column("kind"),
-    Column("name", "name"),
-    Column("aliases", "names"),
-    Column("shape", "shape"),
-    Column("dtype"),
-    Column("nbytes", "bytes"),
-    Column("saved", "bytes"),
-)
 
 UNMET = 1
 """Exit status when an expectation does not hold."""
@@ -59,7 +49,7 @@ class How(NamedTuple):
     expect_file: str = ""
     expect_none: bool = False
     everything: bool = False
-    columns: str = ""
+    columns: tuple[str, ...] = ()
 
 
 class _Opened(NamedTuple):
@@ -74,7 +64,6 @@ def show_shared(sources: Sequence[str], build: Build, how: How, output: Output) 
     Raises:
         ParamInspectError: Options that exclude each other, or a file of expectations that cannot be read.
     """
-    columns = split_columns(how.columns, [*(column.name for column in GROUPS), "source"])
     if how.expect_none and (how.expect or how.expect_file):
         raise ParamInspectError("--expect-none and --expect exclude each other")
     if how.expect_file == STDIN and STDIN in sources:
@@ -91,7 +80,7 @@ def show_shared(sources: Sequence[str], build: Build, how: How, output: Output) 
             broken.append(f"no ties were expected, but there {'are' if len(shown) > 1 else 'is'} {len(shown):,}")
         _complain([prefixed(text, each.checkpoint.source, sources) for text in broken], output)
         parts.append(_rows(each, shown, opened))
-    _write(parts, sources, columns, output)
+    _write(parts, sources, how.columns, output)
     output.finish()
     return output.status
 
@@ -112,10 +101,10 @@ def _open_all(sources: Sequence[str], build: Build, how: How, output: Output) ->
         except ParamInspectError as error:
             output.error(with_source(error, checkpoint.source))
             continue
-        notes = [*found.notes, note_omission(checkpoint)]
+        notes = [*found.notes, note_ties(checkpoint)]
         if len(source.records) < len(checkpoint.tensors):
             notes.append(describe_hidden(count_hidden(checkpoint.tensors)))
-        if not found.groups and not how.equal and checkpoint.format.endswith(STORED_APART):
+        if not found.groups and not how.equal and is_stored_apart(checkpoint):
             notes.append(f"{checkpoint.format} stores every tensor apart; --equal compares contents")
         if live is not None and live.plan is not None and not found.groups:
             notes += [
@@ -243,6 +232,5 @@ def _write(parts: Sequence[Rows], sources: Sequence[str], columns: Sequence[str]
     if several:
         totals = {key: _add(part.tail["totals"][key] for part in parts) for key in rows.tail["totals"]}
         rows = merge_rows(parts, {"totals": totals}, _describe(totals))
-    if columns and output.format != "names":
-        rows = rows.pick(columns)
+    rows = output.pick(rows, columns)
     output.write_rows(_one_alias_a_line(rows) if output.format == "table" else rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
 from paraminspect.cli.chosen import Build, Choice, choose_from, prefixed
 from paraminspect.cli.output import Output
@@ -13,8 +13,9 @@ from paraminspect.cli.report import Report
 from paraminspect.cli.valued import ValuedSource, ValuedSources
 from paraminspect.errors import ParamInspectError
 from paraminspect.names.listing import Listing, total
-from paraminspect.records import TensorRecord
-from paraminspect.render.rows import EMPTY_NAME, Column, Rows
+from paraminspect.records import Problem, TensorRecord
+from paraminspect.render.columns import MODULE_STATISTICS, NUMBERS, STATISTICS
+from paraminspect.render.rows import EMPTY_NAME, Rows
 from paraminspect.values.collect import Failure, RowStats
 from paraminspect.values.stats import TensorStats
 from paraminspect.values.workers import collect_in_parallel, count_workers
@@ -22,8 +23,7 @@ from paraminspect.values.workers import collect_in_parallel, count_workers
 if TYPE_CHECKING:
     from paraminspect.cli.rules import RuleOptions
 
-PROBLEMS: Final = ("nan", "inf", "zero", "constant")
-"""What `--fail-on` may ask for."""
+PROBLEMS: Final = get_args(Problem)
 
 FAILED_ON: Final = 1
 """Exit status when a tensor has a problem that `--fail-on` names."""
@@ -33,36 +33,6 @@ FLUSH_S: Final = 0.1
 
 MAX_NAMED: Final = 3
 """Tensors that a remark names; of the others it says how many there are."""
-
-_STATISTICS: Final = (
-    Column("mean", "float"),
-    Column("std", "float"),
-    Column("min", "float", spare=1),
-    Column("max", "float", spare=1),
-    Column("norm", "float", spare=3),
-    Column("zeros", "int", dull=0, spare=2),
-    Column("nan", "int", dull=0),
-    Column("inf", "int", dull=0),
-    Column("histogram", "histogram"),
-    Column("zero_fraction", "float", dull=0, spare=4),
-    Column("q01", "float", spare=4),
-    Column("q25", "float", spare=4),
-    Column("q50", "float", spare=4),
-    Column("q75", "float", spare=4),
-    Column("q99", "float", spare=4),
-)
-TENSORS: Final = (
-    Column("name", "name"),
-    Column("shape", "shape", spare=2),
-    Column("dtype", spare=2),
-    *_STATISTICS,
-)
-MODULES: Final = (
-    Column("name", "name"),
-    Column("tensors", "int", spare=2),
-    Column("numel", "int", spare=2),
-    *_STATISTICS,
-)
 
 
 class How(NamedTuple):
@@ -101,7 +71,7 @@ def report_stats(sources: Sequence[str], choice: Choice, build: Build, how: How,
     """Report on each source; returns the exit status."""
     report = Report(output, sources, how.columns, sort=how.sort, reverse=how.reverse)
     opened = ValuedSources(sources, build, output, how.rules)
-    columns = TENSORS if how.depth is None else MODULES
+    columns = STATISTICS if how.depth is None else MODULE_STATISTICS
     key = "tensors" if how.depth is None else "modules"
     if how.plot:
         from paraminspect.cli.stats_plot import check_plot
@@ -162,7 +132,7 @@ def _read(source: ValuedSource, plan: Sequence[_Row], module: str, output: Outpu
 
 def _values(stats: TensorStats | None) -> tuple[Any, ...]:
     if stats is None:
-        return (None,) * len(_STATISTICS)
+        return (None,) * len(NUMBERS)
     return (
         stats.mean,
         stats.std,

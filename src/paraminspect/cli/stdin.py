@@ -40,7 +40,7 @@ def is_spec_on_stdin() -> bool:
 
 def read_spec_text() -> bytes:
     """What is on standard input, one byte more than a spec may have at most."""
-    from paraminspect.architecture.limits import MAX_SPEC_BYTES
+    from paraminspect.architecture.recognise import MAX_SPEC_BYTES
 
     return read_at(0, MAX_SPEC_BYTES + 1, 0)
 
@@ -67,7 +67,7 @@ def _replace_by_file(*, anything: bool = False) -> None:
     except UnknownFormatError as error:
         if b"\0" in head and not anything:
             raise
-        from paraminspect.architecture.limits import MAX_SPEC_BYTES
+        from paraminspect.architecture.recognise import MAX_SPEC_BYTES
 
         foreign = error
         room = MAX_SPEC_BYTES + 1

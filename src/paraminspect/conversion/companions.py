@@ -12,6 +12,7 @@ from paraminspect.errors import FarError, SourceError
 from paraminspect.files.blob import open_blob
 from paraminspect.files.door import is_there, list_folder, look
 from paraminspect.files.paths import MASK, folder_of, is_far, join
+from paraminspect.formats.table import is_sharded
 from paraminspect.records import Checkpoint
 from paraminspect.units import counted
 from paraminspect.writers.layout import FileLayout, Piece
@@ -87,11 +88,11 @@ def _folder_of(checkpoint: Checkpoint) -> str | None:
     """Where companions may lie; None where there are none."""
     source = checkpoint.source
     if MASK in source and is_far(source):  # with its secrets masked it cannot be asked for
-        return folder_of(checkpoint.files[0]) if checkpoint.format.startswith("sharded ") else None
+        return folder_of(checkpoint.files[0]) if is_sharded(checkpoint) else None
     is_folder = look(source).kind == "folder" if is_far(source) else os.path.isdir(source)
     if is_folder:
         return source
-    return folder_of(source) if source and checkpoint.format.startswith("sharded ") else None
+    return folder_of(source) if source and is_sharded(checkpoint) else None
 
 
 def _find(folder: str) -> set[str]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from paraminspect.conversion.bytes import Contents, Open, write_all
 from paraminspect.conversion.companions import read_companions
+from paraminspect.conversion.kinds import STDOUT, choose_format, is_stream, own_format
 from paraminspect.conversion.lost import describe_lost
 from paraminspect.conversion.metadata import carry_metadata, merge_metadata
 from paraminspect.conversion.outline import Outlined, lay_out
@@ -16,7 +17,6 @@ from paraminspect.conversion.plan import ConversionPlan, Wanted, plan_conversion
 from paraminspect.conversion.verify import verify
 from paraminspect.errors import SelectionError
 from paraminspect.records import Checkpoint
-from paraminspect.writers.kinds import STDOUT, choose_kind, is_stream, own_kind_of
 from paraminspect.writers.whole_files import open_stream, open_target
 
 Progress = Callable[[str, int], Callable[[int], None]]
@@ -80,8 +80,8 @@ def prepare(
         raise SelectionError("there is nothing to write", hint=_why_nothing(plan, wanted))
     names = {name for item in plan.items for name in (item.out.name, *item.out.aliases)}
     merged, notes = merge_metadata(carry_metadata(checkpoint) if carry else {}, metadata or {}, names)
-    kind = choose_kind(file, checkpoint, own_kind_of(checkpoint), sharded=bool(shard_size))
-    outlined = lay_out(plan.items, kind, file, merged, shard_size)
+    row = choose_format(file, checkpoint, own_format(checkpoint), sharded=bool(shard_size))
+    outlined = lay_out(plan.items, row, file, merged, shard_size)
     if outlined.layout.is_folder:
         whole = not (wanted.module or wanted.select or wanted.exclude or wanted.renames)
         companions, remarks = read_companions(checkpoint, whole=whole)

@@ -6,13 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from paraminspect.errors import ParamInspectError
+from paraminspect.formats.table import formats_of_files
 from paraminspect.records import Checkpoint
 
-GENERAL: Final = "general."
-"""What the keys of GGUF begin with that tell of the model, not of its tokenizer or sizes."""
-
 _OF_THE_FORMAT: Final = frozenset({"general.alignment", "general.quantization_version", "general.file_type"})
-"""They tell how the tensors are stored there."""
+"""They tell how the tensors are stored in a GGUF file."""
 
 
 def parse_metadata(texts: Sequence[str]) -> dict[str, str]:
@@ -34,16 +32,16 @@ def parse_metadata(texts: Sequence[str]) -> dict[str, str]:
 
 def carry_metadata(checkpoint: Checkpoint) -> dict[str, str]:
     """What of a source's metadata describes the model: all of safetensors but its ties, `general.*` of GGUF."""
-    if checkpoint.format.endswith("safetensors"):
-        ties = {each.alias for each in checkpoint.declared if each.origin == "metadata"}
-        return {key: value for key, value in checkpoint.metadata.items() if key not in ties}
-    if checkpoint.format.endswith("gguf"):
-        return {
-            key: value
-            for key, value in checkpoint.metadata.items()
-            if key.startswith(GENERAL) and key not in _OF_THE_FORMAT
-        }
-    return {}
+    rows = formats_of_files(checkpoint)
+    begin = rows[0].carried if rows else None  # the metadata are those of the first file
+    if begin is None:
+        return {}
+    ties = {each.alias for each in checkpoint.declared if each.origin == "metadata"}
+    return {
+        key: value
+        for key, value in checkpoint.metadata.items()
+        if key.startswith(begin) and key not in ties and not (begin and key in _OF_THE_FORMAT)
+    }
 
 
 def merge_metadata(

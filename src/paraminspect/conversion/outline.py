@@ -7,15 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
+from paraminspect.conversion.kinds import SHARD_SIZE
 from paraminspect.conversion.plan import Item
 from paraminspect.errors import ParamInspectError
+from paraminspect.formats.table import Format, resolve
 from paraminspect.units import counted, parse_size
-from paraminspect.writers.kinds import SHARD_SIZE
 from paraminspect.writers.layout import Layout, OutTensor
-from paraminspect.writers.npz import DESCRIPTIONS, plan_npz
-from paraminspect.writers.safetensors import plan_safetensors
-from paraminspect.writers.shards import plan_shards
-from paraminspect.writers.torch_zip import plan_torch_zip
+from paraminspect.writers.npz import DESCRIPTIONS
+from paraminspect.writers.planners import Asked
 
 _PAIRS: Final = "float4_e2m1fn_x2"
 
@@ -40,43 +39,37 @@ class Outlined(NamedTuple):
     notes: tuple[str, ...]
 
 
-def lay_out(items: Sequence[Item], kind: str, file: str, metadata: Mapping[str, str], shard_size: str = "") -> Outlined:
+def lay_out(
+    items: Sequence[Item], row: Format, file: str, metadata: Mapping[str, str], shard_size: str = ""
+) -> Outlined:
     """Where everything lies.
 
     Args:
         items: What is written.
-        kind: Of file, as `writers.kinds.choose_kind` has it.
+        row: The format.
         file: Its name.
-        metadata: For safetensors.
+        metadata: For a format that has room for them.
         shard_size: Of a folder.
 
     Raises:
-        ParamInspectError: The kind is not written, or cannot hold a tensor, which it names.
+        ParamInspectError: The format is not written, or cannot hold a tensor, which it names.
         LimitExceededError: More tensors or shards than readers take.
     """
+    if not row.writer:
+        raise ParamInspectError(
+            f"-o {file}: {row.endings[0]} files are not written", hint="end the name in .safetensors, .pt, .npz or /"
+        )
     notes: list[str] = []
-    if kind == "npz":
-        items, notes = _for_npz(items)
-    tensors = [item.out for item in items]
-    match kind:
-        case "safetensors":
-            layout = plan_safetensors(tensors, metadata)
-        case "folder":
-            layout = plan_shards(tensors, metadata, parse_size(shard_size or SHARD_SIZE))
-        case "torch":
-            layout = plan_torch_zip(tensors, os.path.splitext(os.path.basename(file))[0])
-        case "npz":
-            layout = plan_npz(tensors)
-        case _:
-            raise ParamInspectError(
-                f"-o {file}: .{kind} files are not written", hint="end the name in .safetensors, .pt, .npz or /"
-            )
-    if kind in ("torch", "npz") and any(key != "format" for key in metadata):
+    if row.adapter:
+        items, notes = resolve(row.adapter)(items)
+    asked = Asked(os.path.splitext(os.path.basename(file))[0], metadata, parse_size(shard_size or SHARD_SIZE))
+    layout = resolve(row.writer)([item.out for item in items], asked)
+    if row.carried is None and any(key != "format" for key in metadata):
         notes.append("the metadata are not written: only safetensors has room for them")
     return Outlined(layout, tuple(items), tuple(notes))
 
 
-def _for_npz(items: Sequence[Item]) -> tuple[list[Item], list[str]]:
+def fit_npz(items: Sequence[Item]) -> tuple[list[Item], list[str]]:
     """The arrays of an npz: each name for itself, in types that numpy has."""
     found: list[Item] = []
     repeated = 0

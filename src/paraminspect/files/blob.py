@@ -2,63 +2,39 @@
 
 from __future__ import annotations
 
-import os
-import stat
-import weakref
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from paraminspect.errors import SourceError, TruncatedError
-from paraminspect.files.paths import is_far
-from paraminspect.files.system import open_to_read, read_at
-
-if TYPE_CHECKING:
-    from paraminspect.files.ranged import FarFile
+from paraminspect.errors import TruncatedError
+from paraminspect.files.door import File, place_of
 
 NEAR: Final = 4096
 """Bytes that `Blob.read_near` reads at a time."""
 
 
 class Blob:
-    """The bytes of a regular file, of a part of one, of a buffer, or of a file on a server.
+    """The bytes of a file, of a part of one, or of a buffer.
 
     Reads are positioned (`pread`), so one blob may be shared between threads, and no page of the file is mapped.
 
     Args:
-        size: Length in bytes.
-        fd: Open file descriptor, closed when the blob and its parts are gone; or
-        data: the bytes themselves; or
-        far: what fetches them.
+        file: Where they are.
         path: For records; None for standard input.
         begin: Where the blob starts in the file.
+        size: Length in bytes; None for all that follow.
     """
 
-    def __init__(
-        self,
-        size: int,
-        *,
-        fd: int | None = None,
-        data: bytes = b"",
-        far: FarFile | None = None,
-        path: str | None = None,
-        begin: int = 0,
-        parent: Blob | None = None,
-    ) -> None:
-        self.size = size
+    def __init__(self, file: File, path: str | None = None, begin: int = 0, size: int | None = None) -> None:
+        self.size = file.size - begin if size is None else size
         self.path = path
         self.begin = begin
-        self._fd = fd
-        self._data = data
-        self._far = far
+        self._file = file
         self._window = (0, b"")
-        self._parent = parent  # keeps the descriptor open while a part is in use
-        if fd is not None and parent is None:
-            weakref.finalize(self, os.close, fd)
 
     @classmethod
     def from_bytes(cls, data: bytes, path: str | None = None) -> Blob:
         """Wrap bytes that are already in memory."""
-        return cls(len(data), data=data, path=path)
+        return cls(_Memory(data), path)
 
     def part(self, begin: int, size: int) -> Blob:
         """The blob of `size` bytes that starts at `begin` of this one.
@@ -68,9 +44,7 @@ class Blob:
         """
         if begin < 0 or size < 0 or begin + size > self.size:
             raise TruncatedError(f"bytes {begin:,} to {begin + size:,} of a file of {self.size:,} bytes")
-        return Blob(
-            size, fd=self._fd, data=self._data, far=self._far, path=self.path, begin=self.begin + begin, parent=self
-        )
+        return Blob(self._file, self.path, self.begin + begin, size)
 
     def read(self, offset: int, length: int) -> bytes:
         """Exactly `length` bytes from `offset`.
@@ -90,7 +64,7 @@ class Blob:
 
     def read_near(self, offset: int, length: int) -> bytes:
         """As `read_up_to`, for a few bytes among others that will be asked for next: one read serves them all."""
-        if self._far is not None:  # which keeps what it fetched
+        if self._file.is_far:  # which keeps what it fetched
             return self.read_up_to(offset, length)
         begin, window = self._window
         if not begin <= offset <= begin + len(window) - length:
@@ -102,41 +76,76 @@ class Blob:
 
         Fewer than `need` only where the blob ends.
         """
-        if self._far is None or offset < 0 or offset >= self.size:
-            return self.read_up_to(offset, max(need, most))
+        if offset < 0 or offset >= self.size:
+            return b""
         need = min(max(need, NEAR), self.size - offset)
-        return self._far.read_ahead(self.begin + offset, need, max(need, most), self.begin + self.size)
+        return self._file.read_ahead(self.begin + offset, need, max(need, most), self.begin + self.size)
+
+    def read_into(self, view: memoryview, offset: int) -> int:
+        """Fill memory from `offset` on.
+
+        Returns:
+            Bytes that were filled, less only where the file, or the blob, ends.
+        """
+        view = view[: max(0, self.size - offset)]
+        return self._file.read_into(view, self.begin + offset, self.begin + self.size)
 
     def prefetch(self, offsets: Iterable[int], length: int) -> None:
         """Have a few bytes from each of these places at hand, where a read of each would be a request."""
-        if self._far is not None:
-            begins = [self.begin + offset for offset in offsets if 0 <= offset < self.size]
-            self._far.prefetch((begin, begin + length) for begin in begins)
+        begins = (self.begin + offset for offset in offsets if 0 <= offset < self.size)
+        self._file.prefetch((begin, begin + length) for begin in begins)
 
     @property
     def is_far(self) -> bool:
         """Whether each read may be a request to a server."""
-        return self._far is not None
+        return self._file.is_far
+
+    @property
+    def fd(self) -> int | None:
+        """A descriptor of the file that the blob is in, for the kernel; None where there is none."""
+        return self._file.fd
 
     def read_up_to(self, offset: int, length: int) -> bytes:
         """As many of `length` bytes from `offset` as there are."""
         length = min(length, self.size - offset)
         if offset < 0 or length <= 0:
             return b""
-        start = self.begin + offset
-        if self._far is not None:
-            return self._far.read(start, length, self.begin + self.size, is_new=offset == 0)
-        if self._fd is None:
-            return self._data[start : start + length]
-        data = read_at(self._fd, length, start)
-        if len(data) == length:
-            return data
-        pieces = [data]  # a read of over 2 GiB, or from a slow file system, comes in pieces
-        while data and (length := length - len(data)):
-            start += len(data)
-            data = read_at(self._fd, length, start)
-            pieces.append(data)
-        return b"".join(pieces)
+        return self._file.read(self.begin + offset, length, self.begin + self.size, is_new=offset == 0)
+
+    def close(self) -> None:
+        """Give up what the system holds for the file and all its blobs, before the last of them is gone."""
+        self._file.close()
+
+
+class _Memory:
+    """Bytes in memory as a file; see `door.File`."""
+
+    is_far = False
+    fd: int | None = None
+
+    def __init__(self, data: bytes) -> None:
+        self.size = len(data)
+        self._data = data
+
+    def read(self, begin: int, length: int, end: int, *, is_new: bool = False) -> bytes:
+        """A copy of them."""
+        return self._data[begin : begin + length]
+
+    def read_ahead(self, begin: int, need: int, most: int, end: int) -> bytes:
+        """All of `most` bytes."""
+        return self._data[begin : min(begin + most, end)]
+
+    def read_into(self, view: memoryview, begin: int, end: int) -> int:
+        """Copy them."""
+        data = self._data[begin : begin + len(view)]
+        view[: len(data)] = data
+        return len(data)
+
+    def prefetch(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """All is at hand."""
+
+    def close(self) -> None:
+        """The memory is given back with the last blob."""
 
 
 def open_blob(path: str | None) -> Blob:
@@ -147,14 +156,4 @@ def open_blob(path: str | None) -> Blob:
         FarError: The same of a URL.
         SourceError: It is no regular file.
     """
-    if is_far(path) and path is not None:
-        from paraminspect.files.door import open_far
-
-        far = open_far(path)
-        return Blob(far.size, far=far, path=path)
-    fd = os.dup(0) if path is None else open_to_read(path)
-    status = os.fstat(fd)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(fd)
-        raise SourceError("not a regular file")
-    return Blob(status.st_size, fd=fd, path=path)
+    return Blob(place_of(path).open(path), path)

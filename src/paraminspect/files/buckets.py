@@ -14,7 +14,8 @@ from typing import Any, Final, NamedTuple
 
 from paraminspect.errors import FarError
 from paraminspect.files import limits
-from paraminspect.files.door import Listing, Look, find_in_lists
+from paraminspect.files.door import Listing, Look
+from paraminspect.files.far import FarPlace, find_in_lists
 from paraminspect.files.faults import fault
 from paraminspect.files.paths import scheme_of
 from paraminspect.files.ranged import FarFile, Fetch
@@ -72,7 +73,7 @@ _KINDS: Final = {
 }
 
 
-class Buckets:
+class Buckets(FarPlace):
     """See `door.Place`."""
 
     def __init__(self) -> None:
@@ -80,18 +81,18 @@ class Buckets:
         self._systems: dict[str, Any] = {}
         self._folders: dict[str, dict[str, Look]] = {}
 
-    def look(self, url: str) -> Look:
+    def look(self, path: str) -> Look:
         """An object, or what stands before the slashes of several."""
-        info = self._call(url, lambda system, path: system.info(path, timeout=limits.BUCKET_S))
+        info = self._call(path, lambda system, inside: system.info(inside, timeout=limits.BUCKET_S))
         return Look("folder") if info["type"] == "directory" else Look("file", int(info["size"]))
 
-    def list_folder(self, url: str) -> Listing:
+    def list_folder(self, path: str) -> Listing:
         """Objects and prefixes."""
-        entries = self._list(url)
+        entries = self._list(path)
         files = sorted(each for each, look in entries.items() if look.kind == "file")
         return Listing(files, sorted(entries.keys() - files))
 
-    def open(self, url: str) -> FarFile:
+    def fetch(self, url: str) -> FarFile:
         """An object, of the version that it has now."""
         size, fetch = self._call(url, _open_s3 if _kind(url).extra == "s3" else _open_gs)
 
@@ -108,18 +109,19 @@ class Buckets:
 
         return FarFile(size, checked)
 
-    def presence(self, urls: Sequence[str]) -> Sequence[Look | None]:
+    def presence(self, paths: Sequence[str]) -> Sequence[Look | None]:
         """From the lists of their folders."""
 
         def find(url: str) -> Look | None:
             folder, _, name = url.rpartition("/")
             return self._list(folder).get(name)
 
-        return find_in_lists(find, urls)
+        return find_in_lists(find, paths)
 
-    def forget(self, url: str) -> None:
+    def forget(self, path: str) -> None:
         """Lists may be others by now."""
-        for folder in [folder for folder in self._folders if folder.startswith(url.rstrip("/"))]:
+        super().forget(path)
+        for folder in [folder for folder in self._folders if folder.startswith(path.rstrip("/"))]:
             del self._folders[folder]
 
     def _list(self, url: str) -> dict[str, Look]:

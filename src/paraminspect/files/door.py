@@ -1,28 +1,25 @@
-"""Opening, measuring and listing, wherever a path leads."""
+"""Opening, measuring and listing, wherever a path leads: one interface, which this machine has like any server."""
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Literal, NamedTuple, Protocol, TypeVar
 
-from paraminspect.errors import FarError
-from paraminspect.files.paths import is_far, scheme_of
+from paraminspect.files.paths import scheme_of
 
-if TYPE_CHECKING:
-    from paraminspect.files.ranged import FarFile
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 
 class Look(NamedTuple):
     """What a path leads to.
 
     Attributes:
-        kind: A "pipe" is a named pipe or a socket, "other" a device.
+        kind: A "pipe" is a named pipe or a socket, "other" a device, "denied" what may not be looked at.
         size: Of a file, in bytes.
     """
 
-    kind: Literal["file", "folder", "pipe", "other"]
+    kind: Literal["file", "folder", "pipe", "other", "denied"]
     size: int = 0
 
 
@@ -38,26 +35,104 @@ class Listing(NamedTuple):
     folders: list[str]
 
 
+class File(Protocol):
+    """An open file, whose bytes are read at an offset. May be used by several threads.
+
+    Attributes:
+        size: In bytes, when it was opened.
+        is_far: Whether each read may be a request to a server.
+        fd: A descriptor for the kernel; None where there is none.
+    """
+
+    size: int
+    is_far: bool
+    fd: int | None
+
+    def read(self, begin: int, length: int, end: int, *, is_new: bool = False) -> bytes:
+        """As many of `length` bytes from `begin` as there are.
+
+        Args:
+            begin: In the file.
+            length: How many.
+            end: Of what may be asked for next: nothing behind it is fetched in advance, unless
+            is_new: a part of the file begins here, and it follows on the last one that was read.
+        """
+
+    def read_ahead(self, begin: int, need: int, most: int, end: int) -> bytes:
+        """At least `need` bytes from `begin` if there are, and up to `most` where that costs little."""
+
+    def read_into(self, view: memoryview, begin: int, end: int) -> int:
+        """Fill memory from `begin` on; bytes that were filled, less only where the file ends."""
+
+    def prefetch(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Have these ranges (begin, end) at hand, where a read of each would be a request."""
+
+    def close(self) -> None:
+        """Give up what the system holds; not read any more."""
+
+
 class Place(Protocol):
-    """What knows the files of one scheme. All raise `FarError`."""
+    """What knows the files of one scheme, this machine's among them.
 
-    def look(self, url: str) -> Look:
-        """What a URL leads to."""
+    Attributes:
+        is_writable: Whether outputs can be put there.
+        has_code: Whether specs and factories are looked for there.
 
-    def list_folder(self, url: str) -> Listing:
+    Raises:
+        OSError: What a method asks for cannot be had on this machine.
+        FarError: The same of a server.
+    """
+
+    is_writable: bool
+    has_code: bool
+
+    def look(self, path: str) -> Look:
+        """What a path leads to."""
+
+    def is_there(self, path: str) -> bool:
+        """Whether a path leads anywhere, if only to a symbolic link."""
+
+    def is_folder(self, path: str) -> bool:
+        """Whether a path leads to a folder."""
+
+    def list_folder(self, path: str) -> Listing:
         """What is in a folder."""
 
-    def open(self, url: str) -> FarFile:
-        """A file."""
+    def find_in_folder(self, folder: str, names: Iterable[str]) -> list[str]:
+        """Those of the names that are files of a folder, sorted."""
 
-    def presence(self, urls: Sequence[str]) -> Sequence[Look | None] | None:
-        """What each URL leads to, None for nothing; None for all where that would take a request for each."""
+    def open(self, path: str | None) -> File:
+        """A file; None is standard input."""
 
-    def forget(self, url: str) -> None:
-        """What is known of a source from an earlier time it was opened."""
+    def presence(self, paths: Sequence[str]) -> Sequence[Look | None] | None:
+        """What each path leads to, None for nothing; None for all where that would take a request for each."""
+
+    def is_inside(self, path: str, folders: Sequence[str]) -> bool:
+        """Whether a path leads, through all links, into one of these folders."""
+
+    def each(
+        self, work: Callable[[Given], Made], items: Sequence[Given], patience_s: float = float("inf")
+    ) -> list[Made]:
+        """What `work`, which reads, makes of each item, in their order.
+
+        Args:
+            work: Raises what is raised here, of several items that of the first.
+            items: All of one place.
+            patience_s: From the first item on that takes longer, those that are left are done side by side.
+        """
+
+    def forget(self, path: str) -> None:
+        """Forget what is known of a path and what lies below it: a source is opened, and may be another one by now."""
+
+    def raise_broken(self, path: str) -> None:
+        """Raise what kept a file from being read, though the reading went on."""
+
+    def notes(self, paths: Iterable[str]) -> list[str]:
+        """What the user should know of how these files were read, each remark once."""
 
 
 _PLACES: Final = {
+    "": "local",
     "http": "web_place",
     "https": "web_place",
     "hf": "hub",
@@ -67,8 +142,22 @@ _PLACES: Final = {
 }
 """Module that has the place of a scheme."""
 
-_opened: dict[str, FarFile] = {}
-"""Far files by URL: what was learnt of one while its header was read holds for its values too."""
+
+def place_of(path: str | None) -> Place:
+    """What knows the files at a path; None is standard input.
+
+    Raises:
+        FarError: A scheme that cannot be read.
+    """
+    from importlib import import_module
+
+    scheme = scheme_of(path)
+    if scheme not in _PLACES:
+        from paraminspect.files.faults import fault
+
+        raise fault("no-scheme", scheme=scheme)
+    place: Place = import_module(f"paraminspect.files.{_PLACES[scheme]}").PLACE
+    return place
 
 
 def look(path: str) -> Look:
@@ -78,14 +167,7 @@ def look(path: str) -> Look:
         OSError: As `os.stat`.
         FarError: The same of a URL.
     """
-    if is_far(path):
-        return _place(path).look(path)
-    status = os.stat(path)
-    if stat.S_ISREG(status.st_mode):
-        return Look("file", status.st_size)
-    if stat.S_ISDIR(status.st_mode):
-        return Look("folder")
-    return Look("pipe" if stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode) else "other")
+    return place_of(path).look(path)
 
 
 def is_there(path: str) -> bool:
@@ -94,41 +176,7 @@ def is_there(path: str) -> bool:
     Raises:
         FarError: A server does not say.
     """
-    if not is_far(path):
-        return os.path.lexists(path)
-    try:
-        _place(path).look(path)
-    except FarError as error:
-        if error.fault not in ("missing", "gone", "denied"):  # S3 denies what is not there
-            raise
-        return False
-    return True
-
-
-def look_at_all(paths: Sequence[str]) -> Sequence[Look | None] | None:
-    """What each far path leads to, None for nothing; None for all where it shows only when they are opened."""
-    return _place(paths[0]).presence(paths) if paths else []
-
-
-def find_in_lists(find: Callable[[str], Look | None], urls: Sequence[str]) -> list[Look | None]:
-    """What each URL leads to by the list of its folder; None for nothing, a folder that is not there among it.
-
-    Args:
-        find: Looks into the list.
-        urls: Of one kind of place.
-
-    Raises:
-        FarError: A list cannot be had.
-    """
-    found: list[Look | None] = []
-    for url in urls:
-        try:
-            found.append(find(url))
-        except FarError as error:
-            if error.fault != "missing":
-                raise
-            found.append(None)
-    return found
+    return place_of(path).is_there(path)
 
 
 def list_folder(path: str) -> Listing:
@@ -138,41 +186,7 @@ def list_folder(path: str) -> Listing:
         OSError: As `os.scandir`.
         FarError: The same of a URL.
     """
-    if is_far(path):
-        return _place(path).list_folder(path)
-    files: list[str] = []
-    folders: list[str] = []
-    with os.scandir(path) as entries:
-        for entry in entries:
-            try:
-                is_folder = entry.is_dir()
-            except OSError:
-                is_folder = False
-            (folders if is_folder else files).append(entry.name)
-    return Listing(sorted(files), sorted(folders))
-
-
-def open_far(url: str) -> FarFile:
-    """A file by its URL; one that is open already stays the same version of it.
-
-    Raises:
-        FarError: It cannot be opened.
-    """
-    found = _opened.get(url)
-    if found is None:
-        found = _place(url).open(url)
-        found = _opened.setdefault(url, found)
-    return found
-
-
-def begin_anew(url: str) -> None:
-    """Forget what is known of a URL and what lies below it: a source is opened, and may be another one by now."""
-    from paraminspect.files.paths import split_query
-
-    inside = split_query(url)[0].rstrip("/") + "/"
-    for known in [known for known in _opened if known == url or known.startswith(inside)]:
-        _opened.pop(known).drop()
-    _place(url).forget(url)
+    return place_of(path).list_folder(path)
 
 
 def raise_broken(paths: Sequence[str | None]) -> None:
@@ -182,23 +196,5 @@ def raise_broken(paths: Sequence[str | None]) -> None:
         FarError: A server did not give bytes that were asked for.
     """
     for path in paths:
-        if path is not None and path in _opened:
-            _opened[path].raise_broken()
-
-
-def take_notes(urls: Sequence[str]) -> list[str]:
-    """What the user should know of how these files were read, each remark once."""
-    notes = (_opened[url].note for url in urls if url in _opened)
-    return [note for note in dict.fromkeys(notes) if note]
-
-
-def _place(url: str) -> Place:
-    from importlib import import_module
-
-    from paraminspect.files.faults import fault
-
-    scheme = scheme_of(url)
-    if scheme not in _PLACES:
-        raise fault("no-scheme", scheme=scheme)
-    place: Place = import_module(f"paraminspect.files.{_PLACES[scheme]}").PLACE
-    return place
+        if path is not None:
+            place_of(path).raise_broken(path)

@@ -22,7 +22,8 @@ from paraminspect.errors import FarError
 from paraminspect.files import limits
 from paraminspect.files.addresses import parse_address
 from paraminspect.files.connections import Response
-from paraminspect.files.door import Listing, Look, find_in_lists
+from paraminspect.files.door import Listing, Look
+from paraminspect.files.far import FarPlace, find_in_lists
 from paraminspect.files.faults import fault
 from paraminspect.files.ranged import FarFile
 from paraminspect.files.web import get_whole, open_web
@@ -75,16 +76,16 @@ def parse_name(url: str) -> HubName:
     return HubName(repository, unquote(revision) or "main", rest)
 
 
-class Hub:
+class Hub(FarPlace):
     """See `door.Place`."""
 
     def __init__(self) -> None:
         self._commits: dict[tuple[str, str], str] = {}
         self._folders: dict[tuple[str, str, str], dict[str, Look]] = {}
 
-    def look(self, url: str) -> Look:
+    def look(self, path: str) -> Look:
         """A file or folder of a model; a model itself is a folder."""
-        name = parse_name(url)
+        name = parse_name(path)
         if not name.path:
             self._commit(name)
             return Look("folder")
@@ -94,21 +95,21 @@ class Hub:
             raise fault("missing", host=_host())
         return found
 
-    def list_folder(self, url: str) -> Listing:
+    def list_folder(self, path: str) -> Listing:
         """Files and folders."""
-        name = parse_name(url)
+        name = parse_name(path)
         entries = self._list(name, name.path)
         files = sorted(each for each, look in entries.items() if look.kind == "file")
         return Listing(files, sorted(entries.keys() - files))
 
-    def open(self, url: str) -> FarFile:
+    def fetch(self, url: str) -> FarFile:
         """A file at the commit."""
         name = parse_name(url)
         path = quote(name.path, safe="/")
         address = f"{_endpoint()}/{name.repository}/resolve/{self._commit(name)}/{path}"
         return open_web(address, _headers(), login=LOGIN, explain=_explain)
 
-    def presence(self, urls: Sequence[str]) -> Sequence[Look | None]:
+    def presence(self, paths: Sequence[str]) -> Sequence[Look | None]:
         """From the lists of their folders, one request each."""
 
         def find(url: str) -> Look | None:
@@ -116,11 +117,12 @@ class Hub:
             folder, _, last = name.path.rpartition("/")
             return self._list(name, folder).get(last)
 
-        return find_in_lists(find, urls)
+        return find_in_lists(find, paths)
 
-    def forget(self, url: str) -> None:
+    def forget(self, path: str) -> None:
         """A revision may stand for another commit by now."""
-        name = parse_name(url)
+        super().forget(path)
+        name = parse_name(path)
         self._commits.pop((name.repository, name.revision), None)
         for key in [key for key in self._folders if key[0] == name.repository]:
             del self._folders[key]

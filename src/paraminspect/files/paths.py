@@ -22,9 +22,9 @@ def is_far(path: str | None) -> bool:
     return path is not None and _FAR.match(path) is not None
 
 
-def scheme_of(url: str) -> str:
-    """What stands before `://`, in lower case."""
-    return url.partition("://")[0].lower()
+def scheme_of(path: str | None) -> str:
+    """What stands before the `://` of a URL, in lower case; "" for a path of this machine and for standard input."""
+    return path.partition("://")[0].lower() if path is not None and is_far(path) else ""
 
 
 def shown(text: str) -> str:
@@ -78,6 +78,25 @@ def join(folder: str, name: str) -> str:
 
         name = quote(name, safe="/")
     return f"{base.rstrip('/')}/{name}{query}"
+
+
+def uri_of(path: str) -> str:
+    """A path as a URI, without secrets; a relative one stays relative."""
+    from urllib.parse import quote
+
+    if is_far(path):
+        return quote(shown(path), safe="/:?#[]@!$&'()*+,;=%~", errors="surrogateescape")
+    text = quote(path, errors="surrogateescape")
+    return f"file://{text}" if path.startswith("/") else text
+
+
+def stays_inside(name: str) -> bool:
+    """Whether a name that a file gives for another stays in their folder, as far as text can tell.
+
+    Both separators and drive letters count everywhere: a folder is as safe on Windows as it is here.
+    """
+    parts = re.split(r"[/\\]", name)
+    return bool(parts[0]) and "\0" not in name and ".." not in parts and parts[0][1:2] != ":"
 
 
 def folder_of(path: str) -> str:

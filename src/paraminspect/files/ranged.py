@@ -45,7 +45,7 @@ _kept = _Kept()
 
 
 class FarFile:
-    """The bytes of one far file. May be used by several threads.
+    """The bytes of one far file; see `door.File`.
 
     Args:
         size: Of the file.
@@ -58,6 +58,9 @@ class FarFile:
         note: What the user should know of how it was read; "" for nothing.
         broken: Why a range of it could not be had; nothing more is asked for.
     """
+
+    is_far = True
+    fd: int | None = None
 
     def __init__(
         self, size: int, fetch: Fetch, *, first: bytes = b"", spool: IO[bytes] | None = None, note: str = ""
@@ -127,6 +130,15 @@ class FarFile:
             else:
                 merged.append([begin, end])
         side_by_side(lambda part: self._keep(part[0], self._get(part[0], part[1])), merged)
+
+    def read_into(self, view: memoryview, begin: int, end: int) -> int:
+        """Fill memory from `begin` on."""
+        data = self.read(begin, len(view), end)
+        view[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        """It stays open for who asks next."""
 
     def forget(self, begin: int) -> None:
         """Drop one block."""

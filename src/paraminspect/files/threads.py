@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
 
+from paraminspect.files.door import Given, Made
 from paraminspect.files.limits import READERS
-
-Given = TypeVar("Given")
-Made = TypeVar("Made")
 
 
 def side_by_side(work: Callable[[Given], Made], items: Sequence[Given], readers: int = READERS) -> list[Made]:

@@ -6,48 +6,41 @@ A model in shards is named by its index, since a web server has no list of its f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from paraminspect.files.addresses import parse_address
+from paraminspect.files.door import Listing, Look
+from paraminspect.files.far import FarPlace
 from paraminspect.files.faults import fault
 from paraminspect.files.paths import shown, split_query
+from paraminspect.files.ranged import FarFile
 from paraminspect.files.web import open_web
-
-if TYPE_CHECKING:
-    from paraminspect.files.door import Listing, Look
-    from paraminspect.files.ranged import FarFile
 
 HUBS = ("huggingface.co", "www.huggingface.co", "hf.co")
 
 
-class WebPlace:
+class WebPlace(FarPlace):
     """See `door.Place`."""
 
-    def look(self, url: str) -> Look:
+    def look(self, path: str) -> Look:
         """A file of the size that its server says."""
-        from paraminspect.files import door
+        parse_address(path)
+        if split_query(path)[0].endswith("/"):
+            _refuse_hub_page(path)
+            raise fault("no-listing", url=shown(split_query(path)[0].rstrip("/")))
+        return Look("file", self.open(path).size)
 
-        parse_address(url)
-        if split_query(url)[0].endswith("/"):
-            _refuse_hub_page(url)
-            raise fault("no-listing", url=shown(split_query(url)[0].rstrip("/")))
-        return door.Look("file", door.open_far(url).size)
-
-    def list_folder(self, url: str) -> Listing:
+    def list_folder(self, path: str) -> Listing:
         """None can be had."""
-        raise fault("no-listing", url=shown(split_query(url)[0].rstrip("/")))
+        raise fault("no-listing", url=shown(split_query(path)[0].rstrip("/")))
 
-    def open(self, url: str) -> FarFile:
+    def fetch(self, url: str) -> FarFile:
         """The file."""
         _refuse_hub_page(url)
         return open_web(url)
 
-    def presence(self, urls: Sequence[str]) -> None:
+    def presence(self, paths: Sequence[str]) -> None:
         """Takes a request for each file, which opening it does too."""
-
-    def forget(self, url: str) -> None:
-        """Nothing is known but of open files."""
 
 
 def _refuse_hub_page(url: str) -> None:

@@ -29,19 +29,19 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Mapping
+from typing import Final
 
 from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError, UnknownFormatError
 from paraminspect.files.blob import Blob
-from paraminspect.formats.limits import (
-    MAX_DIMENSIONS,
-    MAX_GGUF_KEYS,
-    MAX_GGUF_TEXT,
-    MAX_NAME_BYTES,
-    MAX_NESTING,
-    MAX_NUMEL,
-)
-from paraminspect.formats.shapes import contiguous_stride
+from paraminspect.formats.shapes import MAX_DIMENSIONS, MAX_NAME_BYTES, MAX_NUMEL, contiguous_stride
 from paraminspect.records import Checkpoint, Storage, TensorRecord
+
+MAX_NESTING: Final = 400
+"""Arrays inside each other, in metadata."""
+MAX_GGUF_KEYS: Final = 65_536
+
+MAX_GGUF_TEXT: Final = 64 << 20
+"""Bytes of one GGUF metadata value that may be skipped over element by element."""
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)

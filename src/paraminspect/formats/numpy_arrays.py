@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 from paraminspect.errors import LimitExceededError, MalformedError, ParamInspectError, TruncatedError
 from paraminspect.files.blob import Blob
-from paraminspect.formats.limits import MAX_DIMENSIONS, MAX_NUMEL, MAX_TENSORS
+from paraminspect.formats.shapes import MAX_DIMENSIONS, MAX_NUMEL, MAX_TENSORS
 from paraminspect.formats.zip_file import STORED, ZipDirectory, ZipEntry, quote_name
 from paraminspect.records import Checkpoint, Storage, TensorRecord
 
@@ -107,6 +107,11 @@ def read_npy(blob: Blob) -> Checkpoint:
     notes = (f"{excess:,} bytes after the array are not part of it",) if excess else ()
     files = () if blob.path is None else (blob.path,)
     return Checkpoint("npy", (_make_record("", header, storage),), notes=notes, nbytes=blob.size, files=files)
+
+
+def is_npz(directory: ZipDirectory) -> bool:
+    """Whether a zip that no other program's reader knows holds arrays."""
+    return any(name.endswith(".npy") for name in directory.entries)
 
 
 def read_npz(directory: ZipDirectory) -> Checkpoint:

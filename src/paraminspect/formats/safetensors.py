@@ -22,11 +22,16 @@ from typing import Final, NamedTuple, NoReturn, cast
 from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError
 from paraminspect.files.blob import NEAR, Blob
 from paraminspect.formats.declared import declared_by_metadata, with_declared
-from paraminspect.formats.json_pairs import find_repeated
-from paraminspect.formats.limits import MAX_HEADER_TENSORS, MAX_SAFETENSORS_HEADER
+from paraminspect.formats.json_text import find_repeated
 from paraminspect.formats.pytorch.classify import kind_of, role_of_name
 from paraminspect.formats.shapes import check_sizes, contiguous_stride, count_elements
 from paraminspect.records import Checkpoint, Role, Storage, TensorRecord
+
+MAX_SAFETENSORS_HEADER: Final = 100_000_000
+"""Bytes of JSON, the reference implementation's own limit."""
+
+MAX_HEADER_TENSORS: Final = 400_000
+"""In one safetensors header."""
 
 DTYPES: Final[dict[str, tuple[str, int]]] = {
     "BOOL": ("bool", 8), "U8": ("uint8", 8), "I8": ("int8", 8), "I16": ("int16", 16), "U16": ("uint16", 16),

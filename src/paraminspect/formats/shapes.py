@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from paraminspect.errors import LimitExceededError, MalformedError
-from paraminspect.formats.limits import MAX_DIMENSIONS, MAX_NUMEL
+
+MAX_DIMENSIONS: Final = 64
+"""Of one tensor (torch itself: 64; numpy: 64; GGUF: 4)."""
+
+MAX_NUMEL: Final = 2**63 - 1
+"""Elements, and bytes, of one tensor: what torch can address."""
+
+MAX_NAME_BYTES: Final = 1 << 20
+"""Of one name or dictionary key."""
+
+MAX_TENSORS: Final = 500_000
+"""In one file; the largest real checkpoints hold some 200,000."""
 
 
 def check_sizes(value: object, what: str = "shape") -> tuple[int, ...]:

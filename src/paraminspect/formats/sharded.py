@@ -18,18 +18,19 @@ from __future__ import annotations
 import json
 import os
 import re
-import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from time import monotonic
+from typing import Final
 
 from paraminspect.errors import CheckpointError, FarError, LimitExceededError, MalformedError, SourceError
 from paraminspect.files.blob import open_blob
-from paraminspect.files.door import list_folder, look_at_all
-from paraminspect.files.paths import folder_of, is_far, join
-from paraminspect.formats.json_pairs import find_repeated
-from paraminspect.formats.limits import MAX_JSON_BYTES, MAX_SHARDS
+from paraminspect.files.door import Look, list_folder, place_of
+from paraminspect.files.paths import base_name, folder_of, join, stays_inside
+from paraminspect.formats.json_text import MAX_JSON_BYTES, find_repeated
+from paraminspect.formats.table import DISTRIBUTED, SHARDED, TORCH_SAVE, endings_of
 from paraminspect.records import Checkpoint, TensorRecord
+
+MAX_SHARDS: Final = 20_000
 
 ReadFile = Callable[[str], Checkpoint]
 
@@ -38,9 +39,6 @@ MAX_INDEX_ENTRIES = 1_000_000
 
 SLOW_READ_S = 0.005
 """A shard that takes longer lies on a disk or network worth waiting for in parallel."""
-
-MAX_READERS = 8
-"""Shards that are read at one time."""
 
 MAX_NOTES = 20
 """Remarks of shards that are passed on."""
@@ -51,8 +49,8 @@ MAX_NAMED = 5
 MAX_SEARCHED_FOLDERS = 50
 """Sub-folders that are looked into, one level, for a hint."""
 
-MODEL_EXTENSIONS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".npz", ".jit", ".pkl", ".pt2", ".onnx")
-PICKLE_EXTENSIONS = (".bin", ".pt", ".pth", ".ckpt")
+MODEL_ENDINGS = endings_of(lambda row: row.is_model)
+"""Of files that may be the model of a folder."""
 
 AUXILIARY = re.compile(r"(training_args|optimizer|scheduler|scaler|sampler|rng_state|random_states)(_\d+)*\.\w+")
 """What trainers write beside a model."""
@@ -97,7 +95,7 @@ def read_index(path: str, read_file: ReadFile) -> Checkpoint:
     folder = folder_of(path)
     paths = [join(folder, shard) for shard in shards]
     _check_presence(path, paths, shards)
-    checkpoints = _read_side_by_side(paths, read_file, shards)
+    checkpoints = _read_shards(paths, read_file, shards)
     tensors, notes = _join_by_index(shards, checkpoints, owners)
     declared = index.get("metadata")
     if isinstance(declared, dict):
@@ -224,9 +222,7 @@ def _find_owners(weight_map: Mapping[str, object]) -> dict[str, str]:
 
 def _checked_shard(file: str) -> str:
     """The file an index names, below its folder and spelled in one way."""
-    # Both separators and drive letters count everywhere: a folder is as safe on Windows as it is here.
-    parts = re.split(r"[/\\]", file)
-    if not file or "\0" in file or ".." in parts or not parts[0] or parts[0][1:2] == ":":
+    if not stays_inside(file):
         raise MalformedError(f"index names a file outside its folder: {_shown(file)}", fault="path-escape")
     try:
         os.fsencode(file)
@@ -238,40 +234,18 @@ def _checked_shard(file: str) -> str:
 def _check_presence(index: str, paths: Sequence[str], shards: Sequence[str]) -> None:
     if len(shards) > MAX_SHARDS:
         raise LimitExceededError("shards", limit=MAX_SHARDS, actual=len(shards))
-    is_file = _find_far if is_far(index) else _find_local
-    found = is_file(index, paths, shards)
+    found = place_of(index).presence(paths)
+    if found is None:  # what is missing shows when it is opened
+        found = [Look("file")] * len(paths)
     if None in found:
         raise _missing_shards([shard for shard, each in zip(shards, found, strict=True) if each is None], len(shards))
-    if False in found:
-        raise MalformedError(
-            f"the index names {_shown(shards[found.index(False)])} as a shard, which is no model file",
-            fault="index-mismatch",
-        )
-
-
-def _find_local(index: str, paths: Sequence[str], shards: Sequence[str]) -> list[bool | None]:
-    """Whether each is a file and not the index itself; None for what is not there."""
-    found: list[bool | None] = []
-    own = os.stat(index)
-    for path, shard in zip(paths, shards, strict=True):
-        try:
-            status = os.stat(path)
-            found.append(stat.S_ISREG(status.st_mode) and not os.path.samestat(status, own))
-        except PermissionError:
-            raise SourceError(f"no permission to read shard {_shown(shard)}") from None
-        except (OSError, ValueError):
-            found.append(None)
-    return found
-
-
-def _find_far(index: str, paths: Sequence[str], shards: Sequence[str]) -> list[bool | None]:
-    """The same of URLs; where there are no lists, what is missing shows when it is opened."""
-    looks = look_at_all(paths)
-    if looks is None:
-        return [path != index for path in paths]
-    return [
-        None if each is None else each.kind == "file" and path != index for path, each in zip(paths, looks, strict=True)
-    ]
+    for shard, each in zip(shards, found, strict=True):
+        if each is not None and each.kind == "denied":
+            raise SourceError(f"no permission to read shard {_shown(shard)}")
+        if each is None or each.kind != "file" or shard == base_name(index):
+            raise MalformedError(
+                f"the index names {_shown(shard)} as a shard, which is no model file", fault="index-mismatch"
+            )
 
 
 def _missing_shards(missing: Sequence[str], count: int) -> CheckpointError:
@@ -298,32 +272,12 @@ def _compare_size(declared: object, tensors: Sequence[TensorRecord]) -> list[str
 # Reading and joining.
 
 
-def _read_side_by_side(paths: Sequence[str], read_file: ReadFile, shards: Sequence[str]) -> list[Checkpoint]:
+def _read_shards(paths: Sequence[str], read_file: ReadFile, shards: Sequence[str]) -> list[Checkpoint]:
     """One checkpoint a path, in their order; of several errors that of the first path is raised.
 
-    Headers at hand take 0.2 ms each, one after the other; threads would double that. From the first slow one on, those
-    that are left are read side by side, and those of a server from the first on.
+    Headers at hand take 0.2 ms each, one after the other; threads would double that. Those of a server may turn out not
+    to be there.
     """
-    if paths and is_far(paths[0]):
-        return _read_far(paths, read_file, shards)
-    checkpoints: list[Checkpoint] = []
-    for path in paths:
-        start = monotonic()
-        checkpoints.append(read_file(path))
-        if monotonic() - start > SLOW_READ_S:
-            break
-    rest = paths[len(checkpoints) :]
-    if rest:
-        from concurrent.futures import ThreadPoolExecutor  # 10 ms that most sources do not need
-
-        with ThreadPoolExecutor(min(MAX_READERS, len(rest))) as pool:
-            checkpoints += pool.map(read_file, rest)
-    return checkpoints
-
-
-def _read_far(paths: Sequence[str], read_file: ReadFile, shards: Sequence[str]) -> list[Checkpoint]:
-    """The same of URLs, whose files may turn out not to be there."""
-    from paraminspect.files.threads import side_by_side
 
     def read(path: str) -> Checkpoint | None:
         try:
@@ -333,7 +287,7 @@ def _read_far(paths: Sequence[str], read_file: ReadFile, shards: Sequence[str]) 
                 raise
             return None
 
-    read_ones = side_by_side(read, paths)
+    read_ones = place_of(paths[0]).each(read, paths, SLOW_READ_S) if paths else []
     checkpoints = [each for each in read_ones if each is not None]
     if len(checkpoints) < len(paths):
         missing = [shard for shard, each in zip(shards, read_ones, strict=True) if each is None]
@@ -386,7 +340,7 @@ def _read_numbered(folder: str, shard: re.Match[str], names: Sequence[str], read
     wanted = [f"{shard['stem']}-{number:05}-of-{shard['count']}{shard['extension']}" for number in range(1, count + 1)]
     if missing := [name for name in wanted if name not in there]:
         raise _missing_shards(missing, count)
-    checkpoints = _read_side_by_side([join(folder, name) for name in wanted], read_file, wanted)
+    checkpoints = _read_shards([join(folder, name) for name in wanted], read_file, wanted)
     seen: set[str] = set()
     tensors = [tensor for checkpoint in checkpoints for tensor in checkpoint.tensors]
     notes = []
@@ -409,7 +363,7 @@ def _join(checkpoints: Sequence[Checkpoint], tensors: Sequence[TensorRecord], no
         notes = [*notes[:MAX_NOTES], f"{len(notes) - MAX_NOTES:,} more remarks on the shards"]
     formats = dict.fromkeys(checkpoint.format for checkpoint in checkpoints)
     return Checkpoint(
-        f"sharded {' and '.join(formats)}",
+        f"{SHARDED} {' and '.join(formats)}",
         tensors,
         checkpoints[0].metadata,
         tuple(notes),
@@ -473,7 +427,7 @@ def _find_candidates(files: Sequence[str]) -> dict[str, list[str]]:
         match = SHARD_NAME.fullmatch(file)
         if SAFETENSORS_INDEX.fullmatch(file) or PICKLE_INDEX.fullmatch(file):
             found[file] = [file]
-        elif not file.lower().endswith(MODEL_EXTENSIONS) or file.startswith("."):
+        elif not file.lower().endswith(MODEL_ENDINGS) or file.startswith("."):
             continue
         elif match and 0 < int(match["number"]) <= int(match["count"]):
             found.setdefault(f"{match['stem']}-*-of-{match['count']}{match['extension']}", []).append(file)
@@ -482,7 +436,7 @@ def _find_candidates(files: Sequence[str]) -> dict[str, list[str]]:
     models = {label: names for label, names in found.items() if not AUXILIARY.fullmatch(names[0])} or found
     safe = {label: names for label, names in models.items() if ".safetensors" in label}
     rest = [label for label in models if label not in safe]
-    return safe if safe and all(label.lower().endswith(PICKLE_EXTENSIONS) for label in rest) else models
+    return safe if safe and all(label.lower().endswith(TORCH_SAVE.endings) for label in rest) else models
 
 
 def _not_read(chosen: str, files: Sequence[str]) -> list[str]:
@@ -492,7 +446,7 @@ def _not_read(chosen: str, files: Sequence[str]) -> list[str]:
     pickles = [
         file
         for file in files
-        if (file.lower().endswith(PICKLE_EXTENSIONS) or PICKLE_INDEX.fullmatch(file))
+        if (file.lower().endswith(TORCH_SAVE.endings) or PICKLE_INDEX.fullmatch(file))
         and not (AUXILIARY.fullmatch(file) or file.startswith("."))
     ]
     return [f"not read, as safetensors go first: {_enumerate(pickles)}"] if pickles else []
@@ -501,7 +455,7 @@ def _not_read(chosen: str, files: Sequence[str]) -> list[str]:
 def _nothing_found(path: str, files: Sequence[str], folders: Sequence[str]) -> SourceError:
     if not files and not folders:
         return SourceError("the folder is empty")
-    if any(file.endswith(".distcp") for file in files):
+    if any(file.endswith(DISTRIBUTED.endings) for file in files):
         return SourceError("the .metadata file of the distributed checkpoint is missing", hint=FETCH_HINT)
     searched = [folder for folder in folders if not folder.startswith(".")][:MAX_SEARCHED_FOLDERS]
     if "snapshots" in searched:  # the Hugging Face cache: models--ORG--NAME/snapshots/REVISION
@@ -530,7 +484,7 @@ def _holds_model(path: str) -> bool:
         files, _ = _list_folder(path)
     except SourceError:
         return False
-    return bool(_choose_by_name(files) or _find_candidates(files) or ".metadata" in files)
+    return bool(_choose_by_name(files) or _find_candidates(files) or DISTRIBUTED.names[0] in files)
 
 
 # Words.

@@ -6,14 +6,16 @@ Extensions lie: `.pth.tar` is mostly a zip, `.pt` may be an error page of a web 
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
-from paraminspect.errors import ParamInspectError, TruncatedError, UnknownFormatError
+from paraminspect.errors import FarError, ParamInspectError, TruncatedError, UnknownFormatError
 from paraminspect.files.blob import Blob
-from paraminspect.formats.limits import MAX_NUMEL
-from paraminspect.formats.safetensors import is_safetensors, read_safetensors
+from paraminspect.formats.shapes import MAX_NUMEL
+from paraminspect.formats.table import FORMATS, Container, endings_of, find_containers, formats_in, resolve
 from paraminspect.records import Checkpoint
+
+if TYPE_CHECKING:
+    from paraminspect.formats.zip_file import ZipDirectory
 
 HEAD_BYTES: Final = 512
 
@@ -30,10 +32,23 @@ def read_blob(blob: Blob) -> Checkpoint:
     head = blob.read_near(0, HEAD_BYTES)
     if not head:
         raise TruncatedError("the file is empty")
-    read = _choose_reader(head, blob.size)
-    if read is None:
+    container = _find_container(head, blob.size)
+    if container is None:
         raise _explain(blob, head)
-    return read(blob)
+    opened: Any = resolve(container.opener)(blob) if container.opener else blob
+    rows = formats_in(container.name)
+    row = next((row for row in rows if row.reader and (not row.inside or resolve(row.inside)(opened))), None)
+    try:
+        if row is None:
+            raise _explain_zip(opened)
+        return resolve(row.reader)(opened)  # type: ignore[no-any-return]
+    except FarError:
+        raise
+    except ParamInspectError:
+        known = next((row for row in rows if not row.reader and resolve(row.inside)(opened)), None)
+        if known is None:
+            raise
+        raise UnknownFormatError(f"the file is {known.what}", hint=known.hint, fault="not-read") from None
 
 
 def check_head(head: bytes) -> None:
@@ -45,78 +60,30 @@ def check_head(head: bytes) -> None:
     Raises:
         UnknownFormatError: The bytes are something else, or nothing we know.
     """
-    if head and _choose_reader(head, MAX_NUMEL) is None:
+    if head and _find_container(head, MAX_NUMEL) is None:
         raise _explain(Blob.from_bytes(head), head)
 
 
-def _choose_reader(head: bytes, size: int) -> Callable[[Blob], Checkpoint] | None:
-    if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
-        return _read_zip
-    if head[:4] == b"GGUF":
-        from paraminspect.formats.gguf import read_gguf
-
-        return read_gguf
-    if head[:6] == b"\x93NUMPY":
-        from paraminspect.formats.numpy_arrays import read_npy
-
-        return read_npy
-    if is_safetensors(head, size):
-        return read_safetensors
-    if head[:1] == b"\x08":
-        from paraminspect.formats.onnx.read import is_onnx, read_onnx
-
-        return read_onnx if is_onnx(head) else None
-    from paraminspect.formats.pickles.plain import is_pickle
-    from paraminspect.formats.pytorch.tar import is_tar, read_torch_tar
-
-    if is_pickle(head):
-        return _read_pickle
-    return read_torch_tar if is_tar(head) else None
+def _find_container(head: bytes, size: int) -> Container | None:
+    """What a file is by its first bytes; None if it is nothing that has a reader."""
+    container = next(find_containers(head, size), None)
+    return container if container is not None and formats_in(container.name) else None
 
 
-def _read_pickle(blob: Blob) -> Checkpoint:
-    from paraminspect.formats.pickles.plain import read_pickle
-
-    try:
-        return read_pickle(blob)
-    except ParamInspectError:
-        from paraminspect.formats.foreign import JOBLIB, is_joblib
-
-        if not is_joblib(blob):
-            raise
-        raise UnknownFormatError(f"the file is {JOBLIB.what}", hint=JOBLIB.hint) from None
-
-
-def _read_zip(blob: Blob) -> Checkpoint:
-    from paraminspect.formats.zip_file import read_zip_directory
-
-    directory = read_zip_directory(blob)
-    names = directory.entries
-    from paraminspect.formats.pytorch.archive import is_torch_zip, read_torch_zip
-
-    if is_torch_zip(directory):
-        from paraminspect.formats.pytorch.script import is_torchscript, read_torchscript
-
-        return read_torchscript(directory) if is_torchscript(directory) else read_torch_zip(directory)
-    from paraminspect.formats.pytorch.export import is_torch_export, read_torch_export
-
-    if is_torch_export(directory):
-        return read_torch_export(directory)
-    if any(name.endswith(".npy") for name in names):
-        from paraminspect.formats.numpy_arrays import read_npz
-
-        return read_npz(directory)
+def _explain_zip(directory: ZipDirectory) -> UnknownFormatError:
+    """What a zip is that no reader knows."""
     from paraminspect.formats.foreign import recognise_members
 
-    foreign = recognise_members(names)
+    foreign = recognise_members(directory.entries)
     if foreign is not None:
-        raise UnknownFormatError(f"the file is {foreign.what}", hint=foreign.hint)
-    inside = [name for name in names if name.endswith((".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".gguf"))]
-    if inside:
-        raise UnknownFormatError(
-            f"a zip that packs {inside[0]!r}"[:120], hint="unpack it first and name one of its files"
+        return UnknownFormatError(f"the file is {foreign.what}", hint=foreign.hint)
+    endings = endings_of(lambda row: row.is_model)
+    inside = next((name for name in directory.entries if name.endswith(endings)), None)
+    if inside is not None:
+        return UnknownFormatError(
+            f"a zip that packs {inside!r}"[:120], hint="unpack it first and name one of its files"
         )
-    raise UnknownFormatError("a zip archive without the data.pkl that torch.save writes")
+    return UnknownFormatError("a zip archive without the data.pkl that torch.save writes")
 
 
 def _explain(blob: Blob, head: bytes) -> UnknownFormatError:
@@ -139,10 +106,13 @@ def _explain(blob: Blob, head: bytes) -> UnknownFormatError:
         return UnknownFormatError("the file is text, not a model")
     length = int.from_bytes(head[:8], "little")
     if blob.size > 8 and length >= blob.size and head[8:9] == b"{":
+        from paraminspect.formats.safetensors import read_safetensors
+
         read_safetensors(blob)  # says how long the header claims to be
+    known = [row.known_as for row in FORMATS if row.known_as]
     return UnknownFormatError(
         "no format of PyTorch model files that we know",
-        hint="known are safetensors, torch.save (zip, legacy, tar), TorchScript, torch.export, GGUF, ONNX, npz and npy",
+        hint=f"known are {', '.join(known[:-1])} and {known[-1]}",
     )
 
 

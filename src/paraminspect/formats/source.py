@@ -11,11 +11,13 @@ from typing import Final
 
 from paraminspect.errors import CheckpointError, ParamInspectError, SourceError
 from paraminspect.files.blob import Blob, open_blob
-from paraminspect.files.door import begin_anew, is_there, list_folder, look, take_notes
-from paraminspect.files.paths import base_name, folder_of, is_far, join, shown
+from paraminspect.files.door import is_there, look, place_of
+from paraminspect.files.local import LocalFile
+from paraminspect.files.paths import base_name, folder_of, join, shown
 from paraminspect.files.system import name_of, open_pipe
-from paraminspect.formats.limits import MAX_JSON_BYTES
+from paraminspect.formats.json_text import MAX_JSON_BYTES
 from paraminspect.formats.sniff import HEAD_BYTES, check_head, read_blob
+from paraminspect.formats.table import DISTRIBUTED
 from paraminspect.records import Checkpoint
 
 STDIN: Final = "-"
@@ -24,9 +26,6 @@ PIPE_WAIT_MS: Final = 1000
 
 MAX_SUGGESTED: Final = 2_000
 """Names of a folder among which one is looked for that was meant."""
-
-DISTRIBUTED_METADATA: Final = ".metadata"
-"""File by which a folder of torch.distributed.checkpoint is known."""
 
 SPOOL_CHUNK: Final = 1 << 20
 
@@ -58,27 +57,19 @@ def open_source(source: str | os.PathLike[str]) -> Checkpoint:
 
 def read_path(path: str) -> Checkpoint:
     """One file or folder; errors do not know its name yet."""
-    if is_far(path):
-        return _read_far(path)
+    place = place_of(path)
+    place.forget(path)
     with _plain_os_errors():
         try:
             kind = _look(path)
         except FileNotFoundError:
             raise _missing(path) from None
-        if kind == "folder":
-            return _read_folder(path)
-        if kind == "file":
-            return _read_file(path)
-        if kind == "pipe":
-            return _read_pipe(path)
-    raise SourceError("not a regular file (a device)", hint="name a model file, a folder, or - for standard input")
-
-
-def _read_far(url: str) -> Checkpoint:
-    """The same of a URL."""
-    begin_anew(url)
-    checkpoint = _read_folder(url) if look(url).kind == "folder" else _read_file(url)
-    notes = take_notes(checkpoint.files)
+        if kind == "other":
+            raise SourceError(
+                "not a regular file (a device)", hint="name a model file, a folder, or - for standard input"
+            )
+        checkpoint = _READERS[kind](path)
+    notes = place.notes(checkpoint.files)
     return replace(checkpoint, notes=(*checkpoint.notes, *notes)) if notes else checkpoint
 
 
@@ -101,8 +92,9 @@ def _missing(path: str) -> SourceError:
 
 
 def _read_folder(path: str) -> Checkpoint:
-    metadata = join(path, DISTRIBUTED_METADATA)
-    if DISTRIBUTED_METADATA in list_folder(path).files if is_far(path) else os.path.isfile(metadata):
+    metadata = join(path, DISTRIBUTED.names[0])
+    (found,) = place_of(path).presence([metadata]) or [None]
+    if found is not None and found.kind == "file":
         from paraminspect.formats.pytorch.distributed import read_distributed
 
         blob = open_blob(metadata)
@@ -119,7 +111,7 @@ def _with_config(checkpoint: Checkpoint, folder: str) -> Checkpoint:
     path = join(folder, "config.json")
     if not is_there(path):
         return checkpoint
-    from paraminspect.formats.hugging_face import add_config
+    from paraminspect.formats.declared import add_config
 
     return add_config(checkpoint, path)
 
@@ -166,6 +158,9 @@ def _read_pipe(path: str) -> Checkpoint:
         os.close(fd)
 
 
+_READERS: Final = {"folder": _read_folder, "file": _read_file, "pipe": _read_pipe}
+
+
 def _look(path: str) -> str:
     """What kind of thing a path of this machine leads to."""
     if not path:
@@ -191,7 +186,7 @@ def _read_standard_input() -> Checkpoint:
 
 def _read_descriptor(status: os.stat_result) -> Checkpoint:
     if stat.S_ISREG(status.st_mode) and os.lseek(0, 0, os.SEEK_CUR) == 0:
-        checkpoint = read_blob(Blob(status.st_size, fd=os.dup(0)))
+        checkpoint = read_blob(open_blob(None))
         return replace(checkpoint, nbytes=status.st_size)
     if os.isatty(0):
         raise SourceError(
@@ -218,7 +213,7 @@ def _spool(fd: int) -> Checkpoint:
         spool.flush()
         size = spool.tell()
         copy = os.dup(spool.fileno())
-        blob = Blob(size, fd=copy, path=name_of(copy) if fd else None)
+        blob = Blob(LocalFile(size, copy), name_of(copy) if fd else None)
         checkpoint = read_blob(blob)
     return replace(checkpoint, nbytes=size, kept_open=blob if fd else None)
 

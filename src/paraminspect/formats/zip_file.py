@@ -29,7 +29,14 @@ from typing import Final, NamedTuple
 
 from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError
 from paraminspect.files.blob import Blob
-from paraminspect.formats.limits import MAX_INFLATED, MAX_ZIP_DIRECTORY, MAX_ZIP_ENTRIES
+
+MAX_ZIP_ENTRIES: Final = 500_000
+
+MAX_ZIP_DIRECTORY: Final = 512 << 20
+"""Bytes of a zip's central directory."""
+
+MAX_INFLATED: Final = 256 << 20
+"""Bytes one compressed zip entry may inflate to before we stop."""
 
 STORED = 0
 DEFLATED = 8

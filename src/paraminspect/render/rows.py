@@ -47,6 +47,8 @@ class Column(NamedTuple):
         dull: A value that says nothing: a terminal's table leaves out a column of only this and None.
         asked: Whether the user named the column: then it is left out of no table for being dull.
         spare: How readily the column gives way on a narrow terminal; those of 0 go last.
+        words: All its values, where they are a few.
+        about: What it means, in Markdown.
     """
 
     name: str
@@ -54,6 +56,8 @@ class Column(NamedTuple):
     dull: str | int | tuple[()] | None = None
     asked: bool = False
     spare: int = 0
+    words: tuple[str, ...] = ()
+    about: str = ""
 
 
 class Rows(NamedTuple):

@@ -15,9 +15,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Final
-from urllib.parse import quote
 
-from paraminspect.files.paths import is_far, shown
+from paraminspect.files.paths import uri_of
 from paraminspect.records import Finding, Severity
 from paraminspect.units import counted
 
@@ -119,8 +118,6 @@ def _fingerprint(path: str, finding: Finding) -> str:
 
 
 def _artifact(path: str) -> dict[str, str]:
-    """A path as a URI: relative ones stay relative, which is what services want, and URLs what they are."""
-    if is_far(path):
-        return {"uri": quote(shown(path), safe="/:?#[]@!$&'()*+,;=%~", errors="surrogateescape")}
-    text = quote(path, errors="surrogateescape")
-    return {"uri": f"file://{text}"} if path.startswith("/") else {"uri": text, "uriBaseId": ROOT}
+    """Relative paths stay relative, which is what services want."""
+    uri = uri_of(path)
+    return {"uri": uri} if "://" in uri else {"uri": uri, "uriBaseId": ROOT}

@@ -14,6 +14,7 @@ import ast
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from paraminspect.architecture.expressions import parse_expression
 from paraminspect.architecture.nodes import shorten
@@ -22,8 +23,10 @@ from paraminspect.errors import RuleError, SelectionError, SpecError
 from paraminspect.names.select import Selector, parse_selector
 from paraminspect.rules.functions import describe_functions
 from paraminspect.rules.initializers import CHUNKS, GAINS, INITIALIZERS, MODES, find_initializer, suggest_gain
-from paraminspect.rules.limits import MAX_RULE_LENGTH
 from paraminspect.rules.rule import Argument, Initializer, Origin, Parameter, Rule
+
+MAX_RULE_LENGTH: Final = 1000
+"""Characters of one rule."""
 
 _REGEX_SELECTOR = re.compile(r"\s*(/.*?/)\s*=\s*(?=[^\W\d])")
 _BOOLEANS = {"true": True, "false": False, "True": True, "False": False}

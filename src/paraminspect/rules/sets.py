@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from paraminspect.architecture.model import RuleSet
 from paraminspect.architecture.suggestions import closest
 from paraminspect.errors import LimitExceededError, RuleError
-from paraminspect.rules.limits import MAX_RULES
 from paraminspect.rules.parse import RuleParser
 from paraminspect.rules.rule import Initializer, Origin, Rule
+
+MAX_RULES: Final = 10_000
+"""Rules of one run."""
 
 DEFAULT = "default"
 """Name of the set that is applied when none is asked for."""

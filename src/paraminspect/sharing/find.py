@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from paraminspect.errors import CheckpointError
+from paraminspect.formats.table import formats_of_files, resolve
 from paraminspect.names.listing import is_shown
 from paraminspect.records import Checkpoint, Declaration, TensorRecord, TieGroup
 from paraminspect.ties import shared_bytes as ties
@@ -272,23 +273,32 @@ class _Union(Generic[Member]):
         self.parents[self.root(other)] = self.root(one)
 
 
-STORED_APART = ("safetensors", "gguf", "torch distributed", "npz", "npy")
-"""Ends of the names of formats in which no two tensors can share bytes."""
-
 GGUF_EMBEDDING = "token_embd.weight"
 GGUF_HEAD = "output.weight"
 GGUF_ENCODERS = ("bert", "t5encoder", "clip")
 """In the names of architectures that have no output layer."""
 
 
+def is_stored_apart(checkpoint: Checkpoint) -> bool:
+    """Whether its format is one in which no two tensors can share bytes."""
+    rows = formats_of_files(checkpoint)
+    return bool(rows) and not any(row.keeps_ties for row in rows)
+
+
+def note_ties(checkpoint: Checkpoint) -> str:
+    """What to say of a tie that a file leaves out, having no key to declare it; "" where there is nothing to say."""
+    remarks = {row.remarks for row in formats_of_files(checkpoint) if row.remarks}
+    return "".join(resolve(remark)(checkpoint) for remark in remarks)
+
+
 def note_omission(checkpoint: Checkpoint) -> str:
-    """What to say of a GGUF file without an output layer, which has no key to declare a tie; "" of any other file.
+    """What to say of a GGUF file without an output layer; "" of any other.
 
     Source:
         `llama_model::load_tensors` of llama.cpp: where `output.weight` is missing, `token_embd.weight` is used.
     """
     architecture = checkpoint.metadata.get("general.architecture", "")
-    if not checkpoint.format.endswith("gguf") or not architecture or any(e in architecture for e in GGUF_ENCODERS):
+    if not architecture or any(e in architecture for e in GGUF_ENCODERS):
         return ""
     names = [record.name for record in checkpoint.tensors]
     if GGUF_EMBEDDING not in names or GGUF_HEAD in names:

@@ -7,17 +7,16 @@ import stat
 from typing import Final
 
 from paraminspect.errors import TargetError
-from paraminspect.files.paths import is_far
+from paraminspect.files.door import place_of
 from paraminspect.files.storing import free_space, open_device
 from paraminspect.files.system import descriptor_in
-from paraminspect.formats.sharded import MODEL_EXTENSIONS, PICKLE_INDEX, SAFETENSORS_INDEX
+from paraminspect.formats.sharded import MODEL_ENDINGS, PICKLE_INDEX, SAFETENSORS_INDEX
+from paraminspect.formats.table import DISTRIBUTED
 from paraminspect.units import format_bytes
 from paraminspect.writers.layout import Layout
 
 MAX_NAMED: Final = 3
 """Files that a message names."""
-
-_DISTRIBUTED: Final = (".metadata", ".distcp")
 
 
 def open_stream_at(path: str) -> int | None:
@@ -38,7 +37,7 @@ def open_stream_at(path: str) -> int | None:
 def _check_name(path: str) -> None:
     if not path:
         raise TargetError("the name of the output is empty")
-    if is_far(path):
+    if not place_of(path).is_writable:
         raise TargetError("a URL cannot be written to", hint="name a file of this machine")
     try:
         if b"\0" in os.fsencode(path):
@@ -96,7 +95,8 @@ def _is_of_checkpoint(path: str) -> bool:
     """Whether a file is one of those that a folder of a model has by its nature."""
     name = os.path.basename(path)
     return os.path.isfile(path) and bool(
-        name.lower().endswith((*MODEL_EXTENSIONS, *_DISTRIBUTED))
+        name.lower().endswith((*MODEL_ENDINGS, *DISTRIBUTED.endings))
+        or name in DISTRIBUTED.names
         or SAFETENSORS_INDEX.fullmatch(name)
         or PICKLE_INDEX.fullmatch(name)
     )

@@ -19,8 +19,7 @@ from typing import Final, NamedTuple
 
 from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.formats.dtypes import BITS
-from paraminspect.formats.limits import MAX_HEADER_TENSORS, MAX_SAFETENSORS_HEADER
-from paraminspect.formats.safetensors import DTYPES
+from paraminspect.formats.safetensors import DTYPES, MAX_HEADER_TENSORS, MAX_SAFETENSORS_HEADER
 from paraminspect.writers.layout import FileLayout, Layout, OutTensor, Piece, Slot
 from paraminspect.writers.names import check_names, quote
 

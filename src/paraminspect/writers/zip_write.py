@@ -17,7 +17,7 @@ import zlib
 from typing import Final, NamedTuple
 
 from paraminspect.errors import LimitExceededError
-from paraminspect.formats.limits import MAX_ZIP_ENTRIES
+from paraminspect.formats.zip_file import MAX_ZIP_ENTRIES
 from paraminspect.writers.layout import Checksum, FileLayout, Layout, Piece, Slot
 
 ALIGNMENT: Final = 64

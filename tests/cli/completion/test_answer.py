@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from paraminspect.cli import app
 from paraminspect.cli.completion.answer import SHELLS, answer
-from paraminspect.cli.completion.choices import COMPLETERS
 from tests.cli.conftest import write_safetensors
 
 Command = tuple[list[str], dict[str, str]]
@@ -43,11 +42,12 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_every_option_is_completed_or_known_not_to_be() -> None:
     group = app.make_group()
     for name in app.COMMANDS:
-        for each in group.get_command(None, name).params:
+        command = group.get_command(None, name)
+        for each in command.params:
             takes_value = each.param_type_name == "argument" or not each.is_flag
             if takes_value and not getattr(each.type, "choices", None):
                 label = each.opts[0]
-                assert (each.name in COMPLETERS) != (label in NOT_COMPLETED), f"{name} {label}"
+                assert (each.name in command.declared.marks) != (label in NOT_COMPLETED), f"{name} {label}"
 
 
 def test_the_columns_of_every_command_are_completed(ask: Any) -> None:

@@ -31,6 +31,7 @@ from paraminspect.errors import (
     UnknownFormatError,
 )
 from paraminspect.files.blob import Blob
+from paraminspect.files.local import LocalFile
 from paraminspect.formats.onnx import read as reader
 from paraminspect.formats.onnx.protobuf import read_fields, read_varint
 from paraminspect.formats.onnx.read import is_onnx, read_onnx
@@ -605,7 +606,7 @@ def read_all(data: bytes) -> None:
     with tempfile.NamedTemporaryFile() as file:
         file.write(data)
         file.flush()
-        for record in read_onnx(Blob(len(data), fd=os.dup(file.fileno()), path=file.name)).tensors:
+        for record in read_onnx(Blob(LocalFile(len(data), os.dup(file.fileno())), path=file.name)).tensors:
             assert isinstance(record, TensorRecord)
             if record.storage is not None and record.numel < 1000:
                 with contextlib.suppress(ParamInspectError):

@@ -7,62 +7,53 @@ from typing import Annotated, Any
 import typer
 
 from paraminspect.cli import options
+from paraminspect.cli.declare import Is, Table, declare
 from paraminspect.cli.output import Output
-from paraminspect.cli.report import split_columns
-from paraminspect.render.rows import Column, Rows
-from paraminspect.rules.initializers import CHUNKS, INITIALIZERS
+from paraminspect.render.columns import INITIALIZERS, RULES
+from paraminspect.render.rows import Rows
+from paraminspect.rules import initializers
 from paraminspect.rules.rule import Initializer, Parameter, Rule
 
-EXAMPLES = """
-paraminspect rules configs/mlp.yaml
-paraminspect rules | grep kaiming
-"""
-
-KNOWN = (Column("name", "name"), Column("arguments", "names"), Column("description"))
-"""Of the initializers."""
-
-SETS = (
-    Column("set"),
-    Column("number", "int"),
-    Column("selector"),
-    Column("initializer", "name"),
-    Column("arguments", "names"),
-    Column("line", "int"),
-)
-"""Of the rules of a config."""
-
 ConfigSource = Annotated[
-    str, typer.Argument(metavar="[SOURCE]", help="A spec or config, whose rule sets are listed.", show_default=False)
+    str,
+    typer.Argument(metavar="[SOURCE]", help="A spec or config, whose rule sets are listed.", show_default=False),
+    Is("source"),
 ]
 
 
+@declare(
+    Table(INITIALIZERS),
+    Table(RULES, "of a config"),
+    examples="""
+paraminspect rules configs/mlp.yaml
+paraminspect rules | grep kaiming
+""",
+    status="0, 2 after an error.",
+)
 def command(
     source: ConfigSource = "",
     *,
     rules_file: options.RulesFile = "",
-    columns: options.Columns = "",
-    header: options.Header = None,
-    output_format: options.OutputFormat = "auto",
-    color: options.Color = "auto",
+    rows: options.Rows,
+    output: options.Output,
 ) -> int:
     """List what rules can do; of a config, its rule sets.
 
-    Columns: name, arguments, description; of a config: set, number, selector, initializer, arguments, line.
-
     An argument with = has a default. All but keep take chunks=N besides: N equal parts of the first dimension, each
     with its own fan_in and fan_out, which expressions may use: normal(std=1/sqrt(fan_in)). Of named sets, the one
-    called default applies without --rule NAME. Exit status: 0, 2 after an error.
+    called default applies without --rule NAME.
     """
-    output = Output(output_format, colour=color, header=header)
-    own = _own(rules_file, output)
+    out = output.open(rows.header)
+    chosen = rows.choose(RULES if source else INITIALIZERS)
+    own = _own(rules_file, out)
     if source:
-        rows = Rows("rules", SETS, _rule_values(source, own), {"source": source})
+        found = Rows("rules", RULES, _rule_values(source, own), {"source": source})
     else:
-        rows = Rows("initializers", KNOWN, [_known_values(each) for each in [*own.values(), *INITIALIZERS.values()]])
-    chosen = split_columns(columns, [column.name for column in rows.columns])
-    output.write_rows(rows.pick(chosen) if chosen else rows)
-    output.finish()
-    return output.status
+        known = [*own.values(), *initializers.INITIALIZERS.values()]
+        found = Rows("initializers", INITIALIZERS, [_known_values(each) for each in known])
+    out.write_rows(out.pick(found, chosen))
+    out.finish()
+    return out.status
 
 
 def _own(rules_file: str, output: Output) -> dict[str, Initializer]:
@@ -106,7 +97,7 @@ def _rule_values(source: str, own: dict[str, Initializer]) -> list[tuple[Any, ..
 def _values(rule: Rule, number: int) -> tuple[Any, ...]:
     arguments = [f"{each.parameter.name}={each.text}" for each in rule.arguments]
     if rule.chunks is not None:
-        arguments.append(f"{CHUNKS.name}={rule.chunks.text}")
+        arguments.append(f"{initializers.CHUNKS.name}={rule.chunks.text}")
     origin = rule.origin
     name = rule.initializer.name
     return origin.set_name or None, number, rule.selector.text, name, tuple(arguments), origin.line or None

@@ -8,15 +8,13 @@ import typer
 
 from paraminspect.cli import options
 from paraminspect.cli.chosen import Build
+from paraminspect.cli.declare import Is, declare
 from paraminspect.cli.output import Output
 
-EXAMPLES = """
-paraminspect show model.safetensors h.0.attn.c_attn.bias --slice :8
-paraminspect show model.pt fc.bias -f json | jq '.tensors[0].values | max'
-"""
-
 Names = Annotated[
-    list[str], typer.Argument(metavar="NAME...", help="Tensors: whole names, globs or /REGEX/.", show_default=False)
+    tuple[str, ...],
+    typer.Argument(metavar="NAME...", help="Tensors: whole names, globs or /REGEX/.", show_default=False),
+    Is("name"),
 ]
 Slice = Annotated[
     str,
@@ -28,6 +26,7 @@ Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Of the initialis
 OutputFile = Annotated[
     str,
     typer.Option("--output", "-o", metavar="FILE", help="Write to a file, - is standard output.", show_default=False),
+    Is("file"),
 ]
 ShowFormat = Annotated[
     Literal["auto", "text", "json", "npy"],
@@ -40,6 +39,14 @@ ShowFormat = Annotated[
 ]
 
 
+@declare(
+    examples="""
+paraminspect show model.safetensors h.0.attn.c_attn.bias --slice :8
+paraminspect show model.pt fc.bias -f json | jq '.tensors[0].values | max'
+""",
+    status="0, 1 if --weights do not fit, 2 after an error, such as a name that is not there.",
+    names="all",
+)
 def command(
     source: options.Source,
     name: Names,
@@ -49,27 +56,16 @@ def command(
     full: Full = False,
     seed: Seed = 0,
     output_file: OutputFile = "",
-    define: options.Define = None,
-    modules_file: options.ModulesFile = "",
-    arguments: options.Arguments = None,
-    weights: options.Weights = "",
-    strip_prefix: options.StripPrefix = "",
-    add_prefix: options.AddPrefix = "",
-    allow_mismatch: options.AllowMismatch = False,
+    build: options.Build,
     output_format: ShowFormat = "auto",
     color: options.Color = "auto",
 ) -> int:
     """Show the values of tensors, as torch prints them.
 
     Those of a file are read without torch, and only as far as they are shown. A spec or factory is initialised first,
-    from --seed, or filled from --weights. Exit status: 0, 1 if --weights do not fit, 2 after an error, such as a name
-    that is not there.
+    from --seed, or filled from --weights.
     """
     from paraminspect.cli.values import How, show_values
 
-    output = Output("auto", colour=color)
-    build = Build(
-        tuple(define or ()), modules_file, tuple(arguments or ()), weights, strip_prefix, add_prefix, allow_mismatch
-    )
-    how = How(tuple(name), slice_, precision, full, seed, output_file, output_format)
-    return show_values(source, build, how, output)
+    how = How(name, slice_, precision, full, seed, output_file, output_format)
+    return show_values(source, Build(*build), how, Output("auto", colour=color))

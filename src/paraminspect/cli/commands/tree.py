@@ -8,18 +8,13 @@ import typer
 
 from paraminspect.cli import options
 from paraminspect.cli.chosen import Build, Choice, choose_each, is_live
-from paraminspect.cli.options import TreeOptions
+from paraminspect.cli.declare import declare
 from paraminspect.cli.output import Output
 from paraminspect.cli.report import describe_totals, totals_object
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.paths import base_name, shown
 from paraminspect.names.listing import make_tree, total
 from paraminspect.render.checkpoint_tree import render_tree, tree_object
-
-EXAMPLES = """
-paraminspect tree model.safetensors
-paraminspect tree training.pt --module model --depth 2 | less
-"""
 
 Depth = Annotated[
     int | None,
@@ -35,23 +30,22 @@ TreeFormat = Annotated[
 ]
 
 
+@declare(
+    examples="""
+paraminspect tree model.safetensors
+paraminspect tree training.pt --module model --depth 2 | less
+""",
+    names="parameters",
+)
 def command(
     source: options.Source,
     *,
-    select: options.Select = None,
-    exclude: options.Exclude = None,
-    module: options.Module = "",
+    choose: options.Choose,
     depth: Depth = None,
     no_fold: NoFold = False,
     everything: options.All = False,
     with_shapes: WithShapes = False,
-    define: options.Define = None,
-    modules_file: options.ModulesFile = "",
-    arguments: options.Arguments = None,
-    weights: options.Weights = "",
-    strip_prefix: options.StripPrefix = "",
-    add_prefix: options.AddPrefix = "",
-    allow_mismatch: options.AllowMismatch = False,
+    build: options.Build,
     output_format: TreeFormat = "auto",
     color: options.Color = "auto",
 ) -> int:
@@ -64,21 +58,19 @@ def command(
     print(model) shows them; with --select, --exclude or --all its tensors. Exit status as of list.
     """
     output = Output("json" if output_format == "json" else "auto", colour=color)
-    choice = Choice(module, tuple(select or ()), tuple(exclude or ()), everything=everything, aliases=True)
-    build = Build(
-        tuple(define or ()), modules_file, tuple(arguments or ()), weights, strip_prefix, add_prefix, allow_mismatch
-    )
-    if is_live(source) and not (select or exclude or everything):
+    choice = Choice(choose.module, choose.select, choose.exclude, everything, aliases=True)
+    module = choose.module.rstrip(".")
+    if is_live(source) and not (choose.select or choose.exclude or everything):
         from paraminspect.cli.live_tree import show_live_tree
 
-        how = TreeOptions(module.rstrip("."), depth, not no_fold, with_shapes, output_format == "json")
-        return show_live_tree(source, build, how, output)
+        how = options.TreeOptions(module, depth, not no_fold, with_shapes, output_format == "json")
+        return show_live_tree(source, Build(*build), how, output)
     if with_shapes:
         raise ParamInspectError(
             "--with-shapes needs a spec that says its input, drawn as modules",
             hint="leave out --select, --exclude and --all" if is_live(source) else "a checkpoint cannot run",
         )
-    for checkpoint, listing in choose_each([source], choice, output, build):
+    for checkpoint, listing in choose_each([source], choice, output, Build(*build)):
         tree = make_tree(listing)
         totals = total(listing)
         if output_format == "json":
@@ -87,7 +79,7 @@ def command(
             head = {"source": checkpoint.source, "format": checkpoint.format}
             output.write([render_object({**head, "tree": tree_object(tree), "totals": totals_object(totals)})])
             continue
-        label = module.rstrip(".") or _title(source)
+        label = module or _title(source)
         closing = describe_totals(totals)
         output.write(render_tree(tree, label, output.style(), depth=depth, fold=not no_fold, closing=closing))
     output.finish()

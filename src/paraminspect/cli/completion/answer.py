@@ -88,7 +88,7 @@ def _find(
         parameters = _parameters(program)
         typed = read_typed(parameters, before, current)
         if typed.target is not None or current.startswith("-"):
-            return typed.prefix, complete("", parameters, typed, "")
+            return typed.prefix, complete(None, parameters, typed)
         names = [name for name in program.list_commands(None) if name.startswith(current)]
         # a command's help costs an import
         return "", [Candidate(name, help=_summary(program, name) if shows_help else "") for name in names]
@@ -98,7 +98,7 @@ def _find(
     command = program.get_command(None, name)
     parameters = _parameters(command)
     typed = read_typed(parameters, before[place + 1 :], current, behind)
-    return typed.prefix, complete(name, parameters, typed, command.help or "")
+    return typed.prefix, complete(command.declared, parameters, typed)
 
 
 def _parameters(command: Any) -> Sequence[Any]:

@@ -1,4 +1,4 @@
-"""What each option and argument can be: tables from its name to what completes it."""
+"""What each option and argument can be: what is declared of it, and a table from what it names to what completes it."""
 
 from __future__ import annotations
 
@@ -17,25 +17,24 @@ from paraminspect.cli.completion.names import (
     find_sources,
 )
 from paraminspect.cli.completion.typed import Typed
+from paraminspect.cli.declare import Declared, Is, Kind, Listed
 
 Answer = list[Candidate] | None
 """Completions; None where the shell completes the names of files."""
 
-Completer = Callable[[str, Typed, str], Answer]
-"""From the command, what was typed, and the help of the command."""
+Completer = Callable[[Declared, Typed], Answer]
+"""From what is declared of the command, and what was typed."""
 
 _PATTERN: Final = re.compile(r"[*?[]")
-_PARENTHESES: Final = re.compile(r"\([^)]*\)")
 
 
-def complete(command: str, parameters: Sequence[Any], typed: Typed, about: str) -> Answer:
+def complete(declared: Declared | None, parameters: Sequence[Any], typed: Typed) -> Answer:
     """What can stand at the cursor.
 
     Args:
-        command: Its name.
+        declared: Of the command; None of the program itself.
         parameters: Of the command, as typer has them.
         typed: The line.
-        about: The command's help.
     """
     target = typed.target
     if target is None:
@@ -43,25 +42,29 @@ def complete(command: str, parameters: Sequence[Any], typed: Typed, about: str) 
     choices = getattr(target.type, "choices", None)
     if choices:
         return _beginning(typed.value, filter(None, choices))
-    completer = COMPLETERS.get(target.name)
-    return completer(command, typed, about) if completer is not None else []
+    match declared.marks.get(target.name) if declared is not None else None:
+        case Listed(words):
+            return _listed(typed.value, words)
+        case Is(kind) if declared is not None:
+            return COMPLETERS[kind](declared, typed)
+    return []
 
 
-def _files(command: str, typed: Typed, about: str) -> Answer:
+def _files(declared: Declared, typed: Typed) -> Answer:
     return [] if "://" in typed.value else None
 
 
-def _patterns(command: str, typed: Typed, about: str) -> Answer:
+def _patterns(declared: Declared, typed: Typed) -> Answer:
     """Names for a selector: behind TYPE:, but not for a glob or a regular expression."""
-    return _selectors(command, typed, ending="")
+    return _selectors(declared, typed, ending="")
 
 
-def _selectors(command: str, typed: Typed, *, ending: str) -> list[Candidate]:
+def _selectors(declared: Declared, typed: Typed, *, ending: str) -> list[Candidate]:
     kind, colon, glob = typed.value.partition(":")
     begun = glob if colon else kind
     if typed.value.startswith("/") or _PATTERN.search(begun):
         return []
-    names = {name: record for name, record in find_names(command, typed).items() if _means_itself(name)}
+    names = {name: record for name, record in find_names(declared, typed).items() if _means_itself(name)}
     return _behind(kind + colon if colon else "", complete_names(names, begun, ending=ending))
 
 
@@ -70,27 +73,27 @@ def _means_itself(name: str) -> bool:
     return not (":" in name or "=" in name or name.startswith("/") or _PATTERN.search(name))
 
 
-def _names(command: str, typed: Typed, about: str) -> Answer:
+def _names(declared: Declared, typed: Typed) -> Answer:
     given = set(typed.positionals[1:])
-    names = {name: record for name, record in find_names(command, typed).items() if name not in given}
+    names = {name: record for name, record in find_names(declared, typed).items() if name not in given}
     return complete_names(names, typed.value)
 
 
-def _modules(command: str, typed: Typed, about: str) -> Answer:
-    return complete_modules(find_names(command, typed), typed.value)
+def _modules(declared: Declared, typed: Typed) -> Answer:
+    return complete_modules(find_names(declared, typed), typed.value)
 
 
-def _tied_names(command: str, typed: Typed, about: str) -> Answer:
+def _tied_names(declared: Declared, typed: Typed) -> Answer:
     """Names between commas, of which there are two at least."""
     before, comma, begun = typed.value.rpartition(",")
     given = set(before.split(","))
     names: Names = {
-        name: record for name, record in find_names(command, typed).items() if name not in given and "," not in name
+        name: record for name, record in find_names(declared, typed).items() if name not in given and "," not in name
     }
     return _behind(before + comma, complete_names(names, begun, ending="" if comma else ","))
 
 
-def _rules(command: str, typed: Typed, about: str) -> Answer:
+def _rules(declared: Declared, typed: Typed) -> Answer:
     """selector=action, or the name of a rule set."""
     selector, equals, action = typed.value.partition("=")
     if equals:
@@ -101,29 +104,29 @@ def _rules(command: str, typed: Typed, about: str) -> Answer:
             Candidate(each.name, any(one.required for one in each.parameters), each.summary) for each in known.values()
         ]
         return _behind(f"{selector}=", [each for each in found if each.value.startswith(action)])
-    return [*_beginning(typed.value, _rule_sets(command, typed)), *_selectors(command, typed, ending="=")]
+    return [*_beginning(typed.value, _rule_sets(declared, typed)), *_selectors(declared, typed, ending="=")]
 
 
-def _rule_sets(command: str, typed: Typed) -> Iterator[str]:
+def _rule_sets(declared: Declared, typed: Typed) -> Iterator[str]:
     from paraminspect.cli.chosen import Build
     from paraminspect.cli.rules import read_config
     from paraminspect.errors import ParamInspectError
 
-    for path in _specs(command, typed):
+    for path in _specs(declared, typed):
         try:
             yield from read_config(path, Build()).names
         except ParamInspectError:
             continue
 
 
-def _variables(command: str, typed: Typed, about: str) -> Answer:
+def _variables(declared: Declared, typed: Typed) -> Answer:
     """NAME=VALUE, of the variables of a spec or config."""
-    from paraminspect.architecture.limits import MAX_SPEC_BYTES
     from paraminspect.architecture.parse import find_variables
+    from paraminspect.architecture.recognise import MAX_SPEC_BYTES
     from paraminspect.errors import ParamInspectError
 
     found: list[str] = []
-    for path in _specs(command, typed):
+    for path in _specs(declared, typed):
         with open(path, "rb") as file:
             try:
                 found += find_variables(file.read(MAX_SPEC_BYTES + 1))
@@ -134,56 +137,46 @@ def _variables(command: str, typed: Typed, about: str) -> Answer:
     return [Candidate(f"{name}=", goes_on=True) for name in names]
 
 
-def _specs(command: str, typed: Typed) -> Iterator[str]:
+def _specs(declared: Declared, typed: Typed) -> Iterator[str]:
     """Files on the command line that may have rule sets or variables."""
-    for source in (typed.get("config"), *find_sources(command, typed)):
+    for source in (typed.get("config"), *find_sources(declared, typed)):
         path = find_path(source)
         if path is not None and os.path.isfile(path):
             yield path
 
 
-def _renames(command: str, typed: Typed, about: str) -> Answer:
+def _renames(declared: Declared, typed: Typed) -> Answer:
     """FROM=TO."""
-    return [] if "=" in typed.value else _selectors(command, typed, ending="=")
+    return [] if "=" in typed.value else _selectors(declared, typed, ending="=")
 
 
-def _columns(command: str, typed: Typed, about: str) -> Answer:
-    """Between commas: what the command's help says of its columns."""
-    columns = " ".join(about.split()).partition("Columns")[2].partition(". ")[0].partition(":")[2]
-    words = re.split(r"[,;:]", _PARENTHESES.sub("", columns))
-    return _listed(typed.value, (word.strip().rstrip(".") for word in words if " " not in word.strip()))
+def _columns(declared: Declared, typed: Typed) -> Answer:
+    """Between commas, of the rows that what was typed so far brings."""
+    brought = [table for table in declared.tables if table.option in typed.options][:1]
+    tables = [table for table in declared.tables if not table.option]
+    tables = brought if brought and not brought[0].is_added else [*tables, *brought]
+    return _listed(typed.value, dict.fromkeys(column.name for table in tables for column in table.columns))
 
 
-def _problems(command: str, typed: Typed, about: str) -> Answer:
-    """Between commas, of --fail-on."""
-    if command == "grad":
-        from paraminspect.cli.grad_options import STATES
-
-        return _listed(typed.value, STATES)
-    return _listed(typed.value, ("nan", "inf", "zero", "constant"))
-
-
-def _codes(command: str, typed: Typed, about: str) -> Answer:
+def _codes(declared: Declared, typed: Typed) -> Answer:
     from paraminspect.checks.codes import CODES
 
-    return [Candidate(code, help=about.title) for code, about in CODES.items() if code.startswith(typed.value)]
+    return [Candidate(code, help=each.title) for code, each in CODES.items() if code.startswith(typed.value)]
 
 
-COMPLETERS: Final[Mapping[str, Completer]] = {
-    **dict.fromkeys(("source", "before", "after", "weights", "config", "modules_file", "rules_file"), _files),
-    **dict.fromkeys(("output_file", "save", "compare", "plot", "expect_file", "loss_file", "inputs", "target"), _files),
-    **dict.fromkeys(("select", "exclude", "freeze"), _patterns),
-    **dict.fromkeys(("rules", "rule"), _rules),
-    **dict.fromkeys(("rename", "map_"), _renames),
+COMPLETERS: Final[Mapping[Kind, Completer]] = {
+    **dict.fromkeys(("source", "sources", "file"), _files),
     "name": _names,
+    "names": _tied_names,
+    "pattern": _patterns,
     "module": _modules,
-    "define": _variables,
-    "expect": _tied_names,
-    "columns": _columns,
-    "fail_on": _problems,
-    "ignore": _codes,
+    "rename": _renames,
+    "rule": _rules,
+    "variable": _variables,
+    "column": _columns,
+    "code": _codes,
 }
-"""Name of a parameter -> what completes it, where it is not one of a few words."""
+"""What a value names -> what completes it, where it is not one of a few words."""
 
 
 def _options(parameters: Sequence[Any], typed: Typed) -> list[Candidate]:

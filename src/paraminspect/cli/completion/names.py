@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from paraminspect.cli.completion.typed import Typed
+from paraminspect.cli.declare import Declared, Is
 from paraminspect.errors import ParamInspectError
 from paraminspect.names.listing import is_shown
 from paraminspect.records import TensorRecord
@@ -24,9 +25,6 @@ MAX_SOURCES: Final = 16
 MAX_NAME: Final = 1_000
 """Characters of a name that is offered."""
 
-
-_LISTED: Final = frozenset({"list", "tree", "stats", "shared"})
-"""Commands that leave out buffers, without --all."""
 
 _DIGITS: Final = re.compile(r"(\d+)")
 
@@ -47,23 +45,23 @@ class Candidate(NamedTuple):
     help: str = ""
 
 
-def find_sources(command: str, typed: Typed) -> tuple[str, ...]:
+def find_sources(declared: Declared, typed: Typed) -> tuple[str, ...]:
     """What on the command line names models: the arguments of that kind, in their order."""
-    count = {"diff": 2, "list": MAX_SOURCES, "stats": MAX_SOURCES, "shared": MAX_SOURCES, "check": MAX_SOURCES}
-    return typed.positionals[: count.get(command, 1)]
+    marks = list(declared.marks.values())
+    return typed.positionals[: MAX_SOURCES if Is("sources") in marks else marks.count(Is("source"))]
 
 
-def find_names(command: str, typed: Typed) -> Names:
+def find_names(declared: Declared, typed: Typed) -> Names:
     """The tensors that the options of a command may name, relative to --module; none where a source has none.
 
     A source that is a spec or a factory has no names without torch; the checkpoint of --weights stands in for it.
     """
-    everything = command == "show" or "everything" in typed.options
-    keep: Callable[[TensorRecord], bool] = is_shown if command in _LISTED else _is_of_model
+    everything = declared.names == "all" or "everything" in typed.options
+    keep: Callable[[TensorRecord], bool] = is_shown if declared.names == "parameters" else _is_of_model
     module = typed.get("module").rstrip(".")
     inside = f"{module}." if module and typed.target is not None and typed.target.name != "module" else ""
     found: dict[str, TensorRecord] = {}
-    for name, record in _read_all(find_sources(command, typed), typed):
+    for name, record in _read_all(find_sources(declared, typed), typed):
         if name.startswith(inside) and (everything or keep(record)) and len(name) < MAX_NAME:
             found.setdefault(name[len(inside) :], record)
     return found

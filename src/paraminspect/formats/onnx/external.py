@@ -15,14 +15,17 @@ from collections.abc import Mapping
 from typing import Final
 
 from paraminspect.errors import CheckpointError, FarError, LimitExceededError, MalformedError, TruncatedError
-from paraminspect.files.door import look
-from paraminspect.files.paths import folder_of, is_far, join
+from paraminspect.files.door import look, place_of
+from paraminspect.files.paths import folder_of, join, stays_inside
 from paraminspect.files.system import is_nameless
-from paraminspect.formats.limits import MAX_NUMEL, MAX_SHARDS
+from paraminspect.formats.shapes import MAX_NUMEL
 from paraminspect.formats.zip_file import quote_name
 from paraminspect.records import Storage
 
 FETCH_HINT: Final = "it belongs into the folder of the model: fetch it too"
+
+MAX_FILES: Final = 20_000
+"""Beside one model."""
 
 _NUMBER: Final = re.compile(r"[0-9]{1,20}")
 
@@ -46,7 +49,8 @@ class ExternalData:
         self._storages: dict[str, Storage] = {}
         known = path is not None and not is_nameless(path)
         self._folder = folder_of(path) if known and path is not None else None
-        self._roots = [os.path.realpath(self._folder or "."), os.path.dirname(os.path.realpath(path))] if path else []
+        self._place = place_of(path)
+        self._roots = [self._folder or "", os.path.dirname(os.path.realpath(path))] if path else []
 
     def place(self, name: str, entries: Mapping[str, str], nbytes: int) -> tuple[Storage | None, int]:
         """Where the bytes of a tensor are: one storage for each file, and the offset in it.
@@ -93,8 +97,8 @@ class ExternalData:
 
     def _find(self, location: str) -> Storage:
         assert self._folder is not None
-        if len(self.files) == MAX_SHARDS:
-            raise LimitExceededError("files of external data", limit=MAX_SHARDS, actual=None)
+        if len(self.files) == MAX_FILES:
+            raise LimitExceededError("files of external data", limit=MAX_FILES, actual=None)
         path = join(self._folder, os.path.normpath(location))
         try:
             found = look(path)
@@ -108,8 +112,7 @@ class ExternalData:
             raise CheckpointError(
                 f"the file {quote_name(location)} with external data is missing", hint=FETCH_HINT, fault="missing-file"
             )
-        real = os.path.realpath(path)
-        if not is_far(path) and not any(os.path.commonpath([real, root]) == root for root in self._roots):
+        if not self._place.is_inside(path, self._roots):
             raise _outside(location)
         if found.kind != "file":
             raise MalformedError(f"{quote_name(location)} with external data is not a regular file")
@@ -119,9 +122,7 @@ class ExternalData:
 
 
 def _check_location(location: str) -> None:
-    # both separators and drive letters count everywhere: a folder is as safe on Windows as it is here
-    parts = re.split(r"[/\\]", location)
-    if not location or "\0" in location or ".." in parts or not parts[0] or parts[0][1:2] == ":":
+    if not stays_inside(location):
         raise _outside(location)
 
 

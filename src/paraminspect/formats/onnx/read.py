@@ -35,18 +35,12 @@ from typing import Final
 
 from paraminspect.errors import LimitExceededError, MalformedError
 from paraminspect.files.blob import Blob
-from paraminspect.formats.declared import with_declared
-from paraminspect.formats.limits import (
-    MAX_DECLARED,
-    MAX_ONNX_DEPTH,
-    MAX_ONNX_NODES,
-    MAX_ONNX_PROPERTIES,
-    MAX_TENSORS,
-)
+from paraminspect.formats.declared import MAX_DECLARED, with_declared
 from paraminspect.formats.onnx.external import ExternalData
 from paraminspect.formats.onnx.protobuf import BYTES, VARINT, read_fields, read_varint
 from paraminspect.formats.onnx.shortcut import OnnxShortcut
 from paraminspect.formats.onnx.tensors import (
+    MAX_ONNX_PROPERTIES,
     NEVER_TRAINED,
     VALUES,
     Tensor,
@@ -58,10 +52,15 @@ from paraminspect.formats.onnx.tensors import (
     read_text,
 )
 from paraminspect.formats.pytorch.classify import kind_of
+from paraminspect.formats.shapes import MAX_TENSORS
 from paraminspect.records import Checkpoint, Declaration, Kind, TensorRecord
 from paraminspect.units import counted
 
-FORMAT: Final = "onnx"
+MAX_ONNX_NODES: Final = 4_000_000
+"""Nodes of all graphs of one ONNX file; the largest exports have some 100,000."""
+
+MAX_ONNX_DEPTH: Final = 32
+"""Graphs inside graphs; the libraries of protobuf refuse what is deeper than 100 messages, three for each of these."""
 
 MAX_TEXT: Final = 4096
 """Bytes of a producer, a domain or a property that are kept."""
@@ -76,7 +75,7 @@ MAX_IR_VERSION: Final = 100
 MAX_PRODUCER: Final = 1024
 
 
-def is_onnx(head: bytes) -> bool:
+def is_onnx(head: bytes, _size: int = 0) -> bool:
     """Whether a file begins like a model: there is no magic, so each field up to the graph must make sense.
 
     Other protobuf files (of TensorFlow, Core ML) begin with a version as well, and differ in what follows.
@@ -131,7 +130,7 @@ def read_onnx(blob: Blob) -> Checkpoint:
     declared = model.declared()
     tensors = with_declared(model.tensors, declared)
     return Checkpoint(
-        FORMAT,
+        "onnx",
         [each._replace(kind=_kind(each)) if each.declared else each for each in tensors] if declared else tensors,
         model.metadata,
         tuple(model.notes()),

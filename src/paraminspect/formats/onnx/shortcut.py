@@ -10,11 +10,10 @@ import re
 from typing import Final, NamedTuple
 
 from paraminspect.files.blob import Blob
-from paraminspect.formats.limits import MAX_DIMENSIONS
 from paraminspect.formats.onnx.protobuf import read_varint
 from paraminspect.formats.onnx.tensors import ELEMENTS, NEVER_TRAINED
 from paraminspect.formats.pytorch.classify import kind_of
-from paraminspect.formats.shapes import contiguous_stride, count_elements
+from paraminspect.formats.shapes import MAX_DIMENSIONS, contiguous_stride, count_elements
 from paraminspect.records import Storage, TensorRecord
 
 _HEAD: Final = re.compile(rb"((?:\x08[\x80-\xff]{0,4}[\x00-\x7f])*\x10[\x01-\x1f])\x42([\x00-\x7f])")

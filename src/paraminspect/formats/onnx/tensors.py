@@ -6,7 +6,6 @@ from typing import Final, NamedTuple
 
 from paraminspect.errors import LimitExceededError, MalformedError
 from paraminspect.files.blob import Blob
-from paraminspect.formats.limits import MAX_DIMENSIONS, MAX_NAME_BYTES, MAX_ONNX_PROPERTIES
 from paraminspect.formats.onnx.external import ExternalData
 from paraminspect.formats.onnx.protobuf import (
     BYTES,
@@ -18,9 +17,12 @@ from paraminspect.formats.onnx.protobuf import (
     read_varint,
     to_signed,
 )
-from paraminspect.formats.shapes import contiguous_stride, count_elements
+from paraminspect.formats.shapes import MAX_DIMENSIONS, MAX_NAME_BYTES, contiguous_stride, count_elements
 from paraminspect.formats.zip_file import quote_name
 from paraminspect.records import Encoding, Message, Storage, TensorRecord
+
+MAX_ONNX_PROPERTIES: Final = 1000
+"""Of metadata_props that are kept, and of the description of external data."""
 
 FLOATS, INT32S, TEXTS, INT64S, DOUBLES, UINT64S = 4, 5, 6, 7, 10, 11
 """Fields of a TensorProto that hold numbers by their type."""

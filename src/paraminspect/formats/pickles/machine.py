@@ -18,11 +18,14 @@ Source: the opcode descriptions of CPython's `pickletools`; torch's use of them 
 from __future__ import annotations
 
 import struct
+from typing import Final
 
 from paraminspect.errors import LimitExceededError, MalformedError, ParamInspectError
-from paraminspect.formats.limits import MAX_PICKLE_OPS
 from paraminspect.formats.pickles.opcodes import HANDLERS
 from paraminspect.formats.pickles.state import LONGEST_FIXED, MachineState, MemoSkippedError, truncated
+
+MAX_PICKLE_OPS: Final = 8_000_000
+"""Opcodes of one pickle, those inside a recognised tensor not counted. A training checkpoint has some 40 a tensor."""
 
 
 class PickleMachine(MachineState):

@@ -11,9 +11,12 @@ from collections.abc import Callable
 from typing import Final
 
 from paraminspect.errors import LimitExceededError, MalformedError
-from paraminspect.formats.limits import MAX_INTEGER_BYTES, MAX_TENSORS
 from paraminspect.formats.pickles.inert import LongBytes
 from paraminspect.formats.pickles.state import MARK, MachineState, MemoSkippedError, decode_text, truncated
+from paraminspect.formats.shapes import MAX_TENSORS
+
+MAX_INTEGER_BYTES: Final = 1024
+"""Of one integer in a pickle."""
 
 SHORT_TEXT: Final = 256
 """Strings up to this length are mostly in the window already."""

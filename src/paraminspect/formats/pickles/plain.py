@@ -40,10 +40,18 @@ MAX_NESTED_HEADERS: Final = 8 << 20
 OLD_PICKLE_STARTS: Final = b"(}]c)lid0IFLNSVUX\x80"
 """First opcodes of pickles without a header, as protocols 0 and 1 write them."""
 
+BARE_STARTS: Final = OLD_PICKLE_STARTS + b"BCGJKMTU\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x95\x96"
+"""The same as anyone may write them: loaders do not ask for a header."""
 
-def is_pickle(head: bytes) -> bool:
+
+def is_pickle(head: bytes, _size: int = 0) -> bool:
     """Whether a file begins like a pickle of protocol 2 or later."""
     return len(head) > 1 and head[0] == 0x80 and head[1] <= 5
+
+
+def may_be_bare_pickle(head: bytes, _size: int) -> bool:
+    """Whether a file begins with an opcode, but without the header of a pickle."""
+    return head[:1] != b"" and head[0] in BARE_STARTS and not is_pickle(head)
 
 
 def read_pickle(blob: Blob) -> Checkpoint:

@@ -7,8 +7,17 @@ from typing import Final, Protocol
 
 from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError
 from paraminspect.files.blob import Blob
-from paraminspect.formats.limits import MAX_NAME_BYTES, MAX_PICKLE_MEMO, MAX_PICKLE_OBJECTS, MAX_PICKLE_TEXT
 from paraminspect.formats.pickles.inert import Builder, LongBytes, Opaque, describe_key
+from paraminspect.formats.shapes import MAX_NAME_BYTES
+
+MAX_PICKLE_OBJECTS: Final = 800_000
+"""Containers and opaque objects one pickle may make, outside recognised tensors."""
+
+MAX_PICKLE_MEMO: Final = 2_000_000
+"""Memo entries of one pickle, outside recognised tensors."""
+
+MAX_PICKLE_TEXT: Final = 64 << 20
+"""Bytes of strings and byte strings one pickle may keep in memory; longer single ones are skipped over."""
 
 WINDOW: Final = 1 << 20
 """Bytes read from the file at a time."""

@@ -13,10 +13,9 @@ from typing import Final
 
 from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.files.blob import Blob
-from paraminspect.formats.limits import MAX_PICKLE_OPS
 from paraminspect.formats.pickles.danger import Verdict, judge
 from paraminspect.formats.pickles.inert import Dtype, Global, LongBytes, OddKey, Opaque, StorageRef, TensorValue
-from paraminspect.formats.pickles.machine import PickleMachine
+from paraminspect.formats.pickles.machine import MAX_PICKLE_OPS, PickleMachine
 from paraminspect.formats.pickles.opcodes import HANDLERS
 from paraminspect.formats.pickles.python_modules import PYTHON_MODULES
 from paraminspect.formats.pickles.safe import ALLOCATORS, MANY_BYTES, TAKES_A_FUNCTION

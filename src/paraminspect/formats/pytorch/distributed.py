@@ -10,21 +10,20 @@ Source: `torch.distributed.checkpoint.metadata` and `.filesystem`; folders of to
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 
 from paraminspect.errors import CheckpointError, LimitExceededError, MalformedError, TruncatedError
 from paraminspect.files.blob import Blob
-from paraminspect.files.door import Look, look, look_at_all
-from paraminspect.files.paths import is_far, join
+from paraminspect.files.door import Look, look, place_of
+from paraminspect.files.paths import join, stays_inside
 from paraminspect.formats.dtypes import BITS
-from paraminspect.formats.limits import MAX_SHARDS, MAX_TENSORS
 from paraminspect.formats.pickles.inert import Dtype, OddKey, Opaque
 from paraminspect.formats.pickles.machine import PickleMachine
 from paraminspect.formats.pickles.remark import note_calls
 from paraminspect.formats.pytorch.classify import kind_of, role_of_key
 from paraminspect.formats.pytorch.objects import GlobalTable
-from paraminspect.formats.shapes import check_sizes, count_elements
+from paraminspect.formats.shapes import MAX_TENSORS, check_sizes, count_elements
+from paraminspect.formats.sharded import MAX_SHARDS
 from paraminspect.records import Checkpoint, Encoding, Piece, Role, TensorRecord
 
 _Places = dict[tuple[str, tuple[int, ...] | None], tuple[str, int, int]]
@@ -155,7 +154,7 @@ def _places(state: dict[object, object]) -> _Places:
         file, offset, length = info.get("relative_path"), info.get("offset"), info.get("length")
         if type(offset) is not int or type(length) is not int or offset < 0 or length < 0:
             raise MalformedError("a piece of the checkpoint has no range")
-        if not isinstance(file, str) or not _is_inside(file):
+        if not isinstance(file, str) or not stays_inside(file):
             raise MalformedError(f"the metadata names a file outside its folder: {file!r}"[:200], fault="path-escape")
         places[_index_key(index)] = file, offset, length
     return places
@@ -178,15 +177,9 @@ def _piece_sizes(places: _Places) -> dict[str, int]:
     return sizes
 
 
-def _is_inside(path: str) -> bool:
-    return (
-        bool(path) and "\0" not in path and not os.path.isabs(path) and ".." not in path.replace("\\", "/").split("/")
-    )
-
-
 def _check_pieces(folder: str, sizes: dict[str, int]) -> tuple[str, ...]:
     paths = [join(folder, file) for file in sizes]
-    found = _look_at(paths)
+    found = _look_at(paths, folder)
     missing = [file for file, each in zip(sizes, found, strict=True) if each is None or each.kind != "file"]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
@@ -201,14 +194,7 @@ def _check_pieces(folder: str, sizes: dict[str, int]) -> tuple[str, ...]:
     return tuple(paths)
 
 
-def _look_at(paths: Sequence[str]) -> Sequence[Look | None]:
+def _look_at(paths: Sequence[str], folder: str) -> Sequence[Look | None]:
     """What each path leads to; None for nothing."""
-    if paths and is_far(paths[0]):
-        return look_at_all(paths) or [look(path) for path in paths]
-    found: list[Look | None] = []
-    for path in paths:
-        try:
-            found.append(look(path))
-        except (OSError, ValueError):
-            found.append(None)
-    return found
+    found = place_of(folder).presence(paths)
+    return [look(path) for path in paths] if found is None else found

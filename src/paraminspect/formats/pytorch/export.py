@@ -36,23 +36,26 @@ from typing import Any, Final, NamedTuple
 from paraminspect.errors import LimitExceededError, MalformedError, ParamInspectError, UnknownFormatError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.dtypes import BITS
-from paraminspect.formats.json_pairs import find_repeated
-from paraminspect.formats.limits import (
-    MAX_EXPORT_CONTAINERS,
-    MAX_EXPORT_JSON,
-    MAX_EXPORT_PICKLES,
-    MAX_EXPORT_VALUES,
-    MAX_TENSORS,
-)
+from paraminspect.formats.json_text import find_repeated
 from paraminspect.formats.pickles.inert import StorageRef
 from paraminspect.formats.pytorch.archive import MAX_DEFLATE_RATIO, read_torch_zip
 from paraminspect.formats.pytorch.classify import kind_of
 from paraminspect.formats.pytorch.objects import strided_tensor
-from paraminspect.formats.shapes import check_sizes, count_elements
+from paraminspect.formats.shapes import MAX_TENSORS, check_sizes, count_elements
 from paraminspect.formats.zip_file import ZipDirectory, ZipEntry, quote_name, read_zip_directory
 from paraminspect.records import Checkpoint, Kind, Role, Storage, TensorRecord
 
-FORMAT: Final = "torch.export"
+MAX_EXPORT_JSON: Final = 128 << 20
+"""Bytes of all graphs and configs of a torch.export archive; a graph of 10,000 nodes takes some 20 MB."""
+
+MAX_EXPORT_CONTAINERS: Final = 4_000_000
+"""Lists and objects in these; a node of a graph has some 50."""
+
+MAX_EXPORT_VALUES: Final = 6_000_000
+"""Commas in these: what stands in lists and objects takes memory too."""
+
+MAX_EXPORT_PICKLES: Final = 10_000
+"""Tensor subclasses of a torch.export archive, each a file of torch.save."""
 
 SHOWN_NAMES: Final = 3
 """Names that a note shows."""
@@ -165,7 +168,7 @@ def read_torch_export(directory: ZipDirectory) -> Checkpoint:
                 "an AOTInductor package: its weights are inside the compiled library",
                 hint="export with torch.export.save, or compile with aot_inductor.package_constants_on_disk_format",
             )
-    return Checkpoint(FORMAT, archive.tensors, archive.metadata, tuple(archive.notes()))
+    return Checkpoint("torch.export", archive.tensors, archive.metadata, tuple(archive.notes()))
 
 
 class _Archive:

@@ -14,7 +14,6 @@ from typing import Final
 
 from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError
 from paraminspect.formats.dtypes import BITS, STORAGE_TYPES, TORCH_ALIASES
-from paraminspect.formats.limits import MAX_NUMEL
 from paraminspect.formats.pickles.inert import (
     Builder,
     Dtype,
@@ -27,7 +26,7 @@ from paraminspect.formats.pickles.inert import (
     ValueEncoding,
 )
 from paraminspect.formats.pickles.shortcut import Layout, TensorShortcut
-from paraminspect.formats.shapes import check_sizes, count_elements
+from paraminspect.formats.shapes import MAX_NUMEL, check_sizes, count_elements
 from paraminspect.records import Storage
 
 Args = tuple[object, ...]

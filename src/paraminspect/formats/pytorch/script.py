@@ -21,13 +21,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from paraminspect.errors import LimitExceededError
-from paraminspect.formats.limits import MAX_NESTING
 from paraminspect.formats.pickles.inert import Global, Opaque, TensorValue
 from paraminspect.formats.pickles.machine import PickleMachine
 from paraminspect.formats.pickles.remark import note_calls
-from paraminspect.formats.pytorch.archive import TorchArchive
+from paraminspect.formats.pytorch.archive import TorchArchive, find_root
 from paraminspect.formats.pytorch.objects import GlobalTable, storage_ref
-from paraminspect.formats.pytorch.walk import name_tensors
+from paraminspect.formats.pytorch.walk import MAX_NESTING, name_tensors
 from paraminspect.formats.zip_file import ZipDirectory
 from paraminspect.records import Checkpoint
 
@@ -47,8 +46,8 @@ _NAME: Final = re.compile(r'"([^"\\]*)"')
 
 def is_torchscript(directory: ZipDirectory) -> bool:
     """Whether there are code and constants beside the data.pkl."""
-    pickle = next((name for name in directory.entries if name.endswith("/data.pkl")), "")
-    return f"{pickle[:-8]}constants.pkl" in directory.entries
+    root = find_root(directory)
+    return root is not None and f"{root}constants.pkl" in directory.entries
 
 
 def read_torchscript(directory: ZipDirectory) -> Checkpoint:

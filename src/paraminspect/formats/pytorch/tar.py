@@ -19,12 +19,12 @@ import struct
 from paraminspect.errors import LimitExceededError, MalformedError, UnknownFormatError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.dtypes import BITS
-from paraminspect.formats.limits import MAX_DIMENSIONS, MAX_NUMEL
 from paraminspect.formats.pickles.inert import StorageRef, StorageType, TensorValue
 from paraminspect.formats.pickles.machine import PickleMachine
 from paraminspect.formats.pickles.remark import note_calls
 from paraminspect.formats.pytorch.objects import GlobalTable, strided_tensor
 from paraminspect.formats.pytorch.walk import name_tensors
+from paraminspect.formats.shapes import MAX_DIMENSIONS, MAX_NUMEL
 from paraminspect.records import Checkpoint, Storage
 
 BLOCK = 512
@@ -34,11 +34,6 @@ MAX_COUNT = 10_000
 
 MAX_SMALL_PICKLE = 1024
 """Bytes of each of those."""
-
-
-def is_tar(head: bytes) -> bool:
-    """Whether the first 512 bytes are a tar header (POSIX or GNU)."""
-    return head[257:262] == b"ustar"
 
 
 def read_torch_tar(blob: Blob) -> Checkpoint:

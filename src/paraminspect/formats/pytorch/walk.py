@@ -12,10 +12,13 @@ from typing import Final, NamedTuple
 
 from paraminspect.errors import LimitExceededError
 from paraminspect.formats.dtypes import BITS
-from paraminspect.formats.limits import MAX_NAME_BYTES, MAX_NESTING, MAX_TENSORS
 from paraminspect.formats.pickles.inert import Global, OddKey, Opaque, StorageRef, TensorValue, ValueEncoding
 from paraminspect.formats.pytorch.classify import LONGEST_GENERATOR_KEY, kind_of, role_of_key
+from paraminspect.formats.shapes import MAX_NAME_BYTES, MAX_TENSORS
 from paraminspect.records import Encoding, Kind, Quantizer, Role, Storage, TensorRecord
+
+MAX_NESTING: Final = 400
+"""Containers inside each other."""
 
 MAX_REPEATED: Final = 300_000
 """Entries of containers that are visited again, because a second path leads to them."""

@@ -8,15 +8,16 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from paraminspect.architecture.builtins import BUILTINS, CONTAINERS
+from paraminspect.architecture.expand import MAX_MODEL_BYTES
 from paraminspect.architecture.nodes import Mark, shorten
 from paraminspect.architecture.plan import INPUT, ModelPlan, ModulePlan
 from paraminspect.architecture.suggestions import closest
 from paraminspect.errors import LimitExceededError, SpecError
 from paraminspect.live.build.construct import Construction, construct, constructing, torch_types
 from paraminspect.live.build.containers import Child, attach, make_container
+from paraminspect.live.build.describe import MAX_MODULE_PATHS
 from paraminspect.live.build.layers import BUILTIN_MODULES, make_parameter
 from paraminspect.live.build.lazy import draw, materialise
-from paraminspect.live.build.limits import MAX_MODEL_BYTES, MAX_MODULE_PATHS
 from paraminspect.live.build.seeds import global_seed, seeded
 from paraminspect.live.build.tie import apply_ties
 from paraminspect.live.build.user_code import running_user_code

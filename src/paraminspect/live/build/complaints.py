@@ -5,13 +5,15 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from torch import Tensor, nn
 
 from paraminspect.architecture.nodes import shorten
 from paraminspect.architecture.suggestions import closest
-from paraminspect.live.build.limits import MAX_COMPLAINT_LENGTH
+
+MAX_COMPLAINT_LENGTH: Final = 200
+"""Characters of another library's error message that are repeated."""
 
 MAX_NAMED = 12
 """Arguments that a hint lists."""

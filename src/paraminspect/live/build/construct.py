@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,13 @@ from paraminspect.architecture.model import Value
 from paraminspect.architecture.plan import ModulePlan
 from paraminspect.architecture.suggestions import closest
 from paraminspect.live.build.complaints import describe_refusal, first_line
-from paraminspect.live.build.limits import MAX_LAYER_TENSORS, MAX_MODEL_TENSORS
+
+MAX_LAYER_TENSORS: Final = 20_000
+"""Tensors that the constructor of one layer may make, copies included: stops `{LSTM: [1, 1, 1000000000]}`, whose
+constructor takes quadratic time. Each layer inside a Transformer makes some 30."""
+
+MAX_MODEL_TENSORS: Final = 1_000_000
+"""Tensors that the constructors of one spec may make altogether."""
 
 UNUSABLE = frozenset(
     name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +12,14 @@ from torch.nn.parameter import is_lazy
 
 from paraminspect.architecture.suggestions import closest
 from paraminspect.errors import LimitExceededError, SelectionError
-from paraminspect.live.build.limits import MAX_MODULE_NESTING, MAX_MODULE_PATHS
 from paraminspect.records import Kind, Role, Storage, TensorRecord
+
+MAX_MODULE_PATHS: Final = 200_000
+"""Names that modules go by, a shared one counted at every use: containers that hold one shared module twice, inside
+each other, have 2^depth of them, and torch walks every one."""
+
+MAX_MODULE_NESTING: Final = 300
+"""Modules inside each other in a factory's model; forward and printing recurse."""
 
 _LAYOUTS = {torch.strided: "strided", torch.sparse_coo: "sparse_coo", torch.sparse_csr: "sparse_csr"}
 

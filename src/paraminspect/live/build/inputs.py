@@ -8,9 +8,9 @@ import os
 import torch
 from torch import Tensor
 
-from paraminspect.architecture.limits import MAX_INPUT_NUMEL
 from paraminspect.architecture.model import TensorInput
 from paraminspect.architecture.plan import ModelPlan
+from paraminspect.architecture.tensors import MAX_INPUT_NUMEL
 from paraminspect.errors import ParamInspectError
 from paraminspect.live.build.complaints import first_line
 from paraminspect.live.build.seeds import derive_seed

@@ -7,18 +7,17 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
-from paraminspect.architecture.expand import plan_model
-from paraminspect.architecture.limits import MAX_SPEC_BYTES
+from paraminspect.architecture.expand import MAX_MODEL_BYTES, plan_model
 from paraminspect.architecture.model import Spec
 from paraminspect.architecture.parse import Override, parse_spec
 from paraminspect.architecture.plan import ModelPlan
+from paraminspect.architecture.recognise import MAX_SPEC_BYTES
 from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.live.build.build import Builder, build_model
 from paraminspect.live.build.construct import torch_types
 from paraminspect.live.build.describe import describe_model, find_tensor, iter_tensors, note_attributes
 from paraminspect.live.build.factory import build_factory, parse_arguments
 from paraminspect.live.build.inputs import make_inputs
-from paraminspect.live.build.limits import MAX_MODEL_BYTES
 from paraminspect.live.build.modules_file import load_modules
 from paraminspect.live.build.recognise import recognise_live
 from paraminspect.live.build.single import Drawer

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 import stat
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
-from paraminspect.architecture.limits import MAX_SPEC_BYTES
-from paraminspect.architecture.recognise import looks_like_spec
-from paraminspect.live.build.limits import MAX_HEAD_BYTES
+from paraminspect.architecture.recognise import MAX_SPEC_BYTES, looks_like_spec
+
+MAX_HEAD_BYTES: Final = 4096
+"""What is read of a file to see whether it is text at all."""
 
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 

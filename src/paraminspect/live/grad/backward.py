@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from paraminspect.architecture.plan import ModelPlan
-from paraminspect.live.build.limits import MAX_PART_BYTES
 from paraminspect.live.grad.diagnose import find_reasons
 from paraminspect.live.grad.gradients import GradientNumbers, angle, measure_gradients, norm_of
 from paraminspect.live.grad.losses import LossFunction, LossName, make_loss
 from paraminspect.live.grad.once import BackwardRun, Inputs, Outcome, as_inputs
+from paraminspect.live.grad.uses import MAX_PART_BYTES
 from paraminspect.records import GradRecord, GradState, UseRecord
 from paraminspect.units import format_bytes
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from paraminspect.architecture.limits import MAX_INPUT_NUMEL
+from paraminspect.architecture.tensors import MAX_INPUT_NUMEL
 from paraminspect.errors import ParamInspectError
 from paraminspect.live.build.complaints import first_line
 from paraminspect.records import Checkpoint, TensorRecord

@@ -18,7 +18,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,10 @@ from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import Node
 
 from paraminspect.live.build.forward import Call, CallPaths
-from paraminspect.live.build.limits import MAX_PART_BYTES
+
+MAX_PART_BYTES: Final = 4 << 30
+"""Parts of gradients that are kept until the whole is known; a tied embedding of 128,000 x 4,096 in float32 has two of
+2 GiB."""
 
 ACCUMULATE = "torch::autograd::AccumulateGrad"
 

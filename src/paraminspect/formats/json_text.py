@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
+
+MAX_JSON_BYTES: Final = 64 << 20
+"""Of a shard index or config.json."""
 
 
 def find_repeated(pairs: Iterable[tuple[str, object]]) -> str | None:

@@ -1,0 +1,267 @@
+"""What a format is, one row each: whoever has to do with a format by its name reads it here.
+
+A file is recognised in two steps. Its first bytes tell the container, and what is inside tells the format: a zip may be
+what `torch.save` writes, TorchScript, `torch.export` or an npz. Extensions lie, so no name is looked at; `endings` are
+for those who choose files without opening them (folders, the pre-commit hook, -o).
+
+Readers, writers, editors and checks are named as "module:object" and imported by `resolve` when one is needed. These are
+the only references to packages above this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from paraminspect.records import Checkpoint
+
+SHARDED: Final = "sharded"
+"""What the format of several files begins with; the formats of the files follow, with "and" between them."""
+
+
+class Container(NamedTuple):
+    """A shape of file that is told by its first bytes, and that one format or several have.
+
+    Attributes:
+        name: For rows of `FORMATS`.
+        magics: Where which bytes stand; one of them must. () where the test alone decides.
+        test: "module:object" of a function of the first bytes and the size of the file; "" where the magics decide.
+        opener: What makes of a Blob that which tests and readers of its formats take; "" where that is the Blob.
+        scanner: What finds all that a loader could run in it, called with a Blob and a Place; "" where nothing can.
+        doubter: The same of a file that is something else by an earlier row, but which a loader may take for this.
+    """
+
+    name: str
+    magics: tuple[tuple[int, bytes], ...] = ()
+    test: str = ""
+    opener: str = ""
+    scanner: str = ""
+    doubter: str = ""
+
+
+_HERE: Final = "paraminspect.formats"
+_SCAN: Final = "paraminspect.checks"
+
+CONTAINERS: Final = (
+    Container("zip", ((0, b"PK\3\4"), (0, b"PK\5\6")), opener=f"{_HERE}.zip_file:read_zip_directory",
+              scanner=f"{_SCAN}.zips:scan_zip"),
+    Container("gguf", ((0, b"GGUF"),)),
+    Container("npy", ((0, b"\x93NUMPY"),), scanner=f"{_SCAN}.pickles:scan_npy"),
+    Container("safetensors", test=f"{_HERE}.safetensors:is_safetensors"),
+    Container("onnx", ((0, b"\x08"),), f"{_HERE}.onnx.read:is_onnx"),
+    Container("pickle", ((0, b"\x80"),), f"{_HERE}.pickles.plain:is_pickle", scanner=f"{_SCAN}.pickles:scan_pickles",
+              doubter=f"{_SCAN}.pickles:doubt_pickle"),
+    Container("tar", ((257, b"ustar"),), scanner=f"{_SCAN}.tars:scan_tar", doubter=f"{_SCAN}.tars:scan_tar"),
+    # most text begins like one: only who looks for danger takes it for a pickle
+    Container("bare pickle", test=f"{_HERE}.pickles.plain:may_be_bare_pickle",
+              scanner=f"{_SCAN}.pickles:doubt_pickle", doubter=f"{_SCAN}.pickles:doubt_pickle"),
+)  # fmt: skip
+"""In the order in which they are tried: a file is the first that it can be."""
+
+
+class Format(NamedTuple):
+    """A format of checkpoints.
+
+    Attributes:
+        name: As `Checkpoint.format` has it and every command shows it.
+        title: What the documents call it.
+        about: What of it is read, for the documents.
+        known_as: What a message calls it that lists what is known; "" where another row stands for it.
+        container: What its files are; "" of folders.
+        inside: "module:object" of a function of the opened container that knows it; "" where all else is of it.
+        reader: What makes a Checkpoint of the opened container; "" where it is only recognised and scanned.
+        what: Of a format without a reader, what follows "the file is".
+        hint: The way out, where it is not read.
+        endings: What the names of its files end in, the usual one first.
+        names: Whole names of its files.
+        is_model: Whether a file of it is the model of the folder where it lies, not something beside it.
+        is_pickle: Whether it is a pickle, or has one inside.
+        keeps_ties: Whether two tensors of it can share bytes.
+        has_constants: Whether tensors that are neither parameters nor buffers are meant to be there.
+        carried: What the keys of its metadata begin with that tell of the model; None where none do.
+        kind: What can be changed in place into one another; "" where that is not done.
+        asked_by: What the name behind -o ends in that asks for it.
+        writer: What lays out a file of it, called with tensors and `writers.planners.Asked`; "" where none is written.
+        adapter: What changes tensors into what it can hold, before the writer; "" where it holds all.
+        editor: What lays out a copy of a file with other values in some places; "" where nothing does.
+        checks: What looks into its headers for what makes no sense; "" where the checks of all formats do.
+        remarks: What tells how a tie is left out that it cannot declare; "" where there is no such way.
+    """
+
+    name: str
+    title: str
+    about: str = ""
+    known_as: str = ""
+    container: str = ""
+    inside: str = ""
+    reader: str = ""
+    what: str = ""
+    hint: str | None = None
+    endings: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    is_model: bool = True
+    is_pickle: bool = False
+    keeps_ties: bool = True
+    has_constants: bool = False
+    carried: str | None = None
+    kind: str = ""
+    asked_by: tuple[str, ...] = ()
+    writer: str = ""
+    adapter: str = ""
+    editor: str = ""
+    checks: str = ""
+    remarks: str = ""
+
+
+_PLANNERS: Final = "paraminspect.writers.planners"
+_PATCH: Final = "paraminspect.writers.patch:plan_patch"
+
+FORMATS: Final = (
+    Format(
+        "safetensors", "safetensors",
+        "names, shapes and types of the header, checked as the reference implementation does", "safetensors",
+        container="safetensors", reader=f"{_HERE}.safetensors:read_safetensors", endings=(".safetensors", ".sft"),
+        keeps_ties=False, carried="", kind="safetensors", asked_by=(".safetensors",), writer=f"{_PLANNERS}:safetensors",
+        editor=_PATCH,
+    ),
+    Format(
+        "torch zip", "`torch.save`, zip (since torch 1.6)",
+        "state dicts, nested training checkpoints, whole pickled `nn.Module`s of any class",
+        "torch.save (zip, legacy, tar)", container="zip", inside=f"{_HERE}.pytorch.archive:is_torch_zip",
+        reader=f"{_HERE}.pytorch.archive:read_torch_zip", endings=(".pt", ".pth", ".bin", ".ckpt", ".pth.tar", ".th"),
+        is_pickle=True, kind="torch", asked_by=(".pt", ".pth", ".bin", ".ckpt", ".tar", ".pkl"),
+        writer=f"{_PLANNERS}:torch_zip", editor=_PATCH,
+    ),
+    Format(
+        "torch legacy", "`torch.save`, legacy (before 1.6)", "the same", container="pickle",
+        reader=f"{_HERE}.pickles.plain:read_pickle", is_pickle=True, kind="torch", editor=_PATCH,
+    ),
+    Format(
+        "torch tar", "`torch.save`, tar (before 0.2)", "the same", container="tar",
+        reader=f"{_HERE}.pytorch.tar:read_torch_tar", is_pickle=True, kind="torch", editor=_PATCH,
+    ),
+    Format(
+        "torchscript", "TorchScript archive",
+        "parameters and buffers of the scripted module; other tensor attributes are named in a note", "TorchScript",
+        container="zip", inside=f"{_HERE}.pytorch.script:is_torchscript",
+        reader=f"{_HERE}.pytorch.script:read_torchscript", endings=(".jit", ".torchscript", ".ptl"), is_pickle=True,
+        kind="torch", editor=_PATCH,
+    ),
+    Format(
+        "torch.export", "`torch.export` archive, torch 2.1 to 2.13",
+        "parameters, buffers and constants of each program, with ties and the classes of their modules; of AOTInductor "
+        "packages, weights that lie beside the compiled code", "torch.export",
+        container="zip", inside=f"{_HERE}.pytorch.export:is_torch_export",
+        reader=f"{_HERE}.pytorch.export:read_torch_export", endings=(".pt2",), has_constants=True,
+    ),
+    Format(
+        "pickle", "plain pickle", "tensors and arrays inside any object", container="pickle",
+        reader=f"{_HERE}.pickles.plain:read_pickle", endings=(".pkl", ".pickle", ".pdparams"), is_pickle=True,
+    ),
+    Format(
+        SHARDED, "sharded checkpoint",
+        "a Hugging Face folder or its `*.index.json`, shards in safetensors or torch's format",
+        endings=(".index.json",), is_model=False, kind="folder", asked_by=("/",), carried="",
+        writer=f"{_PLANNERS}:shards", editor=_PATCH,
+    ),
+    Format(
+        "torch distributed", "`torch.distributed.checkpoint`", "the folder, shapes of whole tensors",
+        endings=(".distcp",), names=(".metadata",), is_model=False, is_pickle=True, keeps_ties=False,
+    ),
+    Format(
+        "gguf", "GGUF, versions 2 and 3",
+        "all tensors; quantised types under their own names (`q4_k`), shapes in torch's order", "GGUF",
+        container="gguf", reader=f"{_HERE}.gguf:read_gguf", endings=(".gguf",), keeps_ties=False, carried="general.",
+        kind="gguf", asked_by=(".gguf",), editor=_PATCH, checks=f"{_SCAN}.headers:check_end",
+        remarks="paraminspect.sharing.find:note_omission",
+    ),
+    Format(
+        "onnx", "ONNX",
+        "initializers and values of `Constant` nodes, those of sub-graphs and functions too; external data in the folder "
+        "of the model; the onnx package is not needed", "ONNX",
+        container="onnx", reader=f"{_HERE}.onnx.read:read_onnx", endings=(".onnx",),
+        checks=f"{_SCAN}.headers:check_external",
+    ),
+    Format(
+        "npz", "npz", "arrays; those of Python objects, which are pickles, are refused", "npz", container="zip",
+        inside=f"{_HERE}.numpy_arrays:is_npz", reader=f"{_HERE}.numpy_arrays:read_npz", endings=(".npz",),
+        keeps_ties=False, kind="npz", asked_by=(".npz",), writer=f"{_PLANNERS}:npz",
+        adapter="paraminspect.conversion.outline:fit_npz", editor=_PATCH,
+    ),
+    Format(
+        "npy", "npy", "the same", "npy", container="npy", reader=f"{_HERE}.numpy_arrays:read_npy", endings=(".npy",),
+        is_model=False, keeps_ties=False, kind="npy", asked_by=(".npy",), editor=_PATCH,
+    ),
+    Format(
+        "joblib", "joblib (scikit-learn)", container="pickle", inside=f"{_HERE}.foreign:is_joblib",
+        what="a pickle of joblib (scikit-learn), whose arrays lie between its instructions",
+        hint="joblib.load would run it; paraminspect check says what it would run",
+        endings=(".joblib",), is_model=False, is_pickle=True,
+    ),
+    Format(
+        "torchserve", "TorchServe", container="zip", inside=f"{_HERE}.foreign:is_model_archive",
+        what="an archive of TorchServe, which packs a model and the code that serves it",
+        hint="unpack it first and name the model", endings=(".mar",), is_model=False,
+    ),
+)  # fmt: skip
+"""In the order of the documents; of one container, in the order in which they are tried."""
+
+_BY_NAME: Final = {row.name: row for row in FORMATS}
+
+SAFETENSORS: Final = _BY_NAME["safetensors"]
+"""What is written where nothing says another."""
+
+TORCH_SAVE: Final = _BY_NAME["torch zip"]
+"""What `torch.save` writes."""
+
+DISTRIBUTED: Final = _BY_NAME["torch distributed"]
+"""What `torch.distributed.checkpoint` writes; a folder is known by the file that has its whole name."""
+
+SHARDS: Final = _BY_NAME[SHARDED]
+"""What is written into a folder."""
+
+
+def resolve(reference: str) -> Any:
+    """The object that "module:object" names."""
+    module, _, name = reference.partition(":")
+    return getattr(__import__(module, fromlist=(name,)), name)
+
+
+def find_containers(head: bytes, size: int) -> Iterator[Container]:
+    """What a file can be by its first bytes: what it is, and behind that what some loader may take it for.
+
+    Args:
+        head: The first `sniff.HEAD_BYTES`, or all of them.
+        size: Of the file.
+    """
+    for each in CONTAINERS:
+        begins = not each.magics or any(head.startswith(magic, at) for at, magic in each.magics)
+        if begins and (not each.test or resolve(each.test)(head, size)):
+            yield each
+
+
+def formats_in(container: str) -> list[Format]:
+    """The formats of a container, in the order in which they are tried."""
+    return [row for row in FORMATS if row.container == container]
+
+
+def format_of(checkpoint: Checkpoint) -> Format | None:
+    """The row of a checkpoint; of several files that of `SHARDED`. None of a live model."""
+    return _BY_NAME.get(SHARDED if is_sharded(checkpoint) else checkpoint.format)
+
+
+def formats_of_files(checkpoint: Checkpoint) -> list[Format]:
+    """The rows of its files, those of a sharded one too; none of a live model."""
+    names = checkpoint.format.removeprefix(f"{SHARDED} ").split(" and ")
+    return [_BY_NAME[name] for name in names if name in _BY_NAME]
+
+
+def is_sharded(checkpoint: Checkpoint) -> bool:
+    """Whether it is a folder of files, or the index of one."""
+    return checkpoint.format.startswith(f"{SHARDED} ")
+
+
+def endings_of(which: Callable[[Format], bool]) -> tuple[str, ...]:
+    """What the names of files of some formats end in, each once."""
+    return tuple(dict.fromkeys(ending for row in FORMATS if which(row) for ending in row.endings))
