@@ -80,6 +80,7 @@ def doubt_pickle(blob: Blob, place: Place) -> Iterator[Finding]:
     trace, found = scan_pickle(blob, 0, place)
     runs = bool(trace.computed or trace.patched or trace.loaded)
     runs = runs or any(use.called is not None and is_danger(use) for use in trace.uses)
+    runs = runs or any(each.severity == "danger" and each.name != place.name for each in found)  # of a string in it
     if runs or (trace.error is None and not is_quiet(trace)):
         yield from (each for each in found if each.code != "pickle-broken")
 

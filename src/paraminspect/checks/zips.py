@@ -20,7 +20,7 @@ from paraminspect.checks.pickles import scan_pickle
 from paraminspect.errors import CheckpointError, LimitExceededError, ParamInspectError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles.inert import StorageRef
-from paraminspect.formats.pickles.plain import OLD_PICKLE_STARTS, is_pickle
+from paraminspect.formats.pickles.plain import BARE_STARTS, is_pickle
 from paraminspect.formats.pickles.trace import may_be_file
 from paraminspect.formats.pytorch.export import find_pickled, is_raw_member, is_torch_export
 from paraminspect.formats.table import DISTRIBUTED, endings_of
@@ -50,7 +50,7 @@ NATIVE: Final = re.compile(r"\.(?:so|dll|dylib|pyd|cubin)\Z")
 SNIFFED: Final = 512
 """Bytes of numbers or of source text in which a pickle without a header must name its first global to be taken for one."""
 
-_BARE: Final = frozenset(bytes([code]) for code in OLD_PICKLE_STARTS)
+_BARE: Final = frozenset(bytes([code]) for code in BARE_STARTS)
 _BARE_GLOBAL: Final = re.compile(rb"[ci][A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n")
 """GLOBAL or INST."""
 
@@ -305,7 +305,7 @@ def _kind_of(head: bytes, *, named: bool) -> str:
         return "file"
     if named or is_pickle(head):
         return "pickle"
-    return "file" if head and head[0] in OLD_PICKLE_STARTS else ""
+    return "file" if head and head[0] in BARE_STARTS else ""
 
 
 def _scan_member(

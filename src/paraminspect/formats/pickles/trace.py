@@ -17,6 +17,7 @@ from paraminspect.formats.pickles.danger import Verdict, judge
 from paraminspect.formats.pickles.inert import Dtype, Global, LongBytes, OddKey, Opaque, StorageRef, TensorValue
 from paraminspect.formats.pickles.machine import MAX_PICKLE_OPS, PickleMachine
 from paraminspect.formats.pickles.opcodes import HANDLERS
+from paraminspect.formats.pickles.plain import BARE_STARTS
 from paraminspect.formats.pickles.python_modules import PYTHON_MODULES
 from paraminspect.formats.pickles.safe import ALLOCATORS, MANY_BYTES, TAKES_A_FUNCTION
 from paraminspect.formats.pickles.state import LONGEST_FIXED
@@ -410,7 +411,7 @@ def may_be_file(head: bytes) -> bool:
 
 def _may_be_bare(head: bytes, data: bytes | LongBytes) -> bool:
     """Whether bytes may be a pickle without a header that names something: text is full of those that name nothing."""
-    if head[0] not in FIRST_OPCODES:
+    if head[0] not in BARE_STARTS:
         return False
     return isinstance(data, LongBytes) or b"\x93" in data or data.count(b"\n") > 1
 
@@ -427,10 +428,7 @@ _APPEND: Final = frozenset({"append", "extend", "add"})
 _ASKED_FOR: Final = frozenset({"keys", "replace", "__deepcopy__"})
 """Methods that the unpickler and Python's own classes look for at an object itself, not at its class."""
 
-FIRST_OPCODES: Final = b"(}]c)lid0IFLNSVUXBCGJKMPT\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x95\x96"
-"""With which a pickle may begin that has no header."""
-
-_FIRST_LETTERS: Final = frozenset(map(chr, b"\x80\x93P" + FIRST_OPCODES))
+_FIRST_LETTERS: Final = frozenset(map(chr, b"\x93P" + BARE_STARTS))
 
 _TEXTS: Final = frozenset({0x53, 0x56, 0x58, 0x8C})
 """STRING, UNICODE, BINUNICODE, SHORT_BINUNICODE."""
