@@ -23,7 +23,7 @@ SHARED_NAMES = {"check", "convert", "diff", "stats", "values"}
 STANDARD_NAMES = {"numbers"}
 """File names that a module of Python's own still has too."""
 
-HOWS = {f"paraminspect.cli.{name}" for name in ("check", "diff", "stats", "values")}
+HOWS = {f"paraminspect.cli.{name}" for name in ("check", "convert", "diff", "shared", "stats", "values")}
 """Modules with a type of that name."""
 
 
