@@ -12,7 +12,7 @@ from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles.inert import LongBytes, StorageRef
 from paraminspect.formats.pickles.plain import is_pickle
 from paraminspect.formats.pickles.state import KEEP_TEXT
-from paraminspect.formats.pickles.trace import Trace, Use, printable, trace_pickle
+from paraminspect.formats.pickles.tracing import Trace, Use, printable, trace_pickle
 from paraminspect.formats.pytorch.legacy import is_legacy_magic, itemsize
 from paraminspect.records import Finding
 
