@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -17,24 +15,14 @@ from paraminspect.errors import ParamInspectError, SourceError, UnknownFormatErr
 from paraminspect.files.blob import Blob
 from paraminspect.formats.foreign import FOLDERS, MAGICS, PATTERNS, TAILS, ZIPS, Foreign
 from paraminspect.formats.sniff import HEAD_BYTES, check_head, read_blob
-
-JOBLIB = (
-    b"\x80\x04\x95\xd8\x00\x00\x00\x00\x00\x00\x00}\x94(\x8c\x01a\x94\x8c\x13joblib.numpy_pickle\x94"
-    b"\x8c\x11NumpyArrayWrapper\x94\x93\x94)\x81\x94}\x94(\x8c\x08subclass\x94\x8c"
-    b"\x05numpy\x94\x8c\x07ndarray\x94\x93\x94\x8c\x05shape\x94K\x05\x85\x94\x8c\x05order\x94\x8c"
-    b"\x01C\x94\x8c\x05dtype\x94h\x08\x8c\x05dtype\x94\x93\x94\x8c\x02f8\x94\x89\x88\x87\x94R\x94(K\x03\x8c\x01<"
-    b"\x94NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00t\x94b\x8c\nallow_mmap\x94\x88\x8c\x1bnumpy"
-    b"_array_alignment_bytes\x94K\x10ub\x0c\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
-    b"\x00\x00\x00\x00\x00\x00\xf0?\x00\x00\x00\x00\x00\x00\xf0?\x00\x00\x00\x00\x00\x00\xf0?\x00\x00\x00\x00\x00\x00\xf0?\x00\x00\x00\x00\x00\x00\xf0?"
-    b"\x95+\x00\x00\x00\x00\x00\x00\x00\x8c\x01b\x94h\x04)\x81\x94}\x94"
-)
-"""joblib.dump of a dictionary of arrays, joblib 1.6."""
+from tests.making.formats import JOBLIB
+from tests.making.zips import zip_bytes
 
 ZLIB = (
     b"x^k`\x99z\x9d\x01\x02j\xa7\xf40&N\xe9\x11\xce\xcaO\xca\xc9L\xd2\xcb+\xcd-\xa8\x8c/\xc8L\xce\xceI\x9d\xd2#\xe8"
     b"\x07\xe2:\x16\x15%V\x86\x17%\x16\x14\xa4\x16M\x99<E\xb3qJ\xed\x14\x8d\x1e\x8e\xe2\xd2\xa4\xe4\x9c\xc4\xe2\xe2)=\xac`]S"
 )
-"""The same with compress=3."""
+"""joblib.dump of a dictionary of arrays with compress=3, joblib 1.6."""
 
 GRAPH = b"\n\x16\n\x07input/x\x12\x0bPlaceholder\n\n\n\x01y\x12\x05Const"
 FILES = {
@@ -82,21 +70,13 @@ def test_a_stream_of_it_is_refused_before_it_is_copied(case: str) -> None:
         check_head(FILES[case][0][:HEAD_BYTES])
 
 
-def zipped(*names: str) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        for name in names:
-            archive.writestr(name, b"")
-    return stream.getvalue()
-
-
 @pytest.mark.parametrize(
     ("names", "what"),
     [(("metadata.json", "config.json", "model.weights.h5"), "a Keras model"), (("schema.json", "1.npz"), "skops")],
 )
 def test_a_zip_is_named_by_its_members(names: tuple[str, ...], what: str) -> None:
     with pytest.raises(UnknownFormatError, match=what) as caught:
-        read_blob(Blob.from_bytes(zipped(*names)))
+        read_blob(Blob.from_bytes(zip_bytes(dict.fromkeys(names, b""))))
     assert caught.value.hint
 
 

@@ -11,7 +11,7 @@ from paraminspect.errors import ParamInspectError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles.inert import LongBytes, StorageRef
 from paraminspect.formats.pickles.plain import is_pickle
-from paraminspect.formats.pickles.trace import Trace, Use, may_be_file, printable, trace_pickle
+from paraminspect.formats.pickles.tracing import Trace, Use, may_be_file, printable, trace_pickle
 from paraminspect.formats.pytorch.legacy import is_legacy_magic, itemsize
 from paraminspect.records import Finding
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 
 from paraminspect.render.checkpoint_tree import GAP, share
 from paraminspect.render.style import Style
-from paraminspect.text import display_width, escape_text, pad, shorten_middle, wrap
+from paraminspect.text import display_width, escape_text, pad, shape_text, shorten_middle, wrap
 
 Shapes = Mapping[str, tuple[tuple[int, ...], ...]]
 
@@ -32,7 +32,7 @@ MAX_SHAPES = 2
 
 
 class Node(Protocol):
-    """What is drawn of a module; see `live.tree.ModuleNode`."""
+    """What is drawn of a module; see `live.build.outline.ModuleNode`."""
 
     @property
     def path(self) -> str:
@@ -157,7 +157,7 @@ class _Drawing:
         if self.shapes is None:
             return ""
         found = self.shapes.get(node.path, ())
-        texts = [f"[{','.join(map(str, shape))}]" for shape in found[:MAX_SHAPES]]
+        texts = [shape_text(shape) for shape in found[:MAX_SHAPES]]
         return " ".join([*texts, self.ellipsis] if len(found) > MAX_SHAPES else texts)
 
     def _runs(self, node: Node) -> list[list[Node]]:
@@ -202,7 +202,7 @@ def render_modules(
     """Draw a module tree.
 
     Args:
-        root: What `live.tree.make_module_tree` gave.
+        root: What `live.build.outline.make_module_tree` gave.
         style: Of the stream.
         shapes: Of outputs, by path; None leaves the column out.
         depth: Levels below the first line; None for all.

@@ -24,8 +24,8 @@ from paraminspect.live.init.work import Work, checkpoint_work, model_work
 from paraminspect.records import Checkpoint, InitStep, TensorRecord
 from paraminspect.rules.initializers import INITIALIZERS
 from paraminspect.rules.parse import parse_rule
-from paraminspect.rules.plan import plan_rules
 from paraminspect.rules.rule import Rule
+from paraminspect.rules.steps import plan_rules
 from paraminspect.rules.targets import Target
 
 RULES = [

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from paraminspect.text import list_some
+
 
 def note_calls(foreign: Sequence[tuple[str, str]]) -> Iterator[str]:
     """One remark that names up to three dangerous globals of a pickle.
@@ -20,5 +22,5 @@ def note_calls(foreign: Sequence[tuple[str, str]]) -> Iterator[str]:
 
     found = [f"{module}.{name}" for module, name in foreign if is_dangerous(module, name)]
     if found:
-        shown = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
-        yield f"loading this file with pickle could run code: it names {shown[:300]}; nothing was run"
+        shown = list_some(found, 3)[:300]
+        yield f"loading this file with pickle could run code: it names {shown}; nothing was run"

@@ -15,7 +15,7 @@ from paraminspect.live.grad.losses import LossFunction, LossName, make_loss
 from paraminspect.live.grad.once import BackwardRun, Inputs, Outcome, as_inputs
 from paraminspect.live.grad.uses import MAX_PART_BYTES
 from paraminspect.records import GradRecord, GradState, UseRecord
-from paraminspect.units import format_bytes
+from paraminspect.text import format_bytes
 
 FLAT = {
     "SoftmaxBackward0": "a softmax sums to one",
@@ -79,7 +79,7 @@ def backward_report(
     Args:
         model: Any module.
         inputs: Of its call: one tensor, a sequence of positional arguments, or a mapping of named ones.
-        loss: Called with the output; or one of the names of `live.losses`, that takes no target or draws one.
+        loss: Called with the output; or one of the names of `losses`, that takes no target or draws one.
         uses: Whether to keep the part of the gradient of each use, of parameters that have several: it costs a tensor
             of the parameter's size a use.
         seed: For what the forward pass draws (dropout); None takes the generators as they are.

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from paraminspect.live.build.describe import describe_model, iter_tensors
-from paraminspect.live.build.open import LiveModel
+from paraminspect.live.build.live_model import LiveModel
 from paraminspect.live.build.stored import StoredTensors
 from paraminspect.live.init.draw import ONE_AT_A_TIME
 from paraminspect.records import Checkpoint, TensorRecord
-from paraminspect.rules.plan import FLOATING, InitPlan, PlannedStep
+from paraminspect.rules.steps import FLOATING, InitPlan, PlannedStep
 from paraminspect.ties.shared_bytes import find_canonical
 
 DRAWN_BYTES = 4

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from paraminspect.errors import LimitExceededError
 from paraminspect.files.blob import Blob
-from paraminspect.formats.pickles import trace as pickle_trace
-from paraminspect.formats.pickles.trace import Trace, trace_pickle
+from paraminspect.formats.pickles import tracing as pickle_trace
+from paraminspect.formats.pickles.tracing import Trace, trace_pickle
 
 EVIL = b"cposix\nsystem\n"
 

@@ -1,6 +1,6 @@
 """What a pickle would do if it were loaded: each class and function it names, what it calls, and with what.
 
-The inert machine of `pickle_machine` runs the program and a notebook is kept beside it. A loader that is attacked runs
+The inert machine of `machine` runs the program and a notebook is kept beside it. A loader that is attacked runs
 whatever comes before the first error, so everything up to there is told, and the error too. Where our own bounds or
 checks of arguments are stricter than a loader's, the trace goes on with an unknown value instead of stopping.
 """
