@@ -15,7 +15,7 @@ from torch import nn
 
 from paraminspect.architecture.expand import plan_model
 from paraminspect.architecture.parse import parse_spec
-from paraminspect.live.build.open import build_spec
+from paraminspect.live.build.live_model import build_spec
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 

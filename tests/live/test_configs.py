@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from paraminspect.live.build.open import LiveModel
+from paraminspect.live.build.live_model import LiveModel
 from paraminspect.names.listing import make_listing, total
 from tests.making.live_models import open_live
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paraminspect.architecture.builtins import BUILTINS, PARAM_OPS
+from paraminspect.architecture.built_in import BUILTINS, PARAM_OPS
 from paraminspect.errors import ParamInspectError
 from paraminspect.live.build.construct import torch_types
 from paraminspect.live.build.outline import make_module_tree, tree_lines

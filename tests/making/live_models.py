@@ -8,7 +8,7 @@ from typing import Any
 from paraminspect.architecture.expand import MAX_MODEL_BYTES, plan_model
 from paraminspect.architecture.parse import parse_spec
 from paraminspect.formats import open_source
-from paraminspect.live.build.open import LiveModel, build_from_factory, build_spec, load_checkpoint
+from paraminspect.live.build.live_model import LiveModel, build_from_factory, build_spec, load_checkpoint
 from paraminspect.models.recognise import recognise
 
 
@@ -23,6 +23,7 @@ def open_live(
     seed: int = 0,
     weights: str = "",
     strip_prefix: str = "",
+    add_prefix: str = "",
     max_bytes: int = MAX_MODEL_BYTES,
 ) -> LiveModel:
     """The model of a spec, which may be given as text, or of a factory."""
@@ -35,5 +36,5 @@ def open_live(
             spec, plan_model(spec), modules_file=modules_file, device=device, seed=seed, max_bytes=max_bytes
         )
     if weights:
-        load_checkpoint(live, open_source(weights), strip_prefix=strip_prefix)
+        load_checkpoint(live, open_source(weights), strip_prefix=strip_prefix, add_prefix=add_prefix)
     return live

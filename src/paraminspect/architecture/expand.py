@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Literal
 
-from paraminspect.architecture.builtins import BUILTINS, CONTAINERS, PARAM_OPS, Argument, Builtin
+from paraminspect.architecture.built_in import BUILTINS, CONTAINERS, PARAM_OPS, Argument, Builtin
 from paraminspect.architecture.expressions import MAX_INTEGER
 from paraminspect.architecture.model import Block, Call, Layer, Name, Residual, Spec, Use, Value
 from paraminspect.architecture.model import Sequential as SequentialLayer

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from paraminspect.architecture.builtins import BUILTINS, CONTAINERS, PARAM_OPS, Argument, Builtin
+from paraminspect.architecture.built_in import BUILTINS, CONTAINERS, PARAM_OPS, Argument, Builtin
 from paraminspect.architecture.expand import MAX_REPEAT
 from paraminspect.architecture.layers import (
     BLOCK_KEYS,

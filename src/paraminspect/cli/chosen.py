@@ -11,7 +11,7 @@ from paraminspect.cli.output import Output
 from paraminspect.errors import ParamInspectError
 from paraminspect.models.open import Model
 from paraminspect.names.listing import Listing, make_listing, suggest_names
-from paraminspect.names.select import make_filter
+from paraminspect.names.selector import make_filter
 from paraminspect.records import TensorRecord
 
 NOTHING_MATCHED = 1

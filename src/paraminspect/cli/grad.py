@@ -15,7 +15,7 @@ from paraminspect.models.asked import Asked
 from paraminspect.models.open import Model
 
 if TYPE_CHECKING:
-    from paraminspect.live.build.open import LiveModel
+    from paraminspect.live.build.live_model import LiveModel
     from paraminspect.live.grad.backward import BackwardReport
 
 

@@ -9,7 +9,7 @@ from paraminspect.architecture.given import Given, parse_given
 from paraminspect.cli import options
 from paraminspect.cli.output import Output
 from paraminspect.errors import ParamInspectError, SourceError
-from paraminspect.names.select import Selector, parse_selector
+from paraminspect.names.selector import Selector, parse_selector
 from paraminspect.records import GradState
 from paraminspect.render.columns import GRADIENT_CHANGES, GRADIENTS, SPREAD, USES
 

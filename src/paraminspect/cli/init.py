@@ -13,7 +13,7 @@ from paraminspect.files.paths import shown
 from paraminspect.models.asked import Asked
 from paraminspect.models.open import Model
 from paraminspect.records import InitStep
-from paraminspect.rules.plan import InitPlan, PlannedStep
+from paraminspect.rules.steps import InitPlan, PlannedStep
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -20,13 +20,13 @@ if TYPE_CHECKING:  # what a command that reads a file does not wait for
     from torch import Tensor, nn
 
     from paraminspect.architecture.model import Spec
-    from paraminspect.live.build.open import LiveModel
+    from paraminspect.live.build.live_model import LiveModel
     from paraminspect.live.build.weights import WeightReport
     from paraminspect.live.init.drawn import Draw
     from paraminspect.live.init.find import Targets
     from paraminspect.models.rules import ChosenRules
-    from paraminspect.rules.plan import InitPlan
     from paraminspect.rules.sets import Config
+    from paraminspect.rules.steps import InitPlan
     from paraminspect.values.contents import Contents
     from paraminspect.values.numbers import Numbers
     from paraminspect.values.stored_bytes import Files
@@ -194,7 +194,7 @@ def open_model(
 
 
 def _open_checkpoint(source: str, found: Recognised, asked: Asked) -> Model:
-    from paraminspect.formats.source import open_source
+    from paraminspect.formats import open_source
 
     if asked.want == "memory":
         raise _no_architecture(source)
@@ -216,7 +216,7 @@ def _open_checkpoint(source: str, found: Recognised, asked: Asked) -> Model:
 
 def _no_architecture(source: str) -> SourceError:
     """A checkpoint has no forward pass; what is wrong with the file itself goes first."""
-    from paraminspect.formats.source import open_source
+    from paraminspect.formats import open_source
 
     checkpoint = open_source(source)
     return SourceError(
@@ -236,7 +236,7 @@ def _open_spec(source: str, found: Recognised, asked: Asked) -> Model:
     rules = _rules(asked, config, spec)
     plan = plan_model(spec)  # what is wrong with a spec is said before torch is imported
     _collect_garbage()
-    from paraminspect.live.build.open import build_spec
+    from paraminspect.live.build.live_model import build_spec
 
     def build(device: str, limit: int) -> LiveModel:
         return build_spec(spec, plan, modules_file=asked.modules_file, device=device, seed=asked.seed, max_bytes=limit)
@@ -252,7 +252,7 @@ def _open_factory(source: str, found: Recognised, asked: Asked) -> Model:
     check_definitions(asked, config)
     rules = _rules(asked, config, None)
     _collect_garbage()
-    from paraminspect.live.build.open import build_from_factory
+    from paraminspect.live.build.live_model import build_from_factory
 
     device = "cpu" if asked.want in ("values", "memory") else "meta"
     live = build_from_factory(source, asked.arguments, device=device, seed=asked.seed)
@@ -266,7 +266,7 @@ def _open_module(source: Any, found: Recognised, asked: Asked) -> Model:
         raise SourceError(f"a source is a path, a URL, a spec, a factory or an nn.Module, not {type(source).__name__}")
     asked.refuse("module")
     rules = _rules(asked, _config(asked), None)
-    from paraminspect.live.build.open import hold_module
+    from paraminspect.live.build.live_model import hold_module
 
     return _finish("", "module", hold_module(source), rules, asked)
 
@@ -341,8 +341,8 @@ def _finish(source: str, kind: Kind, live: LiveModel, rules: ChosenRules | None,
 
 def _load(live: LiveModel, asked: Asked, notes: list[str]) -> None:
     """Load weights; adds what is to be said of them."""
-    from paraminspect.formats.source import open_source
-    from paraminspect.live.build.open import load_checkpoint
+    from paraminspect.formats import open_source
+    from paraminspect.live.build.live_model import load_checkpoint
 
     checkpoint = open_source(asked.weights)
     load_checkpoint(live, checkpoint, strip_prefix=asked.strip_prefix, add_prefix=asked.add_prefix)
@@ -359,7 +359,7 @@ def _load(live: LiveModel, asked: Asked, notes: list[str]) -> None:
 
 def _plan(model: Model, found: Targets, rules: ChosenRules, asked: Asked) -> None:
     """Decide what rules do to each tensor, and whether that is as it was asked for."""
-    from paraminspect.rules.plan import plan_rules
+    from paraminspect.rules.steps import plan_rules
 
     loaded: Mapping[str, object] = {}
     if model.live is not None and model.live.weights is not None and not asked.edits:

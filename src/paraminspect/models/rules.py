@@ -13,9 +13,9 @@ from paraminspect.models.recognise import STDIN
 if TYPE_CHECKING:  # what a command that reads a file does not wait for
     from paraminspect.architecture.model import Spec
     from paraminspect.live.init.functions import OwnFunctions
-    from paraminspect.rules.plan import InitPlan
     from paraminspect.rules.rule import Rule
     from paraminspect.rules.sets import Config
+    from paraminspect.rules.steps import InitPlan
 
 _NO_CONFIG = "rule sets are named in YAML or JSON; a checkpoint or a factory has none"
 

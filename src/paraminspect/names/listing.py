@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from paraminspect.errors import SelectionError
-from paraminspect.names.select import make_filter
+from paraminspect.names.selector import make_filter
 from paraminspect.records import TensorRecord
 from paraminspect.ties.shared_bytes import find_canonical
 

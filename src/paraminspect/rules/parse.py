@@ -19,7 +19,7 @@ from typing import Final
 from paraminspect.architecture.expressions import parse_expression
 from paraminspect.architecture.suggestions import closest
 from paraminspect.errors import RuleError, SelectionError, SpecError
-from paraminspect.names.select import Selector, parse_selector
+from paraminspect.names.selector import Selector, parse_selector
 from paraminspect.rules.functions import describe_functions
 from paraminspect.rules.initializers import CHUNKS, GAINS, INITIALIZERS, MODES, find_initializer, suggest_gain
 from paraminspect.rules.rule import Argument, Initializer, Origin, Parameter, Rule

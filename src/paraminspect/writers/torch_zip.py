@@ -4,7 +4,7 @@
     NAME/data/0 ...                          the tensors' bytes, little-endian
     NAME/version, .data/serialization_id
 
-How records lie in the archive, `zip_archive` tells. The serialization id is
+How records lie in the archive, `zip_write` tells. The serialization id is
 made from names, shapes and dtypes, not from chance: the same tensors give the same file.
 
 Source:

@@ -10,8 +10,8 @@ from torch import nn
 
 from paraminspect.errors import SourceError, SpecError
 from paraminspect.live.build.factory import build_factory, parse_arguments
+from paraminspect.live.build.live_model import LiveModel
 from paraminspect.live.build.modules_file import load_modules
-from paraminspect.live.build.open import LiveModel
 from tests.making.live_models import open_live
 
 HEAD = "import torch\nfrom torch import nn\n"

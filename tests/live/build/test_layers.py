@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from paraminspect.architecture.builtins import BUILTINS
+from paraminspect.architecture.built_in import BUILTINS
 from paraminspect.live.build.containers import Flow, Residual
 from paraminspect.live.build.inputs import make_inputs
 from paraminspect.live.build.layers import BUILTIN_MODULES, Attention, Rotary

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from paraminspect import apply_init, open_source
 from paraminspect.errors import CheckpointError, RuleError
-from paraminspect.live.build.open import hold_module
+from paraminspect.live.build.live_model import hold_module
 from paraminspect.live.init import run as runs
 from paraminspect.live.init.draw import Drawing
 from paraminspect.live.init.find import checkpoint_targets, model_targets
@@ -25,8 +25,8 @@ from paraminspect.live.init.work import Work, checkpoint_work, model_work
 from paraminspect.records import Checkpoint, InitStep, TensorRecord
 from paraminspect.rules.initializers import INITIALIZERS
 from paraminspect.rules.parse import parse_rule
-from paraminspect.rules.plan import plan_rules
 from paraminspect.rules.rule import Rule
+from paraminspect.rules.steps import plan_rules
 from paraminspect.rules.targets import Target
 
 RULES = [

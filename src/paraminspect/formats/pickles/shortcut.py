@@ -50,7 +50,7 @@ Layout = tuple[tuple[int, ...], tuple[int, ...], int, int]
 
 
 class TensorShortcut:
-    """See `pickle_machine.Shortcut`.
+    """See `state.Shortcut`.
 
     Args:
         builder: Stands for `_rebuild_tensor_v2`.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from paraminspect.architecture.builtins import BUILTINS, CONTAINERS
+from paraminspect.architecture.built_in import BUILTINS, CONTAINERS
 from paraminspect.architecture.expand import MAX_MODEL_BYTES
 from paraminspect.architecture.nodes import Mark
 from paraminspect.architecture.plan import INPUT, ModelPlan, ModulePlan

@@ -1,4 +1,4 @@
-"""The built-in layers of a spec as modules, after the table `spec.builtins.BUILTINS`."""
+"""The built-in layers of a spec as modules, after the table `architecture.built_in.BUILTINS`."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ class Select(nn.Module):
 BUILTIN_MODULES: Final[Mapping[str, type[nn.Module]]] = {
     cls.__name__: cls for cls in (Add, Multiply, Concat, Attention, Rotary, Positions, Transpose, Select)
 }
-"""By name, all of `spec.builtins.BUILTINS` but Param, which is no module."""
+"""By name, all of `architecture.built_in.BUILTINS` but Param, which is no module."""
 
 
 def make_parameter(kwargs: Mapping[str, Value]) -> nn.Parameter:

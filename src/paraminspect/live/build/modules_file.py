@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from paraminspect.architecture.builtins import BUILTINS, CONTAINERS
+from paraminspect.architecture.built_in import BUILTINS, CONTAINERS
 from paraminspect.errors import SourceError
 from paraminspect.live.build.construct import torch_types
 from paraminspect.live.build.user_code import import_file

@@ -17,7 +17,7 @@ from paraminspect.live.build.complaints import describe_refusal
 from paraminspect.live.build.forward import CallPaths, call_model
 from paraminspect.live.build.memory import available_memory, needed_memory, too_large
 from paraminspect.live.grad.once import Inputs
-from paraminspect.names.select import Selector
+from paraminspect.names.selector import Selector
 
 
 def choose_device(name: str) -> str:

@@ -15,8 +15,8 @@ from paraminspect.live.init.functions import OwnFunctions, own_functions
 from paraminspect.live.init.measure import measure, with_statistics
 from paraminspect.records import InitStep
 from paraminspect.rules.parse import RuleParser
-from paraminspect.rules.plan import InitPlan, PlannedStep, plan_rules
 from paraminspect.rules.rule import Origin, Rule
+from paraminspect.rules.steps import InitPlan, PlannedStep, plan_rules
 
 Functions = Mapping[str, Callable[..., object]]
 

@@ -18,8 +18,8 @@ from paraminspect.live.build.user_code import explaining, running_user_code
 from paraminspect.live.init.functions import OwnFunctions
 from paraminspect.rules.functions import GENERATOR, takes_generator
 from paraminspect.rules.parse import rule_error
-from paraminspect.rules.plan import PlannedStep, with_tensor
 from paraminspect.rules.rule import Initializer, Scalar
+from paraminspect.rules.steps import PlannedStep, with_tensor
 from paraminspect.text import shape_text
 
 ONE_AT_A_TIME = threading.RLock()

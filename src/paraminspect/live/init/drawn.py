@@ -7,11 +7,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from paraminspect.live.build.open import LiveModel
+from paraminspect.live.build.live_model import LiveModel
 from paraminspect.live.init.draw import Drawing, one_thread
 from paraminspect.live.init.functions import OwnFunctions
 from paraminspect.live.init.work import model_work, values_of
-from paraminspect.rules.plan import InitPlan
+from paraminspect.rules.steps import InitPlan
 
 Draw = Callable[[str], Tensor]
 """Gives a tensor by its name."""

@@ -15,7 +15,7 @@ from paraminspect.live.init.measure import add_piece, pieces_of, with_statistics
 from paraminspect.live.init.pool import Pool, count_workers
 from paraminspect.live.init.work import DRAWN_BYTES, Work, values_of
 from paraminspect.records import InitStep
-from paraminspect.rules.plan import PlannedStep
+from paraminspect.rules.steps import PlannedStep
 from paraminspect.values.moments import Moments
 
 LARGEST_AT_ONCE = 2
@@ -23,7 +23,7 @@ LARGEST_AT_ONCE = 2
 
 
 class Sink(Protocol):
-    """Takes the bytes of tensors; `writers.files` has the one for checkpoints."""
+    """Takes the bytes of tensors; `writers.sink` has the one for checkpoints."""
 
     def put(self, index: int, begin: int, data: memoryview) -> None:
         """Bytes of tensor `index` from byte `begin` of it on; of one tensor in ascending order."""

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from paraminspect.formats.shapes import contiguous_stride
 from paraminspect.live.build.describe import iter_tensors
-from paraminspect.live.build.open import LiveModel
+from paraminspect.live.build.live_model import LiveModel
 from paraminspect.live.build.stored import StoredTensors
 from paraminspect.live.init.draw import ONE_AT_A_TIME, Drawing
 from paraminspect.records import Checkpoint, TensorRecord
-from paraminspect.rules.plan import FLOATING, InitPlan, PlannedStep
+from paraminspect.rules.steps import FLOATING, InitPlan, PlannedStep
 from paraminspect.ties.shared_bytes import find_canonical
 
 DRAWN_BYTES = 4
