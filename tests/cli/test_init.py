@@ -201,7 +201,7 @@ def test_each_definition_goes_where_its_variable_is(done: Any) -> None:
     ("source", "message"),
     [
         ("m.yaml", "error: m.yaml: -D sdd: unknown variable\n"),
-        ("m.pt", "error: -D sdd: unknown variable\n\nhint: did you mean sd?\n"),
+        ("m.pt", "error: m.pt: -D sdd: unknown variable\n\nhint: did you mean sd?\n"),
     ],
 )
 def test_a_definition_that_nobody_has(init: Any, source: str, message: str) -> None:
