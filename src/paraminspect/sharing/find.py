@@ -6,7 +6,6 @@ held against what it stores; and on request contents are compared, also across f
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
@@ -20,7 +19,7 @@ from paraminspect.units import format_bytes
 if TYPE_CHECKING:
     from torch import nn
 
-    from paraminspect.values.contents import Contents
+    from paraminspect.sharing.equal import Contents
 
 Progress = Callable[[int, int], None]
 Member = TypeVar("Member")
@@ -36,13 +35,11 @@ class Source(NamedTuple):
         records: Those that count.
         declared: What it says of ties.
         contents: Gives the bytes of its tensors; None if they cannot be had.
-        order: Byte order of its elements.
     """
 
     records: Sequence[TensorRecord]
     declared: Sequence[Declaration] = ()
     contents: Contents | None = None
-    order: str = sys.byteorder
 
 
 class Found(NamedTuple):
@@ -92,10 +89,9 @@ def open_stored(checkpoint: Checkpoint, *, everything: bool = False) -> Source:
         checkpoint: As `open_source` read it.
         everything: Buffers, optimizer state and other tensors too.
     """
-    from paraminspect.values.contents import StoredContents
+    from paraminspect.sharing.equal import StoredContents
 
-    contents = StoredContents(checkpoint)
-    return Source(choose(checkpoint.tensors, everything=everything), checkpoint.declared, contents, contents.order)
+    return Source(choose(checkpoint.tensors, everything=everything), checkpoint.declared, StoredContents())
 
 
 def choose(records: Sequence[TensorRecord], *, everything: bool) -> Sequence[TensorRecord]:
@@ -199,7 +195,7 @@ def find_equal_in(sources: Sequence[Source], found: Sequence[Found], progress: P
             continue
         for index in distinct(source, its):
             places.append((number, index))
-            items.append(Item(source.records[index], source.contents, source.order))
+            items.append(Item(source.records[index], source.contents))
     result = find_equal(items, progress=progress) if progress is not None else find_equal(items)
     groups = [_equal_group(sources, [places[at] for at in members]) for members in result.groups]
     notes = []

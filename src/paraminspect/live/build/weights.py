@@ -76,7 +76,7 @@ def load_weights(
     """
     stored = {add_prefix + name.removeprefix(strip_prefix): record for name, record in by_name(checkpoint).items()}
     wanted = {name: each for name, each in model.state_dict(keep_vars=True).items() if isinstance(each, Tensor)}
-    loader = _Loader(StoredTensors(checkpoint), stored)
+    loader = _Loader(StoredTensors(), stored)
     for name, tensor in wanted.items():
         loader.load(name, tensor)
     mismatches = loader.finish(wanted)

@@ -90,7 +90,7 @@ def _read(checkpoint: Checkpoint, record: TensorRecord, path: str) -> Tensor:
 
     packed = record.storage is not None and record.storage.begin is None
     if checkpoint.format not in ("npz", "npy") or not packed:
-        return StoredTensors(checkpoint).read(record).clone()
+        return StoredTensors().read(record).clone()
     import numpy as np  # deflated, or of the other byte order; the size that its header declares has been checked
 
     try:

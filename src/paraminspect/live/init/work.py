@@ -101,7 +101,7 @@ def model_work(live: LiveModel, plan: InitPlan) -> list[Work]:
 
 def checkpoint_work(checkpoint: Checkpoint, plan: InitPlan) -> list[Work]:
     """All tensors of a checkpoint, each once, in the order of the file; views of another shape stand for themselves."""
-    stored = StoredTensors(checkpoint)
+    stored = StoredTensors()
     records = checkpoint.tensors
     work = []
     for record in records:
