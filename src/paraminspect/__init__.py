@@ -96,6 +96,11 @@ _HOMES = {
 }
 
 
+def __dir__() -> list[str]:
+    """The public names, before any of them is imported."""
+    return __all__
+
+
 def __getattr__(name: str) -> object:
     """Import what is asked for and no more: the command line starts in the time of its own parts."""
     if name not in _HOMES:

@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 from paraminspect.errors import CheckpointError, LimitExceededError, ParamInspectError
 from paraminspect.formats.dtypes import BITS
 from paraminspect.records import TensorRecord
-from paraminspect.values.stored_bytes import Files, find_bytes, plain_dtype, read_pieces
+from paraminspect.values.stored_bytes import Files, has_repeats, plain_dtype, read_pieces
 
 Progress = Callable[[int, int], None]
 
@@ -70,7 +70,7 @@ class StoredContents:
         return next(self._read(record, length), b"")
 
     def _read(self, record: TensorRecord, size: int) -> Iterator[bytes]:
-        if record.storage is not None and record.stride is not None and (record.nbytes or 0) > record.storage.nbytes:
+        if has_repeats(record):
             raise CheckpointError("it repeats its elements")
         return read_pieces(record, self._files, size)
 
@@ -223,7 +223,7 @@ def _digest(item: Item) -> bytes | str | None:
 def _period(record: TensorRecord) -> int:
     """After how many bytes a constant tensor repeats itself: one element, or whole blocks of a quantised type."""
     nbytes = record.nbytes or 1
-    if (plain := plain_dtype(record)) != record.dtype and find_bytes(record) is None:
+    if record.layout != "gguf" and (plain := plain_dtype(record)) != record.dtype:
         return BITS[plain] // 8
     count = 1 if record.layout != "gguf" else 256 if record.numel % 256 == 0 else 32
     size, rest = divmod(nbytes * count, record.numel)

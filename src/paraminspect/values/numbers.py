@@ -15,6 +15,7 @@ import numpy as np
 from paraminspect.errors import CheckpointError, LimitExceededError
 from paraminspect.formats.gguf import GGML_TYPES
 from paraminspect.formats.shapes import contiguous_stride
+from paraminspect.values.dtypes import is_foreign
 from paraminspect.values.stored_bytes import ByteSource
 
 Array = np.ndarray[Any, Any]
@@ -511,7 +512,8 @@ def _joined(dims: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
 def _repeated(array: Array, shape: Sequence[int]) -> Array:
     """A view in which what has one index of a dimension has all."""
     steps = [step if size == whole else 0 for step, size, whole in zip(array.strides, array.shape, shape, strict=True)]
-    return np.lib.stride_tricks.as_strided(array, shape, steps)
+    bits = array.view(f"u{array.itemsize}") if is_foreign(array.dtype) else array  # which numpy does not know by name
+    return np.lib.stride_tricks.as_strided(bits, shape, steps).view(array.dtype)
 
 
 def _descending(shape: Sequence[int], stride: Sequence[int]) -> list[tuple[int, int]]:

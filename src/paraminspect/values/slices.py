@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from paraminspect.errors import SelectionError
+from paraminspect.text import shape_text
 
 Array = np.ndarray[Any, Any]
 
@@ -46,7 +47,7 @@ def take_slice(array: Array, index: tuple[Any, ...]) -> Array:
 def check_slice(shape: Sequence[int], index: tuple[Any, ...]) -> None:
     """Raise what `take_slice` raises."""
     given = len([part for part in index if part is not Ellipsis])
-    text = f"[{','.join(map(str, shape))}]"
+    text = shape_text(shape)
     if given > len(shape):
         raise SelectionError(f"{given} indices for a tensor of shape {text}")
     for axis, (part, size) in enumerate(zip(fill_slice(index, len(shape)), shape, strict=True)):

@@ -72,6 +72,14 @@ def is_contiguous(record: TensorRecord) -> bool:
     return record.stride is None or _steps(record) == _steps(record._replace(stride=None))
 
 
+def has_repeats(record: TensorRecord) -> bool:
+    """Whether some of its elements are the same bytes, so that a few bytes may make a tensor of any size."""
+    if record.stride is None or record.shape is None or not record.numel:
+        return False
+    last = sum((size - 1) * step for size, step in zip(record.shape, record.stride, strict=True))
+    return last + 1 < record.numel
+
+
 def is_same_tensor(one: TensorRecord, other: TensorRecord) -> bool:
     """Whether two records of the same bytes see the same numbers in the same places."""
     return one.form == other.form or (
@@ -94,9 +102,13 @@ def plain_dtype(record: TensorRecord) -> str:
     return DEQUANTISED if is_coded else record.dtype
 
 
-def is_negated(record: TensorRecord) -> bool:
-    """Whether the values are those of the bytes with the other sign, so that new ones have to be written with it."""
-    return record.encoding is not None and record.encoding.negated
+def find_flips(record: TensorRecord) -> tuple[bool, bool]:
+    """Whether values are those of the bytes with the other sign, and whether with that of their imaginary parts.
+
+    What is written in the place of such bytes has to be turned in the same way.
+    """
+    encoding = record.encoding
+    return (False, False) if encoding is None else (encoding.negated, encoding.conjugated)
 
 
 def read_pieces(record: TensorRecord, files: Files, size: int) -> Iterator[bytes]:

@@ -38,17 +38,11 @@ from paraminspect.formats.onnx.read import is_onnx, read_onnx
 from paraminspect.formats.onnx.shortcut import OnnxShortcut
 from paraminspect.formats.sniff import check_head, read_blob
 from paraminspect.records import Checkpoint, Declaration, TensorRecord
+from paraminspect.sharing.equal import StoredContents
 from paraminspect.ties.shared_bytes import find_ties
-from paraminspect.values.contents import StoredContents
 from paraminspect.values.fields import decode_varints
 from paraminspect.values.read import read_tensor
-
-INFO = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
-
-
-def model(*tensors: onnx.TensorProto, nodes: Any = (), inputs: Any = (), **more: Any) -> onnx.ModelProto:
-    graph = helper.make_graph(list(nodes), "graph", list(inputs), [INFO], list(tensors))
-    return helper.make_model(graph, producer_name="tests", **more)
+from tests.making.onnx_files import INFO, by_hand, floats, model, nested, unpacked
 
 
 def read(value: onnx.ModelProto | bytes) -> Checkpoint:
@@ -63,10 +57,6 @@ def save(tmp_path: Path) -> Callable[[onnx.ModelProto], Path]:
         return path
 
     return write
-
-
-def floats(name: str, *shape: int) -> onnx.TensorProto:
-    return numpy_helper.from_array(np.arange(np.prod(shape, dtype=int), dtype=np.float32).reshape(shape), name)
 
 
 def same(found: np.ndarray[Any, Any], oracle: np.ndarray[Any, Any]) -> bool:
@@ -127,23 +117,6 @@ def test_every_element_type_is_known() -> None:
     assert set(ELEMENTS) == set(TYPES)
 
 
-def unpacked(field: int, wire: int, *values: bytes) -> bytes:
-    return b"".join(bytes([field << 3 | wire]) + value for value in values)
-
-
-def nested(field: int, data: bytes) -> bytes:
-    length, out = len(data), bytearray([field << 3 | 2])
-    while length > 0x7F:
-        out.append(length & 0x7F | 0x80)
-        length >>= 7
-    return bytes(out) + bytes([length]) + data
-
-
-def by_hand(tensor: bytes) -> bytes:
-    """A model whose one initializer is written byte by byte."""
-    return b"\x08\x08" + nested(2, b"hand") + nested(7, nested(5, tensor))
-
-
 HAND = {
     "floats one by one": b"\x08\x02\x10\x01" + unpacked(4, 5, b"\0\0\x80\x3f", b"\0\0\0\x40"),
     "floats in two parts": b"\x08\x02\x10\x01" + nested(4, b"\0\0\x80\x3f") + nested(4, b"\0\0\0\x40"),
@@ -174,7 +147,7 @@ def constant(name: str, **value: Any) -> onnx.NodeProto:
 def test_bytes_of_typed_fields_can_be_compared(save: Callable[..., Path]) -> None:
     checkpoint = open_source(save(model(helper.make_tensor("w", TensorProto.INT64, [3], [1, -2, 3]))))
     (record,) = checkpoint.tensors
-    contents = StoredContents(checkpoint)
+    contents = StoredContents()
     wanted = np.array([1, -2, 3]).tobytes()
     assert b"".join(contents.pieces(record)) == wanted
     assert contents.start(record, 8) == wanted[:8]

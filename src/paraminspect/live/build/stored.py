@@ -10,7 +10,7 @@ from torch import Tensor
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.values.dtypes import is_foreign
 from paraminspect.values.read import read_tensor
-from paraminspect.values.stored_bytes import Files, is_negated
+from paraminspect.values.stored_bytes import Files, find_flips
 
 
 class StoredTensors:
@@ -36,9 +36,11 @@ class StoredTensors:
         return torch.from_numpy(array)
 
 
-def to_stored(record: TensorRecord | None, values: Tensor) -> Tensor:
-    """Values as the bytes of a tensor have them: with the other sign, where it is a negative view."""
-    return -values if record is not None and is_negated(record) else values
+def flipped(record: TensorRecord | None, values: Tensor) -> Tensor:
+    """Values as the bytes of a negative or conjugate view have them; of its bytes, the values."""
+    negated, conjugated = (False, False) if record is None else find_flips(record)
+    values = values.conj_physical() if conjugated else values
+    return -values if negated else values
 
 
 def by_name(checkpoint: Checkpoint) -> Mapping[str, TensorRecord]:

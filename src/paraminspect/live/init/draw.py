@@ -12,7 +12,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from paraminspect.errors import ParamInspectError, RuleError
-from paraminspect.live.build.complaints import first_line, shape_text
+from paraminspect.live.build.complaints import first_line
 from paraminspect.live.build.seeds import derive_seed, seeded
 from paraminspect.live.build.user_code import explaining, running_user_code
 from paraminspect.live.init.functions import OwnFunctions
@@ -20,6 +20,7 @@ from paraminspect.rules.functions import GENERATOR, takes_generator
 from paraminspect.rules.parse import rule_error
 from paraminspect.rules.plan import PlannedStep, with_tensor
 from paraminspect.rules.rule import Initializer, Scalar
+from paraminspect.text import shape_text
 
 ONE_AT_A_TIME = threading.RLock()
 """Held by whatever draws from a generator that the whole process shares: default initialisation, user code."""
