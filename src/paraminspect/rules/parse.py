@@ -44,7 +44,6 @@ def parse_rule(
     """Parse `selector = action`.
 
     Args:
-        text: One rule.
         functions: The user's own initializers by name; they go before those of torch.nn.init.
         origin: Where the rule comes from, for the errors.
         variables: What the names in its expressions stand for, besides fan_in and fan_out.

@@ -89,7 +89,6 @@ def open_stored(checkpoint: Checkpoint, *, everything: bool = False) -> Source:
     """The tensors of a checkpoint, with the values that lie in its files.
 
     Args:
-        checkpoint: As `open_source` read it.
         everything: Buffers, optimizer state and other tensors too.
     """
     from paraminspect.values.contents import StoredContents

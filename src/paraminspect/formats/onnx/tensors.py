@@ -136,11 +136,7 @@ def parse_value(blob: Blob, at: int, size: int, field: int, name: str) -> Tensor
     """The number or numbers of an attribute, which lies at an offset, as a tensor.
 
     Args:
-        blob: The file.
-        at: Of the attribute.
-        size: Of the attribute.
         field: 2 or 3 for one number, 7 or 8 for a list.
-        name: Of the tensor.
     """
     typed: Typed | None = None
     count = 0

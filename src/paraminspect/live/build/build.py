@@ -39,9 +39,7 @@ def build_model(
     no other layer. torch's global generator is left as it was.
 
     Args:
-        plan: Of the spec.
         device: "meta" (shapes only, no memory) or "cpu".
-        seed: Of the run.
         modules: The user's own classes by name; they go before those of torch.nn.
         max_bytes: What parameters and buffers may take in memory; without meaning on the meta device.
         notes: Takes remarks for the user: the warnings of constructors.

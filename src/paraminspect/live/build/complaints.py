@@ -42,14 +42,7 @@ def describe_tensors(values: Iterable[object], most: int) -> str:
 def describe_refusal(
     make: Callable[..., Any], error: Exception, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> tuple[str, str | None]:
-    """(complaint, hint) of a call that failed: about the arguments, where these do not fit the signature.
-
-    Args:
-        make: What was called.
-        error: What it raised.
-        args: Positional arguments.
-        kwargs: Named arguments.
-    """
+    """(complaint, hint) of a call that failed: about the arguments, where these do not fit the signature."""
     complaint = _FUNCTION.sub("", first_line(error)) or type(error).__name__
     if not isinstance(error, TypeError):
         return complaint, None

@@ -111,7 +111,6 @@ def construct(plan: ModulePlan, make: Callable[..., Any], notes: list[str]) -> A
     """What `make` gives for the arguments of a layer.
 
     Args:
-        plan: Says arguments and place.
         make: A class, or another callable, called inside `constructing`.
         notes: Takes the warnings of the constructor.
 

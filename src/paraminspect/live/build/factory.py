@@ -45,7 +45,6 @@ def build_factory(
         source: `pkg.mod:callable` or `file.py:callable`; a class is called too, a module object taken as it is.
         arguments: Of the call, by name.
         device: "meta" or "cpu": where tensors are made that the code does not place itself.
-        seed: Of the run.
         notes: Takes remarks for the user.
 
     Raises:

@@ -154,8 +154,6 @@ def call_model(
 
     Args:
         calls: Entered.
-        inputs: Positional ones.
-        named: Named ones.
         plan: Of a spec's model, for the places in error messages.
 
     Raises:
@@ -179,7 +177,6 @@ def explain_failure(calls: CallPaths, error: Exception, plan: ModelPlan | None) 
 
     Args:
         calls: As the failure left them.
-        error: What was raised.
         plan: Of a spec's model; says the line.
     """
     call = calls.stack[-1] if calls.stack else Call("", calls.model, ())

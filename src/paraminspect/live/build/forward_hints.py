@@ -16,8 +16,6 @@ def suggest_remedy(module: nn.Module, inputs: Sequence[object], error: Exception
 
     Args:
         module: The innermost one at work.
-        inputs: Of its call.
-        error: What it raised.
     """
     text = str(error)
     if isinstance(error, NotImplementedError) and "meta" in text.lower():

@@ -204,9 +204,6 @@ BUILTIN_MODULES: Final[Mapping[str, type[nn.Module]]] = {
 def make_parameter(kwargs: Mapping[str, Value]) -> nn.Parameter:
     """The tensor of a `Param` layer (float32, on the default device), initialised as `PARAM_OPS` says.
 
-    Args:
-        kwargs: Its `shape` and `op`.
-
     Raises:
         ValueError: The op cannot work with that shape.
     """

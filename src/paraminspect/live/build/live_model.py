@@ -128,7 +128,6 @@ def open_live(
         seed: Of default initialisation and drawn inputs.
         weights: A checkpoint to load; on the meta device it is compared and, by `LiveModel.tensor`, read.
         strip_prefix: Taken off the checkpoint's names.
-        add_prefix: Put before them.
         max_bytes: What may be allocated.
 
     Raises:

@@ -83,7 +83,6 @@ def tree_lines(node: ModuleNode, label: str = "") -> list[TreeLine]:
     """The tree as `print(model)` draws it; joined by newlines the texts are exactly that.
 
     Args:
-        node: The outermost module.
         label: What comes before it on its line.
     """
     if node.header == "own":

@@ -67,10 +67,6 @@ def apply_init(
 
     Args:
         model: Not on the meta device.
-        rules: As of `plan_init`.
-        seed: Of the run.
-        functions: As of `plan_init`.
-        variables: As of `plan_init`.
         allow_unmatched: Go on if a rule matches no parameter.
 
     Returns:
