@@ -66,7 +66,6 @@ def scan_part(blob: Blob, place: Place) -> list[Finding]:
 
 
 def as_finding(error: ParamInspectError, place: Place) -> Finding:
-    """What a reader's error is as a finding."""
     code = error.fault if isinstance(error, CheckpointError) else "unreadable"
     if isinstance(error, LimitExceededError):
         code = "limit"

@@ -39,7 +39,6 @@ class Config:
 
     @property
     def names(self) -> list[str]:
-        """Of its named sets."""
         return [each.name for each in self.sets if each.name is not None]
 
 

@@ -262,13 +262,11 @@ class _Union(Generic[Member]):
         self.parents: dict[Member, Member] = {}
 
     def root(self, member: Member) -> Member:
-        """The one that stands for the set."""
         while (above := self.parents.setdefault(member, member)) != member:
             self.parents[member] = member = self.parents[above]
         return member
 
     def link(self, one: Member, other: Member) -> None:
-        """Join two sets."""
         self.parents[self.root(other)] = self.root(one)
 
 

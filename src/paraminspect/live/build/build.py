@@ -136,7 +136,6 @@ class Builder:
         return made
 
     def container(self, plan: ModulePlan, entries: Sequence[str] = (INPUT,)) -> nn.Module:
-        """A container with its children."""
         made = make_container(plan, entries)
         paths = 1
         for step in plan.steps:

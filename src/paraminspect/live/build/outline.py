@@ -50,7 +50,6 @@ class ModuleNode:
     text: tuple[str, ...] = ()
 
     def walk(self) -> Iterator[ModuleNode]:
-        """This node and all below it, in order."""
         yield self
         for child in self.children:
             yield from child.walk()

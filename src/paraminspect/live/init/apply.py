@@ -124,7 +124,6 @@ def _check_step(step: PlannedStep, tensor: Tensor, own: OwnFunctions) -> None:
 
 
 def _give(step: PlannedStep, tensor: Tensor, values: Tensor) -> None:
-    """Put new values into a parameter."""
     try:
         tensor.copy_(values)
     except RuntimeError as error:  # of inference mode, of memory that is mapped read-only

@@ -56,12 +56,10 @@ class Work:
 
     @property
     def is_reported(self) -> bool:
-        """Whether a rule matches it."""
         return self.step is not None and self.step.rule is not None
 
     @property
     def numel(self) -> int:
-        """Number of elements."""
         return math.prod(self.shape)
 
     @property
