@@ -12,7 +12,7 @@ from paraminspect.live.build.complaints import first_line
 from paraminspect.live.init.draw import Drawing, failed, one_thread
 from paraminspect.live.init.find import Targets, model_targets
 from paraminspect.live.init.functions import OwnFunctions, own_functions
-from paraminspect.live.init.measure import measure, with_statistics
+from paraminspect.live.init.run import measure, with_statistics
 from paraminspect.records import InitStep
 from paraminspect.rules.parse import RuleParser
 from paraminspect.rules.rule import Origin, Rule
