@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from paraminspect.live.build.open import open_live
+from paraminspect.live.build.live_model import open_live
 
 Command = tuple[list[str], dict[str, str]]
 
