@@ -18,9 +18,9 @@ from __future__ import annotations
 
 from paraminspect.errors import MalformedError, UnknownFormatError
 from paraminspect.files.blob import Blob
-from paraminspect.formats.pickles.danger import note_calls
 from paraminspect.formats.pickles.inert import StorageRef
 from paraminspect.formats.pickles.machine import PickleMachine
+from paraminspect.formats.pickles.remark import note_calls
 from paraminspect.formats.pytorch.objects import GlobalTable, check_size, storage_ref
 from paraminspect.formats.pytorch.walk import name_tensors
 from paraminspect.formats.zip_file import ZipDirectory
