@@ -38,7 +38,7 @@ Freeze = Annotated[
     Is("pattern"),
 ]
 Dtype = Annotated[
-    Literal["float32", "float64", "float16", "bfloat16"] | None,
+    options.FloatName | None,
     typer.Option("--dtype", help="Convert parameters and inputs.", show_default=False),
 ]
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option("--device", help="auto takes an accelerator.")]
