@@ -15,8 +15,8 @@ import torch
 
 from paraminspect.errors import LimitExceededError
 from paraminspect.render import ridges
+from paraminspect.render.delimited import in_ascii, sparkline
 from paraminspect.render.ridges import Ridge, draw_ridges
-from paraminspect.render.sparkline import in_ascii, sparkline
 from paraminspect.values.picture import in_order_of_depth
 
 Command = tuple[list[str], dict[str, str]]

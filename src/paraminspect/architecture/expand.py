@@ -40,7 +40,6 @@ def plan_model(spec: Spec, *, types: Collection[str] | None = None) -> ModelPlan
     """Decide every module of a spec.
 
     Args:
-        spec: As parsed.
         types: Names of the classes that a layer may be: torch.nn's, and those of a modules file. With None any
             other name than a built-in's or a block's is left for the one who builds the model to refuse.
 
@@ -116,7 +115,6 @@ class _Expander:
         Args:
             plan: Says path, type and mark.
             layers: One or more.
-            scope: For their arguments.
             depth: Of the container below the model.
             entries: What its inputs are called; the first one is what the first layer gets by default.
         """

@@ -311,7 +311,7 @@ def test_look_sees_each_tensor_as_it_is_written(live: Callable[..., Any]) -> Non
 
 
 def test_long_tensors_are_handed_on_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("paraminspect.live.init.measure.CHUNK", 7)
+    monkeypatch.setattr("paraminspect.live.init.run.CHUNK", 7)
     values = torch.arange(30.0).reshape(5, 6)
     work = [Work("w", "float32", (6, 5), values.t)]
     made, _ = carry_out(work)

@@ -56,12 +56,10 @@ class Work:
 
     @property
     def is_reported(self) -> bool:
-        """Whether a rule matches it."""
         return self.step is not None and self.step.rule is not None
 
     @property
     def numel(self) -> int:
-        """Number of elements."""
         return math.prod(self.shape)
 
     @property
@@ -116,10 +114,7 @@ def _join(
     """One work for each tensor, with its step; of those that are other views of changed bytes, with the original.
 
     Args:
-        work: One for each name.
-        records: Of the same names.
         identities: Equal for two names of one object.
-        plan: Has the steps.
     """
     steps = {step.target.name: step for step in plan.steps}
     places: dict[int, int] = {}  # of the first work of each identity
