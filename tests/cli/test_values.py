@@ -16,8 +16,8 @@ import torch
 from paraminspect.cli.stats_plot import in_order_of_depth
 from paraminspect.errors import LimitExceededError
 from paraminspect.render import ridges
+from paraminspect.render.delimited import in_ascii, sparkline
 from paraminspect.render.ridges import Ridge, draw_ridges
-from paraminspect.render.sparkline import in_ascii, sparkline
 from tests.making.running import run_apart
 
 Command = tuple[list[str], dict[str, str]]

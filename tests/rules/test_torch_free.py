@@ -13,7 +13,7 @@ def test_rules_are_parsed_and_planned_without_torch() -> None:
     imports = "; ".join(f"import paraminspect.rules.{name}" for name in MODULES)
     statement = (
         f"{imports}; from paraminspect import parse_rule, InitPlan, InitStep; "
-        "from paraminspect.rules.plan import plan_rules; from paraminspect.rules.targets import Target; "
+        "from paraminspect.rules.steps import plan_rules; from paraminspect.rules.targets import Target; "
         "plan_rules([Target('w', (4, 2), 'float32')], [parse_rule('*=xavier_normal(gain=relu, chunks=2)')])"
     )
     assert len(MODULES) >= 7

@@ -31,7 +31,7 @@ class Is(NamedTuple):
 
 
 class OneOf(NamedTuple):
-    """In an annotation: the value is one of these words."""
+    """In an annotation: the value is one of these words, as with a Literal."""
 
     words: Sequence[str]
 
@@ -170,6 +170,8 @@ def _option(name: str, hint: Any, default: Any) -> _Option:
         kind, default = list[str] | None, None
     if isinstance(mark, OneOf):
         kind = Literal[tuple(mark.words)] | None
+    elif literal := next((each for each in (kind, *get_args(kind)) if get_origin(each) is Literal), None):
+        mark = OneOf(get_args(literal))
     seen = _ANNOTATED[(kind, *[each for each in extras if each is not mark])]
     parameter = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=seen)
     return _Option(parameter, mark, is_repeated)

@@ -10,7 +10,7 @@ from paraminspect.cli import options
 from paraminspect.cli.output import Output
 from paraminspect.cli.rules import RuleOptions
 from paraminspect.errors import ParamInspectError, SourceError
-from paraminspect.names.select import Selector, parse_selector
+from paraminspect.names.selector import Selector, parse_selector
 from paraminspect.records import GradState
 from paraminspect.render.columns import GRADIENT_CHANGES, GRADIENTS, SPREAD, USES
 

@@ -16,7 +16,7 @@ from paraminspect.render.rows import Column, Rows
 if TYPE_CHECKING:
     from torch import nn
 
-    from paraminspect.live.build.open import LiveModel
+    from paraminspect.live.build.live_model import LiveModel
     from paraminspect.live.grad.backward import BackwardReport
 
 FOUND = 1

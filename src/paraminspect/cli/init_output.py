@@ -11,7 +11,7 @@ from paraminspect.conversion.kinds import SHARD_SIZE, STDOUT, choose_format, is_
 from paraminspect.errors import ParamInspectError
 from paraminspect.formats.table import formats_of_files, resolve
 from paraminspect.records import Checkpoint, InitStep
-from paraminspect.rules.plan import PlannedStep
+from paraminspect.rules.steps import PlannedStep
 from paraminspect.text import counted, format_bytes, parse_size
 from paraminspect.writers.layout import Layout, OutTensor
 from paraminspect.writers.planners import Asked

@@ -1,7 +1,5 @@
 """Options that several commands share: the groups of `declare`, and single ones that stand alone too."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated, Literal, NamedTuple
 

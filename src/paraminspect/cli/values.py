@@ -13,7 +13,7 @@ from paraminspect.cli.files import write_to
 from paraminspect.cli.output import Output
 from paraminspect.errors import ParamInspectError, SelectionError
 from paraminspect.names.listing import suggest_names
-from paraminspect.names.select import parse_selector
+from paraminspect.names.selector import parse_selector
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.render.json_rows import SCHEMA, encode
 from paraminspect.render.rows import EMPTY_NAME

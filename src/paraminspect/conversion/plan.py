@@ -13,7 +13,7 @@ from paraminspect.formats.shapes import contiguous_stride
 from paraminspect.names.changes import parse_map, rename_records
 from paraminspect.names.listing import select_records
 from paraminspect.records import Checkpoint, TensorRecord
-from paraminspect.rules.plan import FLOATING
+from paraminspect.rules.steps import FLOATING
 from paraminspect.text import counted, quote
 from paraminspect.ties.shared_bytes import find_canonical
 from paraminspect.writers.layout import OutTensor

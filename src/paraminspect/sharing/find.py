@@ -89,7 +89,6 @@ def open_stored(checkpoint: Checkpoint, *, everything: bool = False) -> Source:
     """The tensors of a checkpoint, with the values that lie in its files.
 
     Args:
-        checkpoint: As `open_source` read it.
         everything: Buffers, optimizer state and other tensors too.
     """
     from paraminspect.values.contents import StoredContents
@@ -263,13 +262,11 @@ class _Union(Generic[Member]):
         self.parents: dict[Member, Member] = {}
 
     def root(self, member: Member) -> Member:
-        """The one that stands for the set."""
         while (above := self.parents.setdefault(member, member)) != member:
             self.parents[member] = member = self.parents[above]
         return member
 
     def link(self, one: Member, other: Member) -> None:
-        """Join two sets."""
         self.parents[self.root(other)] = self.root(one)
 
 

@@ -167,7 +167,6 @@ class _Views:
         return groups + [[place] for place in several - grouped]
 
     def indices(self, places: Iterable[int]) -> list[int]:
-        """The records of some sets, ascending."""
         firsts = [index for place in places for index in (self._first[place], *self._forms.get(place, ()))]
         return sorted(index for first in firsts for index in (first, *self._repeats.get(first, ())))
 

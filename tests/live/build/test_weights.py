@@ -11,7 +11,7 @@ from torch import nn
 
 from paraminspect.errors import CheckpointError, ParamInspectError
 from paraminspect.formats.source import open_source
-from paraminspect.live.build.open import open_live
+from paraminspect.live.build.live_model import open_live
 from paraminspect.live.build.stored import StoredTensors
 from paraminspect.live.build.weights import Mismatch, WeightReport, load_weights
 

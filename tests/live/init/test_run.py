@@ -24,8 +24,8 @@ from paraminspect.live.init.work import Work, checkpoint_work, model_work
 from paraminspect.records import Checkpoint, InitStep, TensorRecord
 from paraminspect.rules.initializers import INITIALIZERS
 from paraminspect.rules.parse import parse_rule
-from paraminspect.rules.plan import plan_rules
 from paraminspect.rules.rule import Rule
+from paraminspect.rules.steps import plan_rules
 from paraminspect.rules.targets import Target
 
 RULES = [
@@ -311,7 +311,7 @@ def test_look_sees_each_tensor_as_it_is_written(live: Callable[..., Any]) -> Non
 
 
 def test_long_tensors_are_handed_on_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("paraminspect.live.init.measure.CHUNK", 7)
+    monkeypatch.setattr("paraminspect.live.init.run.CHUNK", 7)
     values = torch.arange(30.0).reshape(5, 6)
     work = [Work("w", "float32", (6, 5), values.t)]
     made, _ = carry_out(work)

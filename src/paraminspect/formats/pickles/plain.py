@@ -15,9 +15,9 @@ from typing import Final
 from paraminspect.errors import LimitExceededError, MalformedError, UnknownFormatError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.dtypes import BITS
-from paraminspect.formats.pickles.danger import note_calls
 from paraminspect.formats.pickles.inert import Builder, Global, LongBytes, Opaque, StorageRef, TensorValue
 from paraminspect.formats.pickles.machine import PickleMachine
+from paraminspect.formats.pickles.remark import note_calls
 from paraminspect.formats.pytorch.legacy import is_legacy_magic, read_torch_legacy
 from paraminspect.formats.pytorch.objects import GlobalTable
 from paraminspect.formats.pytorch.objects import storage_ref as torch_storage_ref

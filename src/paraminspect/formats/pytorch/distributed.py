@@ -17,9 +17,9 @@ from paraminspect.files.blob import Blob
 from paraminspect.files.door import Look, look, place_of
 from paraminspect.files.paths import join, stays_inside
 from paraminspect.formats.dtypes import BITS
-from paraminspect.formats.pickles.danger import note_calls
 from paraminspect.formats.pickles.inert import Dtype, OddKey, Opaque
 from paraminspect.formats.pickles.machine import PickleMachine
+from paraminspect.formats.pickles.remark import note_calls
 from paraminspect.formats.pytorch.classify import kind_of, role_of_key
 from paraminspect.formats.pytorch.objects import GlobalTable
 from paraminspect.formats.shapes import MAX_TENSORS, check_sizes, count_elements
@@ -32,10 +32,6 @@ _Places = dict[tuple[str, tuple[int, ...] | None], tuple[str, int, int]]
 
 def read_distributed(metadata: Blob, folder: str) -> Checkpoint:
     """Tensors of a DCP folder, with their global shapes.
-
-    Args:
-        metadata: The `.metadata` file.
-        folder: Where the pieces lie.
 
     Raises:
         MalformedError: The pickle is no DCP metadata.

@@ -17,9 +17,9 @@ from typing import Final
 from paraminspect.errors import MalformedError, TruncatedError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.dtypes import BITS
-from paraminspect.formats.pickles.danger import note_calls
 from paraminspect.formats.pickles.inert import StorageRef
 from paraminspect.formats.pickles.machine import PickleMachine
+from paraminspect.formats.pickles.remark import note_calls
 from paraminspect.formats.pytorch.objects import GlobalTable, check_size, storage_ref
 from paraminspect.formats.pytorch.walk import name_tensors
 from paraminspect.records import Checkpoint, Storage
@@ -106,7 +106,6 @@ def read_torch_legacy(blob: Blob, begin: int) -> Checkpoint:
     """Tensors of a legacy file.
 
     Args:
-        blob: The file.
         begin: Offset of the second pickle, right after the magic number.
     """
     table = GlobalTable()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 
 from paraminspect.errors import CheckpointError
-from paraminspect.live.build.open import LiveModel
+from paraminspect.live.build.live_model import LiveModel
 from paraminspect.records import TensorRecord
 from paraminspect.values.contents import PIECE_BYTES
 

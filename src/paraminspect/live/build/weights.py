@@ -67,7 +67,6 @@ def load_weights(
     Args:
         model: Parameters on the meta device are compared but not filled; values are then only read where the model
             ties what the checkpoint stores apart.
-        checkpoint: As `formats.open_source` read it.
         strip_prefix: Taken off those names of the checkpoint that begin with it.
         add_prefix: Then put before all of them.
 

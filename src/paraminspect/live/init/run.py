@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -11,19 +11,22 @@ from torch import Tensor
 
 from paraminspect.formats.shapes import contiguous_stride, storage_order
 from paraminspect.live.init.draw import Drawing, one_thread
-from paraminspect.live.init.measure import add_piece, pieces_of, with_statistics
 from paraminspect.live.init.pool import Pool, count_workers
 from paraminspect.live.init.work import DRAWN_BYTES, Work
 from paraminspect.records import InitStep
-from paraminspect.rules.plan import PlannedStep
+from paraminspect.rules.steps import PlannedStep
+from paraminspect.text import counted
 from paraminspect.values.moments import Moments
+
+CHUNK = 1 << 20
+"""Elements that are looked at together."""
 
 LARGEST_AT_ONCE = 2
 """As many tensors of the largest size may be drawn at one time."""
 
 
 class Sink(Protocol):
-    """Takes the bytes of tensors; `writers.files` has the one for checkpoints."""
+    """Takes the bytes of tensors; `writers.sink` has the one for checkpoints."""
 
     def put(self, index: int, begin: int, data: memoryview) -> None:
         """Bytes of tensor `index` from byte `begin` of it on; of one tensor in ascending order."""
@@ -129,3 +132,33 @@ def _see_as(view: Work, original: Work, values: Tensor) -> Tensor:
     stride = original.stride or contiguous_stride(original.shape)
     storage = torch.empty_strided(original.shape, stride, dtype=dtype).copy_(values).untyped_storage()
     return torch.empty(0, dtype=seen).set_(storage, 0, view.shape, view.stride or contiguous_stride(view.shape))
+
+
+def measure(tensor: Tensor) -> Moments:
+    """Moments of all elements of a dense tensor, on any device."""
+    moments = Moments()
+    for piece in pieces_of(tensor):
+        add_piece(moments, piece)
+    return moments
+
+
+def pieces_of(tensor: Tensor) -> Iterator[Tensor]:
+    """The elements in row-major order, some at a time, as contiguous 1-D tensors; views where the tensor is contiguous."""
+    flat = tensor.detach().reshape(-1)
+    for begin in range(0, flat.numel(), CHUNK):
+        yield flat[begin : begin + CHUNK].contiguous()
+
+
+def add_piece(moments: Moments, piece: Tensor) -> None:
+    """Take in one piece; types that numpy lacks are widened to float32, which holds them exactly."""
+    if piece.dtype == torch.bfloat16 or str(piece.dtype).startswith("torch.float8"):
+        piece = piece.float()
+    moments.add(piece.cpu().numpy())
+
+
+def with_statistics(step: InitStep, found: Moments) -> InitStep:
+    """A step with what was measured; a note if the type of the tensor cannot hold its values."""
+    lost = found.count - found.finite
+    notes = [step.note, f"{counted(lost, 'value')} infinite or no number" if lost else ""]
+    note = "; ".join(filter(None, notes))
+    return step._replace(mean=found.mean, std=found.std, min=found.min, max=found.max, note=note)

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from paraminspect.live.build.describe import describe_model, iter_tensors
-from paraminspect.live.build.open import LiveModel
+from paraminspect.live.build.live_model import LiveModel
 from paraminspect.live.build.stored import StoredTensors
 from paraminspect.live.init.draw import ONE_AT_A_TIME
 from paraminspect.records import Checkpoint, TensorRecord
-from paraminspect.rules.plan import FLOATING, InitPlan, PlannedStep
+from paraminspect.rules.steps import FLOATING, InitPlan, PlannedStep
 from paraminspect.ties.shared_bytes import find_canonical
 
 DRAWN_BYTES = 4
@@ -56,12 +56,10 @@ class Work:
 
     @property
     def is_reported(self) -> bool:
-        """Whether a rule matches it."""
         return self.step is not None and self.step.rule is not None
 
     @property
     def numel(self) -> int:
-        """Number of elements."""
         return math.prod(self.shape)
 
     @property
@@ -116,10 +114,7 @@ def _join(
     """One work for each tensor, with its step; of those that are other views of changed bytes, with the original.
 
     Args:
-        work: One for each name.
-        records: Of the same names.
         identities: Equal for two names of one object.
-        plan: Has the steps.
     """
     steps = {step.target.name: step for step in plan.steps}
     places: dict[int, int] = {}  # of the first work of each identity

@@ -16,13 +16,12 @@ from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.live.build.build import Builder, build_model
 from paraminspect.live.build.construct import torch_types
 from paraminspect.live.build.describe import describe_model, find_tensor, iter_tensors, note_attributes
-from paraminspect.live.build.factory import build_factory, parse_arguments
+from paraminspect.live.build.factory import build_factory, load_modules, parse_arguments
+from paraminspect.live.build.forward import trace_shapes
 from paraminspect.live.build.inputs import make_inputs
-from paraminspect.live.build.modules_file import load_modules
 from paraminspect.live.build.recognise import recognise_live
 from paraminspect.live.build.single import Drawer
 from paraminspect.live.build.stored import StoredTensors
-from paraminspect.live.build.trace import trace_shapes
 from paraminspect.live.build.weights import WeightReport, load_weights
 from paraminspect.records import Checkpoint, TensorRecord
 
@@ -128,7 +127,6 @@ def open_live(
         seed: Of default initialisation and drawn inputs.
         weights: A checkpoint to load; on the meta device it is compared and, by `LiveModel.tensor`, read.
         strip_prefix: Taken off the checkpoint's names.
-        add_prefix: Put before them.
         max_bytes: What may be allocated.
 
     Raises:
