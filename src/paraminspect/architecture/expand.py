@@ -39,9 +39,6 @@ OURS = {name.casefold(): name for name in (*CONTAINERS, *BUILTINS)}
 def plan_model(spec: Spec) -> ModelPlan:
     """Decide every module of a spec. Whether there are its classes is left to `check_types`.
 
-    Args:
-        spec: As parsed.
-
     Raises:
         SpecError: At the line and column of what cannot be built.
     """
@@ -136,7 +133,6 @@ class _Expander:
         Args:
             plan: Says path, type and mark.
             layers: One or more.
-            scope: For their arguments.
             depth: Of the container below the model.
             entries: What its inputs are called; the first one is what the first layer gets by default.
         """

@@ -240,7 +240,6 @@ def _whole(pattern: str) -> str:
 
 
 def render_schema() -> str:
-    """Text of the schema file."""
     import json
 
     return json.dumps(make_schema(), indent=2, ensure_ascii=False) + "\n"

@@ -131,7 +131,6 @@ def scan_pickle(
     Args:
         blob: The part of the file that holds it.
         begin: Offset of the pickle in that part.
-        place: Of the part.
         declared: Takes the storages it refers to, by their keys.
     """
     known = {} if declared is None else declared

@@ -97,7 +97,9 @@ def _open_all(sources: Sequence[str], asked: Asked, how: How, output: Output) ->
             else:
                 source = Source(choose(checkpoint.tensors, everything=how.everything))
                 if how.equal:
-                    source = source._replace(contents=model.contents)
+                    from paraminspect.live.build.arrays import LiveContents
+
+                    source = source._replace(contents=LiveContents(model.tensor))
             found = find_in(source)
         except ParamInspectError as error:
             output.error(with_source(error, checkpoint.source))

@@ -55,7 +55,6 @@ def is_safetensors(head: bytes, size: int) -> bool:
 
     Args:
         head: The first nine bytes or more.
-        size: Of the file.
     """
     length = int.from_bytes(head[:8], "little")
     return (

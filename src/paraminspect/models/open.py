@@ -27,7 +27,6 @@ if TYPE_CHECKING:  # what a command that reads a file does not wait for
     from paraminspect.models.rules import ChosenRules
     from paraminspect.rules.sets import Config
     from paraminspect.rules.steps import InitPlan
-    from paraminspect.values.contents import Contents
     from paraminspect.values.numbers import Numbers
     from paraminspect.values.stored_bytes import Files
 
@@ -149,17 +148,6 @@ class Model:
 
             self._files = Files()
         return self._files
-
-    @property
-    def contents(self) -> Contents:
-        """The bytes of each tensor."""
-        if self.live is not None:
-            from paraminspect.live.build.arrays import LiveContents
-
-            return LiveContents(self.tensor)
-        from paraminspect.values.contents import StoredContents
-
-        return StoredContents(self.checkpoint)
 
 
 def open_model(

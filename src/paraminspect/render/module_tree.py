@@ -202,8 +202,6 @@ def render_modules(
     """Draw a module tree.
 
     Args:
-        root: What `live.build.outline.make_module_tree` gave.
-        style: Of the stream.
         shapes: Of outputs, by path; None leaves the column out.
         depth: Levels below the first line; None for all.
         fold: Write siblings that are alike as one.

@@ -56,7 +56,6 @@ class ExternalData:
         """Where the bytes of a tensor are: one storage for each file, and the offset in it.
 
         Args:
-            name: Of the tensor.
             entries: What the model says: "location", "offset", "length".
             nbytes: What shape and type need.
 

@@ -70,7 +70,6 @@ class TensorShortcut:
         self._builder_get = b""  # the GET that was seen to push the builder
 
     def forget(self) -> None:
-        """The memo changed where it had been read."""
         self._types.clear()
         self._builder_get = b""
 

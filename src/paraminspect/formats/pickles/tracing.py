@@ -113,7 +113,6 @@ def trace_pickle(blob: Blob, begin: int = 0, declare: Callable[[StorageRef], Non
     """Run one pickle inertly and tell what it would do.
 
     Args:
-        blob: The file or member.
         begin: Offset of the pickle in it.
         declare: Is told of each storage that is referred to.
     """
@@ -461,7 +460,6 @@ def preview(value: object, depth: int = 0) -> str:
 
     Args:
         value: Inert.
-        depth: Containers around it.
     """
     match value:
         case str() | bytes():

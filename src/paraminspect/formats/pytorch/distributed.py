@@ -33,10 +33,6 @@ _Places = dict[tuple[str, tuple[int, ...] | None], tuple[str, int, int]]
 def read_distributed(metadata: Blob, folder: str) -> Checkpoint:
     """Tensors of a DCP folder, with their global shapes.
 
-    Args:
-        metadata: The `.metadata` file.
-        folder: Where the pieces lie.
-
     Raises:
         MalformedError: The pickle is no DCP metadata.
         CheckpointError: A piece is missing.

@@ -108,7 +108,6 @@ class _Program(NamedTuple):
 
 
 def is_torch_export(directory: ZipDirectory) -> bool:
-    """Whether a zip is such an archive."""
     return _PROGRAM in directory.entries or _find_root(directory) is not None
 
 
@@ -248,7 +247,6 @@ class _Archive:
             self._add(record.name, record, constants=constants)
 
     def notes(self) -> Iterator[str]:
-        """What the user should know."""
         if self._directory.duplicates:
             count = len(self._directory.duplicates)
             yield f"{count} names stand twice in the zip, and readers disagree which one counts"

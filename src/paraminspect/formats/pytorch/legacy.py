@@ -106,7 +106,6 @@ def read_torch_legacy(blob: Blob, begin: int) -> Checkpoint:
     """Tensors of a legacy file.
 
     Args:
-        blob: The file.
         begin: Offset of the second pickle, right after the magic number.
     """
     table = GlobalTable()

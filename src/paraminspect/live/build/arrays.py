@@ -12,10 +12,12 @@ from torch import Tensor
 
 from paraminspect.errors import CheckpointError, SourceError
 from paraminspect.records import TensorRecord
-from paraminspect.values.contents import PIECE_BYTES
 from paraminspect.values.dtypes import is_foreign, numpy_dtype
 
 Array = np.ndarray[Any, Any]
+
+PIECE_BYTES = 1 << 20
+"""Given at a time."""
 
 
 def tensor_array(tensor: Tensor) -> Array:

@@ -16,9 +16,8 @@ from torch.utils.hooks import RemovableHandle
 from paraminspect.architecture.nodes import Mark
 from paraminspect.architecture.plan import ModelPlan
 from paraminspect.errors import ParamInspectError, SourceError
-from paraminspect.live.build.complaints import describe_tensors, first_line
+from paraminspect.live.build.complaints import describe_tensors, first_line, suggest_remedy
 from paraminspect.live.build.containers import StepError
-from paraminspect.live.build.forward_hints import suggest_remedy
 from paraminspect.live.build.memory import is_out_of_memory
 from paraminspect.live.build.user_code import running_user_code
 from paraminspect.text import shape_text
@@ -154,8 +153,6 @@ def call_model(
 
     Args:
         calls: Entered.
-        inputs: Positional ones.
-        named: Named ones.
         plan: Of a spec's model, for the places in error messages.
 
     Raises:
@@ -179,7 +176,6 @@ def explain_failure(calls: CallPaths, error: Exception, plan: ModelPlan | None) 
 
     Args:
         calls: As the failure left them.
-        error: What was raised.
         plan: Of a spec's model; says the line.
     """
     call = calls.stack[-1] if calls.stack else Call("", calls.model, ())

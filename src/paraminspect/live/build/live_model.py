@@ -15,10 +15,9 @@ from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.live.build.build import Builder, build_model
 from paraminspect.live.build.construct import torch_types
 from paraminspect.live.build.describe import describe_model, find_tensor, iter_tensors, note_attributes
-from paraminspect.live.build.factory import build_factory, parse_arguments
+from paraminspect.live.build.factory import build_factory, load_modules, parse_arguments
 from paraminspect.live.build.forward import trace_shapes
 from paraminspect.live.build.inputs import make_inputs
-from paraminspect.live.build.modules_file import load_modules
 from paraminspect.live.build.single import Drawer
 from paraminspect.live.build.stored import StoredTensors
 from paraminspect.live.build.weights import WeightReport, load_weights
@@ -207,5 +206,5 @@ def load_checkpoint(live: LiveModel, checkpoint: Checkpoint, *, strip_prefix: st
     """
     with _named(checkpoint.source):
         live.weights = load_weights(live.model, checkpoint, strip_prefix=strip_prefix, add_prefix=add_prefix)
-        live._stored = StoredTensors(checkpoint)
+        live._stored = StoredTensors()
     live.notes.extend(f"{checkpoint.source}: {note}" for note in checkpoint.notes)

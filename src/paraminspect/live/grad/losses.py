@@ -36,7 +36,6 @@ def make_loss(name: LossName, target: Tensor | None = None, *, seed: int = 0) ->
             their squares. Of the first of these tensors: "mse", its mean squared error; "cross_entropy", the mean over
             its last dimension; "target", the former for a floating-point target, the latter for one of integers.
         target: None draws one: standard normal of the output's shape, or classes.
-        seed: Of that drawing.
     """
     if name not in WITH_TARGET:
         return lambda output: _reduce(name, output)

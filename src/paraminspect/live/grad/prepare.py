@@ -67,7 +67,6 @@ def convert(model: nn.Module, *, dtype: torch.dtype | None, device: str, train: 
     """Change dtype, device and mode.
 
     Args:
-        model: In memory.
         dtype: Of floating-point parameters and buffers; None leaves them.
         device: "cpu", "cuda" or "mps".
         train: Mode of all modules; None leaves them.

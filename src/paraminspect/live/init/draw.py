@@ -120,10 +120,8 @@ def apply(initializer: Initializer, tensor: Tensor, arguments: Mapping[str, Scal
     """Let torch fill or edit a contiguous tensor in place.
 
     Args:
-        initializer: Of the table.
         tensor: Without gradient.
         arguments: All of them, in the order of its parameters.
-        generator: For what it draws.
     """
     if initializer.kind == "edit":
         getattr(tensor, f"{initializer.name}_")(*arguments.values())
