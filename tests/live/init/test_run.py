@@ -158,11 +158,7 @@ def test_tensors_that_are_not_persistent_or_no_parameters_are_not_written() -> N
         ("kept", "buffers"), ("scratch", "buffers"), ("plain", "plain tensor attributes"),
     ]  # fmt: skip
 
-    class Live:
-        def __init__(self, model: nn.Module) -> None:
-            self.model = model
-
-    assert [each.name for each in model_work(Live(model), plan)] == ["w", "kept"]  # type: ignore[arg-type]
+    assert [each.name for each in model_work(hold_module(model), plan)] == ["w", "kept"]
 
 
 TIES: dict[str, Callable[[Tensor], Tensor]] = {
