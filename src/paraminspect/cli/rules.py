@@ -11,6 +11,7 @@ from paraminspect.cli.live import parse_definitions
 from paraminspect.cli.output import Output
 from paraminspect.cli.stdin import STDIN, read_config_text
 from paraminspect.errors import ParamInspectError, SourceError
+from paraminspect.files.reasons import reason_of
 from paraminspect.live.build.recognise import parse_factory, recognise_live
 
 if TYPE_CHECKING:  # what a command that reads a file does not wait for
@@ -150,7 +151,7 @@ def _read(path: str) -> bytes:
                 data = file.read(MAX_SPEC_BYTES + 1)
         except OSError as error:
             hint = _NO_CONFIG if parse_factory(path) else None
-            raise SourceError((error.strerror or str(error)).lower(), hint=hint, source=path) from None
+            raise SourceError(reason_of(error), hint=hint, source=path) from None
     if b"\0" in data or path.lower().endswith(".py"):
         raise SourceError("neither a spec nor a config", hint=_NO_CONFIG, source=path)
     return data

@@ -177,8 +177,9 @@ def load_json(path: str, what: str = "index") -> Mapping[str, object]:
     try:
         blob = open_blob(path)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise SourceError(f"the {what} cannot be opened: {reason}") from None
+        from paraminspect.files.reasons import reason_of
+
+        raise SourceError(f"the {what} cannot be opened: {reason_of(error)}") from None
     except FarError:
         raise
     except SourceError as error:
@@ -393,11 +394,10 @@ def _list_folder(path: str) -> tuple[list[str], list[str]]:
     """Names of the files and of the folders in it, sorted; a dangling symlink counts as a file."""
     try:
         return list_folder(path)
-    except PermissionError:
-        raise SourceError("no permission to read the folder") from None
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise SourceError(f"the folder cannot be read: {reason}") from None
+        from paraminspect.files.reasons import with_reason
+
+        raise SourceError(with_reason("the folder cannot be read", error, "read the folder")) from None
 
 
 def _choose_by_name(files: Sequence[str]) -> str | None:

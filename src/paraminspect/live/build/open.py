@@ -13,6 +13,7 @@ from paraminspect.architecture.parse import Override, parse_spec
 from paraminspect.architecture.plan import ModelPlan
 from paraminspect.architecture.recognise import MAX_SPEC_BYTES
 from paraminspect.errors import ParamInspectError, SourceError
+from paraminspect.files.reasons import reason_of
 from paraminspect.live.build.build import Builder, build_model
 from paraminspect.live.build.construct import torch_types
 from paraminspect.live.build.describe import describe_model, find_tensor, iter_tensors, note_attributes
@@ -204,4 +205,4 @@ def _read_text(source: str) -> bytes:
         with open(source, "rb") as file:
             return file.read(MAX_SPEC_BYTES + 1)
     except OSError as error:
-        raise SourceError(error.strerror or str(error)) from None
+        raise SourceError(reason_of(error)) from None
