@@ -64,6 +64,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m scripts.fill_formats --check
 
 check-docs: $(VENV)/.dev $(DEMO)
 	$(BIN)/python -m scripts.fill_docs --check
@@ -79,6 +80,7 @@ test-extra: $(VENV)/.dev
 	$(BIN)/pytest -m extra $(PYTEST_ARGS)
 
 docs: $(VENV)/.dev $(DEMO)
+	$(BIN)/python -m scripts.fill_formats
 	$(BIN)/python -m scripts.fill_docs
 	$(BIN)/python -m scripts.make_man
 

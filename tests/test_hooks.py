@@ -17,6 +17,9 @@ import torch
 import yaml
 from packaging.requirements import Requirement
 
+from paraminspect.formats.table import FORMATS
+from scripts import fill_formats
+
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "scripts" / "check_changed.sh"
 EVIL = b"\x80\x02cposix\nsystem\nX\x02\x00\x00\x00id\x85R."
@@ -66,6 +69,8 @@ def test_the_action_installs_the_same() -> None:
 @pytest.mark.parametrize(
     ("name", "chosen"),
     [("a.pt", True), ("a b/c.PTH", True), ("-x.bin", True), ("x.pth.tar", True), ("model.safetensors.index.json", True),
+     ("a.pt2", True), ("a.onnx", True), ("__0_0.distcp", True), ("a.th", True), ("a.joblib", True), ("a.mar", True),
+     ("step/.metadata", True), (".metadata", True), ("a.metadata", False),
      ("a.pt.txt", False), ("apt", False), ("config.json", False), ("new\nline.npz", True), ("a.pt\n", False)],
 )  # fmt: skip
 def test_hook_and_script_choose_the_same_files(name: str, chosen: bool) -> None:
@@ -76,6 +81,20 @@ def test_hook_and_script_choose_the_same_files(name: str, chosen: bool) -> None:
     assert pattern == f"(?i){script[1]}"
     if "\n" not in name or chosen:  # git and pre-commit quote what they cannot show
         assert bool(re.search(pattern, name)) is chosen
+
+
+def test_every_ending_of_the_table_is_chosen() -> None:
+    for name in (name for row in FORMATS for name in (*row.endings, *row.names)):
+        assert re.search(fill_formats.pattern(), f"folder/{name}"), name
+
+
+@pytest.mark.parametrize("name", fill_formats.FILES)
+def test_the_files_say_what_the_table_says(name: str) -> None:
+    fill, text = fill_formats.FILES[name], (ROOT / name).read_text()
+    assert fill(text) == text
+    for old, new in ((".pt2", ".pt3"), ("|pt2|", "|"), ("'rich>=13'", "'rich>=12'")):
+        if old in text and (name == "README.md" or old != ".pt2"):
+            assert fill(text.replace(old, new, 1)) == text
 
 
 class Repository:

@@ -1,18 +1,25 @@
-r"""Text that others wrote, made safe to print: one line, no escape sequences, nothing invisible.
+r"""Small pieces of text: escaped, cut, padded, listed, counted, with units.
 
-`\t`, `\n`, `\r` and `\\` as in C; any other control, format, bidi or zero-width character, lone surrogate or unassigned
+Text that others wrote is made safe to print: one line, no escape sequences, nothing invisible. `\t`, `\n`, `\r` and `\\` as in C; any other control, format, bidi or zero-width character, lone surrogate or unassigned
 code point as `\x1b`, `\u202e` or `\U000e0001`. The backslash itself is doubled, so the original can be had back.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from paraminspect.errors import ParamInspectError
 
 _SHORT = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
 # Printable by their category, yet drawn as nothing: Default_Ignorable_Code_Point of Unicode's
 # DerivedCoreProperties.txt, less what `str.isprintable` already refuses.
 _INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+
+BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+DECIMAL_UNITS = ("", "K", "M", "B", "T", "Q")
+
+_SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?) ?([KMGTP]?)(i?)B?", re.IGNORECASE)
 
 
 def is_plain(text: str) -> bool:
@@ -65,6 +72,38 @@ def shorten_end(text: str, width: int, ellipsis: str = "…") -> str:
     return _fitting(text, max(width - len(ellipsis), 0)) + ellipsis
 
 
+def shorten(text: str, length: int = 60) -> str:
+    """The text itself, or its beginning and "…" where it is longer than `length` characters."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def quote(name: str, length: int = 80) -> str:
+    """A name that others chose, for one line of a message: in quotes, escaped and cut."""
+    return repr(shorten(name, length))
+
+
+def list_some(texts: Sequence[str], most: int, total: int | None = None) -> str:
+    """The first few and how many more there are: `list_some("abcde", 2)` is "a, b and 3 more".
+
+    Args:
+        texts: All of them, or the first.
+        most: So many are told.
+        total: How many there are; None where `texts` has them all.
+    """
+    more = (len(texts) if total is None else total) - most
+    return ", ".join(texts[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def join_words(words: Sequence[str], last: str = "and") -> str:
+    """All of them: `join_words("abc")` is "a, b and c"."""
+    return f" {last} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def shape_text(shape: Iterable[int]) -> str:
+    """A shape as torch and JSON write it, without spaces: "[3,4]", "[]" for a scalar."""
+    return f"[{','.join(map(str, shape))}]"
+
+
 def pad(text: str, width: int, *, right: bool = False) -> str:
     """Fill up with spaces to `width` columns; on the left if the text stands `right`."""
     fill = " " * (width - display_width(text))
@@ -78,6 +117,43 @@ def wrap(text: str, width: int | None) -> str:
     import textwrap
 
     return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
+
+
+def format_bytes(nbytes: int) -> str:
+    """Size with three significant digits and a binary unit: `format_bytes(497_759_232)` is "475 MiB"."""
+    return _scaled(nbytes, 1024, BINARY_UNITS)
+
+
+def format_count(count: int) -> str:
+    """Count with three significant digits and a decimal unit: `format_count(124_439_808)` is "124 M"."""
+    return _scaled(count, 1000, DECIMAL_UNITS)
+
+
+def parse_size(text: str) -> int:
+    """Bytes of a size as people write it: `parse_size("5GB")` is 5,000,000,000, `parse_size("1GiB")` 1,073,741,824.
+
+    Args:
+        text: A number, with a fraction if need be, and a unit: B, KB, MB, GB, TB, PB in thousands, KiB, MiB, GiB, TiB,
+            PiB in steps of 1024, in any case. Without a unit it is bytes.
+
+    Raises:
+        ParamInspectError: No such text, or less than one byte.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    prefix = match[2].upper() if match else ""
+    if match is None or (match[3] and not prefix):
+        raise ParamInspectError(f"{text[:40]!r} is no size", hint="write it as 5GB, 500MB or 2GiB")
+    base = 1024 if match[3] else 1000
+    whole, _, fraction = match[1].partition(".")
+    nbytes: int = int(whole + fraction) * base ** " KMGTP".index(prefix or " ") // 10 ** len(fraction)
+    if nbytes < 1:
+        raise ParamInspectError(f"{text[:40]!r} is less than one byte", hint="write it as 5GB, 500MB or 2GiB")
+    return nbytes
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and what it is of: `counted(1, "tensor")` is "1 tensor", `counted(2000, "file")` "2,000 files"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _fitting(text: str, width: int) -> str:
@@ -100,3 +176,15 @@ def _escape_character(character: str) -> str:
     if character in _SHORT:
         return _SHORT[character]
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _scaled(number: int, base: int, names: tuple[str, ...]) -> str:
+    if number < base:
+        return f"{number} {names[0]}".rstrip()
+    value = float(number)
+    for name in names[1:]:
+        value /= base
+        digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
+        if round(value, digits) < base or name == names[-1]:
+            return f"{value:.{digits}f} {name}"
+    raise AssertionError("names is never empty")

@@ -10,7 +10,6 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +24,9 @@ from paraminspect.checks.container import Place, scan_part
 from paraminspect.errors import SourceError
 from paraminspect.files.blob import Blob
 from paraminspect.records import Finding
+from tests.making.numpy_files import npy_bytes, npz_bytes
+from tests.making.torch_files import legacy_bytes, torch_bytes
+from tests.making.zips import Change, rezipped, zip_bytes
 
 EVIL = b"\x80\x02cposix\nsystem\nX\x02\x00\x00\x00id\x85R."
 """A pickle that would run `id`."""
@@ -33,45 +35,6 @@ OLD_EVIL = b"cposix\nsystem\n(S'id'\ntR."
 STATE = {"a.weight": torch.arange(6.0).reshape(2, 3), "a.bias": torch.arange(2.0)}
 
 Check = Callable[..., list[Finding]]
-Change = Callable[[dict[str, bytes]], object]
-
-
-def torch_bytes(value: object = STATE, **more: Any) -> bytes:
-    stream = io.BytesIO()
-    torch.save(value, stream, **more)
-    return stream.getvalue()
-
-
-def legacy_bytes(value: object = STATE) -> bytes:
-    return torch_bytes(value, _use_new_zipfile_serialization=False)
-
-
-def npz_bytes(**arrays: Any) -> bytes:
-    stream = io.BytesIO()
-    np.savez(stream, **arrays)
-    return stream.getvalue()
-
-
-def npy_bytes(array: Any) -> bytes:
-    stream = io.BytesIO()
-    np.save(stream, array, allow_pickle=True)
-    return stream.getvalue()
-
-
-def zip_bytes(members: Iterable[tuple[str, bytes]], **more: Any) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", **more) as archive:
-        for name, content in members:
-            archive.writestr(name, content)
-    return stream.getvalue()
-
-
-def rezipped(data: bytes, change: Change, **more: Any) -> bytes:
-    """An archive with other members."""
-    with zipfile.ZipFile(io.BytesIO(data)) as old:
-        members = {name: old.read(name) for name in old.namelist()}
-    change(members)
-    return zip_bytes(members.items(), **more)
 
 
 def tar_bytes(*members: tarfile.TarInfo, contents: Iterable[bytes]) -> bytes:
@@ -104,29 +67,29 @@ def old_tar(storages: bytes, tensors: bytes, root: bytes) -> bytes:
 
 
 NOTHING = pickle.dumps(0, 2)
-LEGACY = legacy_bytes()
+LEGACY = legacy_bytes(STATE)
 HOSTILE: dict[str, Callable[[], bytes]] = {
     "a pickle": lambda: EVIL,
     "a pickle without a header": lambda: OLD_EVIL,
     "a second pickle": lambda: pickle.dumps([1]) + EVIL,
     "a pickle behind many": lambda: pickle.dumps([1]) * 50 + EVIL,
-    "data.pkl": lambda: rezipped(torch_bytes(), data_pickle(EVIL)),
-    "data.pkl, deflated": lambda: rezipped(torch_bytes(), data_pickle(EVIL), compression=zipfile.ZIP_DEFLATED),
-    "data.pkl, behind STOP": lambda: rezipped(torch_bytes(), data_pickle(pickle.dumps({}) + EVIL)),
-    "data.pkl of a wrong CRC": lambda: _of_wrong_crc(rezipped(torch_bytes(), data_pickle(EVIL))),
+    "data.pkl": lambda: rezipped(torch_bytes(STATE), data_pickle(EVIL)),
+    "data.pkl, deflated": lambda: rezipped(torch_bytes(STATE), data_pickle(EVIL), method=zipfile.ZIP_DEFLATED),
+    "data.pkl, behind STOP": lambda: rezipped(torch_bytes(STATE), data_pickle(pickle.dumps({}) + EVIL)),
+    "data.pkl of a wrong CRC": lambda: _of_wrong_crc(rezipped(torch_bytes(STATE), data_pickle(EVIL))),
     "deflated data.pkl of a wrong CRC": lambda: _of_wrong_crc(
-        rezipped(torch_bytes(), data_pickle(EVIL), compression=zipfile.ZIP_DEFLATED)
+        rezipped(torch_bytes(STATE), data_pickle(EVIL), method=zipfile.ZIP_DEFLATED)
     ),
-    "another .pkl": lambda: rezipped(torch_bytes(), with_member("archive/extra/notes.pkl")),
-    "a pickle under another name": lambda: rezipped(torch_bytes(), with_member("archive/version2")),
-    "an old pickle under its name": lambda: rezipped(torch_bytes(), with_member("archive/x.pickle", OLD_EVIL)),
+    "another .pkl": lambda: rezipped(torch_bytes(STATE), with_member("archive/extra/notes.pkl")),
+    "a pickle under another name": lambda: rezipped(torch_bytes(STATE), with_member("archive/version2")),
+    "an old pickle under its name": lambda: rezipped(torch_bytes(STATE), with_member("archive/x.pickle", OLD_EVIL)),
     "an array of objects in an archive": lambda: rezipped(
-        torch_bytes(), with_member("archive/x.npy", npy_bytes(np.zeros(1))[:-8] + EVIL)
+        torch_bytes(STATE), with_member("archive/x.npy", npy_bytes(np.zeros(1))[:-8] + EVIL)
     ),
-    "a model in a model": lambda: zip_bytes([("inner.pt", rezipped(torch_bytes(), data_pickle(EVIL)))]),
+    "a model in a model": lambda: zip_bytes([("inner.pt", rezipped(torch_bytes(STATE), data_pickle(EVIL)))]),
     "a legacy file in a zip": lambda: zip_bytes([("inner.bin", EVIL + LEGACY)]),
-    "constants of a script": lambda: rezipped(torch_bytes(), with_member("archive/constants.pkl")),
-    "debug information of a script": lambda: rezipped(torch_bytes(), with_member("archive/code/x.py.debug_pkl")),
+    "constants of a script": lambda: rezipped(torch_bytes(STATE), with_member("archive/constants.pkl")),
+    "debug information of a script": lambda: rezipped(torch_bytes(STATE), with_member("archive/code/x.py.debug_pkl")),
     "the magic number": lambda: EVIL + LEGACY[15:],
     "the protocol version": lambda: LEGACY[:15] + EVIL,
     "behind the storages": lambda: LEGACY + EVIL,
@@ -183,11 +146,11 @@ def test_a_payload_is_found(place: str, check: Check) -> None:
 
 
 HONEST: dict[str, Callable[[], bytes]] = {
-    "zip": torch_bytes,
-    "zip of protocol 5": lambda: torch_bytes(pickle_protocol=5),
+    "zip": lambda: torch_bytes(STATE),
+    "zip of protocol 5": lambda: torch_bytes(STATE, pickle_protocol=5),
     "legacy": lambda: LEGACY,
     "legacy without tensors": lambda: legacy_bytes({"epoch": 3}),
-    "deflated": lambda: rezipped(torch_bytes(), lambda _: None, compression=zipfile.ZIP_DEFLATED),
+    "deflated": lambda: rezipped(torch_bytes(STATE), method=zipfile.ZIP_DEFLATED),
     "npy": lambda: npy_bytes(np.ones((3, 2))),
     "npz": lambda: npz_bytes(a=np.ones(3), b=np.zeros((2, 2))),
     "views": lambda: torch_bytes({"a": STATE["a.weight"][0], "b": STATE["a.weight"]}),
@@ -272,7 +235,7 @@ def test_a_sequence_is_bounded(check: Check, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_archives_in_archives_are_bounded(check: Check) -> None:
-    data = rezipped(torch_bytes(), data_pickle(EVIL))
+    data = rezipped(torch_bytes(STATE), data_pickle(EVIL))
     for _ in range(12):
         data = zip_bytes([("inner.pt", data)])
     found = check(data)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -18,14 +16,10 @@ from torch import nn
 from paraminspect.checks import headers as tensors
 from paraminspect.checks.check import check_source
 from paraminspect.records import Checkpoint, Finding, TensorRecord
+from tests.making.safetensors_files import raw_safetensors
+from tests.making.torch_files import torch_bytes
 
 Check = Callable[..., list[Finding]]
-
-
-def torch_bytes(value: object) -> bytes:
-    stream = io.BytesIO()
-    torch.save(value, stream)
-    return stream.getvalue()
 
 
 def of(found: list[Finding], code: str) -> list[Finding]:
@@ -92,11 +86,6 @@ def test_a_declared_tie_that_is_stored_twice(same: bool, word: str, tmp_path: Pa
     assert word in finding.message
 
 
-def header_file(entries: dict[str, object], data: bytes) -> bytes:
-    text = json.dumps(entries).encode()
-    return len(text).to_bytes(8, "little") + text + data
-
-
 def entry(begin: int, end: int) -> dict[str, object]:
     return {"dtype": "U8", "shape": [end - begin], "data_offsets": [begin, end]}
 
@@ -104,11 +93,11 @@ def entry(begin: int, end: int) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("code", "data"),
     [
-        ("overlap", header_file({"a": entry(0, 4), "b": entry(2, 6)}, bytes(6))),
-        ("hole", header_file({"a": entry(0, 4), "b": entry(5, 6)}, bytes(6))),
-        ("extra-bytes", header_file({"a": entry(0, 4)}, bytes(6))),
-        ("truncated", header_file({"a": entry(0, 4)}, bytes(3))),
-        ("malformed", header_file({"a": {"dtype": "U8"}}, b"")),
+        ("overlap", raw_safetensors({"a": entry(0, 4), "b": entry(2, 6)}, bytes(6))),
+        ("hole", raw_safetensors({"a": entry(0, 4), "b": entry(5, 6)}, bytes(6))),
+        ("extra-bytes", raw_safetensors({"a": entry(0, 4)}, bytes(6))),
+        ("truncated", raw_safetensors({"a": entry(0, 4)}, bytes(3))),
+        ("malformed", raw_safetensors({"a": {"dtype": "U8"}}, b"")),
     ],
 )
 def test_damage_of_safetensors_has_its_code(code: str, data: bytes, check: Check) -> None:

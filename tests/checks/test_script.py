@@ -13,6 +13,7 @@ from torch import nn
 
 from paraminspect.checks.script import DANGEROUS_NAMESPACES, KNOWN_NAMESPACES, _judge
 from paraminspect.records import Finding
+from tests.making.torch_files import script_bytes
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
 
@@ -40,22 +41,16 @@ class Computes(nn.Module):
         return torch.relu(self.linear(x)) + torch.zeros(len(name) * 0 + 2)
 
 
-def saved(module: nn.Module) -> bytes:
-    stream = io.BytesIO()
-    torch.jit.save(torch.jit.script(module), stream)
-    return stream.getvalue()
-
-
 @pytest.mark.parametrize(("module", "word"), [(Maps(), "maps a file"), (Saves(), "writes a file")])
 def test_code_that_touches_files(module: nn.Module, word: str, check: Check) -> None:
-    (finding,) = [each for each in check(saved(module)) if each.code == "script-danger"]
+    (finding,) = [each for each in check(script_bytes(module)) if each.code == "script-danger"]
     assert word in finding.message
     assert finding.severity == "danger"
     assert finding.name.endswith(".py")
 
 
 def test_code_that_computes(check: Check) -> None:
-    assert [each for each in check(saved(Computes())) if each.severity != "info"] == []
+    assert [each for each in check(script_bytes(Computes())) if each.severity != "info"] == []
 
 
 @pytest.mark.parametrize(
@@ -73,7 +68,7 @@ def test_code_that_computes(check: Check) -> None:
     ],
 )
 def test_lines(line: str, codes: set[str], check: Check) -> None:
-    data = saved(Computes())
+    data = script_bytes(Computes())
     with zipfile.ZipFile(io.BytesIO(data)) as old:
         members = {name: old.read(name) for name in old.namelist()}
     stream = io.BytesIO()

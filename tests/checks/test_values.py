@@ -12,14 +12,9 @@ from torch import nn
 
 from paraminspect.checks import values as contents
 from paraminspect.records import Finding
+from tests.making.torch_files import torch_bytes
 
 Check = Callable[..., list[Finding]]
-
-
-def torch_bytes(value: object) -> bytes:
-    stream = io.BytesIO()
-    torch.save(value, stream)
-    return stream.getvalue()
 
 
 def deep(check: Check, state: dict[str, torch.Tensor]) -> list[tuple[str, str, str]]:

@@ -6,7 +6,6 @@ import io
 import os
 import pickle
 import struct
-import warnings
 import zipfile
 from collections.abc import Callable, Iterable
 
@@ -19,17 +18,10 @@ from paraminspect.checks.container import Place, scan_part
 from paraminspect.checks.zips import scan_zip, split_archives
 from paraminspect.files.blob import Blob
 from paraminspect.records import Finding
+from tests.making.zips import zip_bytes
 
 Check = Callable[..., list[Finding]]
 EMPTY = pickle.dumps({})
-
-
-def zip_bytes(members: Iterable[tuple[str, bytes]], **more: int) -> bytes:
-    stream = io.BytesIO()
-    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(stream, "w", **more) as archive:
-        for name, content in members:
-            archive.writestr(name, content)
-    return stream.getvalue()
 
 
 def codes(found: Iterable[Finding]) -> set[str]:
@@ -50,7 +42,7 @@ def patched(data: bytes, signature: bytes, offset: int, value: bytes) -> bytes:
 
 def test_an_honest_archive() -> None:
     assert scan(PLAIN) == set()
-    assert scan(zip_bytes([("a/data.pkl", EMPTY)], compression=zipfile.ZIP_DEFLATED)) == set()
+    assert scan(zip_bytes([("a/data.pkl", EMPTY)], method=zipfile.ZIP_DEFLATED)) == set()
 
 
 TRICKS = {
@@ -109,7 +101,7 @@ def test_a_local_header_that_differs(offset: int, value: bytes) -> None:
 def test_a_pickle_under_any_name(name: str, protocol: int) -> None:
     evil = pickle.dumps(Evil(), protocol)
     assert scan(zip_bytes([("a/data.pkl", EMPTY), (name, evil)])) == {"pickle-danger"}
-    assert scan(zip_bytes([("a/data.pkl", EMPTY), (name, evil)], compression=zipfile.ZIP_DEFLATED)) == {"pickle-danger"}
+    assert scan(zip_bytes([("a/data.pkl", EMPTY), (name, evil)], method=zipfile.ZIP_DEFLATED)) == {"pickle-danger"}
 
 
 class Evil:

@@ -1,7 +1,4 @@
-"""Command lines run in this process on made-up checkpoints, and a golden file of what they print.
-
-`pytest tests/cli --update-golden` writes the golden file anew.
-"""
+"""Command lines run in this process on made-up checkpoints."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ import math
 import os
 import struct
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -342,49 +339,6 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
         return Result(status, stdout.text(), stderr.text())
 
     return run_line
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--update-golden", action="store_true", help="write tests/cli/golden.txt anew")
-
-
-GOLDEN = Path(__file__).with_name("golden.txt")
-_VISIBLE = str.maketrans({"\t": "→", "\x1b": "␛", "\r": "␍"})
-
-
-class Golden:
-    """What command lines print, in one text: tabs are shown as →, escapes as ␛, carriage returns as ␍."""
-
-    def __init__(self, update: bool) -> None:
-        self.update = update
-        self.seen: dict[str, str] = {}
-        self.known: dict[str, str] = {}
-        if GOLDEN.exists():
-            for block in GOLDEN.read_text("utf-8").split("\n$ ")[1:]:
-                line, _, rest = block.partition("\n")
-                self.known[line] = rest.rstrip("\n")
-
-    def check(self, line: str, result: Result) -> None:
-        text = f"[exit {result.status}]"
-        for name, stream in (("stdout", result.stdout), ("stderr", result.stderr)):
-            if stream:
-                end = "" if stream.endswith("\n") else "␄"
-                text += f"\n[{name}]\n{(stream + end).translate(_VISIBLE).rstrip(chr(10))}"
-        self.seen[line] = text
-        if not self.update:
-            assert text == self.known.get(line), "differs from golden.txt: pytest tests/cli --update-golden"
-
-    def finish(self) -> None:
-        if self.update and self.seen:
-            blocks = [f"$ {line}\n{text}\n" for line, text in self.seen.items()]
-            GOLDEN.write_text("What `tests/cli/test_golden.py` saw.\n\n" + "\n".join(blocks), "utf-8")
-
-
-@pytest.fixture(scope="session")
-def golden(request: pytest.FixtureRequest) -> Iterator[Golden]:
-    golden = Golden(request.config.getoption("--update-golden", default=False))
-    yield golden
-    golden.finish()
 
 
 @pytest.fixture

@@ -432,7 +432,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_folder_takes_its_configuration_along(folder: Path, tmp_path: Path) -> None:
     written = convert(folder, f"{tmp_path}/out/", shard_size="64", verify=True)
-    assert written.notes == ("copied as they are: config.json, merges.txt, special_tokens_map.json and 1 more file",)
+    assert written.notes == ("copied as they are: config.json, merges.txt, special_tokens_map.json and 1 more",)
     names = {file.name for file in (tmp_path / "out").iterdir()}
     copied = {"config.json", "tokenizer.json", "merges.txt", "special_tokens_map.json"}
     shards = {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"}

@@ -17,11 +17,12 @@ from torch import nn
 from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.files.blob import Blob
 from paraminspect.formats import declared as declared_module
-from paraminspect.formats.hugging_face import declared_by_config
+from paraminspect.formats.declared import declared_by_config
 from paraminspect.formats.safetensors import read_safetensors
 from paraminspect.formats.source import open_source
 from paraminspect.names.listing import make_listing, total
 from paraminspect.records import Checkpoint, Declaration, TensorRecord
+from tests.making.safetensors_files import safetensors_bytes
 
 
 class Tied(nn.Module):
@@ -53,12 +54,8 @@ def test_names_that_save_model_drops(tmp_path: Path) -> None:
     assert (totals.tensors, totals.parameters, totals.tied) == (3, sum(p.numel() for p in model.parameters()), 3)
 
 
-def header(metadata: dict[str, str], *names: str) -> bytes:
-    entries: dict[str, Any] = {"__metadata__": metadata}
-    for place, name in enumerate(names):
-        entries[name] = {"dtype": "F32", "shape": [2], "data_offsets": [8 * place, 8 * place + 8]}
-    text = json.dumps(entries).encode()
-    return len(text).to_bytes(8, "little") + text + bytes(8 * len(names))
+def two_floats(metadata: dict[str, str], *names: str) -> bytes:
+    return safetensors_bytes({name: ("F32", [2], bytes(8)) for name in names}, metadata)
 
 
 def read(data: bytes) -> Checkpoint:
@@ -67,27 +64,27 @@ def read(data: bytes) -> Checkpoint:
 
 def test_metadata_that_declares_nothing() -> None:
     metadata = {"format": "pt", "x": "nowhere", "a": "a", "": "a", "y": "", "total": "3"}
-    checkpoint = read(header(metadata, "a", "pt", ""))
+    checkpoint = read(two_floats(metadata, "a", "pt", ""))
     assert [record.name for record in checkpoint.tensors] == ["a", "pt", ""]
     assert checkpoint.declared == ()
 
 
 def test_a_name_that_is_declared_and_stored() -> None:
-    checkpoint = read(header({"b": "a"}, "a", "b"))
+    checkpoint = read(two_floats({"b": "a"}, "a", "b"))
     assert [(record.name, record.declared) for record in checkpoint.tensors] == [("a", False), ("b", False)]
     assert checkpoint.declared == (Declaration("b", "a", "metadata"),)
 
 
 def test_declared_ties_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(declared_module, "MAX_DECLARED", 3)
-    assert len(read(header(dict.fromkeys("bcd", "a"), "a")).declared) == 3
+    assert len(read(two_floats(dict.fromkeys("bcd", "a"), "a")).declared) == 3
     with pytest.raises(LimitExceededError, match="4 declared ties; the limit is 3"):
-        read(header(dict.fromkeys("bcde", "a"), "a"))
+        read(two_floats(dict.fromkeys("bcde", "a"), "a"))
 
 
 def test_shards_keep_what_each_declares(tmp_path: Path) -> None:
-    (tmp_path / "model-00001-of-00002.safetensors").write_bytes(header({"head": "embed"}, "embed"))
-    (tmp_path / "model-00002-of-00002.safetensors").write_bytes(header({}, "body"))
+    (tmp_path / "model-00001-of-00002.safetensors").write_bytes(two_floats({"head": "embed"}, "embed"))
+    (tmp_path / "model-00002-of-00002.safetensors").write_bytes(two_floats({}, "body"))
     weight_map = {"embed": "model-00001-of-00002.safetensors", "body": "model-00002-of-00002.safetensors"}
     index = {"metadata": {"total_size": 16}, "weight_map": weight_map}
     for step in ("by name", "by index"):
@@ -153,7 +150,7 @@ def test_a_config_that_says_no() -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "model.safetensors").write_bytes(header({}, "x"))
+    (tmp_path / "model.safetensors").write_bytes(two_floats({}, "x"))
     safetensors.torch.save_file({EMBED: torch.ones(6, 4)}, tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text(json.dumps(LLAMA))
     return tmp_path
@@ -234,7 +231,7 @@ def test_any_config_declares_ties_of_known_names(config: dict[str, Any], names: 
 )
 def test_any_metadata_gives_records(metadata: dict[str, str]) -> None:
     try:
-        checkpoint = read(header(metadata, "a", "b"))
+        checkpoint = read(two_floats(metadata, "a", "b"))
     except ParamInspectError:
         return
     names = [record.name for record in checkpoint.tensors]

@@ -6,8 +6,6 @@ import io
 import math
 import os
 import tracemalloc
-import warnings
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +21,8 @@ from paraminspect.formats.numpy_arrays import MAX_NPY_HEADER, MAX_TYPE_TEXT, rea
 from paraminspect.formats.shapes import MAX_NUMEL
 from paraminspect.formats.zip_file import read_zip_directory
 from paraminspect.records import Checkpoint, TensorRecord
+from tests.making.numpy_files import npy_bytes, npy_header, npz_bytes, raw_npy
+from tests.making.zips import zip_bytes
 
 TORCH_DTYPES = {
     "?": "bool",
@@ -55,42 +55,9 @@ HEADERS = st.lists(
 SHAPES = st.lists(st.integers(0, 4), max_size=5).map(tuple)
 
 
-def save_npy(array: np.ndarray, version: tuple[int, int] | None = None) -> bytes:
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "format 3.0 needs numpy 1.17"
-        np.lib.format.write_array(buffer, array, version)
-    return buffer.getvalue()
-
-
-def make_npy(header: str, data: bytes = b"", version: int = 1) -> bytes:
-    """An npy file with any header at all."""
-    text = header.encode("utf-8" if version == 3 else "latin-1")
-    return b"\x93NUMPY" + bytes((version, 0)) + len(text).to_bytes(2 if version == 1 else 4, "little") + text + data
-
-
-def make_header(descr: str = "'<f4'", fortran: str = "False", shape: str = "(2,)") -> str:
-    return f"{{'descr': {descr}, 'fortran_order': {fortran}, 'shape': {shape}, }}\n"
-
-
 def read_one(data: bytes) -> TensorRecord:
     (record,) = read_npy(Blob.from_bytes(data)).tensors
     return record
-
-
-def make_npz(compressed: bool = False, /, **arrays: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    (np.savez_compressed if compressed else np.savez)(buffer, **arrays)
-    return buffer.getvalue()
-
-
-def make_zip(*members: tuple[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with warnings.catch_warnings(), zipfile.ZipFile(buffer, "w") as archive:
-        warnings.simplefilter("ignore")  # "Duplicate name"
-        for name, content in members:
-            archive.writestr(name, content)
-    return buffer.getvalue()
 
 
 def read_archive(data: bytes) -> Checkpoint:
@@ -115,7 +82,7 @@ def steps_of(array: np.ndarray) -> tuple[int, ...]:
 )
 def test_what_numpy_writes_we_read(code, shape, order, version):
     array = np.asarray(np.arange(math.prod(shape)).reshape(shape), dtype=code, order=order)
-    data = save_npy(array, version)
+    data = npy_bytes(array, version)
     record = read_one(data)
     assert (record.name, record.shape, record.dtype) == ("", array.shape, TORCH_DTYPES[code])
     assert (record.numel, record.nbytes, record.storage.nbytes) == (array.size, array.nbytes, array.nbytes)
@@ -127,7 +94,7 @@ def test_what_numpy_writes_we_read(code, shape, order, version):
 @pytest.mark.parametrize("descr", NUMPY_DTYPES)
 def test_dtypes_that_torch_lacks_keep_their_numpy_name(descr):
     array = np.zeros((2, 3), descr)
-    data = save_npy(array)
+    data = npy_bytes(array)
     record = read_one(data)
     assert (record.dtype, record.nbytes, record.numel) == (np.dtype(descr).str, array.nbytes, 6)
     assert record.storage.begin == len(data) - array.nbytes
@@ -137,25 +104,25 @@ def test_dtypes_that_torch_lacks_keep_their_numpy_name(descr):
 @pytest.mark.parametrize("code", ["g", "G"])
 def test_long_double(code):
     array = np.zeros(2, code)
-    record = read_one(save_npy(array))
+    record = read_one(npy_bytes(array))
     assert (record.dtype, record.nbytes) == (array.dtype.str, array.nbytes)
 
 
 @pytest.mark.parametrize("dtype", STRUCTURED, ids=str)
 def test_structured_types(dtype):
     array = np.zeros((3,), dtype)
-    record = read_one(save_npy(array))
+    record = read_one(npy_bytes(array))
     assert (record.dtype, record.nbytes) == (str(dtype), 3 * dtype.itemsize)
 
 
 def test_padding_of_a_structured_type_counts():
     dtype = np.dtype([("a", "i1"), ("b", "f8")], align=True)
-    assert read_one(save_npy(np.zeros(3, dtype))).nbytes == 48
+    assert read_one(npy_bytes(np.zeros(3, dtype))).nbytes == 48
 
 
 def test_long_structured_type_is_cut():
     dtype = np.dtype([(f"field{index}", "<f4") for index in range(200)])
-    record = read_one(save_npy(np.zeros(3, dtype)))
+    record = read_one(npy_bytes(np.zeros(3, dtype)))
     assert record.dtype.startswith("[('field0', '<f4'), ")
     assert len(record.dtype) == MAX_TYPE_TEXT
     assert record.nbytes == 2400
@@ -163,24 +130,24 @@ def test_long_structured_type_is_cut():
 
 @pytest.mark.parametrize("code", [code for code in TORCH_DTYPES if np.dtype(code).itemsize > 1])
 def test_big_endian_is_named_but_cannot_be_mapped(code):
-    record = read_one(save_npy(np.zeros(3, np.dtype(code).newbyteorder(">"))))
+    record = read_one(npy_bytes(np.zeros(3, np.dtype(code).newbyteorder(">"))))
     assert record.dtype == TORCH_DTYPES[code]
     assert record.byte_range is None
 
 
 def test_header_of_python_2():
-    record = read_one(make_npy("{'descr': u'<f4', 'fortran_order': True, 'shape': (2L, 3L)}   \n", bytes(24)))
+    record = read_one(raw_npy("{'descr': u'<f4', 'fortran_order': True, 'shape': (2L, 3L)}   \n", bytes(24)))
     assert (record.shape, record.dtype, record.stride) == ((2, 3), "float32", (1, 2))
 
 
 def test_bytes_after_the_array_are_noted():
-    data = save_npy(np.zeros(3, "f4"))
+    data = npy_bytes(np.zeros(3, "f4"))
     assert read_npy(Blob.from_bytes(data)).notes == ()
     assert read_npy(Blob.from_bytes(data + b"12345")).notes == ("5 bytes after the array are not part of it",)
 
 
 def test_stride_without_elements_is_as_torch_has_it():
-    assert read_one(save_npy(np.zeros((2, 0, 3)))).stride == (3, 3, 1)
+    assert read_one(npy_bytes(np.zeros((2, 0, 3)))).stride == (3, 3, 1)
 
 
 def test_file_on_disk(tmp_path: Path):
@@ -196,13 +163,13 @@ def test_file_on_disk(tmp_path: Path):
 
 
 def test_array_inside_another_file():
-    data = save_npy(np.arange(6, dtype="i4"))
+    data = npy_bytes(np.arange(6, dtype="i4"))
     record = read_npy(Blob.from_bytes(b"before" + data).part(6, len(data))).tensors[0]
     assert bytes_of(record, b"before" + data) == np.arange(6, dtype="i4").tobytes()
 
 
 def test_cut_anywhere_is_an_error():
-    data = save_npy(np.arange(3))
+    data = npy_bytes(np.arange(3))
     for size in range(len(data)):
         with pytest.raises(TruncatedError):
             read_one(data[:size])
@@ -220,40 +187,40 @@ def test_objects_are_not_unpickled(tmp_path: Path):
             read_one(buffer.getvalue())
         assert "not run" in caught.value.hint
         with pytest.raises(MalformedError, match=r"^member 'evil.npy': the array holds Python objects"):
-            read_archive(make_npz(good=np.zeros(3), evil=array))
+            read_archive(npz_bytes(good=np.zeros(3), evil=array))
     assert not list(tmp_path.iterdir())
 
 
 MALFORMED = {
     "empty": ("", "ends inside its value"),
     "not a literal": ("{'descr': __import__('os')}", 'not a Python literal at "__import__'),
-    "an expression": (make_header(shape="(1+1,)"), "not a Python literal at '\\+1"),
-    "a float": (make_header(shape="(1.5,)"), "not a Python literal"),
-    "cut": (make_header()[:-6], "ends inside its value"),
+    "an expression": (npy_header(shape="(1+1,)"), "not a Python literal at '\\+1"),
+    "a float": (npy_header(shape="(1.5,)"), "not a Python literal"),
+    "cut": (npy_header()[:-6], "ends inside its value"),
     "open string": ("{'descr", "not a Python literal"),
     "no comma": ("{'descr': 1 'shape': 2}", "where ',' or '}' was expected"),
     "no value": ("{'descr', 'shape'}", "no value for the key 'descr'"),
     "key is a number": ("{1: 2}", "has the key 1, which is not text"),
     "bare mark": ("{'descr': :}", "has ':' where a value"),
-    "two values": (make_header() + "1", "goes on after its value"),
+    "two values": (npy_header() + "1", "goes on after its value"),
     "a list": ("['descr', 'fortran_order', 'shape']", "not a dictionary of"),
     "a field is missing": ("{'descr': '<f4', 'shape': (2,)}", "not a dictionary of"),
-    "a field too many": (make_header()[:-2] + "'x': 1}", "not a dictionary of"),
-    "fortran_order": (make_header(fortran="1"), "fortran_order is 1, not True or False"),
-    "shape is a list": (make_header(shape="[2]"), r"the shape is \[2\], not a tuple"),
-    "shape is a number": (make_header(shape="(2)"), "the shape is 2, not a tuple"),
-    "negative": (make_header(shape="(-2,)"), "holds -2, not a size"),
-    "bool": (make_header(shape="(True,)"), "holds True, not a size"),
-    "nested shape": (make_header(shape="((2,),)"), "not a size"),
-    "unknown type": (make_header("'<q4'"), "the element type '<q4' is not one of numpy's"),
-    "size of float": (make_header("'<f3'"), "'<f3' is not one of numpy's"),
-    "no size": (make_header("'<f'"), "'<f' is not one of numpy's"),
-    "unit of float": (make_header("'<f4[ns]'"), "is not one of numpy's"),
-    "type is a dictionary": (make_header("{'names': ()}"), "is not one of numpy's"),
-    "type is a number": (make_header("4"), "the element type 4 is not"),
-    "field is text": (make_header("['<f4']"), "the field '<f4' of the element type"),
-    "negative subarray": (make_header("[('a', '<f4', (-1,))]"), "holds -1, not a size"),
-    "newline and escapes": (make_header(r"'\x1b[31m\n'"), r"'\\x1b\[31m\\n'"),
+    "a field too many": (npy_header()[:-2] + "'x': 1}", "not a dictionary of"),
+    "fortran_order": (npy_header(fortran="1"), "fortran_order is 1, not True or False"),
+    "shape is a list": (npy_header(shape="[2]"), r"the shape is \[2\], not a tuple"),
+    "shape is a number": (npy_header(shape="(2)"), "the shape is 2, not a tuple"),
+    "negative": (npy_header(shape="(-2,)"), "holds -2, not a size"),
+    "bool": (npy_header(shape="(True,)"), "holds True, not a size"),
+    "nested shape": (npy_header(shape="((2,),)"), "not a size"),
+    "unknown type": (npy_header("'<q4'"), "the element type '<q4' is not one of numpy's"),
+    "size of float": (npy_header("'<f3'"), "'<f3' is not one of numpy's"),
+    "no size": (npy_header("'<f'"), "'<f' is not one of numpy's"),
+    "unit of float": (npy_header("'<f4[ns]'"), "is not one of numpy's"),
+    "type is a dictionary": (npy_header("{'names': ()}"), "is not one of numpy's"),
+    "type is a number": (npy_header("4"), "the element type 4 is not"),
+    "field is text": (npy_header("['<f4']"), "the field '<f4' of the element type"),
+    "negative subarray": (npy_header("[('a', '<f4', (-1,))]"), "holds -1, not a size"),
+    "newline and escapes": (npy_header(r"'\x1b[31m\n'"), r"'\\x1b\[31m\\n'"),
 }
 
 
@@ -261,20 +228,20 @@ MALFORMED = {
 def test_malformed_header(case):
     header, message = MALFORMED[case]
     with pytest.raises(MalformedError, match=message) as caught:
-        read_one(make_npy(header, bytes(8)))
+        read_one(raw_npy(header, bytes(8)))
     assert str(caught.value).isprintable()
 
 
 LIMITS = {
-    "dimensions": (make_header(shape="(1," + "1," * 64 + ")"), 65),
-    "bytes": (make_header("'|u1'", shape=f"({2**62}, 2)"), MAX_NUMEL + 1),
-    "bytes of elements": (make_header("'<f8'", shape=f"({2**60},)"), MAX_NUMEL + 1),
-    "bytes, no elements": (make_header("'|u1'", shape=f"(0, {2**62}, 2)"), MAX_NUMEL + 1),
-    "bytes of one element": (make_header("'|S9223372036854775808'", shape="()"), MAX_NUMEL + 1),
-    "bytes of a subarray": (make_header(f"[('a', '|u1', ({2**62}, 2))]"), MAX_NUMEL + 1),
-    "digits": (make_header(shape="(" + "1" * 5000 + ",)"), 5000),
-    "nesting": (make_header("[" * 40), None),
-    "nested types": (make_header("[('a', " * 20 + "'|u1'" + ")]" * 20), None),
+    "dimensions": (npy_header(shape="(1," + "1," * 64 + ")"), 65),
+    "bytes": (npy_header("'|u1'", shape=f"({2**62}, 2)"), MAX_NUMEL + 1),
+    "bytes of elements": (npy_header("'<f8'", shape=f"({2**60},)"), MAX_NUMEL + 1),
+    "bytes, no elements": (npy_header("'|u1'", shape=f"(0, {2**62}, 2)"), MAX_NUMEL + 1),
+    "bytes of one element": (npy_header("'|S9223372036854775808'", shape="()"), MAX_NUMEL + 1),
+    "bytes of a subarray": (npy_header(f"[('a', '|u1', ({2**62}, 2))]"), MAX_NUMEL + 1),
+    "digits": (npy_header(shape="(" + "1" * 5000 + ",)"), 5000),
+    "nesting": (npy_header("[" * 40), None),
+    "nested types": (npy_header("[('a', " * 20 + "'|u1'" + ")]" * 20), None),
 }
 
 
@@ -282,24 +249,24 @@ LIMITS = {
 def test_limits(case):
     header, actual = LIMITS[case]
     with pytest.raises(LimitExceededError) as caught:
-        read_one(make_npy(header, bytes(8)))
+        read_one(raw_npy(header, bytes(8)))
     assert caught.value.actual == actual
 
 
 def test_largest_size_is_within_the_limit():
     with pytest.raises(TruncatedError, match="declares 9,223,372,036,854,775,807 bytes of elements, 8 are there"):
-        read_one(make_npy(make_header("'|u1'", shape=f"({2**63 - 1},)"), bytes(8)))
+        read_one(raw_npy(npy_header("'|u1'", shape=f"({2**63 - 1},)"), bytes(8)))
 
 
 def test_header_length_past_the_limit():
     with pytest.raises(LimitExceededError, match="bytes of npy header") as caught:
-        read_one(make_npy(" " * (MAX_NPY_HEADER + 1), version=2))
+        read_one(raw_npy(" " * (MAX_NPY_HEADER + 1), version=2))
     assert caught.value.actual == MAX_NPY_HEADER + 1
 
 
 @pytest.mark.parametrize(("major", "minor"), [(0, 0), (4, 0), (1, 1)])
 def test_unknown_version(major, minor):
-    data = bytearray(save_npy(np.zeros(3)))
+    data = bytearray(npy_bytes(np.zeros(3)))
     data[6:8] = major, minor
     with pytest.raises(MalformedError, match=f"npy version {major}.{minor}; 1.0, 2.0 and 3.0 are known"):
         read_one(bytes(data))
@@ -311,7 +278,7 @@ def test_not_an_array():
 
 
 def test_header_that_is_not_utf8():
-    data = bytearray(save_npy(np.zeros(3), (3, 0)))
+    data = bytearray(npy_bytes(np.zeros(3), (3, 0)))
     data[14] = 0xFF
     with pytest.raises(MalformedError, match="not UTF-8"):
         read_one(bytes(data))
@@ -327,9 +294,9 @@ def test_any_bytes_give_a_record_or_an_error(data, start):
 @given(HEADERS)
 @example("{'descr': '\\ud800'}")
 def test_any_header_gives_a_record_or_an_error(header):
-    read_anything(make_npy(header, bytes(16), version=3))
-    read_anything(make_npy(make_header(header or "''"), bytes(16), version=3))
-    read_anything(make_npy(make_header(shape=header), bytes(16), version=3))
+    read_anything(raw_npy(header, bytes(16), version=3))
+    read_anything(raw_npy(npy_header(header or "''"), bytes(16), version=3))
+    read_anything(raw_npy(npy_header(shape=header), bytes(16), version=3))
 
 
 def read_anything(data: bytes) -> None:
@@ -355,7 +322,7 @@ def read_anything(data: bytes) -> None:
 )
 def test_what_savez_writes_we_read(arrays, compressed):
     arrays = {name: np.zeros(shape, code, order=order) for name, (code, shape, order) in arrays.items()}
-    data = make_npz(compressed, **arrays)
+    data = npz_bytes(compressed, **arrays)
     checkpoint = read_archive(data)
     assert (checkpoint.format, checkpoint.nbytes, checkpoint.notes) == ("npz", len(data), ())
     with np.load(io.BytesIO(data)) as wanted:
@@ -380,7 +347,7 @@ def test_known_archive():
         "s": np.array(["a", "abc"]),
         "z": np.array(7),
     }
-    assert [(record.name, record.shape, record.dtype) for record in read_archive(make_npz(**arrays)).tensors] == [
+    assert [(record.name, record.shape, record.dtype) for record in read_archive(npz_bytes(**arrays)).tensors] == [
         ("w", (2, 3), "float32"),
         ("b", (4,), "float16"),
         ("f", (2, 3), "float64"),
@@ -391,34 +358,34 @@ def test_known_archive():
 
 
 def test_archive_inside_another_file():
-    data = make_npz(a=np.arange(6), b=np.arange(3))
+    data = npz_bytes(a=np.arange(6), b=np.arange(3))
     directory = read_zip_directory(Blob.from_bytes(b"before" + data).part(6, len(data)))
     for record, wanted in zip(read_npz(directory).tensors, (6, 3), strict=True):
         assert bytes_of(record, b"before" + data) == np.arange(wanted).tobytes()
 
 
 def test_members_that_are_not_arrays_are_counted():
-    array = save_npy(np.zeros(3))
-    checkpoint = read_archive(make_zip(("readme.txt", b"hi"), ("a/b.npy", array), ("a/", b"")))
+    array = npy_bytes(np.zeros(3))
+    checkpoint = read_archive(zip_bytes([("readme.txt", b"hi"), ("a/b.npy", array), ("a/", b"")]))
     assert [record.name for record in checkpoint.tensors] == ["a/b"]
     assert checkpoint.notes == ("members left out because they are not arrays: 2",)
 
 
 def test_more_arrays_than_the_limit(monkeypatch):
     monkeypatch.setattr(numpy_arrays, "MAX_TENSORS", 2)
-    assert len(read_archive(make_npz(a=np.zeros(1), b=np.zeros(1))).tensors) == 2
+    assert len(read_archive(npz_bytes(a=np.zeros(1), b=np.zeros(1))).tensors) == 2
     with pytest.raises(LimitExceededError, match="more than 2 arrays in one archive"):
-        read_archive(make_npz(a=np.zeros(1), b=np.zeros(1), c=np.zeros(1)))
+        read_archive(npz_bytes(a=np.zeros(1), b=np.zeros(1), c=np.zeros(1)))
 
 
 def test_two_members_of_one_name():
-    checkpoint = read_archive(make_zip(("a.npy", save_npy(np.zeros(3))), ("a.npy", save_npy(np.zeros(4)))))
+    checkpoint = read_archive(zip_bytes([("a.npy", npy_bytes(np.zeros(3))), ("a.npy", npy_bytes(np.zeros(4)))]))
     assert [record.shape for record in checkpoint.tensors] == [(4,)]
     assert checkpoint.notes == ("names that stand more than once, of which the last member is listed: 1",)
 
 
 def test_member_longer_than_its_array():
-    checkpoint = read_archive(make_zip(("a.npy", save_npy(np.zeros(3)) + b"more")))
+    checkpoint = read_archive(zip_bytes([("a.npy", npy_bytes(np.zeros(3)) + b"more")]))
     assert checkpoint.tensors[0].nbytes == 24
     assert checkpoint.notes == ("members with bytes after their array: 1",)
 
@@ -426,23 +393,23 @@ def test_member_longer_than_its_array():
 @pytest.mark.parametrize("size", [0, 5, 11, 20, 128, 151])
 def test_member_shorter_than_its_array(size):
     with pytest.raises(TruncatedError, match=r"^member 'a.npy': "):
-        read_archive(make_zip(("a.npy", save_npy(np.zeros(3))[:size])))
+        read_archive(zip_bytes([("a.npy", npy_bytes(np.zeros(3))[:size])]))
 
 
 def test_member_that_is_no_array():
     with pytest.raises(MalformedError, match=r"^member 'a.npy': no npy array"):
-        read_archive(make_zip(("a.npy", b"some text that is long enough")))
+        read_archive(zip_bytes([("a.npy", b"some text that is long enough")]))
 
 
 def test_long_header_in_an_archive():
     dtype = np.dtype([(f"field{index}", "<f4") for index in range(200)])
     for compressed in (False, True):
-        (record,) = read_archive(make_npz(compressed, a=np.zeros(3, dtype))).tensors
+        (record,) = read_archive(npz_bytes(compressed, a=np.zeros(3, dtype))).tensors
         assert record.nbytes == 2400
 
 
 def test_only_headers_are_inflated():
-    data = make_npz(True, **{f"a{index}": np.zeros(1 << 20) for index in range(4)})
+    data = npz_bytes(True, **{f"a{index}": np.zeros(1 << 20) for index in range(4)})
     tracemalloc.start()
     assert sum(record.nbytes for record in read_archive(data).tensors) == 4 << 23
     peak = tracemalloc.get_traced_memory()[1]

@@ -24,19 +24,9 @@ from paraminspect.files.blob import NEAR, Blob
 from paraminspect.formats import safetensors as reader
 from paraminspect.formats.safetensors import DTYPES, is_safetensors, read_safetensors
 from paraminspect.records import Checkpoint, TensorRecord
+from tests.making.safetensors_files import entry, raw_safetensors
 
 A = '{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'
-
-
-def file(header: str | bytes | dict[str, Any], data: bytes = b"", length: int | None = None) -> bytes:
-    """A file of this header, true or false, and this data."""
-    text = json.dumps(header) if isinstance(header, dict) else header
-    encoded = text.encode() if isinstance(text, str) else text
-    return (len(encoded) if length is None else length).to_bytes(8, "little") + encoded + data
-
-
-def entry(dtype: Any = "F32", shape: Any = (2,), offsets: Any = (0, 8)) -> dict[str, Any]:
-    return {"dtype": dtype, "shape": shape, "data_offsets": offsets}
 
 
 def read(data: bytes) -> Checkpoint:
@@ -105,32 +95,32 @@ def test_every_dtype_that_torch_can_save(dtype: torch.dtype, tmp_path: Path) -> 
 
 def test_the_dtypes_are_those_of_the_reference() -> None:
     with pytest.raises(SafetensorError) as caught:
-        deserialize(file({"a": entry("NO_DTYPE")}, bytes(8)))
+        deserialize(raw_safetensors({"a": entry("NO_DTYPE")}, bytes(8)))
     assert set(re.findall(r"`([A-Z0-9_]+)`", str(caught.value))) - {"NO_DTYPE"} == set(DTYPES)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_sizes_of_elements_are_those_of_the_reference(dtype: str) -> None:
     nbytes = DTYPES[dtype][1]  # of eight elements
-    data = file({"a": entry(dtype, [2, 4], [0, nbytes])}, bytes(nbytes))
+    data = raw_safetensors({"a": entry(dtype, [2, 4], [0, nbytes])}, bytes(nbytes))
     checkpoint = read(data)
     assert ours(checkpoint) == reference(data)
     assert checkpoint.tensors[0].nbytes == nbytes
     with pytest.raises(SafetensorError):
-        deserialize(file({"a": entry(dtype, [2, 4], [0, nbytes + 1])}, bytes(nbytes + 1)))
+        deserialize(raw_safetensors({"a": entry(dtype, [2, 4], [0, nbytes + 1])}, bytes(nbytes + 1)))
     with pytest.raises(MalformedError, match=r"takes .* its data_offsets span"):
-        read(file({"a": entry(dtype, [2, 4], [0, nbytes + 1])}, bytes(nbytes + 1)))
+        read(raw_safetensors({"a": entry(dtype, [2, 4], [0, nbytes + 1])}, bytes(nbytes + 1)))
 
 
 def test_four_bit_pairs_count_as_one_element() -> None:
-    record = read(file({"a": entry("F4", [2, 4], [0, 4])}, bytes(4))).tensors[0]
+    record = read(raw_safetensors({"a": entry("F4", [2, 4], [0, 4])}, bytes(4))).tensors[0]
     assert (record.shape, record.dtype, record.numel, record.nbytes) == ((2, 2), "float4_e2m1fn_x2", 4, 4)
     assert record.byte_range is not None
     assert record.byte_range[2] - record.byte_range[1] == 4
 
 
 def test_six_bit_elements_have_a_range_but_no_stride() -> None:
-    data = file({"a": entry("U8", [1], [0, 1]), "b": entry("F6_E2M3", [2, 4], [1, 7])}, bytes(7))
+    data = raw_safetensors({"a": entry("U8", [1], [0, 1]), "b": entry("F6_E2M3", [2, 4], [1, 7])}, bytes(7))
     record = read(data).tensors[1]
     assert (record.numel, record.nbytes, record.stride) == (8, 6, None)
     assert record.byte_range == (None, len(data) - 6, len(data))
@@ -166,8 +156,8 @@ def test_metadata_as_it_was_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("header", ["{}", '{"__metadata__":{}}', '{"__metadata__":null}', '{"__metadata__":{"a":"b"}}'])
 def test_no_tensors(header: str) -> None:
-    assert list(read(file(header)).tensors) == []
-    assert deserialize(file(header)) == []
+    assert list(read(raw_safetensors(header)).tensors) == []
+    assert deserialize(raw_safetensors(header)) == []
 
 
 def test_many_tensors_keep_names_and_bytes(tmp_path: Path) -> None:
@@ -184,17 +174,17 @@ def test_many_tensors_keep_names_and_bytes(tmp_path: Path) -> None:
 
 def test_tensors_come_in_the_order_of_their_bytes() -> None:
     header = {"z": entry("U8", [1], [2, 3]), "a": entry("U8", [2], [0, 2])}
-    assert [record.name for record in read(file(header, bytes(3))).tensors] == ["a", "z"]
+    assert [record.name for record in read(raw_safetensors(header, bytes(3))).tensors] == ["a", "z"]
 
 
 def test_inside_a_larger_file_ranges_count_from_its_begin() -> None:
-    data = file(A, b"12345678")
+    data = raw_safetensors(A, b"12345678")
     record = read_safetensors(Blob.from_bytes(b"junk" + data).part(4, len(data))).tensors[0]
     assert record.byte_range == (None, 4 + len(data) - 8, 4 + len(data))
 
 
 def test_every_tensor_is_a_storage_of_its_own() -> None:
-    records = read(file({"a": entry("U8", [1], [0, 1]), "b": entry("U8", [1], [1, 2])}, bytes(2))).tensors
+    records = read(raw_safetensors({"a": entry("U8", [1], [0, 1]), "b": entry("U8", [1], [1, 2])}, bytes(2))).tensors
     assert records[0].storage is not records[1].storage
     assert [record.storage.key for record in records if record.storage] == ["a", "b"]
 
@@ -202,7 +192,7 @@ def test_every_tensor_is_a_storage_of_its_own() -> None:
 def test_what_names_tell() -> None:
     names = ["weight", "bn.running_mean", "optimizer.state.0.exp_avg"]
     header = {name: entry("U8", [1], [i, i + 1]) for i, name in enumerate(names)}
-    found = {record.name: (record.kind, record.role) for record in read(file(header, bytes(3))).tensors}
+    found = {record.name: (record.kind, record.role) for record in read(raw_safetensors(header, bytes(3))).tensors}
     assert found == {
         "weight": ("tensor", "model"),
         "bn.running_mean": ("buffer", "model"),
@@ -225,7 +215,7 @@ def test_what_names_tell() -> None:
     ],
 )
 def test_odd_headers_that_are_right(header: str) -> None:
-    data = file(header, bytes(8))
+    data = raw_safetensors(header, bytes(8))
     assert ours(read(data)) == reference(data)
     assert len(read(data).tensors) == 1
 
@@ -233,92 +223,92 @@ def test_odd_headers_that_are_right(header: str) -> None:
 def test_names_with_true_in_them_do_not_hide_a_boolean_size() -> None:
     header = {"true": entry("U8", [1], [0, 1]), "b": entry("U8", [True], [1, 2])}
     with pytest.raises(MalformedError, match="'b'"):
-        read(file(header, bytes(2)))
+        read(raw_safetensors(header, bytes(2)))
     with pytest.raises(SafetensorError):
-        deserialize(file(header, bytes(2)))
+        deserialize(raw_safetensors(header, bytes(2)))
 
 
 # Malformed files: id, bytes, exception, part of the message. The reference refuses them too.
 
 MALFORMED = {
     "seven_bytes": (bytes(7), TruncatedError, "7 bytes are too few"),
-    "len_zero": (file(A, bytes(8), length=0), MalformedError, "no JSON"),
-    "len_small": (file(A, bytes(8), length=10), MalformedError, "no JSON"),
-    "len_lies_big": (file(A, bytes(8), length=2**26), TruncatedError, "claims 67,108,864 bytes, the file has 62"),
-    "len_over_limit": (file(A, bytes(8), length=2**40), LimitExceededError, "the limit is 100,000,000"),
-    "len_max": (file(A, bytes(8), length=2**64 - 1), LimitExceededError, "18,446,744,073,709,551,615 bytes"),
-    "no_header": (file("", length=5), TruncatedError, "claims 5 bytes, the file has 0"),
-    "array": (file("[1,2]"), MalformedError, "is a JSON list, expected an object"),
-    "null": (file("null"), MalformedError, "is a JSON NoneType"),
-    "bom": (file("\ufeff" + A, bytes(8)), MalformedError, "BOM"),
-    "bad_utf8": (file(A.encode().replace(b'"a', b'"a\xff'), bytes(8)), MalformedError, "not UTF-8: .* byte 11"),
-    "half_a_surrogate_pair": (file(A.replace('"a"', r'"\ud800"'), bytes(8)), MalformedError, "half a surrogate pair"),
-    "other_half": (file(A.replace('"a"', r'"\uDFFF"'), bytes(8)), MalformedError, "half a surrogate pair"),
-    "raw_newline_in_a_name": (file(A.replace('"a"', '"a\n"'), bytes(8)), MalformedError, "control character"),
-    "nan": (file(A.replace("[2]", "[NaN]"), bytes(8)), MalformedError, "holds NaN"),
-    "deep_json": (file('{"a":' * 100_000 + "1" + "}" * 100_000), MalformedError, "nested too deeply"),
-    "big_int": (file(A.replace("[2]", f"[{'9' * 5000}]"), bytes(8)), MalformedError, "no JSON"),
-    "zero_padding": (file(A + "\0\0", bytes(8)), MalformedError, "no JSON"),
-    "bad_dtype": (file({"a": entry("F33")}, bytes(8)), MalformedError, "'a' has the unknown dtype 'F33'"),
-    "dtype_is_a_list": (file({"a": entry(["F32"])}, bytes(8)), MalformedError, "unknown dtype"),
-    "no_dtype": (file('{"a":{"shape":[2],"data_offsets":[0,8]}}', bytes(8)), MalformedError, "'a' has no dtype"),
-    "no_shape": (file('{"a":{"dtype":"F32","data_offsets":[0,8]}}', bytes(8)), MalformedError, "'a' has no shape"),
-    "no_offsets": (file('{"a":{"dtype":"F32","shape":[2]}}', bytes(8)), MalformedError, "'a' has no data_offsets"),
-    "entry_is_a_number": (file('{"a":1}', bytes(8)), MalformedError, "entry 'a' is no object"),
-    "entry_is_text": (file('{"a":"dtype"}', bytes(8)), MalformedError, "entry 'a' is no object"),
-    "shape_is_text": (file({"a": entry(shape="", offsets=[0, 4])}, bytes(4)), MalformedError, "the shape ''"),
-    "shape_is_an_object": (file({"a": entry(shape={}, offsets=[0, 4])}, bytes(4)), MalformedError, "the shape {}"),
-    "shape_is_a_number": (file({"a": entry(shape=2)}, bytes(8)), MalformedError, "the shape 2"),
-    "shape_is_nested": (file({"a": entry(shape=[[2]])}, bytes(8)), MalformedError, "the shape"),
-    "shape_is_true": (file({"a": entry("U8", [True], [0, 1])}, b"1"), MalformedError, "no integer"),
-    "shape_is_a_fraction": (file({"a": entry(shape=[2.0])}, bytes(8)), MalformedError, "no integer"),
+    "len_zero": (raw_safetensors(A, bytes(8), length=0), MalformedError, "no JSON"),
+    "len_small": (raw_safetensors(A, bytes(8), length=10), MalformedError, "no JSON"),
+    "len_lies_big": (raw_safetensors(A, bytes(8), length=2**26), TruncatedError, "claims 67,108,864 bytes, the file has 62"),
+    "len_over_limit": (raw_safetensors(A, bytes(8), length=2**40), LimitExceededError, "the limit is 100,000,000"),
+    "len_max": (raw_safetensors(A, bytes(8), length=2**64 - 1), LimitExceededError, "18,446,744,073,709,551,615 bytes"),
+    "no_header": (raw_safetensors("", length=5), TruncatedError, "claims 5 bytes, the file has 0"),
+    "array": (raw_safetensors("[1,2]"), MalformedError, "is a JSON list, expected an object"),
+    "null": (raw_safetensors("null"), MalformedError, "is a JSON NoneType"),
+    "bom": (raw_safetensors("\ufeff" + A, bytes(8)), MalformedError, "BOM"),
+    "bad_utf8": (raw_safetensors(A.encode().replace(b'"a', b'"a\xff'), bytes(8)), MalformedError, "not UTF-8: .* byte 11"),
+    "half_a_surrogate_pair": (raw_safetensors(A.replace('"a"', r'"\ud800"'), bytes(8)), MalformedError, "half a surrogate pair"),
+    "other_half": (raw_safetensors(A.replace('"a"', r'"\uDFFF"'), bytes(8)), MalformedError, "half a surrogate pair"),
+    "raw_newline_in_a_name": (raw_safetensors(A.replace('"a"', '"a\n"'), bytes(8)), MalformedError, "control character"),
+    "nan": (raw_safetensors(A.replace("[2]", "[NaN]"), bytes(8)), MalformedError, "holds NaN"),
+    "deep_json": (raw_safetensors('{"a":' * 100_000 + "1" + "}" * 100_000), MalformedError, "nested too deeply"),
+    "big_int": (raw_safetensors(A.replace("[2]", f"[{'9' * 5000}]"), bytes(8)), MalformedError, "no JSON"),
+    "zero_padding": (raw_safetensors(A + "\0\0", bytes(8)), MalformedError, "no JSON"),
+    "bad_dtype": (raw_safetensors({"a": entry("F33")}, bytes(8)), MalformedError, "'a' has the unknown dtype 'F33'"),
+    "dtype_is_a_list": (raw_safetensors({"a": entry(["F32"])}, bytes(8)), MalformedError, "unknown dtype"),
+    "no_dtype": (raw_safetensors('{"a":{"shape":[2],"data_offsets":[0,8]}}', bytes(8)), MalformedError, "'a' has no dtype"),
+    "no_shape": (raw_safetensors('{"a":{"dtype":"F32","data_offsets":[0,8]}}', bytes(8)), MalformedError, "'a' has no shape"),
+    "no_offsets": (raw_safetensors('{"a":{"dtype":"F32","shape":[2]}}', bytes(8)), MalformedError, "'a' has no data_offsets"),
+    "entry_is_a_number": (raw_safetensors('{"a":1}', bytes(8)), MalformedError, "entry 'a' is no object"),
+    "entry_is_text": (raw_safetensors('{"a":"dtype"}', bytes(8)), MalformedError, "entry 'a' is no object"),
+    "shape_is_text": (raw_safetensors({"a": entry(shape="", offsets=[0, 4])}, bytes(4)), MalformedError, "the shape ''"),
+    "shape_is_an_object": (raw_safetensors({"a": entry(shape={}, offsets=[0, 4])}, bytes(4)), MalformedError, "the shape {}"),
+    "shape_is_a_number": (raw_safetensors({"a": entry(shape=2)}, bytes(8)), MalformedError, "the shape 2"),
+    "shape_is_nested": (raw_safetensors({"a": entry(shape=[[2]])}, bytes(8)), MalformedError, "the shape"),
+    "shape_is_true": (raw_safetensors({"a": entry("U8", [True], [0, 1])}, b"1"), MalformedError, "no integer"),
+    "shape_is_a_fraction": (raw_safetensors({"a": entry(shape=[2.0])}, bytes(8)), MalformedError, "no integer"),
     "true_after_one": (
-        file({"a": entry("U8", [1], [0, 1]), "b": entry("U8", [True], [1, 2])}, bytes(2)),
+        raw_safetensors({"a": entry("U8", [1], [0, 1]), "b": entry("U8", [True], [1, 2])}, bytes(2)),
         MalformedError, r"no integer .*'b'",
     ),
     "fraction_after_integer": (
-        file({"a": entry("U8", [1], [0, 1]), "b": entry("U8", [1.0], [1, 2])}, bytes(2)),
+        raw_safetensors({"a": entry("U8", [1], [0, 1]), "b": entry("U8", [1.0], [1, 2])}, bytes(2)),
         MalformedError, r"no integer .*'b'",
     ),
-    "negative_size": (file({"a": entry(shape=[-2])}, bytes(8)), MalformedError, "negative number -2"),
-    "negative_sizes_whose_product_is_right": (file({"a": entry(shape=[-2, -1])}, bytes(8)), MalformedError, "negative"),
-    "huge_shape_wrap": (file({"a": entry(shape=[2**32, 2**32], offsets=[0, 0])}), LimitExceededError, "elements"),
+    "negative_size": (raw_safetensors({"a": entry(shape=[-2])}, bytes(8)), MalformedError, "negative number -2"),
+    "negative_sizes_whose_product_is_right": (raw_safetensors({"a": entry(shape=[-2, -1])}, bytes(8)), MalformedError, "negative"),
+    "huge_shape_wrap": (raw_safetensors({"a": entry(shape=[2**32, 2**32], offsets=[0, 0])}), LimitExceededError, "elements"),
     "overflow_before_a_zero": (
-        file({"a": entry(shape=[2**63, 2**63, 0], offsets=[0, 0])}), LimitExceededError, "elements",
+        raw_safetensors({"a": entry(shape=[2**63, 2**63, 0], offsets=[0, 0])}), LimitExceededError, "elements",
     ),
-    "size_beyond_64_bits": (file({"a": entry(shape=[0, 2**64], offsets=[0, 0])}), LimitExceededError, "elements"),
+    "size_beyond_64_bits": (raw_safetensors({"a": entry(shape=[0, 2**64], offsets=[0, 0])}), LimitExceededError, "elements"),
     "sizes_of_thousands_of_digits": (
-        file({"a": entry(shape=[10**4000] * 60)}, bytes(8)),
+        raw_safetensors({"a": entry(shape=[10**4000] * 60)}, bytes(8)),
         LimitExceededError, "elements",
     ),
     "offsets_of_thousands_of_digits": (
-        file({"a": entry(offsets=[0, 10**4000])}, bytes(8)), MalformedError, "data_offsets span",
+        raw_safetensors({"a": entry(offsets=[0, 10**4000])}, bytes(8)), MalformedError, "data_offsets span",
     ),
-    "f4_odd": (file({"a": entry("F4", [3], [0, 1])}, bytes(1)), MalformedError, r"takes 1\.5 bytes"),
-    "f4_scalar": (file({"a": entry("F4", [], [0, 1])}, bytes(1)), MalformedError, r"takes 0\.5 bytes"),
-    "reversed": (file({"a": entry(offsets=[8, 0])}, bytes(8)), MalformedError, r"data_offsets \[8, 0\]"),
-    "neg_offset": (file({"a": entry(offsets=[-8, 0])}, bytes(8)), MalformedError, r"data_offsets \[-8, 0\]"),
-    "three_offsets": (file({"a": entry(offsets=[0, 4, 8])}, bytes(8)), MalformedError, r"expected \[begin, end\]"),
-    "one_offset": (file({"a": entry(offsets=[0])}, bytes(8)), MalformedError, r"expected \[begin, end\]"),
-    "offsets_are_text": (file({"a": entry(offsets="08")}, bytes(8)), MalformedError, r"expected \[begin, end\]"),
-    "offsets_are_an_object": (file({"a": entry(offsets={"0": 0, "8": 8})}, bytes(8)), MalformedError, "expected"),
-    "offset_is_a_boolean": (file({"a": entry("U8", [1], [False, True])}, b"1"), MalformedError, "expected"),
-    "offset_with_an_escape": (file({"a": entry(offsets=["\n\x1b[31m", 1])}), MalformedError, r"\\n\\x1b"),
-    "deep_offsets": (file(A.replace("[0,8]", "[" * 500 + "]" * 500)), MalformedError, "expected"),
-    "same_range": (file({"a": entry(), "b": entry()}, bytes(8)), MalformedError, "overlap at byte"),
+    "f4_odd": (raw_safetensors({"a": entry("F4", [3], [0, 1])}, bytes(1)), MalformedError, r"takes 1\.5 bytes"),
+    "f4_scalar": (raw_safetensors({"a": entry("F4", [], [0, 1])}, bytes(1)), MalformedError, r"takes 0\.5 bytes"),
+    "reversed": (raw_safetensors({"a": entry(offsets=[8, 0])}, bytes(8)), MalformedError, r"data_offsets \[8, 0\]"),
+    "neg_offset": (raw_safetensors({"a": entry(offsets=[-8, 0])}, bytes(8)), MalformedError, r"data_offsets \[-8, 0\]"),
+    "three_offsets": (raw_safetensors({"a": entry(offsets=[0, 4, 8])}, bytes(8)), MalformedError, r"expected \[begin, end\]"),
+    "one_offset": (raw_safetensors({"a": entry(offsets=[0])}, bytes(8)), MalformedError, r"expected \[begin, end\]"),
+    "offsets_are_text": (raw_safetensors({"a": entry(offsets="08")}, bytes(8)), MalformedError, r"expected \[begin, end\]"),
+    "offsets_are_an_object": (raw_safetensors({"a": entry(offsets={"0": 0, "8": 8})}, bytes(8)), MalformedError, "expected"),
+    "offset_is_a_boolean": (raw_safetensors({"a": entry("U8", [1], [False, True])}, b"1"), MalformedError, "expected"),
+    "offset_with_an_escape": (raw_safetensors({"a": entry(offsets=["\n\x1b[31m", 1])}), MalformedError, r"\\n\\x1b"),
+    "deep_offsets": (raw_safetensors(A.replace("[0,8]", "[" * 500 + "]" * 500)), MalformedError, "expected"),
+    "same_range": (raw_safetensors({"a": entry(), "b": entry()}, bytes(8)), MalformedError, "overlap at byte"),
     "partly_the_same_range": (
-        file({"a": entry(), "b": entry(offsets=[4, 12])}, bytes(12)), MalformedError, "overlap at byte",
+        raw_safetensors({"a": entry(), "b": entry(offsets=[4, 12])}, bytes(12)), MalformedError, "overlap at byte",
     ),
-    "hole": (file({"a": entry(), "b": entry(offsets=[12, 20])}, bytes(20)), MalformedError, "leave a hole at byte"),
-    "hole_at_the_begin": (file({"a": entry(offsets=[4, 12])}, bytes(12)), MalformedError, "leave a hole at byte"),
-    "trailing": (file(A, bytes(8) + b"garbage"), MalformedError, "7 bytes after the last tensor"),
-    "trailing_without_tensors": (file("{}", b"x"), MalformedError, "1 bytes after the last tensor"),
-    "short_data": (file(A, bytes(4)), TruncatedError, "declares 8 bytes of data, the file has 4"),
-    "no_data": (file(A), TruncatedError, "declares 8 bytes of data, the file has 0"),
-    "metadata_tensorlike": (file({"__metadata__": entry()}, bytes(8)), MalformedError, "__metadata__"),
-    "metadata_is_a_list": (file('{"__metadata__":[]}'), MalformedError, "__metadata__"),
-    "metadata_holds_a_number": (file('{"__metadata__":{"a":1}}'), MalformedError, "__metadata__"),
-    "field_twice": (file(A.replace('"dtype":"F32"', '"dtype":"F32","dtype":"F32"'), bytes(8)), MalformedError, "twice"),
+    "hole": (raw_safetensors({"a": entry(), "b": entry(offsets=[12, 20])}, bytes(20)), MalformedError, "leave a hole at byte"),
+    "hole_at_the_begin": (raw_safetensors({"a": entry(offsets=[4, 12])}, bytes(12)), MalformedError, "leave a hole at byte"),
+    "trailing": (raw_safetensors(A, bytes(8) + b"garbage"), MalformedError, "7 bytes after the last tensor"),
+    "trailing_without_tensors": (raw_safetensors("{}", b"x"), MalformedError, "1 bytes after the last tensor"),
+    "short_data": (raw_safetensors(A, bytes(4)), TruncatedError, "declares 8 bytes of data, the file has 4"),
+    "no_data": (raw_safetensors(A), TruncatedError, "declares 8 bytes of data, the file has 0"),
+    "metadata_tensorlike": (raw_safetensors({"__metadata__": entry()}, bytes(8)), MalformedError, "__metadata__"),
+    "metadata_is_a_list": (raw_safetensors('{"__metadata__":[]}'), MalformedError, "__metadata__"),
+    "metadata_holds_a_number": (raw_safetensors('{"__metadata__":{"a":1}}'), MalformedError, "__metadata__"),
+    "field_twice": (raw_safetensors(A.replace('"dtype":"F32"', '"dtype":"F32","dtype":"F32"'), bytes(8)), MalformedError, "twice"),
 }  # fmt: skip
 
 
@@ -351,25 +341,25 @@ def test_name_twice(where: str) -> None:
     twice = names[0] if where == "first" else names[-1]
     entries = [f'"{name}":{json.dumps(entry("U8", [0], [0, 0]))}' for name in [*names, twice]]
     with pytest.raises(MalformedError, match=f"has '{twice}' twice"):
-        read(file("{" + ",".join(entries) + "}"))
+        read(raw_safetensors("{" + ",".join(entries) + "}"))
 
 
 def test_name_of_a_megabyte_twice_makes_a_short_message() -> None:
     name = "x" * (1 << 20)
     with pytest.raises(MalformedError, match="twice") as caught:
-        read(file(f'{{"{name}":1,"{name}":2}}'))
+        read(raw_safetensors(f'{{"{name}":1,"{name}":2}}'))
     assert len(str(caught.value)) < 200
 
 
 def test_four_bit_elements_that_make_no_pairs() -> None:
     with pytest.raises(MalformedError, match=r"odd shape \[2, 3\]"):
-        read(file({"a": entry("F4", [2, 3], [0, 3])}, bytes(3)))
+        read(raw_safetensors({"a": entry("F4", [2, 3], [0, 3])}, bytes(3)))
 
 
 def test_more_dimensions_than_torch_has() -> None:
-    assert read(file({"a": entry("U8", [1] * 64, [0, 1])}, bytes(1))).tensors[0].numel == 1
+    assert read(raw_safetensors({"a": entry("U8", [1] * 64, [0, 1])}, bytes(1))).tensors[0].numel == 1
     with pytest.raises(LimitExceededError, match=r"65 dimensions of a tensor; the limit is 64 .*'a'") as caught:
-        read(file({"a": entry("U8", [1] * 65, [0, 1])}, bytes(1)))
+        read(raw_safetensors({"a": entry("U8", [1] * 65, [0, 1])}, bytes(1)))
     assert (caught.value.limit, caught.value.actual) == (64, 65)
 
 
@@ -377,10 +367,10 @@ def test_as_many_tensors_as_the_limit_and_one_more(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(reader, "MAX_HEADER_TENSORS", 100)
     header: dict[str, Any] = {f"n{i}": entry("U8", [1], [i, i + 1]) for i in range(100)}
     header["__metadata__"] = {"format": "pt"}
-    assert len(read(file(header, bytes(100))).tensors) == 100
+    assert len(read(raw_safetensors(header, bytes(100))).tensors) == 100
     header["n100"] = entry("U8", [1], [100, 101])
     with pytest.raises(LimitExceededError, match="the limit is 100"):
-        read(file(header, bytes(101)))
+        read(raw_safetensors(header, bytes(101)))
 
 
 @pytest.mark.parametrize("item", ["[]", "{}", "1"])
@@ -388,15 +378,15 @@ def test_header_of_many_small_values_is_not_parsed(item: str, monkeypatch: pytes
     monkeypatch.setattr(reader, "MAX_HEADER_TENSORS", 10)
     monkeypatch.setattr(reader, "_parse_header", lambda _: pytest.fail("parsed"))
     with pytest.raises(LimitExceededError, match="tensors in one header"):
-        read(file('{"a":[' + ",".join([item] * 200) + "]}"))
+        read(raw_safetensors('{"a":[' + ",".join([item] * 200) + "]}"))
 
 
 def test_long_header_beyond_ascii_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "MAX_WIDE_HEADER", 100)
-    assert len(read(file(A + " " * 100, bytes(8))).tensors) == 1
-    assert len(read(file(A.replace('"a"', '"é"'), bytes(8))).tensors) == 1
+    assert len(read(raw_safetensors(A + " " * 100, bytes(8))).tensors) == 1
+    assert len(read(raw_safetensors(A.replace('"a"', '"é"'), bytes(8))).tensors) == 1
     with pytest.raises(LimitExceededError, match="beyond ASCII; the limit is 100"):
-        read(file(A.replace('"a"', '"é"') + " " * 100, bytes(8)))
+        read(raw_safetensors(A.replace('"a"', '"é"') + " " * 100, bytes(8)))
 
 
 def test_only_the_header_is_read() -> None:
@@ -407,7 +397,7 @@ def test_only_the_header_is_read() -> None:
             self.furthest = max(self.furthest, offset + length)
             return super().read_up_to(offset, length)
 
-    data = file({"a": entry("U8", [100_000], [0, 100_000])}, bytes(100_000))
+    data = raw_safetensors({"a": entry("U8", [100_000], [0, 100_000])}, bytes(100_000))
     blob = Watched.from_bytes(data)
     read_safetensors(blob)
     assert isinstance(blob, Watched)
@@ -419,7 +409,7 @@ def test_only_the_header_is_read() -> None:
 
 @pytest.mark.parametrize("first", ["{", " {", "\n{", "\t{", "\r{"])
 def test_recognised_by_length_and_brace(first: str) -> None:
-    data = file(first + A[1:], bytes(8))
+    data = raw_safetensors(first + A[1:], bytes(8))
     assert is_safetensors(data[:9], len(data))
 
 
@@ -427,12 +417,12 @@ def test_recognised_by_length_and_brace(first: str) -> None:
     ("head", "size"),
     [
         (b"", 100),
-        (file(A)[:8], 100),
-        (file(A)[:9], 8),  # the header would be longer than the file
-        (file("[1]"), 100),
-        (file(A, length=0), 100),
-        (file(A, length=1), 100),
-        (file(A, length=100_000_001), 2**40),
+        (raw_safetensors(A)[:8], 100),
+        (raw_safetensors(A)[:9], 8),  # the header would be longer than the file
+        (raw_safetensors("[1]"), 100),
+        (raw_safetensors(A, length=0), 100),
+        (raw_safetensors(A, length=1), 100),
+        (raw_safetensors(A, length=100_000_001), 2**40),
     ],
 )
 def test_not_recognised(head: bytes, size: int) -> None:
@@ -496,7 +486,7 @@ def mutated_files(draw: st.DrawFn) -> bytes:
     size += draw(st.sampled_from([0, 0, 0, 0, 1, 4, -1]))
     lie = draw(st.sampled_from([0, 0, 0, 0, 0, 1, -1]))
     encoded = text.encode("utf-8", "surrogatepass")
-    return file(encoded, bytes(max(size, 0)), length=max(len(encoded) + lie, 0))
+    return raw_safetensors(encoded, bytes(max(size, 0)), length=max(len(encoded) + lie, 0))
 
 
 STRICTER = (
@@ -524,7 +514,7 @@ def is_harmlessly_lenient(data: bytes) -> bool:
 @given(headers())
 def test_right_headers_are_read_as_the_reference_reads_them(drawn: tuple[dict[str, Any], int]) -> None:
     header, size = drawn
-    data = file(header, bytes(size))
+    data = raw_safetensors(header, bytes(size))
     assert ours(read(data)) == reference(data)
     metadata = header.get("__metadata__") or {}
     assert read(data).metadata == metadata
@@ -532,14 +522,14 @@ def test_right_headers_are_read_as_the_reference_reads_them(drawn: tuple[dict[st
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(mutated_files())
-@example(file(A.replace("[0,8]", "[-0,8]"), bytes(8)))
-@example(file(A.replace("]}}", '],"x":1e999}}'), bytes(8)))
-@example(file(A.replace("]}}", f'],"x":{"[" * 200}{"]" * 200}}}}}'), bytes(8)))
-@example(file('{"a":["F32",[2],[0,8]]}', bytes(8)))
-@example(file({"a": entry("F4", [0, 3], [0, 0])}))
-@example(file({"a": entry("U8", [0, 2**63, 2**63], [0, 0])}))
-@example(file({"a": entry("U8", [1] * 70, [0, 1])}, bytes(1)))
-@example(file(A[:-1] + "," + A[1:], bytes(8)))
+@example(raw_safetensors(A.replace("[0,8]", "[-0,8]"), bytes(8)))
+@example(raw_safetensors(A.replace("]}}", '],"x":1e999}}'), bytes(8)))
+@example(raw_safetensors(A.replace("]}}", f'],"x":{"[" * 200}{"]" * 200}}}}}'), bytes(8)))
+@example(raw_safetensors('{"a":["F32",[2],[0,8]]}', bytes(8)))
+@example(raw_safetensors({"a": entry("F4", [0, 3], [0, 0])}))
+@example(raw_safetensors({"a": entry("U8", [0, 2**63, 2**63], [0, 0])}))
+@example(raw_safetensors({"a": entry("U8", [1] * 70, [0, 1])}, bytes(1)))
+@example(raw_safetensors(A[:-1] + "," + A[1:], bytes(8)))
 def test_what_is_listed_and_what_is_refused_agree_with_the_reference(data: bytes) -> None:
     outcome = attempt(data)
     try:

@@ -9,12 +9,9 @@ import json
 import lzma
 import pickle
 import tarfile
-import warnings
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import gguf
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -26,56 +23,29 @@ from paraminspect.errors import MalformedError, ParamInspectError, TruncatedErro
 from paraminspect.files.blob import Blob
 from paraminspect.formats import open_source
 from paraminspect.formats.sniff import HEAD_BYTES, check_head, read_blob
+from tests.making.gguf_files import gguf_bytes
+from tests.making.numpy_files import npy_bytes, npz_bytes
+from tests.making.torch_files import legacy_bytes, script_bytes, torch_bytes
+from tests.making.zips import zip_bytes
 
 WEIGHT = np.arange(6, dtype=np.float32).reshape(2, 3)
+STATE = {"weight": torch.from_numpy(WEIGHT)}
 
 
-def torch_bytes(*, legacy: bool = False) -> bytes:
-    stream = io.BytesIO()
-    torch.save({"weight": torch.from_numpy(WEIGHT)}, stream, _use_new_zipfile_serialization=not legacy)
-    return stream.getvalue()
-
-
-def script_bytes() -> bytes:
-    module = torch.nn.Module()
-    module.weight = torch.nn.Parameter(torch.from_numpy(WEIGHT))
-    stream = io.BytesIO()
-    with warnings.catch_warnings(action="ignore"):  # deprecated, but its files stay
-        torch.jit.save(torch.jit.script(module), stream)
-    return stream.getvalue()
-
-
-def gguf_bytes(folder: Path) -> bytes:
-    path = folder / "scratch"
-    writer = gguf.GGUFWriter(path, "test")
-    writer.add_tensor("weight", WEIGHT)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return path.read_bytes()
-
-
-def npy_bytes() -> bytes:
-    stream = io.BytesIO()
-    np.save(stream, WEIGHT)
-    return stream.getvalue()
-
-
-def npz_bytes() -> bytes:
-    stream = io.BytesIO()
-    np.savez(stream, weight=WEIGHT)
-    return stream.getvalue()
+class Owner(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(STATE["weight"])
 
 
 FORMATS: dict[str, Callable[[Path], bytes]] = {
     "safetensors": lambda _: safetensors.numpy.save({"weight": WEIGHT}),
-    "torch zip": lambda _: torch_bytes(),
-    "torch legacy": lambda _: torch_bytes(legacy=True),
-    "torchscript": lambda _: script_bytes(),
-    "gguf": gguf_bytes,
-    "npy": lambda _: npy_bytes(),
-    "npz": lambda _: npz_bytes(),
+    "torch zip": lambda _: torch_bytes(STATE),
+    "torch legacy": lambda _: legacy_bytes(STATE),
+    "torchscript": lambda _: script_bytes(Owner()),
+    "gguf": lambda folder: gguf_bytes(folder, weight=WEIGHT),
+    "npy": lambda _: npy_bytes(WEIGHT),
+    "npz": lambda _: npz_bytes(weight=WEIGHT),
     "pickle": lambda _: pickle.dumps({"weight": WEIGHT}, 4),
 }
 EXTENSIONS = [".safetensors", ".pt", ".pth.tar", ".gguf", ".npz", ".npy", ".pkl", ".json", ".html", ""]
@@ -189,14 +159,6 @@ def test_a_header_longer_than_the_file_is_safetensors_cut_off() -> None:
         read_blob(Blob.from_bytes((5000).to_bytes(8, "little") + b'{"a":'))
 
 
-def packed(*names: str, **contents: bytes) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        for name in names:
-            archive.writestr(name, contents.get(name, b""))
-    return stream.getvalue()
-
-
 @pytest.mark.parametrize(
     ("names", "words"),
     [
@@ -212,7 +174,7 @@ def packed(*names: str, **contents: bytes) -> bytes:
 )
 def test_zip_that_is_no_model(names: tuple[str, ...], words: str) -> None:
     with pytest.raises(UnknownFormatError) as caught:
-        read_blob(Blob.from_bytes(packed(*names)))
+        read_blob(Blob.from_bytes(zip_bytes(dict.fromkeys(names, b""))))
     assert words in str(caught.value)
     assert str(caught.value).isprintable()
 

@@ -17,13 +17,7 @@ from paraminspect.names.changes import (
     suggest_maps,
 )
 from paraminspect.records import Storage, TensorRecord
-
-
-def tensor(name: str, *shape: int, dtype: str = "float32", storage: Storage | None = None) -> TensorRecord:
-    numel = 1
-    for size in shape:
-        numel *= size
-    return TensorRecord(name, shape, dtype, numel, 4 * numel, storage=storage or Storage(name, 4 * numel))
+from tests.making.records import stored
 
 
 def changes(before: list[TensorRecord], after: list[TensorRecord], **options: bool) -> list[tuple[str, str]]:
@@ -34,19 +28,19 @@ def changes(before: list[TensorRecord], after: list[TensorRecord], **options: bo
 def test_every_kind_of_change_in_the_order_of_the_files() -> None:
     shared = Storage("s", 16)
     before = [
-        tensor("d", 2),
-        tensor("b", 3),
-        tensor("a", 4, storage=shared),
-        tensor("t", 4, storage=shared),
-        tensor("x", 1),
+        stored("d", 2),
+        stored("b", 3),
+        stored("a", 4, storage=shared),
+        stored("t", 4, storage=shared),
+        stored("x", 1),
     ]
     after = [
-        tensor("new", 1),
-        tensor("a", 4),
-        tensor("t", 4),
-        tensor("b", 3, 1),
-        tensor("d", 2, dtype="float16"),
-        tensor("x", 1),
+        stored("new", 1),
+        stored("a", 4),
+        stored("t", 4),
+        stored("b", 3, 1),
+        stored("d", 2, dtype="float16"),
+        stored("x", 1),
     ]
     assert changes(before, after) == [
         ("d", "dtype"), ("b", "shape"), ("t", "tie"), ("new", "added")
@@ -61,11 +55,11 @@ def test_every_kind_of_change_in_the_order_of_the_files() -> None:
 def test_a_tensor_tied_on_both_sides_is_a_pair_once() -> None:
     def model(*names: str) -> dict[str, TensorRecord]:
         storage = Storage("s", 16)
-        return rename([tensor(name, 4, storage=storage) for name in names], ())
+        return rename([stored(name, 4, storage=storage) for name in names], ())
 
     found = compare_headers(model("a", "b", "c"), model("c", "b", "a"))
     assert (found.changes, [pair.name for pair in found.pairs]) == ([], ["a"])
-    other = {**model("a", "b"), "c": tensor("c", 4)}
+    other = {**model("a", "b"), "c": stored("c", 4)}
     assert [(change.name, change.before, change.after) for change in compare_headers(model("a", "b", "c"), other).changes] == [
         ("c", "a", "")
     ]  # fmt: skip
@@ -84,11 +78,11 @@ def test_a_tensor_tied_on_both_sides_is_a_pair_once() -> None:
     ],
 )  # fmt: skip
 def test_maps(text: str, name: str, due: str) -> None:
-    assert list(rename([tensor(name, 1)], [text])) == [due]
+    assert list(rename([stored(name, 1)], [text])) == [due]
 
 
 def test_the_first_map_that_matches_counts() -> None:
-    records = [tensor("a.b", 1), tensor("a.c", 1), tensor("z", 1)]
+    records = [stored("a.b", 1), stored("a.c", 1), stored("z", 1)]
     assert list(rename(records, ["a.b=one", "a.*=*"])) == ["one", "c", "z"]
 
 
@@ -100,18 +94,18 @@ def test_maps_that_cannot_be_parsed(text: str) -> None:
 
 def test_a_map_that_merges_two_names_is_refused() -> None:
     with pytest.raises(SelectionError, match=r"makes 'w' of both 'a\.w' and 'w'"):
-        rename([tensor("a.w", 1), tensor("w", 1)], ["a.*=*"])
+        rename([stored("a.w", 1), stored("w", 1)], ["a.*=*"])
 
 
 @given(st.text(max_size=12), st.text(max_size=12))
 def test_any_map_renames_or_is_refused(text: str, name: str) -> None:
     with contextlib.suppress(SelectionError):
-        assert len(rename([tensor(name, 1)], [text])) == 1
+        assert len(rename([stored(name, 1)], [text])) == 1
 
 
 def test_renamed_tensors_are_found_by_their_contents() -> None:
-    removed = {name: tensor(name, 4) for name in ("old.a.w", "old.b.w", "old.c.w")} | {"old.d": tensor("old.d", 9)}
-    added = {name: tensor(name, 4) for name in ("new.b.w", "new.a.w", "new.x.w")} | {"new.e": tensor("new.e", 8)}
+    removed = {name: stored(name, 4) for name in ("old.a.w", "old.b.w", "old.c.w")} | {"old.d": stored("old.d", 9)}
+    added = {name: stored(name, 4) for name in ("new.b.w", "new.a.w", "new.x.w")} | {"new.e": stored("new.e", 8)}
     contents = {"old.a.w": b"1", "new.a.w": b"1", "old.b.w": b"1", "new.b.w": b"1", "old.c.w": b"3", "new.x.w": b"4"}
     asked = []
 
@@ -127,7 +121,7 @@ def test_renamed_tensors_are_found_by_their_contents() -> None:
 
 
 def test_one_tensor_is_renamed_once() -> None:
-    removed, added = {"a": tensor("a", 4)}, {name: tensor(name, 4) for name in ("b", "c")}
+    removed, added = {"a": stored("a", 4)}, {name: stored(name, 4) for name in ("b", "c")}
     assert find_renamed(removed, added, lambda side, record: b"1") == [("a", "b")]
 
 
@@ -136,4 +130,4 @@ def test_suggested_maps_make_the_second_name_of_the_first() -> None:
     maps = suggest_maps(pairs)
     assert maps[0] == "module.*=*"
     for old, new in pairs:
-        assert new in {name for each in maps for name in rename([tensor(old, 1)], [each])} or len(maps) == 3
+        assert new in {name for each in maps for name in rename([stored(old, 1)], [each])} or len(maps) == 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pytest
@@ -24,11 +23,7 @@ from paraminspect.names.listing import (
     total,
 )
 from paraminspect.records import Storage, TensorRecord
-
-
-def tensor(name: str, *shape: int, storage: Storage | None = None, **more: Any) -> TensorRecord:
-    numel = math.prod(shape)
-    return TensorRecord(name, shape, more.pop("dtype", "float32"), numel, numel * 4, storage=storage, **more)
+from tests.making.records import tensor
 
 
 def names(listing: Listing) -> list[str]:
@@ -143,7 +138,7 @@ def test_unknown_size_makes_the_total_unknown() -> None:
 
 
 def test_dtypes_are_ordered_by_bytes() -> None:
-    records = [tensor("a", 2, dtype="int64"), tensor("b", 3), tensor("c", 9, dtype="bfloat16")]
+    records = [tensor("a", 1, dtype="int64"), tensor("b", 3), tensor("c", 9, dtype="bfloat16")]
     assert total(make_listing(records)).dtypes == ("bfloat16", "float32", "int64")
 
 

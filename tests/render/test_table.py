@@ -15,6 +15,7 @@ from paraminspect.render.rows import Column, Rows
 from paraminspect.render.style import Style
 from paraminspect.render.table import MIN_COLUMNS, MIN_SHORTENED, render_table
 from paraminspect.text import display_width
+from tests.making.records import tensor
 
 COLUMNS = (
     Column("name", "name"), Column("dtype"), Column("numel", "int"), Column("nbytes", "bytes"),
@@ -94,13 +95,6 @@ def test_colour_only_adds_to_the_text() -> None:
 
 def test_empty_name_is_seen() -> None:
     assert table([("", "f4", 1, 4, "tensor", None)])[1].startswith('""  ')
-
-
-def tensor(name: str, *shape: int, **more: Any) -> TensorRecord:
-    numel = 1
-    for size in shape:
-        numel *= size
-    return TensorRecord(name, shape, "float32", numel, numel * 4, **more)
 
 
 def tree(records: list[TensorRecord], **options: Any) -> list[str]:

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from paraminspect.errors import RuleError
-from paraminspect.rules import resolve as resolve_module
+from paraminspect.rules import initializers
 from paraminspect.rules.initializers import GAINS
 from paraminspect.rules.parse import parse_rule
-from paraminspect.rules.resolve import Resolved, count_fans, format_value, resolve
+from paraminspect.rules.resolve import Resolved, count_fans, resolve
+from paraminspect.rules.rule import format_value
 
 SHAPES = [(3, 4), (64, 3, 7, 7), (8, 4, 3), (2, 3, 2, 2, 2), (1, 1)]
 
@@ -156,7 +157,7 @@ def test_the_draws_of_a_cut_normal_are_those_that_the_density_asks_for(
     x = torch.linspace(a, b, 100_001, dtype=torch.float64)
     density = torch.exp(-0.5 * ((x - mean) / std) ** 2)
     accepted = float(density.mean() / density.max())
-    assert 0.5 < resolve_module._count_draws(mean, std, a, b) * accepted < 2
+    assert 0.5 < initializers._count_draws(mean, std, a, b) * accepted < 2
 
 
 def test_hints() -> None:

@@ -16,6 +16,7 @@ from torch import nn
 from paraminspect import find_ties, open_source
 from paraminspect.records import Checkpoint, Declaration, Storage, TensorRecord
 from paraminspect.sharing.find import Found, Source, distinct, find_equal_in, find_in, group_names, open_stored
+from tests.making.records import stored
 
 
 def linear(*names: str) -> nn.Module:
@@ -91,8 +92,8 @@ class Bytes:
         return self.data[record.name][:length]
 
 
-def tensor(name: str, size: int = 2) -> TensorRecord:
-    return TensorRecord(name, (size,), "int8", size, size, storage=Storage(name, size))
+def pair(name: str) -> TensorRecord:
+    return stored(name, 2, dtype="int8")
 
 
 def declare(*pairs: str) -> list[Declaration]:
@@ -100,8 +101,8 @@ def declare(*pairs: str) -> list[Declaration]:
 
 
 def test_three_names_of_which_two_are_stored() -> None:
-    a = tensor("a")
-    records = [tensor("x"), a, tensor("b"), a._replace(name="c", declared=True)]
+    a = pair("a")
+    records = [pair("x"), a, pair("b"), a._replace(name="c", declared=True)]
     contents = Bytes(x=b"..", a=b"12", b=b"12")
     groups, notes = find_in(Source(records, declare("ba", "ca"), contents))
     assert [(group.kind, group.names, group.saved) for group in groups] == [("declared", ("a", "b", "c"), 2)]
@@ -109,7 +110,7 @@ def test_three_names_of_which_two_are_stored() -> None:
 
 
 def test_ties_that_are_declared_in_a_chain() -> None:
-    records = [tensor("a"), tensor("b"), tensor("c")]
+    records = [pair("a"), pair("b"), pair("c")]
     contents = Bytes(a=b"12", b=b"12", c=b"12")
     groups, _ = find_in(Source(records, declare("ba", "cb"), contents))
     assert [(group.names, group.saved) for group in groups] == [(("a", "b", "c"), 0)]
@@ -119,24 +120,24 @@ def test_many_declarations_of_one_tensor() -> None:
     """Each of them stored, and all of them the same: what is joined is joined once."""
     names = [f"a{n}" for n in range(20_000)]
     declared = [Declaration(name, "a0", "metadata") for name in names[1:]]
-    groups, notes = find_in(Source([tensor(name) for name in names], declared, Bytes(**dict.fromkeys(names, b"12"))))
+    groups, notes = find_in(Source([pair(name) for name in names], declared, Bytes(**dict.fromkeys(names, b"12"))))
     assert [(len(group.names), group.kind, group.saved) for group in groups] == [(20_000, "declared", 0)]
     assert len(notes) == 9
     assert notes[-1] == "19,991 more remarks on declared ties"
 
 
 def test_a_declaration_without_values_is_believed_by_nobody() -> None:
-    groups, notes = find_in(Source([tensor("a"), tensor("b")], declare("ba")))
+    groups, notes = find_in(Source([pair("a"), pair("b")], declare("ba")))
     assert groups == []
     assert notes == ["b is declared tied to a (metadata); its values are not known"]
 
 
 def test_a_declaration_about_what_is_left_out_is_passed_over() -> None:
-    assert find_in(Source([tensor("a")], declare("ba", "cb"))) == Found([], [])
+    assert find_in(Source([pair("a")], declare("ba", "cb"))) == Found([], [])
 
 
 def test_declared_tensors_that_cannot_be_compared(tmp_path: Path) -> None:
-    records = [tensor("a"), tensor("b")]
+    records = [pair("a"), pair("b")]
     checkpoint = Checkpoint("safetensors", records, declared=tuple(declare("ba")))
     groups, notes = find_in(open_stored(checkpoint))
     assert groups == []
@@ -150,7 +151,7 @@ def test_names_of_one_tensor() -> None:
     storage = Storage("0", 40)
     whole = TensorRecord("a", (10,), "float32", 10, 40, storage=storage, stride=(1,))
     part = TensorRecord("c", (2,), "float32", 2, 8, storage=storage, offset=8, stride=(1,))
-    records = [whole, whole._replace(name="b"), part, part._replace(name="d"), tensor("e"), tensor("f")]
+    records = [whole, whole._replace(name="b"), part, part._replace(name="d"), pair("e"), pair("f")]
     (overlap,) = find_ties(records)
     names = group_names(records, [overlap])
     assert names["a"] == names["b"] != names["c"] == names["d"]
@@ -159,7 +160,7 @@ def test_names_of_one_tensor() -> None:
 
 @given(st.lists(st.lists(st.integers(0, 7), min_size=2, max_size=4, unique=True), max_size=5), st.randoms())
 def test_groups_that_meet_are_one(members: list[list[int]], chance: random.Random) -> None:
-    records = [tensor(str(n)) for n in range(8)]
+    records = [pair(str(n)) for n in range(8)]
     groups = [find_ties([records[0]] * 2)[0].__class__("equal", tuple(map(str, each)), tuple(each)) for each in members]
     chance.shuffle(groups)
     names = group_names(records, groups)
@@ -178,7 +179,7 @@ def test_of_tied_names_one_is_compared() -> None:
     storage = Storage("0", 4)
     whole = TensorRecord("a", (4,), "int8", 4, 4, storage=storage, stride=(1,))
     half = TensorRecord("c", (2,), "int8", 2, 2, storage=storage, stride=(1,))
-    records = [whole, whole._replace(name="b"), half, half._replace(name="d"), tensor("e")]
+    records = [whole, whole._replace(name="b"), half, half._replace(name="d"), pair("e")]
     source = Source(records, contents=Bytes(a=b"1234", c=b"12", e=b"12"))
     found = find_in(source)
     assert distinct(source, found) == [0, 2, 4]
@@ -190,7 +191,7 @@ def test_of_tied_names_one_is_compared() -> None:
 
 @pytest.mark.parametrize("orders", [("little", "little"), ("little", "big")])
 def test_sources_of_another_byte_order_are_not_compared(orders: tuple[str, str]) -> None:
-    sources = [Source([tensor("a")], contents=Bytes(a=b"12"), order=order) for order in orders]
+    sources = [Source([pair("a")], contents=Bytes(a=b"12"), order=order) for order in orders]
     groups = find_equal_in(sources, [Found([], [])] * 2).groups
     same = orders[0] == orders[1]
     assert [(group.names, group.indices, group.sources) for group in groups] == [(("a", "a"), (0, 0), (0, 1))] * same

@@ -19,7 +19,7 @@ ITEMSIZE = {"int8": 1, "float16": 2, "float32": 4, "float64": 8}
 Groups = list[tuple[str, tuple[int, ...]]]
 
 
-def tensor(
+def strided(
     shape: Sequence[int],
     stride: Sequence[int] | None,
     offset: int = 0,
@@ -107,46 +107,46 @@ def pair_tests(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return calls
 
 
-MATRIX = tensor([6, 8], [8, 1])
+MATRIX = strided([6, 8], [8, 1])
 TABLE: dict[str, tuple[list[TensorRecord], Groups]] = {
     "nothing": ([], []),
     "one tensor": ([MATRIX], []),
     "same tensor twice": ([MATRIX, MATRIX], [("alias", (0, 1))]),
-    "scalars": ([tensor([], []), tensor([], [])], [("alias", (0, 1))]),
-    "neighbouring scalars": ([tensor([], []), tensor([], [], 1)], []),
-    "transposed": ([MATRIX, tensor([8, 6], [1, 8])], [("view", (0, 1))]),
-    "flattened": ([MATRIX, tensor([48], [1])], [("view", (0, 1))]),
+    "scalars": ([strided([], []), strided([], [])], [("alias", (0, 1))]),
+    "neighbouring scalars": ([strided([], []), strided([], [], 1)], []),
+    "transposed": ([MATRIX, strided([8, 6], [1, 8])], [("view", (0, 1))]),
+    "flattened": ([MATRIX, strided([48], [1])], [("view", (0, 1))]),
     "other dtype of the same size": (
         [MATRIX, MATRIX._replace(dtype="int32")],
         [("view", (0, 1))],
     ),
-    "other dtype of another size": ([MATRIX, tensor([6, 32], [32, 1], dtype="int8")], [("view", (0, 1))]),
-    "a byte of a float": ([MATRIX, tensor([1], [1], 6, "int8")], [("overlap", (0, 1))]),
-    "a byte of a float of every second column": ([tensor([6, 4], [8, 2]), tensor([], [], 10, "int8")], [("overlap", (0, 1))]),
-    "a byte between every second column": ([tensor([6, 4], [8, 2]), tensor([], [], 7, "int8")], []),
-    "first half and whole": ([tensor([3, 8], [8, 1]), MATRIX], [("overlap", (0, 1))]),
-    "halves": ([tensor([3, 8], [8, 1]), tensor([3, 8], [8, 1], 24)], []),
-    "halves that share a row": ([tensor([4, 8], [8, 1]), tensor([3, 8], [8, 1], 24)], [("overlap", (0, 1))]),
-    "interleaved columns": ([tensor([6, 4], [8, 2]), tensor([6, 4], [8, 2], 1)], []),
-    "columns side by side": ([tensor([6, 3], [8, 1]), tensor([6, 5], [8, 1], 3)], []),
-    "columns that share one": ([tensor([6, 4], [8, 1]), tensor([6, 5], [8, 1], 3)], [("overlap", (0, 1))]),
+    "other dtype of another size": ([MATRIX, strided([6, 32], [32, 1], dtype="int8")], [("view", (0, 1))]),
+    "a byte of a float": ([MATRIX, strided([1], [1], 6, "int8")], [("overlap", (0, 1))]),
+    "a byte of a float of every second column": ([strided([6, 4], [8, 2]), strided([], [], 10, "int8")], [("overlap", (0, 1))]),
+    "a byte between every second column": ([strided([6, 4], [8, 2]), strided([], [], 7, "int8")], []),
+    "first half and whole": ([strided([3, 8], [8, 1]), MATRIX], [("overlap", (0, 1))]),
+    "halves": ([strided([3, 8], [8, 1]), strided([3, 8], [8, 1], 24)], []),
+    "halves that share a row": ([strided([4, 8], [8, 1]), strided([3, 8], [8, 1], 24)], [("overlap", (0, 1))]),
+    "interleaved columns": ([strided([6, 4], [8, 2]), strided([6, 4], [8, 2], 1)], []),
+    "columns side by side": ([strided([6, 3], [8, 1]), strided([6, 5], [8, 1], 3)], []),
+    "columns that share one": ([strided([6, 4], [8, 1]), strided([6, 5], [8, 1], 3)], [("overlap", (0, 1))]),
     "columns that wrap around the row": (
-        [tensor([5, 3], [8, 1], 6), tensor([6], [8]), tensor([5], [8], 1), tensor([5, 4], [8, 1], 2)],
+        [strided([5, 3], [8, 1], 6), strided([6], [8]), strided([5], [8], 1), strided([5, 4], [8, 1], 2)],
         [("overlap", (0, 1))],
     ),
     "rows and columns": (
-        [tensor([8], [1], 8), tensor([6], [8], 5), tensor([8], [1], 24)],
+        [strided([8], [1], 8), strided([6], [8], 5), strided([8], [1], 24)],
         [("overlap", (0, 1, 2))],
     ),
-    "evens and multiples of three from one": ([tensor([9], [2]), tensor([6], [3], 1)], [("overlap", (0, 1))]),
-    "evens and odd multiples of three": ([tensor([9], [2]), tensor([3], [6], 3)], []),
-    "diagonal and column": ([tensor([6], [9]), tensor([6], [8], 3)], [("overlap", (0, 1))]),
-    "diagonal and what is beside it": ([tensor([6], [9]), tensor([6], [9], 1)], []),
-    "expanded and its source": ([tensor([5, 4], [0, 1]), tensor([4], [1])], [("view", (0, 1))]),
-    "windows and their source": ([tensor([6, 3], [1, 1]), tensor([8], [1])], [("view", (0, 1))]),
-    "dimensions of size one": ([tensor([6, 1, 8], [8, 999, 1]), MATRIX], [("view", (0, 1))]),
-    "flipped": ([tensor([6, 8], [8, -1], 7), MATRIX], [("view", (0, 1))]),
-    "no elements": ([tensor([0, 8], [8, 1]), tensor([0, 8], [8, 1]), MATRIX], []),
+    "evens and multiples of three from one": ([strided([9], [2]), strided([6], [3], 1)], [("overlap", (0, 1))]),
+    "evens and odd multiples of three": ([strided([9], [2]), strided([3], [6], 3)], []),
+    "diagonal and column": ([strided([6], [9]), strided([6], [8], 3)], [("overlap", (0, 1))]),
+    "diagonal and what is beside it": ([strided([6], [9]), strided([6], [9], 1)], []),
+    "expanded and its source": ([strided([5, 4], [0, 1]), strided([4], [1])], [("view", (0, 1))]),
+    "windows and their source": ([strided([6, 3], [1, 1]), strided([8], [1])], [("view", (0, 1))]),
+    "dimensions of size one": ([strided([6, 1, 8], [8, 999, 1]), MATRIX], [("view", (0, 1))]),
+    "flipped": ([strided([6, 8], [8, -1], 7), MATRIX], [("view", (0, 1))]),
+    "no elements": ([strided([0, 8], [8, 1]), strided([0, 8], [8, 1]), MATRIX], []),
     "no storage": ([MATRIX._replace(storage=None), MATRIX._replace(storage=None)], []),
     "equal storages that are not the same": (
         [MATRIX._replace(storage=Storage("a", 192)), MATRIX._replace(storage=Storage("a", 192))],
@@ -165,26 +165,26 @@ TABLE: dict[str, tuple[list[TensorRecord], Groups]] = {
         [("overlap", (0, 1))],
     ),
     "twelve weights of a flattened LSTM": (
-        [tensor([4, 3], [3, 1], 12 * i) for i in range(8)] + [tensor([4], [1], 96 + 4 * i) for i in range(4)],
+        [strided([4, 3], [3, 1], 12 * i) for i in range(8)] + [strided([4], [1], 96 + 4 * i) for i in range(4)],
         [],
     ),
     "small ones inside a large one": (
-        [tensor([4], [1], 100), tensor([4], [1], 8), tensor([4], [1], 40), tensor([64], [1])],
+        [strided([4], [1], 100), strided([4], [1], 8), strided([4], [1], 40), strided([64], [1])],
         [("overlap", (1, 2, 3))],
     ),
-    "a chain": ([tensor([4], [1]), tensor([4], [1], 6), tensor([4], [1], 3)], [("overlap", (0, 1, 2))]),
-    "two aliases and a part": ([MATRIX, tensor([8], [1]), MATRIX], [("overlap", (0, 1, 2))]),
-    "two aliases and a transpose": ([MATRIX, tensor([8, 6], [1, 8]), MATRIX], [("view", (0, 1, 2))]),
+    "a chain": ([strided([4], [1]), strided([4], [1], 6), strided([4], [1], 3)], [("overlap", (0, 1, 2))]),
+    "two aliases and a part": ([MATRIX, strided([8], [1]), MATRIX], [("overlap", (0, 1, 2))]),
+    "two aliases and a transpose": ([MATRIX, strided([8, 6], [1, 8]), MATRIX], [("view", (0, 1, 2))]),
     "groups in order of their first members": (
-        [tensor([4], [1], 50), tensor([4], [1]), tensor([2, 2], [2, 1]), tensor([2, 2], [2, 1], 50)],
+        [strided([4], [1], 50), strided([4], [1]), strided([2, 2], [2, 1]), strided([2, 2], [2, 1], 50)],
         [("view", (0, 3)), ("view", (1, 2))],
     ),
     "in the gaps of another": (
-        [tensor([6], [100])] + [tensor([3], [i + 2], 100 * j + 10 + i) for i in range(2) for j in range(5)],
+        [strided([6], [100])] + [strided([3], [i + 2], 100 * j + 10 + i) for i in range(2) for j in range(5)],
         [("overlap", (1, 6)), ("overlap", (2, 7)), ("overlap", (3, 8)), ("overlap", (4, 9)), ("overlap", (5, 10))],
     ),
     "a member that the next one misses": (
-        [tensor([10], [1]), tensor([3, 2], [100, 1], 5), tensor([3], [7], 50), tensor([6], [1], 104)],
+        [strided([10], [1]), strided([3, 2], [100, 1], 5), strided([3], [7], 50), strided([6], [1], 104)],
         [("overlap", (0, 1, 3))],
     ),
     "size is not a multiple of the number of elements": (
@@ -196,11 +196,11 @@ TABLE: dict[str, tuple[list[TensorRecord], Groups]] = {
         [("overlap", (0, 1))],
     ),
     "one set from two shapes with self-overlap": (
-        [tensor([4, 5], [5, 2]), tensor([2, 10], [5, 2])],
+        [strided([4, 5], [5, 2]), strided([2, 10], [5, 2])],
         [("view", (0, 1))],
     ),
     "same outline, other bytes": (
-        [tensor([2, 2, 2, 2], [2, 3, 11, 17]), tensor([2, 2, 2, 2], [2, 3, 12, 16])],
+        [strided([2, 2, 2, 2], [2, 3, 11, 17]), strided([2, 2, 2, 2], [2, 3, 12, 16])],
         [("overlap", (0, 1))],
     ),
 }  # fmt: skip
@@ -240,7 +240,7 @@ def test_objects_tell_the_kind_of_an_alias(members: list[tuple[str, int, int]], 
     ]
     assert [group.kind for group in find_ties(records)] == [kind]
     assert [group.kind for group in find_ties([*records, MATRIX])] == ["alias"]  # of which no object is known
-    assert [group.kind for group in find_ties([*records, tensor([8], [1])])] == ["overlap"]
+    assert [group.kind for group in find_ties([*records, strided([8], [1])])] == ["overlap"]
     buffers = [record._replace(kind="buffer") for record in records]
     assert [group.kind for group in find_ties(buffers)] == [kind if kind == "module" else "alias"]
 
@@ -248,13 +248,13 @@ def test_objects_tell_the_kind_of_an_alias(members: list[tuple[str, int, int]], 
 def test_a_name_that_is_only_declared() -> None:
     declared = MATRIX._replace(name="head", declared=True)
     assert [(group.kind, group.saved) for group in find_ties([MATRIX, declared])] == [("declared", 192)]
-    assert [group.kind for group in find_ties([MATRIX, tensor([48], [1]), declared])] == ["view"]
+    assert [group.kind for group in find_ties([MATRIX, strided([48], [1]), declared])] == ["view"]
 
 
 def test_without_effort_nothing_is_said_to_be_saved(monkeypatch: pytest.MonkeyPatch) -> None:
     """A view of which only the rest of the storage is known is larger than it is."""
     monkeypatch.setattr(ties, "MAX_EFFORT", 0)
-    columns = [tensor([6, 4], [8, 2]), tensor([6, 4], [8, 2]), tensor([6, 4], [8, 2], 1)]
+    columns = [strided([6, 4], [8, 2]), strided([6, 4], [8, 2]), strided([6, 4], [8, 2], 1)]
     assert [group.saved for group in find_ties(columns)] == [None]
     assert [group.saved for group in find_ties([MATRIX, MATRIX])] == [192]
 
@@ -262,14 +262,14 @@ def test_without_effort_nothing_is_said_to_be_saved(monkeypatch: pytest.MonkeyPa
 def test_what_hard_strides_save_is_not_known() -> None:
     """Written out as bits, the union of these two would take gigabytes."""
     far = 1 << 40
-    wide = [tensor([2, 2, 2], [far, far + 3, 7], dtype="int8"), tensor([2, 2, 2], [far, far + 5, 7], dtype="int8")]
+    wide = [strided([2, 2, 2], [far, far + 3, 7], dtype="int8"), strided([2, 2, 2], [far, far + 5, 7], dtype="int8")]
     assert [(group.kind, group.saved) for group in find_ties(wide)] == [("overlap", None)]
-    chain = [tensor([25_000_000], [2], at, "int8") for at in (0, 49_999_990)]  # each could be, both cannot
+    chain = [strided([25_000_000], [2], at, "int8") for at in (0, 49_999_990)]  # each could be, both cannot
     assert [(group.kind, group.saved) for group in find_ties(chain)] == [("overlap", None)]
 
 
 def test_tiles_of_a_box_are_apart_until_one_is_moved() -> None:
-    tiles = [tensor([2, 3, 2], [48, 8, 1], 96 * a + 24 * b + 2 * c) for a, b, c in itertools.product(range(3), range(2), range(4))]  # fmt: skip
+    tiles = [strided([2, 3, 2], [48, 8, 1], 96 * a + 24 * b + 2 * c) for a, b, c in itertools.product(range(3), range(2), range(4))]  # fmt: skip
     assert found(tiles) == []
     tiles[7] = tiles[7]._replace(offset=tiles[7].offset - 1)
     assert found(tiles) == [("overlap", (6, 7))]
@@ -278,18 +278,18 @@ def test_tiles_of_a_box_are_apart_until_one_is_moved() -> None:
 def test_strides_up_to_the_end_of_the_address_space() -> None:
     """Views of no real size, but any file can declare them."""
     step = (1 << 61) - 1
-    grid = tensor([2, 1 << 30], [step, 1 << 31], dtype="int8")
-    on_grid = tensor([], [], step + (1 << 31) * 12345, "int8")
-    beside = tensor([], [], step + (1 << 31) * 12345 + 1, "int8")
+    grid = strided([2, 1 << 30], [step, 1 << 31], dtype="int8")
+    on_grid = strided([], [], step + (1 << 31) * 12345, "int8")
+    beside = strided([], [], step + (1 << 31) * 12345 + 1, "int8")
     assert found([grid, on_grid, beside]) == [("overlap", (0, 1))]
 
 
 def test_sixty_four_dimensions() -> None:
-    bits = tensor([2] * 64, [1 << place for place in range(64)], dtype="int8")
-    mixed = tensor([2] * 32, [3**place for place in range(32)], dtype="int8")
-    assert found([bits, tensor([], [], 3**31 + 9, "int8")]) == [("overlap", (0, 1))]
-    assert found([mixed, tensor([], [], 3**31 + 9, "int8")]) == [("overlap", (0, 1))]
-    assert found([mixed, tensor([], [], 3**31 + 6, "int8")]) == []
+    bits = strided([2] * 64, [1 << place for place in range(64)], dtype="int8")
+    mixed = strided([2] * 32, [3**place for place in range(32)], dtype="int8")
+    assert found([bits, strided([], [], 3**31 + 9, "int8")]) == [("overlap", (0, 1))]
+    assert found([mixed, strided([], [], 3**31 + 9, "int8")]) == [("overlap", (0, 1))]
+    assert found([mixed, strided([], [], 3**31 + 6, "int8")]) == []
 
 
 shapes = st.lists(st.integers(1, 5), max_size=4)
@@ -305,7 +305,7 @@ def records_on_small_storages(draw: st.DrawFn) -> list[TensorRecord]:
         stride = [draw(st.sampled_from(strides) | st.integers(0, 12)) for _ in shape]
         dtype = draw(st.sampled_from(list(ITEMSIZE)))
         storage = storages[draw(st.sampled_from([0, 0, 0, 0, 1, 2]))]
-        record = tensor(shape, stride if draw(st.integers(0, 9)) else None, 100, dtype, storage)
+        record = strided(shape, stride if draw(st.integers(0, 9)) else None, 100, dtype, storage)
         records.append(record._replace(offset=record.offset + draw(st.integers(0, 60))))
     return records
 
@@ -435,9 +435,9 @@ def test_many_aliases_are_never_compared(pair_tests: list[int]) -> None:
 @pytest.mark.parametrize(
     "records",
     [
-        [tensor([5], [1], 5 * i) for i in range(3000)],
-        [tensor([50], [3000], i) for i in range(3000)],
-        [tensor([4, 4, 4], [1600, 40, 1], 6400 * a + 160 * b + 4 * c) for a in range(10) for b in range(10) for c in range(10)],
+        [strided([5], [1], 5 * i) for i in range(3000)],
+        [strided([50], [3000], i) for i in range(3000)],
+        [strided([4, 4, 4], [1600, 40, 1], 6400 * a + 160 * b + 4 * c) for a in range(10) for b in range(10) for c in range(10)],
     ],
     ids=["flat buffer", "columns", "tiles"],
 )  # fmt: skip
@@ -449,14 +449,14 @@ def test_many_disjoint_views_are_never_compared(records: list[TensorRecord], pai
 @pytest.mark.parametrize(
     ("hubs", "at_most"),
     [
-        ([tensor([50, 3000], [3000, 1])], 60),
-        ([tensor([50], [3001])], 60),
-        ([tensor([25], [1]), tensor([25], [1], 25)], 120),
+        ([strided([50, 3000], [3000, 1])], 60),
+        ([strided([50], [3001])], 60),
+        ([strided([25], [1]), strided([25], [1], 25)], 120),
     ],
     ids=["the whole matrix", "a diagonal", "two parts of a row"],
 )
 def test_a_hub_is_found_at_once(hubs: list[TensorRecord], at_most: int, pair_tests: list[int]) -> None:
-    columns = [tensor([50], [3000], i) for i in range(50)]
+    columns = [strided([50], [3000], i) for i in range(50)]
     assert sum(len(places) for _, places in found(columns + hubs)) == 50 + len(hubs)
     assert len(pair_tests) <= at_most
 
@@ -464,7 +464,7 @@ def test_a_hub_is_found_at_once(hubs: list[TensorRecord], at_most: int, pair_tes
 def hostile(count: int) -> list[TensorRecord]:
     """Views whose extents all meet, of which no two share a byte, and which no common stride tells apart."""
     primes = [p for p in range(1000, 40_000) if all(p % q for q in range(2, int(p**0.5) + 1))]
-    return [tensor([2, 2], [10**6 + p, 10**9 + p], i, "int8") for i, p in enumerate(primes[:count])]
+    return [strided([2, 2], [10**6 + p, 10**9 + p], i, "int8") for i, p in enumerate(primes[:count])]
 
 
 def test_effort_is_bounded(pair_tests: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -483,8 +483,8 @@ def test_without_effort_views_overlap_but_are_not_called_equal(monkeypatch: pyte
     records = [
         *hostile(3),
         hostile(1)[0],
-        tensor([2, 2], [10**9 + 1009, 10**6 + 1009], 0, "int8"),
-        tensor([4], [1], 10**12),
+        strided([2, 2], [10**9 + 1009, 10**6 + 1009], 0, "int8"),
+        strided([4], [1], 10**12),
     ]
     assert found(records) == [("overlap", (0, 1, 2, 3, 4, 5))]
     assert find_canonical(records) == [None, None, None, 0, None, None]
@@ -492,8 +492,8 @@ def test_without_effort_views_overlap_but_are_not_called_equal(monkeypatch: pyte
 
 def test_without_effort_contiguous_tensors_of_few_dimensions_are_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ties, "MAX_EFFORT", 0)
-    assert found([tensor([2] * 8, [128, 64, 32, 16, 8, 4, 2, 1], 256 * i) for i in range(3)]) == []
-    assert found([tensor([1] * 7 + [2, 2], [4] * 7 + [2, 1], 4 * i) for i in range(3)]) == [("overlap", (0, 1, 2))]
+    assert found([strided([2] * 8, [128, 64, 32, 16, 8, 4, 2, 1], 256 * i) for i in range(3)]) == []
+    assert found([strided([1] * 7 + [2, 2], [4] * 7 + [2, 1], 4 * i) for i in range(3)]) == [("overlap", (0, 1, 2))]
 
 
 @pytest.mark.parametrize("hostile_first", [True, False])

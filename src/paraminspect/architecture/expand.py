@@ -10,13 +10,14 @@ from paraminspect.architecture.builtins import BUILTINS, CONTAINERS, PARAM_OPS, 
 from paraminspect.architecture.expressions import MAX_INTEGER
 from paraminspect.architecture.model import Block, Call, Layer, Name, Residual, Spec, Use, Value
 from paraminspect.architecture.model import Sequential as SequentialLayer
-from paraminspect.architecture.nodes import Mark, Node, shorten, shown
+from paraminspect.architecture.nodes import Mark, Node, shown
 from paraminspect.architecture.plan import INPUT, ModelPlan, ModulePlan, Step
 from paraminspect.architecture.suggestions import closest
 from paraminspect.architecture.tensors import check_shape
 from paraminspect.architecture.ties import check_ties
 from paraminspect.architecture.values import Budget, Scope
 from paraminspect.errors import SpecError
+from paraminspect.text import shorten
 
 MAX_MODEL_BYTES: Final = 32 << 30
 """Parameters and buffers of a model that is allocated; on the meta device there is no such bound (7B parameters in

@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Final
 
-from paraminspect.architecture.nodes import shorten
 from paraminspect.architecture.suggestions import closest
 from paraminspect.errors import SpecError
+from paraminspect.text import shorten
 
 MAX_EXPRESSION_LENGTH: Final = 200
 """Characters of one `$(...)`."""

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 from paraminspect.architecture.layers import MAX_NAME_LENGTH
 from paraminspect.architecture.model import TensorInput, Value
-from paraminspect.architecture.nodes import shorten
 from paraminspect.architecture.recognise import MAX_SPEC_BYTES
 from paraminspect.architecture.tensors import parse_tensor
 from paraminspect.architecture.values import Scope
 from paraminspect.architecture.yaml_marks import parse_yaml
 from paraminspect.errors import ParamInspectError, SpecError
+from paraminspect.text import shorten
 
 _NAMED = re.compile(rf"([A-Za-z_]\w{{0,{MAX_NAME_LENGTH}}})=(.*)", re.DOTALL)
 _SIZES = re.compile(r"\s*[0-9]+(\s*,\s*[0-9]+)*\s*")

@@ -7,10 +7,11 @@ from typing import Final
 
 from paraminspect.architecture.builtins import BUILTINS, CONTAINERS
 from paraminspect.architecture.model import Block, Call, Layer, Name, Parameter, Residual, Sequential, Use
-from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, describe, shorten, shown
+from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, describe, shown
 from paraminspect.architecture.plan import INPUT
 from paraminspect.architecture.suggestions import closest
 from paraminspect.architecture.values import check_expressions
+from paraminspect.text import shorten
 
 MAX_NAME_LENGTH: Final = 200
 """Characters of one name of a layer, variable, block or input."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from paraminspect.errors import SpecError
+from paraminspect.text import shorten
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -90,11 +91,6 @@ def describe(node: Node) -> str:
     if isinstance(node.value, bool):
         return node.text
     return f"the number {shown(node.text)}"
-
-
-def shorten(text: str, length: int = 60) -> str:
-    """The text itself, or its beginning and "…" where it is longer than `length` characters."""
-    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def shown(text: str, length: int = 60) -> str:

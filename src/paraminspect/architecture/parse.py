@@ -15,12 +15,13 @@ from paraminspect.architecture.layers import (
     require_mapping,
 )
 from paraminspect.architecture.model import Layer, Loss, RuleSet, RuleText, Spec, Tie, Use, Value
-from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, describe, shorten, shown
+from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, describe, shown
 from paraminspect.architecture.suggestions import closest
 from paraminspect.architecture.tensors import parse_inputs, parse_loss
 from paraminspect.architecture.values import Scope
 from paraminspect.architecture.yaml_marks import parse_scalar, parse_yaml
 from paraminspect.errors import SpecError
+from paraminspect.text import shorten
 
 TOP_LEVEL = {
     "vars": "Values that $name and $(4*name) stand for; -D name=value overrides one.",

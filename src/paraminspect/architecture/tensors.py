@@ -8,10 +8,11 @@ from typing import Final, cast
 from paraminspect.architecture.expressions import MAX_INTEGER
 from paraminspect.architecture.layers import parse_name, refuse_unknown_keys
 from paraminspect.architecture.model import Distribution, Loss, LossKind, TensorInput
-from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, describe, shorten
+from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, describe
 from paraminspect.architecture.plan import INPUT
 from paraminspect.architecture.suggestions import closest
 from paraminspect.architecture.values import Scope
+from paraminspect.text import shorten
 
 MAX_DIMENSIONS: Final = 64
 """Of one tensor, as torch has it."""

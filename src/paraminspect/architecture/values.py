@@ -10,9 +10,10 @@ from typing import Final, cast
 
 from paraminspect.architecture.expressions import MAX_INTEGER, count_terms, evaluate, lookup, parse_expression
 from paraminspect.architecture.model import Value
-from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, describe, shorten
+from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, describe
 from paraminspect.architecture.yaml_marks import iter_scalars
 from paraminspect.errors import SpecError
+from paraminspect.text import shorten
 
 MAX_VALUES: Final = 1_000_000
 """Arguments and terms of expressions that one model may evaluate."""

@@ -18,9 +18,10 @@ from typing import Any, Final
 
 import yaml
 
-from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, describe, shorten, shown
+from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, describe, shown
 from paraminspect.architecture.recognise import MAX_SPEC_BYTES
 from paraminspect.errors import SpecError
+from paraminspect.text import shorten
 
 MAX_YAML_NODES: Final = 100_000
 """Scalars, lists and mappings, every copy that an alias makes counted."""

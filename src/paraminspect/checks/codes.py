@@ -71,6 +71,9 @@ CODES: Final[dict[str, Code]] = {
     "malformed": Code("error", "The file contradicts itself or its format", _AGAIN),
     "unreadable": Code("error", "The file cannot be read as a model"),
     "unknown-format": Code("error", "The file is no model file that we know"),
+    "not-read": Code(
+        "info", "The file packs a model or is none of PyTorch; what a loader would run of it was looked at"
+    ),
     "no-tensors": Code("warning", "A pickle without tensors: no model, but perhaps what belongs to one"),
     "limit": Code("error", "The file declares more of something than any real model has"),
     "overlap": Code("error", "Parts of the file overlap", _AGAIN),

@@ -9,7 +9,7 @@ from paraminspect.checks.codes import find
 from paraminspect.errors import ParamInspectError
 from paraminspect.records import Checkpoint, Finding
 from paraminspect.sharing.find import find_equal_in, find_in, open_stored
-from paraminspect.units import format_bytes
+from paraminspect.text import format_bytes
 
 MAX_TOLD: Final = 50
 """Groups of equal tensors that are told."""

@@ -12,7 +12,7 @@ from paraminspect.files.paths import base_name
 from paraminspect.formats.table import format_of, resolve
 from paraminspect.names.listing import is_shown
 from paraminspect.records import Checkpoint, Finding, TensorRecord
-from paraminspect.units import counted, format_bytes
+from paraminspect.text import counted, format_bytes
 
 MAX_TOLD: Final = 20
 """Tensors that one kind of finding names."""

@@ -9,7 +9,7 @@ from paraminspect.checks.codes import find
 from paraminspect.errors import MalformedError, ParamInspectError, TruncatedError
 from paraminspect.names.listing import is_shown
 from paraminspect.records import Finding, TensorRecord
-from paraminspect.units import counted
+from paraminspect.text import counted, join_words
 from paraminspect.values.collect import collect
 from paraminspect.values.numbers import Numbers
 from paraminspect.values.stats import TensorStats
@@ -69,7 +69,7 @@ def stored_once(records: Iterable[TensorRecord]) -> Iterator[TensorRecord]:
 def _judge(record: TensorRecord, stats: TensorStats) -> Iterator[Finding]:
     if stats.nan or stats.inf:
         parts = [f"{number:,} {what}" for number, what in ((stats.nan, "NaN"), (stats.inf, "infinite")) if number]
-        message = f"{' and '.join(parts)} of {counted(stats.count, 'value')}"
+        message = f"{join_words(parts)} of {counted(stats.count, 'value')}"
         # masks of attention are infinite on purpose, and so is the one number with which ONNX fills them
         mask = record.kind == "buffer" or "mask" in record.name.rpartition(".")[2]
         mask = mask or (record.numel == 1 and record.kind == "tensor")

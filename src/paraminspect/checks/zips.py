@@ -23,9 +23,9 @@ from paraminspect.formats.pickles.inert import StorageRef
 from paraminspect.formats.pickles.plain import OLD_PICKLE_STARTS, is_pickle
 from paraminspect.formats.pytorch.export import find_pickled, is_raw_member, is_torch_export
 from paraminspect.formats.table import DISTRIBUTED, endings_of
-from paraminspect.formats.zip_file import ZipDirectory, ZipEntry, quote_name, read_zip_directory
+from paraminspect.formats.zip_file import ZipDirectory, ZipEntry, read_zip_directory
 from paraminspect.records import Finding
-from paraminspect.units import counted, format_bytes
+from paraminspect.text import counted, format_bytes, quote
 
 MAX_ARCHIVES: Final = 100_000
 """Zip archives one after another in one file: a piece of a distributed checkpoint each."""
@@ -123,7 +123,7 @@ def _scan_archive(directory: ZipDirectory, place: Place) -> Iterator[Finding]:
         yield from scan_code(directory, place)
     compiled = [entry.name for entry in everything if NATIVE.search(entry.name)]
     if compiled:
-        listed = ", ".join(map(quote_name, compiled[:3]))
+        listed = ", ".join(map(quote, compiled[:3]))
         message = f"{counted(len(compiled), 'file')} of compiled code: {listed}"
         yield find("native-code", place.name, message, path=place.path)
 
@@ -139,7 +139,7 @@ def _check_names(directory: ZipDirectory, place: Place) -> Iterator[Finding]:
         yield find("zip-duplicate", name, message, path=place.path)
     roots = [name[: -len("data.pkl")] for name in names if name.endswith("/data.pkl") and name.count("/") == 1]
     if len(roots) > 1:
-        listed = ", ".join(quote_name(root) for root in roots[:MAX_TOLD])
+        listed = ", ".join(quote(root) for root in roots[:MAX_TOLD])
         yield find("zip-roots", "", f"models below {len(roots):,} folders: {listed}", path=place.path)
     for name in [name for name in names if _escapes(name)][:MAX_TOLD]:
         yield find("path-escape", name, "the name of a zip entry leads outside of the archive", path=place.path)
@@ -170,7 +170,7 @@ def _check_layout(directory: ZipDirectory, entries: Sequence[ZipEntry], place: P
     overlaps = holes = 0
     for begin, end, name in [*spans, (directory.directory_offset, directory.directory_offset, "")]:
         if begin < position and (overlaps := overlaps + 1) <= MAX_TOLD:
-            message = f"shares {position - begin:,} bytes with {quote_name(before)}"
+            message = f"shares {position - begin:,} bytes with {quote(before)}"
             yield find("overlap", name, message, path=place.path, offset=place.offset(begin))
         elif begin > position + (MAX_GAP if position else 0) and (holes := holes + 1) <= MAX_TOLD:
             yield from _tell_hole(directory.blob, position, begin, place)
@@ -203,7 +203,7 @@ def _compare_headers(blob: Blob, entry: ZipEntry) -> str:
     except UnicodeDecodeError:
         name = raw.decode("cp437")
     if name != entry.name:
-        return f"its local header calls it {quote_name(name)}"
+        return f"its local header calls it {quote(name)}"
     if method != entry.method:
         return f"compressed by method {entry.method} in the directory, {method} in its local header"
     if bool(flags & 0x2041) != entry.encrypted:
@@ -242,7 +242,7 @@ def _scan_members(directory: ZipDirectory, entries: Sequence[ZipEntry], place: P
     unused = [entry for entry in entries if STORAGES.match(entry.name) and _key(entry) not in declared]
     if declared and unused:
         size = sum(entry.size for entry in unused)
-        listed = ", ".join(quote_name(entry.name) for entry in unused[:3])
+        listed = ", ".join(quote(entry.name) for entry in unused[:3])
         message = f"{counted(len(unused), 'storage')} of {format_bytes(size)} that no tensor uses: {listed}"
         yield find("unused-storage", place.name, message, path=place.path)
 
@@ -254,7 +254,7 @@ def _key(entry: ZipEntry) -> str:
 def _inflate(directory: ZipDirectory, entry: ZipEntry) -> bytes:
     """The bytes of a member, of a wrong checksum too: loaders differ in whether they look at it."""
     if entry.size > MAX_PICKLE:
-        raise LimitExceededError(f"bytes in {quote_name(entry.name)}", limit=MAX_PICKLE, actual=entry.size)
+        raise LimitExceededError(f"bytes in {quote(entry.name)}", limit=MAX_PICKLE, actual=entry.size)
     return directory.read_prefix(entry, entry.size)
 
 

@@ -25,7 +25,7 @@ from paraminspect.files.paths import shown
 from paraminspect.records import Checkpoint, Finding, Severity
 from paraminspect.render.columns import FINDINGS
 from paraminspect.render.rows import Rows, merge_rows
-from paraminspect.units import counted
+from paraminspect.text import counted
 
 if TYPE_CHECKING:
     from paraminspect.cli.rules import RuleOptions

@@ -20,7 +20,7 @@ from paraminspect.files.paths import shown
 from paraminspect.names.listing import Listing
 from paraminspect.render.columns import WRITTEN
 from paraminspect.render.rows import Rows
-from paraminspect.units import counted, format_bytes
+from paraminspect.text import counted, format_bytes
 
 
 class How(NamedTuple):

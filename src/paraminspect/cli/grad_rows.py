@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from paraminspect.records import GradRecord, UseRecord
 from paraminspect.render.columns import GRADIENT_CHANGES, GRADIENTS, SPREAD, USES
 from paraminspect.render.rows import EMPTY_NAME, Rows
-from paraminspect.text import escape_text
+from paraminspect.text import escape_text, shape_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,7 +78,7 @@ def show_gradients(
     """
     for record in report.parameters:
         gradient = report.gradients[record.name]
-        shape = f"[{','.join(map(str, record.shape))}]"
+        shape = shape_text(record.shape)
         name = escape_text(record.name) or EMPTY_NAME
         if gradient is None:
             why = f", {escape_text(record.reason)}" if record.reason else ""

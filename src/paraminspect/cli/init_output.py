@@ -12,7 +12,7 @@ from paraminspect.errors import ParamInspectError
 from paraminspect.formats.table import formats_of_files, resolve
 from paraminspect.records import Checkpoint, InitStep
 from paraminspect.rules.plan import PlannedStep
-from paraminspect.units import counted, format_bytes, parse_size
+from paraminspect.text import counted, format_bytes, parse_size
 from paraminspect.writers.layout import Layout, OutTensor
 from paraminspect.writers.planners import Asked
 from paraminspect.writers.whole_files import open_stream, open_target

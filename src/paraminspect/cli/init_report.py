@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from paraminspect.architecture.nodes import shorten
 from paraminspect.cli.output import Output
 from paraminspect.records import InitStep
 from paraminspect.render.columns import STEPS
@@ -13,7 +12,7 @@ from paraminspect.render.delimited import readable_pairs
 from paraminspect.render.rows import Rows
 from paraminspect.rules.plan import InitPlan, PlannedStep
 from paraminspect.rules.rule import Rule
-from paraminspect.units import counted
+from paraminspect.text import counted, shorten
 
 ON_A_TABLE = ("name", "rule", "initializer", "mean", "std", "min", "max", "shape", "fan_in", "fan_out")
 """Columns of a table, where the initializer has its arguments behind it and notes stand below."""

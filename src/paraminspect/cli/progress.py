@@ -7,7 +7,7 @@ from time import monotonic
 from types import TracebackType
 
 from paraminspect.cli.output import Output
-from paraminspect.units import format_bytes
+from paraminspect.text import format_bytes
 
 SHOWN_AFTER_S = 0.5
 """What is done sooner needs no bar."""

@@ -11,7 +11,7 @@ from paraminspect.names.listing import Totals, add_totals
 from paraminspect.records import Checkpoint
 from paraminspect.render.columns import TOTALS
 from paraminspect.render.rows import Rows, merge_rows
-from paraminspect.units import counted, format_bytes
+from paraminspect.text import counted, format_bytes
 
 
 class Report:

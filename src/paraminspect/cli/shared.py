@@ -28,7 +28,7 @@ from paraminspect.sharing.find import (
     note_ties,
     open_stored,
 )
-from paraminspect.units import format_bytes
+from paraminspect.text import format_bytes
 
 UNMET = 1
 """Exit status when an expectation does not hold."""

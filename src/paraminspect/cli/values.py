@@ -17,7 +17,7 @@ from paraminspect.names.select import parse_selector
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.render.json_rows import SCHEMA, encode
 from paraminspect.render.rows import EMPTY_NAME
-from paraminspect.text import escape_text
+from paraminspect.text import escape_text, shape_text
 from paraminspect.values.display import FULL, PrintOptions, format_tensor
 from paraminspect.values.dtypes import numpy_dtype
 from paraminspect.values.export import encode_npy, nested_values
@@ -179,8 +179,8 @@ def _choose_format(how: How, output: Output) -> Literal["text", "json", "npy"]:
 def _as_text(shown: Iterable[_Shown], options: PrintOptions) -> Iterator[str]:
     gap = ""
     for record, array in shown:
-        shape = f"[{','.join(map(str, record.shape or ()))}]"
-        part = "" if array.shape == record.shape else f" -> [{','.join(map(str, array.shape))}]"
+        shape = shape_text(record.shape or ())
+        part = "" if array.shape == record.shape else f" -> {shape_text(array.shape)}"
         name = escape_text(record.name) or EMPTY_NAME
         yield f"{gap}{name}  {_TYPES[record.kind]}  {record.dtype}  {shape}{part}\n"
         dtype = record.dtype if numpy_dtype(record.dtype) is not None else array.dtype.name  # of quantised ones

@@ -14,7 +14,7 @@ from paraminspect.files.door import is_there, list_folder, look
 from paraminspect.files.paths import MASK, folder_of, is_far, join
 from paraminspect.formats.table import is_sharded
 from paraminspect.records import Checkpoint
-from paraminspect.units import counted
+from paraminspect.text import list_some
 from paraminspect.writers.layout import FileLayout, Piece
 
 CONFIG: Final = "config.json"
@@ -49,7 +49,7 @@ def read_companions(checkpoint: Checkpoint, *, whole: bool) -> tuple[tuple[FileL
     if not there:
         return (), []
     if not whole:
-        return (), [f"not copied, as they describe the whole model: {_listed(there)}"]
+        return (), [f"not copied, as they describe the whole model: {list_some(there, MAX_NAMED)}"]
     files: list[FileLayout] = []
     left: list[str] = []
     room = MAX_BYTES
@@ -60,8 +60,8 @@ def read_companions(checkpoint: Checkpoint, *, whole: bool) -> tuple[tuple[FileL
             continue
         room -= len(data)
         files.append(FileLayout(name, len(data), (Piece(0, data),)))
-    notes = [f"copied as they are: {_listed([file.name for file in files])}"] if files else []
-    return tuple(files), notes + ([f"not copied: {_listed(left)}"] if left else [])
+    notes = [f"copied as they are: {list_some([file.name for file in files], MAX_NAMED)}"] if files else []
+    return tuple(files), notes + ([f"not copied: {list_some(left, MAX_NAMED)}"] if left else [])
 
 
 def _leads_out(folder: str, name: str) -> bool:
@@ -109,8 +109,3 @@ def _find(folder: str) -> set[str]:
     names = sorted(NAMES)  # each is asked for
     found = side_by_side(lambda name: is_there(join(folder, name)), names)
     return {name for name, there in zip(names, found, strict=True) if there}
-
-
-def _listed(names: list[str]) -> str:
-    more = len(names) - MAX_NAMED
-    return ", ".join(names[:MAX_NAMED]) + (f" and {counted(more, 'more file')}" if more > 0 else "")

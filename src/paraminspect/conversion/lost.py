@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from paraminspect.conversion.plan import Item
-from paraminspect.units import counted
-from paraminspect.writers.names import quote
+from paraminspect.text import counted, quote
 
 LARGEST: Final = {"float8_e4m3fn": "448, its largest number"}
 """What numbers become that are too large; of the other types an infinity."""

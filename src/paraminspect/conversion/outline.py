@@ -11,7 +11,7 @@ from paraminspect.conversion.kinds import SHARD_SIZE
 from paraminspect.conversion.plan import Item
 from paraminspect.errors import ParamInspectError
 from paraminspect.formats.table import Format, resolve
-from paraminspect.units import counted, parse_size
+from paraminspect.text import counted, parse_size
 from paraminspect.writers.layout import Layout, OutTensor
 from paraminspect.writers.npz import DESCRIPTIONS
 from paraminspect.writers.planners import Asked

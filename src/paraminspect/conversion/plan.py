@@ -14,10 +14,9 @@ from paraminspect.names.changes import parse_map, rename_records
 from paraminspect.names.listing import select_records
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.rules.plan import FLOATING
+from paraminspect.text import counted, quote
 from paraminspect.ties.shared_bytes import find_canonical
-from paraminspect.units import counted
 from paraminspect.writers.layout import OutTensor
-from paraminspect.writers.names import quote
 
 DTYPES: Final = ("float32", "float16", "bfloat16", "float64", "float8_e4m3fn", "float8_e5m2")
 """What floating-point tensors can be converted to."""

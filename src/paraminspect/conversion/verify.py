@@ -11,8 +11,8 @@ from paraminspect.errors import ParamInspectError, TargetError
 from paraminspect.files.storing import forget
 from paraminspect.formats import open_source
 from paraminspect.records import TensorRecord
+from paraminspect.text import quote
 from paraminspect.ties.shared_bytes import find_canonical
-from paraminspect.writers.names import quote
 
 
 def verify(path: str, items: Sequence[Item], source: Contents, advance: Advance) -> None:

@@ -20,7 +20,7 @@ from paraminspect.files.addresses import basic, parse_address
 from paraminspect.files.connections import Client, Response
 from paraminspect.files.faults import fault, may_go_better
 from paraminspect.files.ranged import FarFile
-from paraminspect.units import format_bytes
+from paraminspect.text import format_bytes
 
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)")
 _NO_SIZE: Final = re.compile(r"bytes \*/(\d{1,19})")

@@ -1,4 +1,15 @@
-"""Bytes to records: one file a format. Nothing here imports torch or executes what a file names."""
+"""Bytes to records. Nothing here imports torch or executes what a file names.
+
+table              what a format is, one row each; sniff tells by the first bytes which one a file has
+source             what the user typed: a file, a folder, a URL, a pipe; sharded joins the files of a folder
+pytorch/           torch.save (zip, legacy, tar), TorchScript, torch.export, torch.distributed.checkpoint
+pickles/           the pickle machine that runs nothing, what it knows of names, plain pickles
+onnx/              protobuf, graphs, external data
+safetensors, gguf, numpy_arrays        one file a format
+declared           ties that a file or its config.json declares
+foreign            files of other frameworks: what they are, and what reads them
+zip_file, json_text, dtypes, shapes    what several formats are made of
+"""
 
 from __future__ import annotations
 

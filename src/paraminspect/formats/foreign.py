@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from paraminspect.files.blob import Blob
+
+if TYPE_CHECKING:
+    from paraminspect.formats.zip_file import ZipDirectory
 
 
 class Foreign(NamedTuple):
@@ -109,6 +112,7 @@ FOLDERS: Final[tuple[tuple[re.Pattern[str], Foreign], ...]] = (
 )  # fmt: skip
 """Names in a folder, each by the whole name, the surest first."""
 
+MODEL_ARCHIVE_MARK: Final = "MAR-INF/MANIFEST.json"
 JOBLIB_MARK: Final = b"NumpyArrayWrapper"
 JOBLIB_HEAD: Final = 1 << 20
 """Bytes that are searched for the mark."""
@@ -146,3 +150,8 @@ def recognise_folder(names: Iterable[str]) -> Foreign | None:
 def is_joblib(blob: Blob) -> bool:
     """Whether a pickle that cannot be read is one of joblib."""
     return JOBLIB_MARK in blob.read_up_to(0, JOBLIB_HEAD)
+
+
+def is_model_archive(directory: ZipDirectory) -> bool:
+    """Whether a zip is what torch-model-archiver writes."""
+    return MODEL_ARCHIVE_MARK in directory.entries

@@ -35,6 +35,7 @@ from paraminspect.errors import LimitExceededError, MalformedError, TruncatedErr
 from paraminspect.files.blob import Blob
 from paraminspect.formats.shapes import MAX_DIMENSIONS, MAX_NAME_BYTES, MAX_NUMEL, contiguous_stride
 from paraminspect.records import Checkpoint, Storage, TensorRecord
+from paraminspect.text import counted, quote
 
 MAX_NESTING: Final = 400
 """Arrays inside each other, in metadata."""
@@ -299,7 +300,7 @@ def _read_metadata(header: _Header, count: int) -> tuple[dict[str, str], int]:
         key = header.name("a key")
         kind = header.uint32()
         if key in metadata:
-            raise MalformedError(f"two values for the key {_quoted(key)}")
+            raise MalformedError(f"two values for the key {quote(key)}")
         metadata[key] = text = _read_value(header, kind)
         if key == "general.alignment":
             if kind != UINT32:
@@ -357,11 +358,11 @@ def _read_infos(header: _Header, count: int) -> list[_Info]:
         if not name:  # what padding looks like, where the count is too high
             raise MalformedError(f"tensor {len(infos) + 1:,} of {count:,} has no name")
         if name in names:
-            raise MalformedError(f"two tensors of the name {_quoted(name)}", fault="duplicate-name")
+            raise MalformedError(f"two tensors of the name {quote(name)}", fault="duplicate-name")
         names.add(name)
         ndim = header.uint32()
         if ndim > MAX_DIMENSIONS:
-            raise LimitExceededError(f"dimensions of tensor {_quoted(name)}", limit=MAX_DIMENSIONS, actual=ndim)
+            raise LimitExceededError(f"dimensions of tensor {quote(name)}", limit=MAX_DIMENSIONS, actual=ndim)
         layout = layouts.get(ndim)
         if layout is None:
             layout = layouts[ndim] = struct.Struct(f"{header.order}{ndim}QIQ")
@@ -379,7 +380,7 @@ def _place_tensors(blob: Blob, infos: list[_Info], data_begin: int, *, mappable:
         row = dimensions[0] if dimensions else 1
         if row % block:
             raise MalformedError(
-                f"a row of tensor {_quoted(name)} has {row:,} elements, no multiple of the {block} of a {dtype} block"
+                f"a row of tensor {quote(name)} has {row:,} elements, no multiple of the {block} of a {dtype} block"
             )
         numel = _count_elements(name, dimensions)
         nbytes = numel // block * block_bytes
@@ -408,7 +409,7 @@ def _place_tensors(blob: Blob, infos: list[_Info], data_begin: int, *, mappable:
     missing = data_begin + last_end - blob.size
     if last_end and missing > 0:
         raise TruncatedError(
-            f"tensor {_quoted(last_name)} ends at byte {data_begin + last_end:,}, the file at byte {blob.size:,}: "
+            f"tensor {quote(last_name)} ends at byte {data_begin + last_end:,}, the file at byte {blob.size:,}: "
             f"{missing:,} bytes are missing",
             hint=REFETCH_HINT,
         )
@@ -421,7 +422,7 @@ def _count_elements(name: str, dimensions: tuple[int, ...]) -> int:
     for size in dimensions:
         bound *= size or 1
         if bound > MAX_NUMEL:
-            raise LimitExceededError(f"elements of tensor {_quoted(name)}", limit=MAX_NUMEL, actual=None)
+            raise LimitExceededError(f"elements of tensor {quote(name)}", limit=MAX_NUMEL, actual=None)
     return bound if 0 not in dimensions else 0
 
 
@@ -433,15 +434,9 @@ def _remarks(order: str, infos: list[_Info], alignment: int, metadata: Mapping[s
         remarks.append("a big-endian file")
     if unknown := [type_id for _, _, type_id, _ in infos if type_id not in GGML_TYPES]:
         ids = ", ".join(str(type_id) for type_id in sorted(set(unknown))[:5])
-        remarks.append(f"type ids that are not known ({ids}): no sizes for {_tensors(len(unknown))}")
+        remarks.append(f"type ids that are not known ({ids}): no sizes for {counted(len(unknown), 'tensor')}")
     if askew := [name for name, _, _, offset in infos if offset % alignment]:
-        remarks.append(f"no multiple of {alignment} bytes as offset of {_tensors(len(askew))}: {_quoted(askew[0])}")
+        remarks.append(
+            f"no multiple of {alignment} bytes as offset of {counted(len(askew), 'tensor')}: {quote(askew[0])}"
+        )
     return remarks
-
-
-def _tensors(count: int) -> str:
-    return f"{count:,} tensor{'' if count == 1 else 's'}"
-
-
-def _quoted(name: str) -> str:
-    return repr(name if len(name) <= 80 else name[:79] + "…")

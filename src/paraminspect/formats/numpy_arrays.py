@@ -28,8 +28,9 @@ from typing import NamedTuple
 from paraminspect.errors import LimitExceededError, MalformedError, ParamInspectError, TruncatedError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.shapes import MAX_DIMENSIONS, MAX_NUMEL, MAX_TENSORS
-from paraminspect.formats.zip_file import STORED, ZipDirectory, ZipEntry, quote_name
+from paraminspect.formats.zip_file import STORED, ZipDirectory, ZipEntry
 from paraminspect.records import Checkpoint, Storage, TensorRecord
+from paraminspect.text import quote
 
 NPY_MAGIC = b"\x93NUMPY"
 
@@ -160,7 +161,7 @@ def _read_member(directory: ZipDirectory, entry: ZipEntry) -> tuple[TensorRecord
         header = _parse_header(head, end)
         excess = _check_size(header, entry.size)
     except ParamInspectError as error:
-        error.message = f"member {quote_name(entry.name)}: {error.message}"
+        error.message = f"member {quote(entry.name)}: {error.message}"
         raise
     begin = swapped_begin = None
     if entry.method == STORED:

@@ -22,7 +22,7 @@ from typing import Final, NamedTuple, NoReturn, cast
 from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError
 from paraminspect.files.blob import NEAR, Blob
 from paraminspect.formats.declared import declared_by_metadata, with_declared
-from paraminspect.formats.json_pairs import find_repeated
+from paraminspect.formats.json_text import find_repeated
 from paraminspect.formats.pytorch.classify import kind_of, role_of_name
 from paraminspect.formats.shapes import check_sizes, contiguous_stride, count_elements
 from paraminspect.records import Checkpoint, Role, Storage, TensorRecord

@@ -26,7 +26,7 @@ from paraminspect.errors import CheckpointError, FarError, LimitExceededError, M
 from paraminspect.files.blob import open_blob
 from paraminspect.files.door import Look, list_folder, place_of
 from paraminspect.files.paths import base_name, folder_of, join, stays_inside
-from paraminspect.formats.json_pairs import MAX_JSON_BYTES, find_repeated
+from paraminspect.formats.json_text import MAX_JSON_BYTES, find_repeated
 from paraminspect.formats.table import DISTRIBUTED, SHARDED, TORCH_SAVE, endings_of
 from paraminspect.records import Checkpoint, TensorRecord
 

@@ -13,6 +13,7 @@ from paraminspect.files.blob import Blob
 from paraminspect.formats.shapes import MAX_NUMEL
 from paraminspect.formats.table import FORMATS, Container, endings_of, find_containers, formats_in, resolve
 from paraminspect.records import Checkpoint
+from paraminspect.text import join_words
 
 if TYPE_CHECKING:
     from paraminspect.formats.zip_file import ZipDirectory
@@ -48,7 +49,7 @@ def read_blob(blob: Blob) -> Checkpoint:
         known = next((row for row in rows if not row.reader and resolve(row.inside)(opened)), None)
         if known is None:
             raise
-        raise UnknownFormatError(f"the file is {known.what}", hint=known.hint) from None
+        raise UnknownFormatError(f"the file is {known.what}", hint=known.hint, fault="not-read") from None
 
 
 def check_head(head: bytes) -> None:
@@ -112,7 +113,7 @@ def _explain(blob: Blob, head: bytes) -> UnknownFormatError:
     known = [row.known_as for row in FORMATS if row.known_as]
     return UnknownFormatError(
         "no format of PyTorch model files that we know",
-        hint=f"known are {', '.join(known[:-1])} and {known[-1]}",
+        hint=f"known are {join_words(known)}",
     )
 
 

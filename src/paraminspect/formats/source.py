@@ -15,7 +15,7 @@ from paraminspect.files.door import is_there, look, place_of
 from paraminspect.files.local import LocalFile
 from paraminspect.files.paths import base_name, folder_of, join, shown
 from paraminspect.files.system import name_of, open_pipe
-from paraminspect.formats.json_pairs import MAX_JSON_BYTES
+from paraminspect.formats.json_text import MAX_JSON_BYTES
 from paraminspect.formats.sniff import HEAD_BYTES, check_head, read_blob
 from paraminspect.formats.table import DISTRIBUTED
 from paraminspect.records import Checkpoint
@@ -111,7 +111,7 @@ def _with_config(checkpoint: Checkpoint, folder: str) -> Checkpoint:
     path = join(folder, "config.json")
     if not is_there(path):
         return checkpoint
-    from paraminspect.formats.hugging_face import add_config
+    from paraminspect.formats.declared import add_config
 
     return add_config(checkpoint, path)
 

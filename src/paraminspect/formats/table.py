@@ -126,13 +126,6 @@ FORMATS: Final = (
         editor=_PATCH,
     ),
     Format(
-        "torchscript", "TorchScript archive",
-        "parameters and buffers of the scripted module; other tensor attributes are named in a note", "TorchScript",
-        container="zip", inside=f"{_HERE}.pytorch.script:is_torchscript",
-        reader=f"{_HERE}.pytorch.script:read_torchscript", endings=(".jit", ".torchscript", ".ptl"), is_pickle=True,
-        kind="torch", editor=_PATCH,
-    ),
-    Format(
         "torch zip", "`torch.save`, zip (since torch 1.6)",
         "state dicts, nested training checkpoints, whole pickled `nn.Module`s of any class",
         "torch.save (zip, legacy, tar)", container="zip", inside=f"{_HERE}.pytorch.archive:is_torch_zip",
@@ -147,6 +140,13 @@ FORMATS: Final = (
     Format(
         "torch tar", "`torch.save`, tar (before 0.2)", "the same", container="tar",
         reader=f"{_HERE}.pytorch.tar:read_torch_tar", is_pickle=True, kind="torch", editor=_PATCH,
+    ),
+    Format(
+        "torchscript", "TorchScript archive",
+        "parameters and buffers of the scripted module; other tensor attributes are named in a note", "TorchScript",
+        container="zip", inside=f"{_HERE}.pytorch.script:is_torchscript",
+        reader=f"{_HERE}.pytorch.script:read_torchscript", endings=(".jit", ".torchscript", ".ptl"), is_pickle=True,
+        kind="torch", editor=_PATCH,
     ),
     Format(
         "torch.export", "`torch.export` archive, torch 2.1 to 2.13",
@@ -184,13 +184,13 @@ FORMATS: Final = (
         checks=f"{_SCAN}.headers:check_external",
     ),
     Format(
-        "npz", "`.npz`", "arrays; those of Python objects, which are pickles, are refused", "npz", container="zip",
+        "npz", "npz", "arrays; those of Python objects, which are pickles, are refused", "npz", container="zip",
         inside=f"{_HERE}.numpy_arrays:is_npz", reader=f"{_HERE}.numpy_arrays:read_npz", endings=(".npz",),
         keeps_ties=False, kind="npz", asked_by=(".npz",), writer=f"{_PLANNERS}:npz",
         adapter="paraminspect.conversion.outline:fit_npz", editor=_PATCH,
     ),
     Format(
-        "npy", "`.npy`", "the same", "npy", container="npy", reader=f"{_HERE}.numpy_arrays:read_npy", endings=(".npy",),
+        "npy", "npy", "the same", "npy", container="npy", reader=f"{_HERE}.numpy_arrays:read_npy", endings=(".npy",),
         is_model=False, keeps_ties=False, kind="npy", asked_by=(".npy",), editor=_PATCH,
     ),
     Format(
@@ -198,6 +198,11 @@ FORMATS: Final = (
         what="a pickle of joblib (scikit-learn), whose arrays lie between its instructions",
         hint="joblib.load would run it; paraminspect check says what it would run",
         endings=(".joblib",), is_model=False, is_pickle=True,
+    ),
+    Format(
+        "torchserve", "TorchServe", container="zip", inside=f"{_HERE}.foreign:is_model_archive",
+        what="an archive of TorchServe, which packs a model and the code that serves it",
+        hint="unpack it first and name the model", endings=(".mar",), is_model=False,
     ),
 )  # fmt: skip
 """In the order of the documents; of one container, in the order in which they are tried."""

@@ -29,6 +29,7 @@ from typing import Final, NamedTuple
 
 from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError
 from paraminspect.files.blob import Blob
+from paraminspect.text import quote
 
 MAX_ZIP_ENTRIES: Final = 500_000
 
@@ -49,9 +50,6 @@ MAX_DEFLATE_OVERHEAD = 64 << 10
 
 MAX_HONEST_RATIO = 16
 """Bytes for one deflated byte up to which members larger than MAX_INFLATED are streamed; weights have hardly two."""
-
-MAX_QUOTED_NAME = 80
-"""Characters of a name that an error message repeats."""
 
 HEADERS_AHEAD: Final = 256
 """Local headers of a far archive that are fetched together, side by side."""
@@ -142,24 +140,24 @@ class ZipDirectory:
         header = self.blob.read_near(at, _LOCAL.size)
         if len(header) < _LOCAL.size:
             raise MalformedError(
-                f"the header of {quote_name(entry.name)} is declared at byte {at:,} of an archive of "
+                f"the header of {quote(entry.name)} is declared at byte {at:,} of an archive of "
                 f"{self.blob.size:,} bytes",
                 hint=_AGAIN,
             )
         signature, name_length, extra_length = _LOCAL.unpack(header)
         if signature != _LOCAL_SIGNATURE:
             raise MalformedError(
-                f"no zip header of {quote_name(entry.name)} at byte {at:,}, where the directory says", hint=_AGAIN
+                f"no zip header of {quote(entry.name)} at byte {at:,}, where the directory says", hint=_AGAIN
             )
         data: int = at + _LOCAL.size + name_length + extra_length
         if data + entry.compressed_size > self.directory_offset:
             raise MalformedError(
-                f"{quote_name(entry.name)} declares {entry.compressed_size:,} bytes at {data:,}, past the begin "
+                f"{quote(entry.name)} declares {entry.compressed_size:,} bytes at {data:,}, past the begin "
                 f"of the zip directory at {self.directory_offset:,}"
             )
         if entry.method == STORED and entry.compressed_size != entry.size and not entry.encrypted:
             raise MalformedError(
-                f"{quote_name(entry.name)} is not compressed, but declares {entry.size:,} bytes "
+                f"{quote(entry.name)} is not compressed, but declares {entry.size:,} bytes "
                 f"and {entry.compressed_size:,} in the file"
             )
         return data
@@ -190,11 +188,11 @@ class ZipDirectory:
         """
         _check_readable(entry)
         if entry.size > limit:
-            raise LimitExceededError(f"bytes in {quote_name(entry.name)}", limit=limit, actual=entry.size)
+            raise LimitExceededError(f"bytes in {quote(entry.name)}", limit=limit, actual=entry.size)
         data = self._take(entry, entry.size + 1)
         if len(data) != entry.size:
             found = "more" if len(data) > entry.size else f"{len(data):,}"
-            raise MalformedError(f"{quote_name(entry.name)} declares {entry.size:,} bytes, holds {found}")
+            raise MalformedError(f"{quote(entry.name)} declares {entry.size:,} bytes, holds {found}")
         if entry.crc and zlib.crc32(data) != entry.crc:
             raise _damaged(entry, zlib.crc32(data))
         return data
@@ -217,7 +215,7 @@ class ZipDirectory:
         """
         _check_readable(entry)
         if entry.size > max(MAX_INFLATED, MAX_HONEST_RATIO * entry.compressed_size):
-            raise LimitExceededError(f"bytes in {quote_name(entry.name)}", limit=MAX_INFLATED, actual=entry.size)
+            raise LimitExceededError(f"bytes in {quote(entry.name)}", limit=MAX_INFLATED, actual=entry.size)
         offset = self.data_offset(entry)
         end = offset + entry.compressed_size
         inflater = zlib.decompressobj(-zlib.MAX_WBITS) if entry.method == DEFLATED else None
@@ -233,7 +231,7 @@ class ZipDirectory:
                 try:
                     piece = inflater.decompress(pending, _CHUNK)
                 except zlib.error as error:
-                    what = f"{quote_name(entry.name)} is not deflated data: {error}"
+                    what = f"{quote(entry.name)} is not deflated data: {error}"
                     raise MalformedError(what, hint=_AGAIN) from None
                 pending = inflater.unconsumed_tail
                 if inflater.eof:
@@ -248,7 +246,7 @@ class ZipDirectory:
             yield piece
         if size != entry.size:
             found = "more" if size > entry.size else f"{size:,}"
-            raise MalformedError(f"{quote_name(entry.name)} declares {entry.size:,} bytes, holds {found}")
+            raise MalformedError(f"{quote(entry.name)} declares {entry.size:,} bytes, holds {found}")
         if entry.crc and crc != entry.crc:
             raise _damaged(entry, crc)
 
@@ -272,7 +270,7 @@ class ZipDirectory:
                     break
                 pending = inflater.unconsumed_tail
         except zlib.error as error:
-            raise MalformedError(f"{quote_name(entry.name)} is not deflated data: {error}", hint=_AGAIN) from None
+            raise MalformedError(f"{quote(entry.name)} is not deflated data: {error}", hint=_AGAIN) from None
         return out.getvalue()
 
 
@@ -328,11 +326,6 @@ def find_crc_fields(directory: ZipDirectory, members: Container[int]) -> Iterato
             stored = crc.to_bytes(4, "little")
             yield offset, tuple(place for place in places if blob.read_up_to(place, 4) == stored)
         at += _ENTRY.size + name + extra + comment
-
-
-def quote_name(name: str) -> str:
-    """An untrusted name for one line of an error message: quoted, escaped and cut."""
-    return repr(name if len(name) <= MAX_QUOTED_NAME else name[: MAX_QUOTED_NAME - 1] + "…")
 
 
 def _find_directory(blob: Blob) -> tuple[int, int, int, int]:
@@ -424,7 +417,7 @@ def _displaced(shift: int) -> MalformedError:
 
 def _damaged(entry: ZipEntry, crc: int) -> MalformedError:
     return MalformedError(
-        f"{quote_name(entry.name)} has CRC {crc:08x}, declared {entry.crc:08x}: the file is damaged",
+        f"{quote(entry.name)} has CRC {crc:08x}, declared {entry.crc:08x}: the file is damaged",
         hint="fetch or save it again",
         fault="crc",
     )
@@ -433,9 +426,9 @@ def _damaged(entry: ZipEntry, crc: int) -> MalformedError:
 def _check_readable(entry: ZipEntry) -> None:
     if entry.encrypted:
         raise MalformedError(
-            f"{quote_name(entry.name)} is encrypted", hint="unpack the archive with its password and save it again"
+            f"{quote(entry.name)} is encrypted", hint="unpack the archive with its password and save it again"
         )
     if entry.method not in (STORED, DEFLATED):
         raise MalformedError(
-            f"{quote_name(entry.name)} is compressed by method {entry.method}; 0 (stored) and 8 (deflated) are read"
+            f"{quote(entry.name)} is compressed by method {entry.method}; 0 (stored) and 8 (deflated) are read"
         )

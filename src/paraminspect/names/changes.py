@@ -9,6 +9,7 @@ from typing import Final, Literal, NamedTuple
 
 from paraminspect.errors import SelectionError
 from paraminspect.records import TensorRecord
+from paraminspect.text import shape_text
 from paraminspect.ties.shared_bytes import find_canonical
 
 ChangeKind = Literal["added", "removed", "shape", "dtype", "values", "tie"]
@@ -161,7 +162,7 @@ def compare_headers(
         if old.shape == new.shape and old.numel == new.numel:
             pairs.append(Pair(name, old, new))
         elif not names_only:
-            changes.append(Change(name, "shape", shape_text(old), shape_text(new)))
+            changes.append(Change(name, "shape", _shape_of(old), _shape_of(new)))
         if old.dtype != new.dtype and not names_only:
             changes.append(Change(name, "dtype", old.dtype, new.dtype))
         if whose[0] != whose[1]:
@@ -174,12 +175,12 @@ def compare_headers(
 
 def describe(record: TensorRecord) -> str:
     """Type and shape: "float32 [3,4]"."""
-    return f"{record.dtype} {shape_text(record)}"
+    return f"{record.dtype} {_shape_of(record)}"
 
 
-def shape_text(record: TensorRecord) -> str:
+def _shape_of(record: TensorRecord) -> str:
     """As tables have it: "[3,4]"."""
-    return "ragged" if record.shape is None else f"[{','.join(map(str, record.shape))}]"
+    return "ragged" if record.shape is None else shape_text(record.shape)
 
 
 def find_renamed(

@@ -20,7 +20,7 @@ from paraminspect.render.delimited import CHUNK_ROWS
 from paraminspect.render.rows import EMPTY_NAME
 from paraminspect.render.style import Style
 from paraminspect.render.table import MIN_SHORTENED
-from paraminspect.text import display_width, escape_text, pad, shorten_middle, wrap
+from paraminspect.text import display_width, escape_text, pad, shape_text, shorten_middle, wrap
 
 MIN_LABEL = 16
 """Columns a name keeps on a narrow terminal; a line that is longer still wraps."""
@@ -141,7 +141,7 @@ def _class_name(module: Module) -> str:
 def _describe(leaf: Leaf) -> str:
     """Shape, dtype, and the canonical name of a tied tensor."""
     shape = leaf.record.shape
-    size = "[?]" if shape is None else f"[{','.join(map(str, shape))}]"
+    size = "[?]" if shape is None else shape_text(shape)
     tie = "" if leaf.tied_to is None else f" = {leaf.tied_to}"
     return escape_text(f"{size} {leaf.record.dtype}{tie}")
 

@@ -13,8 +13,7 @@ from typing import Any
 from paraminspect.errors import ParamInspectError
 from paraminspect.render.rows import NUMBERS, Column, Rows
 from paraminspect.render.sparkline import sparkline
-from paraminspect.text import escape_all, escape_text
-from paraminspect.units import format_bytes
+from paraminspect.text import escape_all, escape_text, format_bytes, shape_text
 
 CHUNK_ROWS = 8192
 """Rows that are made into text at a time: the first appear early, and memory stays small."""
@@ -168,7 +167,7 @@ def _raw(value: Any) -> str:
 
 
 def _shape_text(shape: Sequence[int] | None) -> str:
-    return "" if shape is None else f"[{','.join(map(str, shape))}]"
+    return "" if shape is None else shape_text(shape)
 
 
 def _markdown_column(column: Column, values: Sequence[Any]) -> list[str]:

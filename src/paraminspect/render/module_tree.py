@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 
 from paraminspect.render.checkpoint_tree import GAP, share
 from paraminspect.render.style import Style
-from paraminspect.text import display_width, escape_text, pad, shorten_middle, wrap
+from paraminspect.text import display_width, escape_text, pad, shape_text, shorten_middle, wrap
 
 Shapes = Mapping[str, tuple[tuple[int, ...], ...]]
 
@@ -157,7 +157,7 @@ class _Drawing:
         if self.shapes is None:
             return ""
         found = self.shapes.get(node.path, ())
-        texts = [f"[{','.join(map(str, shape))}]" for shape in found[:MAX_SHAPES]]
+        texts = [shape_text(shape) for shape in found[:MAX_SHAPES]]
         return " ".join([*texts, self.ellipsis] if len(found) > MAX_SHAPES else texts)
 
     def _runs(self, node: Node) -> list[list[Node]]:

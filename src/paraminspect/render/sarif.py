@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from paraminspect.files.paths import uri_of
 from paraminspect.records import Finding, Severity
-from paraminspect.units import counted
+from paraminspect.text import counted
 
 SCHEMA_URI: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 LEVELS: Final[dict[Severity, str]] = {"info": "note", "warning": "warning", "error": "error", "danger": "error"}

@@ -8,11 +8,11 @@ Source:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from paraminspect.architecture.suggestions import closest
-from paraminspect.rules.rule import Initializer, Parameter
+from paraminspect.rules.rule import Bound, Fans, Initializer, Parameter, Scalar, format_value
 
 MODES: Final = ("fan_in", "fan_out")
 
@@ -30,13 +30,104 @@ GAINS: Final[Mapping[str, float]] = {
 WITHOUT_GAIN: Final = frozenset({"gelu", "silu", "swish", "mish", "elu", "celu", "softplus", "hardswish", "glu"})
 """Nonlinearities for which it knows none: none with a similar name is meant."""
 
-_GAIN = Parameter("gain", "gain", 1.0)
+BEYOND: Final = 5
+"""Standard deviations past which a cut-off leaves a normal distribution as it is."""
+
+MAX_DRAWS: Final = 100
+"""How often torch may have to draw a value of a truncated normal distribution until one lies inside, on average: it
+draws the whole tensor anew as long as one value does not."""
+
+
+def _not_negative(name: str) -> Bound:
+    return Bound(name, lambda given: _number(given, name) >= 0, "0 or more")
+
+
+def _above(high: str, low: str) -> Bound:
+    return Bound(high, lambda given: _number(given, high) >= _number(given, low), f"{low} or more")
+
+
+def _number(arguments: Mapping[str, Scalar], name: str) -> float:
+    value = arguments[name]
+    assert not isinstance(value, str)
+    return float(value)
+
+
+def _count_draws(mean: float, std: float, a: float, b: float) -> float:
+    """How often torch draws a value of a truncated normal distribution, about.
+
+    Where over 0.3 of the distribution lie inside, it draws from that and keeps what lies there. Else it draws uniformly
+    and keeps a value with the probability of its density over the greatest one inside; the area under these
+    probabilities is at most half of a normal distribution, and falls as its tail does.
+    """
+    inside = (math.erf((b - mean) / std / math.sqrt(2)) - math.erf((a - mean) / std / math.sqrt(2))) / 2
+    distance = max(a - mean, mean - b) / std
+    if inside > 0.3 or distance <= 0:
+        return 1 / max(inside, 0.3)
+    area = min(b - a, std * min(math.sqrt(math.pi / 2), 1 / distance))
+    return (b - a) / area if area else math.inf
+
+
+def _of_cut(arguments: Mapping[str, Scalar]) -> tuple[float, float, float, float]:
+    mean, std, a, b = (_number(arguments, name) for name in ("mean", "std", "a", "b"))
+    return mean, std, a, b
+
+
+def _remark_on_cut(arguments: Mapping[str, Scalar]) -> str:
+    mean, std, a, b = _of_cut(arguments)
+    if not a - 2 * std <= mean <= b + 2 * std:
+        return f"mean={format_value(mean)} is more than 2 std from a={format_value(a)} to b={format_value(b)}"
+    if min(mean - a, b - mean) < BEYOND * std:
+        return ""
+    return f"a={format_value(a)} and b={format_value(b)} cut nothing off at std={format_value(std)}"
+
+
+def _kaiming_std(fans: Fans, arguments: Mapping[str, Scalar]) -> float:
+    nonlinearity = str(arguments["nonlinearity"])
+    gain = GAINS[nonlinearity]
+    if nonlinearity == "leaky_relu":
+        gain = math.sqrt(2 / (1 + _number(arguments, "a") ** 2))
+    return gain / math.sqrt(fans.fan_in if arguments["mode"] == "fan_in" else fans.fan_out)
+
+
+def _xavier_std(fans: Fans, arguments: Mapping[str, Scalar]) -> float:
+    return _number(arguments, "gain") * math.sqrt(2 / (fans.fan_in + fans.fan_out))
+
+
+def _from_fans(
+    name: str, summary: str, parameters: tuple[Parameter, ...], std: Callable[[Fans, Mapping[str, Scalar]], float]
+) -> Initializer:
+    """A normal distribution of that standard deviation, or a uniform one."""
+
+    def derive(fans: Fans, given: Mapping[str, Scalar]) -> Mapping[str, float]:
+        return {"bound": math.sqrt(3) * std(fans, given)} if name.endswith("uniform") else {"std": std(fans, given)}
+
+    return Initializer(name, summary, parameters, random=True, dimensions=_MATRIX, derive=derive, by_matrix=True)
+
+
+def _required(*names: str) -> tuple[Parameter, ...]:
+    return tuple(Parameter(name, required=True) for name in names)
+
+
+_GAIN = (Parameter("gain", "gain", 1.0),)
 _KAIMING = (
     Parameter("a", "number", 0.0),
     Parameter("mode", "mode", "fan_in"),
     Parameter("nonlinearity", "nonlinearity", "leaky_relu"),
 )
 _NORMAL = (Parameter("mean", "number", 0.0), Parameter("std", "number", 1.0))
+_UNIFORM = (Parameter("a", "number", 0.0), Parameter("b", "number", 1.0))
+_CUT = (Parameter("a", "number", -2.0), Parameter("b", "number", 2.0))
+_CUT_BOUNDS = (
+    Bound("std", lambda given: _number(given, "std") > 0, "more than 0"),
+    Bound("b", lambda given: _number(given, "b") > _number(given, "a"), "more than a"),
+    Bound(
+        "mean",
+        lambda given: _count_draws(*_of_cut(given)) <= MAX_DRAWS,
+        f"one nearer to a and b: torch would draw each value over {MAX_DRAWS} times",
+    ),
+)
+_SPARSE = (Parameter("sparsity", required=True), Parameter("std", "number", 0.01))
+_SHARE = Bound("sparsity", lambda given: 0 <= _number(given, "sparsity") <= 1, "0 to 1")
 _MATRIX: Final = (2, 64)
 
 KEEP: Final = Initializer("keep", "leaves the tensor as it is", kind="keep")
@@ -44,87 +135,38 @@ KEEP: Final = Initializer("keep", "leaves the tensor as it is", kind="keep")
 INITIALIZERS: Final[Mapping[str, Initializer]] = {
     each.name: each
     for each in (
+        Initializer("uniform", "uniform from a to b", _UNIFORM, random=True, bounds=(_above("b", "a"),)),
+        Initializer("normal", "normal", _NORMAL, random=True, bounds=(_not_negative("std"),)),
         Initializer(
-            "uniform",
-            "uniform from a to b",
-            (Parameter("a", "number", 0.0), Parameter("b", "number", 1.0)),
-            random=True,
+            "trunc_normal", "normal, inside of a to b (absolute values)", (*_NORMAL, *_CUT),
+            random=True, bounds=_CUT_BOUNDS, remark=_remark_on_cut, copies=4,
         ),
-        Initializer("normal", "normal", _NORMAL, random=True),
-        Initializer(
-            "trunc_normal",
-            "normal, inside of a to b (absolute values)",
-            (*_NORMAL, Parameter("a", "number", -2.0), Parameter("b", "number", 2.0)),
-            random=True,
-        ),
-        Initializer("constant", "val everywhere", (Parameter("val", required=True),)),
+        Initializer("constant", "val everywhere", _required("val")),
         Initializer("ones", "1 everywhere"),
         Initializer("zeros", "0 everywhere"),
         Initializer("eye", "identity matrix (2-D)", dimensions=(2, 2)),
+        Initializer("dirac", "identity convolution (3-D to 5-D)", (Parameter("groups", "integer", 1),), dimensions=(3, 5)),
+        _from_fans("xavier_uniform", "bound gain * sqrt(6 / (fan_in + fan_out))", _GAIN, _xavier_std),
+        _from_fans("xavier_normal", "std gain * sqrt(2 / (fan_in + fan_out))", _GAIN, _xavier_std),
+        _from_fans("kaiming_uniform", "bound gain * sqrt(3 / fan of mode)", _KAIMING, _kaiming_std),
+        _from_fans("kaiming_normal", "std gain / sqrt(fan of mode)", _KAIMING, _kaiming_std),
         Initializer(
-            "dirac",
-            "identity convolution (3-D to 5-D)",
-            (Parameter("groups", "integer", 1),),
-            dimensions=(3, 5),
+            "orthogonal", "orthonormal rows or columns, times gain", _GAIN,
+            random=True, dimensions=_MATRIX, by_matrix=True, copies=5,
         ),
         Initializer(
-            "xavier_uniform",
-            "bound gain * sqrt(6 / (fan_in + fan_out))",
-            (_GAIN,),
-            random=True,
-            dimensions=_MATRIX,
-            needs_fans=True,
+            "sparse", "normal, a share of zeros a column (2-D)", _SPARSE,
+            random=True, dimensions=(2, 2), bounds=(_SHARE, _not_negative("std")), global_generator=True,
         ),
+        Initializer("add", "adds x to what is there", _required("x"), kind="edit"),
+        Initializer("mul", "multiplies what is there by x", _required("x"), kind="edit"),
         Initializer(
-            "xavier_normal",
-            "std gain * sqrt(2 / (fan_in + fan_out))",
-            (_GAIN,),
-            random=True,
-            dimensions=_MATRIX,
-            needs_fans=True,
-        ),
-        Initializer(
-            "kaiming_uniform",
-            "bound gain * sqrt(3 / fan of mode)",
-            _KAIMING,
-            random=True,
-            dimensions=_MATRIX,
-            needs_fans=True,
-        ),
-        Initializer(
-            "kaiming_normal",
-            "std gain / sqrt(fan of mode)",
-            _KAIMING,
-            random=True,
-            dimensions=_MATRIX,
-            needs_fans=True,
-        ),
-        Initializer(
-            "orthogonal",
-            "orthonormal rows or columns, times gain",
-            (_GAIN,),
-            random=True,
-            dimensions=_MATRIX,
-        ),
-        Initializer(
-            "sparse",
-            "normal, a share of zeros a column (2-D)",
-            (Parameter("sparsity", required=True), Parameter("std", "number", 0.01)),
-            random=True,
-            dimensions=(2, 2),
-        ),
-        Initializer("add", "adds x to what is there", (Parameter("x", required=True),), kind="edit"),
-        Initializer("mul", "multiplies what is there by x", (Parameter("x", required=True),), kind="edit"),
-        Initializer(
-            "clamp",
-            "moves what is there into a to b",
-            (Parameter("a", required=True), Parameter("b", required=True)),
-            kind="edit",
+            "clamp", "moves what is there into a to b", _required("a", "b"), kind="edit", bounds=(_above("b", "a"),)
         ),
         KEEP,
     )
-}
-"""By name."""
+}  # fmt: skip
+"""By name; with an underscore behind it, the function of torch.nn.init or, of an edit, the method of a tensor."""
 
 CHUNKS: Final = Parameter("chunks", "integer", 1)
 """What every rule but `keep` takes besides: equal parts of the first dimension, each with fans of its own."""

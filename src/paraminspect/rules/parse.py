@@ -17,13 +17,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from paraminspect.architecture.expressions import parse_expression
-from paraminspect.architecture.nodes import shorten
 from paraminspect.architecture.suggestions import closest
 from paraminspect.errors import RuleError, SelectionError, SpecError
 from paraminspect.names.select import Selector, parse_selector
 from paraminspect.rules.functions import describe_functions
 from paraminspect.rules.initializers import CHUNKS, GAINS, INITIALIZERS, MODES, find_initializer, suggest_gain
 from paraminspect.rules.rule import Argument, Initializer, Origin, Parameter, Rule
+from paraminspect.text import join_words, shorten
 
 MAX_RULE_LENGTH: Final = 1000
 """Characters of one rule."""
@@ -226,7 +226,7 @@ class _Parsing:
                 f"torch has no gain for the nonlinearity {found}", self.column(node), suggest_gain(word, choices)
             )
         near = closest(str(word), choices) if isinstance(word, str) else None
-        return self.error(f"{parameter.name} is {found}; expected {' or '.join(choices)}", self.column(node), near)
+        return self.error(f"{parameter.name} is {found}; expected {join_words(choices, 'or')}", self.column(node), near)
 
     def source(self, node: ast.expr) -> str:
         """The text of one argument."""

@@ -17,6 +17,7 @@ from paraminspect.rules.remarks import REMARKS, alias_note, why_unmatched
 from paraminspect.rules.resolve import Resolved, count_fans, resolve
 from paraminspect.rules.rule import Initializer, Rule, Scalar
 from paraminspect.rules.targets import Other, Target
+from paraminspect.text import shape_text
 
 FLOATING: Final = frozenset(
     {"float64", "float32", "float16", "bfloat16"}
@@ -145,7 +146,7 @@ def _plan_step(target: Target, rules: Sequence[Rule], number: int) -> PlannedSte
 
 def with_tensor(error: RuleError, target: Target, number: int | None) -> RuleError:
     """The same error, saying on which tensor and in which rule."""
-    shape = f"[{','.join(map(str, target.shape))}]"
+    shape = shape_text(target.shape)
     error.message = f"rule {number} on {target.name or 'the tensor'} {shape}: {error.message}"
     error.args = (error.message,)
     return error

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from paraminspect.architecture.suggestions import closest
-from paraminspect.rules.initializers import INITIALIZERS
-from paraminspect.rules.resolve import Resolved, format_value
+from paraminspect.rules.resolve import Resolved
 from paraminspect.rules.rule import Rule
 from paraminspect.rules.targets import Other, Target
 
@@ -16,9 +15,6 @@ PACKED: Final[Mapping[tuple[str, str], int]] = {
     **{(f"{kind}{cell}", f"weight_{way}"): gates for kind, gates in (("LSTM", 4), ("GRU", 3)) for cell in ("", "Cell") for way in ("ih", "hh")},
 }  # fmt: skip
 """Class, beginning of the tensor's own name -> matrices it holds one above the other."""
-
-BEYOND: Final = 5
-"""Standard deviations past which a cut-off leaves a normal distribution as it is."""
 
 
 def alias_note(target: Target, rules: Sequence[Rule], number: int | None) -> str:
@@ -44,27 +40,19 @@ def _norm_note(target: Target, rule: Rule, resolved: Resolved) -> str:
     return ""
 
 
-def _cut_note(target: Target, rule: Rule, resolved: Resolved) -> str:
-    if rule.initializer.name != "trunc_normal" or rule.initializer.kind != "initializer":
-        return ""
-    mean, std, a, b = (float(resolved.arguments[name]) for name in ("mean", "std", "a", "b"))
-    if not a - 2 * std <= mean <= b + 2 * std:
-        return f"mean={format_value(mean)} is more than 2 std from a={format_value(a)} to b={format_value(b)}"
-    if min(mean - a, b - mean) < BEYOND * std:
-        return ""
-    return f"a={format_value(a)} and b={format_value(b)} cut nothing off at std={format_value(std)}"
+def _own_note(target: Target, rule: Rule, resolved: Resolved) -> str:
+    return rule.initializer.remark(resolved.arguments)
 
 
 def _transposed_note(target: Target, rule: Rule, resolved: Resolved) -> str:
     is_transposed = any(each.rpartition(".")[2].startswith("ConvTranspose") for each in target.module_types)
-    if is_transposed and rule.initializer.needs_fans:
+    if is_transposed and rule.initializer.derive is not None:
         return "a transposed convolution: torch counts its outputs as fan_in"
     return ""
 
 
 def _packed_note(target: Target, rule: Rule, resolved: Resolved) -> str:
-    is_by_matrix = rule.initializer.needs_fans or rule.initializer is INITIALIZERS["orthogonal"]
-    if not is_by_matrix or resolved.chunks != 1:
+    if not rule.initializer.by_matrix or resolved.chunks != 1:
         return ""
     leaf = target.name.rpartition(".")[2]
     classes = {each.rpartition(".")[2] for each in target.module_types}
@@ -74,7 +62,7 @@ def _packed_note(target: Target, rule: Rule, resolved: Resolved) -> str:
     return ""
 
 
-REMARKS: Final = (_padding_note, _norm_note, _cut_note, _transposed_note, _packed_note)
+REMARKS: Final = (_padding_note, _norm_note, _own_note, _transposed_note, _packed_note)
 """Each gives its remark on (target, rule that wins it, its numbers), "" where there is none."""
 
 

@@ -8,32 +8,16 @@ Source:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from paraminspect.architecture.expressions import evaluate, names_in
 from paraminspect.errors import RuleError, SpecError
 from paraminspect.rules.initializers import GAINS, suggest_gain
 from paraminspect.rules.parse import rule_error
-from paraminspect.rules.rule import Argument, Rule, Scalar
-
-MAX_DRAWS: Final = 100
-"""How often torch may have to draw a value of a truncated normal distribution until one lies inside, on average: it
-draws the whole tensor anew as long as one value does not."""
+from paraminspect.rules.rule import Argument, Fans, Rule, Scalar, format_value
 
 FANS: Final = ("fan_in", "fan_out")
-
-
-class Fans(NamedTuple):
-    """Connections into and out of one unit.
-
-    Attributes:
-        fan_in: Second dimension times those behind it.
-        fan_out: First dimension times those behind the second.
-    """
-
-    fan_in: int
-    fan_out: int
 
 
 class Resolved(NamedTuple):
@@ -89,7 +73,7 @@ class _Resolver:
             elif parameter.default is not None and parameter.kind != "any":
                 arguments[parameter.name] = parameter.default
         self._check(arguments, written, chunks)
-        derive = _DERIVED.get(self.rule.initializer.name) if self.rule.initializer.kind == "initializer" else None
+        derive = self.rule.initializer.derive
         derived = derive(fans, arguments) if derive is not None and fans is not None and min(fans) > 0 else {}
         return Resolved(arguments, derived, chunks, fans)
 
@@ -130,12 +114,10 @@ class _Resolver:
         return value if kind in ("integer", "any") else float(value)
 
     def _check(self, arguments: Mapping[str, Scalar], written: Mapping[str, Argument], chunks: int) -> None:
-        if self.rule.initializer.kind == "function":
-            return
-        for name, is_good, expected in _BOUNDS.get(self.rule.initializer.name, ()):
-            if not is_good(arguments):
+        for name, is_met, expected in self.rule.initializer.bounds:
+            if not is_met(arguments):
                 raise self._error(f"{name} is {format_value(arguments[name])}; expected {expected}", written.get(name))
-        if self.rule.initializer.name == "dirac":
+        if "groups" in arguments and self.rule.initializer.kind != "function":
             groups = arguments["groups"]
             rows = self.shape[0] // chunks
             if not isinstance(groups, int) or groups < 1 or rows % groups:
@@ -144,80 +126,3 @@ class _Resolver:
     def _error(self, message: str, argument: Argument | None, hint: str | None = None) -> RuleError:
         at = argument.column if argument is not None else None
         return rule_error(self.rule.text, self.rule.origin, message, hint=hint, at=at)
-
-
-def _number(arguments: Mapping[str, Scalar], name: str) -> float:
-    value = arguments[name]
-    assert not isinstance(value, str)
-    return float(value)
-
-
-def _not_negative(name: str) -> tuple[str, Callable[[Mapping[str, Scalar]], bool], str]:
-    return name, lambda arguments: _number(arguments, name) >= 0, "0 or more"
-
-
-def _above(high: str, low: str) -> tuple[str, Callable[[Mapping[str, Scalar]], bool], str]:
-    return high, lambda arguments: _number(arguments, high) >= _number(arguments, low), f"{low} or more"
-
-
-def _count_draws(mean: float, std: float, a: float, b: float) -> float:
-    """How often torch draws a value of a truncated normal distribution, about.
-
-    Where over 0.3 of the distribution lie inside, it draws from that and keeps what lies there. Else it draws uniformly
-    and keeps a value with the probability of its density over the greatest one inside; the area under these
-    probabilities is at most half of a normal distribution, and falls as its tail does.
-    """
-    inside = (math.erf((b - mean) / std / math.sqrt(2)) - math.erf((a - mean) / std / math.sqrt(2))) / 2
-    distance = max(a - mean, mean - b) / std
-    if inside > 0.3 or distance <= 0:
-        return 1 / max(inside, 0.3)
-    area = min(b - a, std * min(math.sqrt(math.pi / 2), 1 / distance))
-    return (b - a) / area if area else math.inf
-
-
-_BOUNDS: Final[Mapping[str, tuple[tuple[str, Callable[[Mapping[str, Scalar]], bool], str], ...]]] = {
-    "normal": (_not_negative("std"),),
-    "trunc_normal": (
-        ("std", lambda arguments: _number(arguments, "std") > 0, "more than 0"),
-        ("b", lambda arguments: _number(arguments, "b") > _number(arguments, "a"), "more than a"),
-        (
-            "mean",
-            lambda arguments: (
-                _count_draws(*(_number(arguments, name) for name in ("mean", "std", "a", "b"))) <= MAX_DRAWS
-            ),
-            f"one nearer to a and b: torch would draw each value over {MAX_DRAWS} times",
-        ),
-    ),
-    "sparse": (
-        ("sparsity", lambda arguments: 0 <= _number(arguments, "sparsity") <= 1, "0 to 1"),
-        _not_negative("std"),
-    ),
-    "uniform": (_above("b", "a"),),
-    "clamp": (_above("b", "a"),),
-}
-"""By initializer: (argument, whether it is good, what is expected)."""
-
-
-def _kaiming_std(fans: Fans, arguments: Mapping[str, Scalar]) -> float:
-    nonlinearity = str(arguments["nonlinearity"])
-    gain = GAINS[nonlinearity]
-    if nonlinearity == "leaky_relu":
-        gain = math.sqrt(2 / (1 + _number(arguments, "a") ** 2))
-    return gain / math.sqrt(fans.fan_in if arguments["mode"] == "fan_in" else fans.fan_out)
-
-
-def _xavier_std(fans: Fans, arguments: Mapping[str, Scalar]) -> float:
-    return _number(arguments, "gain") * math.sqrt(2 / (fans.fan_in + fans.fan_out))
-
-
-_DERIVED: Final[Mapping[str, Callable[[Fans, Mapping[str, Scalar]], Mapping[str, float]]]] = {
-    "xavier_uniform": lambda fans, arguments: {"bound": math.sqrt(3) * _xavier_std(fans, arguments)},
-    "xavier_normal": lambda fans, arguments: {"std": _xavier_std(fans, arguments)},
-    "kaiming_uniform": lambda fans, arguments: {"bound": math.sqrt(3) * _kaiming_std(fans, arguments)},
-    "kaiming_normal": lambda fans, arguments: {"std": _kaiming_std(fans, arguments)},
-}
-
-
-def format_value(value: Scalar) -> str:
-    """A resolved argument as people read it: four digits, words and integers as they are."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

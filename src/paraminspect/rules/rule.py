@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from paraminspect.names.select import Selector
 
@@ -35,6 +35,32 @@ class Parameter:
     required: bool = False
 
 
+class Fans(NamedTuple):
+    """Connections into and out of one unit.
+
+    Attributes:
+        fan_in: Second dimension times those behind it.
+        fan_out: First dimension times those behind the second.
+    """
+
+    fan_in: int
+    fan_out: int
+
+
+class Bound(NamedTuple):
+    """What an initializer asks of its arguments.
+
+    Attributes:
+        name: Of the argument that is at fault where they do not meet it.
+        is_met: Whether they do, all of them by name.
+        expected: "0 or more".
+    """
+
+    name: str
+    is_met: Callable[[Mapping[str, Scalar]], bool]
+    expected: str
+
+
 @dataclass(frozen=True, slots=True)
 class Initializer:
     """A function that a rule may name.
@@ -47,7 +73,13 @@ class Initializer:
             "keep": leaves the tensor as it is.
         random: Whether it draws random numbers.
         dimensions: (least, most) that a tensor may have, None for any.
-        needs_fans: Whether it divides by fan_in or fan_out of its own accord.
+        bounds: Of its arguments.
+        derive: What follows from fans and arguments: `std` of a normal, `bound` of a uniform distribution. None where it
+            divides by no fan of its own accord.
+        by_matrix: Whether two matrices in one tensor want to be told apart.
+        remark: On its arguments, "" where there is none.
+        copies: How many times its own size a tensor takes while it is drawn, at most (torch 2.13).
+        global_generator: Whether it draws from torch's global generator too, whatever generator it is given (torch 2.13).
     """
 
     name: str
@@ -56,7 +88,12 @@ class Initializer:
     kind: InitializerKind = "initializer"
     random: bool = False
     dimensions: tuple[int, int] | None = None
-    needs_fans: bool = False
+    bounds: tuple[Bound, ...] = ()
+    derive: Callable[[Fans, Mapping[str, Scalar]], Mapping[str, float]] | None = None
+    by_matrix: bool = False
+    remark: Callable[[Mapping[str, Scalar]], str] = lambda _: ""
+    copies: int = 1
+    global_generator: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +153,8 @@ class Rule:
     chunks: Argument | None = None
     origin: Origin = Origin()
     variables: Mapping[str, object] | None = None
+
+
+def format_value(value: Scalar) -> str:
+    """A resolved argument as people read it: four digits, words and integers as they are."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

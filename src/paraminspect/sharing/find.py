@@ -14,8 +14,8 @@ from paraminspect.errors import CheckpointError
 from paraminspect.formats.table import formats_of_files, resolve
 from paraminspect.names.listing import is_shown
 from paraminspect.records import Checkpoint, Declaration, TensorRecord, TieGroup
+from paraminspect.text import counted, format_bytes
 from paraminspect.ties import shared_bytes as ties
-from paraminspect.units import format_bytes
 
 if TYPE_CHECKING:
     from torch import nn
@@ -205,14 +205,14 @@ def find_equal_in(sources: Sequence[Source], found: Sequence[Found], progress: P
     notes = []
     if result.constant:
         notes.append(
-            f"{_count(len(result.constant), 'tensor')} left out, as all elements of each are the same: "
+            f"{counted(len(result.constant), 'tensor')} left out, as all elements of each are the same: "
             "equal constants are no evidence of a tie"
         )
     if result.unread:
         at, reason = next(iter(result.unread.items()))
         number, index = places[at]
         name = sources[number].records[index].name
-        notes.append(f"{_count(len(result.unread), 'tensor')} not compared; the first is {name}: {reason}")
+        notes.append(f"{counted(len(result.unread), 'tensor')} not compared; the first is {name}: {reason}")
     return Found(groups, notes)
 
 
@@ -304,7 +304,3 @@ def note_omission(checkpoint: Checkpoint) -> str:
     if GGUF_EMBEDDING not in names or GGUF_HEAD in names:
         return ""
     return f"{GGUF_HEAD} is not stored: llama.cpp uses {GGUF_EMBEDDING} in its place"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from paraminspect.errors import SelectionError
+from paraminspect.text import shape_text
 
 Array = np.ndarray[Any, Any]
 
@@ -39,7 +40,7 @@ def take_slice(array: Array, index: tuple[Any, ...]) -> Array:
         SelectionError: It has fewer dimensions, or an index is past the end.
     """
     given = len([part for part in index if part is not Ellipsis])
-    shape = f"[{','.join(map(str, array.shape))}]"
+    shape = shape_text(array.shape)
     if given > array.ndim:
         raise SelectionError(f"{given} indices for a tensor of shape {shape}")
     before = index[: index.index(Ellipsis)] if Ellipsis in index else index

@@ -12,7 +12,7 @@ from paraminspect.files.storing import free_space, open_device
 from paraminspect.files.system import descriptor_in
 from paraminspect.formats.sharded import MODEL_ENDINGS, PICKLE_INDEX, SAFETENSORS_INDEX
 from paraminspect.formats.table import DISTRIBUTED
-from paraminspect.units import format_bytes
+from paraminspect.text import format_bytes, list_some, quote
 from paraminspect.writers.layout import Layout
 
 MAX_NAMED: Final = 3
@@ -84,9 +84,8 @@ def check_folder(target: str, layout: Layout, force: bool) -> None:
     written = {file.name.partition("/")[0] for file in layout.files}
     foreign = [name for name in names if name not in written and not _is_of_checkpoint(os.path.join(target, name))]
     if foreign:
-        more = f" and {len(foreign) - MAX_NAMED:,} more" if len(foreign) > MAX_NAMED else ""
         raise TargetError(
-            f"the folder also holds {', '.join(map(repr, foreign[:MAX_NAMED]))}{more}, which would be lost",
+            f"the folder also holds {list_some([quote(name) for name in foreign], MAX_NAMED)}, which would be lost",
             hint="choose another name, or move them away",
         )
 

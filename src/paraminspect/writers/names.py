@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from paraminspect.errors import ParamInspectError
+from paraminspect.text import quote
 from paraminspect.writers.layout import OutTensor
-
-MAX_SHOWN = 80
-"""Characters of a name that an error message repeats."""
 
 
 def check_names(tensors: Sequence[OutTensor]) -> None:
@@ -29,8 +27,3 @@ def check_names(tensors: Sequence[OutTensor]) -> None:
                 raise ParamInspectError(
                     f"the name {quote(name)} holds half a surrogate pair, which is no text"
                 ) from None
-
-
-def quote(name: str) -> str:
-    """A name for an error message: quoted, escaped and cut."""
-    return repr(name if len(name) <= MAX_SHOWN else f"{name[: MAX_SHOWN - 1]}…")

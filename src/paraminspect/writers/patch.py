@@ -24,8 +24,8 @@ from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.shapes import is_dense
 from paraminspect.formats.sharded import PICKLE_INDEX, SAFETENSORS_INDEX
 from paraminspect.records import Checkpoint, TensorRecord
+from paraminspect.text import quote
 from paraminspect.writers.layout import Checksum, Copy, FileLayout, Layout, Piece, Slot
-from paraminspect.writers.names import quote
 from paraminspect.writers.zip_checksums import CRC_BYTES, Changed, find_checksums
 
 COMPANIONS: Final = (".json", ".txt", ".model")

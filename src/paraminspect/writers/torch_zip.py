@@ -18,8 +18,9 @@ from hashlib import sha256
 from typing import Final
 
 from paraminspect.errors import ParamInspectError
+from paraminspect.text import quote
 from paraminspect.writers.layout import Layout, OutTensor
-from paraminspect.writers.names import check_names, quote
+from paraminspect.writers.names import check_names
 from paraminspect.writers.torch_pickle import TYPED, UNTYPED, pickle_state_dict
 from paraminspect.writers.zip_write import ALIGNMENT, ZipWriter
 

@@ -42,13 +42,7 @@ from paraminspect.ties.shared_bytes import find_ties
 from paraminspect.values.contents import StoredContents
 from paraminspect.values.fields import decode_varints
 from paraminspect.values.read import read_tensor
-
-INFO = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
-
-
-def model(*tensors: onnx.TensorProto, nodes: Any = (), inputs: Any = (), **more: Any) -> onnx.ModelProto:
-    graph = helper.make_graph(list(nodes), "graph", list(inputs), [INFO], list(tensors))
-    return helper.make_model(graph, producer_name="tests", **more)
+from tests.making.onnx_files import INFO, by_hand, floats, model, nested, unpacked
 
 
 def read(value: onnx.ModelProto | bytes) -> Checkpoint:
@@ -63,10 +57,6 @@ def save(tmp_path: Path) -> Callable[[onnx.ModelProto], Path]:
         return path
 
     return write
-
-
-def floats(name: str, *shape: int) -> onnx.TensorProto:
-    return numpy_helper.from_array(np.arange(np.prod(shape, dtype=int), dtype=np.float32).reshape(shape), name)
 
 
 def same(found: np.ndarray[Any, Any], oracle: np.ndarray[Any, Any]) -> bool:
@@ -125,23 +115,6 @@ def test_every_element_type_is_known() -> None:
     from paraminspect.formats.onnx.tensors import ELEMENTS
 
     assert set(ELEMENTS) == set(TYPES)
-
-
-def unpacked(field: int, wire: int, *values: bytes) -> bytes:
-    return b"".join(bytes([field << 3 | wire]) + value for value in values)
-
-
-def nested(field: int, data: bytes) -> bytes:
-    length, out = len(data), bytearray([field << 3 | 2])
-    while length > 0x7F:
-        out.append(length & 0x7F | 0x80)
-        length >>= 7
-    return bytes(out) + bytes([length]) + data
-
-
-def by_hand(tensor: bytes) -> bytes:
-    """A model whose one initializer is written byte by byte."""
-    return b"\x08\x08" + nested(2, b"hand") + nested(7, nested(5, tensor))
 
 
 HAND = {

@@ -182,7 +182,7 @@ def name(text: str, index: int) -> bytes:
     return b"X" + struct.pack("<I", len(text)) + text.encode() + put(index)
 
 
-def tensor(
+def rebuild(
     first: int,
     *,
     tag: int = STORAGE,
@@ -210,10 +210,10 @@ def tensor(
     )  # fmt: skip
 
 
-PLAIN_TENSOR = tensor(FIRST + 1)
+PLAIN_TENSOR = rebuild(FIRST + 1)
 NEXT = FIRST + 8  # behind a name and a tensor
 ONE = b"}(" + name("a", FIRST) + get(BUILDER) + PLAIN_TENSOR
-TWO = ONE + name("b", NEXT) + get(BUILDER) + tensor(NEXT + 1)
+TWO = ONE + name("b", NEXT) + get(BUILDER) + rebuild(NEXT + 1)
 LAST = NEXT + 8
 AGAIN = b"ctorch._utils\n_rebuild_tensor_v2\n"
 
@@ -222,71 +222,71 @@ AGAIN = b"ctorch._utils\n_rebuild_tensor_v2\n"
     "program",
     [
         ONE + b"u.",
-        ONE + name("b", NEXT) + get(BUILDER) + tensor(NEXT + 1) + b"u.",
-        ONE + name("b", NEXT) + get(BUILDER) + tensor(NEXT + 1) + get(NEXT) + b"Nu.",  # a name of the shortcut, again
+        ONE + name("b", NEXT) + get(BUILDER) + rebuild(NEXT + 1) + b"u.",
+        ONE + name("b", NEXT) + get(BUILDER) + rebuild(NEXT + 1) + get(NEXT) + b"Nu.",  # a name of the shortcut, again
         ONE + name("b", NEXT) + get(NEXT - 1) + b"u.",  # the tensor, again
         ONE + name("b", NEXT) + get(FIRST + 3) + b"u.",  # its shape, which was left out
         ONE + name("b", NEXT) + get(FIRST + 5) + b"u.",  # its hooks
-        ONE + name("b", NEXT) + get(BUILDER) + tensor(NEXT + 1, location=FIRST + 1) + b"u.",  # the key as location
-        ONE + name("b", NEXT) + get(BUILDER) + tensor(NEXT + 1, tag=FIRST) + b"u.",
-        ONE + name("b", NEXT) + get(BUILDER) + tensor(NEXT + 1, kind=CPU) + b"u.",
-        ONE + name("b", NEXT) + get(BUILDER) + tensor(NEXT + 1, hooks=BUILDER) + b"u.",
+        ONE + name("b", NEXT) + get(BUILDER) + rebuild(NEXT + 1, location=FIRST + 1) + b"u.",  # the key as location
+        ONE + name("b", NEXT) + get(BUILDER) + rebuild(NEXT + 1, tag=FIRST) + b"u.",
+        ONE + name("b", NEXT) + get(BUILDER) + rebuild(NEXT + 1, kind=CPU) + b"u.",
+        ONE + name("b", NEXT) + get(BUILDER) + rebuild(NEXT + 1, hooks=BUILDER) + b"u.",
         # what the memo held is overwritten
-        ONE + b"\x8c\4evil" + put(STORAGE) + b"0" + name("b", NEXT) + get(BUILDER) + tensor(NEXT + 1) + b"u.",
-        ONE + get(LONG) + put(FLOAT) + b"0" + name("b", NEXT) + get(BUILDER) + tensor(NEXT + 1) + b"u.",
-        ONE + get(LONG) + put(BUILDER) + b"0" + name("b", NEXT) + get(BUILDER) + tensor(NEXT + 1) + b"u.",
-        ONE + get(LONG) + put(ORDERED) + b"0" + name("b", NEXT) + get(BUILDER) + tensor(NEXT + 1) + b"u.",
+        ONE + b"\x8c\4evil" + put(STORAGE) + b"0" + name("b", NEXT) + get(BUILDER) + rebuild(NEXT + 1) + b"u.",
+        ONE + get(LONG) + put(FLOAT) + b"0" + name("b", NEXT) + get(BUILDER) + rebuild(NEXT + 1) + b"u.",
+        ONE + get(LONG) + put(BUILDER) + b"0" + name("b", NEXT) + get(BUILDER) + rebuild(NEXT + 1) + b"u.",
+        ONE + get(LONG) + put(ORDERED) + b"0" + name("b", NEXT) + get(BUILDER) + rebuild(NEXT + 1) + b"u.",
         ONE + b"\x8c\4evil" + put(NEXT - 1) + b"0" + name("b", NEXT) + get(NEXT - 1) + b"u.",
-        ONE + name("b", STORAGE) + get(BUILDER) + tensor(NEXT) + b"u.",
-        ONE + name("b", STORAGE) + get(BUILDER) + tensor(NEXT + 1) + b"u.",
-        ONE + name("b", NEXT) + get(LONG) + tensor(NEXT + 1) + b"u.",
-        ONE + name("b", NEXT) + get(ORDERED) + tensor(NEXT + 1) + b"u.",
-        TWO + get(LONG) + put(BUILDER) + b"0" + name("c", LAST) + AGAIN + tensor(LAST + 1)
-        + name("d", LAST + 8) + get(BUILDER) + tensor(LAST + 9) + b"u.",
+        ONE + name("b", STORAGE) + get(BUILDER) + rebuild(NEXT) + b"u.",
+        ONE + name("b", STORAGE) + get(BUILDER) + rebuild(NEXT + 1) + b"u.",
+        ONE + name("b", NEXT) + get(LONG) + rebuild(NEXT + 1) + b"u.",
+        ONE + name("b", NEXT) + get(ORDERED) + rebuild(NEXT + 1) + b"u.",
+        TWO + get(LONG) + put(BUILDER) + b"0" + name("c", LAST) + AGAIN + rebuild(LAST + 1)
+        + name("d", LAST + 8) + get(BUILDER) + rebuild(LAST + 9) + b"u.",
         # other stacks, other keys
         ONE + b"2u.",
         ONE + b"0Nu.",
-        ONE + name("a", NEXT) + get(BUILDER) + tensor(NEXT + 1, shape=b"K\1\x85") + b"u.",
-        ONE + name("b", NEXT) + get(BUILDER) + b"2" + tensor(NEXT + 1) + b"0u.",
+        ONE + name("a", NEXT) + get(BUILDER) + rebuild(NEXT + 1, shape=b"K\1\x85") + b"u.",
+        ONE + name("b", NEXT) + get(BUILDER) + b"2" + rebuild(NEXT + 1) + b"0u.",
         ONE + b"\x94" + name("b", 900) + b"Nu.",  # MEMOIZE counts the entries
         ONE + b"\x94" + name("b", NEXT) + get(FIRST + 3) + b"u.",
         b"(" + put(2) + ONE + b"u.",  # a MARK as the location
-        ONE + name("b" * 256, NEXT) + get(BUILDER) + tensor(NEXT + 1) + b"u.",
-        ONE + name("b" * 257, NEXT) + get(BUILDER) + tensor(NEXT + 1) + b"u.",
-        ONE + b"X\1\0\0\0\xff" + put(NEXT) + get(BUILDER) + tensor(NEXT + 1) + b"u.",  # not UTF-8
+        ONE + name("b" * 256, NEXT) + get(BUILDER) + rebuild(NEXT + 1) + b"u.",
+        ONE + name("b" * 257, NEXT) + get(BUILDER) + rebuild(NEXT + 1) + b"u.",
+        ONE + b"X\1\0\0\0\xff" + put(NEXT) + get(BUILDER) + rebuild(NEXT + 1) + b"u.",  # not UTF-8
         *(
             b"}(" + name("a", FIRST) + get(BUILDER) + changed + b"u."
             for changed in [
-                *(tensor(FIRST + 1, skip=i) for i in range(7)),
-                tensor(FIRST),
-                tensor(FIRST + 2),
-                tensor(2**32 - 4),
-                tensor(FIRST + 1, location=6),
-                tensor(FIRST + 1, location=250),  # never stored
-                tensor(FIRST + 1, location=FIRST + 1),
-                tensor(FIRST + 1, key=b"12", length=1),
-                tensor(FIRST + 1, key=b"1" * 20),
-                tensor(FIRST + 1, key=b"1" * 21),
-                tensor(FIRST + 1, key=b""),
-                tensor(FIRST + 1, numel=b"K\1"),
-                tensor(FIRST + 1, numel=b"J\xff\xff\xff\xff"),
-                tensor(FIRST + 1, numel=b"J\xff\xff\xff\xff", shape=b"K\0\x85"),
-                tensor(FIRST + 1, numel=b"K\x08N"),
-                tensor(FIRST + 1, offset=b"J\xff\xff\xff\xff"),
-                tensor(FIRST + 1, offset=b"K\7"),
-                tensor(FIRST + 1, offset=b"M\7\7", shape=b"K\0\x85"),
-                tensor(FIRST + 1, shape=b"J\xfe\xff\xff\xff\x85"),
-                tensor(FIRST + 1, stride=b"J\xfe\xff\xff\xff\x85"),
-                tensor(FIRST + 1, stride=b"K\1K\1\x86"),
-                tensor(FIRST + 1, stride=b"K\7\x85"),
-                tensor(FIRST + 1, stride=b"K\x08\x85"),
-                tensor(FIRST + 1, shape=b"K\0\x85", stride=b"J\xff\xff\xff\x7f\x85"),
-                tensor(FIRST + 1, shape=b")", stride=b")"),
-                tensor(FIRST + 1, shape=b")", stride=b")", offset=b"K\x08"),
-                tensor(FIRST + 1, shape=b"(" + b"K\1" * 16 + b"t", stride=b"(" + b"K\1" * 16 + b"t"),
-                tensor(FIRST + 1, shape=b"(" + b"K\1" * 17 + b"t", stride=b"(" + b"K\1" * 17 + b"t"),
-                tensor(FIRST + 1, shape=b"(" + b"J\xff\xff\xff\x7f" * 3 + b"t", stride=b"K\0K\0K\0\x87"),
-                tensor(FIRST + 1, shape=b"(" + b"J\xff\xff\xff\x7f" * 3 + b"t", stride=b"K\0K\0K\0\x87",
+                *(rebuild(FIRST + 1, skip=i) for i in range(7)),
+                rebuild(FIRST),
+                rebuild(FIRST + 2),
+                rebuild(2**32 - 4),
+                rebuild(FIRST + 1, location=6),
+                rebuild(FIRST + 1, location=250),  # never stored
+                rebuild(FIRST + 1, location=FIRST + 1),
+                rebuild(FIRST + 1, key=b"12", length=1),
+                rebuild(FIRST + 1, key=b"1" * 20),
+                rebuild(FIRST + 1, key=b"1" * 21),
+                rebuild(FIRST + 1, key=b""),
+                rebuild(FIRST + 1, numel=b"K\1"),
+                rebuild(FIRST + 1, numel=b"J\xff\xff\xff\xff"),
+                rebuild(FIRST + 1, numel=b"J\xff\xff\xff\xff", shape=b"K\0\x85"),
+                rebuild(FIRST + 1, numel=b"K\x08N"),
+                rebuild(FIRST + 1, offset=b"J\xff\xff\xff\xff"),
+                rebuild(FIRST + 1, offset=b"K\7"),
+                rebuild(FIRST + 1, offset=b"M\7\7", shape=b"K\0\x85"),
+                rebuild(FIRST + 1, shape=b"J\xfe\xff\xff\xff\x85"),
+                rebuild(FIRST + 1, stride=b"J\xfe\xff\xff\xff\x85"),
+                rebuild(FIRST + 1, stride=b"K\1K\1\x86"),
+                rebuild(FIRST + 1, stride=b"K\7\x85"),
+                rebuild(FIRST + 1, stride=b"K\x08\x85"),
+                rebuild(FIRST + 1, shape=b"K\0\x85", stride=b"J\xff\xff\xff\x7f\x85"),
+                rebuild(FIRST + 1, shape=b")", stride=b")"),
+                rebuild(FIRST + 1, shape=b")", stride=b")", offset=b"K\x08"),
+                rebuild(FIRST + 1, shape=b"(" + b"K\1" * 16 + b"t", stride=b"(" + b"K\1" * 16 + b"t"),
+                rebuild(FIRST + 1, shape=b"(" + b"K\1" * 17 + b"t", stride=b"(" + b"K\1" * 17 + b"t"),
+                rebuild(FIRST + 1, shape=b"(" + b"J\xff\xff\xff\x7f" * 3 + b"t", stride=b"K\0K\0K\0\x87"),
+                rebuild(FIRST + 1, shape=b"(" + b"J\xff\xff\xff\x7f" * 3 + b"t", stride=b"K\0K\0K\0\x87",
                        numel=b"J\xff\xff\xff\xff"),
             ]
         ),
@@ -299,8 +299,8 @@ def test_programs_nobody_writes(program: bytes) -> None:
 @pytest.mark.parametrize("skip", range(7))
 def test_memo_indices_out_of_turn(skip: int) -> None:
     for index in range(FIRST, NEXT + 2):
-        assert_same(HEAD + b"](" + name("a", FIRST) + get(BUILDER) + tensor(FIRST + 1, skip=skip) + get(index) + b"e.")
-        assert_same(HEAD + ONE + name("b", NEXT) + get(BUILDER) + tensor(NEXT + 1, skip=skip) + get(index + 8) + b"t.")
+        assert_same(HEAD + b"](" + name("a", FIRST) + get(BUILDER) + rebuild(FIRST + 1, skip=skip) + get(index) + b"e.")
+        assert_same(HEAD + ONE + name("b", NEXT) + get(BUILDER) + rebuild(NEXT + 1, skip=skip) + get(index + 8) + b"t.")
 
 
 def test_reading_again_counts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,12 +312,12 @@ def test_reading_again_counts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_programs_above_reach_the_shortcut() -> None:
-    assert assert_same(HEAD + ONE + name("b", NEXT) + get(BUILDER) + tensor(NEXT + 1) + b"u.") == 2
+    assert assert_same(HEAD + ONE + name("b", NEXT) + get(BUILDER) + rebuild(NEXT + 1) + b"u.") == 2
 
 
 def test_a_location_that_was_never_stored_is_an_error() -> None:
     with pytest.raises(MalformedError, match="memo entry 250"):
-        run_or_raise(HEAD + get(BUILDER) + tensor(FIRST, location=250) + b".")
+        run_or_raise(HEAD + get(BUILDER) + rebuild(FIRST, location=250) + b".")
 
 
 INDICES = st.integers(0, 40) | st.sampled_from([255, 256, 2**32 - 1])
@@ -356,7 +356,7 @@ def test_random_programs(steps: list[tuple[str, Any]], gap: int) -> None:
             if step == "named":
                 program += name("x", first)
                 first += 1
-            program += get(BUILDER) + tensor(first, **argument)
+            program += get(BUILDER) + rebuild(first, **argument)
             first += 5 + (argument.get("shape") != b")") + (argument.get("stride") != b")")
         elif step == "raw":
             program += argument

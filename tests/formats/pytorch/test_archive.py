@@ -23,6 +23,8 @@ from paraminspect.files.blob import Blob
 from paraminspect.formats.pytorch.archive import read_torch_zip
 from paraminspect.formats.zip_file import read_zip_directory
 from paraminspect.records import Checkpoint
+from tests.making.torch_files import torch_bytes
+from tests.making.zips import zip_bytes, zip_members
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
 
@@ -31,25 +33,6 @@ LikeTorch = Callable[..., None]
 
 def read(data: bytes) -> Checkpoint:
     return read_torch_zip(read_zip_directory(Blob.from_bytes(data, "x.pt")))
-
-
-def saved(value: object) -> bytes:
-    stream = io.BytesIO()
-    torch.save(value, stream)
-    return stream.getvalue()
-
-
-def archive(members: dict[str, bytes], *, method: int = zipfile.ZIP_STORED) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", method) as made:
-        for name, content in members.items():
-            made.writestr(name, content)
-    return stream.getvalue()
-
-
-def members(data: bytes) -> dict[str, bytes]:
-    with zipfile.ZipFile(io.BytesIO(data)) as opened:
-        return {name: opened.read(name) for name in opened.namelist()}
 
 
 # --- what torch writes ------------------------------------------------------------------------------------------
@@ -85,7 +68,7 @@ def test_every_dtype(dtype: torch.dtype, tmp_path: Path, assert_like_torch: Like
 @pytest.mark.parametrize(("dtype", "nbytes"), [(torch.quint4x2, 9), (torch.quint2x4, 6)], ids=str)
 def test_several_elements_in_a_byte(dtype: torch.dtype, nbytes: int) -> None:
     value = torch.quantize_per_channel(torch.ones(3, 5), torch.ones(3), torch.zeros(3), 0, dtype)
-    (record,) = read(saved({"w": value})).tensors
+    (record,) = read(torch_bytes({"w": value})).tensors
     assert (record.name, record.shape, record.dtype, record.nbytes) == ("w", (3, 5), str(dtype)[6:], nbytes)
     assert record.storage is not None
     assert record.storage.nbytes == nbytes
@@ -95,7 +78,7 @@ def test_several_elements_in_a_byte(dtype: torch.dtype, nbytes: int) -> None:
 @pytest.mark.parametrize("layout", [torch.strided, torch.jagged], ids=str)
 def test_nested_tensors_have_no_shape(layout: torch.layout) -> None:
     value = torch.nested.nested_tensor([torch.ones(2, 3), torch.ones(4, 3)], layout=layout)
-    (record,) = read(saved({"w": value})).tensors
+    (record,) = read(torch_bytes({"w": value})).tensors
     assert (record.name, record.shape, record.dtype, record.numel, record.layout) == (
         "w",
         None,
@@ -106,7 +89,7 @@ def test_nested_tensors_have_no_shape(layout: torch.layout) -> None:
 
 
 def test_sparse_tensors_count_the_bytes_of_their_parts() -> None:
-    coo, csr = read(saved([torch.eye(4).to_sparse(), torch.eye(4).to_sparse_csr()])).tensors
+    coo, csr = read(torch_bytes([torch.eye(4).to_sparse(), torch.eye(4).to_sparse_csr()])).tensors
     assert (coo.nbytes, csr.nbytes) == (8 * 8 + 4 * 4, 5 * 8 + 4 * 8 + 4 * 4)
     assert coo.storage is csr.storage is coo.byte_range is None
 
@@ -142,7 +125,7 @@ def test_roles_and_parts(tmp_path: Path) -> None:
         "rng_state": torch.get_rng_state(),
         "epoch": 3,
     }
-    found = {record.name: (record.role, record.part, record.kind) for record in read(saved(state)).tensors}
+    found = {record.name: (record.role, record.part, record.kind) for record in read(torch_bytes(state)).tensors}
     assert found == {
         "model.weight": ("model", "model", "tensor"),
         "model.bias": ("model", "model", "tensor"),
@@ -161,7 +144,7 @@ def test_a_pickled_optimizer_is_no_model() -> None:
     )
     optimizer.param_groups[0]["params"][0].sum().backward()
     optimizer.step()
-    records = read(saved({"o": optimizer, "w": torch.ones(1)})).tensors
+    records = read(torch_bytes({"o": optimizer, "w": torch.ones(1)})).tensors
     assert {record.name: record.role for record in records} == {
         "o.state.<tensor>.momentum_buffer": "optimizer",
         "o.param_groups.0.params.0": "optimizer",
@@ -171,22 +154,22 @@ def test_a_pickled_optimizer_is_no_model() -> None:
 
 
 def test_what_the_archive_says_of_itself() -> None:
-    assert read(saved({})).metadata["byteorder"] == "little"
-    assert read(saved({})).metadata["version"] == "3"
+    assert read(torch_bytes({})).metadata["byteorder"] == "little"
+    assert read(torch_bytes({})).metadata["version"] == "3"
 
 
 # --- archives that torch never wrote ----------------------------------------------------------------------------
 
-ONE = saved({"weight": torch.ones(4)})
+ONE = torch_bytes({"weight": torch.ones(4)})
 
 
 def test_a_name_that_runs_code_is_noted() -> None:
-    (note,) = read(archive({"a/data.pkl": b"cos\nsystem\nU\1xR."})).notes
+    (note,) = read(zip_bytes({"a/data.pkl": b"cos\nsystem\nU\1xR."})).notes
     assert "os.system" in note
 
 
 def test_deflated_entries_have_no_place_in_the_file() -> None:
-    (record,) = read(archive(members(ONE), method=zipfile.ZIP_DEFLATED)).tensors
+    (record,) = read(zip_bytes(zip_members(ONE), method=zipfile.ZIP_DEFLATED)).tensors
     assert record.shape == (4,)
     assert record.byte_range is None
 
@@ -212,9 +195,9 @@ def test_encrypted_storages_have_no_place_in_the_file() -> None:
     ],
 )
 def test_entries_that_do_not_fit(change: dict[str, bytes | None], error: type[CheckpointError], message: str) -> None:
-    changed = {**members(ONE), **change}
+    changed = {**zip_members(ONE), **change}
     with pytest.raises(error, match=message):
-        read(archive({name: content for name, content in changed.items() if content is not None}))
+        read(zip_bytes({name: content for name, content in changed.items() if content is not None}))
 
 
 def test_two_entries_of_one_name() -> None:
@@ -231,7 +214,7 @@ def test_two_entries_of_one_name() -> None:
 
 
 def test_a_size_that_no_deflated_data_can_have() -> None:
-    data = bytearray(archive({**members(ONE), "archive/data/0": b"\0" * 10**6}, method=zipfile.ZIP_DEFLATED))
+    data = bytearray(zip_bytes({**zip_members(ONE), "archive/data/0": b"\0" * 10**6}, method=zipfile.ZIP_DEFLATED))
     at = data.rindex(b"PK\1\2", 0, data.index(b"archive/data/0", data.index(b"PK\1\2")))
     struct.pack_into("<L", data, at + 24, 2**31)
     with pytest.raises(MalformedError, match="declares 2,147,483,648 bytes, deflated to"):
@@ -269,7 +252,7 @@ FLOAT = b"U\7storagectorch\nFloatStorage\n"
     ],
 )
 def test_persistent_ids(pid: bytes, message: str | None) -> None:
-    data = archive({"a/data.pkl": persistent(pid), "a/data/0": b"\0" * 16})
+    data = zip_bytes({"a/data.pkl": persistent(pid), "a/data/0": b"\0" * 16})
     if message is None:
         assert read(data).tensors[0].shape == (4,)
     else:
@@ -279,7 +262,7 @@ def test_persistent_ids(pid: bytes, message: str | None) -> None:
 
 # --- damage -----------------------------------------------------------------------------------------------------
 
-SEEDS = [ONE, saved({"model": torch.nn.Linear(2, 2), "s": torch.eye(2).to_sparse(), "q": {1: torch.ones(1)}})]
+SEEDS = [ONE, torch_bytes({"model": torch.nn.Linear(2, 2), "s": torch.eye(2).to_sparse(), "q": {1: torch.ones(1)}})]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -301,4 +284,4 @@ def test_flipped_bytes_give_records_or_an_error(seed: bytes, flips: list[tuple[i
 @given(st.binary(max_size=60), st.sampled_from([b"", b"\x80\2", pickle.dumps({"a": 1}, 2)[:-1]]))
 def test_any_pickle_gives_records_or_an_error(data: bytes, head: bytes) -> None:
     with contextlib.suppress(ParamInspectError):
-        read(archive({"a/data.pkl": head + data + b"."}))
+        read(zip_bytes({"a/data.pkl": head + data + b"."}))

@@ -114,7 +114,7 @@ def each_piece(**changes: Any) -> Callable[[Metadata], None]:
     return change
 
 
-def tensor(**changes: Any) -> Callable[[Metadata], None]:
+def changed_tensor(**changes: Any) -> Callable[[Metadata], None]:
     def change(metadata: Metadata) -> None:
         for key, value in changes.items():
             setattr(metadata.state_dict_metadata["top"], key, value)
@@ -146,11 +146,11 @@ def entry(value: Any, name: Any = "top") -> Callable[[Metadata], None]:
         (each_piece(offset=-1), MalformedError, "has no range"),
         (each_piece(length=0.5), MalformedError, "has no range"),
         (each_piece(length=10**9), TruncatedError, "the metadata needs 1,000,"),
-        (tensor(size=None), MalformedError, "shape"),
-        (tensor(size=(-1,)), MalformedError, "negative"),
-        (tensor(size=(1,) * 65), LimitExceededError, "dimensions"),
-        (tensor(size=(2**40, 2**40)), LimitExceededError, "elements"),
-        (tensor(properties=None), MalformedError, "'top' has no dtype"),
+        (changed_tensor(size=None), MalformedError, "shape"),
+        (changed_tensor(size=(-1,)), MalformedError, "negative"),
+        (changed_tensor(size=(1,) * 65), LimitExceededError, "dimensions"),
+        (changed_tensor(size=(2**40, 2**40)), LimitExceededError, "elements"),
+        (changed_tensor(properties=None), MalformedError, "'top' has no dtype"),
         (entry(5), MalformedError, "is no object"),
         (entry(TensorStorageMetadata(None, torch.Size([1]), []), name=5), MalformedError, "is no string"),  # type: ignore[arg-type]
     ],

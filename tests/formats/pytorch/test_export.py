@@ -6,7 +6,7 @@ import contextlib
 import io
 import json
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from paraminspect.formats.sniff import read_blob
 from paraminspect.records import Checkpoint
 from paraminspect.ties.shared_bytes import find_ties
 from paraminspect.values.read import read_tensor
+from tests.making.zips import zip_bytes, zip_members
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
 
@@ -115,26 +116,13 @@ SAVED: dict[str, Callable[[], bytes]] = {
 saved = cache(lambda layout: SAVED[layout]())
 
 
-def members(data: bytes) -> dict[str, bytes]:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
-
-
-def packed(parts: Mapping[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", method) as archive:
-        for name, data in parts.items():
-            archive.writestr(name, data)
-    return stream.getvalue()
-
-
 def changed(name: str, edit: Callable[[Any], None]) -> bytes:
     """The archive of today's layout with one JSON member edited."""
-    parts = members(saved("now"))
+    parts = zip_members(saved("now"))
     (member,) = [each for each in parts if each.endswith(name)]
     loaded = json.loads(parts[member])
     edit(loaded)
-    return packed({**parts, member: json.dumps(loaded).encode()})
+    return zip_bytes({**parts, member: json.dumps(loaded).encode()})
 
 
 def read(data: bytes) -> Checkpoint:
@@ -196,14 +184,14 @@ def test_a_package_of_several_models_has_their_names_in_front(tmp_path: Path) ->
 
 def test_deflated_members_are_read(tmp_path: Path) -> None:
     path = tmp_path / "net.pt2"
-    path.write_bytes(packed(members(saved("now")), zipfile.ZIP_DEFLATED))
+    path.write_bytes(zip_bytes(zip_members(saved("now")), zipfile.ZIP_DEFLATED))
     for record in open_source(path).tensors:
         assert read_tensor(record).tobytes() == bits({**program().state_dict, **program().constants}[record.name])
 
 
 def test_values_of_a_nested_file_that_is_deflated_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "net.pt2"
-    path.write_bytes(packed(members(saved("2.6")), zipfile.ZIP_DEFLATED))
+    path.write_bytes(zip_bytes(zip_members(saved("2.6")), zipfile.ZIP_DEFLATED))
     record = open_source(path).tensors[0]
     assert record.byte_range is None
     with pytest.raises(CheckpointError, match="holds no storage"):
@@ -211,7 +199,7 @@ def test_values_of_a_nested_file_that_is_deflated_are_refused(tmp_path: Path) ->
 
 
 def test_big_endian_bytes_are_turned_round(tmp_path: Path) -> None:
-    parts = members(saved("now"))
+    parts = zip_members(saved("now"))
     root = next(iter(parts)).partition("/")[0]
     parts[f"{root}/byteorder"] = b"big"
     wanted = program().state_dict["norm.weight"] * 3
@@ -219,7 +207,7 @@ def test_big_endian_bytes_are_turned_round(tmp_path: Path) -> None:
     member = f"{root}/data/weights/{config['config']['norm.weight']['path_name']}"
     parts[member] = wanted.detach().numpy().astype(">f4").tobytes()
     path = tmp_path / "net.pt2"
-    path.write_bytes(packed(parts))
+    path.write_bytes(zip_bytes(parts))
     (record,) = [each for each in open_source(path).tensors if each.name == "norm.weight"]
     assert read_tensor(record).tolist() == wanted.tolist()
 
@@ -232,9 +220,9 @@ def pickled_weight(value: object) -> bytes:
     def edit(config: Any) -> None:
         config["config"]["norm.weight"].update(use_pickle=True, path_name="weight_0")
 
-    parts = members(changed("model_weights_config.json", edit))
+    parts = zip_members(changed("model_weights_config.json", edit))
     (member,) = [name for name in parts if name.endswith("/weight_0")]
-    return packed({**parts, member: data})
+    return zip_bytes({**parts, member: data})
 
 
 def test_a_pickled_weight_is_read_without_running_it(tmp_path: Path) -> None:
@@ -271,16 +259,16 @@ def test_what_a_pickled_weight_would_run_is_told(tmp_path: Path, monkeypatch: py
 def test_what_a_custom_object_would_run_is_told(prefix: str, protocol: int, tmp_path: Path) -> None:
     import pickle
 
-    parts = members(saved("now"))
+    parts = zip_members(saved("now"))
     root = next(iter(parts)).partition("/")[0]
     payload = pickle.dumps(Boom(), protocol)
     if prefix == "weight_0":
-        parts = members(pickled_weight(torch.ones(4)))
+        parts = zip_members(pickled_weight(torch.ones(4)))
         parts[f"{root}/data/weights/weight_0"] = payload
     else:
         parts[f"{root}/data/constants/{prefix}"] = payload
     path = tmp_path / "net.pt2"
-    path.write_bytes(packed(parts))
+    path.write_bytes(zip_bytes(parts))
     assert "pickle-danger" in {finding.code for finding in check_source(path)}
 
 
@@ -307,11 +295,11 @@ def test_an_exported_program_has_no_findings_of_damage(tmp_path: Path) -> None:
 
 
 def test_numbers_that_look_like_a_pickle_are_no_finding(tmp_path: Path) -> None:
-    parts = members(saved("now"))
+    parts = zip_members(saved("now"))
     (member,) = [name for name in parts if name.endswith("weights/weight_1")]
     parts[member] = (b"\x80\x02" + parts[member])[: len(parts[member])]
     path = tmp_path / "net.pt2"
-    path.write_bytes(packed(parts))
+    path.write_bytes(zip_bytes(parts))
     assert not [finding for finding in check_source(path) if finding.severity in ("error", "danger")]
 
 
@@ -326,7 +314,7 @@ def test_weights_beside_compiled_code_are_listed() -> None:
         "m/data/aotinductor/model/weights_config.json": json.dumps(places).encode(),
         "m/data/weights/weight_0": stream.getvalue(),
     }
-    checkpoint = read(packed(parts))
+    checkpoint = read(zip_bytes(parts))
     assert [(record.name, record.shape, record.offset) for record in checkpoint.tensors] == [
         ("fc.weight", (2, 2), 4),
         ("fc.bias", (2,), 0),
@@ -336,7 +324,7 @@ def test_weights_beside_compiled_code_are_listed() -> None:
 
 def test_compiled_code_alone_is_refused_and_told_by_check(tmp_path: Path) -> None:
     path = tmp_path / "net.pt2"
-    path.write_bytes(packed({"m/archive_format": b"pt2", "m/data/aotinductor/model/code.so": b"\x7fELF"}))
+    path.write_bytes(zip_bytes({"m/archive_format": b"pt2", "m/data/aotinductor/model/code.so": b"\x7fELF"}))
     with pytest.raises(UnknownFormatError, match="AOTInductor"):
         open_source(path)
     assert "native-code" in {finding.code for finding in check_source(path)}
@@ -396,10 +384,10 @@ def test_a_config_that_lies_is_refused(case: str) -> None:
 @pytest.mark.parametrize("member", ["models/model.json", "model_weights_config.json", "model_constants_config.json"])
 @pytest.mark.parametrize("text", [b"", b"[]", b"{", b'{"config": {}, "config": {}}', b"[" * 100_000, b"\xff"])
 def test_json_that_is_none_is_refused(member: str, text: bytes) -> None:
-    parts = members(saved("now"))
+    parts = zip_members(saved("now"))
     (name,) = [each for each in parts if each.endswith(member)]
     with pytest.raises(MalformedError):
-        read(packed({**parts, name: text}))
+        read(zip_bytes({**parts, name: text}))
 
 
 def test_json_past_its_bounds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -416,19 +404,19 @@ def test_json_past_its_bounds_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_an_archive_without_a_program_is_refused() -> None:
-    parts = {name: data for name, data in members(saved("now")).items() if "/models/" not in f"/{name}"}
+    parts = {name: data for name, data in zip_members(saved("now")).items() if "/models/" not in f"/{name}"}
     with pytest.raises(MalformedError, match="without a program"):
-        read(packed(parts))
+        read(zip_bytes(parts))
 
 
 @pytest.mark.parametrize("sizes", [5, True, "", None])
 def test_sizes_that_are_no_list(sizes: object) -> None:
-    parts = members(saved("now"))
+    parts = zip_members(saved("now"))
     (name,) = [each for each in parts if each.endswith("model_weights_config.json")]
     config = json.loads(parts[name])
     next(iter(config["config"].values()))["tensor_meta"]["sizes"] = sizes
     with pytest.raises(MalformedError, match="no list of sizes"):
-        read(packed({**parts, name: json.dumps(config).encode()}))
+        read(zip_bytes({**parts, name: json.dumps(config).encode()}))
 
 
 def test_without_a_signature_configs_still_tell_weights_from_constants() -> None:
@@ -446,7 +434,7 @@ def test_without_a_signature_configs_still_tell_weights_from_constants() -> None
 
 
 def test_bounds_hold_for_all_json_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes = [len(data) for name, data in members(saved("now")).items() if name.endswith(".json")]
+    sizes = [len(data) for name, data in zip_members(saved("now")).items() if name.endswith(".json")]
     monkeypatch.setattr(torch_export, "MAX_EXPORT_JSON", sum(sizes))
     read(saved("now"))
     monkeypatch.setattr(torch_export, "MAX_EXPORT_JSON", sum(sizes) - 1)
@@ -463,20 +451,20 @@ def test_pickles_past_their_bound_are_refused(monkeypatch: pytest.MonkeyPatch) -
 def test_a_config_that_cannot_be_read_hides_no_pickle(tmp_path: Path) -> None:
     import pickle
 
-    parts = members(saved("now"))
+    parts = zip_members(saved("now"))
     root = next(iter(parts)).partition("/")[0]
     parts[f"{root}/data/weights/model_weights_config.json"] = b'{"config": {}, "config": {}}'
     parts[f"{root}/data/weights/weight_0"] = pickle.dumps(Boom(), 0)
     path = tmp_path / "net.pt2"
-    path.write_bytes(packed(parts))
+    path.write_bytes(zip_bytes(parts))
     assert "pickle-danger" in {finding.code for finding in check_source(path)}
 
 
 def test_a_member_that_is_missing_is_named() -> None:
-    parts = members(saved("now"))
+    parts = zip_members(saved("now"))
     (name,) = [each for each in parts if each.endswith("weight_2")]
     with pytest.raises(MalformedError, match="lacks 'data/weights/weight_2'"):
-        read(packed({key: value for key, value in parts.items() if key != name}))
+        read(zip_bytes({key: value for key, value in parts.items() if key != name}))
 
 
 @pytest.mark.parametrize("layout", SAVED)
@@ -508,7 +496,7 @@ def test_any_json_gives_records_or_an_error(config: object, graph: object) -> No
         "m/data/weights/weight_0": b"\0" * 16,
     }
     with contextlib.suppress(ParamInspectError):
-        read(packed(parts))
+        read(zip_bytes(parts))
 
 
 @given(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import io
 import pickle
 import struct
 from collections.abc import Callable
@@ -22,44 +21,20 @@ from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles.plain import read_pickle
 from paraminspect.formats.pytorch.legacy import MAGIC_NUMBER
 from paraminspect.records import Checkpoint
+from tests.making.pickles import SYSTEM, legacy_file, rebuilt, reference, storage_data
+from tests.making.torch_files import legacy_bytes
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
 
 LikeTorch = Callable[..., None]
-SYSTEM = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
 
 
 def read(data: bytes) -> Checkpoint:
     return read_pickle(Blob.from_bytes(data, "x.pt"))
 
 
-def saved(value: object, **options: Any) -> bytes:
-    stream = io.BytesIO()
-    torch.save(value, stream, _use_new_zipfile_serialization=False, **options)
-    return stream.getvalue()
-
-
-def legacy(root: bytes, keys: object, data: bytes = b"", *, version: int = 1001, system: object = SYSTEM) -> bytes:
-    """A file whose object is the pickle `root`."""
-    head = b"".join(pickle.dumps(value, 2) for value in (MAGIC_NUMBER, version, system))
-    return head + root + pickle.dumps(keys, 2) + data
-
-
-def storage(count: int, data: bytes) -> bytes:
-    return struct.pack("<q", count) + data
-
-
-def reference(key: bytes = b"7", numel: int = 4, view: bytes = b"N", kind: bytes = b"FloatStorage") -> bytes:
-    """Opcodes of a storage's persistent id."""
-    return b"(U\7storagectorch\n" + kind + b"\nU" + bytes([len(key)]) + key + b"U\3cpuK" + bytes([numel]) + view + b"tQ"
-
-
-def tensor(pid: bytes, numel: int = 4, offset: int = 0) -> bytes:
-    return b"ctorch._utils\n_rebuild_tensor_v2\n(" + pid + b"K%cK%c\x85K\1\x85\x89NtR" % (offset, numel)
-
-
 FLOATS = struct.pack("<4f", 1, 2, 3, 4)
-ONE = legacy(tensor(reference()) + b".", ["7"], storage(4, FLOATS))
+ONE = legacy_file(rebuilt(reference()) + b".", ["7"], storage_data(4, FLOATS))
 
 
 # --- what torch writes ------------------------------------------------------------------------------------------
@@ -106,7 +81,7 @@ def test_python_2_and_the_first_rebuild_function() -> None:
     pid = reference().replace(b"ctorch\n", b"ctorch.cuda\n")
     pair = b"(U\6weightctorch._utils\n_rebuild_tensor\n(" + pid + b"K\0K\2K\2\x86K\2K\1\x86tRl"
     root = b"\x80\2ccollections\nOrderedDict\n](" + pair + b"e\x85R."
-    (record,) = read(legacy(root, ["7"], storage(4, FLOATS))).tensors
+    (record,) = read(legacy_file(root, ["7"], storage_data(4, FLOATS))).tensors
     assert (record.name, record.shape, record.stride, record.dtype) == ("weight", (2, 2), (2, 1), "float32")
     assert record.trainable is None
 
@@ -114,9 +89,9 @@ def test_python_2_and_the_first_rebuild_function() -> None:
 @pytest.mark.parametrize(("offset", "size"), [(0, 4), (1, 3), (2, 1), (4, 0)])
 def test_a_view_of_a_storage(offset: int, size: int, tmp_path: Path) -> None:
     view = b"(U\1vK%cK%ct" % (offset, size)
-    root = b"}(U\4view" + tensor(reference(view=view), size) + b"U\4root" + tensor(reference()) + b"u."
+    root = b"}(U\4view" + rebuilt(reference(view=view), size) + b"U\4root" + rebuilt(reference()) + b"u."
     path = tmp_path / "model.pt"
-    path.write_bytes(legacy(root, ["7"], storage(4, FLOATS)))
+    path.write_bytes(legacy_file(root, ["7"], storage_data(4, FLOATS)))
     view_record, root_record = open_source(path).tensors
     oracle = torch.load(path, weights_only=False)["view"]
     assert (view_record.shape, view_record.offset) == (tuple(oracle.shape), 4 * offset)
@@ -128,38 +103,40 @@ def test_a_view_of_a_storage(offset: int, size: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("little", [True, False])
 def test_the_byte_order_of_the_writer_changes_nothing(little: bool) -> None:
-    checkpoint = read(legacy(tensor(reference()) + b".", ["7"], storage(4, FLOATS), system={"little_endian": little}))
+    checkpoint = read(
+        legacy_file(rebuilt(reference()) + b".", ["7"], storage_data(4, FLOATS), system={"little_endian": little})
+    )
     assert checkpoint.metadata == {"byteorder": "little" if little else "big"}
     assert checkpoint.tensors[0].shape == (4,)
 
 
 def test_keys_may_be_numbers() -> None:
-    assert read(legacy(tensor(reference()) + b".", [7], storage(4, FLOATS))).tensors[0].storage is not None
+    assert read(legacy_file(rebuilt(reference()) + b".", [7], storage_data(4, FLOATS))).tensors[0].storage is not None
 
 
 # --- files that do not fit --------------------------------------------------------------------------------------
 
-TWO = b"}(U\1a" + tensor(reference(numel=1), 1) + b"U\1b" + tensor(reference(numel=4), 4) + b"u."
-MIXED = b"}(U\1a" + tensor(reference()) + b"U\1b" + tensor(reference(kind=b"DoubleStorage")) + b"u."
+TWO = b"}(U\1a" + rebuilt(reference(numel=1), 1) + b"U\1b" + rebuilt(reference(numel=4), 4) + b"u."
+MIXED = b"}(U\1a" + rebuilt(reference()) + b"U\1b" + rebuilt(reference(kind=b"DoubleStorage")) + b"u."
 
 
 @pytest.mark.parametrize(
     ("data", "error", "message"),
     [
-        (legacy(b"N.", [], version=1002), MalformedError, "version 1002, expected 1001"),
-        (legacy(b"N.", 5), MalformedError, "no list"),
-        (legacy(b"N.", ["7"], storage(4, FLOATS)), MalformedError, "does not use"),
-        (legacy(b"N.", [None]), MalformedError, "does not use"),
-        (legacy(tensor(reference()) + b".", []), MalformedError, "is not in the list"),
-        (legacy(tensor(reference()) + b".", ["7"]), TruncatedError, "too early"),
-        (legacy(tensor(reference()) + b".", ["7"], storage(-5, FLOATS)), MalformedError, "-5 elements"),
-        (legacy(tensor(reference()) + b".", ["7"], storage(3, FLOATS)), TruncatedError, "12 bytes of 16"),
-        (legacy(tensor(reference()) + b".", ["7"], storage(2**40, FLOATS)), TruncatedError, "before the end of storage '7'"),
-        (legacy(tensor(reference(), 5) + b".", ["7"], storage(4, FLOATS)), MalformedError, "needs 20 bytes"),
-        (legacy(tensor(reference(view=b"(U\1vK\2K\3t")) + b".", ["7"]), MalformedError, "reaches past its end"),
-        (legacy(TWO, ["7"], storage(1, FLOATS)), TruncatedError, "4 bytes of 16"),  # the first reference fits
-        (legacy(MIXED, ["7"], storage(4, FLOATS)), MalformedError, "both float32 and float64"),
-        (legacy(b"U\4evilQ.", []), MalformedError, "names no storage"),
+        (legacy_file(b"N.", [], version=1002), MalformedError, "version 1002, expected 1001"),
+        (legacy_file(b"N.", 5), MalformedError, "no list"),
+        (legacy_file(b"N.", ["7"], storage_data(4, FLOATS)), MalformedError, "does not use"),
+        (legacy_file(b"N.", [None]), MalformedError, "does not use"),
+        (legacy_file(rebuilt(reference()) + b".", []), MalformedError, "is not in the list"),
+        (legacy_file(rebuilt(reference()) + b".", ["7"]), TruncatedError, "too early"),
+        (legacy_file(rebuilt(reference()) + b".", ["7"], storage_data(-5, FLOATS)), MalformedError, "-5 elements"),
+        (legacy_file(rebuilt(reference()) + b".", ["7"], storage_data(3, FLOATS)), TruncatedError, "12 bytes of 16"),
+        (legacy_file(rebuilt(reference()) + b".", ["7"], storage_data(2**40, FLOATS)), TruncatedError, "before the end of storage '7'"),
+        (legacy_file(rebuilt(reference(), 5) + b".", ["7"], storage_data(4, FLOATS)), MalformedError, "needs 20 bytes"),
+        (legacy_file(rebuilt(reference(view=b"(U\1vK\2K\3t")) + b".", ["7"]), MalformedError, "reaches past its end"),
+        (legacy_file(TWO, ["7"], storage_data(1, FLOATS)), TruncatedError, "4 bytes of 16"),  # the first reference fits
+        (legacy_file(MIXED, ["7"], storage_data(4, FLOATS)), MalformedError, "both float32 and float64"),
+        (legacy_file(b"U\4evilQ.", []), MalformedError, "names no storage"),
     ],
 )  # fmt: skip
 def test_files_that_contradict_themselves(data: bytes, error: type[CheckpointError], message: str) -> None:
@@ -177,7 +154,7 @@ def test_a_name_that_runs_code_is_noted(place: str) -> None:
     assert "os.system" in note
 
 
-SEEDS = [ONE, saved({"a": torch.ones(3), "b": torch.nn.Linear(2, 2), "c": torch.ones(0)}), saved([])]
+SEEDS = [ONE, legacy_bytes({"a": torch.ones(3), "b": torch.nn.Linear(2, 2), "c": torch.ones(0)}), legacy_bytes([])]
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -22,6 +22,8 @@ from paraminspect.formats.pytorch import script as torchscript
 from paraminspect.formats.pytorch.script import is_torchscript, read_torchscript
 from paraminspect.formats.zip_file import read_zip_directory
 from paraminspect.records import Checkpoint
+from tests.making.torch_files import script_bytes
+from tests.making.zips import zip_bytes
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
 
@@ -67,12 +69,6 @@ def script() -> torch.jit.ScriptModule:
     return torch.jit.script(Net())
 
 
-def saved(module: torch.jit.ScriptModule) -> bytes:
-    stream = io.BytesIO()
-    torch.jit.save(module, stream)
-    return stream.getvalue()
-
-
 def read(data: bytes) -> Checkpoint:
     return read_torchscript(read_zip_directory(Blob.from_bytes(data)))
 
@@ -104,14 +100,14 @@ def test_a_frozen_module_has_attributes_only(tmp_path: Path) -> None:
 
 
 def test_attributes_that_are_neither_parameter_nor_buffer_are_noted() -> None:
-    checkpoint = read(saved(script()))
+    checkpoint = read(script_bytes(script()))
     assert not any("ignored" in record.name for record in checkpoint.tensors)
     shown = "blocks.0.ignored, blocks.1.ignored, shared.ignored and 1 more"
     assert checkpoint.notes == (f"not in the state dict, since neither parameter nor buffer: {shown}",)
 
 
 def test_classes_are_named_without_what_torchscript_adds() -> None:
-    types = {record.name: record.module_type for record in read(saved(script())).tensors}
+    types = {record.name: record.module_type for record in read(script_bytes(script())).tensors}
     assert types["first.weight"] == "torch.nn.modules.linear.Linear"
     blocks = {types["blocks.0.scale"], types["shared.scale"]}
     assert len(blocks) == 1
@@ -120,7 +116,7 @@ def test_classes_are_named_without_what_torchscript_adds() -> None:
 
 def test_nothing_of_the_standard_library_of_torchscript_is_noted_as_dangerous() -> None:
     for make in MODULES.values():
-        assert not any("run code" in note for note in read(saved(make())).notes)
+        assert not any("run code" in note for note in read(script_bytes(make())).notes)
 
 
 # --- archives that torch never wrote ----------------------------------------------------------------------------
@@ -137,11 +133,7 @@ def archive(root: bytes = ROOT, code: bytes | None = CODE, file: str = "__torch_
     members = {"a/data.pkl": root, "a/constants.pkl": b"\x80\2).", "a/data/0": b"\0\0\x80?"}
     if code is not None:
         members[f"a/code/{file}"] = code
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as made:
-        for name, content in members.items():
-            made.writestr(name, content)
-    return stream.getvalue()
+    return zip_bytes(members, zipfile.ZIP_DEFLATED)
 
 
 def test_the_code_says_what_is_a_parameter() -> None:
@@ -185,10 +177,10 @@ def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     read(archive())
     with pytest.raises(LimitExceededError, match="bytes in 'a/code/__torch__"):
         read(archive(code=CODE + b"#"))
-    sizes = [len(code) for code in codes(saved(script()))]
+    sizes = [len(code) for code in codes(script_bytes(script()))]
     monkeypatch.setattr(torchscript, "MAX_CODE_BYTES", max(sizes))  # of all files together
     with pytest.raises(LimitExceededError, match="bytes in"):
-        read(saved(script()))
+        read(script_bytes(script()))
     shared = b"\x80\2}q\0(U\1aNU\1bNu0c__torch__\nM\nq\1}(U\x010h\1)\x81h\0bU\x011h\1)\x81h\0bu"
     rooted = shared.replace(b"q\1}(", b"q\1)\x81}(") + b"b."
     monkeypatch.setattr(torchscript, "MAX_ATTRIBUTES", 6)
@@ -212,7 +204,7 @@ def test_code_that_would_be_slow_to_search() -> None:
 
 @cache
 def seed() -> bytes:
-    return saved(torch.jit.script(Block()))
+    return script_bytes(torch.jit.script(Block()))
 
 
 def test_no_prefix_is_a_file() -> None:

@@ -11,7 +11,6 @@ from torch import Generator, Tensor, nn
 from paraminspect.live.build.seeds import derive_seed
 from paraminspect.live.init.draw import Drawing, one_thread
 from paraminspect.live.init.functions import OwnFunctions
-from paraminspect.live.init.initializers import FUNCTIONS, USES_GLOBAL_GENERATOR
 from paraminspect.rules.initializers import INITIALIZERS
 from paraminspect.rules.parse import parse_rule
 from paraminspect.rules.plan import plan_rules
@@ -101,7 +100,6 @@ def test_chunks_are_those_of_torch_one_after_the_other(
 
 def test_every_initializer_is_among_the_cases() -> None:
     assert {name for name, _, _ in CASES} == {each.name for each in INITIALIZERS.values() if each.kind == "initializer"}
-    assert FUNCTIONS.keys() == INITIALIZERS.keys() - {"keep"}
 
 
 @pytest.mark.parametrize(("text", "by"), [("add(0.1)", "add_"), ("mul(0.1)", "mul_")])
@@ -133,7 +131,7 @@ def test_only_those_that_are_said_to_use_the_global_generator_do(name: str) -> N
             torch.manual_seed(seed)
             return by_torch(name, text, torch.empty(8, 8), Generator().manual_seed(3))
 
-    assert torch.equal(made(1), made(2)) == (name not in USES_GLOBAL_GENERATOR)
+    assert torch.equal(made(1), made(2)) == (not INITIALIZERS[name].global_generator)
 
 
 def test_any_name_has_a_seed_of_its_own() -> None:

@@ -19,10 +19,10 @@ from paraminspect.live.init import run as runs
 from paraminspect.live.init.draw import Drawing
 from paraminspect.live.init.find import checkpoint_targets, model_targets
 from paraminspect.live.init.functions import OwnFunctions, own_functions
-from paraminspect.live.init.initializers import COPIES
 from paraminspect.live.init.run import Run
 from paraminspect.live.init.work import Work, checkpoint_work, model_work
 from paraminspect.records import Checkpoint, InitStep, TensorRecord
+from paraminspect.rules.initializers import INITIALIZERS
 from paraminspect.rules.parse import parse_rule
 from paraminspect.rules.plan import plan_rules
 from paraminspect.rules.rule import Rule
@@ -285,7 +285,7 @@ def test_a_few_of_the_largest_tensors_are_in_memory_at_a_time(monkeypatch: pytes
 @pytest.mark.parametrize(
     ("rule", "dtype", "expected"),
     [("*=normal", "float32", 4), ("*=normal", "bfloat16", 4), ("*=zeros", "float64", 8), ("*=keep", "int64", 8),
-     ("*=orthogonal", "float32", 4 * COPIES["orthogonal"]), ("*=trunc_normal", "float16", 4 * COPIES["trunc_normal"])],
+     ("*=orthogonal", "float32", 4 * INITIALIZERS["orthogonal"].copies), ("*=trunc_normal", "float16", 4 * INITIALIZERS["trunc_normal"].copies)],
 )  # fmt: skip
 def test_what_a_tensor_takes_while_it_is_drawn(rule: str, dtype: str, expected: int) -> None:
     (step,) = plan_rules([Target("w", (10, 10), dtype)], [parse_rule(rule)]).steps

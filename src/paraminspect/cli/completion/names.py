@@ -13,8 +13,7 @@ from paraminspect.cli.declare import Declared, Is
 from paraminspect.errors import ParamInspectError
 from paraminspect.names.listing import is_shown
 from paraminspect.records import TensorRecord
-from paraminspect.text import is_plain
-from paraminspect.units import counted
+from paraminspect.text import counted, is_plain, shape_text
 
 MAX_CANDIDATES: Final = 400
 """Completions in one answer; of more, only as many first characters are given as lead on."""
@@ -129,7 +128,7 @@ def _shorten(level: Iterable[str], length: int) -> list[str]:
 
 
 def _describe(record: TensorRecord) -> str:
-    shape = f"[{','.join(map(str, record.shape))}]" if record.shape is not None else ""
+    shape = shape_text(record.shape) if record.shape is not None else ""
     return f"{record.dtype} {shape}".strip() if is_plain(record.dtype) else shape
 
 

@@ -19,8 +19,8 @@ from paraminspect.files.door import look, place_of
 from paraminspect.files.paths import folder_of, join, stays_inside
 from paraminspect.files.system import is_nameless
 from paraminspect.formats.shapes import MAX_NUMEL
-from paraminspect.formats.zip_file import quote_name
 from paraminspect.records import Storage
+from paraminspect.text import quote
 
 FETCH_HINT: Final = "it belongs into the folder of the model: fetch it too"
 
@@ -69,7 +69,7 @@ class ExternalData:
         offset, length = (self._number(name, entries, key) for key in ("offset", "length"))
         if length is not None and length != nbytes:
             raise MalformedError(
-                f"{quote_name(name)} has {length:,} bytes of external data, its shape and type need {nbytes:,}"
+                f"{quote(name)} has {length:,} bytes of external data, its shape and type need {nbytes:,}"
             )
         _check_location(location)
         if self._folder is None:
@@ -81,8 +81,7 @@ class ExternalData:
         begin = offset or 0
         if begin + nbytes > storage.nbytes:
             raise TruncatedError(
-                f"{quote_name(name)} ends at byte {begin + nbytes:,} of {quote_name(location)}, "
-                f"which has {storage.nbytes:,}",
+                f"{quote(name)} ends at byte {begin + nbytes:,} of {quote(location)}, which has {storage.nbytes:,}",
                 hint="it was not written or copied to its end: fetch it again",
             )
         return storage, begin
@@ -92,7 +91,7 @@ class ExternalData:
         if not text:
             return None
         if not _NUMBER.fullmatch(text) or int(text) > MAX_NUMEL:
-            raise MalformedError(f"the {key} of the external data of {quote_name(name)} is {text[:40]!r}")
+            raise MalformedError(f"the {key} of the external data of {quote(name)} is {text[:40]!r}")
         return int(text)
 
     def _find(self, location: str) -> Storage:
@@ -110,12 +109,12 @@ class ExternalData:
             found = None
         if found is None:
             raise CheckpointError(
-                f"the file {quote_name(location)} with external data is missing", hint=FETCH_HINT, fault="missing-file"
+                f"the file {quote(location)} with external data is missing", hint=FETCH_HINT, fault="missing-file"
             )
         if not self._place.is_inside(path, self._roots):
             raise _outside(location)
         if found.kind != "file":
-            raise MalformedError(f"{quote_name(location)} with external data is not a regular file")
+            raise MalformedError(f"{quote(location)} with external data is not a regular file")
         self.files.append(path)
         self.nbytes += found.size
         return Storage(location, found.size, path, 0)
@@ -128,7 +127,7 @@ def _check_location(location: str) -> None:
 
 def _outside(location: str) -> MalformedError:
     return MalformedError(
-        f"external data are said to be outside of the model's folder: {quote_name(location)}",
+        f"external data are said to be outside of the model's folder: {quote(location)}",
         hint="no exporter writes that: do not load it",
         fault="path-escape",
     )

@@ -54,7 +54,7 @@ from paraminspect.formats.onnx.tensors import (
 from paraminspect.formats.pytorch.classify import kind_of
 from paraminspect.formats.shapes import MAX_TENSORS
 from paraminspect.records import Checkpoint, Declaration, Kind, TensorRecord
-from paraminspect.units import counted
+from paraminspect.text import counted
 
 MAX_ONNX_NODES: Final = 4_000_000
 """Nodes of all graphs of one ONNX file; the largest exports have some 100,000."""

@@ -18,8 +18,8 @@ from paraminspect.formats.onnx.protobuf import (
     to_signed,
 )
 from paraminspect.formats.shapes import MAX_DIMENSIONS, MAX_NAME_BYTES, contiguous_stride, count_elements
-from paraminspect.formats.zip_file import quote_name
 from paraminspect.records import Encoding, Message, Storage, TensorRecord
+from paraminspect.text import quote
 
 MAX_ONNX_PROPERTIES: Final = 1000
 """Of metadata_props that are kept, and of the description of external data."""
@@ -127,7 +127,7 @@ def parse_tensor(blob: Blob, at: int, size: int) -> Tensor:
             is_external = value == 1
     shape = tuple(dims)
     if min(shape, default=0) < 0:
-        raise MalformedError(f"{quote_name(name)} has a negative size in its shape")
+        raise MalformedError(f"{quote(name)} has a negative size in its shape")
     numel = count_elements(shape)
     return Tensor(name, code, shape, numel, raw, typed, entries if is_external else None, (at, size))
 
@@ -188,7 +188,7 @@ def make_record(blob: Blob, tensor: Tensor, prefix: str, external: ExternalData)
     known = ELEMENTS.get(tensor.code)
     if known is None:
         if not tensor.code:
-            raise MalformedError(f"{quote_name(name)} has no element type")
+            raise MalformedError(f"{quote(name)} has no element type")
         return TensorRecord(name, shape, f"unknown({tensor.code})", numel, None)
     dtype, bits, field = known
     nbytes = -(-numel * bits // 8)
@@ -200,9 +200,7 @@ def make_record(blob: Blob, tensor: Tensor, prefix: str, external: ExternalData)
     elif tensor.raw is not None:
         begin, length = tensor.raw
         if length != nbytes:
-            raise MalformedError(
-                f"{quote_name(name)} has {length:,} bytes of raw_data, its shape and type need {nbytes:,}"
-            )
+            raise MalformedError(f"{quote(name)} has {length:,} bytes of raw_data, its shape and type need {nbytes:,}")
         storage = Storage(name, nbytes, blob.path, blob.begin + begin)
     elif numel:
         storage, encoding = _place_typed(blob, tensor, name, field, bits)
@@ -226,7 +224,7 @@ def _place_typed(blob: Blob, tensor: Tensor, name: str, field: int, bits: int) -
         (field,) = tensor.typed
     typed = tensor.typed.get(field)
     if typed is None:
-        raise MalformedError(f"{quote_name(name)} has no data")
+        raise MalformedError(f"{quote(name)} has no data")
     fixed = field in (FLOATS, DOUBLES) and not tensor.is_attribute
     nbytes = tensor.numel * bits // 8
     count = (
@@ -237,7 +235,7 @@ def _place_typed(blob: Blob, tensor: Tensor, name: str, field: int, bits: int) -
     least = typed.singles + typed.nbytes // ((4 if field == FLOATS else 8) if fixed else MAX_VARINT)
     most = typed.singles + (typed.nbytes // (4 if field == FLOATS else 8) if fixed else typed.nbytes)
     if not tensor.is_attribute and not least <= count <= most:
-        raise MalformedError(f"{quote_name(name)} has {least:,} numbers or more, its shape needs {count:,}")
+        raise MalformedError(f"{quote(name)} has {least:,} numbers or more, its shape needs {count:,}")
     at, size = tensor.place
     varints = field in (3, 8) if tensor.is_attribute else not fixed
     message = Message(blob.path, blob.begin + at, size, field, varints=varints)

@@ -19,6 +19,7 @@ from paraminspect.formats.pickles.tables import (
     SAFE_FUNCTIONS,
     SAFE_NAMES,
 )
+from paraminspect.text import list_some
 
 Level = Literal["safe", "unknown", "danger"]
 
@@ -153,5 +154,5 @@ def note_calls(foreign: Iterable[tuple[str, str]]) -> Iterator[str]:
     """
     found = [f"{module}.{name}" for module, name in foreign if judge(module, name).level == "danger"]
     if found:
-        shown = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
-        yield f"loading this file with pickle could run code: it names {shown[:300]}; nothing was run"
+        shown = list_some(found, 3)[:300]
+        yield f"loading this file with pickle could run code: it names {shown}; nothing was run"

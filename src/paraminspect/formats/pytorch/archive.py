@@ -28,13 +28,16 @@ from paraminspect.records import Checkpoint, Storage
 
 
 def is_torch_zip(directory: ZipDirectory) -> bool:
-    """Whether there is a NAME/data.pkl."""
-    return any(map(is_root_pickle, directory.entries))
+    """Whether there is a NAME/data.pkl, and no constants of a TorchScript archive beside it."""
+    root = find_root(directory)
+    return root is not None and f"{root}constants.pkl" not in directory.entries
 
 
-def is_root_pickle(name: str) -> bool:
-    """Whether a name is that of the pickle of the object."""
-    return name.endswith("/data.pkl") and name.count("/") == 1
+def find_root(directory: ZipDirectory) -> str | None:
+    """The folder of the data.pkl with the slash behind it, the first if there are several; None if there is none."""
+    names = (name for name in directory.entries if name.endswith("/data.pkl") and name.count("/") == 1)
+    first = next(names, None)
+    return None if first is None else first.removesuffix("data.pkl")
 
 
 MAX_DEFLATE_RATIO = 1032

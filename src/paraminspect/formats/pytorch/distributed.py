@@ -25,6 +25,7 @@ from paraminspect.formats.pytorch.objects import GlobalTable
 from paraminspect.formats.shapes import MAX_TENSORS, check_sizes, count_elements
 from paraminspect.formats.sharded import MAX_SHARDS
 from paraminspect.records import Checkpoint, Encoding, Piece, Role, TensorRecord
+from paraminspect.text import list_some, quote
 
 _Places = dict[tuple[str, tuple[int, ...] | None], tuple[str, int, int]]
 
@@ -182,9 +183,8 @@ def _check_pieces(folder: str, sizes: dict[str, int]) -> tuple[str, ...]:
     found = _look_at(paths, folder)
     missing = [file for file, each in zip(sizes, found, strict=True) if each is None or each.kind != "file"]
     if missing:
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise CheckpointError(
-            f"{missing[0][:80]!r}{more} of the checkpoint's {len(sizes)} files missing",
+            f"{list_some([quote(file) for file in missing], 1)} of the checkpoint's {len(sizes)} files missing",
             hint="copy the whole folder: every rank wrote its own .distcp files",
             fault="missing-file",
         )

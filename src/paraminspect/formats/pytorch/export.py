@@ -36,14 +36,15 @@ from typing import Any, Final, NamedTuple
 from paraminspect.errors import LimitExceededError, MalformedError, ParamInspectError, UnknownFormatError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.dtypes import BITS
-from paraminspect.formats.json_pairs import find_repeated
+from paraminspect.formats.json_text import find_repeated
 from paraminspect.formats.pickles.inert import StorageRef
 from paraminspect.formats.pytorch.archive import MAX_DEFLATE_RATIO, read_torch_zip
 from paraminspect.formats.pytorch.classify import kind_of
 from paraminspect.formats.pytorch.objects import strided_tensor
 from paraminspect.formats.shapes import MAX_TENSORS, check_sizes, count_elements
-from paraminspect.formats.zip_file import ZipDirectory, ZipEntry, quote_name, read_zip_directory
+from paraminspect.formats.zip_file import ZipDirectory, ZipEntry, read_zip_directory
 from paraminspect.records import Checkpoint, Kind, Role, Storage, TensorRecord
+from paraminspect.text import list_some, quote
 
 MAX_EXPORT_JSON: Final = 128 << 20
 """Bytes of all graphs and configs of a torch.export archive; a graph of 10,000 nodes takes some 20 MB."""
@@ -231,11 +232,11 @@ class _Archive:
         for name, place in self._json.load(config).items():
             file, shape, stride, offset = place if isinstance(place, list) and len(place) == 4 else [None] * 4
             if not isinstance(file, str):
-                raise MalformedError(f"weights_config.json says nothing of {quote_name(name)} that can be understood")
+                raise MalformedError(f"weights_config.json says nothing of {quote(name)} that can be understood")
             if file not in whole:
                 found = self._read_nested(f"data/weights/{file}")
                 if len(found) != 1 or found[0].storage is None:
-                    raise MalformedError(f"{quote_name(file)} is not one tensor")
+                    raise MalformedError(f"{quote(file)} is not one tensor")
                 whole[file] = found[0]
             storage, dtype = whole[file].storage, whole[file].dtype
             assert storage is not None
@@ -252,20 +253,19 @@ class _Archive:
             count = len(self._directory.duplicates)
             yield f"{count} names stand twice in the zip, and readers disagree which one counts"
         for remark, names in self._remarks.items():
-            shown = ", ".join(names[:SHOWN_NAMES])
-            yield f"{remark}: {shown}" + (f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else "")
+            yield f"{remark}: {list_some(names, SHOWN_NAMES)}"
 
     @property
     def _prefix(self) -> str:
         return f"{self._part}." if self._part else ""
 
     def _remark(self, remark: str, name: str) -> None:
-        self._remarks.setdefault(remark, []).append(quote_name(name))
+        self._remarks.setdefault(remark, []).append(quote(name))
 
     def _entry(self, name: str) -> ZipEntry:
         entry = self._directory.entries.get(self._root + name)
         if entry is None:
-            raise MalformedError(f"the archive lacks {quote_name(name)}", fault="missing-file")
+            raise MalformedError(f"the archive lacks {quote(name)}", fault="missing-file")
         return entry
 
     def _read_config(self, folder: str, file: str, *, constants: bool) -> None:
@@ -273,7 +273,7 @@ class _Archive:
         for name, item in self._json.payloads(self._entry(folder + file)).items():
             path, meta = item.get("path_name"), item.get("tensor_meta")
             if not isinstance(path, str):
-                raise MalformedError(f"{quote_name(file)} does not say where {quote_name(name)} is")
+                raise MalformedError(f"{quote(file)} does not say where {quote(name)} is")
             if meta is None:
                 self._entry(folder + path)
                 self._remark("custom objects, which were not run", name)
@@ -312,7 +312,7 @@ class _Archive:
         if storage is None:
             entry = self._entry(member)
             if entry.size > MAX_DEFLATE_RATIO * entry.compressed_size:
-                raise MalformedError(f"{quote_name(member)} declares {entry.size:,} bytes, which it cannot hold")
+                raise MalformedError(f"{quote(member)} declares {entry.size:,} bytes, which it cannot hold")
             blob = self._directory.blob
             begin = blob.begin + self._directory.data_offset(entry)
             places: tuple[int | None, int | None] = (None, begin) if self._big_endian else (begin, None)
@@ -418,7 +418,7 @@ class _Json:
         def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
             found = dict(pairs)
             if len(found) != len(pairs) and (key := find_repeated(pairs)) is not None:
-                raise MalformedError(f"{quote_name(entry.name)} has {quote_name(key)} twice", fault="duplicate-name")
+                raise MalformedError(f"{quote(entry.name)} has {quote(key)} twice", fault="duplicate-name")
             return found
 
         text = self._directory.read(entry, self._bytes)
@@ -426,38 +426,38 @@ class _Json:
         containers = text.count(b"{") + text.count(b"[")
         if containers > self._containers:
             raise LimitExceededError(
-                f"lists and objects in {quote_name(entry.name)}", limit=self._containers, actual=containers
+                f"lists and objects in {quote(entry.name)}", limit=self._containers, actual=containers
             )
         self._containers -= containers
         values = text.count(b",")
         if values > self._values:
-            raise LimitExceededError(f"values in {quote_name(entry.name)}", limit=self._values, actual=values)
+            raise LimitExceededError(f"values in {quote(entry.name)}", limit=self._values, actual=values)
         self._values -= values
         try:
             loaded = json.loads(text, object_pairs_hook=unique)
         except RecursionError:
-            raise MalformedError(f"{quote_name(entry.name)} is nested too deeply") from None
+            raise MalformedError(f"{quote(entry.name)} is nested too deeply") from None
         except ValueError as error:
-            raise MalformedError(f"{quote_name(entry.name)} is no JSON: {error}"[:200]) from None
+            raise MalformedError(f"{quote(entry.name)} is no JSON: {error}"[:200]) from None
         if not isinstance(loaded, dict):
-            raise MalformedError(f"{quote_name(entry.name)} is a JSON {type(loaded).__name__}, not an object")
+            raise MalformedError(f"{quote(entry.name)} is a JSON {type(loaded).__name__}, not an object")
         return loaded
 
     def payloads(self, entry: ZipEntry) -> dict[str, dict[str, Any]]:
         """What a config says of each of its names."""
         config = self.load(entry).get("config")
         if not isinstance(config, dict) or not all(isinstance(item, dict) for item in config.values()):
-            raise MalformedError(f"{quote_name(entry.name)} has no config of objects")
+            raise MalformedError(f"{quote(entry.name)} has no config of objects")
         return config
 
 
 def _tensor_meta(name: str, meta: object) -> tuple[str, tuple[int, ...], tuple[int, ...], int, str, bool | None]:
     """dtype, shape, stride, offset, layout and requires_grad of one tensor."""
     if not isinstance(meta, dict):
-        raise MalformedError(f"{quote_name(name)} has no tensor_meta")
+        raise MalformedError(f"{quote(name)} has no tensor_meta")
     dtype = SCALAR_TYPES.get(_integer(meta.get("dtype"), name))
     if dtype is None:
-        raise MalformedError(f"{quote_name(name)} has an element type of unknown number {meta.get('dtype')!r}"[:200])
+        raise MalformedError(f"{quote(name)} has an element type of unknown number {meta.get('dtype')!r}"[:200])
     sizes, strides = (_integers(meta.get(key), key, name) for key in ("sizes", "strides"))
     layout = LAYOUTS.get(_integer(meta.get("layout", 7), name), "strided")
     trainable = meta.get("requires_grad")
@@ -473,7 +473,7 @@ def _tensor_meta(name: str, meta: object) -> tuple[str, tuple[int, ...], tuple[i
 
 def _integers(values: object, key: str, name: str) -> list[int]:
     if not isinstance(values, list):
-        raise MalformedError(f"{quote_name(name)} has no list of {key}")
+        raise MalformedError(f"{quote(name)} has no list of {key}")
     return [_integer(each, name) for each in values]
 
 
@@ -484,7 +484,7 @@ def _integer(value: object, name: str) -> int:
         value = symbolic.get("hint") if isinstance(symbolic, dict) else value.get("as_int")
         value = value.get("as_int") if isinstance(value, dict) else value
     if type(value) is not int:
-        raise MalformedError(f"the metadata of {quote_name(name)} lack a number")
+        raise MalformedError(f"the metadata of {quote(name)} lack a number")
     return value
 
 
@@ -493,7 +493,7 @@ def _view(name: str, storage: Storage, dtype: str, *, offset: object, shape: obj
     try:
         value = strided_tensor(StorageRef(storage.key, dtype, storage.nbytes), offset, shape, stride)
     except ParamInspectError as error:
-        error.message = f"{quote_name(name)}: {error.message}"
+        error.message = f"{quote(name)}: {error.message}"
         raise
     itemsize = BITS[dtype] // 8
     return TensorRecord(

@@ -24,11 +24,12 @@ from paraminspect.errors import LimitExceededError
 from paraminspect.formats.pickles.danger import note_calls
 from paraminspect.formats.pickles.inert import Global, Opaque, TensorValue
 from paraminspect.formats.pickles.machine import PickleMachine
-from paraminspect.formats.pytorch.archive import TorchArchive, is_root_pickle
+from paraminspect.formats.pytorch.archive import TorchArchive, find_root
 from paraminspect.formats.pytorch.objects import GlobalTable, storage_ref
 from paraminspect.formats.pytorch.walk import MAX_NESTING, name_tensors
 from paraminspect.formats.zip_file import ZipDirectory
 from paraminspect.records import Checkpoint
+from paraminspect.text import list_some
 
 MAX_CODE_BYTES: Final = 32 << 20
 """Of all source files that are searched."""
@@ -46,7 +47,7 @@ _NAME: Final = re.compile(r'"([^"\\]*)"')
 
 def is_torchscript(directory: ZipDirectory) -> bool:
     """Whether there are code and constants beside the data.pkl."""
-    root = next((name[:-8] for name in directory.entries if is_root_pickle(name)), None)
+    root = find_root(directory)
     return root is not None and f"{root}constants.pkl" in directory.entries
 
 
@@ -57,9 +58,9 @@ def read_torchscript(directory: ZipDirectory) -> Checkpoint:
     machine = PickleMachine(archive.pickle("data.pkl"), table.find, storage_ref, shortcut=table.shortcut)
     root = machine.load()
     notes = list(note_calls(table.foreign))
-    shown, more = _as_modules(root, _ClassTables(archive))
+    shown, total = _as_modules(root, _ClassTables(archive))
     if shown:
-        names = ", ".join(shown) + (f" and {more} more" if more else "")
+        names = list_some(shown, SHOWN_ATTRIBUTES, total)
         notes.append(f"not in the state dict, since neither parameter nor buffer: {names}")
     return Checkpoint("torchscript", name_tensors(root, archive.storage), {}, tuple(notes))
 
@@ -95,7 +96,7 @@ def _as_modules(root: object, tables: _ClassTables) -> tuple[list[str], int]:
     """Give scripted objects the tables of a pickled `nn.Module`, so that one walk serves both; in place.
 
     Returns:
-        Names of the first tensors that are plain attributes, which are left out, and how many more there are.
+        Names of the first tensors that are plain attributes, which are left out, and how many there are.
     """
     pending: list[tuple[object, str, int]] = [(root, "", 0)]
     seen: set[int] = set()
@@ -128,7 +129,7 @@ def _as_modules(root: object, tables: _ClassTables) -> tuple[list[str], int]:
         if isinstance(value.func, Global):
             value.func = Global(*_shown_class(value.func))
         pending.extend((module, f"{prefix}{key}.", depth + 1) for key, module in reversed(modules.items()))
-    return shown, left_out - len(shown)
+    return shown, left_out
 
 
 def _shown_class(func: Global) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from paraminspect.architecture.builtins import BUILTINS, CONTAINERS
 from paraminspect.architecture.expand import MAX_MODEL_BYTES
-from paraminspect.architecture.nodes import Mark, shorten
+from paraminspect.architecture.nodes import Mark
 from paraminspect.architecture.plan import INPUT, ModelPlan, ModulePlan
 from paraminspect.architecture.suggestions import closest
 from paraminspect.errors import LimitExceededError, SpecError
@@ -21,6 +21,7 @@ from paraminspect.live.build.lazy import draw, materialise
 from paraminspect.live.build.seeds import global_seed, seeded
 from paraminspect.live.build.tie import apply_ties
 from paraminspect.live.build.user_code import running_user_code
+from paraminspect.text import shorten
 
 
 def build_model(

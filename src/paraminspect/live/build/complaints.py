@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from torch import Tensor, nn
 
-from paraminspect.architecture.nodes import shorten
 from paraminspect.architecture.suggestions import closest
+from paraminspect.text import shape_text, shorten
 
 MAX_COMPLAINT_LENGTH: Final = 200
 """Characters of another library's error message that are repeated."""
@@ -28,11 +28,6 @@ def first_line(error: object) -> str:
     """What an exception or warning says, on one line of bounded length, without a full stop."""
     lines = str(error).strip().splitlines()
     return shorten(" ".join(lines[0].split()).rstrip("."), MAX_COMPLAINT_LENGTH) if lines else ""
-
-
-def shape_text(shape: Iterable[int]) -> str:
-    """A shape as the commands print it: "[3,4]"."""
-    return f"[{','.join(map(str, shape))}]"
 
 
 def describe_tensors(values: Iterable[object], most: int) -> str:

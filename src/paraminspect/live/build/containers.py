@@ -11,8 +11,9 @@ from paraminspect.architecture.builtins import CONTAINERS
 from paraminspect.architecture.model import Value
 from paraminspect.architecture.nodes import Mark
 from paraminspect.architecture.plan import ModulePlan
-from paraminspect.live.build.complaints import first_line, shape_text
+from paraminspect.live.build.complaints import first_line
 from paraminspect.live.build.layers import apply_parameter
+from paraminspect.text import shape_text
 
 Child = nn.Module | nn.Parameter
 """What a container registers under a name."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, shorten
+from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node
 from paraminspect.architecture.suggestions import closest
 from paraminspect.architecture.yaml_marks import parse_scalar, parse_yaml
 from paraminspect.errors import SourceError, SpecError
@@ -21,6 +21,7 @@ from paraminspect.live.build.complaints import argument_names, describe_refusal,
 from paraminspect.live.build.recognise import FactoryName, parse_factory
 from paraminspect.live.build.seeds import seeded
 from paraminspect.live.build.user_code import explaining, import_file, import_module, running_user_code
+from paraminspect.text import shorten
 
 MAX_NOTES = 10
 """Warnings of the user's code that are repeated."""

@@ -16,11 +16,12 @@ from torch.utils.hooks import RemovableHandle
 from paraminspect.architecture.nodes import Mark
 from paraminspect.architecture.plan import ModelPlan
 from paraminspect.errors import ParamInspectError, SourceError
-from paraminspect.live.build.complaints import describe_tensors, first_line, shape_text
+from paraminspect.live.build.complaints import describe_tensors, first_line
 from paraminspect.live.build.containers import StepError
 from paraminspect.live.build.forward_hints import suggest_remedy
 from paraminspect.live.build.memory import is_out_of_memory
 from paraminspect.live.build.user_code import running_user_code
+from paraminspect.text import shape_text
 
 Shape = tuple[int, ...]
 

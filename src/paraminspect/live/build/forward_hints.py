@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from paraminspect.live.build.complaints import shape_text
+from paraminspect.text import shape_text
 
 
 def suggest_remedy(module: nn.Module, inputs: Sequence[object], error: Exception) -> str | None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from paraminspect.architecture.model import Value
-from paraminspect.live.build.complaints import shape_text
+from paraminspect.text import shape_text
 
 
 class Add(nn.Module):

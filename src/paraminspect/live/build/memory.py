@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from paraminspect.errors import BackwardError
 from paraminspect.files.processes import total_memory
-from paraminspect.units import format_bytes
+from paraminspect.text import format_bytes
 
 if TYPE_CHECKING:
     from torch import nn

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from paraminspect.architecture.model import Tie
-from paraminspect.architecture.nodes import shorten
 from paraminspect.architecture.suggestions import closest
-from paraminspect.live.build.complaints import shape_text
+from paraminspect.text import shape_text, shorten
 
 
 def apply_ties(model: nn.Module, ties: Sequence[Tie]) -> None:

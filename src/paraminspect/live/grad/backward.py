@@ -15,7 +15,7 @@ from paraminspect.live.grad.losses import LossFunction, LossName, make_loss
 from paraminspect.live.grad.once import BackwardRun, Inputs, Outcome, as_inputs
 from paraminspect.live.grad.uses import MAX_PART_BYTES
 from paraminspect.records import GradRecord, GradState, UseRecord
-from paraminspect.units import format_bytes
+from paraminspect.text import format_bytes
 
 FLAT = {
     "SoftmaxBackward0": "a softmax sums to one",

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.formats.source import open_source
-from paraminspect.live.build.complaints import shape_text
 from paraminspect.live.build.stored import StoredTensors, by_name
 from paraminspect.live.grad.gradients import angle, norm_of
 from paraminspect.records import TensorRecord
+from paraminspect.text import shape_text
 from paraminspect.writers.layout import OutTensor
 from paraminspect.writers.safetensors import plan_safetensors
 

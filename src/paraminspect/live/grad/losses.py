@@ -12,10 +12,11 @@ from torch.nn import functional
 
 from paraminspect.architecture.suggestions import closest
 from paraminspect.errors import BackwardError, ParamInspectError, SourceError
-from paraminspect.live.build.complaints import describe_tensors, first_line, shape_text
+from paraminspect.live.build.complaints import describe_tensors, first_line
 from paraminspect.live.build.seeds import derive_seed
 from paraminspect.live.build.trace import iter_tensors
 from paraminspect.live.build.user_code import explaining, import_file, running_user_code
+from paraminspect.text import shape_text
 
 LossName = Literal["sum", "mean", "square", "target", "mse", "cross_entropy"]
 LossFunction = Callable[[Any], Tensor]

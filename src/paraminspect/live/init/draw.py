@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from paraminspect.errors import ParamInspectError, RuleError
-from paraminspect.live.build.complaints import first_line, shape_text
+from paraminspect.live.build.complaints import first_line
 from paraminspect.live.build.seeds import derive_seed, seeded
 from paraminspect.live.build.user_code import explaining, running_user_code
 from paraminspect.live.init.functions import OwnFunctions
-from paraminspect.live.init.initializers import FUNCTIONS, USES_GLOBAL_GENERATOR
 from paraminspect.rules.functions import GENERATOR, takes_generator
 from paraminspect.rules.parse import rule_error
 from paraminspect.rules.plan import PlannedStep, with_tensor
+from paraminspect.rules.rule import Initializer, Scalar
+from paraminspect.text import shape_text
 
 ONE_AT_A_TIME = threading.RLock()
 """Held by whatever draws from a generator that the whole process shares: default initialisation, user code."""
@@ -85,7 +86,7 @@ class Drawing:
         assert initializer is not None
         assert resolved is not None
         if initializer.kind != "function":
-            FUNCTIONS[initializer.name](part, resolved.arguments, generator)
+            apply(initializer, part, resolved.arguments, generator)
             return
         function = self._own.functions[initializer.name]
         shape = part.shape
@@ -108,11 +109,27 @@ class Drawing:
         initializer = step.initializer
         assert initializer is not None
         is_own = initializer.kind == "function"
-        if not is_own and initializer.name not in USES_GLOBAL_GENERATOR:
+        if not is_own and not initializer.global_generator:
             yield
             return
         with ONE_AT_A_TIME, seeded(self._seed, step.target.name), running_user_code() if is_own else nullcontext():
             yield
+
+
+def apply(initializer: Initializer, tensor: Tensor, arguments: Mapping[str, Scalar], generator: Generator) -> None:
+    """Let torch fill or edit a contiguous tensor in place.
+
+    Args:
+        initializer: Of the table.
+        tensor: Without gradient.
+        arguments: All of them, in the order of its parameters.
+        generator: For what it draws.
+    """
+    if initializer.kind == "edit":
+        getattr(tensor, f"{initializer.name}_")(*arguments.values())
+    else:
+        given = {GENERATOR: generator} if initializer.random else {}
+        getattr(nn.init, f"{initializer.name}_")(tensor, **arguments, **given)
 
 
 def failed(step: PlannedStep, message: str, hint: str | None = None) -> RuleError:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from paraminspect.records import InitStep
-from paraminspect.units import counted
+from paraminspect.text import counted
 from paraminspect.values.moments import Moments
 
 CHUNK = 1 << 20

@@ -13,7 +13,6 @@ from paraminspect.live.build.describe import describe_model, iter_tensors
 from paraminspect.live.build.open import LiveModel
 from paraminspect.live.build.stored import StoredTensors
 from paraminspect.live.init.draw import ONE_AT_A_TIME
-from paraminspect.live.init.initializers import COPIES
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.rules.plan import FLOATING, InitPlan, PlannedStep
 from paraminspect.ties.shared_bytes import find_canonical
@@ -76,9 +75,8 @@ class Work:
         """Bytes that it takes at most while it is drawn."""
         if self.original is not None:
             return self.original.cost + self.nbytes
-        if self.step is None or self.step.initializer is None or self.step.initializer.kind == "function":
-            return self.nbytes
-        return self.nbytes * COPIES.get(self.step.initializer.name, 1)
+        initializer = self.step.initializer if self.step is not None else None
+        return self.nbytes * (initializer.copies if initializer is not None else 1)
 
     def out_dtype(self, wanted: str) -> str:
         """The dtype it is written in: the wanted one, if there is one and the tensor is a floating-point one."""

@@ -1,0 +1,148 @@
+"""Write what the table of formats says into the files that no program of ours reads, or check that it stands there.
+
+- `.pre-commit-hooks.yaml` and `scripts/check_changed.sh`, which `action.yml` runs, choose files by a pattern of names.
+- `.pre-commit-hooks.yaml` and `action.yml` install what a file is checked with: the dependencies of `pyproject.toml` but
+  torch, which would hold gigabytes. pre-commit takes torch with us unless pip is told to take no dependency at all, so
+  it gets the dependencies of these too, as they are installed here.
+- `README.md` has a table of the formats that are read, behind `<!-- formats -->`.
+
+    python -m scripts.fill_formats            write
+    python -m scripts.fill_formats --check    write nothing, exit 1 if something would change
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from collections.abc import Callable, Sequence
+from importlib.metadata import requires
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from paraminspect.formats.table import FORMATS, Format
+
+ROOT = Path(__file__).resolve().parent.parent
+LEFT_OUT = "torch"
+SYSTEM = {
+    "extra": "",
+    "python_version": "3.11",
+    "python_full_version": "3.11.0",
+    "sys_platform": "linux",
+    "platform_system": "Linux",
+}
+"""For which dependencies are listed: a newer Python needs no more of them."""
+
+WIDTH = 120
+
+
+def main() -> int:
+    """Write or check every file; the exit status."""
+    check = "--check" in sys.argv[1:]
+    stale = []
+    for name, fill in FILES.items():
+        path = ROOT / name
+        found = path.read_text(encoding="utf-8")
+        wanted = fill(found)
+        if found != wanted:
+            stale.append(name)
+            if not check:
+                path.write_text(wanted, encoding="utf-8")
+    if check and stale:
+        sys.stderr.write(
+            f"error: not what the table of formats says: {', '.join(stale)}\n\nhint: python -m scripts.fill_formats\n"
+        )
+        return 1
+    sys.stdout.write(f"{', '.join(FILES)}: say what the table of formats says\n")
+    return 0
+
+
+def pattern() -> str:
+    """A regular expression of names that model files have, in a syntax that bash and Python share."""
+    endings = dict.fromkeys(ending.removeprefix(".") for row in FORMATS for ending in row.endings)
+    names = dict.fromkeys(name for row in FORMATS for name in row.names)
+    parts = [rf"\.({'|'.join(map(re.escape, endings))})", rf"(^|/)({'|'.join(map(re.escape, names))})"]
+    return f"({'|'.join(parts)})$"
+
+
+def light_dependencies() -> list[str]:
+    """What is needed to check a file, as pyproject.toml says it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return [need for need in project["dependencies"] if Requirement(need).name != LEFT_OUT]
+
+
+def with_theirs(needs: Sequence[str]) -> list[str]:
+    """Each dependency, and behind it those that it brings and nobody has named yet."""
+    known = {canonicalize_name(Requirement(need).name) for need in needs}
+    found = []
+    for need in needs:
+        queue = [need]
+        for each in queue:
+            found.append(each)
+            for theirs in map(Requirement, requires(Requirement(each).name) or ()):
+                name = canonicalize_name(theirs.name)
+                if name not in known and (theirs.marker is None or theirs.marker.evaluate(SYSTEM)):
+                    known.add(name)
+                    queue.append(name)
+    return found
+
+
+def fill_hooks(text: str) -> str:
+    """`.pre-commit-hooks.yaml`."""
+    needs = with_theirs(light_dependencies())
+    listed = ["--no-deps", *(repr(need) if Requirement(need).specifier else need for need in needs)]
+    lines, line = [], "    ["
+    for number, each in enumerate(listed):
+        end = "]" if number == len(listed) - 1 else ","
+        if len(line) + len(each) + len(end) + 1 > WIDTH:
+            lines.append(line.rstrip())
+            line = "     "
+        line += each + end + " "
+    lines.append(line.rstrip())
+    text = put(text, r"additional_dependencies:\n(?P<value>    \[[^\]]*\])\n", "\n".join(lines))
+    return put(text, r"  files: '\(\?i\)(?P<value>.*)'\n", pattern(), times=2)
+
+
+def fill_action(text: str) -> str:
+    """`action.yml`."""
+    return put(text, r"pip install --quiet (?P<value>'.*')\n", " ".join(map(repr, light_dependencies())))
+
+
+def fill_script(text: str) -> str:
+    """`scripts/check_changed.sh`."""
+    return put(text, r"\nnames='(?P<value>.*)'\n", pattern())
+
+
+def fill_readme(text: str) -> str:
+    """The table of the formats that are read."""
+    rows = "".join(f"| {with_endings(row)} | {row.about} |\n" for row in FORMATS if row.about)
+    return put(text, r"<!-- formats -->\n(?P<value>(?:\|.*\n)+)", f"| format | what is read |\n| --- | --- |\n{rows}")
+
+
+def with_endings(row: Format) -> str:
+    """What a format is called, and what the names of its files end in."""
+    listed = ", ".join(f"`{name}`" for name in (*row.endings, *row.names))
+    return f"{row.title}: {listed}" if listed else row.title
+
+
+def put(text: str, where: str, value: str, times: int = 1) -> str:
+    """The text with a value in its place, which is there so many times."""
+    found = list(re.finditer(where, text))
+    assert len(found) == times, f"{where} stands {len(found)} times"
+    for match in reversed(found):
+        text = text[: match.start("value")] + value + text[match.end("value") :]
+    return text
+
+
+FILES: dict[str, Callable[[str], str]] = {
+    ".pre-commit-hooks.yaml": fill_hooks,
+    "action.yml": fill_action,
+    "scripts/check_changed.sh": fill_script,
+    "README.md": fill_readme,
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
