@@ -151,7 +151,7 @@ def test_a_piece_that_is_gone_or_no_archive(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError):
         list(StoredContents(checkpoint).pieces(checkpoint.tensors[0]))
     file.unlink()
-    with pytest.raises(CheckpointError, match="cannot be opened any more: No such file"):
+    with pytest.raises(CheckpointError, match="cannot be opened any more: no such file"):
         list(StoredContents(checkpoint).pieces(checkpoint.tensors[0]))
 
 
@@ -186,5 +186,5 @@ def test_a_file_that_is_gone(tmp_path: Path) -> None:
     torch.save({"w": torch.ones(3)}, tmp_path / "m.pt")
     checkpoint = open_source(tmp_path / "m.pt")
     (tmp_path / "m.pt").unlink()
-    with pytest.raises(CheckpointError, match="cannot be opened any more: No such file"):
+    with pytest.raises(CheckpointError, match="cannot be opened any more: no such file"):
         list(StoredContents(checkpoint).pieces(checkpoint.tensors[0]))

@@ -25,7 +25,7 @@ from typing import Final
 from paraminspect.errors import CheckpointError, FarError, LimitExceededError, MalformedError, SourceError
 from paraminspect.files.blob import open_blob
 from paraminspect.files.door import Look, list_folder, place_of
-from paraminspect.files.paths import base_name, folder_of, join, stays_inside
+from paraminspect.files.paths import base_name, folder_of, is_masked, join, stays_inside
 from paraminspect.formats.json_text import MAX_JSON_BYTES, find_repeated
 from paraminspect.formats.table import DISTRIBUTED, SHARDED, TORCH_SAVE, endings_of
 from paraminspect.records import Checkpoint, TensorRecord
@@ -157,6 +157,22 @@ def read_folder(path: str, read_file: ReadFile) -> Checkpoint:
     shard = SHARD_NAME.fullmatch(names[0]) if label != names[0] else None
     checkpoint = read_file(join(path, names[0])) if shard is None else _read_numbered(path, shard, names, read_file)
     return _with_notes(checkpoint, _not_read(names[0], files))
+
+
+def find_index(checkpoint: Checkpoint, folder: str | None) -> str | None:
+    """The index by which shards were found; None where there is none, or its URL is not known any more.
+
+    Args:
+        checkpoint: As it was read.
+        folder: Where it is; None of one that is no folder, nor known by an index in one.
+    """
+    source = checkpoint.source
+    if folder is None or is_masked(source):
+        return None
+    if source != folder:
+        return source
+    chosen = _choose_by_name(list_folder(folder).files)
+    return join(folder, chosen) if chosen is not None and chosen.endswith(".json") else None
 
 
 # The index.
