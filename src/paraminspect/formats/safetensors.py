@@ -26,6 +26,7 @@ from paraminspect.formats.json_text import find_repeated
 from paraminspect.formats.pytorch.classify import kind_of, role_of_name
 from paraminspect.formats.shapes import check_sizes, contiguous_stride, count_elements
 from paraminspect.records import Checkpoint, Role, Storage, TensorRecord
+from paraminspect.text import quote
 
 MAX_SAFETENSORS_HEADER: Final = 100_000_000
 """Bytes of JSON, the reference implementation's own limit."""
@@ -147,7 +148,7 @@ def _parse_header(data: bytes) -> dict[str, object]:
 def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     made = dict(pairs)
     if len(made) != len(pairs) and (name := find_repeated(pairs)) is not None:
-        raise MalformedError(f"the safetensors header has {name[:80]!r} twice", fault="duplicate-name")
+        raise MalformedError(f"the safetensors header has {quote(name)} twice", fault="duplicate-name")
     return made
 
 
@@ -193,7 +194,7 @@ class _Entries:
         nbytes, rest = divmod(numel * bits, 8)
         if rest or end - begin != nbytes:
             raise MalformedError(
-                f"tensor {name[:80]!r} of dtype {dtype_name} and shape {reprlib.repr(dims)} takes "
+                f"tensor {quote(name)} of dtype {dtype_name} and shape {reprlib.repr(dims)} takes "
                 f"{numel * bits / 8:,.1f} bytes, its data_offsets span {reprlib.repr(end - begin)}"
             )
         self._ranges.append((begin, end))
@@ -236,7 +237,7 @@ class _Entries:
             check_sizes(shape)
             numel = count_elements(shape)
         except (MalformedError, LimitExceededError) as error:
-            error.message += f" (tensor {name[:80]!r})"
+            error.message += f" (tensor {quote(name)})"
             raise
         measured = self._shapes[shape] = (contiguous_stride(shape), numel)
         return measured
@@ -245,7 +246,7 @@ class _Entries:
         """4-bit elements as torch has them: two in one, along the last dimension."""
         if not shape or shape[-1] % 2:
             raise MalformedError(
-                f"tensor {name[:80]!r} of 4-bit elements has the odd shape {reprlib.repr(list(shape))}"
+                f"tensor {quote(name)} of 4-bit elements has the odd shape {reprlib.repr(list(shape))}"
             )
         packed = (*shape[:-1], shape[-1] // 2)
         return packed, *self._measure(name, packed)
@@ -253,10 +254,10 @@ class _Entries:
     @staticmethod
     def _explain(name: str, entry: object) -> MalformedError:
         if not isinstance(entry, dict):
-            return MalformedError(f"the header's entry {name[:80]!r} is no object")
+            return MalformedError(f"the header's entry {quote(name)} is no object")
         for field in _FIELDS:
             if field not in entry:
-                return MalformedError(f"tensor {name[:80]!r} has no {field}")
+                return MalformedError(f"tensor {quote(name)} has no {field}")
         dtype, shape, offsets = (entry[field] for field in _FIELDS)
         if not isinstance(dtype, str) or dtype not in DTYPES:
             found = f"the unknown dtype {reprlib.repr(dtype)}"
@@ -264,7 +265,7 @@ class _Entries:
             found = f"the shape {reprlib.repr(shape)}, expected a list of sizes"
         else:
             found = f"the data_offsets {reprlib.repr(offsets)}, expected [begin, end]"
-        return MalformedError(f"tensor {name[:80]!r} has {found}")
+        return MalformedError(f"tensor {quote(name)} has {found}")
 
     def check_ranges(self) -> list[int]:
         """The ranges cover the data without holes or overlaps, to the end of the file; their order by offset."""
