@@ -54,6 +54,10 @@ Color = Annotated[
 ]
 
 
+FloatName = Literal["float32", "float16", "bfloat16", "float64"]
+"""Types that torch computes with on any device."""
+
+
 class Choose(NamedTuple):
     """Which tensors are meant."""
 

@@ -333,6 +333,6 @@ def test_a_function_may_turn_gradients_on_in_a_thread(live: Callable[..., Any]) 
     assert step.note == "row 0 (padding_idx) kept zero"
 
 
-def test_a_tensor_in_pieces_is_refused_in_words() -> None:
+def test_a_tensor_in_pieces_is_as_good_as_any() -> None:
     (target,) = checkpoint_targets([TensorRecord("w", (2,), "float32", 2, 8, layout="chunked")]).targets
-    assert target.problem == "stored in pieces, as distributed checkpoints are"
+    assert not target.problem

@@ -185,7 +185,7 @@ def _load(live: LiveModel, weights: str, strip_prefix: str, add_prefix: str) -> 
     checkpoint = open_source(weights)
     try:
         live.weights = load_weights(live.model, checkpoint, strip_prefix=strip_prefix, add_prefix=add_prefix)
-        live._stored = StoredTensors(checkpoint)
+        live._stored = StoredTensors()
     except ParamInspectError as error:
         error.source = error.source or weights
         raise
