@@ -19,7 +19,8 @@ from torch.distributed.checkpoint.metadata import ChunkStorageMetadata, Metadata
 from paraminspect.errors import CheckpointError, TruncatedError
 from paraminspect.formats.source import open_source
 from paraminspect.records import TensorRecord
-from paraminspect.values.stored_bytes import Files, read_pieces
+from paraminspect.values.pieces import read_pieces
+from paraminspect.values.stored_bytes import Files
 
 
 def content(path: Path, piece: int = 1 << 20) -> dict[str, bytes]:
