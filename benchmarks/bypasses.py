@@ -37,6 +37,14 @@ GLOBALS: Final = (
     # found while `check` was written
     ("torch.nn.functional", "torch.hub.load"), ("torch.nn.modules.linear", "torch.load"), ("torch._VF", "from_file"),
     ("numpy", "ndarray.tofile"), ("torch.fx.graph_module", "reduce_graph_module"), ("gzip", "GzipFile"),
+    # behind the dot of a class that torch imports or defines: a name with a capital is no class
+    *(("torch.distributed.checkpoint.filesystem", f"{name}") for name in (
+        "Path.write_text", "Path.symlink_to", "Path.unlink", "FileSystem.mkdir", "FileSystem.rm_file", "FileSystem.rename")),
+    ("torch.nn.modules.module", "Module.to"), ("torch.optim.optimizer", "Optimizer.profile_hook_step"),
+    # of Python itself, and in no list of its modules
+    ("_xxsubinterpreters", "run_string"), ("_interpreters", "exec"), ("_testcapi", "run_in_subinterp"),
+    ("_testinternalcapi", "exec_interpreter"), ("dataclasses", "_create_fn"), ("copyreg", "pickle"), ("popen2", "popen3"),
+    ("asyncore", "file_dispatcher"), ("mimetypes", "MimeTypes"), ("weakref", "finalize"), ("winsound", "PlaySound"),
 )  # fmt: skip
 
 
@@ -44,7 +52,7 @@ def write_bypasses(folder: Path) -> Iterator[str]:
     """Make all files; their names in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     files = {f"{module}.{name}.pkl": call(module, name) for module, name in GLOBALS}
-    for name, data in {**files, **tricks()}.items():
+    for name, data in {**files, **tricks(), **programs()}.items():
         (folder / name).write_bytes(data)
         yield name
 
@@ -72,7 +80,78 @@ def tricks() -> dict[str, bytes]:
         "zip-behind-pickle.pt": honest + _zip(("a/data.pkl", evil)),
         "deflated.pt": _zip(("a/data.pkl", evil), method=zipfile.ZIP_DEFLATED),
         "inside-zip-inside.pt": _zip(("a/data.pkl", honest), ("a/extra", _zip(("b/data.pkl", evil)))),
+        "as-a-storage.pt": _zip(("a/data.pkl", honest), ("a/data/0", evil)),
+        "as-source.pt": _zip(("a/data.pkl", honest), ("a/code/evil.py", evil)),
+        "text-as-a-storage.pt": _zip(("a/data.pkl", honest), ("a/data/0", OLD)),
+        "no-header-inside.pt": _zip(("a/data.pkl", honest), ("a/config", evil[2:])),
     }
+
+
+OLD: Final = b"cposix\nsystem\n(Vtrue\ntR."
+
+
+def programs() -> dict[str, bytes]:
+    """Pickles that call by way of something else than a dangerous name and REDUCE, or hide another pickle."""
+    evil = call("posix", "system")
+    nested: dict[str, object] = {
+        "old-in-bytes": OLD, "old-in-bytearray": bytearray(OLD), "old-in-text": OLD.decode(), "bare-in-bytes": evil[2:],
+        "zip-in-bytes": _zip(("a/data.pkl", evil)), "old-in-long-bytes": OLD + bytes(9000),
+    }  # fmt: skip
+    files = {f"{name}.pkl": pickle.dumps({"a": value}) for name, value in nested.items()}
+    for protocol in range(6):
+        files[f"nested-in-protocol-{protocol}.pkl"] = pickle.dumps([b"\0", {"a": evil}], protocol)
+    for name, body in {
+        "getattr-called": _name("builtins", "getattr") + _tuple(_make("my.models", "Net"), _text("load")) + b"R)R0",
+        "getattr-from-file": _name("builtins", "getattr")
+        + _tuple(_name("torch._C", "_VariableFunctionsClass"), _text("from_file"))
+        + b"R0",
+        "getattr-named": _name("my.code", "apply") + _tuple(_name("builtins", "getattr")) + b"R0",
+        "computed-name": _make("my.models", "Text") + _text("system") + b"\x93" + _tuple(_text("true")) + b"R0",
+        "encoded-name": _name("_codecs", "encode")
+        + _tuple(_text("bf"), _text("rot13"))
+        + b"R"
+        + _text("system")
+        + b"\x93"
+        + _tuple(_text("true"))
+        + b"R0",
+        "class-of-its-own": _name("builtins", "type") + _tuple(_text("A"), b")", b"}") + b"R0",
+        "iterates-calls": _name("builtins", "list")
+        + _tuple(_name("builtins", "iter") + _tuple(_name("my.code", "run"), b"N") + b"R")
+        + b"R0",
+        "subclass-with-function": _name("torch._tensor", "_rebuild_from_type_v2")
+        + _tuple(_name("posix", "system"), _name("torch", "Tensor"), _tuple(_text("true")), b"N")
+        + b"R0",
+        "generator-of": _name("numpy.random._pickle", "__generator_ctor")
+        + _tuple(_text("true"), _name("posix", "system"))
+        + b"R0",
+        "sets-an-item-of-an-import": _name("my.code", "REGISTRY") + _text("a") + b"K\1s0",
+        "appends-to-an-import": _name("my.code", "HOOKS") + b"K\1a0",
+        "sets-the-state-of-a-method": _name("builtins", "getattr")
+        + _tuple(_make("my.models", "Net"), _text("forward"))
+        + b"R}"
+        + _text("a")
+        + b"K\1sb0",
+        "partial-called": _name("functools", "partial") + _tuple(_name("my.code", "run")) + b"R)R0",
+    }.items():
+        files[f"{name}.pkl"] = b"\x80\x04" + body + b"}."
+    return files
+
+
+def _text(value: str) -> bytes:
+    return b"\x8c" + bytes([len(value)]) + value.encode()
+
+
+def _name(module: str, name: str) -> bytes:
+    return _text(module) + _text(name) + b"\x93"
+
+
+def _tuple(*items: bytes) -> bytes:
+    return b"(" + b"".join(items) + b"t"
+
+
+def _make(module: str, name: str) -> bytes:
+    """An instance that is made without a call."""
+    return _name(module, name) + b")\x81"
 
 
 def _zip(*members: tuple[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:

@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from scripts.servers.http import RangeServer
 from scripts.servers.hub import Hub
+from scripts.servers.ranges import RangeServer
 from scripts.servers.shards import INDEX, make_shards
 
 SHARDS = 160

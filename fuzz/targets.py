@@ -21,7 +21,7 @@ from paraminspect.formats.gguf import GGML_TYPES, read_gguf
 from paraminspect.formats.numpy_arrays import read_npy
 from paraminspect.formats.onnx.read import read_onnx
 from paraminspect.formats.pickles.plain import read_pickle
-from paraminspect.formats.pickles.trace import trace_pickle
+from paraminspect.formats.pickles.tracing import trace_pickle
 from paraminspect.formats.pytorch.distributed import read_distributed
 from paraminspect.formats.pytorch.tar import read_torch_tar
 from paraminspect.formats.safetensors import read_safetensors
@@ -124,7 +124,7 @@ def spec(data: bytes) -> None:
 def grammar(data: bytes) -> None:
     """What users type: a rule, a selector, a renaming."""
     from paraminspect.names.changes import parse_map
-    from paraminspect.names.select import parse_selector
+    from paraminspect.names.selector import parse_selector
     from paraminspect.rules.parse import parse_rule
 
     text = data.decode("utf-8", "replace")

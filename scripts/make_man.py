@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from paraminspect import __version__
-from paraminspect.cli.app import COMMANDS, EXAMPLES, PROGRAM, make_group
+from paraminspect.cli.app import COMMANDS, PROGRAM, make_group
 from paraminspect.cli.declare import Table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -102,7 +102,7 @@ def program_page(group: Any, commands: dict[str, Any], readme: str) -> Iterator[
     yield section("EXIT STATUS", rows(readme, "Exit status"))
     yield section("ENVIRONMENT", rows(readme, "Environment"))
     yield section("FILES", (entry(italic(name), escape(text)) for name, text in FILES))
-    yield examples(EXAMPLES)
+    yield examples(group.declared.examples)
     yield see_also([f"{PROGRAM}-{name}" for name in commands])
 
 

@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from paraminspect.live.build.open import open_live
+from paraminspect.live.build.live_model import open_live
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 

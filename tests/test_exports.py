@@ -20,6 +20,10 @@ def test_every_name_is_listed() -> None:
     assert list(paraminspect.__all__) == sorted(paraminspect.__all__)
 
 
+def test_a_prompt_completes_every_name() -> None:
+    assert dir(paraminspect) == sorted(paraminspect.__all__)
+
+
 def test_no_other_name() -> None:
     with pytest.raises(AttributeError, match="module 'paraminspect' has no attribute 'apply_rules'"):
         _ = paraminspect.apply_rules

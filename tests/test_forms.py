@@ -11,7 +11,7 @@ import pytest
 from torch import nn
 
 from paraminspect import find_ties, open_source
-from paraminspect.live.build.open import open_live
+from paraminspect.live.build.live_model import open_live
 from paraminspect.names.listing import make_listing, total
 from paraminspect.records import TieGroup
 from scripts.tied_forms import CONFIGS, FILES, NAMES, T5, build

@@ -14,7 +14,7 @@ import json
 from collections.abc import Mapping
 from urllib.parse import parse_qs, unquote
 
-from scripts.servers.http import Content, Handler, RangeServer, StoredBytes
+from scripts.servers.ranges import Content, Handler, RangeServer, StoredBytes
 
 DATE = "2025-01-01T00:00:00.000Z"
 

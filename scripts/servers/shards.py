@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from scripts.servers.http import Padded
+from scripts.servers.ranges import Padded
 
 INDEX = "model.safetensors.index.json"
 HIDDEN = 8192

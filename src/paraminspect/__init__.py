@@ -61,7 +61,7 @@ if TYPE_CHECKING:
         UseRecord,
     )
     from paraminspect.rules.parse import parse_rule
-    from paraminspect.rules.plan import InitPlan
+    from paraminspect.rules.steps import InitPlan
     from paraminspect.sharing.find import find_ties
     from paraminspect.values.diff import Diff, diff_sources
     from paraminspect.values.read import read_tensor
@@ -74,7 +74,7 @@ _HOMES = {
     "Diff": "values.diff",
     "Finding": "records",
     "GradRecord": "records",
-    "InitPlan": "rules.plan",
+    "InitPlan": "rules.steps",
     "InitStep": "records",
     "ParamInspectError": "errors",
     "Storage": "records",
@@ -94,6 +94,11 @@ _HOMES = {
     "read_tensor": "values.read",
     "tensor_stats": "values.stats",
 }
+
+
+def __dir__() -> list[str]:
+    """The public names, before any of them is imported."""
+    return __all__
 
 
 def __getattr__(name: str) -> object:

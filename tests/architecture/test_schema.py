@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paraminspect import architecture
-from paraminspect.architecture.builtins import BUILTINS
+from paraminspect.architecture.built_in import BUILTINS
 from paraminspect.architecture.expand import plan_model
 from paraminspect.architecture.nodes import ListNode, Node, Scalar
 from paraminspect.architecture.parse import TOP_LEVEL, parse_spec

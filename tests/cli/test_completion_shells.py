@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from paraminspect.cli.completion.answer import read_script
-from tests.cli.conftest import write_safetensors
+from tests.making.safetensors_files import save_shapes
 
 Command = tuple[list[str], dict[str, str]]
 
@@ -54,8 +54,8 @@ def folder(command: Command, tmp_path: Path) -> Path:
         "for each; do printf '[%s]' \"$each\"; done; echo\n"
     )
     (binaries / "paraminspect").chmod(0o755)
-    write_safetensors(tmp_path / "model.safetensors", {name: [2, 0] for name in NAMES})
-    write_safetensors(tmp_path / "hostile.safetensors", {name: [0] for name in HOSTILE + UNPRINTABLE})
+    save_shapes(tmp_path / "model.safetensors", {name: [2, 0] for name in NAMES})
+    save_shapes(tmp_path / "hostile.safetensors", {name: [0] for name in HOSTILE + UNPRINTABLE})
     (tmp_path / "torn.safetensors").write_bytes((tmp_path / "model.safetensors").read_bytes()[:100])
     for shell in ("bash", "zsh", "fish"):
         (tmp_path / f"script.{shell}").write_text(read_script(shell))

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,22 +11,10 @@ from safetensors.torch import load, load_file
 
 from paraminspect import convert, open_source
 from paraminspect.errors import ParamInspectError
+from tests.making.running import modules_after, run_apart
 
 CORPUS = Path(os.environ.get("PARAMINSPECT_CORPUS", Path(__file__).parents[3] / "shared" / "corpus"))
 CANARY = Path("/var/tmp/paraminspect-canary")
-
-PROBE = """
-import json, os, sys
-{first}
-from paraminspect.cli.app import run
-status = run({arguments!r})
-os.write(2, json.dumps([status, sorted(sys.modules)]).encode())
-"""
-
-
-def run(*arguments: object, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "paraminspect", "convert", *map(str, arguments)]
-    return subprocess.run(command, input=given, capture_output=True, check=False, timeout=60)
 
 
 @pytest.fixture
@@ -39,48 +24,46 @@ def model(tmp_path: Path) -> Path:
     return tmp_path / "model.pt"
 
 
-def loaded_modules(model: Path, *options: str, first: str = "") -> list[str]:
-    arguments = ["convert", str(model), "-o", str(model.with_name("out.safetensors")), "--force", *options]
-    script = PROBE.format(arguments=arguments, first=first)
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, timeout=60)
-    status, modules = json.loads(done.stderr.decode().splitlines()[-1])
+def converting(model: Path, *options: str, before: str = "") -> set[str]:
+    """What a conversion imports."""
+    out = model.with_name("out.safetensors")
+    status, modules = modules_after("convert", model, "-o", out, "--force", *options, before=before)
     assert status == 0
-    assert isinstance(modules, list)
     return modules
 
 
 def test_a_copy_imports_neither_torch_nor_numpy(model: Path) -> None:
-    assert not {"torch", "numpy", "ml_dtypes", "safetensors", "rich"} & set(loaded_modules(model))
+    assert not {"torch", "numpy", "ml_dtypes", "safetensors", "rich"} & converting(model)
 
 
 def test_a_cast_imports_no_torch(model: Path) -> None:
-    modules = loaded_modules(model, "--dtype", "bfloat16", "--verify")
+    modules = converting(model, "--dtype", "bfloat16", "--verify")
     assert "numpy" in modules
     assert "torch" not in modules
 
 
 def test_the_probe_can_fail(model: Path) -> None:
-    assert "numpy" in loaded_modules(model, first="import numpy")
+    assert "numpy" in converting(model, before="import numpy")
 
 
 def test_from_pipe_to_pipe(model: Path) -> None:
-    done = run("-", "--module", "model", "--rename", "module.*=*", "-o", "-", given=model.read_bytes())
-    assert done.returncode == 0
+    done = run_apart("convert", "-", "--module", "model", "--rename", "module.*=*", "-o", "-", stdin=model.read_bytes())
+    assert done.status == 0
     due = torch.load(model, weights_only=True)["model"]["module.w"]
-    assert torch.equal(load(done.stdout)["w"], due)
-    assert done.stderr == b""
+    assert torch.equal(load(done.data)["w"], due)
+    assert done.stderr == ""
 
 
 def test_a_device_is_written_into(model: Path) -> None:
-    done = run(model, "-o", "/dev/stdout")
-    assert (done.returncode, set(load(done.stdout))) == (0, {"model.module.w"})
+    done = run_apart("convert", model, "-o", "/dev/stdout")
+    assert (done.status, set(load(done.data))) == (0, {"model.module.w"})
 
 
 def test_a_spec_is_initialised_first(tmp_path: Path) -> None:
     spec = tmp_path / "net.yaml"
     spec.write_text("model: [{Linear: [4, 3]}, {BatchNorm1d: [3]}]\n")
-    done = run(spec, "--rule", "*weight=constant(2)", "-o", tmp_path / "net.safetensors", "--verify")
-    assert (done.returncode, done.stdout) == (0, b"")
+    done = run_apart("convert", spec, "--rule", "*weight=constant(2)", "-o", tmp_path / "net.safetensors", "--verify")
+    assert (done.status, done.stdout) == (0, "")
     loaded = load_file(tmp_path / "net.safetensors")
     assert set(loaded) == {"0.weight", "0.bias", "1.weight", "1.bias", "1.running_mean", "1.running_var",
                            "1.num_batches_tracked"}  # fmt: skip
@@ -94,7 +77,7 @@ def test_buffers_that_are_not_saved_stay_behind(tmp_path: Path) -> None:
         "    net.register_buffer('kept', torch.ones(1))\n"
         "    net.register_buffer('gone', torch.ones(1), persistent=False)\n    return net\n"
     )
-    assert run(f"{factory}:make", "-o", tmp_path / "net.safetensors").returncode == 0
+    assert run_apart("convert", f"{factory}:make", "-o", tmp_path / "net.safetensors").status == 0
     loaded = load_file(tmp_path / "net.safetensors")
     assert sorted(loaded) == ["bias", "kept", "weight"]
     assert loaded["weight"].dtype == torch.bfloat16
@@ -103,9 +86,9 @@ def test_buffers_that_are_not_saved_stay_behind(tmp_path: Path) -> None:
 def test_a_truncated_file_writes_nothing(model: Path) -> None:
     cut = model.with_name("cut.pt")
     cut.write_bytes(model.read_bytes()[:500])
-    done = run(cut, "-o", model.with_name("x.safetensors"))
-    assert done.returncode == 2
-    assert done.stderr.startswith(f"error: {cut}: ".encode())
+    done = run_apart("convert", cut, "-o", model.with_name("x.safetensors"))
+    assert done.status == 2
+    assert done.stderr.startswith(f"error: {cut}: ")
     assert sorted(file.name for file in model.parent.iterdir()) == ["cut.pt", "model.pt"]
 
 

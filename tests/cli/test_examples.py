@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from paraminspect.cli.app import COMMANDS, EXAMPLES, find_declared
+from paraminspect.cli.app import COMMANDS, find_declared, make_group
 
 Command = tuple[list[str], dict[str, str]]
 
@@ -60,7 +60,7 @@ class Payload:
 
 
 def examples() -> list[str]:
-    return [*EXAMPLES, *(line for name in COMMANDS for line in find_declared(name).examples)]
+    return [*make_group().declared.examples, *(line for name in COMMANDS for line in find_declared(name).examples)]
 
 
 @pytest.fixture(scope="module")

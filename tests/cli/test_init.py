@@ -284,7 +284,7 @@ def test_a_rule_that_matches_nothing_writes_nothing(init: Any) -> None:
 
 def test_default_initialisation_is_that_of_show(done: Any) -> None:
     done("configs/lstm_tagger.yaml", "--rule", "tag.bias=zeros", "-o", "out.safetensors")
-    from paraminspect.live.build.open import open_live
+    from paraminspect.live.build.live_model import open_live
 
     live = open_live("configs/lstm_tagger.yaml", device="cpu")
     state = load_file("out.safetensors")

@@ -2,106 +2,82 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from tests.making.running import modules_after, run_apart
+
 Command = tuple[list[str], dict[str, str]]
-
-PROBE = """
-import json, os, sys
-from paraminspect.cli import app
-status = app.run({arguments!r})
-os.write(2, json.dumps([status, sorted(sys.modules)]).encode())
-"""
-
-
-def modules_after(command: Command, *arguments: str) -> tuple[int, set[str]]:
-    done = subprocess.run(
-        [sys.executable, "-c", PROBE.format(arguments=list(arguments))],
-        env=command[1], capture_output=True, check=True, stdin=subprocess.DEVNULL, timeout=120,
-    )  # fmt: skip
-    status, modules = json.loads(done.stderr[done.stderr.rindex(b"[", 0, done.stderr.index(b'["')) :])
-    return status, set(modules)
-
-
-def pipe(command: Command, data: bytes, *arguments: str) -> tuple[int, str, str]:
-    done = subprocess.run(
-        [*command[0], *arguments], env=command[1], input=data, capture_output=True, timeout=120, check=False
-    )
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
 @pytest.mark.parametrize("name", ["duplicate_key", "cycle", "repeat", "power", "unknown_variable", "undefined_use", "glob"])  # fmt: skip
 @pytest.mark.usefixtures("workplace")
-def test_what_is_wrong_with_a_spec_is_said_without_torch(command: Command, name: str) -> None:
-    status, modules = modules_after(command, "list", f"{name}.yaml")
+def test_what_is_wrong_with_a_spec_is_said_without_torch(name: str) -> None:
+    status, modules = modules_after("list", f"{name}.yaml")
     assert status == 2
     assert "torch" not in modules
     assert "paraminspect.architecture.parse" in modules
 
 
 @pytest.mark.usefixtures("workplace")
-def test_probe_sees_torch(command: Command) -> None:
-    status, modules = modules_after(command, "list", "configs/mlp.yaml")
+def test_probe_sees_torch() -> None:
+    status, modules = modules_after("list", "configs/mlp.yaml")
     assert status == 0
     assert "torch" in modules
 
 
-def test_values_of_a_file_are_shown_without_torch(command: Command, tmp_path: Path) -> None:
+def test_values_of_a_file_are_shown_without_torch(tmp_path: Path) -> None:
     torch.save({"a": torch.ones(3)}, tmp_path / "m.pt")
-    status, modules = modules_after(command, "show", str(tmp_path / "m.pt"), "a")
+    status, modules = modules_after("show", str(tmp_path / "m.pt"), "a")
     assert status == 0
     assert "torch" not in modules
     assert "numpy" in modules
 
 
-def test_list_of_a_file_imports_nothing_of_specs(command: Command, model: Path) -> None:
-    _, modules = modules_after(command, "list", str(model))
+def test_list_of_a_file_imports_nothing_of_specs(model: Path) -> None:
+    _, modules = modules_after("list", str(model))
     assert not [name for name in modules if name.startswith(("paraminspect.architecture", "paraminspect.live", "yaml"))]
 
 
 @pytest.mark.parametrize("name", ["model", "model.txt", "model.pt", "model.json"])
-def test_the_name_of_a_spec_does_not_matter(command: Command, tmp_path: Path, name: str) -> None:
+def test_the_name_of_a_spec_does_not_matter(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("model: [{Linear: [4, 3]}]\n")
-    assert pipe(command, b"", "list", str(tmp_path / name), "--format", "names")[1] == "0.weight\n0.bias\n"
+    assert run_apart("list", str(tmp_path / name), "--format", "names")[1] == "0.weight\n0.bias\n"
 
 
 @pytest.mark.parametrize("name", ["model.yaml", "build.json"])
-def test_a_checkpoint_called_like_a_spec_is_a_checkpoint(command: Command, model: Path, name: str) -> None:
+def test_a_checkpoint_called_like_a_spec_is_a_checkpoint(model: Path, name: str) -> None:
     renamed = model.rename(model.with_name(name))
-    assert pipe(command, b"", "list", str(renamed), "--format", "names")[1].startswith("h.0.weight\n")
+    assert run_apart("list", str(renamed), "--format", "names")[1].startswith("h.0.weight\n")
 
 
 @pytest.mark.parametrize("words", [["list", "-", "--select"], ["stats", "-", "--select"]])
-def test_a_base_class_selects(command: Command, words: list[str]) -> None:
+def test_a_base_class_selects(words: list[str]) -> None:
     spec = b"model: [{Conv2d: [1, 2, 3]}, {Linear: [2, 1]}]\n"
-    status, stdout, _ = pipe(command, spec, *words, "_ConvNd:*")
+    status, stdout, _ = run_apart(*words, "_ConvNd:*", stdin=spec)
     assert status == 0
     assert [line.partition("\t")[0] for line in stdout.splitlines()] == ["0.weight", "0.bias"]
 
 
 @pytest.mark.parametrize("text", [b"model: [{Linear: [4, 3]}]\n", b'{"model": [{"Linear": [4, 3]}]}'])
-def test_spec_from_standard_input(command: Command, text: bytes) -> None:
-    assert pipe(command, text, "list", "-", "--format", "names") == (0, "0.weight\n0.bias\n", "")
-    assert pipe(command, text, "tree", "-")[1].startswith("Sequential(")
+def test_spec_from_standard_input(text: bytes) -> None:
+    assert run_apart("list", "-", "--format", "names", stdin=text) == (0, "0.weight\n0.bias\n", "")
+    assert run_apart("tree", "-", stdin=text)[1].startswith("Sequential(")
 
 
-def test_mistake_in_a_spec_from_standard_input(command: Command) -> None:
-    assert pipe(command, b"model:\n  - RELU\n", "list", "-") == (
+def test_mistake_in_a_spec_from_standard_input() -> None:
+    assert run_apart("list", "-", stdin=b"model:\n  - RELU\n") == (
         2, "", "error: -:2:5: unknown type RELU\n\nhint: did you mean ReLU?\n",
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("command_name", ["list", "tree"])
-def test_checkpoint_from_standard_input_still_works(command: Command, model: Path, command_name: str) -> None:
-    status, stdout, stderr = pipe(command, model.read_bytes(), command_name, "-")
+def test_checkpoint_from_standard_input_still_works(model: Path, command_name: str) -> None:
+    status, stdout, stderr = run_apart(command_name, "-", stdin=model.read_bytes())
     assert (status, stderr) == (0, "")
     assert "0" in stdout
 
@@ -110,16 +86,16 @@ def test_checkpoint_from_standard_input_still_works(command: Command, model: Pat
     ("data", "due"), [(b"hello\n", "the file is text"), (b"", "the file is empty"), (b"x\n" * 2_000_000, "is text")]
 )
 @pytest.mark.parametrize("command_name", ["list", "tree"])
-def test_anything_else_from_standard_input(command: Command, data: bytes, due: str, command_name: str) -> None:
-    status, stdout, stderr = pipe(command, data, command_name, "-")
+def test_anything_else_from_standard_input(data: bytes, due: str, command_name: str) -> None:
+    status, stdout, stderr = run_apart(command_name, "-", stdin=data)
     assert (status, stdout) == (2, "")
     assert stderr.startswith("error: -: ")
     assert due in stderr
 
 
 @pytest.mark.usefixtures("workplace")
-def test_shapes_that_do_not_fit_name_the_layer_and_the_shapes(command: Command) -> None:
-    status, stdout, stderr = pipe(command, b"", "tree", "forward.yaml", "--with-shapes")
+def test_shapes_that_do_not_fit_name_the_layer_and_the_shapes() -> None:
+    status, stdout, stderr = run_apart("tree", "forward.yaml", "--with-shapes")
     assert (status, stdout) == (2, "")
     assert re.match(r"error: forward\.yaml:4:\d+: .*body\.1.*\[2,3\].*\[2,4\]", stderr)
 
@@ -148,12 +124,12 @@ def test_a_definition_that_only_the_config_has_reaches_it(run: Any, line: str) -
         assert result.stdout == "0.weight\t0.25\n2.weight\t0.25\n"
 
 
-def test_rule_sets_from_a_pipe_need_no_model(command: Command) -> None:
+def test_rule_sets_from_a_pipe_need_no_model() -> None:
     due = (0, "wide\t1\t*weight\tconstant\tval=sd\t2\n", "")
-    assert pipe(command, CONFIG.encode(), "rules", "-") == due
-    assert pipe(command, f"model: [ReLU]\n{CONFIG}".encode(), "rules", "-")[1] == due[1].replace("\t2\n", "\t3\n")
+    assert run_apart("rules", "-", stdin=CONFIG.encode()) == due
+    assert run_apart("rules", "-", stdin=f"model: [ReLU]\n{CONFIG}".encode())[1] == due[1].replace("\t2\n", "\t3\n")
     for data in (b"\0" * 100, b"PK\x03\x04 \0"):
-        status, stdout, stderr = pipe(command, data, "rules", "-")
+        status, stdout, stderr = run_apart("rules", "-", stdin=data)
         assert (status, stdout) == (2, "")
         assert stderr.startswith("error: -: neither a spec nor a config\n")
 

@@ -13,21 +13,15 @@ import pytest
 import safetensors.torch
 import torch
 
-from paraminspect.cli.stats_plot import in_order_of_depth
 from paraminspect.errors import LimitExceededError
 from paraminspect.render import ridges
+from paraminspect.render.delimited import in_ascii, sparkline
 from paraminspect.render.ridges import Ridge, draw_ridges
-from paraminspect.render.sparkline import in_ascii, sparkline
+from paraminspect.values.picture import in_order_of_depth
+from tests.making.running import run_apart
 
 Command = tuple[list[str], dict[str, str]]
 CONFIGS = Path(__file__).parents[2] / "configs"
-
-
-def start(command: Command, *arguments: str | Path, stdin: bytes | None = None) -> tuple[int, str, str]:
-    program, environ = command
-    words = [*program, *map(str, arguments)]
-    done = subprocess.run(words, env=environ, input=stdin, capture_output=True, timeout=120, check=False)
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
 @pytest.fixture
@@ -50,8 +44,8 @@ def test_values_of_files_are_read_without_torch(command: Command, model: Path, n
     assert (done.returncode, done.stderr.decode().count("rror")) == (0, 0)
 
 
-def test_json_is_what_torch_says(command: Command, model: Path) -> None:
-    status, stdout, _ = start(command, "stats", model, "-f", "json")
+def test_json_is_what_torch_says(model: Path) -> None:
+    status, stdout, _ = run_apart("stats", model, "-f", "json")
     rows = {row["name"]: row for row in json.loads(stdout)["tensors"]}
     due = torch.load(model)["h.10.w"].double()
     assert status == 0
@@ -61,43 +55,43 @@ def test_json_is_what_torch_says(command: Command, model: Path) -> None:
     assert rows["h.2.w"]["norm"] == rows["h.10.w"]["norm"]
 
 
-def test_a_spec_has_the_statistics_that_init_reports(command: Command) -> None:
+def test_a_spec_has_the_statistics_that_init_reports() -> None:
     options = [CONFIGS / "mlp.yaml", "--rule", "*weight=normal(std=0.5)", "--seed", "3", "--columns", "name,std,min"]
-    reported = start(command, "init", *options)[1].splitlines()
-    status, stdout, _ = start(command, "stats", *options)
+    reported = run_apart("init", *options)[1].splitlines()
+    status, stdout, _ = run_apart("stats", *options)
     assert status == 0
     assert len(reported) == 2
     assert set(reported) < set(stdout.splitlines())
 
 
-def test_a_checkpoint_from_a_pipe(command: Command, model: Path) -> None:
-    from_pipe = start(command, "stats", "-", stdin=model.read_bytes())
-    assert from_pipe[:2] == start(command, "stats", model)[:2]
-    assert start(command, "diff", "-", model, stdin=model.read_bytes()) == (0, "", "")
+def test_a_checkpoint_from_a_pipe(model: Path) -> None:
+    from_pipe = run_apart("stats", "-", stdin=model.read_bytes())
+    assert from_pipe[:2] == run_apart("stats", model)[:2]
+    assert run_apart("diff", "-", model, stdin=model.read_bytes()) == (0, "", "")
 
 
-def test_rules_are_for_what_is_built(command: Command, model: Path) -> None:
-    status, _, stderr = start(command, "stats", model, "--rule", "*=zeros")
+def test_rules_are_for_what_is_built(model: Path) -> None:
+    status, _, stderr = run_apart("stats", model, "--rule", "*=zeros")
     assert (status, stderr.splitlines()[0]) == (2, f"error: {model}: --rule has no meaning for a checkpoint")
 
 
-def test_one_side_may_be_a_model(command: Command, tmp_path: Path) -> None:
+def test_one_side_may_be_a_model(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     due = {"0.weight": torch.ones(3, 4), "0.bias": torch.ones(3), "2.weight": torch.ones(1, 3), "2.bias": torch.ones(1)}
     safetensors.torch.save_file(due, path)
-    status, stdout, _ = start(command, "diff", CONFIGS / "mlp.yaml", path, "-f", "json")
+    status, stdout, _ = run_apart("diff", CONFIGS / "mlp.yaml", path, "-f", "json")
     found = json.loads(stdout)["changes"]
     assert (status, {row["name"] for row in found}) == (1, set(due))
-    assert start(command, "diff", CONFIGS / "mlp.yaml", path, "--weights", path)[:2] == (0, "")
+    assert run_apart("diff", CONFIGS / "mlp.yaml", path, "--weights", path)[:2] == (0, "")
 
 
 # --- pictures -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("ending", ["svg", "html"])
-def test_a_picture_has_a_row_for_each_tensor(command: Command, model: Path, ending: str) -> None:
+def test_a_picture_has_a_row_for_each_tensor(model: Path, ending: str) -> None:
     picture = model.with_suffix(f".{ending}")
-    assert start(command, "stats", model, "--plot", picture, "--columns", "name")[0] == 0
+    assert run_apart("stats", model, "--plot", picture, "--columns", "name")[0] == 0
     text = picture.read_text()
     assert "\x1b" not in text
     assert "evil&lt;&amp;&gt;\\x1b.b" in text
@@ -108,10 +102,10 @@ def test_a_picture_has_a_row_for_each_tensor(command: Command, model: Path, endi
     assert len(list(root.iter("{http://www.w3.org/2000/svg}polygon"))) == 3
 
 
-def test_a_picture_of_another_kind_is_refused_before_anything_is_read(command: Command, model: Path) -> None:
-    status, stdout, stderr = start(command, "stats", model, "--plot", model.with_suffix(".png"))
+def test_a_picture_of_another_kind_is_refused_before_anything_is_read(model: Path) -> None:
+    status, stdout, stderr = run_apart("stats", model, "--plot", model.with_suffix(".gif"))
     assert (status, stdout) == (2, "")
-    assert "a picture is written as .svg or .html" in stderr
+    assert "hint: it ends in .svg, .html, .png" in stderr
 
 
 def test_rows_of_a_picture_follow_the_modules() -> None:

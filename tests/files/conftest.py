@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from paraminspect.files import far, limits
 from paraminspect.files.web import client
-from scripts.servers.http import RangeServer
+from scripts.servers.ranges import RangeServer
 
 USELESS = (
     "HTTP_PROXY",

@@ -17,7 +17,7 @@ from paraminspect.files import buckets, limits
 from paraminspect.files.buckets import Buckets
 from paraminspect.values.read import read_tensor
 from paraminspect.values.stored_bytes import Files
-from scripts.servers.http import Handler, RangeServer, StoredBytes, refuse
+from scripts.servers.ranges import Handler, RangeServer, StoredBytes, refuse
 from scripts.servers.s3 import S3, is_installed
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from paraminspect.cli.output import Output
-from scripts.servers.http import Handler, RangeServer, refuse
+from scripts.servers.ranges import Handler, RangeServer, refuse
 
 NAME = "/model.safetensors"
 PROGRAM = [sys.executable, "-W", "error", "-m", "paraminspect"]

@@ -18,8 +18,8 @@ from paraminspect.errors import CheckpointError, FarError
 from paraminspect.files.hub import HubName, _next_page, parse_name
 from paraminspect.values.read import read_tensor
 from paraminspect.values.stored_bytes import Files
-from scripts.servers.http import Handler, RangeServer, StoredBytes, refuse
 from scripts.servers.hub import Hub
+from scripts.servers.ranges import Handler, RangeServer, StoredBytes, refuse
 
 CONFIG = b'{"tie_word_embeddings": false}'
 

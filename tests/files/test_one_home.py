@@ -41,3 +41,7 @@ def test_the_search_finds_what_it_looks_for(line: str) -> None:
 
 def test_only_files_puts_errors_of_the_system_into_words() -> None:
     assert not find_outside(re.compile(r"\bstrerror\b"))
+
+
+def test_only_files_asks_whether_a_path_is_a_url() -> None:
+    assert not find_outside(re.compile(r"\bis_far\("))

@@ -15,8 +15,8 @@ import pytest
 from paraminspect import open_source, read_tensor
 from paraminspect.cli.app import run
 from paraminspect.files import buckets
-from scripts.servers.http import RangeServer, StoredFile
 from scripts.servers.hub import Hub
+from scripts.servers.ranges import RangeServer, StoredFile
 from scripts.servers.s3 import S3, is_installed
 
 FILES = (

@@ -21,7 +21,7 @@ from paraminspect.files.addresses import basic
 from paraminspect.records import Checkpoint
 from paraminspect.values.read import read_tensor
 from paraminspect.values.stored_bytes import Files
-from scripts.servers.http import Handler, RangeServer, StoredBytes, change_after, cut_after, hang, refuse
+from scripts.servers.ranges import Handler, RangeServer, StoredBytes, change_after, cut_after, hang, refuse
 
 NAME = "/model.safetensors"
 LONG = 1 << 20

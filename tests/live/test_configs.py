@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from paraminspect.live.build.open import LiveModel, open_live
+from paraminspect.live.build.live_model import LiveModel, open_live
 from paraminspect.names.listing import make_listing, total
 
 # Published where there is a publication; the others are added up from their layers, written out.

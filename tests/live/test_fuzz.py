@@ -3,10 +3,10 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paraminspect.architecture.builtins import BUILTINS, PARAM_OPS
+from paraminspect.architecture.built_in import BUILTINS, PARAM_OPS
 from paraminspect.errors import ParamInspectError
 from paraminspect.live.build.construct import torch_types
-from paraminspect.live.build.open import open_live
+from paraminspect.live.build.live_model import open_live
 from paraminspect.live.build.outline import make_module_tree, tree_lines
 
 VALUES = st.sampled_from(

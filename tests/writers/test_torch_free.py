@@ -1,16 +1,14 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from paraminspect import writers
+from tests.making.running import modules_of
 
 MODULES = sorted(path.stem for path in Path(next(iter(writers.__path__))).glob("[a-z]*.py"))
-HEAVY = ["torch", "numpy", "safetensors", "rich", "typer", "pickle", "zipfile"]
-PROBE = "import sys\n{}\nprint([name for name in {} if name in sys.modules])"
+HEAVY = {"torch", "numpy", "safetensors", "rich", "typer", "pickle", "zipfile"}
 WRITE = """
 import sys
 from paraminspect.writers.whole_files import open_target
@@ -19,18 +17,13 @@ with open_target(plan([OutTensor("a", "float32", (2,))], {}), sys.argv[1]) as si
 """
 
 
-def loaded(statement: str, names: list[str], *arguments: str) -> str:
-    command = [sys.executable, "-c", PROBE.format(statement, names), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-
 def test_writing_imports_neither_torch_nor_numpy(tmp_path: Path) -> None:
     imports = "; ".join(f"import paraminspect.writers.{name}" for name in MODULES)
     write = f"{imports}\nfrom paraminspect.writers.safetensors import plan_safetensors as plan{WRITE}"
-    assert loaded(write, HEAVY, str(tmp_path / "m")) == "[]"
+    assert not HEAVY & modules_of(write, tmp_path / "m")
     assert (tmp_path / "m").stat().st_size > 8
 
 
 @pytest.mark.parametrize("name", ["numpy", "zipfile"])
 def test_the_probe_can_fail(name: str) -> None:
-    assert name in loaded(f"import {name}", HEAVY)
+    assert name in HEAVY & modules_of(f"import {name}")

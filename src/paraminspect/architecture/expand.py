@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Literal
 
-from paraminspect.architecture.builtins import BUILTINS, CONTAINERS, PARAM_OPS, Argument, Builtin
+from paraminspect.architecture.built_in import BUILTINS, CONTAINERS, PARAM_OPS, Argument, Builtin
 from paraminspect.architecture.expressions import MAX_INTEGER
 from paraminspect.architecture.model import Block, Call, Layer, Name, Residual, Spec, Use, Value
 from paraminspect.architecture.model import Sequential as SequentialLayer
@@ -40,7 +40,6 @@ def plan_model(spec: Spec, *, types: Collection[str] | None = None) -> ModelPlan
     """Decide every module of a spec.
 
     Args:
-        spec: As parsed.
         types: Names of the classes that a layer may be: torch.nn's, and those of a modules file. With None any
             other name than a built-in's or a block's is left for the one who builds the model to refuse.
 
@@ -116,7 +115,6 @@ class _Expander:
         Args:
             plan: Says path, type and mark.
             layers: One or more.
-            scope: For their arguments.
             depth: Of the container below the model.
             entries: What its inputs are called; the first one is what the first layer gets by default.
         """

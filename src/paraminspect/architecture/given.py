@@ -68,7 +68,6 @@ def evaluate_given(given: Given, name: str, variables: Mapping[str, Value]) -> T
     """The tensor that a description means.
 
     Args:
-        given: Not of a file.
         name: What the input is called.
         variables: What `$name` stands for, those of the spec.
 

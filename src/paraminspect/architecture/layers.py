@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from paraminspect.architecture.builtins import BUILTINS, CONTAINERS
+from paraminspect.architecture.built_in import BUILTINS, CONTAINERS
 from paraminspect.architecture.model import Block, Call, Layer, Name, Parameter, Residual, Sequential, Use
 from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, describe, shown
 from paraminspect.architecture.plan import INPUT

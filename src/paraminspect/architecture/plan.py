@@ -22,8 +22,8 @@ class ModulePlan:
     Attributes:
         kind: How it is built.
             "module": call the class `type` (of torch.nn or of a modules file) with `args` and `kwargs`.
-            "builtin": the built-in `type` of `builtins.BUILTINS`; `kwargs` holds every declared argument, checked.
-            "parameter": a bare learnable tensor, kwargs `shape` and `op` (`builtins.PARAM_OPS`). It has no module:
+            "builtin": the built-in `type` of `built_in.BUILTINS`; `kwargs` holds every declared argument, checked.
+            "parameter": a bare learnable tensor, kwargs `shape` and `op` (`built_in.PARAM_OPS`). It has no module:
             the container registers it under the step's name, so `path` is the parameter's own dotted name.
             "sequential": steps one after the other, each with one input, none a parameter: `nn.Sequential`.
             "flow": steps wired by name (`Step.inputs`, `Step.take`), run in order; the last step's output is the output.

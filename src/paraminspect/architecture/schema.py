@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from paraminspect.architecture.builtins import BUILTINS, CONTAINERS, PARAM_OPS, Argument, Builtin
+from paraminspect.architecture.built_in import BUILTINS, CONTAINERS, PARAM_OPS, Argument, Builtin
 from paraminspect.architecture.expand import MAX_REPEAT
 from paraminspect.architecture.layers import (
     BLOCK_KEYS,
@@ -240,7 +240,6 @@ def _whole(pattern: str) -> str:
 
 
 def render_schema() -> str:
-    """Text of the schema file."""
     import json
 
     return json.dumps(make_schema(), indent=2, ensure_ascii=False) + "\n"

@@ -37,6 +37,11 @@ CODES: Final[dict[str, Code]] = {
     "pickle-computed-call": Code("danger", "A pickle calls something that it computed itself", _NOT_LOAD),
     "pickle-patch": Code("danger", "A pickle changes an imported class or function", _NOT_LOAD),
     "pickle-memory": Code("danger", "A pickle asks for a very large amount of memory", _NOT_LOAD),
+    "pickle-calls-unknown": Code(
+        "error",
+        "A pickle calls a function or class that no known producer of models calls",
+        "load it only if you know what the function does: loading runs it",
+    ),
     "pickle-unknown": Code(
         "warning",
         "A pickle names a class or function that is not part of torch's own data",

@@ -54,12 +54,7 @@ class Place(NamedTuple):
 
 
 def scan_part(blob: Blob, place: Place) -> list[Finding]:
-    """Findings of a file, or of a part of one that may be a file of its own.
-
-    Args:
-        blob: Its bytes.
-        place: Where they are.
-    """
+    """Findings of a file, or of a part of one that may be a file of its own."""
     if place.depth > MAX_DEPTH:
         return [find("limit", place.name, f"archives and byte strings more than {MAX_DEPTH} deep in each other")]
     try:
@@ -71,7 +66,6 @@ def scan_part(blob: Blob, place: Place) -> list[Finding]:
 
 
 def as_finding(error: ParamInspectError, place: Place) -> Finding:
-    """What a reader's error is as a finding."""
     code = error.fault if isinstance(error, CheckpointError) else "unreadable"
     if isinstance(error, LimitExceededError):
         code = "limit"

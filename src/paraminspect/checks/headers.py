@@ -30,7 +30,6 @@ STATE_LIKE_PARAMETER: Final = frozenset(
 
 
 def check_tensors(checkpoint: Checkpoint) -> Iterator[Finding]:
-    """Findings that need no values."""
     records = checkpoint.tensors
     yield from _check_names(records)
     yield from _check_dtypes(records)

@@ -11,8 +11,7 @@ from paraminspect.errors import ParamInspectError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles.inert import LongBytes, StorageRef
 from paraminspect.formats.pickles.plain import is_pickle
-from paraminspect.formats.pickles.state import KEEP_TEXT
-from paraminspect.formats.pickles.trace import Trace, Use, printable, trace_pickle
+from paraminspect.formats.pickles.tracing import Trace, Use, may_be_file, printable, trace_pickle
 from paraminspect.formats.pytorch.legacy import is_legacy_magic, itemsize
 from paraminspect.records import Finding
 
@@ -81,6 +80,7 @@ def doubt_pickle(blob: Blob, place: Place) -> Iterator[Finding]:
     trace, found = scan_pickle(blob, 0, place)
     runs = bool(trace.computed or trace.patched or trace.loaded)
     runs = runs or any(use.called is not None and is_danger(use) for use in trace.uses)
+    runs = runs or any(each.severity == "danger" and each.name != place.name for each in found)  # of a string in it
     if runs or (trace.error is None and not is_quiet(trace)):
         yield from (each for each in found if each.code != "pickle-broken")
 
@@ -131,7 +131,6 @@ def scan_pickle(
     Args:
         blob: The part of the file that holds it.
         begin: Offset of the pickle in that part.
-        place: Of the part.
         declared: Takes the storages it refers to, by their keys.
     """
     known = {} if declared is None else declared
@@ -162,20 +161,32 @@ def _scan_inside(trace: Trace, blob: Blob, place: Place) -> list[Finding]:
         if part is not None and id(value) in loaded:
             loaded.discard(id(value))
             found += [each for each in scan_part(part, place.inside("bytes")) if each.code != "extra-bytes"]
-    for begin, length in trace.nested:
-        if (begin, length) in known or length > MAX_INSIDE_BYTES:
-            continue
-        part = blob.part(begin, length)
-        if length <= KEEP_TEXT and part.read(0, length) in short:
-            continue
-        inner = place.inside(f"bytes at {begin:,}", place.offset(begin))
-        nested, its = scan_pickle(part, 0, inner)
-        if nested.error is None or any(use.verdict.level == "danger" for use in nested.uses):
-            found += [each for each in its if each.code != "pickle-broken"]
-            if nested.error is None and not is_quiet(nested):
-                message = "holds another pickle in a byte string"
-                found.append(find("pickle-hidden", place.name, message, path=place.path, offset=place.offset(begin)))
+    for at, value in trace.nested:
+        where = (value.begin, value.length) if isinstance(value, LongBytes) else None
+        if where not in known and (where is not None or value not in short):
+            found += _scan_string(blob, at, value, place)
+    if trace.unread:
+        message = f"{trace.unread:,} more strings that may be pickles are not looked at"
+        found.append(find("limit", place.name, message, path=place.path))
     return found
+
+
+def _scan_string(blob: Blob, at: int, value: bytes | LongBytes, place: Place) -> list[Finding]:
+    """Findings of a string that may be a pickle, or an archive or array that holds some."""
+    part = _part_of(value, blob)
+    if part is None or part.size > MAX_INSIDE_BYTES:
+        return []
+    base = value.begin if isinstance(value, LongBytes) and not value.text else None
+    inner = place.inside(f"bytes at {at:,}", None if base is None else place.offset(base))
+    head = part.read_up_to(0, 4)
+    if may_be_file(head) and head[0] != 0x80:
+        return [each for each in scan_part(part, inner) if each.severity == "danger"]
+    nested, found = scan_pickle(part, 0, inner)
+    if head[0] == 0x80 and nested.error is None and not is_quiet(nested):
+        message = "holds another pickle in a byte string"
+        found.append(find("pickle-hidden", place.name, message, path=place.path, offset=place.offset(at)))
+        return found
+    return [each for each in found if each.severity == "danger"]
 
 
 def _part_of(value: object, blob: Blob) -> Blob | None:
@@ -203,20 +214,25 @@ def is_danger(use: Use) -> bool:
 def _code_of(use: Use) -> str:
     if use.verdict.level == "danger":
         return "pickle-danger"
-    if use.suspicion.startswith("allocates"):
-        return "pickle-memory"
-    return "pickle-danger" if use.suspicion else "pickle-unknown"
+    if use.suspicion:
+        return "pickle-memory" if use.suspicion.startswith("allocates") else "pickle-danger"
+    return "pickle-calls-unknown" if use.calls and use.verdict.expected != "called" else "pickle-unknown"
 
 
 def _tell(use: Use) -> str:
-    """What a use is about: "calls posix.system('id') at byte 67: runs commands and touches files"."""
+    """What a use is about: "calls posix.system('id') at byte 67: runs commands and touches files".
+
+    A class whose instances are made without a call is rebuilt: whether a function is called or a class, bytes do not tell.
+    """
     identity = printable(use.verdict.identity, SHOWN_NAME)
     written = printable(f"{use.module}.{use.name}", SHOWN_NAME)
     if use.called is None:
         text = f"names {identity} at byte {use.offset:,}"
     else:
-        times = f", and {use.calls - 1:,} times more" if use.calls > 1 else ""
-        text = f"calls {identity}{use.preview} at byte {use.called:,}{times}"
+        count = use.calls or use.rebuilt
+        times = f", and {count - 1:,} times more" if count > 1 else ""
+        verb = "calls" if use.calls else "rebuilds"
+        text = f"{verb} {identity}{use.preview} at byte {use.called:,}{times}"
     if written != identity:
         text += f", written as {written!r}"
     reason = use.verdict.reason or use.suspicion

@@ -69,7 +69,6 @@ _CLASS: Final = re.compile(r"__torch__\.torch\.classes\.([\w.]+)")
 
 
 def scan_code(directory: ZipDirectory, place: Place) -> Iterator[Finding]:
-    """Findings of all source files of an archive."""
     left, told = MAX_CODE_BYTES, 0
     seen: set[tuple[str, str]] = set()
     for name, entry in directory.entries.items():

@@ -28,7 +28,6 @@ def check_values(
     """Findings that need all values, read a piece at a time.
 
     Args:
-        records: Of one checkpoint.
         open_: Gives the numbers of a tensor.
         advance: Is told of every so many bytes that are read.
     """

@@ -20,7 +20,8 @@ from paraminspect.checks.pickles import scan_pickle
 from paraminspect.errors import CheckpointError, LimitExceededError, ParamInspectError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles.inert import StorageRef
-from paraminspect.formats.pickles.plain import OLD_PICKLE_STARTS, is_pickle
+from paraminspect.formats.pickles.plain import BARE_STARTS, is_pickle
+from paraminspect.formats.pickles.tracing import may_be_file
 from paraminspect.formats.pytorch.export import find_pickled, is_raw_member, is_torch_export
 from paraminspect.formats.table import DISTRIBUTED, endings_of
 from paraminspect.formats.zip_file import ZipDirectory, ZipEntry, read_zip_directory
@@ -45,6 +46,13 @@ STORAGES: Final = re.compile(r"[^/]+/(data|constants|xl_model_weights|tensors)/[
 
 NATIVE: Final = re.compile(r"\.(?:so|dll|dylib|pyd|cubin)\Z")
 """Compiled code, which AOTInductor packs into a `.pt2` and its loader runs."""
+
+SNIFFED: Final = 512
+"""Bytes of numbers or of source text in which a pickle without a header must name its first global to be taken for one."""
+
+_BARE: Final = frozenset(bytes([code]) for code in BARE_STARTS)
+_BARE_GLOBAL: Final = re.compile(rb"[ci][A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n")
+"""GLOBAL or INST."""
 
 _LOCAL: Final = struct.Struct("<4s2xHHxxxxLLLHH")
 _END: Final = struct.Struct("<4s4H2LH")
@@ -221,19 +229,16 @@ def _scan_members(directory: ZipDirectory, entries: Sequence[ZipEntry], place: P
     declared: dict[str, StorageRef] = {}
     pickled = find_pickled(directory) if is_torch_export(directory) else frozenset()
     for entry in entries:
-        if entry.name.endswith("/") or entry.name.endswith(".py") or not entry.size:
+        if entry.name.endswith("/") or not entry.size:
             continue
         named = entry.name.lower().endswith(PICKLE_NAMES) or entry.name in pickled
-        if STORAGES.match(entry.name) and not named:
-            continue
+        raw = STORAGES.match(entry.name) or is_raw_member(entry.name) or entry.name.endswith(".py")
         try:
-            head = directory.read_prefix(entry, 8)
-            kind = _kind_of(head, named=named)
-            if kind and not named and is_raw_member(entry.name):
-                # numbers may look like a pickle; only what is one for certain counts
-                found = _scan_member(directory, entry, kind, place, declared)
-                yield from (each for each in found if each.severity == "danger")
-            elif kind:
+            if raw and not named:
+                yield from _scan_raw(directory, entry, place)
+                continue
+            kind = _kind_of(directory.read_prefix(entry, 8), named=named)
+            if kind:
                 yield from _scan_member(directory, entry, kind, place, declared)
         except ParamInspectError as error:
             broken += 1
@@ -245,6 +250,24 @@ def _scan_members(directory: ZipDirectory, entries: Sequence[ZipEntry], place: P
         listed = ", ".join(quote(entry.name) for entry in unused[:3])
         message = f"{counted(len(unused), 'storage')} of {format_bytes(size)} that no tensor uses: {listed}"
         yield find("unused-storage", place.name, message, path=place.path)
+
+
+def _scan_raw(directory: ZipDirectory, entry: ZipEntry, place: Place) -> Iterator[Finding]:
+    """A member that should be numbers or source text, either of which may look like a pickle: only dangers count."""
+    stored = entry.method == 0 and not entry.encrypted
+    at = directory.data_offset(entry)
+    head = directory.blob.read_near(at, 4) if stored else directory.read_prefix(entry, 4)
+    if not may_be_file(head[:4].ljust(4, b"\0")):
+        if head[:1] not in _BARE:
+            return
+        begin = (
+            directory.blob.read_up_to(at, min(entry.size, SNIFFED)) if stored else directory.read_prefix(entry, SNIFFED)
+        )
+        if not _BARE_GLOBAL.search(begin):
+            return
+    blob = directory.blob.part(at, entry.size) if stored else Blob.from_bytes(_inflate(directory, entry))
+    found = scan_part(blob, place.inside(entry.name, place.offset(at) if stored else None))
+    yield from (each for each in found if each.severity == "danger")
 
 
 def _key(entry: ZipEntry) -> str:
@@ -282,7 +305,7 @@ def _kind_of(head: bytes, *, named: bool) -> str:
         return "file"
     if named or is_pickle(head):
         return "pickle"
-    return "file" if head and head[0] in OLD_PICKLE_STARTS else ""
+    return "file" if head and head[0] in BARE_STARTS else ""
 
 
 def _scan_member(

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from paraminspect.cli.declare import Declared
+from paraminspect.cli.declare import Declared, declare
 from paraminspect.cli.explain import FAILED, OutputError
 from paraminspect.cli.output import Output, print_whatever_happens
 from paraminspect.errors import ParamInspectError
@@ -22,12 +22,6 @@ from paraminspect.errors import ParamInspectError
 PROGRAM = "paraminspect"
 COMMANDS = ("list", "tree", "show", "init", "shared", "grad", "stats", "diff", "check", "convert", "rules")
 """Names of the modules in `cli/commands`, in the order of the help."""
-
-EXAMPLES = (
-    "paraminspect tree model.safetensors",
-    "paraminspect list model.pt | sort -t$'\\t' -k4,4nr | head -3",
-)
-"""Of the program, in its own help; each command has its own."""
 
 _COMPLETE = f"_{PROGRAM.upper()}_COMPLETE"
 _ABOUT_COMPLETION = ("--show-completion", "--install-completion")
@@ -47,7 +41,10 @@ class Command(TyperCommand):
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Words of the usage line."""
-        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+        return [
+            "[OPTIONS]",
+            *(str(each.metavar) for each in self.get_params(ctx) if each.param_type_name == "argument"),
+        ]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Arguments and options, those that are alike in many commands under headings of their own at the end."""
@@ -56,9 +53,10 @@ class Command(TyperCommand):
         sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": [], SPECS: [], OUTPUT: []}
         for each in self.get_params(ctx):
             record = each.get_help_record(ctx)
-            if record is not None:
-                default = "Options" if each.param_type_name == "option" else "Arguments"
-                sections[getattr(each, "rich_help_panel", None) or default].append(record)
+            if each.param_type_name == "argument" and record is not None:
+                sections["Arguments"].append((str(each.metavar), record[1]))
+            elif record is not None:
+                sections[getattr(each, "rich_help_panel", None) or "Options"].append(record)
         for title, records in sections.items():
             if records:
                 with formatter.section(title):
@@ -75,7 +73,13 @@ class Command(TyperCommand):
 
 
 class CommandGroup(TyperGroup):
-    """Imports a command when it is asked for."""
+    """Imports a command when it is asked for.
+
+    Attributes:
+        declared: What the program itself is made of.
+    """
+
+    declared: Declared
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Options of the program itself; those about completion may do without the name of a shell."""
@@ -158,6 +162,12 @@ def _install_completion(shell: str | None) -> None:
         raise typer.Exit
 
 
+@declare(
+    examples="""
+paraminspect tree model.safetensors
+paraminspect list model.pt | sort -t$'\\t' -k4,4nr | head -3
+"""
+)
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
@@ -182,22 +192,26 @@ def _root(
             help="Print the script for that instead.",
         ),
     ] = None,
-) -> None:
+) -> int:
     """What is in this PyTorch model? Parameters, shapes, ties and sizes from any checkpoint, without running it."""
+    return 0
 
 
 def make_group() -> Any:
     """The whole command line, as typer has it."""
     app = typer.Typer(
         cls=CommandGroup,
-        epilog=_show_examples(EXAMPLES),
+        help=_root.help,
+        epilog=_show_examples(_root.examples),
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(_root)
-    return typer.main.get_command(app)
+    app.callback()(_root.function)
+    group: Any = typer.main.get_command(app)
+    group.declared = _root
+    return group
 
 
 def run(arguments: Sequence[str]) -> int:

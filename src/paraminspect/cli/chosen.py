@@ -12,11 +12,11 @@ from paraminspect.cli.output import Output
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.door import place_of
 from paraminspect.names.listing import Listing, make_listing, suggest_names
-from paraminspect.names.select import make_filter
+from paraminspect.names.selector import make_filter
 from paraminspect.records import Checkpoint, TensorRecord
 
 if TYPE_CHECKING:
-    from paraminspect.live.build.open import LiveModel
+    from paraminspect.live.build.live_model import LiveModel
 
 NOTHING_MATCHED = 1
 """Exit status when selectors leave nothing of any source, as grep has it."""

@@ -82,7 +82,7 @@ def _explain_usage(error: BaseException) -> tuple[str, str | None]:
     possibilities = getattr(error, "possibilities", None)
     if not possibilities:
         message = error.format_message()  # type: ignore[attr-defined]
-    message = " ".join(message.split()).rstrip(".")
+    message = " ".join(message.split()).rstrip(".").replace(": Value error, ", ": ")  # as typer 0.29 has it
     message = message[:1].lower() + message[1:]
     if meant := _closest(str(getattr(error, "option_name", "")), possibilities or ()) or _closest(*_choice(message)):
         return message, f"did you mean {meant}?"

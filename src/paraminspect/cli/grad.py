@@ -17,7 +17,7 @@ from paraminspect.errors import LimitExceededError, ParamInspectError, SourceErr
 from paraminspect.live.build.memory import available_memory, too_large
 
 if TYPE_CHECKING:
-    from paraminspect.live.build.open import LiveModel
+    from paraminspect.live.build.live_model import LiveModel
     from paraminspect.live.grad.backward import BackwardReport
 
 

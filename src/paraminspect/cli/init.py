@@ -12,12 +12,12 @@ from paraminspect.cli.rules import ChosenRules, RuleOptions, collect_rules
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.paths import shown
 from paraminspect.records import Checkpoint, InitStep
-from paraminspect.rules.plan import InitPlan, PlannedStep, plan_rules
+from paraminspect.rules.steps import InitPlan, PlannedStep, plan_rules
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from paraminspect.live.build.open import LiveModel
+    from paraminspect.live.build.live_model import LiveModel
 
 STDOUT = "-"
 REFUSED = 1

@@ -14,7 +14,7 @@ from paraminspect.errors import ParamInspectError
 from paraminspect.formats.companions import find_companions
 from paraminspect.formats.table import formats_of_files, resolve
 from paraminspect.records import Checkpoint, InitStep
-from paraminspect.rules.plan import PlannedStep
+from paraminspect.rules.steps import PlannedStep
 from paraminspect.text import counted, format_bytes, parse_size
 from paraminspect.writers.layout import Layout, OutTensor
 from paraminspect.writers.planners import Asked

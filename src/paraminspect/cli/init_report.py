@@ -10,8 +10,8 @@ from paraminspect.records import InitStep
 from paraminspect.render.columns import STEPS
 from paraminspect.render.delimited import readable_pairs
 from paraminspect.render.rows import Rows
-from paraminspect.rules.plan import InitPlan, PlannedStep
 from paraminspect.rules.rule import Rule
+from paraminspect.rules.steps import InitPlan, PlannedStep
 from paraminspect.text import counted, shorten
 
 ON_A_TABLE = ("name", "rule", "initializer", "mean", "std", "min", "max", "shape", "fan_in", "fan_out")

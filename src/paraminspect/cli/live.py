@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from paraminspect.live.build.open import LiveModel
+    from paraminspect.live.build.live_model import LiveModel
     from paraminspect.live.build.weights import Mismatch, WeightReport
 
     Array = np.ndarray[Any, Any]
@@ -72,7 +72,7 @@ def open_model(
     if kind == "spec":
         _check_spec(source, text, variables)
     from paraminspect.architecture.expand import MAX_MODEL_BYTES
-    from paraminspect.live.build.open import open_live
+    from paraminspect.live.build.live_model import open_live
 
     in_memory = max_bytes is not None or (values and kind == "factory")
     live = open_live(

@@ -14,7 +14,7 @@ from paraminspect.names.listing import make_listing, total
 from paraminspect.render.module_tree import Shapes, node_object, render_modules
 
 if TYPE_CHECKING:
-    from paraminspect.live.build.open import LiveModel
+    from paraminspect.live.build.live_model import LiveModel
     from paraminspect.live.build.outline import ModuleNode
 
 

@@ -1,7 +1,5 @@
 """Options that several commands share: the groups of `declare`, and single ones that stand alone too."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated, Literal, NamedTuple
 
@@ -54,6 +52,10 @@ Color = Annotated[
     Literal["auto", "always", "never"],
     typer.Option("--color", help="auto is yes on a terminal, unless NO_COLOR is set.", rich_help_panel=OUTPUT),
 ]
+
+
+FloatName = Literal["float32", "float16", "bfloat16", "float64"]
+"""Types that torch computes with on any device."""
 
 
 class Choose(NamedTuple):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
 from paraminspect.cli.chosen import Build, Choice, choose_from, prefixed
+from paraminspect.cli.files import write_to
 from paraminspect.cli.output import Output
 from paraminspect.cli.progress import Progress
 from paraminspect.cli.report import Report
@@ -15,6 +16,7 @@ from paraminspect.errors import ParamInspectError
 from paraminspect.names.listing import Listing, total
 from paraminspect.records import Problem, TensorRecord
 from paraminspect.render.columns import MODULE_STATISTICS, NUMBERS, STATISTICS
+from paraminspect.render.pictures import check_picture, encode_picture
 from paraminspect.render.rows import EMPTY_NAME, Rows
 from paraminspect.values.collect import Failure, RowStats
 from paraminspect.values.stats import TensorStats
@@ -54,29 +56,13 @@ class _Row(NamedTuple):
     records: Sequence[TensorRecord]
 
 
-def parse_problems(text: str) -> tuple[str, ...]:
-    """Names between commas.
-
-    Raises:
-        ParamInspectError: One is none of `PROBLEMS`.
-    """
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    for name in names:
-        if name not in PROBLEMS:
-            raise ParamInspectError(f"--fail-on {name!r}", hint=f"it takes {', '.join(PROBLEMS)}, with commas between")
-    return names
-
-
 def report_stats(sources: Sequence[str], choice: Choice, build: Build, how: How, output: Output) -> int:
     """Report on each source; returns the exit status."""
     report = Report(output, sources, how.columns, sort=how.sort, reverse=how.reverse)
     opened = ValuedSources(sources, build, output, how.rules)
     columns = STATISTICS if how.depth is None else MODULE_STATISTICS
     key = "tensors" if how.depth is None else "modules"
-    if how.plot:
-        from paraminspect.cli.stats_plot import check_plot
-
-        check_plot(how.plot)
+    check_picture(how.plot)
     drawn: list[tuple[str, TensorStats]] = []
     at_once = output.streams and not how.sort and not how.reverse
     for checkpoint, listing in choose_from(opened, sources, choice, output):
@@ -101,9 +87,9 @@ def report_stats(sources: Sequence[str], choice: Choice, build: Build, how: How,
         _tell(named, checkpoint.source, sources, how, output)
         tell_failures(failures, checkpoint.source, output)
     if drawn:
-        from paraminspect.cli.stats_plot import write_plot
+        from paraminspect.values.picture import draw_statistics
 
-        write_plot(how.plot, drawn, ", ".join(sources))
+        write_to(how.plot, encode_picture(draw_statistics(drawn, ", ".join(sources)), how.plot), output)
     return report.finish()
 
 

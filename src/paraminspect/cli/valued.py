@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from paraminspect.cli.rules import ChosenRules, RuleOptions
-    from paraminspect.live.build.open import LiveModel
+    from paraminspect.live.build.live_model import LiveModel
     from paraminspect.values.numbers import Numbers
 
 
@@ -127,7 +127,7 @@ def _initialised(live: LiveModel, chosen: ChosenRules, seed: int, output: Output
     from paraminspect.live.init.find import model_targets
     from paraminspect.live.init.functions import OwnFunctions
     from paraminspect.live.init.work import model_work
-    from paraminspect.rules.plan import plan_rules
+    from paraminspect.rules.steps import plan_rules
 
     found = model_targets(live.model)
     plan = plan_rules(found.targets, chosen.rules, found.others)

@@ -5,19 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from paraminspect.conversion.bytes import Contents, Open, write_all
 from paraminspect.conversion.companions import read_companions
 from paraminspect.conversion.kinds import STDOUT, choose_format, is_stream, own_format
-from paraminspect.conversion.lost import describe_lost
 from paraminspect.conversion.metadata import carry_metadata, merge_metadata
 from paraminspect.conversion.outline import Outlined, lay_out
-from paraminspect.conversion.plan import ConversionPlan, Wanted, plan_conversion
+from paraminspect.conversion.plan import ConversionPlan, Item, Wanted, plan_conversion
 from paraminspect.conversion.verify import verify
 from paraminspect.errors import SelectionError
 from paraminspect.records import Checkpoint
+from paraminspect.text import counted, quote
 from paraminspect.writers.whole_files import open_stream, open_target
+
+LARGEST: Final = {"float8_e4m3fn": "448, its largest number"}
+"""What numbers become that are too large; of the other types an infinity."""
 
 Progress = Callable[[str, int], Callable[[int], None]]
 """Called with what is done and the bytes in all; gives what is to be called with the bytes of each step."""
@@ -200,3 +203,28 @@ def _why_nothing(plan: ConversionPlan, wanted: Wanted) -> str:
     if plan.hidden:
         return f"--all takes in the {sum(plan.hidden.values()):,} tensors that are no part of a model"
     return "'paraminspect list --aliases' shows the names" if wanted.select or wanted.exclude else "it holds no tensors"
+
+
+def describe_lost(items: Sequence[Item], lost: Mapping[str, tuple[int, int]]) -> list[str]:
+    """Remarks, one for each type and kind of loss.
+
+    Args:
+        items: What was written.
+        lost: By name: how many numbers were too large for their type, and how many too small.
+    """
+    dtypes = {item.out.name: item.out.dtype for item in items}
+    notes = []
+    for dtype in dict.fromkeys(dtypes[name] for name in lost):
+        ours = {name: counts for name, counts in lost.items() if dtypes[name] == dtype}
+        for place, size, instead in ((0, "large", LARGEST.get(dtype, "infinite")), (1, "small", "0")):
+            names = [name for name, counts in ours.items() if counts[place]]
+            if names:
+                count = counted(sum(ours[name][place] for name in names), "number")
+                where = (
+                    f"of {quote(names[0])}"
+                    if len(names) == 1
+                    else f"of {len(names):,} tensors, first {quote(names[0])},"
+                )
+                was = "was" if count == "1 number" else "were"
+                notes.append(f"{count} {where} {was} too {size} for {dtype} and became {instead}")
+    return notes

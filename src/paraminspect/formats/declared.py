@@ -93,7 +93,6 @@ def add_config(checkpoint: Checkpoint, path: str) -> Checkpoint:
     """The checkpoint with what the config beside it declares, or with a remark that it cannot be read.
 
     Args:
-        checkpoint: Of the folder.
         path: Of its `config.json`.
     """
     from paraminspect.formats.sharded import load_json  # which a single file does without

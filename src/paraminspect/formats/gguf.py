@@ -196,7 +196,6 @@ class _Header:
         return self.text(length)
 
     def require(self, nbytes: int, what: str = "the header") -> None:
-        """Refuse what takes more bytes than are left."""
         end = self.position + nbytes
         if end > self._blob.size:
             raise TruncatedError(

@@ -15,7 +15,6 @@ Source:
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,7 +25,7 @@ from paraminspect.errors import CheckpointError, FarError, LimitExceededError, M
 from paraminspect.files.blob import open_blob
 from paraminspect.files.door import Look, list_folder, place_of
 from paraminspect.files.paths import base_name, folder_of, is_masked, join, stays_inside
-from paraminspect.formats.json_text import MAX_JSON_BYTES, find_repeated
+from paraminspect.formats.json_text import MAX_JSON_BYTES, parse_object
 from paraminspect.formats.table import DISTRIBUTED, SHARDED, TORCH_SAVE, endings_of
 from paraminspect.records import Checkpoint, TensorRecord
 
@@ -205,22 +204,7 @@ def load_json(path: str, what: str = "index") -> Mapping[str, object]:
     text = blob.read(0, blob.size)
     if (entries := text.count(b",")) > MAX_INDEX_ENTRIES:
         raise LimitExceededError(f"entries of {what}", limit=MAX_INDEX_ENTRIES, actual=entries)
-
-    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        found = dict(pairs)
-        if len(found) != len(pairs) and (key := find_repeated(pairs)) is not None:
-            raise MalformedError(f"the {what} has two entries {_shown(key)}", fault="duplicate-name")
-        return found
-
-    try:
-        loaded = json.loads(text, object_pairs_hook=unique)
-    except RecursionError:
-        raise MalformedError(f"the {what} is nested too deep") from None
-    except ValueError as error:
-        raise MalformedError(f"the {what} is not JSON: {error}", hint="fetch it again") from None
-    if not isinstance(loaded, dict):
-        raise MalformedError(f"the {what} is a JSON {type(loaded).__name__}, not an object")
-    return loaded
+    return parse_object(text, f"the {what}", hint="fetch it again")
 
 
 def _find_owners(weight_map: Mapping[str, object]) -> dict[str, str]:

@@ -302,7 +302,6 @@ def find_crc_fields(directory: ZipDirectory, members: Container[int]) -> Iterato
     """Where the CRCs of some members stand, so that they can be corrected.
 
     Args:
-        directory: Of the archive.
         members: Offsets of their local headers.
 
     Yields:

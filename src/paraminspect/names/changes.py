@@ -72,7 +72,6 @@ def parse_map(text: str, option: str = "--map") -> tuple[re.Pattern[str], str]:
     """`FROM=TO`: a glob, and what its names become; each `*` of TO stands for what that of FROM matched.
 
     Args:
-        text: As typed.
         option: What errors call it.
 
     Raises:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from paraminspect.errors import SelectionError
-from paraminspect.names.select import make_filter
+from paraminspect.names.selector import make_filter
 from paraminspect.records import TensorRecord
 from paraminspect.ties.shared_bytes import find_canonical
 
@@ -191,7 +191,6 @@ def select_records(
 
 
 def total(listing: Listing) -> Totals:
-    """Sum up a listing."""
     parameters = 0
     sizes: dict[str, int | None] = {}
     for index, record in enumerate(listing.records):
@@ -210,7 +209,6 @@ def total(listing: Listing) -> Totals:
 
 
 def add_totals(totals: Sequence[Totals]) -> Totals:
-    """Totals of several checkpoints together."""
     sizes = [each.nbytes for each in totals]
     return Totals(
         tensors=sum(each.tensors for each in totals),

@@ -14,8 +14,6 @@ def render_rows(
     """Rows in one of the formats, as pieces that belong one after the other.
 
     Args:
-        rows: What to print.
-        format_: How.
         header: Names of the columns first, for tsv and csv; None means no for tsv and yes for csv.
         style: Of the stream, for a table.
 

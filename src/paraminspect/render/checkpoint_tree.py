@@ -152,9 +152,7 @@ def render_tree(
     """Draw a module tree.
 
     Args:
-        root: What `make_tree` gave.
         label: What the first line calls it.
-        style: Of the stream.
         depth: Levels below the first line; None for all.
         fold: Make one line of siblings that are alike, and of modules that hold nothing but one other.
         closing: Last line, after an empty one.

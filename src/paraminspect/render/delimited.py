@@ -12,8 +12,14 @@ from typing import Any
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.render.rows import NUMBERS, Column, Rows
-from paraminspect.render.sparkline import sparkline
 from paraminspect.text import escape_all, escape_text, format_bytes, shape_text
+
+LEVELS = "▁▂▃▄▅▆▇█"
+ASCII_LEVELS = "_.:-=+*#"
+"""The same for a terminal without them."""
+
+SPARK_WIDTH = 8
+"""Characters: neighbouring bins are added up."""
 
 CHUNK_ROWS = 8192
 """Rows that are made into text at a time: the first appear early, and memory stays small."""
@@ -141,6 +147,24 @@ def _raw_json(value: Any) -> str:
     import json
 
     return json.dumps(value, separators=(",", ":"))
+
+
+def sparkline(counts: Sequence[int], width: int = SPARK_WIDTH) -> str:
+    """One character for each share of the bins, as high as what is in them relative to the fullest.
+
+    Args:
+        counts: A multiple of `width`; "" is given for none.
+        width: In characters.
+    """
+    step = max(len(counts) // width, 1)
+    sums = [sum(counts[begin : begin + step]) for begin in range(0, len(counts), step)]
+    most = max(sums, default=0) or 1
+    return "".join(LEVELS[-(-count * (len(LEVELS) - 1) // most)] for count in sums)
+
+
+def in_ascii(text: str) -> str:
+    """A sparkline in characters that every terminal has."""
+    return text.translate(dict(zip(map(ord, LEVELS), ASCII_LEVELS, strict=True)))
 
 
 _CELLS: dict[str, Callable[[Any], str]] = {

@@ -18,11 +18,9 @@ def render_findings(source: str, findings: Sequence[Finding], closing: str, styl
     """The source, its findings, and a closing line.
 
     Args:
-        source: What the user typed.
         findings: In the order in which they are shown; hints are said once for findings of one kind that follow
             each other.
         closing: What is said at the end.
-        style: Of the stream.
     """
     yield style.bold(escape_message(source)) + "\n"
     for number, finding in enumerate(findings):

@@ -38,7 +38,6 @@ def render_chart(records: Sequence[GradRecord], style: Style, *, closing: str = 
 
     Args:
         records: In the order of the model.
-        style: Of the stream.
         closing: Last line, after an empty one.
     """
     if records:

@@ -32,7 +32,7 @@ MAX_SHAPES = 2
 
 
 class Node(Protocol):
-    """What is drawn of a module; see `live.tree.ModuleNode`."""
+    """What is drawn of a module; see `live.build.outline.ModuleNode`."""
 
     @property
     def path(self) -> str:
@@ -202,8 +202,6 @@ def render_modules(
     """Draw a module tree.
 
     Args:
-        root: What `live.tree.make_module_tree` gave.
-        style: Of the stream.
         shapes: Of outputs, by path; None leaves the column out.
         depth: Levels below the first line; None for all.
         fold: Write siblings that are alike as one.

@@ -105,7 +105,6 @@ class Rows(NamedTuple):
         return self._replace(values=known + [row for row in self.values if row[index] is None])
 
     def reverse(self) -> Rows:
-        """The same rows, the last one first."""
         return self._replace(values=self.values[::-1])
 
     def with_source(self, source: str) -> Rows:

@@ -44,9 +44,7 @@ def render_sarif(
     """One document.
 
     Args:
-        findings: Each with its source.
         rules: Severity, title and hint by code.
-        version: Of this program.
         unread: What keeps sources from being checked, one line each.
     """
     kept = sorted(findings, key=lambda each: _WORST_FIRST.index(each[1].severity))[:MAX_RESULTS]

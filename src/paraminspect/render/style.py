@@ -24,11 +24,9 @@ class Style(NamedTuple):
         return "…" if self.unicode else "..."
 
     def bold(self, text: str) -> str:
-        """Text that stands out."""
         return f"\x1b[1m{text}\x1b[0m" if self.colour else text
 
     def dim(self, text: str) -> str:
-        """Text that stands back."""
         return f"\x1b[2m{text}\x1b[0m" if self.colour and text else text
 
     def label(self, text: str, code: int) -> str:

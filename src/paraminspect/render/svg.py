@@ -82,7 +82,6 @@ class Picture(NamedTuple):
 
 
 def render_svg(picture: Picture) -> Iterator[str]:
-    """A file of SVG."""
     width, height = _number(picture.width), _number(picture.height)
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from paraminspect.render.delimited import CHUNK_ROWS, readable_column
+from paraminspect.render.delimited import CHUNK_ROWS, in_ascii, readable_column
 from paraminspect.render.rows import EMPTY_NAME, NUMBERS, Column, Rows
-from paraminspect.render.sparkline import in_ascii
 from paraminspect.render.style import Style
 from paraminspect.text import display_width, pad, shorten_middle, wrap
 

@@ -16,7 +16,6 @@ def describe_function(name: str, function: Callable[..., object]) -> Initializer
     """A function of a tensor, as rules see it.
 
     Args:
-        name: What rules call it.
         function: Its first argument gets the tensor, one named `generator` the tensor's own generator; the others are
             what a rule may write.
 

@@ -185,7 +185,6 @@ def suggest_gain(word: str, others: Iterable[str] = ()) -> str:
     """What to write for a nonlinearity that torch knows no gain for.
 
     Args:
-        word: As it was written.
         others: Further names that may have been meant.
     """
     near = None if word.lower() in WITHOUT_GAIN else closest(word, [*GAINS, *others])

@@ -19,7 +19,7 @@ from typing import Final
 from paraminspect.architecture.expressions import parse_expression
 from paraminspect.architecture.suggestions import closest
 from paraminspect.errors import RuleError, SelectionError, SpecError
-from paraminspect.names.select import Selector, parse_selector
+from paraminspect.names.selector import Selector, parse_selector
 from paraminspect.rules.functions import describe_functions
 from paraminspect.rules.initializers import CHUNKS, GAINS, INITIALIZERS, MODES, find_initializer, suggest_gain
 from paraminspect.rules.rule import Argument, Initializer, Origin, Parameter, Rule
@@ -44,7 +44,6 @@ def parse_rule(
     """Parse `selector = action`.
 
     Args:
-        text: One rule.
         functions: The user's own initializers by name; they go before those of torch.nn.init.
         origin: Where the rule comes from, for the errors.
         variables: What the names in its expressions stand for, besides fan_in and fan_out.
@@ -104,7 +103,6 @@ class _Parsing:
         return Rule(self.text, selector, initializer, rest, chunks, self.origin, variables)
 
     def error(self, message: str, at: int | None, hint: str | None = None) -> RuleError:
-        """The error for a place in the rule."""
         return rule_error(self.text, self.origin, message, hint=hint, at=at)
 
     def _selector(self) -> Selector:
@@ -229,7 +227,6 @@ class _Parsing:
         return self.error(f"{parameter.name} is {found}; expected {join_words(choices, 'or')}", self.column(node), near)
 
     def source(self, node: ast.expr) -> str:
-        """The text of one argument."""
         return ast.get_source_segment(self.text[self.begin :].strip(), node) or ast.unparse(node)
 
     def column(self, node: ast.expr | ast.keyword) -> int:

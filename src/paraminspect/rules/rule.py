@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from paraminspect.names.select import Selector
+from paraminspect.names.selector import Selector
 
 Scalar = int | float | bool | str
 """A value of an argument, once it is known."""

@@ -39,7 +39,6 @@ class Config:
 
     @property
     def names(self) -> list[str]:
-        """Of its named sets."""
         return [each.name for each in self.sets if each.name is not None]
 
 
@@ -52,7 +51,6 @@ def choose_rules(
         wanted: Rules (with `=`) and names of sets (without), as `--rule` gave them, in order.
         configs: Where sets are looked for; the first one that has a name wins. Without a name in `wanted`, the unnamed
             list or the set `default` of the first config that has either comes before all of `wanted`.
-        own: The user's own initializers.
 
     Raises:
         RuleError: A rule that cannot be parsed, a set that no config has.
@@ -78,9 +76,7 @@ def parse_set(config: Config, chosen: RuleSet, parser: RuleParser, variables: Ma
 
     Args:
         config: Whose set it is; its own variables hide equal ones.
-        chosen: The set.
         parser: Knows the user's own initializers.
-        variables: Of the other configs.
 
     Raises:
         RuleError: One cannot be parsed.

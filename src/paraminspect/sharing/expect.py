@@ -65,7 +65,6 @@ def find_broken(
 
     Args:
         expected: Groups of names, as they are or as they are printed.
-        names: All that are there.
         tied: For each name that has others, which one stands for all.
         hidden: Names that are left out, as --all was not given.
     """

@@ -136,7 +136,7 @@ class _Views:
             record = records[index]
             if not record.nbytes or record.numel < 1:
                 continue
-            key = (record.shape, record.stride, record.nbytes, record.dtype)
+            key = (record.form, record.nbytes)
             layout = layouts.setdefault(key, len(covered_at_0))
             if layout == len(covered_at_0):
                 covered_at_0.append(_bytes_of(record, effort))
@@ -167,7 +167,6 @@ class _Views:
         return groups + [[place] for place in several - grouped]
 
     def indices(self, places: Iterable[int]) -> list[int]:
-        """The records of some sets, ascending."""
         firsts = [index for place in places for index in (self._first[place], *self._forms.get(place, ()))]
         return sorted(index for first in firsts for index in (first, *self._repeats.get(first, ())))
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import NamedTuple
 
+from paraminspect.errors import ParamInspectError
 from paraminspect.formats.dtypes import BITS
+from paraminspect.text import quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,3 +167,23 @@ class Layout:
             if slot.file == file and slot.nbytes
         ]
         return sorted(found, key=lambda segment: segment.offset)
+
+
+def check_names(tensors: Sequence[OutTensor]) -> None:
+    """Raise unless all names, aliases included, are different and can be encoded.
+
+    Raises:
+        ParamInspectError: Names the tensor.
+    """
+    seen: set[str] = set()
+    for tensor in tensors:
+        for name in (tensor.name, *tensor.aliases):
+            if name in seen:
+                raise ParamInspectError(f"two tensors are named {quote(name)}, and a file holds each name once")
+            seen.add(name)
+            try:
+                name.encode()
+            except UnicodeEncodeError:
+                raise ParamInspectError(
+                    f"the name {quote(name)} holds half a surrogate pair, which is no text"
+                ) from None

@@ -16,8 +16,7 @@ from typing import Final
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.text import quote
-from paraminspect.writers.layout import Layout, OutTensor
-from paraminspect.writers.names import check_names
+from paraminspect.writers.layout import Layout, OutTensor, check_names
 from paraminspect.writers.zip_write import ALIGNMENT, ZipWriter
 
 SUFFIX: Final = ".npy"

@@ -21,8 +21,7 @@ from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.safetensors import DTYPES, MAX_HEADER_TENSORS, MAX_SAFETENSORS_HEADER
 from paraminspect.text import quote
-from paraminspect.writers.layout import FileLayout, Layout, OutTensor, Piece, Slot
-from paraminspect.writers.names import check_names
+from paraminspect.writers.layout import FileLayout, Layout, OutTensor, Piece, Slot, check_names
 
 ALIGNMENT: Final = 8
 METADATA: Final = "__metadata__"

@@ -18,8 +18,7 @@ from typing import Final
 
 from paraminspect.errors import LimitExceededError
 from paraminspect.formats.sharded import MAX_SHARDS
-from paraminspect.writers.layout import FileLayout, Layout, OutTensor, Piece, Slot
-from paraminspect.writers.names import check_names
+from paraminspect.writers.layout import FileLayout, Layout, OutTensor, Piece, Slot, check_names
 from paraminspect.writers.safetensors import check_dtypes, declare_ties, pack
 
 SUFFIX: Final = ".safetensors"

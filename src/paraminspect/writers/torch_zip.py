@@ -4,7 +4,7 @@
     NAME/data/0 ...                          the tensors' bytes, little-endian
     NAME/version, .data/serialization_id
 
-How records lie in the archive, `zip_archive` tells. The serialization id is
+How records lie in the archive, `zip_write` tells. The serialization id is
 made from names, shapes and dtypes, not from chance: the same tensors give the same file.
 
 Source:
@@ -19,8 +19,7 @@ from typing import Final
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.text import quote
-from paraminspect.writers.layout import Layout, OutTensor
-from paraminspect.writers.names import check_names
+from paraminspect.writers.layout import Layout, OutTensor, check_names
 from paraminspect.writers.torch_pickle import TYPED, UNTYPED, pickle_state_dict
 from paraminspect.writers.zip_write import ALIGNMENT, ZipWriter
 

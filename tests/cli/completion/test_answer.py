@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from paraminspect.cli import app
 from paraminspect.cli.completion.answer import SHELLS, answer
-from tests.cli.conftest import write_safetensors
+from tests.making.safetensors_files import save_shapes
 
 Command = tuple[list[str], dict[str, str]]
 
@@ -28,8 +28,8 @@ NOT_COMPLETED = {
 @pytest.fixture
 def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.chdir(tmp_path)
-    write_safetensors(tmp_path / "model.safetensors", {name: [2, 0] for name in ("h.0.w", "h.0.b", "h.1.w", "out")})
-    write_safetensors(tmp_path / "other.safetensors", {"other": [2, 0]})
+    save_shapes(tmp_path / "model.safetensors", {name: [2, 0] for name in ("h.0.w", "h.0.b", "h.1.w", "out")})
+    save_shapes(tmp_path / "other.safetensors", {"other": [2, 0]})
 
     def ask_line(line: str, shell: str = "bash", **more: str) -> list[str]:
         before, _, behind = line.partition("▮")
@@ -45,7 +45,7 @@ def test_every_option_is_completed_or_known_not_to_be() -> None:
         command = group.get_command(None, name)
         for each in command.params:
             takes_value = each.param_type_name == "argument" or not each.is_flag
-            if takes_value and not getattr(each.type, "choices", None):
+            if takes_value:
                 label = each.opts[0]
                 assert (each.name in command.declared.marks) != (label in NOT_COMPLETED), f"{name} {label}"
 
@@ -169,7 +169,7 @@ def test_buffers_are_offered_where_they_are_shown(ask: Any, tmp_path: Path) -> N
 @settings(max_examples=40)
 def test_no_name_adds_a_line_or_a_field(tmp_path_factory: Any, names: list[str], typed: str) -> None:
     names = [name for name in names if name.encode("utf-8", "ignore").decode() == name and name != "__metadata__"]
-    path = write_safetensors(tmp_path_factory.getbasetemp() / "fuzz.safetensors", {name: [0] for name in names})
+    path = save_shapes(tmp_path_factory.getbasetemp() / "fuzz.safetensors", {name: [0] for name in names})
     group = app.make_group()
     for shell in SHELLS:
         before = f"paraminspect show {path} {typed}"

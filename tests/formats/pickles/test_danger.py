@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import inspect
-import pkgutil
 import string
 import sys
+from functools import cache
+from types import ModuleType
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paraminspect.formats.pickles import safe, safe_torch
 from paraminspect.formats.pickles.danger import judge
-from paraminspect.formats.pickles.tables import DANGEROUS_MODULES, DANGEROUS_NAMES, SAFE_CLASSES, SAFE_NAMES
+from paraminspect.formats.pickles.python_modules import PYTHON_MODULES
+from paraminspect.formats.pickles.tables import DANGEROUS_MODULES, DANGEROUS_NAMES
 
 
 def looked_up(module: str, name: str) -> object:
@@ -124,7 +128,7 @@ def test_a_path_that_is_longer_than_we_follow() -> None:
 
 @pytest.mark.parametrize(
     ("module", "name"),
-    [("my.models", "Net"), ("__main__", "Net"), ("timm.models.resnet", "ResNet"), ("functools", "partial"),
+    [("my.models", "Net"), ("__main__", "Net"), ("timm.models.resnet", "ResNet"), ("random", "Random"),
      ("torch._utils", "_rebuild_tensor_v99"), ("Outer", "Inner.Deeper"), ("my.code", "Thing"), ("", ""), (".", "."),
      ("torch.nn.functional", "math.sqrt"), ("my.models", "Net.load")],
 )  # fmt: skip
@@ -132,39 +136,93 @@ def test_what_is_not_known(module: str, name: str) -> None:
     assert judge(module, name).level == "unknown"
 
 
-def classes_below(package: str) -> list[tuple[str, str, object]]:
-    """Every name with a capital in the modules of a package, imported ones included."""
-    root = importlib.import_module(package)
-    names = [package]
-    if hasattr(root, "__path__"):
-        names += [each.name for each in pkgutil.walk_packages(root.__path__, f"{package}.")]
-    found = []
-    for name in names:
-        module = importlib.import_module(name)
-        found += [(name, key, value) for key, value in vars(module).items() if key.lstrip("_")[:1].isupper()]
+ROWS = [
+    (module, name)
+    for rows in (safe_torch.REBUILT, safe_torch.CALLED, safe_torch.NAMED)
+    for module, names in rows.items()
+    for name in names.split()
+]
+
+
+@cache
+def imported(module: str) -> ModuleType | None:
+    """A module of the installed torch, or its part that is not Python; None for those of other versions."""
+    with contextlib.suppress(ImportError):
+        return importlib.import_module(module)
+    found = torch
+    for step in module.split(".")[1:]:
+        found = getattr(found, step, None)
     return found
 
 
-@pytest.mark.parametrize("package", ["torch.nn.modules", "torch.optim"])
 @pytest.mark.filterwarnings("ignore")
-def test_safe_packages_hold_no_class_that_runs_anything(package: str) -> None:
-    harmless = {
-        "typing",
-        "collections",
-        "enum",
-        "torch",
-        "builtins",
-        "abc",
-        "types",
-        "dataclasses",
-        "typing_extensions",
-    }
-    for module, name, value in classes_below(package):
-        if judge(module, name).level != "safe" or not callable(value):
+def test_safe_names_of_torch_are_classes_and_functions_that_are_defined_where_they_stand() -> None:
+    met = 0
+    for module, name in ROWS:
+        found = getattr(imported(module), name, None)
+        if found is None or module.startswith("torch._C."):
             continue
-        home = str(getattr(value, "__module__", "typing")).partition(".")[0]
-        assert home in harmless, (module, name, value)
-        assert judge(str(getattr(value, "__module__", "")), getattr(value, "__qualname__", name)).level != "danger"
+        home = getattr(found, "__module__", module)
+        shim = (home, name) in ROWS  # of an older version: what it leads to now is safe by its own name
+        above = module.startswith(f"{home}.")  # a package says that it is its own
+        assert home == module or shim or above or home.startswith("torch._C"), (module, name, home)
+        met += 1
+    assert met > 700
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_nothing_two_attributes_deep_is_safe_that_is_not_defined_there() -> None:
+    """Whatever can be reached from a module that the tables name: by its name, or by a name behind its dot."""
+    reached = 0
+    for name in sorted(
+        {module for module, _ in ROWS} | {"collections", "builtins", "numpy", "functools", "pathlib", "io"}
+    ):
+        module = imported(name)
+        for first, value in list(vars(module).items()) if isinstance(module, ModuleType) else ():
+            check_safe(name, first, value)
+            for second in dir(value) if "." not in first else ():
+                reached += 1
+                assert judge(name, f"{first}.{second}").level != "safe", (name, first, second)
+    assert reached > 100_000
+
+
+def check_safe(module: str, name: str, value: object) -> None:
+    if judge(module, name).level != "safe":
+        return
+    assert callable(value) or value in {Ellipsis, NotImplemented} or isinstance(value, torch.qscheme), (module, name)
+    home = str(getattr(value, "__module__", None) or module)
+    verdict = judge(home, str(getattr(value, "__qualname__", name)))
+    assert verdict.level != "danger", (module, name, verdict)
+    assert home.partition(".")[0].lstrip("_") in {"torch", "numpy", "builtins", *KIN.get(module, ())}, (
+        module,
+        name,
+        home,
+    )
+
+
+KIN = {
+    "collections": ("collections",), "functools": ("functools",), "pathlib": ("pathlib",), "io": ("io",),
+}  # fmt: skip
+"""Where what these modules define says that it is from."""
+
+
+def test_no_verdict_depends_on_the_python_that_gives_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sys.stdlib_module_names - {"__main__"} <= PYTHON_MODULES | {
+        name for name in sys.stdlib_module_names if "conda" in name
+    }
+    assert {
+        "_xxsubinterpreters",
+        "_interpreters",
+        "_testcapi",
+        "commands",
+        "popen2",
+        "asyncore",
+        "imp",
+    } <= PYTHON_MODULES
+    before = [judge(name, "run_anything").level for name in sorted(PYTHON_MODULES)]
+    monkeypatch.setattr(sys, "stdlib_module_names", frozenset())
+    assert [judge(name, "run_anything").level for name in sorted(PYTHON_MODULES)] == before
+    assert set(before) == {"danger"}
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -176,11 +234,11 @@ def test_every_module_and_optimizer_of_torch_is_safe() -> None:
 
 
 def test_tables_do_not_contradict_each_other() -> None:
-    for name in SAFE_NAMES:
+    for name, expected in safe._table().items():
         module, _, last = name.rpartition(".")
-        assert judge(module, last).level == "safe", name
-    assert not set(DANGEROUS_NAMES) & SAFE_NAMES
-    assert not {package for package in SAFE_CLASSES if package in DANGEROUS_MODULES}
+        assert judge(module, last)[::3] == ("safe", expected), name
+    assert not set(DANGEROUS_NAMES) & set(safe._table())
+    assert not set(safe.HARMLESS) & set(safe._table())
 
 
 @pytest.mark.parametrize("module", sorted(set(DANGEROUS_MODULES) & sys.stdlib_module_names))

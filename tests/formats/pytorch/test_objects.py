@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from paraminspect.errors import LimitExceededError, MalformedError, ParamInspectError
 from paraminspect.formats.dtypes import BITS, STORAGE_TYPES
-from paraminspect.formats.pickles.danger import note_calls
 from paraminspect.formats.pickles.inert import (
     Builder,
     Dtype,
@@ -22,6 +21,7 @@ from paraminspect.formats.pickles.inert import (
     StorageType,
     TensorValue,
 )
+from paraminspect.formats.pickles.remark import note_calls
 from paraminspect.formats.pytorch.objects import _BUILDERS, GlobalTable, measure, storage_ref, strided_tensor
 
 STORAGE = StorageRef("0", "float32", 80)  # 20 elements

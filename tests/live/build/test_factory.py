@@ -9,9 +9,8 @@ import torch
 from torch import nn
 
 from paraminspect.errors import SourceError, SpecError
-from paraminspect.live.build.factory import build_factory, parse_arguments
-from paraminspect.live.build.modules_file import load_modules
-from paraminspect.live.build.open import LiveModel, open_live
+from paraminspect.live.build.factory import build_factory, load_modules, parse_arguments
+from paraminspect.live.build.live_model import LiveModel, open_live
 
 HEAD = "import torch\nfrom torch import nn\n"
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from paraminspect.errors import LimitExceededError
-from paraminspect.live.build.open import open_live
+from paraminspect.live.build.live_model import open_live
 from paraminspect.live.build.outline import ModuleNode, make_module_tree, neighbours, tree_lines
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from paraminspect.errors import SourceError
-from paraminspect.live.build.open import open_live
+from paraminspect.live.build.live_model import open_live
 from paraminspect.live.build.recognise import FactoryName, parse_factory, recognise_live
 
 

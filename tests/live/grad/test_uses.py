@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from paraminspect.live.build.open import open_live
+from paraminspect.live.build.live_model import open_live
 from paraminspect.live.grad import uses
 from paraminspect.live.grad.backward import BackwardReport, backward_report
 from paraminspect.records import GradRecord, UseRecord

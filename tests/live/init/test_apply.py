@@ -15,7 +15,7 @@ from torch import Generator, Tensor, nn
 from paraminspect import apply_init, parse_rule, plan_init
 from paraminspect.errors import ParamInspectError, RuleError
 from paraminspect.records import InitStep
-from paraminspect.rules.plan import InitPlan
+from paraminspect.rules.steps import InitPlan
 
 
 def net() -> nn.Sequential:

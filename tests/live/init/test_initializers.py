@@ -13,8 +13,8 @@ from paraminspect.live.init.draw import Drawing, one_thread
 from paraminspect.live.init.functions import OwnFunctions
 from paraminspect.rules.initializers import INITIALIZERS
 from paraminspect.rules.parse import parse_rule
-from paraminspect.rules.plan import plan_rules
 from paraminspect.rules.resolve import resolve
+from paraminspect.rules.steps import plan_rules
 from paraminspect.rules.targets import Target
 
 SEED, NAME = 11, "h.0.weight"

@@ -38,7 +38,7 @@ Freeze = Annotated[
     Is("pattern"),
 ]
 Dtype = Annotated[
-    Literal["float32", "float64", "float16", "bfloat16"] | None,
+    options.FloatName | None,
     typer.Option("--dtype", help="Convert parameters and inputs.", show_default=False),
 ]
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option("--device", help="auto takes an accelerator.")]
@@ -66,9 +66,9 @@ Plot = Annotated[
     Is("file"),
 ]
 FailOn = Annotated[
-    str,
+    tuple[str, ...],
     typer.Option("--fail-on", metavar="STATE,..", help="Exit 1 if any is so: none,zero,nan,inf.", show_default=False),
-    Listed(get_args(GradState)),
+    Listed(get_args(GradState), "state"),
 ]
 
 
@@ -106,7 +106,7 @@ def command(
     compare: Compare = "",
     tolerance: Tolerance = 1e-5,
     plot: Plot = "",
-    fail_on: FailOn = "",
+    fail_on: FailOn = (),
     rows: options.Rows,
     build: options.Build,
     output: options.Output,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -25,7 +25,7 @@ OutputFile = Annotated[
     Is("file"),
 ]
 Dtype = Annotated[
-    Literal["float32", "float16", "bfloat16", "float64"] | None,
+    options.FloatName | None,
     typer.Option("--dtype", help="Of the floating-point tensors that are written.", show_default=False),
 ]
 RequireAll = Annotated[bool, typer.Option("--require-all", help="Exit 1 if no rule matches some parameter.")]

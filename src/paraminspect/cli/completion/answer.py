@@ -88,7 +88,7 @@ def _find(
         parameters = _parameters(program)
         typed = read_typed(parameters, before, current)
         if typed.target is not None or current.startswith("-"):
-            return typed.prefix, complete(None, parameters, typed)
+            return typed.prefix, complete(program.declared, parameters, typed)
         names = [name for name in program.list_commands(None) if name.startswith(current)]
         # a command's help costs an import
         return "", [Candidate(name, help=_summary(program, name) if shows_help else "") for name in names]

@@ -17,7 +17,7 @@ from paraminspect.cli.completion.names import (
     find_sources,
 )
 from paraminspect.cli.completion.typed import Typed
-from paraminspect.cli.declare import Declared, Is, Kind, Listed
+from paraminspect.cli.declare import Declared, Is, Kind, Listed, OneOf
 
 Answer = list[Candidate] | None
 """Completions; None where the shell completes the names of files."""
@@ -28,24 +28,23 @@ Completer = Callable[[Declared, Typed], Answer]
 _PATTERN: Final = re.compile(r"[*?[]")
 
 
-def complete(declared: Declared | None, parameters: Sequence[Any], typed: Typed) -> Answer:
+def complete(declared: Declared, parameters: Sequence[Any], typed: Typed) -> Answer:
     """What can stand at the cursor.
 
     Args:
-        declared: Of the command; None of the program itself.
+        declared: Of the command, or of the program itself.
         parameters: Of the command, as typer has them.
         typed: The line.
     """
     target = typed.target
     if target is None:
         return _options(parameters, typed) if typed.value.startswith("-") else []
-    choices = getattr(target.type, "choices", None)
-    if choices:
-        return _beginning(typed.value, filter(None, choices))
-    match declared.marks.get(target.name) if declared is not None else None:
+    match declared.marks.get(target.name):
+        case OneOf(words):
+            return _beginning(typed.value, words)
         case Listed(words):
             return _listed(typed.value, words)
-        case Is(kind) if declared is not None:
+        case Is(kind):
             return COMPLETERS[kind](declared, typed)
     return []
 

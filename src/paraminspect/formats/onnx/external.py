@@ -56,7 +56,6 @@ class ExternalData:
         """Where the bytes of a tensor are: one storage for each file, and the offset in it.
 
         Args:
-            name: Of the tensor.
             entries: What the model says: "location", "offset", "length".
             nbytes: What shape and type need.
 
@@ -91,7 +90,7 @@ class ExternalData:
         if not text:
             return None
         if not _NUMBER.fullmatch(text) or int(text) > MAX_NUMEL:
-            raise MalformedError(f"the {key} of the external data of {quote(name)} is {text[:40]!r}")
+            raise MalformedError(f"the {key} of the external data of {quote(name)} is {quote(text, 40)}")
         return int(text)
 
     def _find(self, location: str) -> Storage:

@@ -184,7 +184,6 @@ class _Model:
             self.metadata["opset_import"] = ", ".join(opsets[:MAX_ONNX_PROPERTIES])
 
     def notes(self) -> Iterator[str]:
-        """What the user should know."""
         if self._left_out:
             yield "not listed: " + ", ".join(counted(count, what) for what, count in self._left_out.items())
         if self.external.unknown:

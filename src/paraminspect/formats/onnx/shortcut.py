@@ -1,7 +1,7 @@
 """Tensors of ONNX as nearly all exporters write them, read in one step: a model may have 100,000.
 
 Such a message is, and is nothing else: dims one by one, an element type that is known, a name of fewer than 128 bytes,
-raw_data of the size that these ask for. Whatever differs is left to `onnx_tensors`, which also says what is wrong.
+raw_data of the size that these ask for. Whatever differs is left to `tensors`, which also says what is wrong.
 """
 
 from __future__ import annotations

@@ -94,7 +94,6 @@ class Tensor(NamedTuple):
 
     @property
     def is_text(self) -> bool:
-        """Whether it holds strings, which are no numbers."""
         return self.code == TEXT_TYPE
 
 
@@ -136,11 +135,7 @@ def parse_value(blob: Blob, at: int, size: int, field: int, name: str) -> Tensor
     """The number or numbers of an attribute, which lies at an offset, as a tensor.
 
     Args:
-        blob: The file.
-        at: Of the attribute.
-        size: Of the attribute.
         field: 2 or 3 for one number, 7 or 8 for a list.
-        name: Of the tensor.
     """
     typed: Typed | None = None
     count = 0
@@ -254,7 +249,6 @@ def read_text(blob: Blob, at: int, size: int) -> str:
 
 
 def read_pair(blob: Blob, at: int, size: int) -> tuple[str, str]:
-    """Key and value of a `StringStringEntryProto`."""
     pair = {1: "", 2: ""}
     for number, wire, place, length in read_fields(blob, at, at + size):
         if wire == BYTES and number in pair:
@@ -283,7 +277,6 @@ def _add_dims(blob: Blob, dims: list[int], wire: int, place: int, value: int) ->
 
 
 def _count(known: Typed | None, wire: int, place: int, value: int) -> Typed:
-    """A typed field with one more part."""
     begin, nbytes, parts, singles = known or (place, 0, 0, 0)
     if wire == BYTES:
         return Typed(begin, nbytes + value, parts + 1, singles)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from paraminspect.errors import LimitExceededError, MalformedError
@@ -35,56 +35,30 @@ def _decode_python2(data: bytes) -> str:
         return data.decode("latin-1")
 
 
-# --- opcodes: one function each, in the order of pickletools ------------------------------------------------------
-
-Handler = Callable[[MachineState], None]
-HANDLERS: list[Handler] = []
+Handler = Callable[[MachineState], object]
 
 
-def _unknown(machine: MachineState) -> None:
-    op = machine._buffer[machine._pos - 1]
-    raise MalformedError(f"0x{op:02x} at byte {machine.position - 1:,} is not a pickle opcode")
+def _unknown(m: MachineState) -> None:
+    op = m._buffer[m._pos - 1]
+    raise MalformedError(f"0x{op:02x} at byte {m.position - 1:,} is not a pickle opcode")
 
 
-HANDLERS.extend([_unknown] * 256)
-
-
-def _opcode(code: int) -> Callable[[Handler], Handler]:
-    def register(handler: Handler) -> Handler:
-        HANDLERS[code] = handler
-        return handler
-
-    return register
-
-
-def _fixed(code: int, size: int, decode: Callable[[bytes, int], object]) -> None:
-    """An opcode that pushes a number of `size` bytes."""
+def _fixed(size: int, decode: Callable[[bytes, int], object]) -> Handler:
+    """Pushes a number of `size` bytes."""
 
     def handler(m: MachineState) -> None:
         m._stack.append(decode(m._buffer, m._pos))
         m._pos += size
 
-    HANDLERS[code] = handler
+    return handler
 
 
-_fixed(0x4B, 1, lambda data, at: data[at])  # BININT1
-_fixed(0x4D, 2, lambda data, at: _U16(data, at)[0])  # BININT2
-_fixed(0x4A, 4, lambda data, at: _I32(data, at)[0])  # BININT
-_fixed(0x47, 8, lambda data, at: _F64(data, at)[0])  # BINFLOAT
+def _constant(value: object) -> Handler:
+    return lambda m: m._stack.append(value)
 
 
-def _constant(code: int, value: object) -> None:
-    HANDLERS[code] = lambda m: m._stack.append(value)
-
-
-_constant(0x4E, None)  # NONE
-_constant(0x88, True)  # NEWTRUE
-_constant(0x89, False)  # NEWFALSE
-_constant(0x29, ())  # EMPTY_TUPLE
-
-
-def _sized(code: int, prefix: int, finish: Callable[[MachineState, int], object]) -> None:
-    """An opcode with a little-endian length of `prefix` bytes before its argument."""
+def _sized(prefix: int, finish: Callable[[MachineState, int], object]) -> Handler:
+    """Has a little-endian length of `prefix` bytes before its argument."""
 
     def handler(m: MachineState) -> None:
         data = m._buffer
@@ -95,7 +69,7 @@ def _sized(code: int, prefix: int, finish: Callable[[MachineState, int], object]
         m._pos = at + prefix
         m._stack.append(finish(m, length))
 
-    HANDLERS[code] = handler
+    return handler
 
 
 def _unicode(m: MachineState, length: int) -> object:
@@ -125,8 +99,8 @@ def _long(m: MachineState, length: int) -> object:
     return int.from_bytes(m._take(length), "little", signed=True)
 
 
-@_opcode(0x58)
-def _binunicode(m: MachineState) -> None:  # BINUNICODE: most opcodes of a checkpoint that are not in a tensor
+def _binunicode(m: MachineState) -> None:
+    """Most opcodes of a checkpoint that are not in a tensor."""
     at = m._pos
     length = _U32(m._buffer, at)[0]
     end = at + 4 + length
@@ -139,27 +113,9 @@ def _binunicode(m: MachineState) -> None:  # BINUNICODE: most opcodes of a check
         m._stack.append(_unicode(m, length))
 
 
-_sized(0x8C, 1, _unicode)  # SHORT_BINUNICODE
-_sized(0x8D, 8, _unicode)  # BINUNICODE8
-_sized(0x43, 1, _bytes)  # SHORT_BINBYTES
-_sized(0x42, 4, _bytes)  # BINBYTES
-_sized(0x8E, 8, _bytes)  # BINBYTES8
-_sized(0x96, 8, _bytes)  # BYTEARRAY8
-_sized(0x55, 1, _python2_string)  # SHORT_BINSTRING
-_sized(0x54, 4, _signed_string)  # BINSTRING
-_sized(0x8A, 1, _long)  # LONG1
-_sized(0x8B, 4, _long)  # LONG4
-
-
-@_opcode(0x49)
-def _int_line(m: MachineState) -> None:  # INT
+def _int_line(m: MachineState) -> None:
     text = m._line()
     m._stack.append(text == b"01" if text in (b"00", b"01") else _number(text))
-
-
-@_opcode(0x4C)
-def _long_line(m: MachineState) -> None:  # LONG
-    m._stack.append(_number(m._line().rstrip(b"L")))
 
 
 def _number(text: bytes) -> int:
@@ -168,13 +124,7 @@ def _number(text: bytes) -> int:
     return int(text)
 
 
-@_opcode(0x46)
-def _float_line(m: MachineState) -> None:  # FLOAT
-    m._stack.append(float(m._line()))
-
-
-@_opcode(0x53)
-def _string_line(m: MachineState) -> None:  # STRING
+def _string_line(m: MachineState) -> None:
     text = m._line().strip()
     if len(text) < 2 or text[:1] not in b"'\"" or text[-1:] != text[:1]:
         raise MalformedError(f"a string without quotes before byte {m.position:,}")
@@ -197,60 +147,44 @@ def _unescape(match: re.Match[bytes]) -> bytes:
     return bytes([_LETTERS[code[0]]]) if code[0] in _LETTERS else match[0]
 
 
-@_opcode(0x56)
-def _unicode_line(m: MachineState) -> None:  # UNICODE
+def _unicode_line(m: MachineState) -> None:
     text = m._line().decode("raw_unicode_escape")
     m._stack.append(text.encode("utf-8", "backslashreplace").decode())
 
 
-@_opcode(0x71)
-def _binput(m: MachineState) -> None:  # BINPUT
+def _binput(m: MachineState) -> None:
     index = m._buffer[m._pos]
     m._pos += 1
     m._put(index)
 
 
-@_opcode(0x72)
-def _long_binput(m: MachineState) -> None:  # LONG_BINPUT
+def _long_binput(m: MachineState) -> None:
     index = _U32(m._buffer, m._pos)[0]
     m._pos += 4
     m._put(index)
 
 
-@_opcode(0x94)
-def _memoize(m: MachineState) -> None:  # MEMOIZE
+def _memoize(m: MachineState) -> None:
     m._put(len(m._memo))
     # the shortcut leaves entries out, after which len(memo) no longer counts them
     if m._skipped:
         raise MemoSkippedError
 
 
-@_opcode(0x70)
-def _put_line(m: MachineState) -> None:  # PUT
-    m._put(_number(m._line()))
-
-
-@_opcode(0x68)
-def _binget(m: MachineState) -> None:  # BINGET
+def _binget(m: MachineState) -> None:
     index = m._buffer[m._pos]
     m._pos += 1
     m._get(index)
 
 
-@_opcode(0x6A)
-def _long_binget(m: MachineState) -> None:  # LONG_BINGET
+def _long_binget(m: MachineState) -> None:
     index = _U32(m._buffer, m._pos)[0]
     m._pos += 4
     m._get(index)
 
 
-@_opcode(0x67)
-def _get_line(m: MachineState) -> None:  # GET
-    m._get(_number(m._line()))
-
-
-@_opcode(0x28)
-def _mark(m: MachineState) -> None:  # MARK, where a shortcut may take a whole tensor
+def _mark(m: MachineState) -> None:
+    """Where a shortcut may take a whole tensor."""
     stack = m._stack
     shortcut = m._shortcut
     if shortcut is not None and stack and stack[-1] is shortcut.builder:
@@ -266,198 +200,168 @@ def _mark(m: MachineState) -> None:  # MARK, where a shortcut may take a whole t
     stack.append(MARK)
 
 
-@_opcode(0x30)
-def _pop(m: MachineState) -> None:  # POP
-    m._stack.pop()
-
-
-@_opcode(0x31)
-def _pop_mark(m: MachineState) -> None:  # POP_MARK
-    m._pop_mark()
-
-
-@_opcode(0x32)
-def _dup(m: MachineState) -> None:  # DUP
+def _dup(m: MachineState) -> None:
     if m._stack[-1] is MARK:
         raise m._mark_as_value()
     m._stack.append(m._stack[-1])
 
 
-@_opcode(0x5D)
-def _empty_list(m: MachineState) -> None:  # EMPTY_LIST
-    m._push_object([])
-
-
-@_opcode(0x6C)
-def _list(m: MachineState) -> None:  # LIST
-    m._push_object(m._pop_mark())
-
-
-@_opcode(0x61)
-def _append(m: MachineState) -> None:  # APPEND
-    m._append_items([m._stack.pop()])
-
-
-@_opcode(0x65)
-def _appends(m: MachineState) -> None:  # APPENDS
-    m._append_items(m._pop_mark())
-
-
-@_opcode(0x74)
-def _tuple(m: MachineState) -> None:  # TUPLE
-    m._push_object(tuple(m._pop_mark()))
-
-
-@_opcode(0x85)
-def _tuple1(m: MachineState) -> None:  # TUPLE1
-    m._push_object((m._stack.pop(),))
-
-
-@_opcode(0x86)
-def _tuple2(m: MachineState) -> None:  # TUPLE2
+def _tuple2(m: MachineState) -> None:
     second = m._stack.pop()
     m._push_object((m._stack.pop(), second))
 
 
-@_opcode(0x87)
-def _tuple3(m: MachineState) -> None:  # TUPLE3
+def _tuple3(m: MachineState) -> None:
     third = m._stack.pop()
     second = m._stack.pop()
     m._push_object((m._stack.pop(), second, third))
 
 
-@_opcode(0x7D)
-def _empty_dict(m: MachineState) -> None:  # EMPTY_DICT
-    m._push_object({})
-
-
-@_opcode(0x64)
-def _dict(m: MachineState) -> None:  # DICT
+def _dict(m: MachineState) -> None:
     items = m._pop_mark()
     m._push_object({})
     m._set_items(items)
 
 
-@_opcode(0x73)
-def _setitem(m: MachineState) -> None:  # SETITEM
+def _setitem(m: MachineState) -> None:
     value = m._stack.pop()
     m._set_items([m._stack.pop(), value])
 
 
-@_opcode(0x75)
-def _setitems(m: MachineState) -> None:  # SETITEMS
-    m._set_items(m._pop_mark())
-
-
-@_opcode(0x8F)
-def _empty_set(m: MachineState) -> None:  # EMPTY_SET: kept as a list, in the order of the file
-    m._push_object([])
-
-
-HANDLERS[0x90] = _appends  # ADDITEMS
-
-
-@_opcode(0x91)
-def _frozenset(m: MachineState) -> None:  # FROZENSET
-    m._push_object(tuple(m._pop_mark()))
-
-
-@_opcode(0x63)
-def _global_line(m: MachineState) -> None:  # GLOBAL
+def _global_line(m: MachineState) -> None:
     module = _decode_python2(m._line())
     m._global(module, _decode_python2(m._line()))
 
 
-@_opcode(0x93)
-def _stack_global(m: MachineState) -> None:  # STACK_GLOBAL
+def _stack_global(m: MachineState) -> None:
     name = m._stack.pop()
     m._global(m._stack.pop(), name)
 
 
-@_opcode(0x52)
-def _reduce(m: MachineState) -> None:  # REDUCE
+def _reduce(m: MachineState) -> None:
     args = m._stack.pop()
     m._call(m._stack.pop(), args)
 
 
-@_opcode(0x81)
-def _newobj(m: MachineState) -> None:  # NEWOBJ
-    args = m._stack.pop()
-    m._call(m._stack.pop(), args)
-
-
-@_opcode(0x92)
-def _newobj_ex(m: MachineState) -> None:  # NEWOBJ_EX
+def _newobj_ex(m: MachineState) -> None:
     m._stack.pop()  # keyword arguments
     args = m._stack.pop()
     m._call(m._stack.pop(), args)
 
 
-@_opcode(0x69)
-def _inst(m: MachineState) -> None:  # INST
+def _inst(m: MachineState) -> None:
     module = _decode_python2(m._line())
     name = _decode_python2(m._line())
     cls = m._find_global(module, name)  # looked up first, as Python does
     m._call(cls, tuple(m._pop_mark()))
 
 
-@_opcode(0x6F)
-def _obj(m: MachineState) -> None:  # OBJ
+def _obj(m: MachineState) -> None:
     items = m._pop_mark()
     if not items:
         raise MalformedError(f"OBJ without a class at byte {m.position:,}")
     m._call(items[0], tuple(items[1:]))
 
 
-@_opcode(0x62)
-def _build(m: MachineState) -> None:  # BUILD
-    state = m._stack.pop()
-    m._build(state)
-
-
-@_opcode(0x51)
-def _binpersid(m: MachineState) -> None:  # BINPERSID
-    m._persistent(m._stack.pop())
-
-
-@_opcode(0x50)
-def _persid_line(m: MachineState) -> None:  # PERSID
-    m._persistent(_decode_python2(m._line()))
-
-
 def _extension(size: int) -> Handler:
-    def handler(m: MachineState) -> None:  # EXT1, EXT2, EXT4: a code of a registry that only the writer has
-        m._global("copyreg", f"extension_{int.from_bytes(m._take(size), 'little')}")
-
-    return handler
+    """A code of a registry that only the writer has."""
+    return lambda m: m._global("copyreg", f"extension_{int.from_bytes(m._take(size), 'little')}")
 
 
-HANDLERS[0x82] = _extension(1)
-HANDLERS[0x83] = _extension(2)
-HANDLERS[0x84] = _extension(4)
-
-
-@_opcode(0x80)
-def _proto(m: MachineState) -> None:  # PROTO
+def _proto(m: MachineState) -> None:
     version = m._buffer[m._pos]
     if version > 5:
         raise MalformedError(f"pickle protocol {version}; the highest is 5")
     m._pos += 1
 
 
-@_opcode(0x95)
-def _frame(m: MachineState) -> None:  # FRAME: a hint for buffering that is not needed
+def _frame(m: MachineState) -> None:
+    """A hint for buffering that is not needed."""
     if m._pos + 8 > len(m._buffer):
         raise truncated(m._blob)
     m._pos += 8
 
 
-@_opcode(0x97)
-def _next_buffer(m: MachineState) -> None:  # NEXT_BUFFER
+def _next_buffer(m: MachineState) -> None:
     raise MalformedError(f"an out-of-band buffer at byte {m.position:,}, which a file cannot have")
 
 
-@_opcode(0x98)
-def _readonly_buffer(m: MachineState) -> None:  # READONLY_BUFFER: the same bytes
+def _readonly_buffer(m: MachineState) -> None:
+    """The same bytes."""
     if not m._stack:
         raise IndexError
+
+
+_KNOWN: Final[Mapping[int, Handler]] = {
+    0x4B: _fixed(1, lambda data, at: data[at]),  # BININT1
+    0x4D: _fixed(2, lambda data, at: _U16(data, at)[0]),  # BININT2
+    0x4A: _fixed(4, lambda data, at: _I32(data, at)[0]),  # BININT
+    0x47: _fixed(8, lambda data, at: _F64(data, at)[0]),  # BINFLOAT
+    0x4E: _constant(None),  # NONE
+    0x88: _constant(True),  # NEWTRUE
+    0x89: _constant(False),  # NEWFALSE
+    0x29: _constant(()),  # EMPTY_TUPLE
+    0x58: _binunicode,
+    0x8C: _sized(1, _unicode),  # SHORT_BINUNICODE
+    0x8D: _sized(8, _unicode),  # BINUNICODE8
+    0x43: _sized(1, _bytes),  # SHORT_BINBYTES
+    0x42: _sized(4, _bytes),  # BINBYTES
+    0x8E: _sized(8, _bytes),  # BINBYTES8
+    0x96: _sized(8, _bytes),  # BYTEARRAY8
+    0x55: _sized(1, _python2_string),  # SHORT_BINSTRING
+    0x54: _sized(4, _signed_string),  # BINSTRING
+    0x8A: _sized(1, _long),  # LONG1
+    0x8B: _sized(4, _long),  # LONG4
+    0x49: _int_line,
+    0x4C: lambda m: m._stack.append(_number(m._line().rstrip(b"L"))),  # LONG
+    0x46: lambda m: m._stack.append(float(m._line())),  # FLOAT
+    0x53: _string_line,
+    0x56: _unicode_line,
+    0x71: _binput,
+    0x72: _long_binput,
+    0x94: _memoize,
+    0x70: lambda m: m._put(_number(m._line())),  # PUT
+    0x68: _binget,
+    0x6A: _long_binget,
+    0x67: lambda m: m._get(_number(m._line())),  # GET
+    0x28: _mark,
+    0x30: lambda m: m._stack.pop(),  # POP
+    0x31: lambda m: m._pop_mark(),  # POP_MARK
+    0x32: _dup,
+    0x5D: lambda m: m._push_object([]),  # EMPTY_LIST
+    0x6C: lambda m: m._push_object(m._pop_mark()),  # LIST
+    0x61: lambda m: m._append_items([m._stack.pop()]),  # APPEND
+    0x65: lambda m: m._append_items(m._pop_mark()),  # APPENDS
+    0x74: lambda m: m._push_object(tuple(m._pop_mark())),  # TUPLE
+    0x85: lambda m: m._push_object((m._stack.pop(),)),  # TUPLE1
+    0x86: _tuple2,
+    0x87: _tuple3,
+    0x7D: lambda m: m._push_object({}),  # EMPTY_DICT
+    0x64: _dict,
+    0x73: _setitem,
+    0x75: lambda m: m._set_items(m._pop_mark()),  # SETITEMS
+    0x8F: lambda m: m._push_object([]),  # EMPTY_SET: kept as a list, in the order of the file
+    0x90: lambda m: m._append_items(m._pop_mark()),  # ADDITEMS
+    0x91: lambda m: m._push_object(tuple(m._pop_mark())),  # FROZENSET
+    0x63: _global_line,
+    0x93: _stack_global,
+    0x52: _reduce,
+    0x81: _reduce,  # NEWOBJ
+    0x92: _newobj_ex,
+    0x69: _inst,
+    0x6F: _obj,
+    0x62: lambda m: m._build(m._stack.pop()),  # BUILD
+    0x51: lambda m: m._persistent(m._stack.pop()),  # BINPERSID
+    0x50: lambda m: m._persistent(_decode_python2(m._line())),  # PERSID
+    0x82: _extension(1),  # EXT1
+    0x83: _extension(2),  # EXT2
+    0x84: _extension(4),  # EXT4
+    0x80: _proto,
+    0x95: _frame,
+    0x97: _next_buffer,
+    0x98: _readonly_buffer,
+}
+"""In the order of pickletools; a function is called as its opcode."""
+
+HANDLERS: Final = [_KNOWN.get(code, _unknown) for code in range(256)]
+"""By code."""

@@ -15,15 +15,16 @@ from typing import Final
 from paraminspect.errors import LimitExceededError, MalformedError, UnknownFormatError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.dtypes import BITS
-from paraminspect.formats.pickles.danger import note_calls
 from paraminspect.formats.pickles.inert import Builder, Global, LongBytes, Opaque, StorageRef, TensorValue
 from paraminspect.formats.pickles.machine import PickleMachine
+from paraminspect.formats.pickles.remark import note_calls
 from paraminspect.formats.pytorch.legacy import is_legacy_magic, read_torch_legacy
 from paraminspect.formats.pytorch.objects import GlobalTable
 from paraminspect.formats.pytorch.objects import storage_ref as torch_storage_ref
 from paraminspect.formats.pytorch.walk import name_tensors
 from paraminspect.formats.shapes import check_sizes, contiguous_stride, count_elements
 from paraminspect.records import Checkpoint, Storage
+from paraminspect.text import quote
 
 NUMPY_TYPES: Final[dict[str, str]] = {
     "f2": "float16", "f4": "float32", "f8": "float64", "c8": "complex64", "c16": "complex128", "b1": "bool",
@@ -116,7 +117,7 @@ class _PlainTable(GlobalTable):
         storage = self._storages.get(reference.key)
         if storage is None:
             raise MalformedError(
-                f"storage {reference.key[:80]!r} lies outside this pickle",
+                f"storage {quote(reference.key)} lies outside this pickle",
                 hint="is it the data.pkl of an unpacked torch.save file? name the whole file",
             )
         return storage

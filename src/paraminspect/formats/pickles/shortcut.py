@@ -50,7 +50,7 @@ Layout = tuple[tuple[int, ...], tuple[int, ...], int, int]
 
 
 class TensorShortcut:
-    """See `pickle_machine.Shortcut`.
+    """See `state.Shortcut`.
 
     Args:
         builder: Stands for `_rebuild_tensor_v2`.
@@ -70,7 +70,6 @@ class TensorShortcut:
         self._builder_get = b""  # the GET that was seen to push the builder
 
     def forget(self) -> None:
-        """The memo changed where it had been read."""
         self._types.clear()
         self._builder_get = b""
 

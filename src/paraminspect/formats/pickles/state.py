@@ -47,7 +47,6 @@ class Shortcut(Protocol):
         """What the opcodes at `position` make, if they are the expected sequence.
 
         Args:
-            buffer: Opcodes.
             position: Of MARK.
             memo: Entries stored so far; those of tensors, names and storage keys are stored there,
                 others are left out.

@@ -1,11 +1,9 @@
-"""What is known of the classes and functions that pickles name: tables without logic.
+"""Classes and functions with which a pickle can do harm: tables without logic.
 
-Three of them say what belongs into a checkpoint: names that torch, numpy and Python write for plain data, packages of
-classes whose instances are rebuilt from data alone. Two say what does not, and why: each reason completes the sentence
-"with this a pickle ...".
+What a checkpoint has no use for, and why: each reason completes the sentence "with this a pickle ...". What belongs into
+one stands in `safe`.
 
-Source: the `__reduce__` methods of torch 0.1 to 2.13, numpy 1 and 2 and Python's standard library; published ways in which
-pickles were made to run code.
+Source: published ways in which pickles were made to run code; the sources of the packages that are named.
 """
 
 from __future__ import annotations
@@ -122,64 +120,3 @@ DANGEROUS_METHODS: Final[dict[str, str]] = {
     **dict.fromkeys(("_from_blob", "_new_shared_cuda"), _MEMORY),
 }  # fmt: skip
 """The same for whatever has this last name in torch or numpy, under all the names that lead there."""
-
-SAFE_NAMES: Final = frozenset(
-    {
-        "builtins.object", "builtins.set", "builtins.frozenset", "builtins.dict", "builtins.list", "builtins.tuple",
-        "builtins.int", "builtins.long", "builtins.float", "builtins.complex", "builtins.bool", "builtins.str",
-        "builtins.unicode", "builtins.bytes", "builtins.bytearray", "builtins.slice", "builtins.range", "builtins.xrange",
-        "builtins.Ellipsis", "builtins.NotImplemented",
-        "collections.OrderedDict", "collections.defaultdict", "collections.deque", "collections.Counter",
-        "collections.ChainMap", "collections.UserDict", "collections.UserList",
-        "copyreg._reconstructor", "copyreg.__newobj__", "copyreg.__newobj_ex__", "_codecs.encode",
-        "argparse.Namespace", "types.SimpleNamespace", "types.NoneType", "pathlib.Path", "pathlib.PurePath",
-        "pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.PurePosixPath", "pathlib.PureWindowsPath",
-        "pathlib._local.PosixPath", "pathlib._local.WindowsPath",
-        "datetime.datetime", "datetime.date", "datetime.time", "datetime.timedelta", "datetime.timezone",
-        "decimal.Decimal", "fractions.Fraction", "uuid.UUID", "uuid.SafeUUID", "array.array", "re._compile",
-        "array._array_reconstructor", "numpy.ndarray", "numpy.dtype", "numpy.random._pickle.__randomstate_ctor",
-        "numpy.random._pickle.__generator_ctor", "numpy.random._pickle.__bit_generator_ctor", "numpy.matrix",
-        *(f"numpy.{core}.{name}" for core in ("core", "_core")
-          for name in ("multiarray._reconstruct", "multiarray.scalar", "numeric._frombuffer", "_internal._convert_to_numpy_dtype")),
-        "torch.Tensor", *(f"torch.{device}{kind}Tensor" for device in ("", "cuda.") for kind in (
-            "Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")),
-        "torch.device", "torch.Size", "torch.Generator", "torch.finfo", "torch.iinfo",
-        "torch.serialization._get_layout", "torch.jit._pickle.build_intlist", "torch.jit._pickle.build_tensorlist",
-        "torch.jit._pickle.build_doublelist", "torch.jit._pickle.build_boollist", "torch.jit._pickle.restore_type_tag",
-        "torch.jit._pickle.build_tensor_from_id", "torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer",
-        "torch.nn.parameter.UninitializedParameter", "torch.nn.parameter.UninitializedBuffer",
-        "torch.nn.Parameter", "torch.nn.Module", "torch.torch_version.TorchVersion", "torch.utils.hooks.RemovableHandle",
-        "torch.storage._load_from_bytes", "torch.storage.UntypedStorage", "torch.storage.TypedStorage", "torch._C.Generator",
-        "torch.distributed.tensor._dtensor_spec.DTensorSpec", "torch.distributed.tensor._dtensor_spec.TensorMeta",
-        "torch.distributed.tensor.placement_types.Shard", "torch.distributed.tensor.placement_types.Replicate",
-        "torch.distributed.tensor.placement_types.DTensorSpec", "torch.distributed.tensor.DTensor",
-        "torch.distributed._tensor.api.DTensor", "torch.distributed.tensor._api.DTensor",
-        "torch.distributed.device_mesh.DeviceMesh", "torch.amp.grad_scaler._refresh_per_optimizer_state",
-        "torch.amp.grad_scaler.OptState", "torch.cuda.amp.grad_scaler.OptState",
-        "torch.cuda.amp.grad_scaler._refresh_per_optimizer_state",
-    }
-)  # fmt: skip
-"""What Python, numpy and torch write for plain data."""
-
-SAFE_CLASSES: Final = (
-    "torch.nn.modules", "torch.nn.parallel", "torch.nn.quantized", "torch.ao.nn", "torch.nn.qat", "torch.nn.intrinsic", "torch.optim",
-    "torch.distributed.checkpoint.metadata", "torch.distributed.checkpoint.filesystem",
-    "torch.distributed.tensor.placement_types", "torch.distributed._tensor.placement_types",
-    "torch.distributed.tensor._dtensor_spec", "torch.distributed._mesh_layout", "torch.distributed.device_mesh",
-)  # fmt: skip
-"""Packages of torch whose classes (names with a capital) make modules, optimizers and descriptions of tensors."""
-
-SAFE_FUNCTIONS: Final = (
-    "torch.nn.functional",
-    "torch._C._nn",
-    "torch.nn.init",
-    "torch._VF",
-    "torch._C._VariableFunctions",
-)
-"""Modules of functions on tensors, which models keep as attributes (`self.act = F.gelu`)."""
-
-ALLOCATORS: Final = frozenset({"builtins.bytearray", "builtins.bytes", "builtins.range", "array.array"})
-"""Of the safe names, those that an integer makes as large as it says."""
-
-MANY_BYTES: Final = 1 << 28
-"""What an allocator may be asked for before it is worth a word."""

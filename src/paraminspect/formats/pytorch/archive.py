@@ -8,7 +8,7 @@ All entries lie below one folder, named after the file when it was saved:
     NAME/version         of the format, text
     NAME/.data/serialization_id, .format_version, .storage_alignment (newer)
 
-A TorchScript archive is the same with `constants.pkl` and `code/` (see `torchscript`). Storages that the pickle names
+A TorchScript archive is the same with `constants.pkl` and `code/` (see `script`). Storages that the pickle names
 without an entry are an error, as in torch; entries are checked against the sizes the pickle declares.
 
 Source: files written by torch 1.6 to 2.13; caffe2/serialize/inline_container.cc for the alignment.
@@ -18,9 +18,9 @@ from __future__ import annotations
 
 from paraminspect.errors import MalformedError, UnknownFormatError
 from paraminspect.files.blob import Blob
-from paraminspect.formats.pickles.danger import note_calls
 from paraminspect.formats.pickles.inert import StorageRef
 from paraminspect.formats.pickles.machine import PickleMachine
+from paraminspect.formats.pickles.remark import note_calls
 from paraminspect.formats.pytorch.objects import GlobalTable, check_size, storage_ref
 from paraminspect.formats.pytorch.walk import name_tensors
 from paraminspect.formats.zip_file import ZipDirectory
@@ -133,7 +133,7 @@ def read_torch_zip(directory: ZipDirectory) -> Checkpoint:
 
     Raises:
         CheckpointError: No pickle, a storage missing or too short, or arguments that do not fit.
-        LimitExceededError: More of something than the bounds of `limits` allow.
+        LimitExceededError: More of something than the named bounds allow.
     """
     archive = TorchArchive(directory)
     table = GlobalTable()

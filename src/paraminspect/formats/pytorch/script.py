@@ -21,9 +21,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from paraminspect.errors import LimitExceededError
-from paraminspect.formats.pickles.danger import note_calls
 from paraminspect.formats.pickles.inert import Global, Opaque, TensorValue
 from paraminspect.formats.pickles.machine import PickleMachine
+from paraminspect.formats.pickles.remark import note_calls
 from paraminspect.formats.pytorch.archive import TorchArchive, find_root
 from paraminspect.formats.pytorch.objects import GlobalTable, storage_ref
 from paraminspect.formats.pytorch.walk import MAX_NESTING, name_tensors

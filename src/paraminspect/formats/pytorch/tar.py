@@ -19,9 +19,9 @@ import struct
 from paraminspect.errors import LimitExceededError, MalformedError, UnknownFormatError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.dtypes import BITS
-from paraminspect.formats.pickles.danger import note_calls
 from paraminspect.formats.pickles.inert import StorageRef, StorageType, TensorValue
 from paraminspect.formats.pickles.machine import PickleMachine
+from paraminspect.formats.pickles.remark import note_calls
 from paraminspect.formats.pytorch.objects import GlobalTable, strided_tensor
 from paraminspect.formats.pytorch.walk import name_tensors
 from paraminspect.formats.shapes import MAX_DIMENSIONS, MAX_NUMEL

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from paraminspect.architecture.builtins import BUILTINS, CONTAINERS
+from paraminspect.architecture.built_in import BUILTINS, CONTAINERS
 from paraminspect.architecture.expand import MAX_MODEL_BYTES
+from paraminspect.architecture.model import Tie
 from paraminspect.architecture.nodes import Mark
 from paraminspect.architecture.plan import INPUT, ModelPlan, ModulePlan
 from paraminspect.architecture.suggestions import closest
@@ -19,9 +20,8 @@ from paraminspect.live.build.describe import MAX_MODULE_PATHS
 from paraminspect.live.build.layers import BUILTIN_MODULES, make_parameter
 from paraminspect.live.build.lazy import draw, materialise
 from paraminspect.live.build.seeds import global_seed, seeded
-from paraminspect.live.build.tie import apply_ties
 from paraminspect.live.build.user_code import running_user_code
-from paraminspect.text import shorten
+from paraminspect.text import shape_text, shorten
 
 
 def build_model(
@@ -39,9 +39,7 @@ def build_model(
     no other layer. torch's global generator is left as it was.
 
     Args:
-        plan: Of the spec.
         device: "meta" (shapes only, no memory) or "cpu".
-        seed: Of the run.
         modules: The user's own classes by name; they go before those of torch.nn.
         max_bytes: What parameters and buffers may take in memory; without meaning on the meta device.
         notes: Takes remarks for the user: the warnings of constructors.
@@ -138,7 +136,6 @@ class Builder:
         return made
 
     def container(self, plan: ModulePlan, entries: Sequence[str] = (INPUT,)) -> nn.Module:
-        """A container with its children."""
         made = make_container(plan, entries)
         paths = 1
         for step in plan.steps:
@@ -238,3 +235,52 @@ def _check_size(model: nn.Module, max_bytes: int) -> None:
             actual=nbytes,
             hint="list and tree take no memory; a smaller model: -D depth=2",
         )
+
+
+def apply_ties(model: nn.Module, ties: Sequence[Tie]) -> None:
+    """Put the tensor of each `source` in the place of its `alias`, in order.
+
+    Raises:
+        SpecError: At the tie: there is no such tensor, or the two differ in shape, dtype or kind.
+    """
+    for tie in ties:
+        owner, name, old = _find(model, tie.alias, tie)
+        _, _, new = _find(model, tie.source, tie)
+        for alias, source, expected in (
+            (shape_text(old.shape), shape_text(new.shape), "one shape"),
+            (_dtype(old), _dtype(new), "one dtype"),
+            (_kind(old), _kind(new), "two of a kind"),
+        ):
+            if alias != source:
+                raise tie.mark.error(
+                    f"tie of {shorten(tie.alias)} ({alias}) to {shorten(tie.source)} ({source}); expected {expected}"
+                )
+        setattr(owner, name, new)
+
+
+def _dtype(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _kind(tensor: Tensor) -> str:
+    return "a parameter" if isinstance(tensor, nn.Parameter) else "a buffer"
+
+
+def _find(model: nn.Module, name: str, tie: Tie) -> tuple[nn.Module, str, Tensor]:
+    """(module, name in it, tensor)."""
+    path, _, last = name.rpartition(".")
+    module = model
+    for place, part in enumerate(path.split(".") if path else []):
+        child = module._modules.get(part)
+        if child is None:
+            below = ".".join(path.split(".")[:place]) or "the model"
+            names = [key for key, each in module._modules.items() if each is not None]
+            hint = closest(part, names) or (f"it has {', '.join(names[:8])}" if names else None)
+            raise tie.mark.error(f"tie of {shorten(name)}: {below} has no child {shorten(part)}", hint=hint)
+        module = child
+    tensors = {key: each for key, each in [*module._parameters.items(), *module._buffers.items()] if each is not None}
+    if last not in tensors:
+        hint = closest(last, tensors) or (f"it has {', '.join(list(tensors)[:8])}" if tensors else None)
+        below = f"{path} ({type(module).__name__})" if path else "the model"
+        raise tie.mark.error(f"tie of {shorten(name)}: {below} has no tensor {shorten(last)}", hint=hint)
+    return module, last, tensors[last]

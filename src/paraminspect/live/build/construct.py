@@ -74,7 +74,6 @@ class Construction(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:  # fmt: skip
-        """Called by torch instead of `func`."""
         kwargs = kwargs or {}
         if func in _FILLS and self.device == "meta":
             return args[0] if args else kwargs["tensor"]
@@ -111,7 +110,6 @@ def construct(plan: ModulePlan, make: Callable[..., Any], notes: list[str]) -> A
     """What `make` gives for the arguments of a layer.
 
     Args:
-        plan: Says arguments and place.
         make: A class, or another callable, called inside `constructing`.
         notes: Takes the warnings of the constructor.
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from paraminspect.architecture.builtins import CONTAINERS
+from paraminspect.architecture.built_in import CONTAINERS
 from paraminspect.architecture.model import Value
 from paraminspect.architecture.nodes import Mark
 from paraminspect.architecture.plan import ModulePlan

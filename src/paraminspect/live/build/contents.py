@@ -1,4 +1,4 @@
-"""The bytes of a live model's tensors, as `values.contents` gives those of stored ones."""
+"""The bytes of a live model's tensors, as `sharing.equal` wants them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from collections.abc import Iterator
 import torch
 
 from paraminspect.errors import CheckpointError
-from paraminspect.live.build.open import LiveModel
+from paraminspect.live.build.live_model import LiveModel
 from paraminspect.records import TensorRecord
-from paraminspect.values.contents import PIECE_BYTES
+
+PIECE_BYTES = 1 << 20
+"""Given at a time."""
 
 
 class LiveContents:

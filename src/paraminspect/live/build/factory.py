@@ -13,11 +13,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from paraminspect.architecture.built_in import BUILTINS, CONTAINERS
 from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node
 from paraminspect.architecture.suggestions import closest
 from paraminspect.architecture.yaml_marks import parse_scalar, parse_yaml
 from paraminspect.errors import SourceError, SpecError
 from paraminspect.live.build.complaints import argument_names, describe_refusal, first_line
+from paraminspect.live.build.construct import torch_types
 from paraminspect.live.build.recognise import FactoryName, parse_factory
 from paraminspect.live.build.seeds import seeded
 from paraminspect.live.build.user_code import explaining, import_file, import_module, running_user_code
@@ -45,7 +47,6 @@ def build_factory(
         source: `pkg.mod:callable` or `file.py:callable`; a class is called too, a module object taken as it is.
         arguments: Of the call, by name.
         device: "meta" or "cpu": where tensors are made that the code does not place itself.
-        seed: Of the run.
         notes: Takes remarks for the user.
 
     Raises:
@@ -205,3 +206,32 @@ def list_candidates(path: str) -> list[str]:
     classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
     functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name[:1] != "_"]
     return classes + functions
+
+
+def load_modules(path: str, *, notes: list[str] | None = None) -> dict[str, type[nn.Module]]:
+    """The nn.Module classes that a Python file defines, by name; those it imports do not count.
+
+    Args:
+        path: Of the file, which is executed.
+        notes: Takes a remark on each class whose name a built-in or torch.nn has too.
+
+    Raises:
+        SourceError: No such file, its code fails, or it defines no such class.
+    """
+    module = import_file(path)
+    found = {
+        name: each
+        for name, each in vars(module).items()
+        if isinstance(each, type) and issubclass(each, nn.Module) and each.__module__ == module.__name__
+    }
+    if not found:
+        raise SourceError(f"{path} defines no nn.Module class", hint="write class MyLayer(nn.Module): ..")
+    known = torch_types()
+    for name in found:
+        if notes is None:
+            break
+        if name in BUILTINS or name in CONTAINERS:
+            notes.append(f"{name} of {path} is out of reach: specs have a built-in type of that name")
+        elif name in known:
+            notes.append(f"{name} is the class of {path}, not torch.nn's")
+    return found

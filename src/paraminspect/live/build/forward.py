@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -16,9 +16,8 @@ from torch.utils.hooks import RemovableHandle
 from paraminspect.architecture.nodes import Mark
 from paraminspect.architecture.plan import ModelPlan
 from paraminspect.errors import ParamInspectError, SourceError
-from paraminspect.live.build.complaints import describe_tensors, first_line
+from paraminspect.live.build.complaints import describe_tensors, first_line, suggest_remedy
 from paraminspect.live.build.containers import StepError
-from paraminspect.live.build.forward_hints import suggest_remedy
 from paraminspect.live.build.memory import is_out_of_memory
 from paraminspect.live.build.user_code import running_user_code
 from paraminspect.text import shape_text
@@ -154,8 +153,6 @@ def call_model(
 
     Args:
         calls: Entered.
-        inputs: Positional ones.
-        named: Named ones.
         plan: Of a spec's model, for the places in error messages.
 
     Raises:
@@ -179,7 +176,6 @@ def explain_failure(calls: CallPaths, error: Exception, plan: ModelPlan | None) 
 
     Args:
         calls: As the failure left them.
-        error: What was raised.
         plan: Of a spec's model; says the line.
     """
     call = calls.stack[-1] if calls.stack else Call("", calls.model, ())
@@ -220,3 +216,40 @@ def mark_of(plan: ModelPlan, path: str) -> Mark:
         if here.reference is not None:
             here = plans[here.reference]
     return here.mark
+
+
+def trace_shapes(
+    model: nn.Module, inputs: Sequence[Tensor], *, plan: ModelPlan | None = None
+) -> dict[str, tuple[Shape, ...]]:
+    """Shapes of the tensors that each module returns, by module path, in the order in which they return.
+
+    A module that returns several tensors, however nested, has several shapes; one that runs more than once under one
+    name has those of the first time; one that does not run is absent. The model itself is "".
+
+    Args:
+        model: On the device of the inputs, the meta device as a rule.
+        inputs: In order of the forward call.
+        plan: Of a spec's model, for the places in error messages.
+
+    Raises:
+        SpecError: The model fails on them, at the layer that does; of a model without plan, SourceError.
+    """
+    shapes: dict[str, tuple[Shape, ...]] = {}
+
+    def note(call: Call, output: object) -> None:
+        shapes.setdefault(call.path, tuple(tuple(each.shape) for each in iter_tensors(output)))
+
+    run_forward(model, inputs, plan=plan, on_return=note)
+    return shapes
+
+
+def iter_tensors(value: object) -> Iterator[Tensor]:
+    """The tensors in an output: itself, or those in (nested) tuples, lists and mappings."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from iter_tensors(each)
+    elif isinstance(value, (tuple, list)):
+        for each in value:
+            yield from iter_tensors(each)

@@ -37,7 +37,6 @@ def make_tensor(description: TensorInput, *, device: str = "meta", seed: int = 0
     Random ones are drawn in float32 (float64 for float64, int64 for integers) and then converted.
 
     Args:
-        description: How it is made.
         device: "meta" (no values) or "cpu".
         seed: Of the run, used with the tensor's name where it has no seed of its own.
         source: The spec, in whose folder a file is searched for.
@@ -102,7 +101,6 @@ def read_tensor(path: str, *, device: str = "cpu", shown: str = "") -> Tensor:
     """The only tensor of a .npy, .safetensors or .pt file; no code in it is run.
 
     Args:
-        path: Of the file.
         device: On "meta" its values are not read.
         shown: What to call it in errors; the path if left out.
 
@@ -120,7 +118,7 @@ def read_tensor(path: str, *, device: str = "cpu", shown: str = "") -> Tensor:
         record: TensorRecord = checkpoint.tensors[0]
         if record.numel > MAX_INPUT_NUMEL:
             raise ParamInspectError(f"{record.numel:,} elements; the limit is {MAX_INPUT_NUMEL:,}")
-        tensor = StoredTensors(checkpoint).read(record)
+        tensor = StoredTensors().read(record)
     except ParamInspectError as error:
         raise ParamInspectError(f"{name}: {error.message}", hint=error.hint) from None
     return torch.empty_like(tensor, device="meta") if device == "meta" else tensor.clone()

@@ -1,4 +1,4 @@
-"""The built-in layers of a spec as modules, after the table `spec.builtins.BUILTINS`."""
+"""The built-in layers of a spec as modules, after the table `architecture.built_in.BUILTINS`."""
 
 from __future__ import annotations
 
@@ -43,7 +43,6 @@ class Concat(nn.Module):
         return torch.cat(inputs, self.dim)
 
     def extra_repr(self) -> str:
-        """As in the spec."""
         return f"dim={self.dim}"
 
 
@@ -97,7 +96,6 @@ class Attention(nn.Module):
         return x.reshape(*x.shape[:-1], heads, -1).transpose(1, 2)
 
     def extra_repr(self) -> str:
-        """As in the spec, what is left at its default left out."""
         parts = [f"heads={self.heads}"]
         if self.kv_heads != self.heads:
             parts.append(f"kv_heads={self.kv_heads}")
@@ -137,7 +135,6 @@ class Rotary(nn.Module):
         return turned.flatten(2)
 
     def extra_repr(self) -> str:
-        """As in the spec."""
         return f"heads={self.heads}, base={self.base}"
 
 
@@ -157,7 +154,6 @@ class Positions(nn.Module):
         return torch.arange(x.shape[self.dim], device=x.device)
 
     def extra_repr(self) -> str:
-        """As in the spec."""
         return f"dim={self.dim}"
 
 
@@ -174,7 +170,6 @@ class Transpose(nn.Module):
         return x.transpose(self.dim0, self.dim1)
 
     def extra_repr(self) -> str:
-        """As in the spec."""
         return f"dim0={self.dim0}, dim1={self.dim1}"
 
 
@@ -191,21 +186,17 @@ class Select(nn.Module):
         return x.select(self.dim, self.index)
 
     def extra_repr(self) -> str:
-        """As in the spec."""
         return f"dim={self.dim}, index={self.index}"
 
 
 BUILTIN_MODULES: Final[Mapping[str, type[nn.Module]]] = {
     cls.__name__: cls for cls in (Add, Multiply, Concat, Attention, Rotary, Positions, Transpose, Select)
 }
-"""By name, all of `spec.builtins.BUILTINS` but Param, which is no module."""
+"""By name, all of `architecture.built_in.BUILTINS` but Param, which is no module."""
 
 
 def make_parameter(kwargs: Mapping[str, Value]) -> nn.Parameter:
     """The tensor of a `Param` layer (float32, on the default device), initialised as `PARAM_OPS` says.
-
-    Args:
-        kwargs: Its `shape` and `op`.
 
     Raises:
         ValueError: The op cannot work with that shape.

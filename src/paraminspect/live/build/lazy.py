@@ -17,7 +17,6 @@ def materialise(model: nn.Module, plan: ModelPlan) -> dict[str, nn.Module]:
 
     Args:
         model: On the meta device; its lazy layers become ordinary ones.
-        plan: Says the inputs.
 
     Returns:
         What were lazy layers, by path.

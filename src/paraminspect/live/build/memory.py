@@ -57,7 +57,6 @@ def too_large(needed: int, available: int) -> BackwardError:
 
 
 def explain_memory(model: nn.Module, device: str = "cpu") -> BackwardError:
-    """What to say after memory has run out."""
     available = available_memory(device)
     free = f"; {format_bytes(available)} are free now" if available is not None else ""
     return BackwardError(

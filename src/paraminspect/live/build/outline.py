@@ -50,7 +50,6 @@ class ModuleNode:
     text: tuple[str, ...] = ()
 
     def walk(self) -> Iterator[ModuleNode]:
-        """This node and all below it, in order."""
         yield self
         for child in self.children:
             yield from child.walk()
@@ -83,7 +82,6 @@ def tree_lines(node: ModuleNode, label: str = "") -> list[TreeLine]:
     """The tree as `print(model)` draws it; joined by newlines the texts are exactly that.
 
     Args:
-        node: The outermost module.
         label: What comes before it on its line.
     """
     if node.header == "own":

@@ -77,9 +77,8 @@ def backward_report(
     in the mode it is in.
 
     Args:
-        model: Any module.
         inputs: Of its call: one tensor, a sequence of positional arguments, or a mapping of named ones.
-        loss: Called with the output; or one of the names of `live.losses`, that takes no target or draws one.
+        loss: Called with the output; or one of the names of `losses`, that takes no target or draws one.
         uses: Whether to keep the part of the gradient of each use, of parameters that have several: it costs a tensor
             of the parameter's size a use.
         seed: For what the forward pass draws (dropout); None takes the generators as they are.

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node, get_gradient_edge
 from torch.overrides import TorchFunctionMode
 
-from paraminspect.live.build.forward import CallPaths
-from paraminspect.live.build.trace import iter_tensors
+from paraminspect.live.build.forward import CallPaths, iter_tensors
 from paraminspect.live.grad.once import BackwardRun, go_back
 from paraminspect.live.grad.untouched import leaving_untouched
 from paraminspect.live.grad.uses import VIEWS, UseTracker, operation_of

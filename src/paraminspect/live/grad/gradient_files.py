@@ -90,7 +90,7 @@ def compare_gradients(
     """
     try:
         checkpoint = open_source(path)
-        reader, stored = StoredTensors(checkpoint), by_name(checkpoint)
+        reader, stored = StoredTensors(), by_name(checkpoint)
         changes = []
         for name, gradient in gradients.items():
             record = stored.get(name)

@@ -63,8 +63,6 @@ def angle(part: Tensor, whole: Tensor, norms: float | None = None) -> float | No
     """The cosine between two tensors of one shape; None where one is zero or no number.
 
     Args:
-        part: One of them.
-        whole: The other.
         norms: The product of their norms, if it is known; small tensors are measured again in float64.
     """
     if part.numel() <= EXACT and part.device.type != "mps":

@@ -13,8 +13,8 @@ from torch.nn import functional
 from paraminspect.architecture.suggestions import closest
 from paraminspect.errors import BackwardError, ParamInspectError, SourceError
 from paraminspect.live.build.complaints import describe_tensors, first_line
+from paraminspect.live.build.forward import iter_tensors
 from paraminspect.live.build.seeds import derive_seed
-from paraminspect.live.build.trace import iter_tensors
 from paraminspect.live.build.user_code import explaining, import_file, running_user_code
 from paraminspect.text import shape_text
 
@@ -36,7 +36,6 @@ def make_loss(name: LossName, target: Tensor | None = None, *, seed: int = 0) ->
             their squares. Of the first of these tensors: "mse", its mean squared error; "cross_entropy", the mean over
             its last dimension; "target", the former for a floating-point target, the latter for one of integers.
         target: None draws one: standard normal of the output's shape, or classes.
-        seed: Of that drawing.
     """
     if name not in WITH_TARGET:
         return lambda output: _reduce(name, output)

@@ -14,10 +14,9 @@ from torch import Tensor, nn
 from paraminspect.architecture.plan import ModelPlan
 from paraminspect.errors import BackwardError, ParamInspectError
 from paraminspect.live.build.complaints import first_line
-from paraminspect.live.build.forward import Call, CallPaths, call_model
+from paraminspect.live.build.forward import Call, CallPaths, call_model, iter_tensors
 from paraminspect.live.build.memory import explain_memory, is_out_of_memory
 from paraminspect.live.build.seeds import derive_seed, seeded
-from paraminspect.live.build.trace import iter_tensors
 from paraminspect.live.build.user_code import running_user_code
 from paraminspect.live.grad.gradients import dense
 from paraminspect.live.grad.losses import LossFunction, evaluate_loss

@@ -17,7 +17,7 @@ from paraminspect.live.build.complaints import describe_refusal
 from paraminspect.live.build.forward import CallPaths, call_model
 from paraminspect.live.build.memory import available_memory, needed_memory, too_large
 from paraminspect.live.grad.once import Inputs
-from paraminspect.names.select import Selector
+from paraminspect.names.selector import Selector
 
 
 def choose_device(name: str) -> str:
@@ -67,7 +67,6 @@ def convert(model: nn.Module, *, dtype: torch.dtype | None, device: str, train: 
     """Change dtype, device and mode.
 
     Args:
-        model: In memory.
         dtype: Of floating-point parameters and buffers; None leaves them.
         device: "cpu", "cuda" or "mps".
         train: Mode of all modules; None leaves them.

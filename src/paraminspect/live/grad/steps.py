@@ -36,10 +36,8 @@ def repeat_backward(
     of the first pass.
 
     Args:
-        model: Left as it was.
         batch: Inputs and loss of a step, from 0.
         steps: One or more.
-        uses: As of `backward_report`.
         seed: Of what forward draws; step N takes `seed + N`.
         plan: Of a spec's model, for the places in error messages.
         on_step: Called with the number of passes that are done.

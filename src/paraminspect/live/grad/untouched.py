@@ -21,7 +21,6 @@ def leaving_untouched(model: nn.Module, changed: list[str] | None = None) -> Ite
     finished gradient, such as an optimizer's step inside the backward pass, do not run.
 
     Args:
-        model: What is run.
         changed: Takes the names of parameters that the forward pass itself changed and that are therefore not as
             they were (those that an Embedding with max_norm scales are put back).
     """

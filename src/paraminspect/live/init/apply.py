@@ -12,11 +12,11 @@ from paraminspect.live.build.complaints import first_line
 from paraminspect.live.init.draw import Drawing, failed, one_thread
 from paraminspect.live.init.find import Targets, model_targets
 from paraminspect.live.init.functions import OwnFunctions, own_functions
-from paraminspect.live.init.measure import measure, with_statistics
+from paraminspect.live.init.run import measure, with_statistics
 from paraminspect.records import InitStep
 from paraminspect.rules.parse import RuleParser
-from paraminspect.rules.plan import InitPlan, PlannedStep, plan_rules
 from paraminspect.rules.rule import Origin, Rule
+from paraminspect.rules.steps import InitPlan, PlannedStep, plan_rules
 
 Functions = Mapping[str, Callable[..., object]]
 
@@ -67,10 +67,6 @@ def apply_init(
 
     Args:
         model: Not on the meta device.
-        rules: As of `plan_init`.
-        seed: Of the run.
-        functions: As of `plan_init`.
-        variables: As of `plan_init`.
         allow_unmatched: Go on if a rule matches no parameter.
 
     Returns:
@@ -128,7 +124,6 @@ def _check_step(step: PlannedStep, tensor: Tensor, own: OwnFunctions) -> None:
 
 
 def _give(step: PlannedStep, tensor: Tensor, values: Tensor) -> None:
-    """Put new values into a parameter."""
     try:
         tensor.copy_(values)
     except RuntimeError as error:  # of inference mode, of memory that is mapped read-only

@@ -18,8 +18,8 @@ from paraminspect.live.build.user_code import explaining, running_user_code
 from paraminspect.live.init.functions import OwnFunctions
 from paraminspect.rules.functions import GENERATOR, takes_generator
 from paraminspect.rules.parse import rule_error
-from paraminspect.rules.plan import PlannedStep, with_tensor
 from paraminspect.rules.rule import Initializer, Scalar
+from paraminspect.rules.steps import PlannedStep, with_tensor
 from paraminspect.text import shape_text
 
 ONE_AT_A_TIME = threading.RLock()
@@ -120,10 +120,8 @@ def apply(initializer: Initializer, tensor: Tensor, arguments: Mapping[str, Scal
     """Let torch fill or edit a contiguous tensor in place.
 
     Args:
-        initializer: Of the table.
         tensor: Without gradient.
         arguments: All of them, in the order of its parameters.
-        generator: For what it draws.
     """
     if initializer.kind == "edit":
         getattr(tensor, f"{initializer.name}_")(*arguments.values())

@@ -14,9 +14,6 @@ from paraminspect.records import TensorRecord
 from paraminspect.rules.targets import Other, Target
 from paraminspect.ties.shared_bytes import find_canonical
 
-_PROBLEMS = {"chunked": "stored in pieces, as distributed checkpoints are"}
-"""Layouts of stored tensors whose names say too little."""
-
 _BUFFER, _ATTRIBUTE, _STATE = "buffers", "plain tensor attributes", "optimizer state"
 
 
@@ -102,8 +99,8 @@ def _record_target(names: Sequence[TensorRecord]) -> Target:
     record, *aliases = names
     if record.layout == "gguf":
         problem = f"quantised ({record.dtype})"
-    elif record.shape is None or record.layout != "strided":
-        problem = "ragged" if record.shape is None else _PROBLEMS.get(record.layout, f"of layout {record.layout}")
+    elif record.shape is None or record.layout not in ("strided", "chunked"):
+        problem = "ragged" if record.shape is None else f"of layout {record.layout}"
     else:
         problem = _why_shared(record.shape, record.stride)
     return Target(

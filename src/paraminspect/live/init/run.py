@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,20 +10,24 @@ import torch
 from torch import Tensor
 
 from paraminspect.formats.shapes import contiguous_stride, storage_order
+from paraminspect.live.build.stored import flipped
 from paraminspect.live.init.draw import Drawing, one_thread
-from paraminspect.live.init.measure import add_piece, pieces_of, with_statistics
 from paraminspect.live.init.pool import Pool, count_workers
 from paraminspect.live.init.work import DRAWN_BYTES, Work
-from paraminspect.records import InitStep
-from paraminspect.rules.plan import PlannedStep
+from paraminspect.records import InitStep, TensorRecord
+from paraminspect.rules.steps import PlannedStep
+from paraminspect.text import counted
 from paraminspect.values.moments import Moments
+
+CHUNK = 1 << 20
+"""Elements that are looked at together."""
 
 LARGEST_AT_ONCE = 2
 """As many tensors of the largest size may be drawn at one time."""
 
 
 class Sink(Protocol):
-    """Takes the bytes of tensors; `writers.files` has the one for checkpoints."""
+    """Takes the bytes of tensors; `writers.sink` has the one for checkpoints."""
 
     def put(self, index: int, begin: int, data: memoryview) -> None:
         """Bytes of tensor `index` from byte `begin` of it on; of one tensor in ascending order."""
@@ -87,6 +91,9 @@ class Run:
             self._moments[job] = Moments()
         if index is None and step is not None and step.target.problem:
             return  # kept, not written, and torch may not have such a tensor
+        if index is not None and work.is_kept and not work.is_reported and work.out_dtype(self.dtype) == work.dtype:
+            self._keep(pool, job, work, index)
+            return
         tensor = self._values(work)
         dtype = getattr(torch, work.out_dtype(self.dtype))
         if self.in_order:
@@ -95,11 +102,26 @@ class Run:
         laid = tensor.permute(storage_order(work.stride)) if self.as_stored and work.stride else tensor
         for piece in pieces_of(laid):
             pool.check()
-            begin += self._hand_on(job, index, begin, piece.to(dtype))
+            begin += self._hand_on(job, index, begin, piece.to(dtype), work.record if self.as_stored else None)
         if self.in_order:
             pool.end_turn()
         if self.look is not None and step is not None and step.rule is not None:
             self.look(step, tensor.to(dtype))
+
+    def _keep(self, pool: Pool, job: int, work: Work, index: int) -> None:
+        """Write a tensor as it is, without having it in memory as a whole."""
+        assert work.pieces is not None
+        assert self.sink is not None
+        if self.in_order:
+            pool.wait_for_turn(job)
+        begin = 0
+        for piece in work.pieces():
+            pool.check()
+            self.sink.put(index, begin, memoryview(piece))
+            begin += len(piece)
+            self._done[job] += DRAWN_BYTES * len(piece) // getattr(torch, work.dtype).itemsize
+        if self.in_order:
+            pool.end_turn()
 
     def _values(self, work: Work) -> Tensor:
         """What a tensor is to hold; of one that sees the bytes of another, what that one is to hold, seen as it does."""
@@ -109,12 +131,12 @@ class Run:
             return self.drawing.draw(work.step, work.base)
         return work.base().detach()
 
-    def _hand_on(self, job: int, index: int | None, begin: int, piece: Tensor) -> int:
-        """Measure and write one piece; returns its size in bytes."""
+    def _hand_on(self, job: int, index: int | None, begin: int, piece: Tensor, record: TensorRecord | None) -> int:
+        """Measure and write one piece, in the place of a record's bytes if there is one; returns its size in bytes."""
         if job in self._moments:
             add_piece(self._moments[job], piece)
         if self.sink is not None and index is not None:
-            self.sink.put(index, begin, piece.cpu().view(torch.uint8).numpy().data)
+            self.sink.put(index, begin, flipped(record, piece).cpu().view(torch.uint8).numpy().data)
         self._done[job] += DRAWN_BYTES * piece.numel()
         return piece.numel() * piece.element_size()
 
@@ -127,5 +149,37 @@ def _see_as(view: Work, original: Work, values: Tensor) -> Tensor:
     """Values of a tensor through another view of the same bytes."""
     dtype, seen = getattr(torch, original.dtype), getattr(torch, view.dtype)
     stride = original.stride or contiguous_stride(original.shape)
+    values = flipped(original.record, values)
     storage = torch.empty_strided(original.shape, stride, dtype=dtype).copy_(values).untyped_storage()
-    return torch.empty(0, dtype=seen).set_(storage, 0, view.shape, view.stride or contiguous_stride(view.shape))
+    strides = view.stride or contiguous_stride(view.shape)
+    return flipped(view.record, torch.empty(0, dtype=seen).set_(storage, 0, view.shape, strides))
+
+
+def measure(tensor: Tensor) -> Moments:
+    """Moments of all elements of a dense tensor, on any device."""
+    moments = Moments()
+    for piece in pieces_of(tensor):
+        add_piece(moments, piece)
+    return moments
+
+
+def pieces_of(tensor: Tensor) -> Iterator[Tensor]:
+    """The elements in row-major order, some at a time, as contiguous 1-D tensors; views where the tensor is contiguous."""
+    flat = tensor.detach().reshape(-1)
+    for begin in range(0, flat.numel(), CHUNK):
+        yield flat[begin : begin + CHUNK].contiguous()
+
+
+def add_piece(moments: Moments, piece: Tensor) -> None:
+    """Take in one piece; types that numpy lacks are widened to float32, which holds them exactly."""
+    if piece.dtype == torch.bfloat16 or str(piece.dtype).startswith("torch.float8"):
+        piece = piece.float()
+    moments.add(piece.cpu().numpy())
+
+
+def with_statistics(step: InitStep, found: Moments) -> InitStep:
+    """A step with what was measured; a note if the type of the tensor cannot hold its values."""
+    lost = found.count - found.finite
+    notes = [step.note, f"{counted(lost, 'value')} infinite or no number" if lost else ""]
+    note = "; ".join(filter(None, notes))
+    return step._replace(mean=found.mean, std=found.std, min=found.min, max=found.max, note=note)

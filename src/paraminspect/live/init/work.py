@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from paraminspect.live.build.describe import describe_model, iter_tensors
-from paraminspect.live.build.open import LiveModel
+from paraminspect.live.build.live_model import LiveModel
 from paraminspect.live.build.stored import StoredTensors
 from paraminspect.live.init.draw import ONE_AT_A_TIME
 from paraminspect.records import Checkpoint, TensorRecord
-from paraminspect.rules.plan import FLOATING, InitPlan, PlannedStep
+from paraminspect.rules.steps import FLOATING, InitPlan, PlannedStep
 from paraminspect.ties.shared_bytes import find_canonical
+from paraminspect.values.pieces import read_pieces
+from paraminspect.values.stored_bytes import plain_dtype
+
+PIECE_BYTES = 4 << 20
+"""Of a tensor that stays as it is, in memory at a time."""
 
 DRAWN_BYTES = 4
 """Of one element while it is drawn, at least."""
@@ -27,7 +33,7 @@ class Work:
 
     Attributes:
         name: Dotted.
-        dtype: torch's name, of the source.
+        dtype: torch's name, of the source; of blocks and scaled integers that of the numbers they stand for.
         shape: (d0, ..., dn).
         base: Gives the values that it has without rules; may be called from any thread.
         step: What rules do to it; None for a tensor that no rule can mean.
@@ -35,6 +41,7 @@ class Work:
         trainable: requires_grad of a parameter.
         record: Where it is stored, for a checkpoint.
         stride: In elements; None where it is contiguous or has none.
+        pieces: Gives the bytes of a stored tensor, or of the numbers that it stands for; None where `base` makes them.
         original: The tensor whose bytes it is another view of, where a rule changes that one.
     """
 
@@ -48,6 +55,7 @@ class Work:
     record: TensorRecord | None = None
     stride: tuple[int, ...] | None = None
     original: Work | None = None
+    pieces: Callable[[], Iterator[bytes]] | None = None
 
     @property
     def is_changed(self) -> bool:
@@ -56,12 +64,15 @@ class Work:
 
     @property
     def is_reported(self) -> bool:
-        """Whether a rule matches it."""
         return self.step is not None and self.step.rule is not None
 
     @property
+    def is_kept(self) -> bool:
+        """Whether it is written with the bytes that it has."""
+        return self.pieces is not None and not self.is_changed and self.original is None
+
+    @property
     def numel(self) -> int:
-        """Number of elements."""
         return math.prod(self.shape)
 
     @property
@@ -76,7 +87,8 @@ class Work:
         if self.original is not None:
             return self.original.cost + self.nbytes
         initializer = self.step.initializer if self.step is not None else None
-        return self.nbytes * (initializer.copies if initializer is not None else 1)
+        read = self.record is not None and self.step is not None and initializer is not None and self.step.needs_values
+        return self.nbytes * ((initializer.copies if initializer is not None else 1) + read)
 
     def out_dtype(self, wanted: str) -> str:
         """The dtype it is written in: the wanted one, if there is one and the tensor is a floating-point one."""
@@ -101,12 +113,14 @@ def model_work(live: LiveModel, plan: InitPlan) -> list[Work]:
 
 def checkpoint_work(checkpoint: Checkpoint, plan: InitPlan) -> list[Work]:
     """All tensors of a checkpoint, each once, in the order of the file; views of another shape stand for themselves."""
-    stored = StoredTensors(checkpoint)
+    stored = StoredTensors()
     records = checkpoint.tensors
     work = []
     for record in records:
-        base = _base_of_record(stored, record)
-        work.append(Work(record.name, record.dtype, record.shape or (), base, record=record, stride=record.stride))
+        dtype, shape = plain_dtype(record), record.shape or ()
+        base = partial(stored.read, record)
+        found = partial(read_pieces, record, stored.files, PIECE_BYTES) if dtype != "complex32" else None  # no numpy's
+        work.append(Work(record.name, dtype, shape, base, record=record, stride=record.stride, pieces=found))
     return _join(work, records, range(len(work)), plan)
 
 
@@ -116,10 +130,7 @@ def _join(
     """One work for each tensor, with its step; of those that are other views of changed bytes, with the original.
 
     Args:
-        work: One for each name.
-        records: Of the same names.
         identities: Equal for two names of one object.
-        plan: Has the steps.
     """
     steps = {step.target.name: step for step in plan.steps}
     places: dict[int, int] = {}  # of the first work of each identity
@@ -128,7 +139,7 @@ def _join(
     views: dict[int, int] = {}
     for index, (each, first) in enumerate(zip(work, find_canonical(records), strict=True)):
         origin = places.setdefault(identities[index], index) if first is None else first
-        place = forms.setdefault((origin, each.shape, each.dtype, each.stride), index)
+        place = forms.setdefault((origin, records[index].form), index)
         if place != index:
             known = found[place]
             step = known.step or steps.get(each.name)
@@ -149,7 +160,3 @@ def _base_of_model(live: LiveModel, name: str) -> Callable[[], Tensor]:
             return live.tensor(name)
 
     return base
-
-
-def _base_of_record(stored: StoredTensors, record: TensorRecord) -> Callable[[], Tensor]:
-    return lambda: stored.read(record)

@@ -1,4 +1,4 @@
-"""What `paraminspect grad` prints: rows of gradients, of their uses, of changes, and the tensors themselves."""
+"""What is said of a backward pass: rows of gradients, of their uses, of changes, and the tensors themselves."""
 
 from __future__ import annotations
 

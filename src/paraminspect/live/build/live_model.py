@@ -17,13 +17,12 @@ from paraminspect.files.reasons import reason_of
 from paraminspect.live.build.build import Builder, build_model
 from paraminspect.live.build.construct import torch_types
 from paraminspect.live.build.describe import describe_model, find_tensor, iter_tensors, note_attributes
-from paraminspect.live.build.factory import build_factory, parse_arguments
+from paraminspect.live.build.factory import build_factory, load_modules, parse_arguments
+from paraminspect.live.build.forward import trace_shapes
 from paraminspect.live.build.inputs import make_inputs
-from paraminspect.live.build.modules_file import load_modules
 from paraminspect.live.build.recognise import recognise_live
 from paraminspect.live.build.single import Drawer
 from paraminspect.live.build.stored import StoredTensors
-from paraminspect.live.build.trace import trace_shapes
 from paraminspect.live.build.weights import WeightReport, load_weights
 from paraminspect.records import Checkpoint, TensorRecord
 
@@ -129,7 +128,6 @@ def open_live(
         seed: Of default initialisation and drawn inputs.
         weights: A checkpoint to load; on the meta device it is compared and, by `LiveModel.tensor`, read.
         strip_prefix: Taken off the checkpoint's names.
-        add_prefix: Put before them.
         max_bytes: What may be allocated.
 
     Raises:
@@ -188,7 +186,7 @@ def _load(live: LiveModel, weights: str, strip_prefix: str, add_prefix: str) -> 
     checkpoint = open_source(weights)
     try:
         live.weights = load_weights(live.model, checkpoint, strip_prefix=strip_prefix, add_prefix=add_prefix)
-        live._stored = StoredTensors(checkpoint)
+        live._stored = StoredTensors()
     except ParamInspectError as error:
         error.source = error.source or weights
         raise

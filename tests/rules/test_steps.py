@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from paraminspect.errors import RuleError
 from paraminspect.records import InitStep
 from paraminspect.rules.parse import parse_rule
-from paraminspect.rules.plan import FLOATING, InitPlan, plan_rules
+from paraminspect.rules.steps import FLOATING, InitPlan, plan_rules
 from paraminspect.rules.targets import Other, Target
 
 LINEAR = ("torch.nn.modules.linear.Linear", "torch.nn.modules.module.Module")

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paraminspect.errors import SelectionError
-from paraminspect.names.select import make_filter, parse_selector
+from paraminspect.names.selector import make_filter, parse_selector
 
 LINEAR = "torch.nn.modules.linear.Linear"
 

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from paraminspect.errors import ParamInspectError, SourceError
-from paraminspect.live.build.forward import CallPaths, run_forward
-from paraminspect.live.build.trace import trace_shapes
+from paraminspect.live.build.forward import CallPaths, run_forward, trace_shapes
 
 
 def test_shapes_of_each_layer(live: Callable[..., Any]) -> None:

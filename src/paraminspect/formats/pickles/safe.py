@@ -1,0 +1,156 @@
+"""What belongs into a checkpoint: exact names, each with what honest files do with it.
+
+A name is here because the producer of a file writes it. It is the name of a class or function *in the module that defines
+it*: what a module merely imports is not here, and nothing behind a class's dot, whatever it is. The names of torch come
+from its sources (`safe_torch`); those below were read one by one.
+
+Source: the `__reduce__` methods of torch, numpy 1 and 2, pandas and Python's standard library; files of the producers that
+`scripts/make_fixtures.py` runs.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final, Literal
+
+Expected = Literal["", "named", "rebuilt", "called"]
+"""The most that honest files do with a name: keep it, make instances without a call (NEWOBJ), call it. "" if nothing."""
+
+
+def expected_use(module: str, name: str) -> Expected:
+    """What honest files do with a class or function; "" for one that no table knows."""
+    if "." not in name and module != "torch._VF":
+        return _table().get(f"{module}.{name}", "")
+    home, _, last = f"{module}.{name}".rpartition(".")
+    return _table().get(f"torch._C._VariableFunctions.{last}", "") if home in _FUNCTIONS_OF_TENSORS else ""
+
+
+@cache
+def _table() -> dict[str, Expected]:
+    """All names that are safe; made when the first name is asked for that no reader knows."""
+    from paraminspect.formats.pickles import safe_torch
+
+    table: dict[str, Expected] = {}
+    of_torch: tuple[tuple[Expected, dict[str, str]], ...] = (
+        ("named", safe_torch.NAMED),
+        ("rebuilt", safe_torch.REBUILT),
+        ("called", safe_torch.CALLED),
+    )
+    for use, rows in of_torch:
+        for module, names in rows.items():
+            table.update(dict.fromkeys([f"{module}.{name}" for name in names.split()], use))
+    table.update(dict.fromkeys(NAMED, "named"))
+    table.update(dict.fromkeys(REBUILT, "rebuilt"))
+    table.update(dict.fromkeys(CALLED, "called"))
+    table.update(dict.fromkeys(PRODUCERS, "called"))
+    return table
+
+
+_FUNCTIONS_OF_TENSORS: Final = (
+    "torch._VF",
+    "torch._C._VariableFunctionsClass",
+    "torch._C.TensorBase",
+    "torch._C._TensorBase",
+)
+"""Under which a pickle names the functions and methods that torch has in C++: `torch.relu` is the first but one's `relu`."""
+
+CALLED: Final = frozenset(
+    {
+        *(f"builtins.{name}" for name in (
+            "object", "set", "frozenset", "dict", "list", "tuple", "int", "long", "float", "complex", "bool", "str", "unicode",
+            "bytes", "bytearray", "slice", "range", "xrange", "Ellipsis", "NotImplemented", "type", "iter", "enumerate", "zip",
+            "reversed",
+            "ArithmeticError", "AssertionError", "AttributeError", "BaseException", "BufferError", "EOFError", "Exception",
+            "FileExistsError", "FileNotFoundError", "FloatingPointError", "IOError", "ImportError", "IndexError", "KeyError",
+            "KeyboardInterrupt", "LookupError", "MemoryError", "ModuleNotFoundError", "NameError", "NotImplementedError",
+            "OSError", "OverflowError", "PermissionError", "RecursionError", "ReferenceError", "RuntimeError",
+            "StopIteration", "TimeoutError", "TypeError", "UnicodeDecodeError", "UnicodeEncodeError", "ValueError",
+            "ZeroDivisionError", "Warning", "UserWarning", "DeprecationWarning", "FutureWarning", "RuntimeWarning")),
+        "collections.OrderedDict", "collections.defaultdict", "collections.deque", "collections.Counter",
+        "collections.ChainMap", "collections.UserDict", "collections.UserList",
+        "copyreg._reconstructor", "copyreg.__newobj__", "copyreg.__newobj_ex__", "_codecs.encode", "functools.partial",
+        "argparse.Namespace", "types.SimpleNamespace", "types.NoneType", "types.GenericAlias", "pathlib.Path",
+        "pathlib.PurePath", "pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.PurePosixPath", "pathlib.PureWindowsPath",
+        *(f"pathlib._local.{name}Path" for name in ("Posix", "Windows", "PurePosix", "PureWindows")),
+        "datetime.datetime", "datetime.date", "datetime.time", "datetime.timedelta", "datetime.timezone",
+        "decimal.Decimal", "fractions.Fraction", "uuid.UUID", "uuid.SafeUUID", "array.array", "re._compile",
+        "array._array_reconstructor", "_io.BytesIO", "io.BytesIO", "_io.StringIO", "io.StringIO",
+        "numpy.ndarray", "numpy.dtype", "numpy.matrix", "numpy.record", "numpy.ma.core._mareconstruct",
+        "numpy.random._pickle.__randomstate_ctor", "numpy.random._pickle.__generator_ctor",
+        "numpy.random._pickle.__bit_generator_ctor", "numpy.random.bit_generator.__pyx_unpickle_SeedSequence",
+        *(f"numpy.{core}.{name}" for core in ("core", "_core")
+          for name in ("multiarray._reconstruct", "multiarray.scalar", "numeric._frombuffer")),
+        "torch.device", "torch.Size", "torch.Generator", "torch._C.Generator",
+    }
+)  # fmt: skip
+"""Of Python, numpy and the part of torch that is not Python."""
+
+REBUILT: Final = frozenset(
+    {
+        "torch.Tensor", "torch.nn.Parameter", "torch.nn.Module", "torch.utils.hooks.RemovableHandle",
+        *(f"torch.{device}{kind}Tensor" for device in ("", "cuda.") for kind in (
+            "Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")),
+        "numpy.iinfo", "numpy.finfo", "numpy.poly1d", "numpy.recarray", "numpy.rec.recarray", "numpy.ma.MaskedArray",
+        "numpy.ma.core.MaskedArray", "numpy.random._mt19937.MT19937", "numpy.random._pcg64.PCG64",
+        "numpy.random._pcg64.PCG64DXSM", "numpy.random._philox.Philox", "numpy.random._sfc64.SFC64",
+        "numpy.random.bit_generator.SeedSequence", "numpy.random._generator.Generator", "numpy.random.mtrand.RandomState",
+    }
+)  # fmt: skip
+"""Classes of which only instances are made."""
+
+NAMED: Final = frozenset(
+    {
+        *(f"builtins.{name}" for name in (
+            "abs", "all", "any", "callable", "divmod", "hash", "isinstance", "issubclass", "len", "max", "min", "pow",
+            "repr", "round", "sorted", "sum", "print", "property", "staticmethod", "classmethod", "super")),
+        *(f"torch.{kind}" for kind in (
+            "finfo", "iinfo", "dtype", "layout", "memory_format", "per_tensor_affine", "per_channel_affine",
+            "per_tensor_symmetric", "per_channel_symmetric", "per_channel_affine_float_qparams", "qscheme")),
+        "torch._C._VariableFunctionsClass", "torch._C.TensorBase", "torch._C._TensorBase",
+        *(f"numpy.{kind}" for kind in (
+            "float16", "float32", "float64", "longdouble", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32",
+            "uint64", "bool", "bool_", "complex64", "complex128", "str_", "bytes_", "object_", "datetime64", "timedelta64",
+            "generic", "number", "integer", "floating", "add", "subtract", "multiply", "divide", "maximum", "minimum",
+            "exp", "log", "sqrt", "tanh", "abs", "absolute", "sign", "float_", "int_")),
+        *(f"numpy.dtypes.{kind}DType" for kind in (
+            "Float16", "Float32", "Float64", "LongDouble", "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32",
+            "UInt64", "Bool", "Complex64", "Complex128", "Str", "Bytes", "Object", "DateTime64", "TimeDelta64")),
+    }
+)  # fmt: skip
+"""What files keep as it is."""
+
+PRODUCERS: Final[dict[str, str]] = {}
+"""What other producers call in their own files, each with the producer; each was read and does no more than make a value."""
+
+HARMLESS: Final[dict[str, Expected]] = {
+    **dict.fromkeys(
+        ("logging.getLogger", "collections.namedtuple", "random.Random", "typing._GenericAlias", "itertools.count",
+         "itertools.repeat", "itertools.chain", "itertools.cycle", "itertools.product", "zoneinfo.ZoneInfo._unpickle",
+         "ipaddress.IPv4Address", "ipaddress.IPv6Address", "re.RegexFlag", "statistics.NormalDist"),
+        "called",
+    ),
+    **dict.fromkeys(
+        ("copy.copy", "copy.deepcopy", "math.inf", "math.sqrt", "math.exp", "math.log", "enum._make_class_unpicklable",
+         "weakref.ref", "string.capwords", "abc.abstractmethod", "dataclasses.field", "_weakref.ref"),
+        "named",
+    ),
+}  # fmt: skip
+"""Parts of Python's library that do turn up in training state; a file of tensors needs none of them."""
+
+TAKES_A_FUNCTION: Final[dict[str, int]] = {
+    "torch._tensor._rebuild_from_type": 0,
+    "torch._tensor._rebuild_from_type_v2": 0,
+    "torch.tensor._rebuild_from_type": 0,
+    "torch.tensor._rebuild_from_type_v2": 0,
+    "numpy.random._pickle.__randomstate_ctor": 1,
+    "numpy.random._pickle.__generator_ctor": 1,
+    "numpy.random._pickle.__bit_generator_ctor": 0,
+    "copyreg._reconstructor": 1,
+}
+"""Of the safe names, those that call one of their arguments: which."""
+
+ALLOCATORS: Final = frozenset({"builtins.bytearray", "builtins.bytes", "builtins.range", "array.array"})
+"""Of the safe names, those that an integer makes as large as it says."""
+
+MANY_BYTES: Final = 1 << 28
+"""What an allocator may be asked for before it is worth a word."""

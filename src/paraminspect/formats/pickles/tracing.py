@@ -1,0 +1,499 @@
+"""What a pickle would do if it were loaded: each class and function it names, what it calls, and with what.
+
+The inert machine of `machine` runs the program and a notebook is kept beside it. A loader that is attacked runs
+whatever comes before the first error, so everything up to there is told, and the error too. Where our own bounds or
+checks of arguments are stricter than a loader's, the trace goes on with an unknown value instead of stopping.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Final
+
+from paraminspect.errors import LimitExceededError, ParamInspectError
+from paraminspect.files.blob import Blob
+from paraminspect.formats.pickles.danger import Verdict, judge
+from paraminspect.formats.pickles.inert import Dtype, Global, LongBytes, OddKey, Opaque, StorageRef, TensorValue
+from paraminspect.formats.pickles.machine import MAX_PICKLE_OPS, PickleMachine
+from paraminspect.formats.pickles.opcodes import HANDLERS
+from paraminspect.formats.pickles.plain import BARE_STARTS
+from paraminspect.formats.pickles.python_modules import PYTHON_MODULES
+from paraminspect.formats.pickles.safe import ALLOCATORS, MANY_BYTES, TAKES_A_FUNCTION
+from paraminspect.formats.pickles.state import LONGEST_FIXED
+from paraminspect.formats.pytorch.objects import GlobalTable, storage_ref
+
+MAX_USES: Final = 2_000
+"""Different globals of one pickle that are told of; what is dangerous always is."""
+
+MAX_NESTED: Final = 5_000
+"""Strings of one pickle that may be pickles themselves."""
+
+MAX_LOADED: Final = 20_000
+"""Byte strings of one pickle that are loaded as files of their own: one for each tensor that `pickle` itself wrote."""
+
+SHOWN_TEXT: Final = 60
+"""Characters of one text in a preview."""
+
+SHOWN_PREVIEW: Final = 120
+"""Characters of a whole preview."""
+
+SHOWN_ITEMS: Final = 6
+"""Items of a container in a preview."""
+
+MAX_DEPTH: Final = 4
+"""Levels of a preview."""
+
+SMALLEST_PICKLE: Final = 4
+"""Bytes: a header, one opcode and STOP."""
+
+_STOP: Final = 0x2E
+
+
+class Use:
+    """One class or function that a pickle names.
+
+    Attributes:
+        module: As the pickle says it.
+        name: The same.
+        verdict: What is known of it.
+        offset: Of the opcode that names it first, from the begin of the file or member that holds the pickle.
+        called: Offset of the first call of it, or where it is never called, of the first instance that is made of it; None
+            if it is only named.
+        preview: Arguments of that, as short text.
+        calls: How often it is called.
+        rebuilt: How often an instance is made of it without a call (NEWOBJ), which only classes allow.
+        suspicion: Why this use is dangerous although the name alone is not; "" if it is not.
+    """
+
+    __slots__ = ("called", "calls", "module", "name", "offset", "preview", "rebuilt", "suspicion", "verdict")
+
+    def __init__(self, module: str, name: str, verdict: Verdict, offset: int) -> None:
+        self.module = module
+        self.name = name
+        self.verdict = verdict
+        self.offset = offset
+        self.called: int | None = None
+        self.preview = ""
+        self.calls = 0
+        self.rebuilt = 0
+        self.suspicion = ""
+
+
+class Trace:
+    """What one pickle would do.
+
+    Attributes:
+        uses: In order of appearance; what is safe is left out, unless more is done with it than honest files do.
+        computed: Offset and preview of calls of something that is no named class or function, and of names that are computed.
+        patched: Offset and preview of states that are set on an imported class or function itself.
+        nested: Strings that may be a pickle, or a file that holds one, with the offsets of their opcodes.
+        unread: How many more there are.
+        loaded: Those of them that are handed to `torch.storage._load_from_bytes`, which loads them.
+        value: What it stands for; None if it was not read to its end.
+        end: Offset of the first byte behind it, or of the byte at which it could not be read on.
+        error: Why it was not read to its end; None if it was.
+        untold: Different globals beyond MAX_USES.
+    """
+
+    def __init__(self) -> None:
+        self.uses: list[Use] = []
+        self.computed: list[tuple[int, str]] = []
+        self.patched: list[tuple[int, str]] = []
+        self.nested: list[tuple[int, bytes | LongBytes]] = []
+        self.unread = 0
+        self.loaded: list[object] = []
+        self.value: object = None
+        self.end = 0
+        self.error: ParamInspectError | None = None
+        self.untold = 0
+
+
+def trace_pickle(blob: Blob, begin: int = 0, declare: Callable[[StorageRef], None] | None = None) -> Trace:
+    """Run one pickle inertly and tell what it would do.
+
+    Args:
+        begin: Offset of the pickle in it.
+        declare: Is told of each storage that is referred to.
+    """
+    machine = _TracingMachine(blob, begin, declare)
+    trace = machine.trace
+    try:
+        trace.value = machine.load()
+    except ParamInspectError as error:
+        machine.trace.error = error
+    except (IndexError, ValueError, OverflowError, UnicodeError, struct.error) as error:
+        ended = machine.position >= blob.size
+        text = "ends inside an instruction" if ended else f"has an instruction that cannot be: {error}"
+        machine.trace.error = ParamInspectError(f"the pickle {text}"[:200])
+    except RecursionError:
+        machine.trace.error = ParamInspectError("the pickle is nested too deeply")
+    machine.forgive()
+    trace = machine.trace  # a new one if the machine began anew
+    trace.end = machine.position
+    return trace
+
+
+class _TracingMachine(PickleMachine):
+    """Keeps the offset of each opcode, and notes what is named, called and changed."""
+
+    def __init__(self, blob: Blob, begin: int, declare: Callable[[StorageRef], None] | None) -> None:
+        self._declare = declare
+        self._table = GlobalTable()
+        super().__init__(blob, self._find, self._refer, begin=begin, shortcut=self._table.shortcut)
+        self._table.shortcut.declare = declare
+
+    def _restart(self) -> None:
+        super()._restart()
+        self.trace = Trace()
+        self._op = 0
+        self._code = 0
+        self._protocol2 = True
+        self._uses: dict[tuple[str, str], Use | None] = {}
+        self._by_global: dict[int, Use] = {}
+        self._reached: dict[int, int] = {}  # harmless calls of getattr, by its use
+
+    def _run(self) -> object:
+        for _ in range(MAX_PICKLE_OPS):
+            if self._pos > self._low_water:
+                self._refill(LONGEST_FIXED)
+            self._op = self._base + self._pos
+            op = self._code = self._buffer[self._pos]
+            self._pos += 1
+            if op == _STOP:
+                return self._stack.pop()
+            if op == 0x80:  # PROTO
+                self._protocol2 = self._buffer[self._pos] < 3
+            HANDLERS[op](self)
+            if op in _TEXTS:
+                self._note_text()
+        raise LimitExceededError("opcodes in one pickle", limit=MAX_PICKLE_OPS, actual=None)
+
+    # --- names -----------------------------------------------------------------------------------------------
+
+    def _global(self, module: object, name: object) -> None:
+        if isinstance(module, str) and isinstance(name, str):
+            super()._global(module, name)
+            return
+        self._note_computed(f"what {preview(module)} and {preview(name)} name")
+        self._push_object(Opaque(None, (module, name)))
+
+    def _find(self, module: str, name: str) -> object:
+        """The inert value of a global; its first use is noted."""
+        value = self._table.find(module, name)
+        key = (module, name)
+        if key not in self._uses:
+            use = self._uses[key] = self._judge(module, name)
+            if use is not None:
+                self._by_global[id(value)] = use
+                if use.verdict.level != "safe":
+                    self._note(use)
+        return value
+
+    def _judge(self, module: str, name: str) -> Use | None:
+        verdict = judge(module, name, python2=self._protocol2)
+        foreign = self._table.foreign
+        known = not foreign or foreign[-1] != (module, name)
+        if verdict.level == "unknown" and known and verdict.identity.startswith("torch."):
+            return None
+        return Use(module, name, verdict, self._op)
+
+    def _note(self, use: Use) -> None:
+        if len(self.trace.uses) < MAX_USES or use.verdict.level == "danger":
+            self.trace.uses.append(use)
+        else:
+            self.trace.untold += 1
+
+    def _refer(self, pid: object) -> object:
+        """A storage, or an unknown value where torch would complain."""
+        try:
+            value = storage_ref(pid)
+        except ParamInspectError:
+            return Opaque(None, (pid,))
+        if isinstance(value, StorageRef) and self._declare is not None:
+            self._declare(value)
+        return value
+
+    # --- calls -----------------------------------------------------------------------------------------------
+
+    def _call(self, func: object, args: object) -> None:
+        if isinstance(func, Global) and func.name == "getattr" and self._reach(func, args):
+            return
+        self._note_called(func, args)
+        try:
+            super()._call(func, args)
+        except LimitExceededError:
+            raise
+        except ParamInspectError:  # a tensor with arguments that do not fit; what follows may run all the same
+            self._push_object(Opaque(func, args))
+
+    def _note_called(self, func: object, args: object) -> None:
+        """Something is called, by an opcode or by what an opcode calls."""
+        if isinstance(func, Global):
+            self._note_call(func, args)
+        else:
+            self._note_computed(f"{preview(func)}{_arguments(args)}")
+
+    def _note_computed(self, text: str) -> None:
+        if len(self.trace.computed) < MAX_USES:
+            self.trace.computed.append((self._op, text[:SHOWN_PREVIEW]))
+
+    def _note_call(self, func: Global, args: object) -> None:
+        use = self._by_global.get(id(func))
+        if use is None:
+            return
+        if self._code in _MAKES_INSTANCES:
+            use.rebuilt += 1
+        else:
+            use.calls += 1
+        if use.called is None or (use.calls == 1 and use.rebuilt):
+            use.called = self._op
+            use.preview = _arguments(args)[:SHOWN_PREVIEW]
+        if use.verdict.level == "safe":
+            self._watch(use, func, args)
+        elif not use.suspicion and use.verdict.level == "unknown" and use.calls:
+            use.suspicion = self._suspect(use, args)
+
+    def _watch(self, use: Use, func: Global, args: object) -> None:
+        """What is safe, but not with any arguments."""
+        identity = use.verdict.identity
+        suspicion = ""
+        if identity in _LOADERS and isinstance(args, tuple):
+            self.trace.loaded.extend(args[:1])
+            if not args or not isinstance(args[0], bytes | LongBytes):
+                suspicion = "loads bytes that the pickle computes"
+            if len(self.trace.loaded) > MAX_LOADED:
+                raise LimitExceededError("tensors inside byte strings of one pickle", limit=MAX_LOADED, actual=None)
+        elif identity in ALLOCATORS and _asked(args) > MANY_BYTES:
+            suspicion = "allocates as much memory as it says"
+        elif identity == "builtins.type" and _count(args) != 1:
+            suspicion = "makes a class of its own, whose methods may be anything"
+        elif identity == "builtins.iter" and _count(args) != 1:
+            suspicion = "calls whatever it is given"
+        elif identity in TAKES_A_FUNCTION:
+            self._note_function(args, TAKES_A_FUNCTION[identity])
+        elif isinstance(args, tuple) and identity.partition(".")[0] in PYTHON_MODULES:
+            for item in args:
+                self._note_attributes(item, _ASKED_FOR, ())
+        unexpected = use.calls == 1 and use.verdict.expected != "called" and self._code not in _MAKES_INSTANCES
+        if (suspicion or unexpected) and use not in self.trace.uses:
+            self._note(use)
+        use.suspicion = use.suspicion or suspicion
+
+    def _note_function(self, args: object, at: int) -> None:
+        """A safe function calls one of its arguments."""
+        if not isinstance(args, tuple) or len(args) <= at:
+            return
+        func = args[at]
+        if isinstance(func, Opaque):
+            self._note_computed(preview(func))
+        elif isinstance(func, Global):
+            code, self._code = self._code, _REDUCE
+            self._note_call(func, args[at + 2 : at + 3] if at == 0 else args[:1])
+            self._code = code
+
+    def _note_attributes(self, item: object, names: frozenset[str], args: tuple[object, ...]) -> None:
+        """An object is used in a way for which it is asked for a method: one that the pickle itself has set is called."""
+        state = item.state if isinstance(item, Opaque) else None
+        for part in state[:2] if isinstance(state, tuple) else (state,):
+            for name in names & part.keys() if isinstance(part, dict) else ():
+                func = part[name]
+                if isinstance(func, Global | Opaque):
+                    code, self._code = self._code, _REDUCE
+                    self._note_called(func, args)
+                    self._code = code
+
+    def _reach(self, func: Global, args: object) -> bool:
+        """`getattr` of an object with a literal name: how pickle writes a method. What it makes is not yet called.
+
+        Of a class or module it is what the name behind its dot would be.
+        """
+        use = self._by_global.get(id(func))
+        if use is None or use.verdict.identity != "builtins.getattr" or not isinstance(args, tuple) or len(args) != 2:
+            return False
+        target, name = args
+        if type(name) is not str or not name.isidentifier() or name.startswith("__"):
+            return False
+        if isinstance(target, Opaque | TensorValue):
+            self._push_object(Opaque(func, args))
+        elif isinstance(target, Global):
+            self._push_object(self._find(target.module, f"{target.name}.{name}"))
+        else:
+            return False
+        use.calls += 1
+        self._reached[id(use)] = self._reached.get(id(use), 0) + 1
+        return True
+
+    def forgive(self) -> None:
+        """Leave `getattr` out if all that it did was to find methods."""
+        self.trace.uses = [use for use in self.trace.uses if not use.calls or self._reached.get(id(use)) != use.calls]
+
+    def _suspect(self, use: Use, args: object) -> str:
+        """Why a call of an unknown function is dangerous."""
+        top = use.verdict.identity.partition(".")[0]
+        if top in PYTHON_MODULES and use.verdict.expected != "called":
+            return "calls a part of Python's library that no checkpoint needs"
+        if top in ("torch", "numpy") and "." in use.name:
+            return "calls a method, as no file of torch or numpy does"
+        for item in args if isinstance(args, tuple) else ():
+            other = self._by_global.get(id(item))
+            if other is not None and other.verdict.level == "danger":
+                return f"is handed {printable(other.verdict.identity)}, which it may call"
+        return ""
+
+    # --- changes ---------------------------------------------------------------------------------------------
+
+    def _build(self, state: object) -> None:
+        target = self._stack[-1]
+        if self._is_imported(target):
+            self._note_patch(target, state)
+        self._note_attributes(target, _SET_STATE, (state,))
+        super()._build(state)
+
+    def _set_items(self, items: list[object]) -> None:
+        target = self._stack[-1]
+        if self._is_imported(target):
+            self._note_patch(target, items)
+        elif isinstance(target, dict | Opaque):
+            super()._set_items(items)
+
+    def _append_items(self, items: list[object]) -> None:
+        target = self._stack[-1]
+        if self._is_imported(target):
+            self._note_patch(target, items)
+        elif isinstance(target, list | Opaque):
+            self._note_attributes(target, _APPEND, tuple(items[:1]))
+            super()._append_items(items)
+
+    def _is_imported(self, target: object) -> bool:
+        """Whether something comes from a module as it is, or was reached from an object with getattr."""
+        func = target.func if isinstance(target, Opaque) else target
+        return isinstance(func, Global) and (func is target or func.name == "getattr")
+
+    def _note_patch(self, target: object, state: object) -> None:
+        if len(self.trace.patched) < MAX_USES:
+            named = printable(target.dotted) if isinstance(target, Global) else preview(target)
+            self.trace.patched.append((self._op, f"{named} with {preview(state)}"[:SHOWN_PREVIEW]))
+
+    # --- strings ---------------------------------------------------------------------------------------------
+
+    def _payload(self, length: int, *, text: bool) -> bytes | LongBytes:
+        begin = self.position
+        data = super()._payload(length, text=text)
+        if length >= SMALLEST_PICKLE:
+            if isinstance(data, LongBytes):
+                self._note_string(self._blob.read_up_to(begin, 4), data)
+            elif not text:
+                self._note_string(data, data)
+        return data
+
+    def _note_text(self) -> None:
+        """A text may stand for bytes: so pickles of protocol 0 to 2 write them."""
+        text = self._stack[-1]
+        if type(text) is str and len(text) >= SMALLEST_PICKLE and text[0] in _FIRST_LETTERS:
+            data = text.encode("latin-1", "replace")
+            self._note_string(data, data)
+
+    def _note_string(self, head: bytes, data: bytes | LongBytes) -> None:
+        text = isinstance(data, LongBytes) and data.text
+        if may_be_file(head) or (text and head[:2] == b"\xc2\x80") or _may_be_bare(head, data):
+            if len(self.trace.nested) < MAX_NESTED:
+                self.trace.nested.append((self._op, data))
+            else:
+                self.trace.unread += 1
+
+
+def may_be_file(head: bytes) -> bool:
+    """Whether bytes begin like a pickle with a header, a zip archive or an array."""
+    return (head[0] == 0x80 and head[1] <= 5) or head[:4] in {b"PK\3\4", b"\x93NUM"}
+
+
+def _may_be_bare(head: bytes, data: bytes | LongBytes) -> bool:
+    """Whether bytes may be a pickle without a header that names something: text is full of those that name nothing."""
+    if head[0] not in BARE_STARTS:
+        return False
+    return isinstance(data, LongBytes) or b"\x93" in data or data.count(b"\n") > 1
+
+
+_MAKES_INSTANCES: Final = frozenset({0x81, 0x92})
+"""NEWOBJ, NEWOBJ_EX: `cls.__new__(cls, ..)`."""
+
+_REDUCE: Final = 0x52
+
+_LOADERS: Final = frozenset({"torch.storage._load_from_bytes"})
+
+_SET_STATE: Final = frozenset({"__setstate__"})
+_APPEND: Final = frozenset({"append", "extend", "add"})
+_ASKED_FOR: Final = frozenset({"keys", "replace", "__deepcopy__"})
+"""Methods that the unpickler and Python's own classes look for at an object itself, not at its class."""
+
+_FIRST_LETTERS: Final = frozenset(map(chr, b"\x93P" + BARE_STARTS))
+
+_TEXTS: Final = frozenset({0x53, 0x56, 0x58, 0x8C})
+"""STRING, UNICODE, BINUNICODE, SHORT_BINUNICODE."""
+
+
+def printable(text: str, limit: int = SHOWN_TEXT) -> str:
+    """An untrusted name on one line, cut in the middle, where nothing tells."""
+    if len(text) > limit:
+        text = f"{text[: limit // 3]}…{text[-(limit - limit // 3) :]}"
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def _count(args: object) -> int:
+    return len(args) if isinstance(args, tuple) else -1
+
+
+def _asked(args: object) -> int:
+    first = args[0] if isinstance(args, tuple) and args else None
+    return first if type(first) is int else 0
+
+
+def _arguments(args: object) -> str:
+    if isinstance(args, tuple):
+        return f"({', '.join(preview(item) for item in args[:SHOWN_ITEMS])}{', …' * (len(args) > SHOWN_ITEMS)})"
+    return f"(*{preview(args)})"
+
+
+def preview(value: object, depth: int = 0) -> str:
+    """A value as short text: what a reader needs to see what a call is about.
+
+    Args:
+        value: Inert.
+    """
+    match value:
+        case str() | bytes():
+            shown = repr(value[:SHOWN_TEXT]) + "…" * (len(value) > SHOWN_TEXT)
+        case int() if value.bit_length() > 64:
+            shown = f"an integer of {value.bit_length():,} bits"
+        case None | bool() | int() | float():
+            shown = repr(value)
+        case tuple() | list() | dict() if depth < MAX_DEPTH:
+            shown = _preview_items(value, depth)
+        case Global():
+            shown = printable(value.dotted)
+        case LongBytes():
+            shown = f"<{value.length:,} bytes of {'text' if value.text else 'data'}>"
+        case TensorValue() | StorageRef():
+            shown = "<tensor>" if isinstance(value, TensorValue) else "<storage>"
+        case Dtype() | OddKey():
+            shown = f"torch.{value.name}" if isinstance(value, Dtype) else printable(value.text)
+        case Opaque() if depth < MAX_DEPTH:
+            inside = value.args if isinstance(value.args, tuple) else (value.args,)
+            items = ", ".join(preview(item, depth + 1) for item in inside[:SHOWN_ITEMS])
+            shown = f"{preview(value.func, depth + 1)}({items})"
+        case _:
+            shown = "…"
+    return shown
+
+
+def _preview_items(value: tuple[object, ...] | list[object] | dict[object, object], depth: int) -> str:
+    more = ", …" if len(value) > SHOWN_ITEMS else ""
+    if isinstance(value, dict):
+        pairs = list(zip(value, range(SHOWN_ITEMS), strict=False))
+        shown = ", ".join(f"{preview(key, depth + 1)}: {preview(value[key], depth + 1)}" for key, _ in pairs)
+        return f"{{{shown}{more}}}"
+    shown = ", ".join(preview(item, depth + 1) for item in value[:SHOWN_ITEMS])
+    if isinstance(value, tuple):
+        return f"({shown}{more}{',' * (len(value) == 1)})"
+    return f"[{shown}{more}]"
