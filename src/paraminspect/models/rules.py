@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from paraminspect.errors import ParamInspectError, SourceError
+from paraminspect.files.reasons import reason_of
 from paraminspect.models.asked import Asked, Definitions, parse_definitions
 from paraminspect.models.recognise import STDIN
 
@@ -141,7 +142,7 @@ def _read(path: str) -> bytes:
             from paraminspect.live.build.factory_name import parse_factory
 
             hint = _NO_CONFIG if parse_factory(path) else None
-            raise SourceError((error.strerror or str(error)).lower(), hint=hint, source=path) from None
+            raise SourceError(reason_of(error), hint=hint, source=path) from None
     if b"\0" in data or path.lower().endswith(".py"):
         raise SourceError("neither a spec nor a config", hint=_NO_CONFIG, source=path)
     return data

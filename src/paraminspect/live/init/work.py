@@ -18,7 +18,8 @@ from paraminspect.live.init.draw import ONE_AT_A_TIME, Drawing
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.rules.steps import FLOATING, InitPlan, PlannedStep
 from paraminspect.ties.shared_bytes import find_canonical
-from paraminspect.values.stored_bytes import plain_dtype, read_pieces
+from paraminspect.values.pieces import read_pieces
+from paraminspect.values.stored_bytes import plain_dtype
 
 PIECE_BYTES = 4 << 20
 """Of a tensor that stays as it is, in memory at a time."""
