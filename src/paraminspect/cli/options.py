@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal, NamedTuple
 
-import typer
+from typer import Argument, BadParameter, Option
 
 from paraminspect.cli import output as writing
 from paraminspect.cli.declare import Is
@@ -16,41 +16,28 @@ OUTPUT = "Output"
 
 Sources = Annotated[
     tuple[str, ...],
-    typer.Argument(
-        metavar="SOURCE...",
-        help="Model files, folders, URLs, specs, factories (module:callable), or -.",
-        show_default=False,
-    ),
+    Argument(metavar="SOURCE...", help="Model files, folders, URLs, specs, factories (module:callable), or -."),
     Is("sources"),
 ]
 Source = Annotated[
     str,
-    typer.Argument(
-        metavar="SOURCE", help="Model file, folder, URL, spec, factory (module:callable), or -.", show_default=False
-    ),
+    Argument(metavar="SOURCE", help="Model file, folder, URL, spec, factory (module:callable), or -."),
     Is("source"),
 ]
-All = Annotated[bool, typer.Option("--all", "-a", help="Buffers, optimizer state and all other tensors too.")]
-Reverse = Annotated[bool, typer.Option("--reverse", "-r", help="The last first.")]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Of all that is drawn.")]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite.")]
-AllowUnmatched = Annotated[bool, typer.Option("--allow-unmatched", help="Go on if a rule matches nothing.")]
+All = Annotated[bool, Option("--all", "-a", help="Buffers, optimizer state and all other tensors too.")]
+Reverse = Annotated[bool, Option("--reverse", "-r", help="The last first.")]
+Seed = Annotated[int, Option("--seed", metavar="N", help="Of all that is drawn.")]
+Force = Annotated[bool, Option("--force", help="Overwrite.")]
+AllowUnmatched = Annotated[bool, Option("--allow-unmatched", help="Go on if a rule matches nothing.")]
 ShardSize = Annotated[
-    str,
-    typer.Option(
-        "--shard-size", metavar="SIZE", help="Write a folder of files of at most this size: 5GB.", show_default=False
-    ),
+    str, Option("--shard-size", metavar="SIZE", help="Write a folder of files of at most this size: 5GB.")
 ]
 RulesFile = Annotated[
-    str,
-    typer.Option(
-        "--rules-file", metavar="FILE", help="Python file with initializers of your own; runs.", show_default=False
-    ),
-    Is("file"),
+    str, Option("--rules-file", metavar="FILE", help="Python file with initializers of your own; runs."), Is("file")
 ]
 Color = Annotated[
     Literal["auto", "always", "never"],
-    typer.Option("--color", help="auto is yes on a terminal, unless NO_COLOR is set.", rich_help_panel=OUTPUT),
+    Option("--color", help="auto is yes on a terminal, unless NO_COLOR is set.", rich_help_panel=OUTPUT),
 ]
 
 
@@ -63,19 +50,19 @@ class Choose(NamedTuple):
 
     select: Annotated[
         tuple[str, ...],
-        typer.Option(
+        Option(
             "--select", "-s", metavar="PATTERN", help="Only names that match: a glob, /REGEX/ or TYPE:glob. Repeatable."
         ),
         Is("pattern"),
     ] = ()
     exclude: Annotated[
         tuple[str, ...],
-        typer.Option("--exclude", "-x", metavar="PATTERN", help="Leave out names that match. Repeatable."),
+        Option("--exclude", "-x", metavar="PATTERN", help="Leave out names that match. Repeatable."),
         Is("pattern"),
     ] = ()
     module: Annotated[
         str,
-        typer.Option("--module", "-m", metavar="PATH", help="Stay inside one module; names are relative to it."),
+        Option("--module", "-m", metavar="PATH", help="Stay inside one module; names are relative to it."),
         Is("module"),
     ] = ""
 
@@ -85,62 +72,35 @@ class Build(NamedTuple):
 
     define: Annotated[
         tuple[str, ...],
-        typer.Option(
+        Option(
             "--define", "-D", metavar="NAME=VALUE", help="Set a variable of a spec. Repeatable.", rich_help_panel=SPECS
         ),
         Is("variable"),
     ] = ()
     modules_file: Annotated[
         str,
-        typer.Option(
-            "--modules-file",
-            metavar="FILE",
-            help="Python file with layers for a spec; runs.",
-            show_default=False,
-            rich_help_panel=SPECS,
+        Option(
+            "--modules-file", metavar="FILE", help="Python file with layers for a spec; runs.", rich_help_panel=SPECS
         ),
         Is("file"),
     ] = ""
     arguments: Annotated[
         tuple[str, ...],
-        typer.Option("--arg", metavar="KEY=VALUE", help="An argument of a factory. Repeatable.", rich_help_panel=SPECS),
+        Option("--arg", metavar="KEY=VALUE", help="An argument of a factory. Repeatable.", rich_help_panel=SPECS),
     ] = ()
     weights: Annotated[
         str,
-        typer.Option(
-            "--weights",
-            "-w",
-            metavar="CHECKPOINT",
-            help="Load it into a spec or factory.",
-            show_default=False,
-            rich_help_panel=SPECS,
-        ),
+        Option("--weights", "-w", metavar="CHECKPOINT", help="Load it into a spec or factory.", rich_help_panel=SPECS),
         Is("file"),
     ] = ""
     strip_prefix: Annotated[
-        str,
-        typer.Option(
-            "--strip-prefix",
-            metavar="TEXT",
-            help="Take it off the checkpoint's names.",
-            show_default=False,
-            rich_help_panel=SPECS,
-        ),
+        str, Option("--strip-prefix", metavar="TEXT", help="Take it off the checkpoint's names.", rich_help_panel=SPECS)
     ] = ""
     add_prefix: Annotated[
-        str,
-        typer.Option(
-            "--add-prefix", metavar="TEXT", help="Put it before them.", show_default=False, rich_help_panel=SPECS
-        ),
+        str, Option("--add-prefix", metavar="TEXT", help="Put it before them.", rich_help_panel=SPECS)
     ] = ""
     allow_mismatch: Annotated[
-        bool,
-        typer.Option(
-            "--allow-mismatch",
-            help="Go on with what fits of the checkpoint.",
-            show_default=False,
-            rich_help_panel=SPECS,
-        ),
+        bool, Option("--allow-mismatch", help="Go on with what fits of the checkpoint.", rich_help_panel=SPECS)
     ] = False
 
 
@@ -149,7 +109,7 @@ class Rules(NamedTuple):
 
     rules: Annotated[
         tuple[str, ...],
-        typer.Option(
+        Option(
             "--rule",
             metavar="RULE",
             help="selector=action, or the name of a rule set. Repeatable; the last match wins.",
@@ -157,9 +117,7 @@ class Rules(NamedTuple):
         Is("rule"),
     ] = ()
     config: Annotated[
-        str,
-        typer.Option("--config", metavar="FILE", help="Rule sets kept apart from the model.", show_default=False),
-        Is("file"),
+        str, Option("--config", metavar="FILE", help="Rule sets kept apart from the model."), Is("file")
     ] = ""
     rules_file: RulesFile = ""
     seed: Seed = 0
@@ -170,22 +128,14 @@ class Rows(NamedTuple):
 
     columns: Annotated[
         str,
-        typer.Option(
-            "--columns",
-            "-c",
-            metavar="A,B,..",
-            help="Only these columns, in this order.",
-            show_default=False,
-            rich_help_panel=OUTPUT,
-        ),
+        Option("--columns", "-c", metavar="A,B,..", help="Only these columns, in this order.", rich_help_panel=OUTPUT),
         Is("column"),
     ] = ""
     header: Annotated[
         bool | None,
-        typer.Option(
+        Option(
             "--header/--no-header",
             help="Column names first, in tsv and csv.  [default: in csv]",
-            show_default=False,
             rich_help_panel=OUTPUT,
         ),
     ] = None
@@ -209,7 +159,7 @@ class Output(NamedTuple):
 
     format: Annotated[
         Literal["auto", Format],
-        typer.Option("--format", "-f", help="auto is a table on a terminal and tsv in a pipe.", rich_help_panel=OUTPUT),
+        Option("--format", "-f", help="auto is a table on a terminal and tsv in a pipe.", rich_help_panel=OUTPUT),
     ] = "auto"
     color: Color = "auto"
 
@@ -222,10 +172,10 @@ def not_negative(value: int | None) -> int | None:
     """Check a number of levels.
 
     Raises:
-        typer.BadParameter: It is below zero.
+        BadParameter: It is below zero.
     """
     if value is not None and value < 0:
-        raise typer.BadParameter(f"{value} is below 0")
+        raise BadParameter(f"{value} is below 0")
     return value
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, get_args
 
-import typer
+from typer import Option
 
 from paraminspect.cli import options
 from paraminspect.cli.chosen import Build
@@ -14,60 +14,37 @@ from paraminspect.render.columns import GRADIENT_CHANGES, GRADIENTS, SPREAD, USE
 
 Input = Annotated[
     tuple[str, ...],
-    typer.Option("--input", "-i", metavar="[NAME=]WHAT", help="2,4, or {shape: .., dtype: ..}, or a file. Repeatable."),
+    Option("--input", "-i", metavar="[NAME=]WHAT", help="2,4, or {shape: .., dtype: ..}, or a file. Repeatable."),
     Is("file"),
 ]
 Loss = Annotated[
     Literal["sum", "mean", "square", "target", "mse", "cross_entropy"] | None,
-    typer.Option("--loss", help="Of the output; else the spec's, or sum.", show_default=False),
+    Option("--loss", help="Of the output; else the spec's, or sum."),
 ]
 LossFile = Annotated[
-    str,
-    typer.Option("--loss-file", metavar="FILE.py:FUNCTION", help="A loss of your own; runs.", show_default=False),
-    Is("file"),
+    str, Option("--loss-file", metavar="FILE.py:FUNCTION", help="A loss of your own; runs."), Is("file")
 ]
-Target = Annotated[
-    str,
-    typer.Option("--target", metavar="WHAT", help="What the loss compares with, as --input.", show_default=False),
-    Is("file"),
-]
-Mode = Annotated[bool | None, typer.Option("--train/--eval", help="Mode of the modules.  [default: as built]")]
+Target = Annotated[str, Option("--target", metavar="WHAT", help="What the loss compares with, as --input."), Is("file")]
+Mode = Annotated[bool | None, Option("--train/--eval", help="Mode of the modules.  [default: as built]")]
 Freeze = Annotated[
-    tuple[str, ...],
-    typer.Option("--freeze", metavar="PATTERN", help="Take no gradient of these. Repeatable."),
-    Is("pattern"),
+    tuple[str, ...], Option("--freeze", metavar="PATTERN", help="Take no gradient of these. Repeatable."), Is("pattern")
 ]
-Dtype = Annotated[
-    options.FloatName | None,
-    typer.Option("--dtype", help="Convert parameters and inputs.", show_default=False),
-]
-Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option("--device", help="auto takes an accelerator.")]
-Init = Annotated[bool, typer.Option("--init", help="Initialise by the rules of the spec first, as init does.")]
-Steps = Annotated[int, typer.Option("--steps", min=1, metavar="N", help="Mean and spread over N batches.")]
-Uses = Annotated[bool, typer.Option("--uses", help="One row a use, of parameters used more than once.")]
-AllUses = Annotated[bool, typer.Option("--all-uses", help="One row a use, of all parameters.")]
-Show = Annotated[bool, typer.Option("--show", help="The gradients themselves, as torch prints them.")]
-Save = Annotated[
-    str,
-    typer.Option("--output", "-o", metavar="FILE", help="Write the gradients, safetensors.", show_default=False),
-    Is("file"),
-]
+Dtype = Annotated[options.FloatName | None, Option("--dtype", help="Convert parameters and inputs.")]
+Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], Option("--device", help="auto takes an accelerator.")]
+Init = Annotated[bool, Option("--init", help="Initialise by the rules of the spec first, as init does.")]
+Steps = Annotated[int, Option("--steps", min=1, metavar="N", help="Mean and spread over N batches.")]
+Uses = Annotated[bool, Option("--uses", help="One row a use, of parameters used more than once.")]
+AllUses = Annotated[bool, Option("--all-uses", help="One row a use, of all parameters.")]
+Show = Annotated[bool, Option("--show", help="The gradients themselves, as torch prints them.")]
+Save = Annotated[str, Option("--output", "-o", metavar="FILE", help="Write the gradients, safetensors."), Is("file")]
 Compare = Annotated[
-    str,
-    typer.Option("--compare", metavar="FILE", help="Rows for what differs from another run.", show_default=False),
-    Is("file"),
+    str, Option("--compare", metavar="FILE", help="Rows for what differs from another run."), Is("file")
 ]
-Tolerance = Annotated[
-    float, typer.Option("--tolerance", min=0.0, metavar="X", help="Of --compare, relative to each norm.")
-]
-Plot = Annotated[
-    str,
-    typer.Option("--plot", metavar="FILE", help="Write a picture: .svg, .html or .png.", show_default=False),
-    Is("file"),
-]
+Tolerance = Annotated[float, Option("--tolerance", min=0.0, metavar="X", help="Of --compare, relative to each norm.")]
+Plot = Annotated[str, Option("--plot", metavar="FILE", help="Write a picture: .svg, .html or .png."), Is("file")]
 FailOn = Annotated[
     tuple[str, ...],
-    typer.Option("--fail-on", metavar="STATE,..", help="Exit 1 if any is so: none,zero,nan,inf.", show_default=False),
+    Option("--fail-on", metavar="STATE,..", help="Exit 1 if any is so: none,zero,nan,inf."),
     Listed(get_args(GradState), "state"),
 ]
 
