@@ -8,11 +8,15 @@ from typer import Argument, BadParameter, Option
 from paraminspect.cli import output as writing
 from paraminspect.cli.declare import Is
 from paraminspect.errors import ParamInspectError
+from paraminspect.models.asked import Asked, Want
+from paraminspect.records import LossName
 from paraminspect.render.rows import Column, Format
 
 SPECS = "Specs and factories"
 OUTPUT = "Output"
 """Headings of the help under which options stand that are alike in all commands."""
+
+FILE = Is("file")
 
 Sources = Annotated[
     tuple[str, ...],
@@ -33,7 +37,7 @@ ShardSize = Annotated[
     str, Option("--shard-size", metavar="SIZE", help="Write a folder of files of at most this size: 5GB.")
 ]
 RulesFile = Annotated[
-    str, Option("--rules-file", metavar="FILE", help="Python file with initializers of your own; runs."), Is("file")
+    str, Option("--rules-file", metavar="FILE", help="Python file with initializers of your own; runs."), FILE
 ]
 Color = Annotated[
     Literal["auto", "always", "never"],
@@ -41,6 +45,7 @@ Color = Annotated[
 ]
 
 
+Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], Option("--device", help="auto takes an accelerator.")]
 FloatName = Literal["float32", "float16", "bfloat16", "float64"]
 """Types that torch computes with on any device."""
 
@@ -82,7 +87,7 @@ class Build(NamedTuple):
         Option(
             "--modules-file", metavar="FILE", help="Python file with layers for a spec; runs.", rich_help_panel=SPECS
         ),
-        Is("file"),
+        FILE,
     ] = ""
     arguments: Annotated[
         tuple[str, ...],
@@ -91,7 +96,7 @@ class Build(NamedTuple):
     weights: Annotated[
         str,
         Option("--weights", "-w", metavar="CHECKPOINT", help="Load it into a spec or factory.", rich_help_panel=SPECS),
-        Is("file"),
+        FILE,
     ] = ""
     strip_prefix: Annotated[
         str, Option("--strip-prefix", metavar="TEXT", help="Take it off the checkpoint's names.", rich_help_panel=SPECS)
@@ -116,11 +121,35 @@ class Rules(NamedTuple):
         ),
         Is("rule"),
     ] = ()
-    config: Annotated[
-        str, Option("--config", metavar="FILE", help="Rule sets kept apart from the model."), Is("file")
-    ] = ""
+    config: Annotated[str, Option("--config", metavar="FILE", help="Rule sets kept apart from the model."), FILE] = ""
     rules_file: RulesFile = ""
     seed: Seed = 0
+    no_init: Annotated[bool, Option("--no-init", help="Leave out the rules that a spec applies by itself.")] = False
+
+
+class Run(NamedTuple):
+    """What is run of a model, and on what."""
+
+    inputs: Annotated[
+        tuple[str, ...],
+        Option("--input", "-i", metavar="[NAME=]WHAT", help="2,4, or {shape: .., dtype: ..}, or a file. Repeatable."),
+        FILE,
+    ] = ()
+    loss: Annotated[LossName | None, Option("--loss", help="Of the output; else the spec's, or sum.")] = None
+    loss_file: Annotated[
+        str, Option("--loss-file", metavar="FILE.py:FUNCTION", help="A loss of your own; runs."), FILE
+    ] = ""
+    target: Annotated[
+        str, Option("--target", metavar="WHAT", help="What the loss compares with, as --input."), FILE
+    ] = ""
+    train: Annotated[bool | None, Option("--train/--eval", help="Mode of the modules.  [default: as built]")] = None
+    freeze: Annotated[
+        tuple[str, ...],
+        Option("--freeze", metavar="PATTERN", help="Take no gradient of these. Repeatable."),
+        Is("pattern"),
+    ] = ()
+    dtype: Annotated[FloatName | None, Option("--dtype", help="Convert parameters and inputs.")] = None
+    device: Device = "cpu"
 
 
 class Rows(NamedTuple):
@@ -166,6 +195,22 @@ class Output(NamedTuple):
     def open(self, header: bool | None = None) -> writing.Output:
         """What writes like this."""
         return writing.Output(self.format, colour=self.color, header=header)
+
+
+def asked(
+    want: Want, build: Build, rules: Rules | None = None, *, edits: bool = False, allow_unmatched: bool = False
+) -> Asked:
+    """What these options ask for.
+
+    Args:
+        want: What a source is opened for.
+        build: How it is built.
+        rules: How it is initialised, of a command that has values.
+        edits: As `Asked` has it.
+        allow_unmatched: The same.
+    """
+    given = {**build._asdict(), **(rules._asdict() if rules is not None else {})}
+    return Asked(want, edits, allow_unmatched=allow_unmatched, **given)
 
 
 def not_negative(value: int | None) -> int | None:

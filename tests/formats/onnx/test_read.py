@@ -38,8 +38,8 @@ from paraminspect.formats.onnx.read import is_onnx, read_onnx
 from paraminspect.formats.onnx.shortcut import OnnxShortcut
 from paraminspect.formats.sniff import check_head, read_blob
 from paraminspect.records import Checkpoint, Declaration, TensorRecord
+from paraminspect.sharing.equal import StoredContents
 from paraminspect.ties.shared_bytes import find_ties
-from paraminspect.values.contents import StoredContents
 from paraminspect.values.fields import decode_varints
 from paraminspect.values.read import read_tensor
 from tests.making.onnx_files import INFO, by_hand, floats, model, nested, unpacked
@@ -147,7 +147,7 @@ def constant(name: str, **value: Any) -> onnx.NodeProto:
 def test_bytes_of_typed_fields_can_be_compared(save: Callable[..., Path]) -> None:
     checkpoint = open_source(save(model(helper.make_tensor("w", TensorProto.INT64, [3], [1, -2, 3]))))
     (record,) = checkpoint.tensors
-    contents = StoredContents(checkpoint)
+    contents = StoredContents()
     wanted = np.array([1, -2, 3]).tobytes()
     assert b"".join(contents.pieces(record)) == wanted
     assert contents.start(record, 8) == wanted[:8]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from paraminspect.architecture.given import Given, parse_given
 from paraminspect.errors import ParamInspectError, SourceError
-from paraminspect.names.select import Selector, parse_selector
+from paraminspect.names.selector import Selector, parse_selector
 from paraminspect.records import LossName
 
 _OWN_TARGET = ("sum", "mean", "square")
@@ -46,9 +46,14 @@ class BackwardPlan(NamedTuple):
 
 
 def plan_backward(
-    inputs: Sequence[str], target: str, loss: LossName | None, loss_file: str, freeze: Sequence[str]
+    inputs: Sequence[str] = (),
+    target: str = "",
+    loss: LossName | None = None,
+    loss_file: str = "",
+    freeze: Sequence[str] = (),
+    **more: Any,
 ) -> BackwardPlan:
-    """Parse what is text.
+    """Parse what is text; the rest is as `BackwardPlan` has it.
 
     Raises:
         ParamInspectError: Something cannot be parsed, or is not there, or excludes something else.
@@ -58,16 +63,26 @@ def plan_backward(
     if target and loss in _OWN_TARGET:
         raise ParamInspectError(f"--target has no meaning for --loss {loss}", hint="--loss target")
     return BackwardPlan(
-        tuple(_existing(parse_given(text, "--input")) for text in inputs),
-        _existing(parse_given(target, "--target")) if target else None,
-        loss,
-        loss_file,
-        tuple(parse_selector(text) for text in freeze),
+        inputs=tuple(_existing(parse_given(text, "--input")) for text in inputs),
+        target=_existing(parse_given(target, "--target")) if target else None,
+        loss=loss,
+        loss_file=loss_file,
+        freeze=tuple(parse_selector(text) for text in freeze),
+        **more,
     )
 
 
+def refuse_missing(option: str, path: str) -> None:
+    """Refuse a file that is not there before anything slow is done; "" stands for none.
+
+    Raises:
+        SourceError: It is not.
+    """
+    if path and not os.path.exists(path) and "://" not in path:
+        raise SourceError(f"{option}: no such file", source=path)
+
+
 def _existing(given: Given) -> Given:
-    """Refuse a file that is not there before anything slow is done."""
     if not given.file or os.path.exists(given.file):
         return given
     if given.file.isidentifier() or not os.path.splitext(given.file)[1]:
@@ -75,4 +90,5 @@ def _existing(given: Given) -> Given:
             f"{given.option} {given.file!r} is neither a shape nor a file",
             hint=f"{given.option} 2,4, or '{{shape: [2, 4], dtype: int64, high: 10}}', or a .npy file",
         )
-    raise SourceError(f"{given.option}: no such file", source=given.file)
+    refuse_missing(given.option, given.file)
+    return given
