@@ -121,6 +121,20 @@ def test_the_lines_do_what_they_should(both: dict[str, Any]) -> None:
     assert {"zeros/config.json", "folder/config.json", "mlp.safetensors"} <= both["here"][1].keys()
 
 
+def test_what_cannot_be_replaced_while_it_is_open(tmp_path: Path) -> None:
+    make_sources(tmp_path)
+    before = (tmp_path / "model.safetensors").read_bytes()
+    in_place = ["convert", "model.safetensors", "-o", "model.safetensors", "--dtype", "float16", "--force"]
+    ((status, out, err),), files = run_lines("bare", tmp_path, [in_place])
+    assert (status, out) == (2, "")
+    assert err == (
+        "error: model.safetensors: no permission to write there\n\n"
+        "hint: this system replaces no file that is open: choose another name\n"
+    )
+    assert (tmp_path / "model.safetensors").read_bytes() == before
+    assert not [name for name in files if "partial" in name]
+
+
 def test_the_other_system_lacks_what_it_should(tmp_path: Path) -> None:
     script = (
         "import sys; from tests.making import other_system as s; import os; s.take_away()\n"

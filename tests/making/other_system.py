@@ -23,7 +23,7 @@ NAMES = (
     "pread", "preadv", "pwrite", "pwritev", "fork", "forkpty", "posix_fadvise", "posix_fallocate", "posix_spawn",
     "sendfile", "splice", "copy_file_range", "fchmod", "fchown", "chown", "lchown", "mkfifo", "mknod", "statvfs",
     "fstatvfs", "sysconf", "sched_getaffinity", "getuid", "geteuid", "getgid", "getegid", "getgroups", "set_blocking",
-    "openpty", "wait3", "wait4", "killpg", "setsid", "uname", "O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC", "O_NONBLOCK",
+    "openpty", "wait3", "wait4", "killpg", "setsid", "O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC", "O_NONBLOCK",
     "O_DIRECT", "O_SYNC", "O_DSYNC", "POSIX_FADV_DONTNEED",
 )  # fmt: skip
 MODULES = ("fcntl", "termios", "pwd", "grp", "resource", "tty", "pty", "syslog")
