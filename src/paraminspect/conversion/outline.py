@@ -45,11 +45,7 @@ def lay_out(
     """Where everything lies.
 
     Args:
-        items: What is written.
-        row: The format.
-        file: Its name.
         metadata: For a format that has room for them.
-        shard_size: Of a folder.
 
     Raises:
         ParamInspectError: The format is not written, or cannot hold a tensor, which it names.
