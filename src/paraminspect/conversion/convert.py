@@ -31,7 +31,6 @@ class Written(NamedTuple):
 
     Attributes:
         tensors: How many, aliases not counted.
-        files: How many.
         nbytes: Of all files together.
         notes: Remarks for the user, one line each.
     """
@@ -43,13 +42,7 @@ class Written(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """A conversion that can be carried out.
-
-    Attributes:
-        plan: What is written.
-        outlined: Where.
-        notes: Of both.
-    """
+    """A conversion that can be carried out."""
 
     plan: ConversionPlan
     outlined: Outlined

@@ -29,7 +29,6 @@ class Outlined(NamedTuple):
     """Files, and what goes into them.
 
     Attributes:
-        layout: Of the files.
         items: By index of the layout's tensors.
         notes: What the kind of file cannot hold, one line each.
     """

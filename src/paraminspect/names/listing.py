@@ -67,7 +67,6 @@ class ModuleSum(NamedTuple):
     Attributes:
         name: Dotted path, "" for the outermost.
         tensors: Number of different tensors.
-        numel: Their elements.
         nbytes: Their size as stored; None if that of one is not known.
         dtypes: The most bytes first.
     """
@@ -84,7 +83,6 @@ class Leaf:
 
     Attributes:
         name: Last component of its name.
-        record: The tensor.
         tied_to: Its canonical name, if it has another one.
         counted: False where the canonical tensor is in the tree too.
     """

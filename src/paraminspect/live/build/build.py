@@ -79,8 +79,6 @@ class Builder:
     """Builds modules of one plan: the model on the meta device, then the whole of it or single layers in memory.
 
     Args:
-        plan: Of the spec.
-        seed: Of the run.
         modules: The user's own classes by name.
         notes: Takes remarks for the user.
     """

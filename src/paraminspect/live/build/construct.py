@@ -45,11 +45,7 @@ _LAZY_WARNING = "Lazy modules are a new feature"
 
 
 class TooManyTensorsError(Exception):
-    """Constructors have made more tensors than one of the two bounds.
-
-    Args:
-        limit: The bound.
-    """
+    """Constructors have made more tensors than one of the two bounds."""
 
     def __init__(self, limit: int) -> None:
         super().__init__()

@@ -16,11 +16,7 @@ PIECE_BYTES = 1 << 20
 
 
 class LiveContents:
-    """Draws or reads tensors one at a time, each as a whole; may be used from several threads.
-
-    Args:
-        live: The model.
-    """
+    """Draws or reads tensors one at a time, each as a whole; may be used from several threads."""
 
     def __init__(self, live: LiveModel) -> None:
         self._live = live

@@ -34,8 +34,6 @@ class NamedTensor:
     Attributes:
         name: Dotted.
         tensor: The object itself: one that goes by several names is met several times.
-        module: Its owner.
-        path: Of the owner.
         kind: "parameter", "buffer", or "tensor" for one that is neither.
         role: "model", or "attribute" for one that is neither.
     """
