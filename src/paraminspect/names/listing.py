@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from paraminspect.errors import SelectionError
 from paraminspect.names.selector import make_filter
+from paraminspect.names.suggestions import find_meant
 from paraminspect.records import TensorRecord
 from paraminspect.ties.shared_bytes import find_canonical
 
@@ -269,10 +270,8 @@ def suggest_modules(names: Sequence[str], path: str) -> list[str]:
 
 def suggest_names(names: Sequence[str], typed: str) -> list[str]:
     """Names that are much like what was typed, the likeliest first."""
-    from difflib import get_close_matches
-
-    lower = {name.lower(): name for name in names[:MAX_SUGGESTED]}
-    return [lower[match] for match in get_close_matches(typed.lower(), lower, n=3)]
+    meant = find_meant(typed, names)
+    return [] if meant is None else [meant]
 
 
 def _enter(records: Sequence[TensorRecord], module: str) -> list[TensorRecord]:

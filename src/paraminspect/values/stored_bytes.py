@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, Protocol
 
 from paraminspect.errors import CheckpointError, FarError, LimitExceededError, SourceError
 from paraminspect.files.blob import Blob, open_blob
+from paraminspect.files.reasons import reason_of
 from paraminspect.formats.pytorch.objects import PACKED
 from paraminspect.formats.shapes import contiguous_stride
 from paraminspect.formats.zip_file import ZipDirectory, ZipEntry, read_zip_directory
@@ -297,7 +298,7 @@ def open_again(path: str | None) -> Blob:
     try:
         return open_blob(path)
     except OSError as error:
-        raise CheckpointError(f"cannot be opened any more: {error.strerror or error}") from None
+        raise CheckpointError(f"cannot be opened any more: {reason_of(error)}") from None
     except FarError:
         raise
     except SourceError:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from paraminspect.architecture.suggestions import closest
 from paraminspect.errors import LimitExceededError, SelectionError
+from paraminspect.names.suggestions import closest
 from paraminspect.records import Kind, Role, Storage, TensorRecord
 
 MAX_MODULE_PATHS: Final = 200_000
