@@ -24,9 +24,10 @@ from safetensors.torch import load_file, save_file
 
 from paraminspect import open_source
 from paraminspect.conversion import bytes as contents
-from paraminspect.conversion import companions, convert
+from paraminspect.conversion import convert
 from paraminspect.conversion.verify import verify as real_verify
 from paraminspect.errors import LimitExceededError, ParamInspectError, SelectionError, TargetError
+from paraminspect.formats import companions
 from paraminspect.sharing.find import find_ties
 from paraminspect.values import numbers
 

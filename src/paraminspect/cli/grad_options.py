@@ -8,7 +8,6 @@ from typing import Literal, NamedTuple
 from paraminspect.architecture.given import Given, parse_given
 from paraminspect.cli import options
 from paraminspect.cli.output import Output
-from paraminspect.cli.rules import RuleOptions
 from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.names.selector import Selector, parse_selector
 from paraminspect.render.columns import GRADIENT_CHANGES, GRADIENTS, SPREAD, USES
@@ -28,7 +27,6 @@ class GradOptions(NamedTuple):
     freeze: tuple[str, ...] = ()
     dtype: str | None = None
     device: Literal["auto", "cpu", "cuda", "mps"] = "cpu"
-    rules: RuleOptions = RuleOptions()
     init: bool = False
     allow_unmatched: bool = False
     steps: int = 1
@@ -68,8 +66,6 @@ def read_options(how: GradOptions, output: Output) -> GradPlan:
     """
     if how.loss and how.loss_file:
         raise ParamInspectError("--loss and --loss-file exclude each other")
-    if how.rules.rules_file and not (how.init or how.rules.rules):
-        raise ParamInspectError("--rules-file without a rule", hint="--rule '*weight*=my_function'")
     if how.target and how.loss in ("sum", "mean", "square"):
         raise ParamInspectError(f"--target has no meaning for --loss {how.loss}", hint="--loss target")
     if how.show and how.format not in ("auto", *JSON):

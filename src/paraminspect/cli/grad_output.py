@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from paraminspect.cli.files import write_to
 from paraminspect.cli.grad_options import JSON, GradOptions, GradPlan
-from paraminspect.cli.live import tensor_array
 from paraminspect.cli.output import Output
 from paraminspect.live.grad.rows import change_rows, describe, gradient_rows, show_gradients, use_rows
 from paraminspect.render.rows import Column, Rows
@@ -88,6 +87,7 @@ class GradPrinter:
         return self._output.pick(rows, self._plan.columns)
 
     def _with_values(self, rows: Rows) -> Rows:
+        from paraminspect.live.build.arrays import tensor_array
         from paraminspect.values.export import nested_values
 
         gradients = [self._report.gradients[record.name] for record in self._report.parameters]
@@ -108,6 +108,7 @@ class GradPrinter:
         return names
 
     def _printed(self, tensor: Any) -> tuple[str, str]:
+        from paraminspect.live.build.arrays import tensor_array
         from paraminspect.values.display import PrintOptions, format_tensor
 
         array = tensor_array(tensor)

@@ -10,10 +10,12 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from paraminspect.cli.chosen import Build, is_live
 from paraminspect.cli.files import write_to
+from paraminspect.cli.opened import open_one
 from paraminspect.cli.output import Output
 from paraminspect.errors import ParamInspectError, SelectionError
+from paraminspect.models.asked import Asked
+from paraminspect.models.open import Model
 from paraminspect.names.listing import suggest_names
 from paraminspect.names.selector import parse_selector
 from paraminspect.records import Checkpoint, TensorRecord
@@ -44,13 +46,12 @@ _GLOB = frozenset("*?[/:")
 
 
 class How(NamedTuple):
-    """What is shown and how: names, and the values of --slice, --precision, --full, --seed, -o and --format."""
+    """What is shown and how: names, and the values of --slice, --precision, --full, -o and --format."""
 
     names: tuple[str, ...]
     slice: str = ""
     precision: int = 4
     full: bool = False
-    seed: int = 0
     file: str = ""
     format: Literal["auto", "text", "json", "npy"] = "auto"
 
@@ -63,7 +64,7 @@ class _Shown(NamedTuple):
     shape: tuple[int, ...]
 
 
-def show_values(source: str, build: Build, how: How, output: Output) -> int:
+def show_values(source: str, asked: Asked, how: How, output: Output) -> int:
     """Show tensors of one source; returns the exit status.
 
     Raises:
@@ -71,11 +72,11 @@ def show_values(source: str, build: Build, how: How, output: Output) -> int:
     """
     index = parse_slice(how.slice) if how.slice else ()
     format_ = _choose_format(how, output)
-    opened = _open(source, build, how.seed, output)
-    if opened is None:
+    model = open_one(source, asked, output)
+    if model is None:
         output.finish()
         return output.status
-    checkpoint, read = opened
+    checkpoint, read = model.checkpoint, _reader(model, output)
     try:
         records = choose_records(checkpoint.tensors, how.names)
         if format_ == "npy" and len(records) != 1:
@@ -139,33 +140,24 @@ def _no_such(name: str, names: list[str]) -> SelectionError:
     return SelectionError(f"there is no tensor {name!r}", hint=hint if names else "there are none at all")
 
 
-def _open(source: str, build: Build, seed: int, output: Output) -> tuple[Checkpoint, Read] | None:
-    """What is in a source, and how its values are read; None if weights do not fit."""
-    if not is_live(source):
-        from paraminspect.formats import open_source
+def _reader(model: Model, output: Output) -> Read:
+    """What reads the values of a source."""
+    if model.live is None:
+        return _reader_of_files(model.files)
+    from paraminspect.live.build.arrays import tensor_array
 
-        build.refuse()
-        checkpoint = open_source(source)
-        return checkpoint, _reader_of_files()
-    from paraminspect.cli.live import open_model, tensor_array
-
-    live = open_model(source, build, output, values=True, seed=seed)
-    if live is None:
-        return None
-    unfit = {each.name for each in live.weights.mismatches} if live.weights is not None else set()
+    unloaded = model.unloaded
 
     def read(record: TensorRecord, index: Index, _: bool) -> _Shown:
-        if record.name in unfit:
-            output.note(f"{record.name} is not loaded from {build.weights}: these are its initial values")
-        array = take_slice(tensor_array(live.tensor(record.name)), index)
+        if record.name in unloaded:
+            output.note(f"{record.name} is not loaded from {model.weights}: these are its initial values")
+        array = take_slice(tensor_array(model.tensor(record)), index)
         return _Shown(record, array, array.shape)
 
-    return live.checkpoint, read
+    return read
 
 
-def _reader_of_files() -> Read:
-    files = Files()
-
+def _reader_of_files(files: Files) -> Read:
     def read(record: TensorRecord, index: Index, is_summary: bool) -> _Shown:
         if is_summary:
             edge = PrintOptions().edgeitems

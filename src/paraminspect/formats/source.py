@@ -238,10 +238,7 @@ def _named(source: str) -> Iterator[None]:
 def _plain_os_errors() -> Iterator[None]:
     try:
         yield
-    except FileNotFoundError:
-        raise SourceError("no such file or folder") from None
-    except PermissionError:
-        raise SourceError("no permission to read it") from None
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise SourceError(reason[:1].lower() + reason[1:]) from None
+        from paraminspect.files.reasons import reason_of
+
+        raise SourceError(reason_of(error)) from None

@@ -17,7 +17,7 @@ from paraminspect.rules.remarks import REMARKS, alias_note, why_unmatched
 from paraminspect.rules.resolve import Resolved, count_fans, resolve
 from paraminspect.rules.rule import Initializer, Rule, Scalar
 from paraminspect.rules.targets import Other, Target
-from paraminspect.text import shape_text
+from paraminspect.text import shape_text, shorten
 
 FLOATING: Final = frozenset(
     {"float64", "float32", "float16", "bfloat16"}
@@ -95,6 +95,14 @@ class InitPlan:
     def kept(self) -> list[PlannedStep]:
         """Steps that no rule matches."""
         return [step for step in self.steps if step.rule is None]
+
+    def complaints(self) -> list[str]:
+        """A remark on each rule that matches nothing."""
+        return [
+            f"rule {number} ({shorten(self.rules[number - 1].text)}) matches no parameter"
+            + (f": {reason}" if reason else "")
+            for number, reason in self.unmatched.items()
+        ]
 
     @property
     def records(self) -> list[InitStep]:

@@ -16,7 +16,8 @@ from typing import NamedTuple, Protocol
 from paraminspect.errors import CheckpointError, LimitExceededError, ParamInspectError
 from paraminspect.formats.dtypes import BITS
 from paraminspect.records import TensorRecord
-from paraminspect.values.stored_bytes import Files, has_repeats, plain_dtype, read_pieces
+from paraminspect.values.pieces import read_pieces
+from paraminspect.values.stored_bytes import Files, has_repeats, plain_dtype
 
 Progress = Callable[[int, int], None]
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 
 from paraminspect.errors import LimitExceededError, ParamInspectError, SourceError
+from paraminspect.files.reasons import reason_of
 from paraminspect.names.listing import suggest_names
 from paraminspect.text import escape_text
 
@@ -118,11 +119,8 @@ def _read(file: str) -> str:
         else:
             with open(file, "rb") as stream:
                 data = stream.read(MAX_EXPECT_BYTES + 1)
-    except FileNotFoundError:
-        raise SourceError("no such file") from None
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise SourceError(reason[:1].lower() + reason[1:]) from None
+        raise SourceError(reason_of(error)) from None
     if len(data) > MAX_EXPECT_BYTES:
         raise LimitExceededError("bytes of expectations", limit=MAX_EXPECT_BYTES, actual=None)
     try:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
 from typing import Final, NamedTuple, Protocol
 
 from paraminspect.errors import CheckpointError, FarError, LimitExceededError, SourceError
 from paraminspect.files.blob import Blob, open_blob
+from paraminspect.files.reasons import reason_of
 from paraminspect.formats.pytorch.objects import PACKED
 from paraminspect.formats.shapes import contiguous_stride
 from paraminspect.formats.zip_file import ZipDirectory, ZipEntry, read_zip_directory
@@ -109,29 +109,6 @@ def find_flips(record: TensorRecord) -> tuple[bool, bool]:
     """
     encoding = record.encoding
     return (False, False) if encoding is None else (encoding.negated, encoding.conjugated)
-
-
-def read_pieces(record: TensorRecord, files: Files, size: int) -> Iterator[bytes]:
-    """All bytes of a tensor, row by row in this machine's order, so many at a time: no tensor is in memory as a whole.
-
-    Those of one that has to be decoded are those of its numbers; blocks come as they are.
-
-    Raises:
-        CheckpointError: They cannot be had, and why.
-        TruncatedError: The file has become shorter.
-    """
-    run = find_bytes(record)
-    if run is not None:
-        source = FileBytes(files.blob(run.path), run.begin, run.nbytes)
-        for begin in range(0, run.nbytes, size):
-            yield source.read(begin, min(size, run.nbytes - begin))
-        return
-    from paraminspect.values.read import open_elements  # numpy, which few files need here
-
-    elements = open_elements(record, files)
-    step = max(1, size // elements.read(0, min(1, elements.numel)).itemsize)
-    for begin in range(0, elements.numel, step):
-        yield elements.read(begin, min(begin + step, elements.numel)).tobytes()
 
 
 class ByteSource(Protocol):
@@ -321,7 +298,7 @@ def open_again(path: str | None) -> Blob:
     try:
         return open_blob(path)
     except OSError as error:
-        raise CheckpointError(f"cannot be opened any more: {error.strerror or error}") from None
+        raise CheckpointError(f"cannot be opened any more: {reason_of(error)}") from None
     except FarError:
         raise
     except SourceError:

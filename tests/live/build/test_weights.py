@@ -11,9 +11,9 @@ from torch import nn
 
 from paraminspect.errors import CheckpointError, ParamInspectError
 from paraminspect.formats.source import open_source
-from paraminspect.live.build.live_model import open_live
 from paraminspect.live.build.stored import StoredTensors
 from paraminspect.live.build.weights import Mismatch, WeightReport, load_weights
+from tests.making.live_models import open_live
 
 MLP = "model: [{Linear: [4, 3], name: a}, {BatchNorm1d: 3, name: n}, {Linear: [3, 2], name: b}]"
 

@@ -56,6 +56,15 @@ class WeightReport:
     converted: tuple[str, ...] = ()
     hint: str | None = None
 
+    def describe(self) -> str:
+        """Such as "3 missing, 1 unexpected, 12 loaded"."""
+        counts = Counter(each.problem for each in self.mismatches)
+        parts = [f"{count:,} {_WORDS.get(problem, problem)}" for problem, count in counts.items()]
+        return ", ".join([*parts, f"{len(self.loaded):,} loaded"])
+
+
+_WORDS: Mapping[str, str] = {"shape": "of another shape", "tie": "tied in the model only"}
+
 
 def load_weights(
     model: nn.Module, checkpoint: Checkpoint, *, strip_prefix: str = "", add_prefix: str = ""

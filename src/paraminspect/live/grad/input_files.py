@@ -10,6 +10,7 @@ from torch import Tensor
 
 from paraminspect.architecture.tensors import MAX_INPUT_NUMEL
 from paraminspect.errors import ParamInspectError
+from paraminspect.files.reasons import reason_of
 from paraminspect.live.build.complaints import first_line
 
 MAX_JSON_BYTES = 64 << 20
@@ -31,7 +32,7 @@ def read_tensors(path: str) -> dict[str, Tensor]:
     try:
         tensors = _read_json(path) if _is_json(path) else _read_checkpoint(path)
     except OSError as error:
-        raise ParamInspectError(f"{path}: {error.strerror or error}") from None
+        raise ParamInspectError(f"{path}: {reason_of(error)}") from None
     except ParamInspectError as error:
         error.source = error.source or path
         raise

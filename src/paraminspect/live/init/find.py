@@ -34,15 +34,19 @@ class Targets:
     records: tuple[TensorRecord, ...] = ()
 
 
-def model_targets(model: nn.Module) -> Targets:
+def model_targets(model: nn.Module, records: Sequence[TensorRecord] | None = None) -> Targets:
     """The parameters of a model as `named_parameters()` has them, each with its further names.
 
     Two parameters that hold the same bytes are one, as two names of one parameter are.
 
+    Args:
+        model: On any device.
+        records: As `describe_model` made them; None makes them.
+
     Raises:
         LimitExceededError: Modules by too many names.
     """
-    described = list(zip(iter_tensors(model), describe_model(model), strict=True))
+    described = list(zip(iter_tensors(model), records or describe_model(model), strict=True))
     parameters = [each for each, _ in described if each.kind == "parameter"]
     canonical = find_canonical([record for each, record in described if each.kind == "parameter"])
     names: dict[int, list[NamedTensor]] = {}

@@ -9,11 +9,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from paraminspect.formats.shapes import contiguous_stride, storage_order
+from paraminspect.formats.shapes import storage_order
 from paraminspect.live.build.stored import flipped
 from paraminspect.live.init.draw import Drawing, one_thread
 from paraminspect.live.init.pool import Pool, count_workers
-from paraminspect.live.init.work import DRAWN_BYTES, Work
+from paraminspect.live.init.work import DRAWN_BYTES, Work, values_of
 from paraminspect.records import InitStep, TensorRecord
 from paraminspect.rules.steps import PlannedStep
 from paraminspect.text import counted
@@ -94,7 +94,7 @@ class Run:
         if index is not None and work.is_kept and not work.is_reported and work.out_dtype(self.dtype) == work.dtype:
             self._keep(pool, job, work, index)
             return
-        tensor = self._values(work)
+        tensor = values_of(work, self.drawing)
         dtype = getattr(torch, work.out_dtype(self.dtype))
         if self.in_order:
             pool.wait_for_turn(job)
@@ -123,14 +123,6 @@ class Run:
         if self.in_order:
             pool.end_turn()
 
-    def _values(self, work: Work) -> Tensor:
-        """What a tensor is to hold; of one that sees the bytes of another, what that one is to hold, seen as it does."""
-        if work.original is not None:
-            return _see_as(work, work.original, self._values(work.original))
-        if work.step is not None and work.step.initializer is not None:
-            return self.drawing.draw(work.step, work.base)
-        return work.base().detach()
-
     def _hand_on(self, job: int, index: int | None, begin: int, piece: Tensor, record: TensorRecord | None) -> int:
         """Measure and write one piece, in the place of a record's bytes if there is one; returns its size in bytes."""
         if job in self._moments:
@@ -143,16 +135,6 @@ class Run:
     def _step(self, job: int, work: Work) -> tuple[PlannedStep, InitStep]:
         assert work.step is not None
         return work.step, with_statistics(work.step.record(), self._moments[job])
-
-
-def _see_as(view: Work, original: Work, values: Tensor) -> Tensor:
-    """Values of a tensor through another view of the same bytes."""
-    dtype, seen = getattr(torch, original.dtype), getattr(torch, view.dtype)
-    stride = original.stride or contiguous_stride(original.shape)
-    values = flipped(original.record, values)
-    storage = torch.empty_strided(original.shape, stride, dtype=dtype).copy_(values).untyped_storage()
-    strides = view.stride or contiguous_stride(view.shape)
-    return flipped(view.record, torch.empty(0, dtype=seen).set_(storage, 0, view.shape, strides))
 
 
 def measure(tensor: Tensor) -> Moments:

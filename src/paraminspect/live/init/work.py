@@ -10,14 +10,16 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from paraminspect.live.build.describe import describe_model, iter_tensors
+from paraminspect.formats.shapes import contiguous_stride
+from paraminspect.live.build.describe import iter_tensors
 from paraminspect.live.build.live_model import LiveModel
-from paraminspect.live.build.stored import StoredTensors
-from paraminspect.live.init.draw import ONE_AT_A_TIME
+from paraminspect.live.build.stored import StoredTensors, flipped
+from paraminspect.live.init.draw import ONE_AT_A_TIME, Drawing
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.rules.steps import FLOATING, InitPlan, PlannedStep
 from paraminspect.ties.shared_bytes import find_canonical
-from paraminspect.values.stored_bytes import plain_dtype, read_pieces
+from paraminspect.values.pieces import read_pieces
+from paraminspect.values.stored_bytes import plain_dtype
 
 PIECE_BYTES = 4 << 20
 """Of a tensor that stays as it is, in memory at a time."""
@@ -97,7 +99,7 @@ class Work:
 def model_work(live: LiveModel, plan: InitPlan) -> list[Work]:
     """The tensors of a model's state dict, each once: parameters and persistent buffers."""
     found, records = [], []
-    for each, record in zip(iter_tensors(live.model), describe_model(live.model), strict=True):
+    for each, record in zip(iter_tensors(live.model), live.records, strict=True):
         leaf = each.name.rpartition(".")[2]
         if each.kind != "tensor" and leaf not in each.module._non_persistent_buffers_set:
             found.append(each)
@@ -160,3 +162,22 @@ def _base_of_model(live: LiveModel, name: str) -> Callable[[], Tensor]:
             return live.tensor(name)
 
     return base
+
+
+def values_of(work: Work, drawing: Drawing) -> Tensor:
+    """What a tensor is to hold; of one that sees the bytes of another, what that one is to hold, seen as it does."""
+    if work.original is not None:
+        return _see_as(work, work.original, values_of(work.original, drawing))
+    if work.step is not None and work.step.initializer is not None:
+        return drawing.draw(work.step, work.base)
+    return work.base().detach()
+
+
+def _see_as(view: Work, original: Work, values: Tensor) -> Tensor:
+    """Values of a tensor through another view of the same bytes."""
+    dtype, seen = getattr(torch, original.dtype), getattr(torch, view.dtype)
+    stride = original.stride or contiguous_stride(original.shape)
+    values = flipped(original.record, values)
+    storage = torch.empty_strided(original.shape, stride, dtype=dtype).copy_(values).untyped_storage()
+    strides = view.stride or contiguous_stride(view.shape)
+    return flipped(view.record, torch.empty(0, dtype=seen).set_(storage, 0, view.shape, strides))
