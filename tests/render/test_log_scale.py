@@ -42,3 +42,15 @@ def test_what_is_outside_stands_at_an_end(value: float, due: float) -> None:
 @pytest.mark.parametrize(("most", "due"), [(9, [-4, -3, -2, -1, 0, 1, 2, 3, 4]), (5, [-4, -2, 0, 2, 4]), (2, [-4, 4])])
 def test_ticks_are_no_more_than_asked_for(most: int, due: list[int]) -> None:
     assert LogScale(-4, 4).ticks(most) == due
+
+
+def test_scale() -> None:
+    assert scale_of([0.02, 3.0]) == LogScale(-2, 1)
+    assert scale_of([]) == LogScale(-1, 0)
+    assert scale_of([1.0]) == LogScale(-1, 0)
+    assert scale_of([1e-300, 1.0]) == LogScale(-MAX_DECADES, 0)
+    scale = LogScale(-2, 2)
+    assert [scale.fraction(value) for value in (0, 1e-9, 0.01, 1, 100, 1e9, math.inf, math.nan)] == [
+        0, 0, 0, 0.5, 1, 1, 1, 0,
+    ]  # fmt: skip
+    assert LogScale(-7, 2).ticks(4) == [-7, -4, -1, 2]

@@ -42,3 +42,19 @@ def test_guides_of_each_kind_take_the_same_room() -> None:
     assert [len(label) for label in drawn["lines"]] == [len(label) for label in drawn["ascii"]]
     assert all(label.isascii() for label in drawn["ascii"])
     assert len({tuple(map(len, labels)) for labels in drawn.values()}) == 1
+
+
+def test_names_as_a_tree() -> None:
+    names = ["a.weight", "a.bias", "h.0.x.w", "h.0.y.w", "h.1.x.w", "deep.er.est.w", "w", "h.0.own"]
+    assert [(line.label, line.which) for line in name_lines(names)] == [
+        ("a.weight", 0),
+        ("a.bias", 1),
+        ("h", None),
+        ("├─ 0", None),
+        ("│  ├─ x.w", 2),
+        ("│  ├─ y.w", 3),
+        ("│  └─ own", 7),
+        ("└─ 1.x.w", 4),
+        ("deep.er.est.w", 5),
+        ("w", 6),
+    ]

@@ -83,6 +83,7 @@ CASES: list[tuple[nn.Module, torch.Tensor, str]] = [
     (nn.Linear(4, 3), torch.ones(2, 5), "it takes 4 in dimension 1: [2,4]"),
     (nn.LSTM(4, 3), torch.ones(2, 1, 5), "it takes 4 in dimension 2: [2,1,4]"),
     (nn.Conv2d(3, 2, 1), torch.ones(1, 4, 8, 8), "it takes 3 in dimension 1: [1,3,8,8]"),
+    (nn.Conv2d(3, 2, 1), torch.ones(4, 8, 8), "it takes 3 in dimension 0: [3,8,8]"),
     (nn.Embedding(10, 2), torch.ones(2), "it takes integers: --input '{shape: [2], dtype: int64, high: 10}'"),
     (nn.Embedding(10, 2), torch.tensor([3, 10]), "it has 10 rows, the input goes from 3 to 10"),
     (nn.Embedding(10, 2), torch.tensor([-1]), "the input goes from -1 to -1"),
