@@ -13,7 +13,9 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from paraminspect.live.build.live_model import open_live
+from paraminspect.architecture.expand import plan_model
+from paraminspect.architecture.parse import parse_spec
+from paraminspect.live.build.live_model import build_spec
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
@@ -49,9 +51,9 @@ HUGGING_FACE: dict[str, dict[str, object]] = {
 
 def build(name: str) -> nn.Module:
     """The model "gpt2" or "t5", in memory."""
-    if name == "gpt2":
-        return open_live(str(CONFIGS / "gpt2.yaml"), variables=SMALL, device="cpu").model
-    return open_live("t5.yaml", text=T5, device="cpu").model
+    text, overrides = ((CONFIGS / "gpt2.yaml").read_text(), SMALL) if name == "gpt2" else (T5, {})
+    spec = parse_spec(text, source=f"{name}.yaml", overrides=overrides)
+    return build_spec(spec, plan_model(spec), device="cpu").model
 
 
 def save_state(model: nn.Module, path: Path, name: str) -> None:

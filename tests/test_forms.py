@@ -11,10 +11,10 @@ import pytest
 from torch import nn
 
 from paraminspect import find_ties, open_source
-from paraminspect.live.build.live_model import open_live
 from paraminspect.names.listing import make_listing, total
 from paraminspect.records import TieGroup
 from scripts.tied_forms import CONFIGS, FILES, NAMES, T5, build
+from tests.making.live_models import open_live
 
 
 def torch_says(model: nn.Module) -> set[str]:

@@ -159,6 +159,11 @@ class TensorRecord(NamedTuple):
         return (self.module_type, *self.module_bases) if self.module_type is not None else ()
 
     @property
+    def form(self) -> tuple[object, ...]:
+        """What two names of the same bytes have alike if they hold the same values in the same places."""
+        return self.shape, self.stride, self.dtype, self.encoding
+
+    @property
     def byte_range(self) -> tuple[str | None, int, int] | None:
         """(path, begin, end) of the bytes from the first to the last element; None where they cannot be mapped.
 

@@ -142,12 +142,12 @@ def parse_size(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     prefix = match[2].upper() if match else ""
     if match is None or (match[3] and not prefix):
-        raise ParamInspectError(f"{text[:40]!r} is no size", hint="write it as 5GB, 500MB or 2GiB")
+        raise ParamInspectError(f"{quote(text, 40)} is no size", hint="write it as 5GB, 500MB or 2GiB")
     base = 1024 if match[3] else 1000
     whole, _, fraction = match[1].partition(".")
     nbytes: int = int(whole + fraction) * base ** " KMGTP".index(prefix or " ") // 10 ** len(fraction)
     if nbytes < 1:
-        raise ParamInspectError(f"{text[:40]!r} is less than one byte", hint="write it as 5GB, 500MB or 2GiB")
+        raise ParamInspectError(f"{quote(text, 40)} is less than one byte", hint="write it as 5GB, 500MB or 2GiB")
     return nbytes
 
 

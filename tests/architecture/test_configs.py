@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from paraminspect.architecture.expand import plan_model
+from paraminspect.architecture.expand import check_types, plan_model
 from paraminspect.architecture.nodes import ListNode, Node, Scalar
 from paraminspect.architecture.parse import parse_spec
 from paraminspect.architecture.plan import ModelPlan
@@ -33,7 +33,9 @@ def plan(name: str) -> ModelPlan:
 
     path = CONFIGS / f"{name}.yaml"
     types = {each for each in dir(torch.nn) if isinstance(getattr(torch.nn, each), type)}
-    return plan_model(parse_spec(path.read_bytes(), source=str(path)), types=types)
+    found = plan_model(parse_spec(path.read_bytes(), source=str(path)))
+    check_types(found, types)
+    return found
 
 
 def shapes(model: ModelPlan) -> dict[str, tuple[int, ...]]:

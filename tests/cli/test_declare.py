@@ -47,18 +47,18 @@ class Group(NamedTuple):
 
 Source = Annotated[tuple[str, ...], typer.Argument(metavar="SOURCE..."), Is("sources")]
 Word = Annotated[str | None, typer.Option("--word"), OneOf(["one", "two"])]
-Words = Annotated[str, typer.Option("--words"), Listed(["one", "two"])]
+Words = Annotated[tuple[str, ...], typer.Option("--words"), Listed(["one", "two"], "number")]
 
 
 def run_declared(seen: list[Any], *arguments: str) -> int:
     @declare(examples="x")
-    def command(source: Source, *, first: Group, word: Word = None, words: Words = "") -> int:
+    def command(source: Source, *, first: Group, word: Word = None, words: Words = ()) -> int:
         """Do it."""
         seen.append((source, first, word, words))
         return 7
 
     assert command.marks == {
-        "source": Is("sources"), "names": Is("name"), "word": OneOf(["one", "two"]), "words": Listed(["one", "two"]),
+        "source": Is("sources"), "names": Is("name"), "word": OneOf(["one", "two"]), "words": Listed(["one", "two"], "number"),
     }  # fmt: skip
     program = typer.Typer(add_completion=False, rich_markup_mode=None)
     program.command("it", help=command.help)(command.function)
@@ -70,8 +70,8 @@ def run_declared(seen: list[Any], *arguments: str) -> int:
 def test_groups_are_spread_and_packed_again() -> None:
     seen: list[Any] = []
     assert run_declared(seen, "a", "b", "-n", "x", "--name", "y", "--size", "5", "--word", "two") == 7
-    assert run_declared(seen, "a") == 7
-    assert seen == [(("a", "b"), Group(("x", "y"), 5), "two", ""), (("a",), Group((), 3), None, "")]
+    assert run_declared(seen, "a", "--words", "two, one,") == 7
+    assert seen == [(("a", "b"), Group(("x", "y"), 5), "two", ()), (("a",), Group((), 3), None, ("two", "one"))]
 
 
 @pytest.mark.parametrize(
@@ -79,6 +79,7 @@ def test_groups_are_spread_and_packed_again() -> None:
     [
         ([], "Missing"),
         (["a", "--word", "three"], "'three' is not one of 'one', 'two'"),
+        (["a", "--words", "one,three"], "--words 'three' is no number"),
         (["a", "--size", "x"], "valid int"),
         (["a", "--nmae", "x"], "No such option"),
     ],

@@ -213,7 +213,7 @@ def test_values_of_uses(run: Any) -> None:
 
 
 def test_a_model_that_will_not_fit_is_refused_at_once(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("paraminspect.cli.grad.available_memory", lambda: 10 << 30)
+    monkeypatch.setattr("paraminspect.live.build.memory.available_memory", lambda: 10 << 30)
     result = grad(run, "configs/llama-7b.yaml", status=2)
     assert "parameters and gradients take 50.2 GiB, and 10.0 GiB of memory are free" in result.stderr
     assert "hint: a smaller model, such as -D depth=2" in result.stderr
@@ -228,8 +228,8 @@ def test_rules_that_match_nothing_end_the_run(run: Any) -> None:
     assert grad(run, "configs/mlp.yaml", "--rule", "*wieght=zeros", "--allow-unmatched").stdout
 
 
-def test_the_spec_s_own_rules_are_applied_when_asked(run: Any) -> None:
-    document = values(run, "configs/autoencoder.yaml", "--init")
-    bare = values(run, "configs/autoencoder.yaml")
+def test_the_spec_s_own_rules_are_applied_unless_they_are_left_out(run: Any) -> None:
+    document = values(run, "configs/autoencoder.yaml")
+    bare = values(run, "configs/autoencoder.yaml", "--no-init")
     assert by_name(document)["decoder.conv1.bias"]["norm_ratio"] is None  # biases are zeros
     assert by_name(bare)["decoder.conv1.bias"]["norm_ratio"] is not None

@@ -201,7 +201,7 @@ def test_each_definition_goes_where_its_variable_is(done: Any) -> None:
     ("source", "message"),
     [
         ("m.yaml", "error: m.yaml: -D sdd: unknown variable\n"),
-        ("m.pt", "error: -D sdd: unknown variable\n\nhint: did you mean sd?\n"),
+        ("m.pt", "error: m.pt: -D sdd: unknown variable\n\nhint: did you mean sd?\n"),
     ],
 )
 def test_a_definition_that_nobody_has(init: Any, source: str, message: str) -> None:
@@ -284,7 +284,7 @@ def test_a_rule_that_matches_nothing_writes_nothing(init: Any) -> None:
 
 def test_default_initialisation_is_that_of_show(done: Any) -> None:
     done("configs/lstm_tagger.yaml", "--rule", "tag.bias=zeros", "-o", "out.safetensors")
-    from paraminspect.live.build.live_model import open_live
+    from tests.making.live_models import open_live
 
     live = open_live("configs/lstm_tagger.yaml", device="cpu")
     state = load_file("out.safetensors")

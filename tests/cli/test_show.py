@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from paraminspect.live.build.live_model import open_live
+from tests.making.live_models import open_live
 from tests.making.running import run_apart
 
 Command = tuple[list[str], dict[str, str]]

@@ -53,13 +53,13 @@ def test_full_disk_is_an_error(command: Command, large_model: Path, arguments: l
     with open("/dev/full", "wb") as full:
         status, _, stderr = finish(start(command, *arguments, large_model, stdout=full))
     assert status == 2
-    assert stderr == b"error: cannot write to standard output: No space left on device\n"
+    assert stderr == b"error: cannot write to standard output: no space left on the device\n"
 
 
 def test_full_disk_for_help(command: Command) -> None:
     with open("/dev/full", "wb") as full:
         status, _, stderr = finish(start(command, "--version", stdout=full))
-    assert (status, stderr) == (2, b"error: cannot write to standard output: No space left on device\n")
+    assert (status, stderr) == (2, b"error: cannot write to standard output: no space left on the device\n")
 
 
 def test_closed_standard_output_is_an_error(command: Command, model: Path) -> None:

@@ -90,7 +90,7 @@ def test_5_gradients(shell: Any, workplace: Path) -> None:
     blocks = stdout.split("\n\n")
     assert blocks[-1].startswith("loss ")
     from paraminspect.live.build.inputs import make_inputs
-    from paraminspect.live.build.live_model import open_live
+    from tests.making.live_models import open_live
 
     live = open_live("configs/mlp.yaml", device="cpu")
     live.model(*make_inputs(live.plan, device="cpu")).sum().backward()

@@ -13,11 +13,11 @@ import pytest
 import safetensors.torch
 import torch
 
-from paraminspect.cli.stats_plot import in_order_of_depth
 from paraminspect.errors import LimitExceededError
 from paraminspect.render import ridges
 from paraminspect.render.delimited import in_ascii, sparkline
 from paraminspect.render.ridges import Ridge, draw_ridges
+from paraminspect.values.picture import in_order_of_depth
 from tests.making.running import run_apart
 
 Command = tuple[list[str], dict[str, str]]
@@ -103,9 +103,9 @@ def test_a_picture_has_a_row_for_each_tensor(model: Path, ending: str) -> None:
 
 
 def test_a_picture_of_another_kind_is_refused_before_anything_is_read(model: Path) -> None:
-    status, stdout, stderr = run_apart("stats", model, "--plot", model.with_suffix(".png"))
+    status, stdout, stderr = run_apart("stats", model, "--plot", model.with_suffix(".gif"))
     assert (status, stdout) == (2, "")
-    assert "a picture is written as .svg or .html" in stderr
+    assert "hint: it ends in .svg, .html, .png" in stderr
 
 
 def test_rows_of_a_picture_follow_the_modules() -> None:

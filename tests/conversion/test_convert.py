@@ -24,10 +24,12 @@ from safetensors.torch import load_file, save_file
 
 from paraminspect import open_source
 from paraminspect.conversion import bytes as contents
-from paraminspect.conversion import companions, convert
+from paraminspect.conversion import convert
 from paraminspect.conversion.verify import verify as real_verify
 from paraminspect.errors import LimitExceededError, ParamInspectError, SelectionError, TargetError
+from paraminspect.formats import companions
 from paraminspect.sharing.find import find_ties
+from paraminspect.values import numbers
 
 State = dict[str, torch.Tensor]
 
@@ -289,7 +291,9 @@ def test_conjugated_and_negated_views(tmp_path: Path) -> None:
 
 
 def test_a_large_transposed_tensor_comes_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contents, "PIECE_BYTES", 1000)
+    monkeypatch.setattr(numbers, "WINDOW", 250)
+    monkeypatch.setattr(numbers, "CHUNK", 70)
+    monkeypatch.setattr(contents, "PIECE", 100)
     due = {
         "a": torch.randn(50, 60).T,
         "b": torch.randn(3, 700, 5).permute(0, 2, 1),

@@ -37,3 +37,11 @@ def test_only_files_knows_the_operating_system() -> None:
 @pytest.mark.parametrize("line", ["os.pread(fd, 1, 0)", "    import fcntl", "signal.SIGHUP", 'f"/dev/fd/{fd}"'])
 def test_the_search_finds_what_it_looks_for(line: str) -> None:
     assert SYSTEM.search(line)
+
+
+def test_only_files_puts_errors_of_the_system_into_words() -> None:
+    assert not find_outside(re.compile(r"\bstrerror\b"))
+
+
+def test_only_files_asks_whether_a_path_is_a_url() -> None:
+    assert not find_outside(re.compile(r"\bis_far\("))

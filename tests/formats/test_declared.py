@@ -179,11 +179,11 @@ def test_a_single_file_is_read_without_its_neighbours(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        (b"", "config.json is not JSON"),
-        (b"[" * 100_000, "config.json is nested too deep"),
-        (b"[]", "config.json is a JSON list, not an object"),
-        (b'{"a": 1, "a": 2}', "config.json has two entries a"),
-        (b"\xff", "config.json is not JSON"),
+        (b"", "config.json is no JSON"),
+        (b"[" * 100_000, "config.json is nested too deeply"),
+        (b"[]", "config.json is a JSON list, expected an object"),
+        (b'{"a": 1, "a": 2}', "config.json has 'a' twice"),
+        (b"\xff", "config.json is no JSON"),
     ],
 )
 def test_a_config_that_cannot_be_read_is_a_remark(folder: Path, text: bytes, problem: str) -> None:

@@ -240,16 +240,16 @@ def test_total_size_may_count_a_tied_tensor_once_or_twice(tmp_path: Path, total:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "the index is not JSON"),
-        ("{", "the index is not JSON"),
-        ("[1]", "the index is a JSON list, not an object"),
+        ("", "the index is no JSON"),
+        ("{", "the index is no JSON"),
+        ("[1]", "the index is a JSON list, expected an object"),
         ("3", "the index is a JSON int"),
         ("{}", "the index has no weight_map"),
         ('{"weight_map": []}', "weight_map is not an object"),
         ('{"weight_map": {}}', "weight_map is not an object with entries"),
-        ('{"weight_map": {"a": "1", "a": "2"}}', "the index has two entries a"),
-        ('{"weight_map": ' + "[" * 100_000, "the index is nested too deep"),
-        ('{"weight_map": {"a": ' + "9" * 5000 + "}}", "the index is not JSON"),
+        ('{"weight_map": {"a": "1", "a": "2"}}', "the index has 'a' twice"),
+        ('{"weight_map": ' + "[" * 100_000, "the index is nested too deeply"),
+        ('{"weight_map": {"a": ' + "9" * 5000 + "}}", "the index is no JSON"),
     ],
 )
 def test_index_that_is_none(tmp_path: Path, text: str, message: str) -> None:
@@ -260,7 +260,7 @@ def test_index_that_is_none(tmp_path: Path, text: str, message: str) -> None:
 
 def test_index_that_is_not_text(tmp_path: Path) -> None:
     (tmp_path / INDEX).write_bytes(b'{"\xff\xfe": 1}')
-    with pytest.raises(MalformedError, match="the index is not JSON"):
+    with pytest.raises(MalformedError, match="the index is no JSON"):
         read_folder(str(tmp_path), Reader())
 
 
@@ -617,7 +617,7 @@ def test_distributed_checkpoint_without_its_metadata(tmp_path: Path) -> None:
 def test_folder_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for name in ("file", "missing", "nul\0"):
-        with pytest.raises(SourceError, match="the folder cannot be read"):
+        with pytest.raises(SourceError, match=r"the folder cannot be read|no such file or folder"):
             read_folder(str(tmp_path / name), Reader())
 
 

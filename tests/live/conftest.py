@@ -37,7 +37,7 @@ def one_thread() -> None:
 @pytest.fixture
 def live() -> Callable[..., Any]:
     """Open a spec given as text."""
-    from paraminspect.live.build.live_model import open_live
+    from tests.making.live_models import open_live
 
     return lambda text, **options: open_live("spec.yaml", text=text, **options)
 
@@ -46,7 +46,7 @@ def live() -> Callable[..., Any]:
 def refused() -> Callable[..., Any]:
     """The error that a spec given as text ends in; its shapes are asked for if it can be built."""
     from paraminspect.errors import ParamInspectError
-    from paraminspect.live.build.live_model import open_live
+    from tests.making.live_models import open_live
 
     def run(text: str, **options: Any) -> ParamInspectError:
         with pytest.raises(ParamInspectError) as caught:

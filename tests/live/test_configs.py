@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from paraminspect.live.build.live_model import LiveModel, open_live
+from paraminspect.live.build.live_model import LiveModel
 from paraminspect.names.listing import make_listing, total
+from tests.making.live_models import open_live
 
 # Published where there is a publication; the others are added up from their layers, written out.
 COUNTS = {

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from paraminspect.architecture.built_in import BUILTINS, PARAM_OPS
 from paraminspect.errors import ParamInspectError
 from paraminspect.live.build.construct import torch_types
-from paraminspect.live.build.live_model import open_live
 from paraminspect.live.build.outline import make_module_tree, tree_lines
+from tests.making.live_models import open_live
 
 VALUES = st.sampled_from(
     ["0", "1", "2", "3", "-1", "1000000000000", "0.5", "true", "null", "a", "relu", "[1, 2]", "[]"]

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from paraminspect.live.build.live_model import open_live
 from paraminspect.live.build.outline import make_module_tree, tree_lines
 from paraminspect.names.listing import make_listing, total
 from paraminspect.records import Kind, TensorRecord
+from tests.making.live_models import open_live
 
 
 def parameters(records: list[TensorRecord]) -> list[tuple[str, tuple[int, ...] | None]]:

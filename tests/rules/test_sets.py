@@ -15,6 +15,10 @@ def config(init: str, source: str = "m.yaml", **variables: object) -> Config:
     return Config(source, sets, values)
 
 
+def chosen(wanted: list[str], configs: list[Config]) -> list[Rule]:
+    return choose_rules(wanted, configs)[0]
+
+
 def texts(rules: list[Rule]) -> list[str]:
     return [rule.text for rule in rules]
 
@@ -33,24 +37,24 @@ NAMED = "{default: ['a=ones', 'b=ones'], small: ['a=normal(std=s)']}"
     ],
 )
 def test_rules_of_a_run_in_their_order(wanted: list[str], expected: list[str]) -> None:
-    assert texts(choose_rules(wanted, [config(NAMED)])) == expected
+    assert texts(chosen(wanted, [config(NAMED)])) == expected
 
 
 def test_a_list_applies_as_it_stands() -> None:
-    assert texts(choose_rules([], [config("['a=ones']")])) == ["a=ones"]
-    assert texts(choose_rules(["b=zeros"], [config("['a=ones']")])) == ["a=ones", "b=zeros"]
+    assert texts(chosen([], [config("['a=ones']")])) == ["a=ones"]
+    assert texts(chosen(["b=zeros"], [config("['a=ones']")])) == ["a=ones", "b=zeros"]
 
 
 def test_named_sets_without_a_default_wait_to_be_chosen() -> None:
-    assert choose_rules([], [config("{small: ['a=ones']}")]) == []
+    assert chosen([], [config("{small: ['a=ones']}")]) == []
 
 
 def test_the_first_config_that_has_a_name_wins() -> None:
     configs = [config("{small: ['a=ones']}", "rules.yaml"), config(NAMED)]
-    assert texts(choose_rules(["small"], configs)) == ["a=ones"]
-    assert texts(choose_rules(["default"], configs)) == ["a=ones", "b=ones"]
-    assert texts(choose_rules([], configs)) == ["a=ones", "b=ones"]
-    assert [rule.origin.source for rule in choose_rules(["small", "default"], configs)] == [
+    assert texts(chosen(["small"], configs)) == ["a=ones"]
+    assert texts(chosen(["default"], configs)) == ["a=ones", "b=ones"]
+    assert texts(chosen([], configs)) == ["a=ones", "b=ones"]
+    assert [rule.origin.source for rule in chosen(["small", "default"], configs)] == [
         "rules.yaml",
         *["m.yaml"] * 2,
     ]
@@ -58,7 +62,7 @@ def test_the_first_config_that_has_a_name_wins() -> None:
 
 def test_a_config_s_own_variables_hide_those_of_the_others() -> None:
     configs = [config("{one: ['a=constant(s)']}", s=1), config("{two: ['a=constant(s)', 'a=constant(t)']}", s=2, t=3)]
-    rules = choose_rules(["one", "two", "a=constant(s)"], configs)
+    rules = chosen(["one", "two", "a=constant(s)"], configs)
     assert [resolve(rule, ()).arguments["val"] for rule in rules] == [1, 2, 3, 1]
 
 
@@ -73,7 +77,7 @@ def test_a_config_s_own_variables_hide_those_of_the_others() -> None:
 )
 def test_a_set_that_is_not_there(init: str | None, wanted: str, hint: str) -> None:
     with pytest.raises(RuleError) as caught:
-        choose_rules([wanted], [config(init)] if init is not None else [Config()])
+        chosen([wanted], [config(init)] if init is not None else [Config()])
     assert (str(caught.value), caught.value.hint) == (f"--rule: there is no rule set {wanted!r}", hint)
 
 
@@ -106,7 +110,7 @@ def test_an_error_points_into_the_file(line: int, found: str) -> None:
     kept = [each if number == 1 or line <= number <= last else "" for number, each in enumerate(lines, 1)]
     values, sets = parse_rule_sets("\n".join(kept), source="m.yaml")
     with pytest.raises(RuleError) as caught:
-        choose_rules([], [Config("m.yaml", sets, values)])
+        chosen([], [Config("m.yaml", sets, values)])
     assert caught.value.line == line
     assert caught.value.column is not None
     assert lines[line - 1][caught.value.column - 1 :].startswith(found)
@@ -115,6 +119,15 @@ def test_an_error_points_into_the_file(line: int, found: str) -> None:
 
 def test_a_run_has_a_bounded_number_of_rules() -> None:
     rule = "a=ones"
-    assert len(choose_rules([rule] * MAX_RULES, [])) == MAX_RULES
+    assert len(chosen([rule] * MAX_RULES, [])) == MAX_RULES
     with pytest.raises(LimitExceededError, match="10,001 rules; the limit is 10,000"):
-        choose_rules([rule] * (MAX_RULES + 1), [])
+        chosen([rule] * (MAX_RULES + 1), [])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "applies", "implied"),
+    [([], True, 2), (["c=zeros"], True, 2), (["small"], True, 0), (["c=zeros"], False, 0)],
+)
+def test_rules_that_nobody_asked_for_come_first(wanted: list[str], *, applies: bool, implied: int) -> None:
+    rules, count = choose_rules(wanted, [config(NAMED)], applies=applies)
+    assert (count, len(rules)) == (implied, implied + len(wanted))

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -141,7 +140,7 @@ def test_declared_tensors_that_cannot_be_compared(tmp_path: Path) -> None:
     checkpoint = Checkpoint("safetensors", records, declared=tuple(declare("ba")))
     groups, notes = find_in(open_stored(checkpoint))
     assert groups == []
-    assert notes[0].endswith("the two cannot be compared: its values do not lie in the file as they are")
+    assert notes[0].endswith("the two cannot be compared: values cannot be read from a pipe")
 
 
 # Names, and contents across sources.
@@ -189,9 +188,7 @@ def test_of_tied_names_one_is_compared() -> None:
     ]
 
 
-@pytest.mark.parametrize("orders", [("little", "little"), ("little", "big")])
-def test_sources_of_another_byte_order_are_not_compared(orders: tuple[str, str]) -> None:
-    sources = [Source([pair("a")], contents=Bytes(a=b"12"), order=order) for order in orders]
+def test_sources_are_compared_with_each_other() -> None:
+    sources = [Source([pair("a")], contents=Bytes(a=b"12")) for _ in range(2)]
     groups = find_equal_in(sources, [Found([], [])] * 2).groups
-    same = orders[0] == orders[1]
-    assert [(group.names, group.indices, group.sources) for group in groups] == [(("a", "a"), (0, 0), (0, 1))] * same
+    assert [(group.names, group.indices, group.sources) for group in groups] == [(("a", "a"), (0, 0), (0, 1))]

@@ -392,7 +392,7 @@ def test_file_that_became_shorter_is_refused(tmp_path: Path) -> None:
     safetensors.torch.save_file({"a": torch.ones(100)}, path)
     (record,) = open_source(path).tensors
     os.truncate(path, 200)
-    with pytest.raises(TruncatedError, match=r"a ends at byte \d+, the file at byte 200"):
+    with pytest.raises(TruncatedError, match=r"a: the file ends at byte 200, \d+ bytes too early"):
         read_tensor(record)
     with pytest.raises(TruncatedError, match="ends at byte 200"):
         list(open_numbers(record, Files()).chunks())

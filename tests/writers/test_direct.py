@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paraminspect.errors import TruncatedError
+from paraminspect.files.blob import open_blob
 from paraminspect.writers import direct
 from paraminspect.writers.direct import BLOCK, DirectWriter
 from paraminspect.writers.layout import Copy
@@ -138,9 +139,9 @@ def test_a_small_output_stays_in_memory(file: Any, monkeypatch: pytest.MonkeyPat
 def source(tmp_path: Path) -> Any:
     path = tmp_path / "source"
     path.write_bytes(DATA)
-    fd = os.open(path, os.O_RDONLY)
-    yield fd, str(path)
-    os.close(fd)
+    blob = open_blob(str(path))
+    yield blob, str(path)
+    blob.close()
 
 
 @pytest.mark.usefixtures("small")

@@ -12,11 +12,11 @@ from paraminspect.architecture.model import Block, Call, Layer, Name, Residual, 
 from paraminspect.architecture.model import Sequential as SequentialLayer
 from paraminspect.architecture.nodes import Mark, Node, shown
 from paraminspect.architecture.plan import INPUT, ModelPlan, ModulePlan, Step
-from paraminspect.architecture.suggestions import closest
 from paraminspect.architecture.tensors import check_shape
 from paraminspect.architecture.ties import check_ties
 from paraminspect.architecture.values import Budget, Scope
 from paraminspect.errors import SpecError
+from paraminspect.names.suggestions import closest
 from paraminspect.text import shorten
 
 MAX_MODEL_BYTES: Final = 32 << 30
@@ -36,27 +36,49 @@ OURS = {name.casefold(): name for name in (*CONTAINERS, *BUILTINS)}
 """Types that torch.nn does not have, by their name in lower case."""
 
 
-def plan_model(spec: Spec, *, types: Collection[str] | None = None) -> ModelPlan:
-    """Decide every module of a spec.
-
-    Args:
-        types: Names of the classes that a layer may be: torch.nn's, and those of a modules file. With None any
-            other name than a built-in's or a block's is left for the one who builds the model to refuse.
+def plan_model(spec: Spec) -> ModelPlan:
+    """Decide every module of a spec. Whether there are its classes is left to `check_types`.
 
     Raises:
         SpecError: At the line and column of what cannot be built.
     """
     try:
-        return _Expander(spec, types).model()
+        return _Expander(spec).model()
     except SpecError as error:
         error.source = spec.source or None
         raise
 
 
+def check_types(plan: ModelPlan, types: Collection[str]) -> None:
+    """Hold the classes that a plan names against those that there are.
+
+    Args:
+        plan: Of a spec.
+        types: Names of the classes that a layer may be: torch.nn's, and those of a modules file.
+
+    Raises:
+        SpecError: A block that is called like one, or a layer of none.
+    """
+    try:
+        for block, mark in plan.blocks.items():
+            if block in types:
+                raise mark.error(f"a block named {block}, which is a class", hint="choose another name")
+        for name, mark in plan.classes.items():
+            if name not in types:
+                known = [*plan.blocks, *OURS.values(), *sorted(types)]
+                raise mark.error(
+                    f"unknown type {shown(name)}",
+                    hint=closest(name, known) or "types are classes of torch.nn, built-ins, blocks and --modules-file",
+                )
+    except SpecError as error:
+        error.source = plan.source or None
+        raise
+
+
 class _Expander:
-    def __init__(self, spec: Spec, types: Collection[str] | None) -> None:
+    def __init__(self, spec: Spec) -> None:
         self.spec = spec
-        self.types = types
+        self.classes: dict[str, Mark] = {}
         self.budget = Budget()
         self.count = 0
         self.built: dict[str, ModulePlan] = {}
@@ -64,12 +86,6 @@ class _Expander:
 
     def model(self) -> ModelPlan:
         spec = self.spec
-        if self.types is not None:
-            for block in spec.blocks.values():
-                if block.name.text in self.types:
-                    raise block.name.mark.error(
-                        f"a block named {block.name.text}, which is a class", hint="choose another name"
-                    )
         entries = [tensor.name for tensor in spec.inputs] or [INPUT]
         top = ModulePlan("sequential", "", "Sequential", spec.layers[0].mark)
         root = self.container(top, spec.layers, self.scope(), 0, entries)
@@ -94,6 +110,8 @@ class _Expander:
             rule_sets=spec.rule_sets,
             aliases=spec.aliases,
             count=self.count,
+            classes=self.classes,
+            blocks={name: block.name.mark for name, block in spec.blocks.items()},
         )
 
     def scope(self) -> Scope:
@@ -216,21 +234,12 @@ class _Expander:
         self.enter(mark, depth)
         if name in BUILTINS:
             return self.builtin(BUILTINS[name], what, path, scope)
-        self.check_type(what.type)
+        if name.casefold() in OURS:
+            raise what.type.mark.error(f"unknown type {name}", hint=f"did you mean {OURS[name.casefold()]}?")
+        self.classes.setdefault(name, what.type.mark)
         args = tuple(scope.value(node) for node in what.args)
         kwargs = {key.text: scope.value(node) for key, node in what.kwargs}
         return ModulePlan("module", path, name, mark, args, kwargs)
-
-    def check_type(self, name: Name) -> None:
-        if self.types is None:
-            if name.text.casefold() in OURS:
-                raise name.mark.error(f"unknown type {name.text}", hint=f"did you mean {OURS[name.text.casefold()]}?")
-        elif name.text not in self.types:
-            known = [*self.spec.blocks, *OURS.values(), *sorted(self.types)]
-            raise name.mark.error(
-                f"unknown type {shown(name.text)}",
-                hint=closest(name.text, known) or "types are classes of torch.nn, built-ins, blocks and --modules-file",
-            )
 
     def block(self, block: Block, what: Call, path: str, scope: Scope, depth: int) -> ModulePlan:
         name = block.name.text

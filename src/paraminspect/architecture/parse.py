@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from paraminspect.architecture.layers import (
     IDENTIFIER,
@@ -16,11 +16,11 @@ from paraminspect.architecture.layers import (
 )
 from paraminspect.architecture.model import Layer, Loss, RuleSet, RuleText, Spec, Tie, Use, Value
 from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, describe, shown
-from paraminspect.architecture.suggestions import closest
 from paraminspect.architecture.tensors import parse_inputs, parse_loss
 from paraminspect.architecture.values import Scope
 from paraminspect.architecture.yaml_marks import parse_scalar, parse_yaml
 from paraminspect.errors import SpecError
+from paraminspect.names.suggestions import suggest
 from paraminspect.text import shorten
 
 TOP_LEVEL = {
@@ -38,13 +38,20 @@ TOP_LEVEL = {
 Override = str | int | float | bool
 
 
-def parse_spec(data: str | bytes, *, source: str = "", overrides: Mapping[str, Override] | None = None) -> Spec:
+def parse_spec(
+    data: str | bytes,
+    *,
+    source: str = "",
+    overrides: Mapping[str, Override] | None = None,
+    elsewhere: Collection[str] = (),
+) -> Spec:
     """Parse a spec.
 
     Args:
         data: YAML or JSON, text or UTF-8 bytes.
         source: What the user typed, for the errors.
         overrides: Values of `vars` by name, as `-D name=value` gives them; text is read as a YAML scalar.
+        elsewhere: Names among them that may be variables of a config only.
 
     Raises:
         SpecError: Anything wrong with it, with line and column.
@@ -54,7 +61,7 @@ def parse_spec(data: str | bytes, *, source: str = "", overrides: Mapping[str, O
         'ReLU'
     """
     try:
-        return _parse(data, source, overrides or {})
+        return _parse(data, source, overrides or {}, elsewhere)
     except SpecError as error:
         error.source = source or None
         raise
@@ -74,7 +81,7 @@ def parse_rule_sets(
         SpecError: Anything wrong with these two keys, or a key that no spec has.
     """
     try:
-        root = _parse_root(data)
+        root, _ = _parse_root(data)
         node = root.get("init")
         if node is None:
             raise root.mark.error("a config without init", hint="write init: {gaussian: ['*.weight=normal(std=0.01)']}")
@@ -94,30 +101,30 @@ def find_variables(data: str | bytes, *, source: str = "") -> list[str]:
         SpecError: No mapping, or a key that no spec has.
     """
     try:
-        return [key.text for key, _ in _entries(_section(_parse_root(data), "vars"))]
+        return [key.text for key, _ in _entries(_section(_parse_root(data)[0], "vars"))]
     except SpecError as error:
         error.source = source or None
         raise
 
 
-def _parse_root(data: str | bytes) -> MapNode:
-    root = parse_yaml(data).root
-    if not isinstance(root, MapNode):
-        raise root.mark.error(f"{describe(root)}; expected a mapping", hint="a spec has the key model: [layer, ..]")
-    refuse_unknown_keys(root, TOP_LEVEL, "a spec")
-    return root
-
-
-def _parse(data: str | bytes, source: str, overrides: Mapping[str, Override]) -> Spec:
+def _parse_root(data: str | bytes) -> tuple[MapNode, tuple[Mark, ...]]:
+    """The mapping, and where aliases stand."""
     document = parse_yaml(data)
     root = document.root
     if not isinstance(root, MapNode):
         raise root.mark.error(f"{describe(root)}; expected a mapping", hint="a spec has the key model: [layer, ..]")
     refuse_unknown_keys(root, TOP_LEVEL, "a spec")
+    return root, document.aliases
+
+
+def _parse(data: str | bytes, source: str, overrides: Mapping[str, Override], elsewhere: Collection[str]) -> Spec:
+    root, aliases = _parse_root(data)
     model = root.get("model")
     if model is None:
         raise root.mark.error("a spec without model", hint="write model: [layer, ..]")
-    names = _parse_vars(_section(root, "vars"), overrides)
+    variables = _section(root, "vars")
+    others = set(elsewhere).difference(key.text for key, _ in _entries(variables))
+    names = _parse_vars(variables, {name: value for name, value in overrides.items() if name not in others})
     scope = Scope(names)
     shared = _section(root, "shared")
     input_node, loss_node, init_node = root.get("input"), root.get("loss"), root.get("init")
@@ -132,7 +139,7 @@ def _parse(data: str | bytes, source: str, overrides: Mapping[str, Override]) ->
         inputs=() if input_node is None else parse_inputs(input_node, scope),
         loss=Loss() if loss_node is None else parse_loss(loss_node, scope),
         rule_sets=() if init_node is None else _parse_init(init_node),
-        aliases=document.aliases,
+        aliases=aliases,
     )
 
 
@@ -160,7 +167,7 @@ def _parse_vars(node: MapNode | None, overrides: Mapping[str, Override]) -> dict
 
 def _parse_override(name: str, value: Override, known: list[str]) -> Value:
     if name not in known:
-        hint = closest(name, known) or (f"known are {', '.join(known[:8])}" if known else "the spec has no vars")
+        hint = suggest(name, known) or "the spec has no vars"
         raise SpecError(f"-D {shown(name)}: unknown variable", hint=hint)
     if isinstance(value, str):
         try:

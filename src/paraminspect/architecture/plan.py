@@ -92,6 +92,8 @@ class ModelPlan:
         rule_sets: One unnamed set, or named ones.
         aliases: Where a YAML alias stands for a layer, for the hint that `shared` gives.
         count: Modules and bare parameters, references included.
+        classes: Names of the classes that layers are of, and where each is named first.
+        blocks: Names of the blocks, and where each is defined.
     """
 
     root: ModulePlan
@@ -103,3 +105,5 @@ class ModelPlan:
     rule_sets: tuple[RuleSet, ...] = ()
     aliases: tuple[Mark, ...] = ()
     count: int = 0
+    classes: Mapping[str, Mark] = field(default_factory=dict)
+    blocks: Mapping[str, Mark] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from paraminspect.checks.check import (
     arrange,
@@ -15,27 +15,26 @@ from paraminspect.checks.check import (
     scan_files,
 )
 from paraminspect.checks.codes import CODES, SEVERITIES, rank, worst
-from paraminspect.cli.chosen import Build, is_live
 from paraminspect.cli.explain import explain, with_source
+from paraminspect.cli.opened import note_unloaded, open_one
 from paraminspect.cli.output import Output
 from paraminspect.cli.progress import Progress
-from paraminspect.cli.stdin import as_file
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.paths import shown
+from paraminspect.models.asked import Asked
+from paraminspect.models.recognise import Recognised, recognise
+from paraminspect.models.standard_input import as_file
 from paraminspect.records import Checkpoint, Finding, Severity
 from paraminspect.render.columns import FINDINGS
 from paraminspect.render.rows import Rows, merge_rows
 from paraminspect.text import counted
-
-if TYPE_CHECKING:
-    from paraminspect.cli.rules import RuleOptions
 
 FAILED_CHECK: Final = 1
 """Exit status when a finding is as bad as --fail-on says."""
 
 
 class How(NamedTuple):
-    """What is checked and how it is told: the values of --deep, --fail-on, --ignore, --quiet, --columns, sarif and --rule."""
+    """What is checked and how it is told: the values of --deep, --fail-on, --ignore, --quiet, --columns and sarif."""
 
     deep: bool = False
     fail_on: str = "error"
@@ -43,7 +42,6 @@ class How(NamedTuple):
     quiet: bool = False
     columns: tuple[str, ...] = ()
     sarif: bool = False
-    rules: RuleOptions | None = None
 
 
 class _Checked(NamedTuple):
@@ -52,7 +50,7 @@ class _Checked(NamedTuple):
     what: str
 
 
-def report_findings(sources: Sequence[str], build: Build, how: How, output: Output) -> int:
+def report_findings(sources: Sequence[str], asked: Asked, how: How, output: Output) -> int:
     """Check each source; returns the exit status.
 
     Raises:
@@ -67,7 +65,7 @@ def report_findings(sources: Sequence[str], build: Build, how: How, output: Outp
     unread: list[str] = []
     for source in sources:
         try:
-            each = _check(source, build, how, output)
+            each = _check(source, asked, how, output)
         except Exception as error:
             told = with_source(error, source)
             output.error(told)
@@ -88,12 +86,11 @@ def _rank_of(severity: str) -> int:
     return next(place for place, each in enumerate(SEVERITIES) if each == severity)
 
 
-def _check(source: str, build: Build, how: How, output: Output) -> _Checked:
-    if is_live(source):
-        return _check_live(source, build, how, output)
-    build.refuse()
-    if how.rules is not None and (how.rules.rules or how.rules.config or how.rules.rules_file):
-        raise ParamInspectError("--rule has no meaning for a checkpoint", hint="paraminspect init -o FILE writes one")
+def _check(source: str, asked: Asked, how: How, output: Output) -> _Checked:
+    kind = recognise(source)
+    if kind.kind != "checkpoint":
+        return _check_live(source, kind, asked, how, output)
+    asked.refuse("checkpoint")
     with as_file(source) as path:
         checkpoint, said = read_checkpoint(path)
         found = scan_files(path)
@@ -108,19 +105,18 @@ def _check(source: str, build: Build, how: How, output: Output) -> _Checked:
     return _Checked(shown(source), arrange(found, said), _describe(checkpoint))
 
 
-def _check_live(source: str, build: Build, how: How, output: Output) -> _Checked:
+def _check_live(source: str, kind: Recognised, asked: Asked, how: How, output: Output) -> _Checked:
     """Findings of a spec or factory: of its tensors, and with --deep of their values."""
-    from paraminspect.cli.valued import open_valued
-
-    opened = open_valued(source, build, output, how.rules, values=how.deep)
-    if opened is None:
+    model = open_one(source, asked, output, kind)
+    if model is None:
         return _Checked(source, [], "the weights do not fit")
-    found = check_checkpoint(opened.checkpoint)
+    note_unloaded(model, asked, output)
+    found = check_checkpoint(model.checkpoint)
     if how.deep:
         from paraminspect.checks.values import check_values
 
-        found += check_values(opened.checkpoint.tensors, opened.open)
-    return _Checked(source, arrange([], found), _describe(opened.checkpoint))
+        found += check_values(model.checkpoint.tensors, model.numbers)
+    return _Checked(source, arrange([], found), _describe(model.checkpoint))
 
 
 def _describe(checkpoint: Checkpoint | None) -> str:

@@ -1,22 +1,18 @@
-"""Opening what the user named and choosing from it: one bad source does not keep the others from being shown."""
+"""Choosing from what was opened: the tensors that --module, --select, --exclude, --all and --aliases mean."""
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from paraminspect.cli.explain import with_source
+from paraminspect.cli.opened import prefixed
 from paraminspect.cli.output import Output
 from paraminspect.errors import ParamInspectError
-from paraminspect.files.door import place_of
+from paraminspect.models.open import Model
 from paraminspect.names.listing import Listing, make_listing, suggest_names
 from paraminspect.names.selector import make_filter
-from paraminspect.records import Checkpoint, TensorRecord
-
-if TYPE_CHECKING:
-    from paraminspect.live.build.live_model import LiveModel
+from paraminspect.records import TensorRecord
 
 NOTHING_MATCHED = 1
 """Exit status when selectors leave nothing of any source, as grep has it."""
@@ -40,174 +36,41 @@ class Choice(NamedTuple):
     aliases: bool = False
 
 
-class Build(NamedTuple):
-    """How a spec or factory is built: the values of -D, --modules-file, --arg, --weights and what belongs to it."""
-
-    define: tuple[str, ...] = ()
-    modules_file: str = ""
-    arguments: tuple[str, ...] = ()
-    weights: str = ""
-    strip_prefix: str = ""
-    add_prefix: str = ""
-    allow_mismatch: bool = False
-
-    def refuse(self) -> None:
-        """Refuse all of it, for a checkpoint.
-
-        Raises:
-            ParamInspectError: Something is set.
-        """
-        for option, value in zip(_BUILD_OPTIONS, self, strict=True):
-            if value:
-                raise ParamInspectError(
-                    f"{option} has no meaning for a checkpoint", hint="it belongs to a spec or a factory"
-                )
-
-
-_BUILD_OPTIONS = (
-    "-D", "--modules-file", "--arg", "--weights", "--strip-prefix", "--add-prefix", "--allow-mismatch",
-)  # fmt: skip
-
-_HEAD_BYTES = 512
-
-
-def is_live(source: str) -> bool:
-    """Whether a source is a spec or a factory, decided without torch.
-
-    A file with a zero byte near its beginning, as all binary formats have, is neither, and nothing is imported to find
-    that out.
-
-    Raises:
-        UnknownFormatError: Standard input, which is neither these nor a checkpoint.
-    """
-    if not place_of(source).has_code:
-        return False
-    if source == "-":
-        from paraminspect.cli.stdin import is_spec_on_stdin
-
-        try:
-            return is_spec_on_stdin()
-        except ParamInspectError as error:
-            error.source = source
-            raise
-    try:
-        status = os.stat(source)
-        if not stat.S_ISREG(status.st_mode):
-            return False
-        with open(source, "rb", buffering=0) as file:
-            if b"\0" in (file.read(_HEAD_BYTES) or b""):
-                return False
-    except (OSError, ValueError):
-        if ":" not in source and not source.endswith(".py"):
-            return False
-    from paraminspect.live.build.recognise import recognise_live
-
-    return recognise_live(source) is not None
-
-
-def open_each(
-    sources: Sequence[str],
-    output: Output,
-    build: Build = Build(),  # noqa: B008 - a named tuple cannot change
-    *,
-    values: bool = False,
-) -> Iterator[tuple[Checkpoint, LiveModel | None]]:
-    """Open one source after the other. Errors go to `output`; notes of a checkpoint are said at the end.
-
-    Args:
-        sources: What the user typed.
-        output: Takes errors and notes.
-        build: How specs and factories are built.
-        values: Whether values of specs and factories are asked for.
-
-    Yields:
-        The checkpoint, and the model of a spec or factory.
-    """
-    from paraminspect.formats import open_source
-
-    for source in sources:
-        live = None
-        try:
-            if is_live(source):
-                from paraminspect.cli.live import open_model
-
-                live = open_model(source, build, output, values=values)
-                if live is None:
-                    continue
-                checkpoint = live.checkpoint
-            else:
-                build.refuse()
-                checkpoint = open_source(source)
-        except Exception as error:
-            output.error(with_source(error, source))
-            continue
-        for note in checkpoint.notes:
-            output.note(prefixed(note, source, sources))
-        yield checkpoint, live
-
-
-def choose_each(
-    sources: Sequence[str],
-    choice: Choice,
-    output: Output,
-    build: Build = Build(),  # noqa: B008 - as above
-) -> Iterator[tuple[Checkpoint, Listing]]:
-    """Open each source and choose from it; sets `output.status` to NOTHING_MATCHED if selectors leave nothing of all."""
-    current: list[LiveModel | None] = [None]
-
-    def each() -> Iterator[Checkpoint]:
-        for checkpoint, current[0] in open_each(sources, output, build):
-            yield checkpoint
-
-    return choose_from(each(), sources, choice, output, lambda path: _is_module(current[0], path))
-
-
 def choose_from(
-    checkpoints: Iterable[Checkpoint],
-    sources: Sequence[str],
-    choice: Choice,
-    output: Output,
-    is_module: Callable[[str], bool] = lambda path: False,
-) -> Iterator[tuple[Checkpoint, Listing]]:
-    """The same from checkpoints as they are opened.
+    models: Iterable[Model], sources: Sequence[str], choice: Choice, output: Output
+) -> Iterator[tuple[Model, Listing]]:
+    """Choose from each model as it is opened; sets `output.status` to NOTHING_MATCHED if selectors leave nothing of all.
 
     Args:
-        checkpoints: One after the other.
+        models: One after the other.
         sources: What the user typed.
         choice: What is meant.
         output: Takes errors and notes.
-        is_module: Whether the last one is of a model that has this module, be it one without tensors.
     """
     keep = make_filter(choice.select, choice.exclude) if choice.select or choice.exclude else None
     matched = keep is None
-    for checkpoint in checkpoints:
+    module = choice.module.rstrip(".")
+    for model in models:
+        checkpoint = model.checkpoint
         records = checkpoint.tensors
         try:
             listing = make_listing(
-                records,
-                module=choice.module.rstrip("."),
-                keep=keep,
-                everything=choice.everything,
-                aliases=choice.aliases,
+                records, module=module, keep=keep, everything=choice.everything, aliases=choice.aliases
             )
         except ParamInspectError as error:
-            if not is_module(choice.module.rstrip(".")):
+            if model.live is None or not model.live.has_module(module):
                 output.error(with_source(error, checkpoint.source or sources[0]))
                 continue
             listing = make_listing([])
-            output.note(prefixed(f"{choice.module.rstrip('.')} has no tensors", checkpoint.source, sources))
+            output.note(prefixed(f"{module} has no tensors", checkpoint.source, sources))
         matched = matched or bool(listing.records)
         if keep is not None and not listing.records:
             output.note(prefixed(describe_no_match(choice, listing, records), checkpoint.source, sources))
         if hidden := describe_hidden(listing.hidden):
             output.note(prefixed(hidden, checkpoint.source, sources))
-        yield checkpoint, listing
+        yield model, listing
     if not matched:
         output.status = max(output.status, NOTHING_MATCHED)
-
-
-def _is_module(live: LiveModel | None, path: str) -> bool:
-    return live is not None and any(name == path for name, _ in live.model.named_modules(remove_duplicate=False))
 
 
 def describe_hidden(hidden: Mapping[str, int], done: str = "shown", does: str = "shows") -> str:
@@ -234,11 +97,6 @@ def describe_no_match(choice: Choice, listing: Listing, records: Sequence[Tensor
     if choice.select:
         return f"nothing matches {_join([repr(pattern) for pattern in choice.select])}"
     return f"nothing is left without {_join([repr(pattern) for pattern in choice.exclude])}"
-
-
-def prefixed(text: str, source: str, sources: Sequence[str]) -> str:
-    """A remark on one source, which it names where there are several."""
-    return f"{source}: {text}" if len(sources) > 1 else text
 
 
 def _join(parts: Sequence[str]) -> str:

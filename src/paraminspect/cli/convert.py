@@ -6,17 +6,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from paraminspect.cli.chosen import Build, Choice, describe_hidden, describe_no_match
+from paraminspect.cli.chosen import Choice, describe_hidden, describe_no_match
+from paraminspect.cli.opened import note_unloaded, open_one
 from paraminspect.cli.output import Output
 from paraminspect.cli.progress import Progress
-from paraminspect.cli.rules import RuleOptions
-from paraminspect.cli.valued import ValuedSource, open_valued
 from paraminspect.conversion.convert import Prepared, carry_out, goes_into_a_pipe, prepare
 from paraminspect.conversion.kinds import STDOUT
 from paraminspect.conversion.metadata import parse_metadata
 from paraminspect.conversion.plan import ConversionPlan, Wanted
 from paraminspect.errors import FarError, ParamInspectError, SelectionError
 from paraminspect.files.paths import shown
+from paraminspect.models.asked import Asked
+from paraminspect.models.open import Model
 from paraminspect.names.listing import Listing
 from paraminspect.render.columns import WRITTEN
 from paraminspect.render.rows import Rows
@@ -24,7 +25,7 @@ from paraminspect.text import counted, format_bytes
 
 
 class How(NamedTuple):
-    """What is written and how: -o, --dtype, --rename, --metadata, --rule, --dry-run and what belongs to them."""
+    """What is written and how: -o, --dtype, --rename, --metadata, --dry-run and what belongs to them."""
 
     file: str
     dtype: str = ""
@@ -36,10 +37,9 @@ class How(NamedTuple):
     verify: bool = False
     dry_run: bool = False
     columns: tuple[str, ...] = ()
-    rules: RuleOptions | None = None
 
 
-def convert_source(source: str, choice: Choice, build: Build, how: How, output: Output) -> int:
+def convert_source(source: str, choice: Choice, asked: Asked, how: How, output: Output) -> int:
     """Convert one source; returns the exit status.
 
     Raises:
@@ -47,15 +47,15 @@ def convert_source(source: str, choice: Choice, build: Build, how: How, output: 
     """
     _check(how, output)
     metadata = parse_metadata(how.metadata)
-    opened = open_valued(source, build, output, how.rules)
+    opened = open_one(source, asked, output)
     if opened is None:
         output.finish()
         return output.status
-    opened.prefix = f"{choice.module.rstrip('.')}." if choice.module else ""
+    note_unloaded(opened, asked, output)
     wanted = Wanted(choice.module, choice.select, choice.exclude, choice.everything, how.renames, how.dtype)
     checkpoint = opened.checkpoint
-    if opened.unsaved:
-        kept = [record for record in checkpoint.tensors if record.name not in opened.unsaved]
+    if unsaved := opened.unsaved:
+        kept = [record for record in checkpoint.tensors if record.name not in unsaved]
         checkpoint = replace(checkpoint, tensors=kept)
     try:
         prepared = prepare(checkpoint, how.file, wanted, metadata=metadata, carry=how.carry, shard_size=how.shard_size)
@@ -87,7 +87,7 @@ def _check(how: How, output: Output) -> None:
         raise ParamInspectError("--verify reads back what was written, and a pipe cannot be", hint="-o FILE")
 
 
-def _explain(error: SelectionError, choice: Choice, opened: ValuedSource) -> None:
+def _explain(error: SelectionError, choice: Choice, opened: Model) -> None:
     """Say why nothing is left, as `list` does."""
     if not (choice.select or choice.exclude) or "nothing to write" not in error.message:
         return
@@ -96,14 +96,14 @@ def _explain(error: SelectionError, choice: Choice, opened: ValuedSource) -> Non
     error.message = describe_no_match(choice, listing, records)
 
 
-def _say(prepared: Prepared, opened: ValuedSource, output: Output) -> None:
+def _say(prepared: Prepared, opened: Model, output: Output) -> None:
     for note in (*opened.checkpoint.notes, *prepared.notes):
         output.note(note)
     if hidden := describe_hidden(prepared.plan.hidden, "written", "writes"):
         output.note(hidden)
 
 
-def _write(prepared: Prepared, opened: ValuedSource, how: How, output: Output) -> None:
+def _write(prepared: Prepared, opened: Model, how: How, output: Output) -> None:
     def progress(what: str, total: int) -> Callable[[int], None]:
         return Progress(output, what).counting(total)
 
@@ -111,10 +111,10 @@ def _write(prepared: Prepared, opened: ValuedSource, how: How, output: Output) -
         written = carry_out(
             prepared,
             how.file,
-            opened.open,
+            opened.numbers,
             force=how.force,
             check=how.verify,
-            is_stored=opened.is_stored,
+            is_stored=opened.live is None,
             progress=progress,
         )
     except FarError as error:

@@ -16,6 +16,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
+from paraminspect.errors import ParamInspectError
 from paraminspect.render.rows import Column
 
 Kind = Literal[
@@ -37,9 +38,28 @@ class OneOf(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """In an annotation: the value has some of these words, with commas between."""
+    """In the annotation of a `tuple[str, ...]`: the value has some of these words, with commas between.
+
+    Attributes:
+        words: To choose from.
+        what: One of them is called.
+    """
 
     words: Sequence[str]
+    what: str
+
+    def read(self, text: str, option: str) -> tuple[str, ...]:
+        """What was typed.
+
+        Raises:
+            ParamInspectError: A word that is none of these.
+        """
+        typed = [stripped for word in text.split(",") if (stripped := word.strip())]
+        for word in typed:
+            if word not in self.words:
+                hint = f"the {self.what}s are {', '.join(self.words)}"
+                raise ParamInspectError(f"{option} {word!r} is no {self.what}", hint=hint)
+        return tuple(typed)
 
 
 Mark = Is | OneOf | Listed
@@ -142,9 +162,11 @@ def _spread(function: Callable[..., int]) -> tuple[Callable[..., int], dict[str,
         else:
             options.append(_option(name, hints[name], parameter.default))
     repeated = [each.parameter.name for each in options if each.is_repeated]
+    listed = {each.parameter.name: each.mark for each in options if isinstance(each.mark, Listed)}
 
     def command(**given: Any) -> int:
         given.update({name: tuple(given[name] or ()) for name in repeated})
+        given.update({name: each.read(given[name], f"--{name.replace('_', '-')}") for name, each in listed.items()})
         for name, group in groups.items():
             given[name] = group(*[given.pop(field) for field in group._fields])
         return function(**given)
@@ -163,8 +185,10 @@ _ANNOTATED: Final[Any] = Annotated
 def _option(name: str, hint: Any, default: Any) -> _Option:
     kind, *extras = get_args(hint)
     mark = next((each for each in extras if isinstance(each, Is | OneOf | Listed)), None)
-    is_repeated = get_origin(kind) is tuple
-    if is_repeated and default is _REQUIRED:
+    is_repeated = get_origin(kind) is tuple and not isinstance(mark, Listed)
+    if isinstance(mark, Listed):
+        kind, default = str, ""
+    elif is_repeated and default is _REQUIRED:
         kind = list[str]
     elif is_repeated:
         kind, default = list[str] | None, None

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
-from paraminspect.cli.chosen import Build, Choice, describe_hidden, is_live, prefixed
+from paraminspect.cli.chosen import Choice, describe_hidden
 from paraminspect.cli.explain import with_source
+from paraminspect.cli.opened import open_pair, prefixed
 from paraminspect.cli.output import Output
 from paraminspect.cli.progress import Progress
 from paraminspect.cli.stats import tell_failures
-from paraminspect.cli.valued import ValuedSource, open_valued
 from paraminspect.errors import ParamInspectError, SelectionError
+from paraminspect.models.asked import Asked
+from paraminspect.models.open import Model
 from paraminspect.names.changes import rename, suggest_maps
 from paraminspect.names.listing import select_records
 from paraminspect.records import TensorRecord
 from paraminspect.render.columns import CHANGES
 from paraminspect.render.rows import Rows
 from paraminspect.values.diff import Diff, Only, Tolerance, diff_records
-
-if TYPE_CHECKING:
-    from paraminspect.cli.rules import RuleOptions
 
 DIFFERENT: Final = 1
 """Exit status when something differs."""
@@ -31,23 +30,24 @@ MAX_RENAMED: Final = 3
 
 
 class How(NamedTuple):
-    """What is compared and how: the values of --only, --rtol, --atol, --map, --columns; and of --rule and --seed, if given."""
+    """What is compared and how: the values of --only, --rtol, --atol, --map and --columns."""
 
     only: Only | None = None
     rtol: float = 0.0
     atol: float = 0.0
     maps: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
-    rules: RuleOptions | None = None
 
 
-def report_diff(sources: tuple[str, str], choice: Choice, build: Build, how: How, output: Output) -> int:
+def report_diff(sources: tuple[str, str], choice: Choice, asked: Asked, how: How, output: Output) -> int:
     """Compare two sources; returns the exit status.
 
     Raises:
         ParamInspectError: One cannot be read, or selectors leave nothing of both.
     """
-    sides = _open_both(sources, build, how, output)
+    if sources[0] == sources[1] == "-":
+        raise ParamInspectError("standard input can be read once", hint="name a file on one side")
+    sides = open_pair(sources, asked, output)
     if sides is None:
         output.finish()
         return output.status
@@ -60,7 +60,7 @@ def report_diff(sources: tuple[str, str], choice: Choice, build: Build, how: How
         diff = diff_records(
             before,
             after,
-            (sides[0].open, sides[1].open),
+            (sides[0].numbers, sides[1].numbers),
             only=how.only,
             tolerance=Tolerance(how.rtol, how.atol),
             advance=progress.counting(nbytes),
@@ -71,34 +71,7 @@ def report_diff(sources: tuple[str, str], choice: Choice, build: Build, how: How
     return max(output.status, DIFFERENT if diff.changes else 0)
 
 
-def _open_both(
-    sources: tuple[str, str], build: Build, how: How, output: Output
-) -> tuple[ValuedSource, ValuedSource] | None:
-    """Both sources; None if the weights of one do not fit, which has then been said."""
-    if sources[0] == sources[1] == "-":
-        raise ParamInspectError("standard input can be read once", hint="name a file on one side")
-    live = [is_live(source) for source in sources]
-    if not any(live):
-        build.refuse()
-    opened = []
-    for source, builds in zip(sources, live, strict=True):
-        try:
-            values = how.only not in ("names", "shapes")
-            rules = how.rules if builds or not any(live) else None
-            side = open_valued(source, build if builds else Build(), output, rules, values=values)
-        except Exception as error:
-            raise with_source(error, source) from None
-        if side is None:
-            return None
-        for note in side.checkpoint.notes:
-            output.note(prefixed(note, source, sources))
-        opened.append(side)
-    return opened[0], opened[1]
-
-
-def _choose(
-    side: ValuedSource, source: str, choice: Choice, sources: Sequence[str], output: Output
-) -> Sequence[TensorRecord]:
+def _choose(side: Model, source: str, choice: Choice, sources: Sequence[str], output: Output) -> Sequence[TensorRecord]:
     """The tensors of one side that are meant, under every name, buffers included."""
     try:
         chosen, hidden = select_records(
@@ -108,7 +81,6 @@ def _choose(
         raise with_source(error, source) from None
     if what := describe_hidden(hidden).replace("shown", "compared", 1).replace("shows", "compares"):
         output.note(prefixed(what, source, sources))
-    side.prefix = f"{choice.module.rstrip('.')}." if choice.module else ""
     return chosen
 
 
@@ -119,7 +91,7 @@ def _renamed(records: Sequence[TensorRecord], maps: Sequence[str], source: str) 
         raise with_source(error, source) from None
 
 
-def _write(diff: Diff, sides: tuple[ValuedSource, ValuedSource], how: How, output: Output) -> None:
+def _write(diff: Diff, sides: tuple[Model, Model], how: How, output: Output) -> None:
     values: list[tuple[Any, ...]] = [
         (each.name, each.change, each.before or None, each.after or None, each.max_abs, each.relative, each.cosine)
         for each in diff.changes

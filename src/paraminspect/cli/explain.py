@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 
 from paraminspect.errors import ParamInspectError, RuleError
+from paraminspect.files.reasons import reason_of
 
 DEBUG = "PARAMINSPECT_DEBUG"
 """Environment variable that adds tracebacks to error messages."""
@@ -23,7 +24,7 @@ class OutputError(ParamInspectError):
     """Standard output cannot be written."""
 
     def __init__(self, error: OSError) -> None:
-        super().__init__(f"cannot write to standard output: {error.strerror or error}")
+        super().__init__(f"cannot write to standard output: {reason_of(error, 'write there')}")
 
 
 def is_usage_error(error: BaseException) -> bool:

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from paraminspect.cli.chosen import Build, is_live
 from paraminspect.cli.grad_options import GradOptions, GradPlan, read_options
 from paraminspect.cli.grad_output import GradPrinter
-from paraminspect.cli.init import REFUSED
 from paraminspect.cli.init_report import say_unmatched
-from paraminspect.cli.live import open_model
+from paraminspect.cli.opened import open_one
 from paraminspect.cli.output import Output
 from paraminspect.cli.progress import Progress
-from paraminspect.cli.rules import ChosenRules, collect_rules
-from paraminspect.errors import LimitExceededError, ParamInspectError, SourceError
-from paraminspect.live.build.memory import available_memory, too_large
+from paraminspect.errors import ParamInspectError
+from paraminspect.models.asked import Asked
+from paraminspect.models.open import Model
 
 if TYPE_CHECKING:
     from paraminspect.live.build.live_model import LiveModel
     from paraminspect.live.grad.backward import BackwardReport
 
 
-def run_grad(source: str, build: Build, how: GradOptions, output: Output) -> int:
+def run_grad(source: str, asked: Asked, how: GradOptions, output: Output) -> int:
     """Take gradients of one source; returns the exit status.
 
     Raises:
@@ -29,16 +27,15 @@ def run_grad(source: str, build: Build, how: GradOptions, output: Output) -> int
             be read or written.
     """
     plan = read_options(how, output)
-    if not is_live(source):
-        raise _no_architecture(source)
-    initialises = how.init or how.rules.rules or how.rules.config
-    chosen = collect_rules(source, build, how.rules, output) if initialises else None
-    live = _open(source, build if chosen is None else chosen.build, how, output)
-    if live is None or not (chosen is None or _initialise(live, chosen, how, output)):
+    model = open_one(source, asked, output)
+    if model is None:
         output.finish()
         return output.status
+    live = model.live
+    assert live is not None
+    _say_rules(model, asked, how, output)
     try:
-        report = _backward(live, plan, how, output)
+        report = _backward(live, plan, how, asked.seed, output)
     except ParamInspectError as error:
         error.source = error.source or source
         raise
@@ -51,51 +48,15 @@ def run_grad(source: str, build: Build, how: GradOptions, output: Output) -> int
     return output.status
 
 
-def _no_architecture(source: str) -> SourceError:
-    """A checkpoint has no forward pass; what is wrong with the file itself goes first."""
-    from paraminspect.formats import open_source
-
-    checkpoint = open_source(source)
-    return SourceError(
-        f"a checkpoint ({checkpoint.format}) holds tensors; a gradient needs the architecture too",
-        hint=f"name a spec or a factory: paraminspect grad model.yaml --weights {source}",
-        source=source,
-    )
-
-
-def _open(source: str, build: Build, how: GradOptions, output: Output) -> LiveModel | None:
-    """The model in memory, if it fits there."""
-    from paraminspect.architecture.expand import MAX_MODEL_BYTES
-
-    available = available_memory()
-    limit = MAX_MODEL_BYTES if available is None else min(available, MAX_MODEL_BYTES)
-    try:
-        return open_model(source, build, output, seed=how.rules.seed, max_bytes=limit)
-    except LimitExceededError as error:
-        if error.limit != limit or error.actual is None or available is None:
-            raise
-        refusal = too_large(2 * error.actual, available)
-        refusal.source = source
-        raise refusal from None
-
-
-def _initialise(live: LiveModel, chosen: ChosenRules, how: GradOptions, output: Output) -> bool:
-    """Apply rules; whether to go on, which a rule that matches nothing forbids."""
-    from paraminspect.live.init.apply import apply_init, plan_init
-
-    functions = chosen.own.functions if chosen.own is not None else None
-    plan = plan_init(live.model, chosen.rules, functions=functions)
-    say_unmatched(plan, output)
-    if plan.unmatched and not how.allow_unmatched:
-        output.status = max(output.status, REFUSED)
-        return False
-    if not chosen.rules:
+def _say_rules(model: Model, asked: Asked, how: GradOptions, output: Output) -> None:
+    """Say which rules do nothing, and whether none is there though one was expected."""
+    if model.plan is not None:
+        say_unmatched(model.plan, output)
+    if (how.init or asked.config) and (model.plan is None or not model.plan.rules):
         output.note("no rule applies: --rule 'SELECTOR=ACTION' gives one")
-    apply_init(live.model, chosen.rules, how.rules.seed, functions=functions, allow_unmatched=True)
-    return True
 
 
-def _backward(live: LiveModel, plan: GradPlan, how: GradOptions, output: Output) -> BackwardReport:
+def _backward(live: LiveModel, plan: GradPlan, how: GradOptions, seed: int, output: Output) -> BackwardReport:
     import torch
 
     from paraminspect.live.grad.backward import backward_report
@@ -104,7 +65,6 @@ def _backward(live: LiveModel, plan: GradPlan, how: GradOptions, output: Output)
     from paraminspect.live.grad.steps import repeat_backward
 
     device = choose_device(how.device)
-    seed = how.rules.seed
     dtype = None if how.dtype is None else getattr(torch, how.dtype)
     wanted = Wanted(plan.inputs, plan.target, how.loss, how.loss_file, dtype, device)
     feed = Feed(wanted, live.plan, seed)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
 from paraminspect.architecture.given import Given, parse_given
 from paraminspect.cli import options
 from paraminspect.cli.output import Output
-from paraminspect.cli.rules import RuleOptions
 from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.names.selector import Selector, parse_selector
-from paraminspect.records import GradState
 from paraminspect.render.columns import GRADIENT_CHANGES, GRADIENTS, SPREAD, USES
+from paraminspect.render.pictures import check_picture
 
-STATES = get_args(GradState)
-PICTURES = (".svg", ".html", ".png")
 JSON = ("json", "jsonl")
 
 
@@ -30,7 +27,6 @@ class GradOptions(NamedTuple):
     freeze: tuple[str, ...] = ()
     dtype: str | None = None
     device: Literal["auto", "cpu", "cuda", "mps"] = "cpu"
-    rules: RuleOptions = RuleOptions()
     init: bool = False
     allow_unmatched: bool = False
     steps: int = 1
@@ -41,7 +37,7 @@ class GradOptions(NamedTuple):
     compare: str = ""
     tolerance: float = 1e-5
     plot: str = ""
-    fail_on: str = ""
+    fail_on: tuple[str, ...] = ()
     rows: options.Rows = options.Rows()
     format: str = "auto"
 
@@ -53,14 +49,12 @@ class GradPlan(NamedTuple):
         inputs: --input.
         target: --target.
         freeze: --freeze.
-        fail_on: States of --fail-on.
         columns: --columns; empty means all.
     """
 
     inputs: tuple[Given, ...]
     target: Given | None
     freeze: tuple[Selector, ...]
-    fail_on: tuple[str, ...]
     columns: tuple[str, ...]
 
 
@@ -72,8 +66,6 @@ def read_options(how: GradOptions, output: Output) -> GradPlan:
     """
     if how.loss and how.loss_file:
         raise ParamInspectError("--loss and --loss-file exclude each other")
-    if how.rules.rules_file and not (how.init or how.rules.rules):
-        raise ParamInspectError("--rules-file without a rule", hint="--rule '*weight*=my_function'")
     if how.target and how.loss in ("sum", "mean", "square"):
         raise ParamInspectError(f"--target has no meaning for --loss {how.loss}", hint="--loss target")
     if how.show and how.format not in ("auto", *JSON):
@@ -84,23 +76,13 @@ def read_options(how: GradOptions, output: Output) -> GradPlan:
         raise ParamInspectError("safetensors is binary, and standard output is a terminal", hint="-o FILE, or a pipe")
     if how.compare and not os.path.exists(how.compare) and "://" not in how.compare:
         raise SourceError("--compare: no such file", source=how.compare)
-    _check_picture(how.plot)
+    check_picture(how.plot)
     inputs = tuple(_existing(parse_given(text, "--input")) for text in how.inputs)
     target = _existing(parse_given(how.target, "--target")) if how.target else None
     known = USES if how.uses and how.format not in JSON else GRADIENTS if how.steps == 1 else (*GRADIENTS, *SPREAD)
     columns = how.rows.choose(GRADIENT_CHANGES if how.compare else known)
     freeze = tuple(parse_selector(text) for text in how.freeze)
-    return GradPlan(inputs, target, freeze, _read_states(how.fail_on), columns)
-
-
-def _check_picture(file: str) -> None:
-    ending = os.path.splitext(file)[1].lower()
-    if file and ending not in PICTURES:
-        raise ParamInspectError(f"--plot {file}: no known kind of picture", hint=f"it ends in {', '.join(PICTURES)}")
-    if ending == ".png":
-        from paraminspect.render.png import require_pillow
-
-        require_pillow()
+    return GradPlan(inputs, target, freeze, columns)
 
 
 def _existing(given: Given) -> Given:
@@ -113,11 +95,3 @@ def _existing(given: Given) -> Given:
             hint=f"{given.option} 2,4, or '{{shape: [2, 4], dtype: int64, high: 10}}', or a .npy file",
         )
     raise SourceError(f"{given.option}: no such file", source=given.file)
-
-
-def _read_states(text: str) -> tuple[str, ...]:
-    states = tuple(word.strip() for word in text.split(",") if word.strip())
-    for state in states:
-        if state not in STATES:
-            raise ParamInspectError(f"--fail-on {state!r} is no state", hint=f"the states are {', '.join(STATES)}")
-    return states

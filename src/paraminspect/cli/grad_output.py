@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from paraminspect.cli.files import write_to
 from paraminspect.cli.grad_options import JSON, GradOptions, GradPlan
-from paraminspect.cli.grad_rows import change_rows, describe, gradient_rows, show_gradients, use_rows
-from paraminspect.cli.live import tensor_array
 from paraminspect.cli.output import Output
+from paraminspect.live.grad.rows import change_rows, describe, gradient_rows, show_gradients, use_rows
 from paraminspect.render.rows import Column, Rows
 
 if TYPE_CHECKING:
@@ -88,6 +87,7 @@ class GradPrinter:
         return self._output.pick(rows, self._plan.columns)
 
     def _with_values(self, rows: Rows) -> Rows:
+        from paraminspect.live.build.arrays import tensor_array
         from paraminspect.values.export import nested_values
 
         gradients = [self._report.gradients[record.name] for record in self._report.parameters]
@@ -108,6 +108,7 @@ class GradPrinter:
         return names
 
     def _printed(self, tensor: Any) -> tuple[str, str]:
+        from paraminspect.live.build.arrays import tensor_array
         from paraminspect.values.display import PrintOptions, format_tensor
 
         array = tensor_array(tensor)
@@ -117,19 +118,12 @@ class GradPrinter:
 
     def _plot(self) -> None:
         from paraminspect.render.gradient_plot import plot_gradients
-        from paraminspect.render.svg import render_html, render_svg
+        from paraminspect.render.pictures import encode_picture
 
         how = self._how
         title = f"Gradients of {os.path.basename(self._live.source) or self._live.source}"
         picture = plot_gradients(self._report.parameters, title, describe(self._report, how.steps))
-        ending = os.path.splitext(how.plot)[1].lower()
-        if ending == ".png":
-            from paraminspect.render.png import render_png
-
-            write_to(how.plot, [render_png(picture)], self._output)
-        else:
-            pieces = render_svg(picture) if ending == ".svg" else render_html(picture)
-            write_to(how.plot, (piece.encode("utf-8", "backslashreplace") for piece in pieces), self._output)
+        write_to(how.plot, encode_picture(picture, how.plot), self._output)
 
     def _compare(self) -> None:
         from paraminspect.live.grad.gradient_files import compare_gradients
@@ -145,7 +139,7 @@ class GradPrinter:
 
     def _judge(self) -> None:
         """Exit status and note of --fail-on."""
-        for state in self._plan.fail_on:
+        for state in self._how.fail_on:
             names = [record.name for record in self._report.parameters if record.state == state]
             if names:
                 self._output.status = max(self._output.status, FOUND)

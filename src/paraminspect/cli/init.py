@@ -5,29 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from paraminspect.cli.chosen import Build, is_live
 from paraminspect.cli.init_report import init_rows, on_a_table, say_notes, say_unmatched
+from paraminspect.cli.opened import REFUSED, open_one
 from paraminspect.cli.output import Output
-from paraminspect.cli.rules import ChosenRules, RuleOptions, collect_rules
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.paths import shown
-from paraminspect.records import Checkpoint, InitStep
-from paraminspect.rules.steps import InitPlan, PlannedStep, plan_rules
+from paraminspect.models.asked import Asked
+from paraminspect.models.open import Model
+from paraminspect.records import InitStep
+from paraminspect.rules.steps import InitPlan, PlannedStep
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from paraminspect.live.build.live_model import LiveModel
+    from paraminspect.models.rules import ChosenRules
 
 STDOUT = "-"
-REFUSED = 1
-"""Exit status when a rule matches nothing, or --require-all finds a parameter without a rule."""
 
 
 class InitOptions(NamedTuple):
-    """What was typed: --rule and what belongs to it, --dry-run, --show, -o and what belongs to it."""
+    """What was typed: --dry-run, --show, -o and what belongs to it."""
 
-    rules: RuleOptions
     dry_run: bool = False
     show: bool = False
     file: str = ""
@@ -41,20 +39,12 @@ class InitOptions(NamedTuple):
 Steps = list[tuple[PlannedStep, InitStep]]
 
 
-class _Opened(NamedTuple):
-    """A source: a live model or a checkpoint, and what rules do to it."""
-
-    checkpoint: Checkpoint
-    live: LiveModel | None
-    plan: InitPlan
-
-
-def initialise(source: str, build: Build, how: InitOptions, columns: Sequence[str], output: Output) -> int:
+def initialise(source: str, asked: Asked, how: InitOptions, columns: Sequence[str], output: Output) -> int:
     """Initialise one source; returns the exit status.
 
     Args:
         source: What the user typed.
-        build: How a spec or factory is built.
+        asked: How it is opened.
         how: What is to be done.
         columns: Of the report; none means all.
         output: Takes the report.
@@ -63,14 +53,15 @@ def initialise(source: str, build: Build, how: InitOptions, columns: Sequence[st
         ParamInspectError: Anything that keeps it from being done; nothing is written then.
     """
     _check(how, output)
-    chosen = collect_rules(source, build, how.rules, output)
-    opened = _open(source, how, chosen, output)
+    opened = open_one(source, asked, output)
     if opened is None:
         output.finish()
         return output.status
     for note in opened.checkpoint.notes:
         output.note(note)
-    plan = opened.plan
+    plan, rules = opened.plan, opened.rules
+    assert plan is not None
+    assert rules is not None
     say_unmatched(plan, output)
     unmatched = bool(plan.unmatched) and not how.allow_unmatched
     refused = unmatched or (bool(plan.kept) and how.require_all)
@@ -78,22 +69,22 @@ def initialise(source: str, build: Build, how: InitOptions, columns: Sequence[st
         output.status = max(output.status, REFUSED)
     if unmatched:
         output.note("nothing was done; --allow-unmatched goes on")
-    if not chosen.rules:
-        _say_no_rules(chosen, output)
-    head = {"source": shown(source), "format": opened.checkpoint.format, "seed": how.rules.seed, "dry_run": how.dry_run}
+    if not rules.rules:
+        _say_no_rules(rules, output)
+    head = {"source": shown(source), "format": opened.checkpoint.format, "seed": asked.seed, "dry_run": how.dry_run}
     if how.dry_run or refused:
         planned = [(step, step.record()) for step in plan.steps if step.rule is not None]
         if how.dry_run:
             _report(planned, head, plan, columns, output)
     else:
         texts: dict[int, str] = {}
-        done = _carry_out(opened, how, chosen, texts, output)
+        done = _carry_out(opened, asked, how, texts, output)
         places = {id(step): place for place, step in enumerate(plan.steps)}
         done.sort(key=lambda each: places[id(each[0])])
         if how.file != STDOUT:
             _report(done, head, plan, columns, output)
             output.write(texts[id(step)] for step, _ in done if id(step) in texts)
-    if chosen.rules and not unmatched:
+    if rules.rules and not unmatched:
         say_notes(plan, output, tensors=how.file == STDOUT or output.format in ("table", "markdown"))
         if refused and not how.dry_run:
             output.note("nothing was done, since --require-all wants a rule for each")
@@ -115,28 +106,7 @@ def _check(how: InitOptions, output: Output) -> None:
             raise ParamInspectError(f"{option} without -o", hint="-o FILE says where to write")
 
 
-def _open(source: str, how: InitOptions, chosen: ChosenRules, output: Output) -> _Opened | None:
-    """The source and its plan; None if weights do not fit."""
-    if not is_live(source):
-        from paraminspect.formats import open_source
-
-        chosen.build.refuse()
-        checkpoint = open_source(source)
-        from paraminspect.live.init.find import checkpoint_targets  # imports torch, for what can be read
-
-        found = checkpoint_targets(checkpoint.tensors)
-        return _Opened(checkpoint, None, plan_rules(found.targets, chosen.rules, found.others))
-    from paraminspect.cli.live import open_model
-    from paraminspect.live.init.find import model_targets
-
-    live = open_model(source, chosen.build, output, values=True, seed=how.rules.seed)
-    if live is None:
-        return None
-    found = model_targets(live.model)
-    return _Opened(live.checkpoint, live, plan_rules(found.targets, chosen.rules, found.others))
-
-
-def _carry_out(opened: _Opened, how: InitOptions, chosen: ChosenRules, texts: dict[int, str], output: Output) -> Steps:
+def _carry_out(opened: Model, asked: Asked, how: InitOptions, texts: dict[int, str], output: Output) -> Steps:
     """Draw, measure and write; fills `texts` with the tensors, for --show."""
     from paraminspect.cli.progress import Progress
     from paraminspect.live.init.draw import Drawing
@@ -144,11 +114,12 @@ def _carry_out(opened: _Opened, how: InitOptions, chosen: ChosenRules, texts: di
     from paraminspect.live.init.run import Run
     from paraminspect.live.init.work import checkpoint_work, model_work
 
-    drawing = Drawing(how.rules.seed, chosen.own or OwnFunctions())
-    if opened.live is not None:
-        work = model_work(opened.live, opened.plan)
-    else:
-        work = checkpoint_work(opened.checkpoint, opened.plan)
+    plan, rules = opened.plan, opened.rules
+    assert plan is not None
+    assert rules is not None
+    drawing = Drawing(asked.seed, rules.own or OwnFunctions())
+    live = opened.live
+    work = model_work(live, plan) if live is not None else checkpoint_work(opened.checkpoint, plan)
     look = _printer(texts) if how.show else None
     with Progress(output, "drawn") as progress:
         run = Run(drawing, dtype=how.dtype, look=look, progress=progress)
@@ -161,7 +132,7 @@ def _carry_out(opened: _Opened, how: InitOptions, chosen: ChosenRules, texts: di
 
 def _printer(texts: dict[int, str]) -> Callable[[PlannedStep, Tensor], None]:
     """Keeps the text of each tensor under the id of its step."""
-    from paraminspect.cli.live import tensor_array
+    from paraminspect.live.build.arrays import tensor_array
     from paraminspect.text import escape_text
     from paraminspect.values.display import format_tensor
 

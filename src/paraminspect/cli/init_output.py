@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from paraminspect.cli.output import Output
+from paraminspect.conversion.companions import read_companions
 from paraminspect.conversion.kinds import SHARD_SIZE, STDOUT, choose_format, is_stream, own_format
 from paraminspect.errors import ParamInspectError
+from paraminspect.formats.companions import find_companions
 from paraminspect.formats.table import formats_of_files, resolve
 from paraminspect.records import Checkpoint, InitStep
 from paraminspect.rules.steps import PlannedStep
@@ -76,6 +79,8 @@ def write_checkpoint(checkpoint: Checkpoint, work: Sequence[Work], run: Run, how
     what = counted(len(work), "tensor")
     if planned.layout.is_folder:
         what += f" in {counted(len(planned.layout.files), 'file')}"
+        for remark in find_companions(checkpoint).remarks:
+            output.note(remark)
     output.note(f"wrote {how.file}: {what}, {format_bytes(planned.layout.nbytes)}")
     return done
 
@@ -97,6 +102,8 @@ def _plan(checkpoint: Checkpoint, work: Sequence[Work], how: InitOptions) -> _Ou
     metadata = dict(checkpoint.metadata) if all(each.carried == "" for each in formats_of_files(checkpoint)) else {}
     stem = os.path.splitext(os.path.basename(how.file))[0]
     layout = resolve(row.writer)(tensors, Asked(stem, metadata, parse_size(how.shard_size or SHARD_SIZE)))
+    if layout.is_folder:
+        layout = replace(layout, files=(*layout.files, *read_companions(checkpoint, whole=True)[0]))
     order = [index for index in layout.order if layout.slots[index].nbytes] + [
         index for index in layout.order if not layout.slots[index].nbytes
     ]

@@ -92,9 +92,8 @@ def say_notes(plan: InitPlan, output: Output, *, tensors: bool) -> None:
 
 def say_unmatched(plan: InitPlan, output: Output) -> None:
     """A remark on each rule that matches nothing."""
-    for number, reason in plan.unmatched.items():
-        text = f"rule {number} ({shorten(plan.rules[number - 1].text)}) matches no parameter"
-        output.note(f"{text}: {reason}" if reason else text)
+    for text in plan.complaints():
+        output.note(text)
 
 
 def _telling(planned: PlannedStep, step: InitStep) -> dict[str, Any]:

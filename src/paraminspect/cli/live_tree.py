@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from paraminspect.cli.chosen import Build
-from paraminspect.cli.live import open_model
 from paraminspect.cli.options import TreeOptions
 from paraminspect.cli.output import Output
 from paraminspect.cli.report import describe_totals, totals_object
 from paraminspect.errors import ParamInspectError, SelectionError, SourceError
+from paraminspect.models.open import Model
 from paraminspect.names.listing import make_listing, total
 from paraminspect.render.module_tree import Shapes, node_object, render_modules
 
@@ -18,38 +17,30 @@ if TYPE_CHECKING:
     from paraminspect.live.build.outline import ModuleNode
 
 
-def show_live_tree(source: str, build: Build, how: TreeOptions, output: Output) -> int:
-    """Draw the modules of a model; returns the exit status.
+def show_live_tree(model: Model, live: LiveModel, how: TreeOptions, output: Output) -> None:
+    """Draw the modules of a model.
 
     Raises:
-        ParamInspectError: It cannot be built; there is no such module; it has no input, or fails on it.
+        ParamInspectError: There is no such module; it has no input, or fails on it.
     """
-    live = open_model(source, build, output)
-    if live is None:
-        output.finish()
-        return output.status
     try:
         node, shapes = _choose(live, how)
         inside = f"{how.module}." if how.module else ""
         records = [each for each in live.records if each.name.startswith(inside)]
         totals = total(make_listing(records))
     except ParamInspectError as error:
-        error.source = error.source or source
+        error.source = error.source or model.source
         raise
-    for note in live.notes:
-        output.note(note)
     if how.json:
         from paraminspect.render.json_rows import render_object
 
-        head = {"source": source, "format": live.checkpoint.format}
+        head = {"source": model.source, "format": live.format}
         output.write([render_object({**head, "tree": node_object(node, shapes), "totals": totals_object(totals)})])
     else:
         closing = describe_totals(totals)
         output.write(
             render_modules(node, output.style(), shapes=shapes, depth=how.depth, fold=how.fold, closing=closing)
         )
-    output.finish()
-    return output.status
 
 
 def _choose(live: LiveModel, how: TreeOptions) -> tuple[ModuleNode, Shapes | None]:
@@ -66,7 +57,7 @@ def _choose(live: LiveModel, how: TreeOptions) -> tuple[ModuleNode, Shapes | Non
         return make_module_tree(live.model), shapes
     paths = [path for path, _ in live.model.named_modules(remove_duplicate=False)]
     if how.module not in paths:
-        from paraminspect.architecture.suggestions import closest
+        from paraminspect.names.suggestions import closest
 
         outermost = [path for path in paths if path and "." not in path]
         hint = closest(how.module, paths) or f"the outermost modules are {', '.join(outermost[:5])}"

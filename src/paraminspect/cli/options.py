@@ -8,6 +8,7 @@ import typer
 from paraminspect.cli import output as writing
 from paraminspect.cli.declare import Is
 from paraminspect.errors import ParamInspectError
+from paraminspect.models.asked import Asked, Want
 from paraminspect.render.rows import Column, Format
 
 SPECS = "Specs and factories"
@@ -52,6 +53,10 @@ Color = Annotated[
     Literal["auto", "always", "never"],
     typer.Option("--color", help="auto is yes on a terminal, unless NO_COLOR is set.", rich_help_panel=OUTPUT),
 ]
+
+
+FloatName = Literal["float32", "float16", "bfloat16", "float64"]
+"""Types that torch computes with on any device."""
 
 
 class Choose(NamedTuple):
@@ -159,6 +164,9 @@ class Rules(NamedTuple):
     ] = ""
     rules_file: RulesFile = ""
     seed: Seed = 0
+    no_init: Annotated[bool, typer.Option("--no-init", help="Leave out the rules that a spec applies by itself.")] = (
+        False
+    )
 
 
 class Rows(NamedTuple):
@@ -212,6 +220,22 @@ class Output(NamedTuple):
     def open(self, header: bool | None = None) -> writing.Output:
         """What writes like this."""
         return writing.Output(self.format, colour=self.color, header=header)
+
+
+def asked(
+    want: Want, build: Build, rules: Rules | None = None, *, edits: bool = False, allow_unmatched: bool = False
+) -> Asked:
+    """What these options ask for.
+
+    Args:
+        want: What a source is opened for.
+        build: How it is built.
+        rules: How it is initialised, of a command that has values.
+        edits: As `Asked` has it.
+        allow_unmatched: The same.
+    """
+    given = {**build._asdict(), **(rules._asdict() if rules is not None else {})}
+    return Asked(want, edits, allow_unmatched=allow_unmatched, **given)
 
 
 def not_negative(value: int | None) -> int | None:

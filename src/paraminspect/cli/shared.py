@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from paraminspect.cli.chosen import Build, describe_hidden, open_each, prefixed
+from paraminspect.cli.chosen import describe_hidden
 from paraminspect.cli.explain import with_source
+from paraminspect.cli.opened import open_each, prefixed
 from paraminspect.cli.output import Output
 from paraminspect.cli.progress import Progress
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.door import raise_broken
+from paraminspect.models.asked import Asked
 from paraminspect.names.listing import count_hidden, is_shown
 from paraminspect.records import Checkpoint, TieGroup
 from paraminspect.render.columns import GROUPS
@@ -58,7 +60,7 @@ class _Opened(NamedTuple):
     found: Found
 
 
-def show_shared(sources: Sequence[str], build: Build, how: How, output: Output) -> int:
+def show_shared(sources: Sequence[str], asked: Asked, how: How, output: Output) -> int:
     """Show the groups of all sources; returns the exit status.
 
     Raises:
@@ -69,7 +71,7 @@ def show_shared(sources: Sequence[str], build: Build, how: How, output: Output) 
     if how.expect_file == STDIN and STDIN in sources:
         raise ParamInspectError("standard input cannot be both a source and --expect-file")
     expected = read_expected(how.expect, how.expect_file)
-    opened = _open_all(sources, build, how, output)
+    opened = _open_all(sources, asked, how, output)
     equal = _compare(opened, output) if how.equal and opened else []
     parts = []
     for number, each in enumerate(opened):
@@ -85,18 +87,19 @@ def show_shared(sources: Sequence[str], build: Build, how: How, output: Output) 
     return output.status
 
 
-def _open_all(sources: Sequence[str], build: Build, how: How, output: Output) -> list[_Opened]:
+def _open_all(sources: Sequence[str], asked: Asked, how: How, output: Output) -> list[_Opened]:
     opened = []
-    for checkpoint, live in open_each(sources, output, build, values=how.equal):
+    for model in open_each(sources, asked, output):
+        checkpoint, live = model.checkpoint, model.live
         try:
             if live is None:
                 source = open_stored(checkpoint, everything=how.everything)
             else:
                 source = Source(choose(checkpoint.tensors, everything=how.everything))
                 if how.equal:
-                    from paraminspect.live.build.contents import LiveContents
+                    from paraminspect.live.build.arrays import LiveContents
 
-                    source = source._replace(contents=LiveContents(live))
+                    source = source._replace(contents=LiveContents(model.tensor))
             found = find_in(source)
         except ParamInspectError as error:
             output.error(with_source(error, checkpoint.source))

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
+from typing import Any, Final, NamedTuple, get_args
 
-from paraminspect.cli.chosen import Build, Choice, choose_from, prefixed
+from paraminspect.cli.chosen import Choice, choose_from
+from paraminspect.cli.files import write_to
+from paraminspect.cli.opened import open_each, prefixed
 from paraminspect.cli.output import Output
 from paraminspect.cli.progress import Progress
 from paraminspect.cli.report import Report
-from paraminspect.cli.valued import ValuedSource, ValuedSources
 from paraminspect.errors import ParamInspectError
+from paraminspect.models.asked import Asked
+from paraminspect.models.open import Model
 from paraminspect.names.listing import Listing, total
 from paraminspect.records import Problem, TensorRecord
 from paraminspect.render.columns import MODULE_STATISTICS, NUMBERS, STATISTICS
+from paraminspect.render.pictures import check_picture, encode_picture
 from paraminspect.render.rows import EMPTY_NAME, Rows
 from paraminspect.values.collect import Failure, RowStats
 from paraminspect.values.stats import TensorStats
 from paraminspect.values.workers import collect_in_parallel, count_workers
-
-if TYPE_CHECKING:
-    from paraminspect.cli.rules import RuleOptions
 
 PROBLEMS: Final = get_args(Problem)
 
@@ -36,14 +37,13 @@ MAX_NAMED: Final = 3
 
 
 class How(NamedTuple):
-    """What is reported and how: the values of --depth, --sort, --reverse, --columns, --fail-on, --rule and --plot."""
+    """What is reported and how: the values of --depth, --sort, --reverse, --columns, --fail-on and --plot."""
 
     depth: int | None = None
     sort: str | None = None
     reverse: bool = False
     columns: tuple[str, ...] = ()
     fail_on: tuple[str, ...] = ()
-    rules: RuleOptions | None = None
     plot: str = ""
 
 
@@ -54,39 +54,22 @@ class _Row(NamedTuple):
     records: Sequence[TensorRecord]
 
 
-def parse_problems(text: str) -> tuple[str, ...]:
-    """Names between commas.
-
-    Raises:
-        ParamInspectError: One is none of `PROBLEMS`.
-    """
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    for name in names:
-        if name not in PROBLEMS:
-            raise ParamInspectError(f"--fail-on {name!r}", hint=f"it takes {', '.join(PROBLEMS)}, with commas between")
-    return names
-
-
-def report_stats(sources: Sequence[str], choice: Choice, build: Build, how: How, output: Output) -> int:
+def report_stats(sources: Sequence[str], choice: Choice, asked: Asked, how: How, output: Output) -> int:
     """Report on each source; returns the exit status."""
     report = Report(output, sources, how.columns, sort=how.sort, reverse=how.reverse)
-    opened = ValuedSources(sources, build, output, how.rules)
     columns = STATISTICS if how.depth is None else MODULE_STATISTICS
     key = "tensors" if how.depth is None else "modules"
-    if how.plot:
-        from paraminspect.cli.stats_plot import check_plot
-
-        check_plot(how.plot)
+    check_picture(how.plot)
     drawn: list[tuple[str, TensorStats]] = []
     at_once = output.streams and not how.sort and not how.reverse
-    for checkpoint, listing in choose_from(opened, sources, choice, output):
-        assert opened.current is not None
+    for model, listing in choose_from(open_each(sources, asked, output), sources, choice, output):
+        checkpoint = model.checkpoint
         plan = _plan(listing, how.depth)
         failures: list[Failure] = []
         named: dict[str, list[str]] = {}
         waiting: list[tuple[Any, ...]] = []
         written = time.monotonic()
-        for row, result in _read(opened.current, plan, choice.module.rstrip("."), output):
+        for row, result in _read(model, plan, output):
             failures += result.failures
             for problem in result.stats.problems if result.stats is not None else ():
                 named.setdefault(problem, []).append(row.head[0] or EMPTY_NAME)
@@ -101,9 +84,9 @@ def report_stats(sources: Sequence[str], choice: Choice, build: Build, how: How,
         _tell(named, checkpoint.source, sources, how, output)
         tell_failures(failures, checkpoint.source, output)
     if drawn:
-        from paraminspect.cli.stats_plot import write_plot
+        from paraminspect.values.picture import draw_statistics
 
-        write_plot(how.plot, drawn, ", ".join(sources))
+        write_to(how.plot, encode_picture(draw_statistics(drawn, ", ".join(sources)), how.plot), output)
     return report.finish()
 
 
@@ -121,13 +104,12 @@ def _plan(listing: Listing, depth: int | None) -> list[_Row]:
     ]
 
 
-def _read(source: ValuedSource, plan: Sequence[_Row], module: str, output: Output) -> Iterator[tuple[_Row, RowStats]]:
-    source.prefix = f"{module}." if module else ""
+def _read(model: Model, plan: Sequence[_Row], output: Output) -> Iterator[tuple[_Row, RowStats]]:
     nbytes = sum(record.nbytes or 0 for row in plan for record in row.records)
     rows = [row.records for row in plan]
     with Progress(output, "reading") as progress:
         advance, workers = progress.counting(nbytes), count_workers(nbytes)
-        yield from zip(plan, collect_in_parallel(rows, source.open, advance, workers=workers), strict=True)
+        yield from zip(plan, collect_in_parallel(rows, model.numbers, advance, workers=workers), strict=True)
 
 
 def _values(stats: TensorStats | None) -> tuple[Any, ...]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from paraminspect.cli.chosen import Build, is_live
 from paraminspect.cli.files import write_to
+from paraminspect.cli.opened import open_one
 from paraminspect.cli.output import Output
 from paraminspect.errors import ParamInspectError, SelectionError
+from paraminspect.models.asked import Asked
+from paraminspect.models.open import Model
 from paraminspect.names.listing import suggest_names
 from paraminspect.names.selector import parse_selector
 from paraminspect.records import Checkpoint, TensorRecord
@@ -21,14 +25,14 @@ from paraminspect.text import escape_text, shape_text
 from paraminspect.values.display import FULL, PrintOptions, format_tensor
 from paraminspect.values.dtypes import numpy_dtype
 from paraminspect.values.export import encode_npy, nested_values
-from paraminspect.values.partly import read_edges, read_part
+from paraminspect.values.read import read_part, read_summary
 from paraminspect.values.slices import parse_slice, take_slice
 from paraminspect.values.stored_bytes import Files
 
 Array = np.ndarray[Any, Any]
 Index = tuple[Any, ...]
-Read = Callable[[TensorRecord, Index, bool], Array]
-"""Gives the part of a tensor that an index means; for a summary, values at the ends of the first dimension suffice."""
+Read = Callable[[TensorRecord, Index, bool], "_Shown"]
+"""Gives the part of a tensor that an index means; for a summary, values at the ends of each dimension suffice."""
 
 SUMMARISED = 1000
 """Elements from which on a tensor is summarised, as torch does it."""
@@ -42,23 +46,25 @@ _GLOB = frozenset("*?[/:")
 
 
 class How(NamedTuple):
-    """What is shown and how: names, and the values of --slice, --precision, --full, --seed, -o and --format."""
+    """What is shown and how: names, and the values of --slice, --precision, --full, -o and --format."""
 
     names: tuple[str, ...]
     slice: str = ""
     precision: int = 4
     full: bool = False
-    seed: int = 0
     file: str = ""
     format: Literal["auto", "text", "json", "npy"] = "auto"
 
 
 class _Shown(NamedTuple):
+    """The part of a tensor that is meant, of that shape, or as much of it as a summary needs."""
+
     record: TensorRecord
     array: Array
+    shape: tuple[int, ...]
 
 
-def show_values(source: str, build: Build, how: How, output: Output) -> int:
+def show_values(source: str, asked: Asked, how: How, output: Output) -> int:
     """Show tensors of one source; returns the exit status.
 
     Raises:
@@ -66,17 +72,17 @@ def show_values(source: str, build: Build, how: How, output: Output) -> int:
     """
     index = parse_slice(how.slice) if how.slice else ()
     format_ = _choose_format(how, output)
-    opened = _open(source, build, how.seed, output)
-    if opened is None:
+    model = open_one(source, asked, output)
+    if model is None:
         output.finish()
         return output.status
-    checkpoint, read = opened
+    checkpoint, read = model.checkpoint, _reader(model, output)
     try:
         records = choose_records(checkpoint.tensors, how.names)
         if format_ == "npy" and len(records) != 1:
             raise ParamInspectError(f"npy holds one tensor, not {len(records):,}", hint="name one, or --format json")
-        is_summary = format_ == "text" and not how.full and not index
-        shown = (_Shown(record, read(record, index, is_summary)) for record in records)
+        is_summary = format_ == "text" and not how.full
+        shown = (read(record, index, is_summary) for record in records)
         match format_:
             case "npy":
                 data, note = encode_npy(next(shown).array)
@@ -134,36 +140,30 @@ def _no_such(name: str, names: list[str]) -> SelectionError:
     return SelectionError(f"there is no tensor {name!r}", hint=hint if names else "there are none at all")
 
 
-def _open(source: str, build: Build, seed: int, output: Output) -> tuple[Checkpoint, Read] | None:
-    """What is in a source, and how its values are read; None if weights do not fit."""
-    if not is_live(source):
-        from paraminspect.formats import open_source
+def _reader(model: Model, output: Output) -> Read:
+    """What reads the values of a source."""
+    if model.live is None:
+        return _reader_of_files(model.files)
+    from paraminspect.live.build.arrays import tensor_array
 
-        build.refuse()
-        checkpoint = open_source(source)
-        return checkpoint, _reader_of_files()
-    from paraminspect.cli.live import open_model, tensor_array
+    unloaded = model.unloaded
 
-    live = open_model(source, build, output, values=True, seed=seed)
-    if live is None:
-        return None
-    unfit = {each.name for each in live.weights.mismatches} if live.weights is not None else set()
+    def read(record: TensorRecord, index: Index, _: bool) -> _Shown:
+        if record.name in unloaded:
+            output.note(f"{record.name} is not loaded from {model.weights}: these are its initial values")
+        array = take_slice(tensor_array(model.tensor(record)), index)
+        return _Shown(record, array, array.shape)
 
-    def read(record: TensorRecord, index: Index, _: bool) -> Array:
-        if record.name in unfit:
-            output.note(f"{record.name} is not loaded from {build.weights}: these are its initial values")
-        return take_slice(tensor_array(live.tensor(record.name)), index)
-
-    return live.checkpoint, read
+    return read
 
 
-def _reader_of_files() -> Read:
-    files = Files()
-
-    def read(record: TensorRecord, index: Index, is_summary: bool) -> Array:
-        if is_summary and record.numel > SUMMARISED:
-            return read_edges(record, PrintOptions().edgeitems, files)
-        return read_part(record, index, files)
+def _reader_of_files(files: Files) -> Read:
+    def read(record: TensorRecord, index: Index, is_summary: bool) -> _Shown:
+        if is_summary:
+            edge = PrintOptions().edgeitems
+            return _Shown(record, *read_summary(record, index, files, edge=edge, above=SUMMARISED))
+        array = read_part(record, index, files)
+        return _Shown(record, array, array.shape)
 
     return read
 
@@ -178,13 +178,14 @@ def _choose_format(how: How, output: Output) -> Literal["text", "json", "npy"]:
 
 def _as_text(shown: Iterable[_Shown], options: PrintOptions) -> Iterator[str]:
     gap = ""
-    for record, array in shown:
+    for record, array, of in shown:
         shape = shape_text(record.shape or ())
-        part = "" if array.shape == record.shape else f" -> {shape_text(array.shape)}"
+        part = "" if of == record.shape else f" -> {shape_text(of)}"
         name = escape_text(record.name) or EMPTY_NAME
         yield f"{gap}{name}  {_TYPES[record.kind]}  {record.dtype}  {shape}{part}\n"
         dtype = record.dtype if numpy_dtype(record.dtype) is not None else array.dtype.name  # of quantised ones
-        yield f"{format_tensor(array, dtype, options)}\n"
+        is_cut = math.prod(of) > options.threshold  # the array may have only what a summary shows
+        yield f"{format_tensor(array, dtype, replace(options, threshold=0) if is_cut else options)}\n"
         gap = "\n"
 
 
@@ -192,7 +193,7 @@ def _as_json(checkpoint: Checkpoint, shown: Iterable[_Shown], how: How) -> Itera
     head = f'{{"schema": {SCHEMA}, "source": {encode(checkpoint.source)}, "format": {encode(checkpoint.format)}'
     yield f'{head}, "slice": {encode(how.slice or None)}, "tensors": ['
     separator = "\n"
-    for record, array in shown:
+    for record, array, _ in shown:
         members = {
             "name": record.name,
             "shape": list(array.shape),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from paraminspect.conversion.plan import Item, is_contiguous
+from paraminspect.conversion.plan import Item
 from paraminspect.errors import CheckpointError, ParamInspectError
-from paraminspect.formats.dtypes import BITS
 from paraminspect.records import TensorRecord
+from paraminspect.values.stored_bytes import find_bytes
 from paraminspect.writers.copying import KERNEL_CHUNK, Opened, close_source, open_regular, read_chunks
 from paraminspect.writers.layout import Copy, Layout
 from paraminspect.writers.sink import Sink
@@ -25,12 +25,6 @@ Advance = Callable[[int], None]
 
 PIECE: Final = 1 << 20
 """Numbers that are in memory at a time."""
-
-PIECE_BYTES: Final = 4 << 20
-"""The same of elements that keep their bits."""
-
-_BIT_TYPES: Final = {8: "uint8", 16: "uint16", 32: "uint32", 64: "uint64"}
-"""Types in which elements keep their bits whatever they are."""
 
 
 class Contents:
@@ -56,9 +50,7 @@ class Contents:
         """Write one tensor.
 
         Args:
-            item: What it is.
             index: What the sink calls it.
-            sink: Takes it.
             advance: Called with the number of bytes that have been written.
 
         Raises:
@@ -92,26 +84,19 @@ class Contents:
             if found is not None:
                 yield from read_chunks(self._file(found.path), found)
             else:
-                yield from map(_bytes_of, self._arrays(item))
+                yield from map(_bytes_of, self._numbers(item))
         except ParamInspectError as error:
             error.message = f"{item.record.name or 'the tensor'}: {error.message}"
             raise
 
-    def _arrays(self, item: Item) -> Iterator[Array]:
-        """Its elements in the type in which they are written, a piece at a time."""
-        from paraminspect.values.mapped import map_tensor
-
-        if item.is_kept and (view := map_tensor(_as_bits(item.record))) is not None:
-            yield from _blocks(_as_bits(item.record), view, ())
-        else:
-            yield from self._numbers(item)
-
     def _numbers(self, item: Item) -> Iterator[Array]:
+        """Its elements in the type in which they are written, a piece at a time."""
         from paraminspect.values.cast import cast, count_lost, is_narrower
+        from paraminspect.values.read import as_bits
 
         record, dtype = item.record, item.out.dtype
-        if item.is_kept and self._is_stored and record.layout == "strided" and not dtype.startswith("complex"):
-            record = _as_bits(record)
+        if item.is_kept and self._is_stored:
+            record = as_bits(record)
             dtype = record.dtype
         numbers = self._open(record)
         if numbers.numel != item.out.numel:
@@ -157,39 +142,8 @@ def write_all(items: tuple[Item, ...], layout: Layout, contents: Contents, sink:
 
 def find_copy(item: Item) -> Copy | None:
     """Where the bytes of a tensor lie just as they are written; None where they do not."""
-    record = item.record
-    storage = record.storage
-    if not item.is_kept or record.layout != "strided" or storage is None or storage.begin is None:
-        return None
-    if not item.out.nbytes or not is_contiguous(record):
-        return None
-    return Copy(storage.path, storage.begin + record.offset, item.out.nbytes)
-
-
-def _as_bits(record: TensorRecord) -> TensorRecord:
-    """The record with elements of as many bits that have no meaning."""
-    return record._replace(dtype=_BIT_TYPES.get(BITS[record.dtype], record.dtype))
-
-
-def _blocks(record: TensorRecord, view: Array, index: tuple[slice | int, ...]) -> Iterator[Array]:
-    """A mapped tensor in row-major order, a few rows at a time; each time only what is needed is mapped."""
-    import numpy as np
-
-    from paraminspect.values.mapped import map_tensor
-
-    if view.nbytes <= PIECE_BYTES or not view.ndim:
-        yield np.ascontiguousarray(view)
-        return
-    row = view.nbytes // view.shape[0]
-    if row > PIECE_BYTES:
-        for at in range(view.shape[0]):
-            yield from _blocks(record, view[at], (*index, at))
-        return
-    for begin in range(0, view.shape[0], PIECE_BYTES // row):
-        part = (*index, slice(begin, begin + PIECE_BYTES // row))
-        mapped = map_tensor(record)
-        assert mapped is not None
-        yield np.ascontiguousarray(mapped[part])
+    found = find_bytes(item.record) if item.is_kept and item.out.nbytes else None
+    return None if found is None else Copy(*found)
 
 
 def _bytes_of(array: Array) -> memoryview:

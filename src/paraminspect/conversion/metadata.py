@@ -8,6 +8,7 @@ from typing import Final
 from paraminspect.errors import ParamInspectError
 from paraminspect.formats.table import formats_of_files
 from paraminspect.records import Checkpoint
+from paraminspect.text import quote
 
 _OF_THE_FORMAT: Final = frozenset({"general.alignment", "general.quantization_version", "general.file_type"})
 """They tell how the tensors are stored in a GGUF file."""
@@ -23,7 +24,7 @@ def parse_metadata(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not key:
-            raise ParamInspectError(f"--metadata {text[:80]!r}; expected KEY=VALUE", hint="--metadata author=me")
+            raise ParamInspectError(f"--metadata {quote(text)}; expected KEY=VALUE", hint="--metadata author=me")
         if key in found:
             raise ParamInspectError(f"--metadata {key} is given twice")
         found[key] = value
@@ -50,7 +51,6 @@ def merge_metadata(
     """The metadata of the output, and remarks.
 
     Args:
-        carried: From the source.
         given: By the user; it wins.
         names: Of all tensors that are written: an entry whose value is one of them would declare a tie.
 

@@ -8,21 +8,17 @@ from typing import Final, NamedTuple
 
 from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.formats.dtypes import BITS
-from paraminspect.formats.pytorch.objects import PACKED
-from paraminspect.formats.shapes import contiguous_stride
 from paraminspect.names.changes import parse_map, rename_records
 from paraminspect.names.listing import select_records
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.rules.steps import FLOATING
 from paraminspect.text import counted, quote
 from paraminspect.ties.shared_bytes import find_canonical
+from paraminspect.values.stored_bytes import DEQUANTISED, is_same_tensor, plain_dtype
 from paraminspect.writers.layout import OutTensor
 
 DTYPES: Final = ("float32", "float16", "bfloat16", "float64", "float8_e4m3fn", "float8_e5m2")
 """What floating-point tensors can be converted to."""
-
-DEQUANTISED: Final = "float32"
-"""What blocks and scaled integers become where no type is asked for."""
 
 MAX_EXPANSION: Final = 64
 """How often the tensors that are written may hold the bytes of their storages: an expanded one repeats them."""
@@ -31,11 +27,6 @@ FREE_EXPANSION: Final = 1 << 30
 """Bytes up to which that does not matter."""
 
 STDIN: Final = "-"
-
-_INTEGERS: Final = frozenset({"qint8", "quint8", "qint32", *PACKED})
-
-_UNPACKED: Final = {"int4": "int8", "int2": "int8", "uint4": "uint8", "uint2": "uint8"}
-"""What integers of fewer than eight bits become, several of which lie in one byte."""
 
 
 class Wanted(NamedTuple):
@@ -118,34 +109,12 @@ def plan_conversion(checkpoint: Checkpoint, wanted: Wanted = Wanted()) -> Conver
     return ConversionPlan(chosen, hidden, tuple(notes))
 
 
-def is_same_tensor(one: TensorRecord, other: TensorRecord) -> bool:
-    """Whether two records of the same bytes see the same numbers in the same places."""
-    alike = (one.shape, one.dtype, one.encoding) == (other.shape, other.dtype, other.encoding)
-    return alike and _steps(one) == _steps(other)
-
-
-def is_contiguous(record: TensorRecord) -> bool:
-    """Whether its elements lie one after another, row by row."""
-    return _steps(record) == _steps(record._replace(stride=contiguous_stride(record.shape or ())))
-
-
-def _steps(record: TensorRecord) -> list[int]:
-    """Its strides, but those of dimensions that have one index."""
-    shape = record.shape or ()
-    stride = contiguous_stride(shape) if record.stride is None else record.stride
-    return [step for size, step in zip(shape, stride, strict=True) if size > 1]
-
-
 def _item(record: TensorRecord, name: str, dtype: str) -> Item:
     trainable = False  # as in a state dict
     shape = record.shape or ()
-    if record.layout == "packed" and (whole := _UNPACKED.get(record.dtype)):
-        return Item(OutTensor(name, whole, shape, trainable=trainable), record, is_kept=False)
-    if record.layout in ("gguf", "packed") or record.dtype in _INTEGERS:
-        return Item(OutTensor(name, dtype or DEQUANTISED, shape, trainable=trainable), record, is_kept=False)
-    wanted = dtype if dtype and record.dtype in FLOATING else record.dtype
-    is_kept = wanted == record.dtype and not record.encoding
-    return Item(OutTensor(name, wanted, shape, trainable=trainable), record, is_kept=is_kept)
+    plain = plain_dtype(record)
+    written = dtype if dtype and plain in FLOATING else plain
+    return Item(OutTensor(name, written, shape, trainable=trainable), record, is_kept=written == record.dtype)
 
 
 def _check_all(records: Sequence[TensorRecord], *, is_stored: bool) -> None:
@@ -204,7 +173,9 @@ def _idle_renames(records: Sequence[TensorRecord], renames: Sequence[str]) -> li
 
 def _remarks(items: Sequence[Item], views: int, wanted: Wanted) -> list[str]:
     notes = []
-    quantised = [item for item in items if item.record.layout == "gguf" or item.record.dtype in _INTEGERS]
+    quantised = [
+        item for item in items if item.record.layout != "packed" and plain_dtype(item.record) != item.record.dtype
+    ]
     if quantised:
         kinds = sorted({item.record.dtype for item in quantised})
         notes.append(

@@ -81,14 +81,20 @@ class Blob:
         need = min(max(need, NEAR), self.size - offset)
         return self._file.read_ahead(self.begin + offset, need, max(need, most), self.begin + self.size)
 
-    def read_into(self, view: memoryview, offset: int) -> int:
-        """Fill memory from `offset` on.
+    def read_into(self, view: memoryview, offset: int, end: int | None = None) -> int:
+        """Fill memory.
+
+        Args:
+            view: Of bytes.
+            offset: Where they begin.
+            end: Of what may be asked for next; None for the end of the blob.
 
         Returns:
             Bytes that were filled, less only where the file, or the blob, ends.
         """
-        view = view[: max(0, self.size - offset)]
-        return self._file.read_into(view, self.begin + offset, self.begin + self.size)
+        upto = self.size if end is None else min(end, self.size)
+        view = view[: max(0, upto - offset)]
+        return self._file.read_into(view, self.begin + offset, self.begin + upto)
 
     def prefetch(self, offsets: Iterable[int], length: int) -> None:
         """Have a few bytes from each of these places at hand, where a read of each would be a request."""

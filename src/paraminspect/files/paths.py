@@ -22,6 +22,11 @@ def is_far(path: str | None) -> bool:
     return path is not None and _FAR.match(path) is not None
 
 
+def is_masked(text: str) -> bool:
+    """Whether it is a URL as `shown` gives it, without its secrets, so that it cannot be asked for."""
+    return MASK in text and is_far(text)
+
+
 def scheme_of(path: str | None) -> str:
     """What stands before the `://` of a URL, in lower case; "" for a path of this machine and for standard input."""
     return path.partition("://")[0].lower() if path is not None and is_far(path) else ""

@@ -1,12 +1,43 @@
-"""Objects of JSON whose keys come twice: the standard parser keeps the last one and says nothing."""
+"""Objects of JSON, of which no key may come twice: the standard parser keeps the last one and says nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
+
+from paraminspect.errors import MalformedError
+from paraminspect.text import quote
 
 MAX_JSON_BYTES: Final = 64 << 20
 """Of a shard index or config.json."""
+
+
+def parse_object(text: str | bytes, what: str, *, hint: str | None = None, **options: Any) -> dict[str, Any]:
+    """The object that a JSON text is.
+
+    Args:
+        hint: Where it is no JSON at all.
+
+    Raises:
+        MalformedError: No JSON, no object, or a key twice.
+    """
+    import json
+
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        made = dict(pairs)
+        if len(made) != len(pairs) and (key := find_repeated(pairs)) is not None:
+            raise MalformedError(f"{what} has {quote(key)} twice", fault="duplicate-name")
+        return made
+
+    try:
+        loaded = json.loads(text, object_pairs_hook=unique, **options)
+    except RecursionError:
+        raise MalformedError(f"{what} is nested too deeply") from None
+    except ValueError as error:
+        raise MalformedError(f"{what} is no JSON: {error}"[:200], hint=hint) from None
+    if not isinstance(loaded, dict):
+        raise MalformedError(f"{what} is a JSON {type(loaded).__name__}, expected an object")
+    return loaded
 
 
 def find_repeated(pairs: Iterable[tuple[str, object]]) -> str | None:

@@ -15,7 +15,6 @@ Source:
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,8 +24,8 @@ from typing import Final
 from paraminspect.errors import CheckpointError, FarError, LimitExceededError, MalformedError, SourceError
 from paraminspect.files.blob import open_blob
 from paraminspect.files.door import Look, list_folder, place_of
-from paraminspect.files.paths import base_name, folder_of, join, stays_inside
-from paraminspect.formats.json_text import MAX_JSON_BYTES, find_repeated
+from paraminspect.files.paths import base_name, folder_of, is_masked, join, stays_inside
+from paraminspect.formats.json_text import MAX_JSON_BYTES, parse_object
 from paraminspect.formats.table import DISTRIBUTED, SHARDED, TORCH_SAVE, endings_of
 from paraminspect.records import Checkpoint, TensorRecord
 
@@ -159,6 +158,22 @@ def read_folder(path: str, read_file: ReadFile) -> Checkpoint:
     return _with_notes(checkpoint, _not_read(names[0], files))
 
 
+def find_index(checkpoint: Checkpoint, folder: str | None) -> str | None:
+    """The index by which shards were found; None where there is none, or its URL is not known any more.
+
+    Args:
+        checkpoint: As it was read.
+        folder: Where it is; None of one that is no folder, nor known by an index in one.
+    """
+    source = checkpoint.source
+    if folder is None or is_masked(source):
+        return None
+    if source != folder:
+        return source
+    chosen = _choose_by_name(list_folder(folder).files)
+    return join(folder, chosen) if chosen is not None and chosen.endswith(".json") else None
+
+
 # The index.
 
 
@@ -177,8 +192,9 @@ def load_json(path: str, what: str = "index") -> Mapping[str, object]:
     try:
         blob = open_blob(path)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise SourceError(f"the {what} cannot be opened: {reason}") from None
+        from paraminspect.files.reasons import reason_of
+
+        raise SourceError(f"the {what} cannot be opened: {reason_of(error)}") from None
     except FarError:
         raise
     except SourceError as error:
@@ -188,22 +204,7 @@ def load_json(path: str, what: str = "index") -> Mapping[str, object]:
     text = blob.read(0, blob.size)
     if (entries := text.count(b",")) > MAX_INDEX_ENTRIES:
         raise LimitExceededError(f"entries of {what}", limit=MAX_INDEX_ENTRIES, actual=entries)
-
-    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        found = dict(pairs)
-        if len(found) != len(pairs) and (key := find_repeated(pairs)) is not None:
-            raise MalformedError(f"the {what} has two entries {_shown(key)}", fault="duplicate-name")
-        return found
-
-    try:
-        loaded = json.loads(text, object_pairs_hook=unique)
-    except RecursionError:
-        raise MalformedError(f"the {what} is nested too deep") from None
-    except ValueError as error:
-        raise MalformedError(f"the {what} is not JSON: {error}", hint="fetch it again") from None
-    if not isinstance(loaded, dict):
-        raise MalformedError(f"the {what} is a JSON {type(loaded).__name__}, not an object")
-    return loaded
+    return parse_object(text, f"the {what}", hint="fetch it again")
 
 
 def _find_owners(weight_map: Mapping[str, object]) -> dict[str, str]:
@@ -393,11 +394,10 @@ def _list_folder(path: str) -> tuple[list[str], list[str]]:
     """Names of the files and of the folders in it, sorted; a dangling symlink counts as a file."""
     try:
         return list_folder(path)
-    except PermissionError:
-        raise SourceError("no permission to read the folder") from None
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise SourceError(f"the folder cannot be read: {reason}") from None
+        from paraminspect.files.reasons import with_reason
+
+        raise SourceError(with_reason("the folder cannot be read", error, "read the folder")) from None
 
 
 def _choose_by_name(files: Sequence[str]) -> str | None:

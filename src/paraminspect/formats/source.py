@@ -18,6 +18,7 @@ from paraminspect.files.system import name_of, open_pipe
 from paraminspect.formats.json_text import MAX_JSON_BYTES
 from paraminspect.formats.sniff import HEAD_BYTES, check_head, read_blob
 from paraminspect.formats.table import DISTRIBUTED
+from paraminspect.names.suggestions import find_meant
 from paraminspect.records import Checkpoint
 
 STDIN: Final = "-"
@@ -78,7 +79,6 @@ def _missing(path: str) -> SourceError:
     folder, name = os.path.split(path)
     if folder and not os.path.isdir(folder):
         return SourceError("no such file or folder", hint=f"there is no folder {folder!r}")
-    from difflib import get_close_matches
     from itertools import islice
 
     try:
@@ -86,8 +86,8 @@ def _missing(path: str) -> SourceError:
             names = [entry.name for entry in islice(entries, MAX_SUGGESTED)]
     except OSError:
         names = []
-    close = get_close_matches(name, names, n=1)
-    hint = f"did you mean {os.path.join(folder, close[0])!r}?" if close else None
+    close = find_meant(name, names)
+    hint = f"did you mean {os.path.join(folder, close)!r}?" if close else None
     return SourceError("no such file or folder", hint=hint)
 
 
@@ -238,10 +238,7 @@ def _named(source: str) -> Iterator[None]:
 def _plain_os_errors() -> Iterator[None]:
     try:
         yield
-    except FileNotFoundError:
-        raise SourceError("no such file or folder") from None
-    except PermissionError:
-        raise SourceError("no permission to read it") from None
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise SourceError(reason[:1].lower() + reason[1:]) from None
+        from paraminspect.files.reasons import reason_of
+
+        raise SourceError(reason_of(error)) from None

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from paraminspect.architecture.model import RuleSet
-from paraminspect.architecture.suggestions import closest
 from paraminspect.errors import LimitExceededError, RuleError
+from paraminspect.names.suggestions import suggest
 from paraminspect.rules.parse import RuleParser
 from paraminspect.rules.rule import Initializer, Origin, Rule
 
@@ -43,14 +43,22 @@ class Config:
 
 
 def choose_rules(
-    wanted: Sequence[str], configs: Sequence[Config], own: Mapping[str, Initializer] | None = None
-) -> list[Rule]:
+    wanted: Sequence[str],
+    configs: Sequence[Config],
+    own: Mapping[str, Initializer] | None = None,
+    *,
+    applies: bool = True,
+) -> tuple[list[Rule], int]:
     """The rules of a run, parsed, in the order in which they apply.
 
     Args:
         wanted: Rules (with `=`) and names of sets (without), as `--rule` gave them, in order.
         configs: Where sets are looked for; the first one that has a name wins. Without a name in `wanted`, the unnamed
             list or the set `default` of the first config that has either comes before all of `wanted`.
+        applies: Whether that list or set does.
+
+    Returns:
+        The rules, and how many of them, from the first on, `wanted` does not name.
 
     Raises:
         RuleError: A rule that cannot be parsed, a set that no config has.
@@ -59,8 +67,9 @@ def choose_rules(
     parser = RuleParser(own or {})
     rules: list[Rule] = []
     variables = {name: value for config in reversed(configs) for name, value in config.variables.items()}
-    if all("=" in text for text in wanted) and (base := _base(configs)) is not None:
+    if applies and all("=" in text for text in wanted) and (base := _base(configs)) is not None:
         rules += parse_set(*base, parser, variables)
+    implied = len(rules)
     for text in wanted:
         if "=" in text:
             rules.append(parser.parse(text, Origin("--rule"), variables))
@@ -68,7 +77,7 @@ def choose_rules(
             rules += parse_set(*_named(text.strip(), configs), parser, variables)
     if len(rules) > MAX_RULES:
         raise LimitExceededError("rules", limit=MAX_RULES, actual=len(rules))
-    return rules
+    return rules, implied
 
 
 def parse_set(config: Config, chosen: RuleSet, parser: RuleParser, variables: Mapping[str, object]) -> list[Rule]:
@@ -103,7 +112,7 @@ def _named(name: str, configs: Sequence[Config]) -> tuple[Config, RuleSet]:
             return config, found
     known = [each for config in configs for each in config.names]
     if known:
-        hint = closest(name, known) or f"the sets are {', '.join(known)}"
+        hint = suggest(name, known, "the sets are")
     elif any(config.sets for config in configs):
         hint = "its rules are one list without a name, which applies by itself"
     else:

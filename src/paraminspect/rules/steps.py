@@ -17,7 +17,7 @@ from paraminspect.rules.remarks import REMARKS, alias_note, why_unmatched
 from paraminspect.rules.resolve import Resolved, count_fans, resolve
 from paraminspect.rules.rule import Initializer, Rule, Scalar
 from paraminspect.rules.targets import Other, Target
-from paraminspect.text import shape_text
+from paraminspect.text import shape_text, shorten
 
 FLOATING: Final = frozenset(
     {"float64", "float32", "float16", "bfloat16"}
@@ -31,7 +31,6 @@ class PlannedStep:
     """One tensor and what is done to it.
 
     Attributes:
-        target: The tensor.
         rule: The one that won; None where none matches.
         number: Of the rule, from 1; None where none matches.
         resolved: Its numbers; None where none matches, and for `keep`.
@@ -95,6 +94,14 @@ class InitPlan:
     def kept(self) -> list[PlannedStep]:
         """Steps that no rule matches."""
         return [step for step in self.steps if step.rule is None]
+
+    def complaints(self) -> list[str]:
+        """A remark on each rule that matches nothing."""
+        return [
+            f"rule {number} ({shorten(self.rules[number - 1].text)}) matches no parameter"
+            + (f": {reason}" if reason else "")
+            for number, reason in self.unmatched.items()
+        ]
 
     @property
     def records(self) -> list[InitStep]:

@@ -11,13 +11,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from paraminspect.errors import LimitExceededError, ParamInspectError
+from paraminspect.errors import CheckpointError, LimitExceededError, ParamInspectError
+from paraminspect.formats.dtypes import BITS
 from paraminspect.records import TensorRecord
-from paraminspect.values.contents import Contents
+from paraminspect.values.pieces import read_pieces
+from paraminspect.values.stored_bytes import Files, has_repeats, plain_dtype
 
 Progress = Callable[[int, int], None]
+
+PIECE_BYTES = 1 << 20
+"""Read at a time."""
 
 START_BYTES = 4096
 """Of each tensor, looked at first."""
@@ -28,18 +33,59 @@ MAX_REREAD = 4
 """Times the size of all storages that may be read: tensors of a hostile file may be views of the same bytes."""
 
 
+class Contents(Protocol):
+    """Gives the bytes of the tensors of one source."""
+
+    def pieces(self, record: TensorRecord) -> Iterator[bytes]:
+        """All elements, row-major, in pieces of more than a block of a quantised type, but for the last one.
+
+        Raises:
+            CheckpointError: They cannot be had, and why.
+        """
+
+    def start(self, record: TensorRecord, length: int) -> bytes:
+        """The first bytes of that, `length` of them if there are as many."""
+
+
+class StoredContents:
+    """Those of files; may be used from several threads.
+
+    The bytes are those of the values, wherever they differ from what is stored: two tensors of scaled integers are
+    equal if they stand for the same numbers.
+    """
+
+    def __init__(self) -> None:
+        self._files = Files()
+
+    def pieces(self, record: TensorRecord) -> Iterator[bytes]:
+        """As `Contents` says.
+
+        Raises:
+            CheckpointError: They cannot be had, and why.
+            TruncatedError: The file has become shorter.
+        """
+        return self._read(record, PIECE_BYTES)
+
+    def start(self, record: TensorRecord, length: int) -> bytes:
+        """As `Contents` says; raises what `pieces` does."""
+        return next(self._read(record, length), b"")
+
+    def _read(self, record: TensorRecord, size: int) -> Iterator[bytes]:
+        if has_repeats(record):
+            raise CheckpointError("it repeats its elements")
+        return read_pieces(record, self._files, size)
+
+
 class Item(NamedTuple):
     """A tensor to compare.
 
     Attributes:
         record: The tensor; of several names for the same bytes, one.
         contents: Gives its bytes.
-        order: Byte order of its elements: only tensors of one order are compared.
     """
 
     record: TensorRecord
     contents: Contents
-    order: str = ""
 
 
 class Equal(NamedTuple):
@@ -110,7 +156,7 @@ def have_equal_content(one: Item, other: Item) -> bool:
 
 def _key(item: Item) -> object:
     record = item.record
-    return record.shape, record.dtype, record.nbytes, item.order
+    return record.shape, record.dtype, record.nbytes
 
 
 def _alike(items: Sequence[Item]) -> list[list[int]]:
@@ -178,6 +224,8 @@ def _digest(item: Item) -> bytes | str | None:
 def _period(record: TensorRecord) -> int:
     """After how many bytes a constant tensor repeats itself: one element, or whole blocks of a quantised type."""
     nbytes = record.nbytes or 1
+    if record.layout != "gguf" and (plain := plain_dtype(record)) != record.dtype:
+        return BITS[plain] // 8
     count = 1 if record.layout != "gguf" else 256 if record.numel % 256 == 0 else 32
     size, rest = divmod(nbytes * count, record.numel)
     return min(size or nbytes, nbytes) if not rest else nbytes

@@ -6,11 +6,10 @@ held against what it stores; and on request contents are compared, also across f
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-from paraminspect.errors import CheckpointError
+from paraminspect.errors import CheckpointError, LimitExceededError
 from paraminspect.formats.table import formats_of_files, resolve
 from paraminspect.names.listing import is_shown
 from paraminspect.records import Checkpoint, Declaration, TensorRecord, TieGroup
@@ -20,7 +19,7 @@ from paraminspect.ties import shared_bytes as ties
 if TYPE_CHECKING:
     from torch import nn
 
-    from paraminspect.values.contents import Contents
+    from paraminspect.sharing.equal import Contents
 
 Progress = Callable[[int, int], None]
 Member = TypeVar("Member")
@@ -36,13 +35,11 @@ class Source(NamedTuple):
         records: Those that count.
         declared: What it says of ties.
         contents: Gives the bytes of its tensors; None if they cannot be had.
-        order: Byte order of its elements.
     """
 
     records: Sequence[TensorRecord]
     declared: Sequence[Declaration] = ()
     contents: Contents | None = None
-    order: str = sys.byteorder
 
 
 class Found(NamedTuple):
@@ -91,10 +88,9 @@ def open_stored(checkpoint: Checkpoint, *, everything: bool = False) -> Source:
     Args:
         everything: Buffers, optimizer state and other tensors too.
     """
-    from paraminspect.values.contents import StoredContents
+    from paraminspect.sharing.equal import StoredContents
 
-    contents = StoredContents(checkpoint)
-    return Source(choose(checkpoint.tensors, everything=everything), checkpoint.declared, contents, contents.order)
+    return Source(choose(checkpoint.tensors, everything=everything), checkpoint.declared, StoredContents())
 
 
 def choose(records: Sequence[TensorRecord], *, everything: bool) -> Sequence[TensorRecord]:
@@ -144,7 +140,7 @@ def _hold_against(declared: Declaration, source: Source, first: int, second: int
 
     try:
         equal = have_equal_content(Item(one, source.contents), Item(other, source.contents))
-    except CheckpointError as error:
+    except (CheckpointError, LimitExceededError) as error:
         return f"{what} and stored a second time; the two cannot be compared: {error.message}", False
     if not equal:
         return f"declared tied ({declared.origin}), but {declared.alias} is present with other bytes", False
@@ -198,7 +194,7 @@ def find_equal_in(sources: Sequence[Source], found: Sequence[Found], progress: P
             continue
         for index in distinct(source, its):
             places.append((number, index))
-            items.append(Item(source.records[index], source.contents, source.order))
+            items.append(Item(source.records[index], source.contents))
     result = find_equal(items, progress=progress) if progress is not None else find_equal(items)
     groups = [_equal_group(sources, [places[at] for at in members]) for members in result.groups]
     notes = []

@@ -136,7 +136,7 @@ class _Views:
             record = records[index]
             if not record.nbytes or record.numel < 1:
                 continue
-            key = (record.shape, record.stride, record.nbytes, record.dtype)
+            key = (record.form, record.nbytes)
             layout = layouts.setdefault(key, len(covered_at_0))
             if layout == len(covered_at_0):
                 covered_at_0.append(_bytes_of(record, effort))

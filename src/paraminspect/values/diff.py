@@ -20,7 +20,7 @@ from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.values.collect import Failure, Open
 from paraminspect.values.compare import Difference, compare_values, digest_values
 from paraminspect.values.read import open_numbers
-from paraminspect.values.stored_bytes import Files
+from paraminspect.values.stored_bytes import Files, as_bytes
 
 Only = Literal["names", "shapes", "values"]
 Advance = Callable[[int], None]
@@ -157,15 +157,10 @@ def _compare(pair: Pair, opens: tuple[Open, Open], tolerance: Tolerance, diff: D
 
 def _same_bytes(pair: Pair, opens: tuple[Open, Open], advance: Advance) -> bool:
     """Whether tensors that cannot be decoded are of one type and hold the same bytes."""
-    sides = []
-    for record in pair[1:]:
-        if record.nbytes is None or record.stride is not None or record.layout == "chunked":
-            return False
-        plain = record._replace(dtype="uint8", layout="strided", shape=(record.nbytes,), numel=record.nbytes)
-        sides.append(plain._replace(encoding=None))
-    if pair.before.dtype != pair.after.dtype or sides[0].nbytes != sides[1].nbytes:
+    before, after = as_bytes(pair.before), as_bytes(pair.after)
+    if before is None or after is None or pair.before.dtype != pair.after.dtype or before.nbytes != after.nbytes:
         return False
-    one, other = opens[0](sides[0]), opens[1](sides[1])
+    one, other = opens[0](before), opens[1](after)
     return not compare_values(one, other, advance=advance).differs
 
 

@@ -11,7 +11,7 @@ from paraminspect.errors import LimitExceededError, MalformedError
 from paraminspect.formats.onnx.protobuf import BYTES, MAX_VARINT, VARINT, read_fields
 from paraminspect.records import Message, TensorRecord
 from paraminspect.values.dtypes import numpy_dtype
-from paraminspect.values.numbers import CHUNK
+from paraminspect.values.numbers import InOrder
 from paraminspect.values.stored_bytes import ByteSource, Files
 
 Array = np.ndarray[Any, Any]
@@ -100,7 +100,7 @@ def _from_integers(integers: Array, record: TensorRecord) -> Array:
     return array
 
 
-class Narrow:
+class Narrow(InOrder):
     """Numbers of 2, 4 or 6 bits one after another, the first in the lowest bits.
 
     Args:
@@ -109,8 +109,6 @@ class Narrow:
         numel: How many.
         dtype: One of NARROW_BITS.
     """
-
-    repeats = 1
 
     def __init__(self, source: ByteSource, begin: int, numel: int, dtype: str) -> None:
         self.numel = numel
@@ -126,11 +124,6 @@ class Narrow:
         data = np.frombuffer(self._source.read(self._begin + first, last - first), np.uint8)
         skip = begin - first * 8 // bits
         return _table(self._dtype)[_unpack(data, bits)[skip : skip + end - begin]]
-
-    def chunks(self) -> Any:
-        """See `Numbers`."""
-        for begin in range(0, self.numel, CHUNK):
-            yield self.read(begin, min(begin + CHUNK, self.numel))
 
 
 def _unpack(data: Array, bits: int) -> Array:

@@ -6,6 +6,7 @@ and all numbers in whatever order the file has them (`chunks`), which is what st
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -14,6 +15,7 @@ import numpy as np
 from paraminspect.errors import CheckpointError, LimitExceededError
 from paraminspect.formats.gguf import GGML_TYPES
 from paraminspect.formats.shapes import contiguous_stride
+from paraminspect.values.dtypes import is_foreign
 from paraminspect.values.stored_bytes import ByteSource
 
 Array = np.ndarray[Any, Any]
@@ -27,8 +29,14 @@ BLOCK_SIZES: Final = {name: (block, nbytes) for name, block, nbytes in GGML_TYPE
 MAX_OVERLAP: Final = 64
 """How often windows of one tensor may cover the same bytes on average; an honest tensor has none that overlap."""
 
-MAX_SPAN_BYTES: Final = 1 << 30
-"""From the first to the last element of a scattered tensor, where it must be held to be read in order."""
+WINDOW: Final = 1 << 26
+"""Elements of a scattered tensor that are held where it is read in order."""
+
+MAX_GAPS: Final = 2
+"""How many places for each element are read together, gaps and all."""
+
+FILL: Final = 1 << 22
+"""Numbers that are read at a time where all of them are wanted."""
 
 
 class Numbers(Protocol):
@@ -57,6 +65,9 @@ class Numbers(Protocol):
     def chunks(self) -> Iterator[Array]:
         """All numbers, each once, in any order and shape. Raises what `read` does."""
 
+    def array(self) -> Array:
+        """All numbers in row-major order, of any shape, in memory of their own. Raises what `read` does."""
+
 
 class Element(NamedTuple):
     """Type of an element in the file.
@@ -81,13 +92,14 @@ class Element(NamedTuple):
         return array.view(self.dtype)
 
 
-class _Whole:
+class InOrder:
     """What numbers that are read front to back have in common."""
 
     repeats = 1
     numel: int
 
     def read(self, begin: int, end: int) -> Array:
+        """See `Numbers`."""
         raise NotImplementedError
 
     def chunks(self) -> Iterator[Array]:
@@ -95,8 +107,18 @@ class _Whole:
         for begin in range(0, self.numel, CHUNK):
             yield self.read(begin, min(begin + CHUNK, self.numel))
 
+    def array(self) -> Array:
+        """See `Numbers`."""
+        first = self.read(0, min(FILL, self.numel))
+        out = np.empty(self.numel, first.dtype)
+        out[: first.size] = first
+        for begin in range(first.size, self.numel, FILL):
+            end = min(begin + FILL, self.numel)
+            out[begin:end] = self.read(begin, end)
+        return out
 
-class Dense(_Whole):
+
+class Dense(InOrder):
     """Elements one after another.
 
     Args:
@@ -121,6 +143,8 @@ class Dense(_Whole):
 class Strided:
     """Elements with gaps, in another order, or several at one place.
 
+    Read in the order of rows, a window of them is held at a time.
+
     Args:
         source: Of the bytes.
         begin: Of the element at (0, ..., 0), in bytes.
@@ -137,54 +161,99 @@ class Strided:
         self._shape = tuple(shape)
         self._stride = tuple(stride)
         self._element = element
-        self._held: Array | None = None
-        dims = sorted(((step, size) for size, step in zip(shape, stride, strict=True) if size > 1), reverse=True)
-        self.numel = self.repeats = 1
-        for step, size in dims:
-            self.numel *= size
-            self.repeats *= 1 if step else size
-        self._dims = _joined([(step, size) for step, size in dims if step])
-        span = _span(self._dims)
-        if self.numel // self.repeats > MAX_OVERLAP * span:
-            raise LimitExceededError(
-                f"elements on {span:,} places", limit=MAX_OVERLAP * span, actual=self.numel // self.repeats
-            )
+        self._first = self._last = 0  # what is held
+        self._held: Array = np.empty(0, element.dtype)
+        self.numel = math.prod(self._shape)
+        self._dims = _descending(self._shape, self._stride)
+        distinct, span = math.prod(size for _, size in self._dims), _span(self._dims)
+        self.repeats = self.numel // distinct
+        if distinct > MAX_OVERLAP * span:
+            raise LimitExceededError(f"elements on {span:,} places", limit=MAX_OVERLAP * span, actual=distinct)
 
     def read(self, begin: int, end: int) -> Array:
-        """See `Numbers`. Elements that lie in the order of rows are read as they come, others are held."""
-        if self._held is None:
-            nbytes = _span(self._dims) * self._element.dtype.itemsize
-            if nbytes > MAX_SPAN_BYTES:
-                raise LimitExceededError(
-                    "bytes of a tensor that is not in row-major order", limit=MAX_SPAN_BYTES, actual=nbytes
-                )
-            self._held = self._element.numbers(self._source.read(self._begin, nbytes))
-        steps = [step * self._held.itemsize for step in self._stride]
-        view = np.ndarray(self._shape, self._held.dtype, self._held, 0, steps)
-        return view.flat[begin:end]
+        """See `Numbers`."""
+        parts = []
+        while begin < end:
+            if not self._first <= begin < self._last:
+                self._hold(begin)
+            stop = min(end, self._last)
+            parts.append(self._held.flat[begin - self._first : stop - self._first])
+            begin = stop
+        return parts[0] if len(parts) == 1 else np.concatenate([*parts, self._held.reshape(-1)[:0]])
 
     def chunks(self) -> Iterator[Array]:
         """See `Numbers`: in the order of the file, one run of bytes after the other."""
-        yield from self._boxes(self._begin, self._dims)
+        for _, box in self._boxes(self._begin, self._dims):
+            yield box
 
-    def _boxes(self, begin: int, dims: Sequence[tuple[int, int]]) -> Iterator[Array]:
+    def array(self) -> Array:
+        """See `Numbers`; with the strides that it has in the file, if the gaps are small."""
+        return self._gather(self._begin, self._shape, self._stride)
+
+    def _hold(self, begin: int) -> None:
+        """Have the window in which an element lies: whole rows, as many as it has room for, or all."""
+        axis, each, distinct = len(self._shape), 1, 1
+        while axis:
+            size = self._shape[axis - 1]
+            more = distinct * (size if self._stride[axis - 1] else 1)
+            if more > WINDOW:
+                break
+            axis, each, distinct = axis - 1, each * size, more
+        if not axis:
+            self._first, self._last, self._held = 0, self.numel, self.array()
+            return
+        axis -= 1
+        rows = max(1, WINDOW // distinct)
+        outer, row = divmod(begin // each, self._shape[axis])
+        row -= row % rows
+        rows = min(rows, self._shape[axis] - row)
+        self._first = (outer * self._shape[axis] + row) * each
+        self._last = self._first + rows * each
+        place = row * self._stride[axis]
+        for size, step in zip(reversed(self._shape[:axis]), reversed(self._stride[:axis]), strict=True):
+            outer, at = divmod(outer, size)
+            place += at * step
+        at_byte = self._begin + place * self._element.dtype.itemsize
+        self._held = self._gather(at_byte, (rows, *self._shape[axis + 1 :]), self._stride[axis:])
+
+    def _gather(self, begin: int, shape: Sequence[int], stride: Sequence[int]) -> Array:
+        """Elements in memory of their own, of that shape, each byte of the file once."""
+        itemsize, dims = self._element.dtype.itemsize, _descending(shape, stride)
+        apart = sorted(
+            (dim for dim, size in enumerate(shape) if size > 1 and stride[dim]),
+            key=lambda dim: (-stride[dim], -shape[dim]),
+        )
+        distinct, span = math.prod(size for _, size in dims), _span(dims)
+        if span <= max(CHUNK, MAX_GAPS * distinct):
+            held = Dense(self._source, begin, span, self._element).array()
+            return np.ndarray(shape, held.dtype, held, 0, [step * itemsize for step in stride])
+        out = np.empty([size for _, size in dims], self._element.dtype)
+        for place, box in self._boxes(begin, dims):
+            out[place] = box
+        out = out.reshape([shape[dim] for dim in apart]).transpose(np.argsort(apart))
+        found = out[tuple(slice(None) if dim in apart else None for dim in range(len(shape)))]
+        return _repeated(found, shape)
+
+    def _boxes(self, begin: int, dims: Sequence[tuple[int, int]]) -> Iterator[tuple[tuple[int | slice, ...], Array]]:
+        """Elements in the order of the file, a box at a time, and which part of all it is."""
         size = self._element.dtype.itemsize
         span = _span(dims)
         if span <= CHUNK:
             held = self._element.numbers(self._source.read(begin, span * size))
-            yield np.ndarray(
-                [count for _, count in dims], held.dtype, held, 0, [step * held.itemsize for step, _ in dims]
-            )
+            strides = [step * held.itemsize for step, _ in dims]
+            yield (), np.ndarray([count for _, count in dims], held.dtype, held, 0, strides)
             return
         (step, count), inner = dims[0], dims[1:]
         together = max(1, (CHUNK - _span(inner)) // step + 1) if _span(inner) <= CHUNK else 1
         for first in range(0, count, together):
             number = min(together, count - first)
             rest = [(step, number), *inner] if number > 1 else inner
-            yield from self._boxes(begin + first * step * size, rest)
+            for place, box in self._boxes(begin + first * step * size, rest):
+                here: int | slice = slice(first, first + number) if number > 1 else first
+                yield (here, *place), box
 
 
-class Mapped(_Whole):
+class Mapped(InOrder):
     """Numbers that a table gives for each byte: packed pairs.
 
     Args:
@@ -211,7 +280,7 @@ class Mapped(_Whole):
             yield self._table[codes]
 
 
-class Complex32(_Whole):
+class Complex32(InOrder):
     """Pairs of float16 as complex64."""
 
     def __init__(self, halves: Numbers) -> None:
@@ -233,7 +302,7 @@ class Complex32(_Whole):
         return np.ascontiguousarray(halves).reshape(-1).astype(np.float32).view(np.complex64)
 
 
-class Blocks(_Whole):
+class Blocks(InOrder):
     """Blocks of ggml.
 
     Args:
@@ -260,7 +329,7 @@ class Blocks(_Whole):
         return numbers[begin - first * self._block : end - first * self._block]
 
 
-class Quantised(_Whole):
+class Quantised(InOrder):
     """Integers with a scale and a zero point, as `torch.dequantize` has them: in float32.
 
     torch multiplies by one scale for all in float32, by scales of an axis in their own type.
@@ -310,12 +379,18 @@ class Flipped:
         """See `Numbers`."""
         return map(self._flip, self._numbers.chunks())
 
+    def array(self) -> Array:
+        """See `Numbers`."""
+        array = self._numbers.array()
+        once = array[tuple(slice(None) if step else slice(1) for step in array.strides)]
+        return _repeated(self._flip(once), array.shape)
+
     def _flip(self, array: Array) -> Array:
         flipped: Array = np.conj(array) if self._conjugated else array
         return np.negative(flipped) if self._negated else flipped
 
 
-class Boxes(_Whole):
+class Boxes(InOrder):
     """A tensor in pieces, each a box of it.
 
     Args:
@@ -354,7 +429,7 @@ class Boxes(_Whole):
         return rows.reshape(-1)[begin - first * self._row : end - first * self._row]
 
 
-class InMemory(_Whole):
+class InMemory(InOrder):
     """An array that is at hand."""
 
     def __init__(self, array: Array) -> None:
@@ -432,6 +507,20 @@ def _joined(dims: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             joined.append((step, size))
     return joined
+
+
+def _repeated(array: Array, shape: Sequence[int]) -> Array:
+    """A view in which what has one index of a dimension has all."""
+    steps = [step if size == whole else 0 for step, size, whole in zip(array.strides, array.shape, shape, strict=True)]
+    bits = array.view(f"u{array.itemsize}") if is_foreign(array.dtype) else array  # which numpy does not know by name
+    return np.lib.stride_tricks.as_strided(bits, shape, steps).view(array.dtype)
+
+
+def _descending(shape: Sequence[int], stride: Sequence[int]) -> list[tuple[int, int]]:
+    """(step, size) of the dimensions along which the place changes, by descending step, joined where they can be."""
+    return _joined(
+        sorted(((step, size) for size, step in zip(shape, stride, strict=True) if size > 1 and step), reverse=True)
+    )
 
 
 def _span(dims: Sequence[tuple[int, int]]) -> int:

@@ -1,19 +1,30 @@
-"""From a record to its numbers, whatever the format of the file."""
+"""The one reader of stored values: from a record to its numbers, whatever the format and encoding of the file.
+
+Everything that wants values comes here: `show`, statistics, `diff`, `convert`, `--weights`, `init`, the library. Files
+are read by position, never mapped: one that becomes shorter meanwhile is an error, not the end of the process. What
+needs no numpy, where bytes lie as they are, is in `values.stored_bytes`; the ways in which numbers come from bytes are
+in `values.numbers`.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import numpy as np
 
 from paraminspect.errors import CheckpointError, LimitExceededError, ParamInspectError
 from paraminspect.formats.pytorch.objects import PACKED
+from paraminspect.formats.shapes import contiguous_stride
 from paraminspect.records import Encoding, Quantizer, TensorRecord
 from paraminspect.values.blocks import DECODERS
 from paraminspect.values.dtypes import numpy_dtype
 from paraminspect.values.fields import NARROW_BITS, Narrow, decode_fields
 from paraminspect.values.numbers import (
     BLOCK_SIZES,
+    CHUNK,
     Blocks,
     Boxes,
     Complex32,
@@ -28,7 +39,8 @@ from paraminspect.values.numbers import (
     check_boxes,
     is_dense,
 )
-from paraminspect.values.stored_bytes import Files
+from paraminspect.values.slices import check_slice, fill_slice, take_slice
+from paraminspect.values.stored_bytes import QUANTISED, Files
 from paraminspect.values.widen import to_float64
 
 Array = np.ndarray[Any, Any]
@@ -39,8 +51,8 @@ MAX_PIECES: Final = 8_192
 MAX_AXIS: Final = 1 << 24
 """Scales of one quantised tensor."""
 
-QUANTISED: Final = {"qint8": "int8", "quint8": "uint8", "qint32": "int32"}
-"""What the integers of torch's quantised types are stored as."""
+_BIT_TYPES: Final = {1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64"}
+"""Types in which elements keep their bits whatever they are, by their size."""
 
 _FLOAT4: Final = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, -0.0, -0.5, -1.0, -1.5, -2.0, -3.0, -4.0, -6.0)
 """The numbers of e2m1, by their bits."""
@@ -79,8 +91,27 @@ def open_numbers(record: TensorRecord, files: Files) -> Numbers:
     return numbers
 
 
+def open_elements(record: TensorRecord, files: Files) -> Numbers:
+    """The same with all their bits, for what writes or compares them: as unsigned integers, where that is possible.
+
+    Raises:
+        ParamInspectError: As `open_numbers`.
+    """
+    return open_numbers(as_bits(record), files)
+
+
+def as_bits(record: TensorRecord) -> TensorRecord:
+    """The record with elements of as many bits that have no meaning; itself where they are more than their bits."""
+    if record.layout != "strided" or record.encoding is not None or not record.numel or record.nbytes is None:
+        return record
+    if record.dtype in QUANTISED or record.dtype in PACKED or record.dtype.startswith("complex"):
+        return record  # the parts of a complex number may be swapped, each by itself
+    size, rest = divmod(record.nbytes, record.numel)
+    return record if rest else record._replace(dtype=_BIT_TYPES.get(size, record.dtype))
+
+
 def read_tensor(record: TensorRecord, files: Files | None = None) -> Array:
-    """All values of a tensor, of its shape; what can be mapped is a read-only view of the file.
+    """All values of a tensor, of its shape, in memory of their own; those of an expanded tensor once.
 
     Of packed pairs (`float4_e2m1fn_x2`) the last dimension is twice that of the record.
 
@@ -89,23 +120,137 @@ def read_tensor(record: TensorRecord, files: Files | None = None) -> Array:
         files: Kept open between calls; None opens its own.
 
     Raises:
-        ParamInspectError: As `open_numbers`.
+        ParamInspectError: As `open_numbers`; the file has become shorter.
 
     Example:
         >>> read_tensor(open_source("model.safetensors").tensors[0]).mean()
         0.00012
     """
-    from paraminspect.values.mapped import map_tensor
-
-    mapped = map_tensor(record)
-    if mapped is not None:
-        return mapped
-    try:
+    with _naming(record):
         numbers = open_numbers(record, files or Files())
-        shape = list(record.shape or ())
-        if shape and record.numel and numbers.numel != record.numel:
-            shape[-1] *= numbers.numel // record.numel
-        return numbers.read(0, numbers.numel).reshape(shape)
+        return numbers.array().reshape(_shape_of(record, numbers))
+
+
+def read_part(record: TensorRecord, index: tuple[Any, ...], files: Files) -> Array:
+    """What `take_slice` takes of a tensor. Only that is read; of blocks and scaled integers the rows that it is in.
+
+    Args:
+        record: Of a checkpoint.
+        index: As `parse_slice` gives it; () for the whole.
+        files: Kept open between calls.
+
+    Raises:
+        ParamInspectError: As `read_tensor` and `take_slice`.
+    """
+    if not index or not record.numel or not record.shape:
+        return take_slice(read_tensor(record, files), index)
+    if _has_places(record):
+        return read_tensor(_narrowed(record, index), files)
+    with _naming(record):
+        numbers = open_numbers(record, files)
+        shape = _shape_of(record, numbers)
+        check_slice(shape, index)
+        (rows, *rest), is_one = fill_slice(index, len(shape)), False
+        if isinstance(rows, int):
+            rows, is_one = slice(rows, rows % shape[0] + 1), True
+        chosen = range(shape[0])[rows]
+        each = numbers.numel // shape[0]
+        begin, end = (chosen[0], chosen[-1] + 1) if chosen else (0, 0)
+        array = numbers.read(begin * each, end * each).reshape(end - begin, *shape[1:])
+        return take_slice(array, (0 if is_one else slice(None, None, chosen.step), *rest))
+
+
+def read_summary(
+    record: TensorRecord, index: tuple[Any, ...], files: Files, *, edge: int, above: int
+) -> tuple[Array, tuple[int, ...]]:
+    """The same part and its shape; of more than `above` elements only the ends of each dimension, and one in between.
+
+    Args:
+        record: Of a checkpoint.
+        index: As of `read_part`.
+        files: Kept open between calls.
+        edge: Indices of a dimension that are wanted at each end; one with more than two of them is cut to one more.
+        above: Of so many elements all are wanted.
+
+    Raises:
+        ParamInspectError: As `read_part`.
+    """
+    if _has_places(record) and record.numel and record.shape:
+        part = _narrowed(record, index)
+        array = read_tensor(part, files) if part.numel <= above else _ends(part, 0, edge, files)
+        return array, part.shape or ()
+    if not index and record.shape and record.numel > above and record.shape[0] > 2 * edge:
+        array = np.concatenate([read_part(record, (rows,), files) for rows in _both_ends(record.shape[0], edge)])
+        return array, (record.shape[0], *array.shape[1:])
+    array = read_part(record, index, files)
+    return array, array.shape
+
+
+def _ends(record: TensorRecord, axis: int, edge: int, files: Files) -> Array:
+    """The ends of each dimension from one on."""
+    shape = record.shape or ()
+    if record.numel <= CHUNK or axis == len(shape):
+        return _cut(read_tensor(record, files), axis, edge)
+    if shape[axis] <= 2 * edge:
+        return _ends(record, axis + 1, edge, files)
+    whole = (slice(None),) * axis
+    ends = [_narrowed(record, (*whole, part)) for part in _both_ends(shape[axis], edge)]
+    return np.concatenate([_ends(each, axis + 1, edge, files) for each in ends], axis)
+
+
+def _both_ends(size: int, edge: int) -> tuple[slice, slice]:
+    return slice(0, edge + 1), slice(size - edge, size)
+
+
+def _cut(array: Array, axis: int, edge: int) -> Array:
+    for each in range(axis, array.ndim):
+        if array.shape[each] > 2 * edge + 1:
+            array = np.concatenate(
+                [array[(slice(None),) * each + (part,)] for part in _both_ends(array.shape[each], edge)], each
+            )
+    return array
+
+
+def _has_places(record: TensorRecord) -> bool:
+    """Whether each of its elements lies in a place of its own, at its stride."""
+    encoding = record.encoding or Encoding()
+    is_coded = record.dtype in QUANTISED or record.dtype in PACKED or record.dtype == "float4_e2m1fn_x2"
+    return record.layout == "strided" and encoding.message is None and not is_coded and record.nbytes is not None
+
+
+def _narrowed(record: TensorRecord, index: tuple[Any, ...]) -> TensorRecord:
+    """The record of a part of a tensor with places."""
+    shape = record.shape or ()
+    check_slice(shape, index)
+    place, sizes, steps = 0, [], []
+    strides = contiguous_stride(shape) if record.stride is None else record.stride
+    for part, size, step in zip(fill_slice(index, len(shape)), shape, strides, strict=True):
+        chosen = range(size)[part]
+        if isinstance(chosen, int):
+            place += chosen * step
+            continue
+        place += (chosen.start if chosen else 0) * step
+        sizes.append(len(chosen))
+        steps.append(step * chosen.step)
+    itemsize = (record.nbytes or 0) // record.numel
+    numel = math.prod(sizes)
+    offset = record.offset + place * itemsize
+    return record._replace(shape=tuple(sizes), stride=tuple(steps), numel=numel, nbytes=numel * itemsize, offset=offset)
+
+
+def _shape_of(record: TensorRecord, numbers: Numbers) -> tuple[int, ...]:
+    """The shape of its numbers: of packed pairs the last dimension is longer."""
+    shape = record.shape or ()
+    if shape and record.numel and numbers.numel != record.numel:
+        return (*shape[:-1], shape[-1] * (numbers.numel // record.numel))
+    return shape
+
+
+@contextmanager
+def _naming(record: TensorRecord) -> Iterator[None]:
+    """Say of which tensor an error is."""
+    try:
+        yield
     except ParamInspectError as error:
         error.message = f"{record.name or 'the tensor'}: {error.message}"
         raise

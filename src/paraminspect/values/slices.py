@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -39,21 +40,29 @@ def take_slice(array: Array, index: tuple[Any, ...]) -> Array:
     Raises:
         SelectionError: It has fewer dimensions, or an index is past the end.
     """
+    check_slice(array.shape, index)
+    return np.asarray(array[index])
+
+
+def check_slice(shape: Sequence[int], index: tuple[Any, ...]) -> None:
+    """Raise what `take_slice` raises."""
     given = len([part for part in index if part is not Ellipsis])
-    shape = shape_text(array.shape)
-    if given > array.ndim:
-        raise SelectionError(f"{given} indices for a tensor of shape {shape}")
-    before = index[: index.index(Ellipsis)] if Ellipsis in index else index
-    after = index[len(before) + 1 :]
-    axes = [*range(len(before)), *range(array.ndim - len(after), array.ndim)]
-    for part, axis in zip([*before, *after], axes, strict=True):
-        size = array.shape[axis]
+    text = shape_text(shape)
+    if given > len(shape):
+        raise SelectionError(f"{given} indices for a tensor of shape {text}")
+    for axis, (part, size) in enumerate(zip(fill_slice(index, len(shape)), shape, strict=True)):
         if isinstance(part, int) and not -size <= part < size:
             raise SelectionError(
-                f"index {part} of dimension {axis}, which has {size:,} (shape {shape})",
+                f"index {part} of dimension {axis}, which has {size:,} (shape {text})",
                 hint=f"indices go from 0 to {size - 1:,}" if size else None,
             )
-    return np.asarray(array[index])
+
+
+def fill_slice(index: tuple[Any, ...], ndim: int) -> tuple[Any, ...]:
+    """An integer or slice for each dimension."""
+    before = index[: index.index(Ellipsis)] if Ellipsis in index else index
+    after = index[len(before) + 1 :]
+    return (*before, *[slice(None)] * (ndim - len(before) - len(after)), *after)
 
 
 def _parse_part(part: str, text: str) -> Any:

@@ -1,4 +1,8 @@
-"""Bytes of storages: ranges of files, and members of zip archives that are inflated as they are read."""
+"""Bytes as they are: ranges of files, and members of zip archives that are inflated as they are read.
+
+The part of the reader of values that needs no numpy. No file is mapped: one that becomes shorter is an error, not the
+end of the process.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +12,103 @@ from typing import Final, NamedTuple, Protocol
 
 from paraminspect.errors import CheckpointError, FarError, LimitExceededError, SourceError
 from paraminspect.files.blob import Blob, open_blob
+from paraminspect.files.reasons import reason_of
+from paraminspect.formats.pytorch.objects import PACKED
+from paraminspect.formats.shapes import contiguous_stride
 from paraminspect.formats.zip_file import ZipDirectory, ZipEntry, read_zip_directory
-from paraminspect.records import Storage
+from paraminspect.records import Storage, TensorRecord
 
 MAX_OPEN: Final = 64
 """Files that are kept open; a checkpoint may have thousands of shards."""
 
 MAX_RESTARTS: Final = 64
 """How often one member may be inflated anew from its beginning, because a tensor asks for what has gone by."""
+
+
+QUANTISED: Final = {"qint8": "int8", "quint8": "uint8", "qint32": "int32"}
+"""What the integers of torch's quantised types are stored as."""
+
+DEQUANTISED: Final = "float32"
+"""What blocks and scaled integers stand for."""
+
+_UNPACKED: Final = {"int4": "int8", "int2": "int8", "uint4": "uint8", "uint2": "uint8"}
+"""What integers of fewer than eight bits become, several of which lie in one byte."""
+
+
+class Run(NamedTuple):
+    """Bytes that lie one after another in a file.
+
+    Attributes:
+        path: The file; None for standard input.
+        begin: Of the first byte.
+        nbytes: How many.
+    """
+
+    path: str | None
+    begin: int
+    nbytes: int
+
+
+def find_bytes(record: TensorRecord) -> Run | None:
+    """Where a tensor's bytes lie as they are: elements row by row, or blocks; None where they must be made of others."""
+    storage = record.storage
+    if storage is None or storage.begin is None or record.encoding is not None or record.nbytes is None:
+        return None
+    if record.layout not in ("strided", "gguf", "packed") or record.dtype in QUANTISED or record.dtype in PACKED:
+        return None
+    return Run(storage.path, storage.begin + record.offset, record.nbytes) if is_contiguous(record) else None
+
+
+def as_bytes(record: TensorRecord) -> TensorRecord | None:
+    """The record as so many bytes, which may be compared where they cannot be decoded; None if they lie otherwise."""
+    if find_bytes(record) is None or record.nbytes is None:
+        return None
+    size = record.nbytes
+    return record._replace(shape=(size,), dtype="uint8", numel=size, layout="strided", stride=None)
+
+
+def is_contiguous(record: TensorRecord) -> bool:
+    """Whether its elements lie one after another, row by row."""
+    return record.stride is None or _steps(record) == _steps(record._replace(stride=None))
+
+
+def has_repeats(record: TensorRecord) -> bool:
+    """Whether some of its elements are the same bytes, so that a few bytes may make a tensor of any size."""
+    if record.stride is None or record.shape is None or not record.numel:
+        return False
+    last = sum((size - 1) * step for size, step in zip(record.shape, record.stride, strict=True))
+    return last + 1 < record.numel
+
+
+def is_same_tensor(one: TensorRecord, other: TensorRecord) -> bool:
+    """Whether two records of the same bytes see the same numbers in the same places."""
+    return one.form == other.form or (
+        one._replace(stride=None).form == other._replace(stride=None).form and _steps(one) == _steps(other)
+    )
+
+
+def _steps(record: TensorRecord) -> list[int]:
+    """Its strides, but those of dimensions that have one index."""
+    shape = record.shape or ()
+    stride = contiguous_stride(shape) if record.stride is None else record.stride
+    return [step for size, step in zip(shape, stride, strict=True) if size > 1]
+
+
+def plain_dtype(record: TensorRecord) -> str:
+    """The type in which a file of plain elements holds a tensor: its own, but for integers that stand for others."""
+    if record.layout == "packed" and record.dtype in _UNPACKED:
+        return _UNPACKED[record.dtype]
+    is_coded = record.layout in ("gguf", "packed") or record.dtype in QUANTISED or record.dtype in PACKED
+    return DEQUANTISED if is_coded else record.dtype
+
+
+def find_flips(record: TensorRecord) -> tuple[bool, bool]:
+    """Whether values are those of the bytes with the other sign, and whether with that of their imaginary parts.
+
+    What is written in the place of such bytes has to be turned in the same way.
+    """
+    encoding = record.encoding
+    return (False, False) if encoding is None else (encoding.negated, encoding.conjugated)
 
 
 class ByteSource(Protocol):
@@ -205,7 +298,7 @@ def open_again(path: str | None) -> Blob:
     try:
         return open_blob(path)
     except OSError as error:
-        raise CheckpointError(f"cannot be opened any more: {error.strerror or error}") from None
+        raise CheckpointError(f"cannot be opened any more: {reason_of(error)}") from None
     except FarError:
         raise
     except SourceError:

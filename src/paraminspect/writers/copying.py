@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -11,7 +10,8 @@ from typing import Final
 from paraminspect.errors import FarError, SourceError, TruncatedError
 from paraminspect.files import system
 from paraminspect.files.blob import Blob, open_blob
-from paraminspect.files.paths import is_far, shown
+from paraminspect.files.paths import shown
+from paraminspect.files.reasons import reason_of
 from paraminspect.files.storing import copy_in_kernel, wait_until_writable
 from paraminspect.writers.layout import Copy, FileLayout
 
@@ -24,8 +24,8 @@ CHUNK: Final = 1 << 20
 PAGE: Final = 4096
 """Bytes the kernel copies, or lets two files share, at a time."""
 
-Opened = int | Blob
-"""What is copied from: a descriptor, or a file on a server."""
+Opened = Blob
+"""What is copied from."""
 
 Sources = dict[str | None, Opened]
 """What is open, by path; None is standard input."""
@@ -56,27 +56,22 @@ def open_regular(path: str | None) -> Opened:
     Raises:
         SourceError: It is gone, or something else.
     """
-    if path is not None and is_far(path):
-        try:
-            return open_blob(path)
-        except FarError as error:
-            error.source = shown(path)
-            raise
+    source = "-" if path is None else shown(path)
     try:
-        fd = os.dup(0) if path is None else system.open_to_read(path)
+        return open_blob(path)
     except OSError as error:
-        raise SourceError(f"cannot be read: {error.strerror or error}", source=path or "-") from None
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
+        raise SourceError(f"cannot be read: {reason_of(error)}", source=source) from None
+    except FarError as error:
+        error.source = source
+        raise
+    except SourceError:
         hint = "write it to a file first" if path is None else None
-        raise SourceError("not a regular file, so it cannot be copied", hint=hint, source=path or "-")
-    return fd
+        raise SourceError("not a regular file, so it cannot be copied", hint=hint, source=source) from None
 
 
 def close_source(opened: Opened) -> None:
     """Close what `open_regular` gave."""
-    if isinstance(opened, int):
-        os.close(opened)
+    opened.close()
 
 
 def copy_to_file(copy: Copy, sources: Sources, fd: int, offset: int) -> None:
@@ -91,8 +86,8 @@ def copy_to_file(copy: Copy, sources: Sources, fd: int, offset: int) -> None:
     """
     source = sources[copy.path]
     begin, left = copy.begin, copy.nbytes
-    while left and isinstance(source, int) and (begin - offset) % PAGE == 0:
-        done = copy_in_kernel(source, fd, min(left, KERNEL_CHUNK), begin, offset)
+    while left and source.fd is not None and (begin - offset) % PAGE == 0:
+        done = copy_in_kernel(source.fd, fd, min(left, KERNEL_CHUNK), begin, offset)
         if done is None:
             break
         if not done:
@@ -135,15 +130,9 @@ def read_into(view: memoryview, source: Opened, copy: Copy, begin: int) -> None:
     Raises:
         TruncatedError: The file has become shorter.
     """
-    if isinstance(source, Blob):
-        end = copy.begin + copy.nbytes  # nothing behind it is fetched in advance
-        view[:] = source.part(copy.begin, end - copy.begin).read(begin - copy.begin, len(view))
-        return
-    while view:
-        done = system.read_into(source, view, begin)
-        if not done:
-            raise _shorter(copy)
-        view, begin = view[done:], begin + done
+    end = copy.begin + copy.nbytes  # nothing behind it is fetched in advance
+    if source.read_into(view, begin, end) < len(view):
+        raise _shorter(copy)
 
 
 def _chunks(source: Opened, copy: Copy, begin: int, left: int) -> Iterator[memoryview]:

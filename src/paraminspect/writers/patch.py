@@ -17,19 +17,18 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from paraminspect.errors import CheckpointError, FarError, SourceError, TruncatedError
-from paraminspect.files.door import is_there, list_folder, look
-from paraminspect.files.paths import folder_of, is_far, join, relative, shown, split_query
+from paraminspect.errors import CheckpointError, SourceError, TruncatedError
+from paraminspect.files.door import look
+from paraminspect.files.paths import folder_of, relative, shown
+from paraminspect.files.reasons import reason_of
+from paraminspect.formats.companions import find_companions
 from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.shapes import is_dense
-from paraminspect.formats.sharded import PICKLE_INDEX, SAFETENSORS_INDEX
+from paraminspect.formats.sharded import find_index
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.text import quote
 from paraminspect.writers.layout import Checksum, Copy, FileLayout, Layout, Piece, Slot
 from paraminspect.writers.zip_checksums import CRC_BYTES, Changed, find_checksums
-
-COMPANIONS: Final = (".json", ".txt", ".model")
-"""Endings of files in a model's folder that are copied with it: configuration, index, vocabulary."""
 
 _NEW_FILE: Final = "-o FILE.safetensors writes all tensors into a new file"
 
@@ -95,60 +94,23 @@ def _list_files(checkpoint: Checkpoint) -> tuple[list[tuple[str, str | None]], b
     source = checkpoint.source
     if len(checkpoint.files) == 1 and source in ("", shown(checkpoint.files[0])):
         return [("", checkpoint.files[0])], False
-    if is_far(checkpoint.files[0]):
-        folder = source if look(source).kind == "folder" else folder_of(checkpoint.files[0])
-        far = [*checkpoint.files, *_far_companions(folder, source, checkpoint.files)]
-        return [(relative(path, folder), path) for path in far], True
-    folder = source if os.path.isdir(source) else os.path.dirname(source or checkpoint.files[0])
-    paths = [*checkpoint.files, *_companions(folder, checkpoint.files)]
-    return [(os.path.relpath(path, folder or "."), path) for path in paths], True
-
-
-def _companions(folder: str, files: Sequence[str]) -> list[str]:
-    """Other files that belong to the model of a folder; not the index of shards that were not read."""
-    found = []
-    known = frozenset(files)
-    for name in sorted(os.listdir(folder or ".")):
-        path = os.path.join(folder, name)
-        if path not in known and _is_companion(name, files) and os.path.isfile(path):
-            found.append(path)
-    return found
-
-
-def _far_companions(folder: str, source: str, files: Sequence[str]) -> list[str]:
-    """The same of a folder on a server; where it has no list, the index that was named."""
-    try:
-        names = list_folder(folder).files
-    except FarError as error:
-        if error.fault != "no-listing":
-            raise
-        names = [path for path in (source, join(folder, "config.json")) if path not in files]
-        return [path for path in names if is_there(path)]
-    known = frozenset(files)
-    return [path for name in names if _is_companion(name, files) and (path := join(folder, name)) not in known]
-
-
-def _is_companion(name: str, files: Sequence[str]) -> bool:
-    """Whether a file of a folder belongs to the model that was read from `files`."""
-    if name.startswith(".") or not name.endswith(COMPANIONS):
-        return False
-    of_safetensors, of_pickles = SAFETENSORS_INDEX.fullmatch(name), PICKLE_INDEX.fullmatch(name)
-    if not of_safetensors and not of_pickles:
-        return True
-    ending = ".safetensors" if of_safetensors else ".bin"
-    return any(split_query(file)[0].endswith(ending) for file in files)
+    companions = find_companions(checkpoint)
+    folder = folder_of(checkpoint.files[0]) if companions.folder is None else companions.folder
+    index = find_index(checkpoint, companions.folder)
+    paths = [*checkpoint.files, *([] if index is None else [index]), *companions.paths]
+    return [(relative(path, folder), path) for path in dict.fromkeys(paths)], True
 
 
 def _size(path: str | None) -> int:
-    if is_far(path) and path is not None:
-        return look(path).size
     try:
-        status = os.fstat(0) if path is None else os.stat(path)
-        if path is None and (not stat.S_ISREG(status.st_mode) or os.lseek(0, 0, os.SEEK_CUR)):
+        if path is not None:
+            return look(path).size
+        status = os.fstat(0)
+        if not stat.S_ISREG(status.st_mode) or os.lseek(0, 0, os.SEEK_CUR):
             raise SourceError("standard input is a pipe, which cannot be copied", hint="write it to a file first")
         return status.st_size
     except OSError as error:
-        raise SourceError(f"{path or 'standard input'} cannot be read: {error.strerror or error}") from None
+        raise SourceError(f"{path or 'standard input'} cannot be read: {reason_of(error)}") from None
 
 
 def _find_span(checkpoint: Checkpoint, record: TensorRecord, numbers: dict[str | None, int]) -> _Span:

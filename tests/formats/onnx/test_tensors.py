@@ -17,7 +17,7 @@ from paraminspect.errors import (
     MalformedError,
     ParamInspectError,
 )
-from paraminspect.values.contents import StoredContents
+from paraminspect.sharing.equal import StoredContents
 from paraminspect.values.read import read_tensor
 from tests.making.onnx_files import (
     TYPES,
@@ -108,7 +108,7 @@ def test_other_ways_of_writing_the_same(case: str, tmp_path: Path) -> None:
 def test_bytes_of_typed_fields_can_be_compared(save: Callable[..., Path]) -> None:
     checkpoint = open_source(save(model(helper.make_tensor("w", TensorProto.INT64, [3], [1, -2, 3]))))
     (record,) = checkpoint.tensors
-    contents = StoredContents(checkpoint)
+    contents = StoredContents()
     wanted = np.array([1, -2, 3]).tobytes()
     assert b"".join(contents.pieces(record)) == wanted
     assert contents.start(record, 8) == wanted[:8]

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from paraminspect.errors import ParamInspectError, SpecError
 from paraminspect.live.build.inputs import make_inputs, read_tensor
-from paraminspect.live.build.live_model import open_live
+from tests.making.live_models import open_live
 
 
 def inputs(text: str, source: str = "spec.yaml", **options: Any) -> list[torch.Tensor]:

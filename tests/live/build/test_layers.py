@@ -15,7 +15,7 @@ from paraminspect.architecture.built_in import BUILTINS
 from paraminspect.live.build.containers import Flow, Residual
 from paraminspect.live.build.inputs import make_inputs
 from paraminspect.live.build.layers import BUILTIN_MODULES, Attention, Rotary
-from paraminspect.live.build.live_model import open_live
+from tests.making.live_models import open_live
 
 
 def test_every_builtin_of_the_table_has_a_module() -> None:

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from paraminspect.errors import LimitExceededError
-from paraminspect.live.build.live_model import open_live
 from paraminspect.live.build.outline import ModuleNode, make_module_tree, neighbours, tree_lines
+from tests.making.live_models import open_live
 
 
 def text(model: nn.Module) -> str:

@@ -11,9 +11,9 @@ from torch import nn
 
 from paraminspect.errors import CheckpointError, ParamInspectError
 from paraminspect.formats.source import open_source
-from paraminspect.live.build.live_model import open_live
 from paraminspect.live.build.stored import StoredTensors
 from paraminspect.live.build.weights import Mismatch, WeightReport, load_weights
+from tests.making.live_models import open_live
 
 MLP = "model: [{Linear: [4, 3], name: a}, {BatchNorm1d: 3, name: n}, {Linear: [3, 2], name: b}]"
 
@@ -198,13 +198,24 @@ def test_files_that_cannot_be_loaded(tmp_path: Path) -> None:
 def test_values_that_do_not_lie_in_the_file(tmp_path: Path) -> None:
     import zipfile
 
-    plain, packed = save(tmp_path / "x.pt", {"weight": torch.zeros(3, 4), "bias": torch.zeros(3)}), tmp_path / "y.pt"
+    state = {"weight": torch.randn(3, 4), "bias": torch.zeros(3)}
+    plain, packed = save(tmp_path / "x.pt", state), tmp_path / "y.pt"
     with zipfile.ZipFile(plain) as old, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as new:
         for item in old.infolist():
             new.writestr(item.filename, old.read(item.filename))
-    report = load(nn.Linear(4, 3), packed)
-    assert {each.name: each.problem for each in report.mismatches} == {"weight": "unreadable", "bias": "unreadable"}
-    assert "do not lie in a file as they are" in report.mismatches[0].note
+    model = nn.Linear(4, 3)
+    assert load(model, packed).mismatches == ()
+    assert torch.equal(model.weight, state["weight"])
+
+
+def test_values_that_cannot_be_decoded(tmp_path: Path) -> None:
+    path = save(tmp_path / "x.pt", {"weight": torch.eye(3).to_sparse(), "bias": torch.zeros(3)})
+    (problem,) = load(nn.Linear(3, 3), path).mismatches
+    assert (problem.name, problem.problem, problem.note) == (
+        "weight",
+        "unreadable",
+        "weight: it is sparse_coo, not dense",
+    )
 
 
 def test_a_file_that_was_cut_after_its_header_was_read(tmp_path: Path) -> None:
@@ -212,7 +223,7 @@ def test_a_file_that_was_cut_after_its_header_was_read(tmp_path: Path) -> None:
     checkpoint = open_source(path)
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(CheckpointError):
-        StoredTensors(checkpoint).read(checkpoint.tensors[0])
+        StoredTensors().read(checkpoint.tensors[0])
 
 
 def test_every_dtype_is_read_as_torch_reads_it(tmp_path: Path) -> None:
@@ -224,7 +235,7 @@ def test_every_dtype_is_read_as_torch_reads_it(tmp_path: Path) -> None:
         if suffix == ".safetensors":
             state.pop(str(torch.complex64))
         checkpoint = open_source(save(tmp_path / f"x{suffix}", state))
-        reader = StoredTensors(checkpoint)
+        reader = StoredTensors()
         assert {record.name for record in checkpoint.tensors} == set(state)
         for record in checkpoint.tensors:
             values = reader.read(record)
@@ -236,7 +247,7 @@ def test_reading_does_not_write(tmp_path: Path) -> None:
     path = save(tmp_path / "x.pt", {"w": torch.zeros(10)})
     before = path.read_bytes()
     checkpoint = open_source(path)
-    StoredTensors(checkpoint).read(checkpoint.tensors[0]).fill_(7)
+    StoredTensors().read(checkpoint.tensors[0]).fill_(7)
     assert path.read_bytes() == before
 
 

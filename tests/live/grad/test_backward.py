@@ -14,10 +14,11 @@ from torch.nn import functional
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.live.build import memory
-from paraminspect.live.build.live_model import LiveModel, open_live
+from paraminspect.live.build.live_model import LiveModel
 from paraminspect.live.build.seeds import derive_seed
 from paraminspect.live.grad.backward import backward_report
 from paraminspect.live.grad.feed import Feed, Wanted
+from tests.making.live_models import open_live
 
 SMALL: dict[str, dict[str, Any]] = {
     "mlp": {},

@@ -198,7 +198,7 @@ def test_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: Path) ->
     monkeypatch.setattr(input_files, "MAX_TENSORS", 1)
     with pytest.raises(ParamInspectError, match="the limit is 1"):
         read_tensors(str(files / "two.npz"))
-    with pytest.raises(ParamInspectError, match="No such file"):
+    with pytest.raises(ParamInspectError, match="no such file"):
         read_tensors(str(tmp_path / "none.json"))
 
 

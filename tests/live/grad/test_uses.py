@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from paraminspect.live.build.live_model import open_live
 from paraminspect.live.grad import uses
 from paraminspect.live.grad.backward import BackwardReport, backward_report
 from paraminspect.records import GradRecord, UseRecord
+from tests.making.live_models import open_live
 
 
 def record(report: BackwardReport, name: str) -> GradRecord:

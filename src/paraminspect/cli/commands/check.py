@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 import typer
 
 from paraminspect.cli import options
-from paraminspect.cli.chosen import Build
 from paraminspect.cli.declare import Is, Table, declare
 from paraminspect.cli.output import Output
 from paraminspect.records import Severity
@@ -66,9 +65,8 @@ def command(
     is not known. Severities: info, warning, error (damaged), danger (do not load).
     """
     from paraminspect.cli.check import How, report_findings
-    from paraminspect.cli.rules import RuleOptions
 
     output = Output("json" if output_format == "sarif" else output_format, colour=color, header=rows.header)
     chosen = rows.choose(FINDINGS)
-    how = How(deep, fail_on, ignore, quiet, chosen, output_format == "sarif", RuleOptions(*rules))
-    return report_findings(source, Build(*build), how, output)
+    how = How(deep, fail_on, ignore, quiet, chosen, output_format == "sarif")
+    return report_findings(source, options.asked("values" if deep else "plan", build, rules), how, output)

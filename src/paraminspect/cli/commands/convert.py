@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from paraminspect.cli import options
-from paraminspect.cli.chosen import Build, Choice
+from paraminspect.cli.chosen import Choice
 from paraminspect.cli.declare import Is, Table, declare
 from paraminspect.render.columns import WRITTEN
 
@@ -77,7 +77,6 @@ def command(
     first, by its rules or --rule.
     """
     from paraminspect.cli.convert import How, convert_source
-    from paraminspect.cli.rules import RuleOptions
 
     choice = Choice(choose.module, choose.select, choose.exclude, everything)
     how = How(
@@ -91,6 +90,5 @@ def command(
         verify=verify,
         dry_run=dry_run,
         columns=rows.choose(WRITTEN),
-        rules=RuleOptions(*rules),
     )
-    return convert_source(source, choice, Build(*build), how, output.open(rows.header))
+    return convert_source(source, choice, options.asked("values", build, rules), how, output.open(rows.header))

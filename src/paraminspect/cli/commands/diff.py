@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from paraminspect.cli import options
-from paraminspect.cli.chosen import Build, Choice
+from paraminspect.cli.chosen import Choice
 from paraminspect.cli.declare import Is, Table, declare
 from paraminspect.render.columns import CHANGES
 
@@ -61,8 +61,8 @@ def command(
     that is tied to the same other one on both sides is compared once.
     """
     from paraminspect.cli.diff import How, report_diff
-    from paraminspect.cli.rules import RuleOptions
 
     choice = Choice(choose.module, choose.select, choose.exclude, everything)
-    how = How(only, rtol, atol, map_, rows.choose(CHANGES), RuleOptions(*rules) if any(rules) else None)
-    return report_diff((before, after), choice, Build(*build), how, output.open(rows.header))
+    how = How(only, rtol, atol, map_, rows.choose(CHANGES))
+    asked = options.asked("plan" if only in ("names", "shapes") else "values", build, rules)
+    return report_diff((before, after), choice, asked, how, output.open(rows.header))

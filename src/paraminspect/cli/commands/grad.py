@@ -7,7 +7,6 @@ from typing import Annotated, Literal, get_args
 import typer
 
 from paraminspect.cli import options
-from paraminspect.cli.chosen import Build
 from paraminspect.cli.declare import Is, Listed, Table, declare
 from paraminspect.records import GradState
 from paraminspect.render.columns import GRADIENT_CHANGES, GRADIENTS, SPREAD, USES
@@ -38,11 +37,11 @@ Freeze = Annotated[
     Is("pattern"),
 ]
 Dtype = Annotated[
-    Literal["float32", "float64", "float16", "bfloat16"] | None,
+    options.FloatName | None,
     typer.Option("--dtype", help="Convert parameters and inputs.", show_default=False),
 ]
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option("--device", help="auto takes an accelerator.")]
-Init = Annotated[bool, typer.Option("--init", help="Initialise by the rules of the spec first, as init does.")]
+Init = Annotated[bool, typer.Option("--init", help="Initialise by the rules of the spec, after --weights too.")]
 Steps = Annotated[int, typer.Option("--steps", min=1, metavar="N", help="Mean and spread over N batches.")]
 Uses = Annotated[bool, typer.Option("--uses", help="One row a use, of parameters used more than once.")]
 AllUses = Annotated[bool, typer.Option("--all-uses", help="One row a use, of all parameters.")]
@@ -66,9 +65,9 @@ Plot = Annotated[
     Is("file"),
 ]
 FailOn = Annotated[
-    str,
+    tuple[str, ...],
     typer.Option("--fail-on", metavar="STATE,..", help="Exit 1 if any is so: none,zero,nan,inf.", show_default=False),
-    Listed(get_args(GradState)),
+    Listed(get_args(GradState), "state"),
 ]
 
 
@@ -106,7 +105,7 @@ def command(
     compare: Compare = "",
     tolerance: Tolerance = 1e-5,
     plot: Plot = "",
-    fail_on: FailOn = "",
+    fail_on: FailOn = (),
     rows: options.Rows,
     build: options.Build,
     output: options.Output,
@@ -118,10 +117,10 @@ def command(
     """
     from paraminspect.cli.grad import run_grad
     from paraminspect.cli.grad_options import GradOptions
-    from paraminspect.cli.rules import RuleOptions
 
     how = GradOptions(
-        inputs, loss, loss_file, target, train, freeze, dtype, device, RuleOptions(*rules), init, allow_unmatched,
+        inputs, loss, loss_file, target, train, freeze, dtype, device, init, allow_unmatched,
         steps, uses or all_uses, all_uses, show, save, compare, tolerance, plot, fail_on, rows, output.format,
     )  # fmt: skip
-    return run_grad(source, Build(*build), how, output.open(rows.header))
+    asked = options.asked("memory", build, rules, edits=init, allow_unmatched=allow_unmatched)
+    return run_grad(source, asked, how, output.open(rows.header))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from paraminspect.cli import options
-from paraminspect.cli.chosen import Build
 from paraminspect.cli.declare import Is, Table, declare
 from paraminspect.errors import ParamInspectError
 from paraminspect.render.columns import STEPS
@@ -25,7 +24,7 @@ OutputFile = Annotated[
     Is("file"),
 ]
 Dtype = Annotated[
-    Literal["float32", "float16", "bfloat16", "float64"] | None,
+    options.FloatName | None,
     typer.Option("--dtype", help="Of the floating-point tensors that are written.", show_default=False),
 ]
 RequireAll = Annotated[bool, typer.Option("--require-all", help="Exit 1 if no rule matches some parameter.")]
@@ -63,14 +62,12 @@ def command(
     from its own generator, so the others do not matter. Without -o nothing is written.
     """
     from paraminspect.cli.init import InitOptions, initialise
-    from paraminspect.cli.rules import RuleOptions
 
     if output_file == "":
         raise ParamInspectError("-o without a name", hint="-o FILE.safetensors; is a variable of the shell empty?")
     if show and output.format == "auto":
         output = output._replace(format="table")
     how = InitOptions(
-        RuleOptions(*rules),
         dry_run=dry_run,
         show=show,
         file=output_file or "",
@@ -80,4 +77,5 @@ def command(
         allow_unmatched=allow_unmatched,
         require_all=require_all,
     )
-    return initialise(source, Build(*build), how, rows.choose(STEPS), output.open(rows.header))
+    asked = options.asked("values", build, rules, edits=True, allow_unmatched=True)
+    return initialise(source, asked, how, rows.choose(STEPS), output.open(rows.header))

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from paraminspect.cli import options
-from paraminspect.cli.chosen import Build, Choice, choose_each
+from paraminspect.cli.chosen import Choice, choose_from
 from paraminspect.cli.declare import OneOf, Table, declare
+from paraminspect.cli.opened import open_each
 from paraminspect.cli.report import Report
 from paraminspect.errors import ParamInspectError
 from paraminspect.names.listing import Listing, sum_modules, total
@@ -69,13 +70,14 @@ def command(
         raise ParamInspectError(f"modules have no {sort}", hint="they can be sorted by name, numel or nbytes")
     report = Report(out, source, rows.choose((*shown, SOURCE)), sort=sort, reverse=reverse)
     choice = Choice(choose.module, choose.select, choose.exclude, everything, aliases)
-    for checkpoint, listing in choose_each(source, choice, out, Build(*build)):
+    models = open_each(source, options.asked("names", build), out)
+    for model, listing in choose_from(models, source, choice, out):
         if total_only:
-            report.add_totals(checkpoint, total(listing))
+            report.add_totals(model.checkpoint, total(listing))
             continue
         values = _tensor_values(listing) if depth is None else _module_values(listing, depth)
         found = Rows("tensors" if depth is None else "modules", shown, values)
-        report.add(checkpoint, found, None if out.streams else total(listing))
+        report.add(model.checkpoint, found, None if out.streams else total(listing))
     return report.finish()
 
 

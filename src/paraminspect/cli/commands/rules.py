@@ -80,12 +80,11 @@ def _usage(parameter: Parameter) -> str:
 
 
 def _rule_values(source: str, own: dict[str, Initializer]) -> list[tuple[Any, ...]]:
-    from paraminspect.cli.chosen import Build
-    from paraminspect.cli.rules import read_config
+    from paraminspect.models.rules import read_config
     from paraminspect.rules.parse import RuleParser
     from paraminspect.rules.sets import parse_set
 
-    config = read_config(source, Build())
+    config = read_config(source)
     parser = RuleParser(own, lenient=True)
     return [
         _values(rule, number)

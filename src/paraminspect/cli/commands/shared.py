@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from paraminspect.cli import options
-from paraminspect.cli.chosen import Build
 from paraminspect.cli.declare import Is, Table, declare
 from paraminspect.render.columns import GROUPS
 from paraminspect.render.rows import SOURCE
@@ -51,6 +50,7 @@ def command(
     expect_none: ExpectNone = False,
     everything: options.All = False,
     rows: options.Rows,
+    rules: options.Rules,
     build: options.Build,
     output: options.Output,
 ) -> int:
@@ -64,4 +64,6 @@ def command(
     from paraminspect.cli.shared import How, show_shared
 
     how = How(equal, expect, expect_file, expect_none, everything, rows.choose((*GROUPS, SOURCE)))
-    return show_shared(source, Build(*build), how, output.open(rows.header))
+    return show_shared(
+        source, options.asked("values" if equal else "names", build, rules), how, output.open(rows.header)
+    )

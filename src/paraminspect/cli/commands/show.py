@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 import typer
 
 from paraminspect.cli import options
-from paraminspect.cli.chosen import Build
 from paraminspect.cli.declare import Is, declare
 from paraminspect.cli.output import Output
 
@@ -22,7 +21,6 @@ Slice = Annotated[
 ]
 Precision = Annotated[int, typer.Option("--precision", min=0, max=64, metavar="N", help="Digits behind the point.")]
 Full = Annotated[bool, typer.Option("--full", help="All values, of more than 1,000 too.")]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Of the initialisation of a spec or factory.")]
 OutputFile = Annotated[
     str,
     typer.Option("--output", "-o", metavar="FILE", help="Write to a file, - is standard output.", show_default=False),
@@ -54,8 +52,8 @@ def command(
     slice_: Slice = "",
     precision: Precision = 4,
     full: Full = False,
-    seed: Seed = 0,
     output_file: OutputFile = "",
+    rules: options.Rules,
     build: options.Build,
     output_format: ShowFormat = "auto",
     color: options.Color = "auto",
@@ -63,9 +61,9 @@ def command(
     """Show the values of tensors, as torch prints them.
 
     Those of a file are read without torch, and only as far as they are shown. A spec or factory is initialised first,
-    from --seed, or filled from --weights.
+    by its rules or --rule, or filled from --weights.
     """
     from paraminspect.cli.values import How, show_values
 
-    how = How(name, slice_, precision, full, seed, output_file, output_format)
-    return show_values(source, Build(*build), how, Output("auto", colour=color))
+    how = How(name, slice_, precision, full, output_file, output_format)
+    return show_values(source, options.asked("values", build, rules), how, Output("auto", colour=color))

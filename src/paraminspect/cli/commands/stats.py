@@ -7,7 +7,7 @@ from typing import Annotated, get_args
 import typer
 
 from paraminspect.cli import options
-from paraminspect.cli.chosen import Build, Choice
+from paraminspect.cli.chosen import Choice
 from paraminspect.cli.declare import Is, Listed, OneOf, Table, declare
 from paraminspect.records import Problem
 from paraminspect.render.columns import MODULE_STATISTICS, STATISTICS
@@ -25,18 +25,18 @@ Sort = Annotated[
     OneOf(list(dict.fromkeys(each.name for each in (*STATISTICS, *MODULE_STATISTICS) if each.kind != "histogram"))),
 ]
 FailOn = Annotated[
-    str,
+    tuple[str, ...],
     typer.Option(
         "--fail-on",
         metavar="A,B,..",
         help="Exit 1 if a tensor has one of nan, inf, zero (all of it), constant.",
         show_default=False,
     ),
-    Listed(get_args(Problem)),
+    Listed(get_args(Problem), "state"),
 ]
 Plot = Annotated[
     str,
-    typer.Option("--plot", metavar="FILE", help="Draw the histograms: a picture, .svg or .html.", show_default=False),
+    typer.Option("--plot", metavar="FILE", help="Draw the histograms: .svg, .html or .png.", show_default=False),
     Is("file"),
 ]
 
@@ -61,7 +61,7 @@ def command(
     reverse: options.Reverse = False,
     rows: options.Rows,
     everything: options.All = False,
-    fail_on: FailOn = "",
+    fail_on: FailOn = (),
     plot: Plot = "",
     rules: options.Rules,
     build: options.Build,
@@ -73,8 +73,7 @@ def command(
     infinities are counted and left out of the rest. Of complex numbers, statistics are of their moduli; quantised
     blocks are taken apart. Quantiles of over 65,536 values of more than 16 bits are off by less than 1 % of themselves.
     """
-    from paraminspect.cli.rules import RuleOptions
-    from paraminspect.cli.stats import How, parse_problems, report_stats
+    from paraminspect.cli.stats import How, report_stats
     from paraminspect.errors import ParamInspectError
 
     known = STATISTICS if depth is None else MODULE_STATISTICS
@@ -82,6 +81,5 @@ def command(
         raise ParamInspectError(f"there is no column {sort!r} here", hint=f"the columns are {', '.join(names)}")
     chosen = rows.choose((*known, SOURCE))
     choice = Choice(choose.module, choose.select, choose.exclude, everything)
-    initialise = RuleOptions(*rules) if any(rules) else None
-    how = How(depth, sort, reverse, chosen, parse_problems(fail_on), initialise, plot)
-    return report_stats(source, choice, Build(*build), how, output.open(rows.header))
+    how = How(depth, sort, reverse, chosen, fail_on, plot)
+    return report_stats(source, choice, options.asked("values", build, rules), how, output.open(rows.header))

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 import typer
 
 from paraminspect.cli import options
-from paraminspect.cli.chosen import Build, Choice, choose_each, is_live
+from paraminspect.cli.chosen import Choice, choose_from
 from paraminspect.cli.declare import declare
+from paraminspect.cli.opened import open_each
 from paraminspect.cli.output import Output
 from paraminspect.cli.report import describe_totals, totals_object
 from paraminspect.errors import ParamInspectError
@@ -60,28 +61,31 @@ def command(
     output = Output("json" if output_format == "json" else "auto", colour=color)
     choice = Choice(choose.module, choose.select, choose.exclude, everything, aliases=True)
     module = choose.module.rstrip(".")
-    if is_live(source) and not (choose.select or choose.exclude or everything):
-        from paraminspect.cli.live_tree import show_live_tree
+    as_modules = not (choose.select or choose.exclude or everything)
+    for model in open_each([source], options.asked("names", build), output):
+        if model.live is not None and as_modules:
+            from paraminspect.cli.live_tree import show_live_tree
 
-        how = options.TreeOptions(module, depth, not no_fold, with_shapes, output_format == "json")
-        return show_live_tree(source, Build(*build), how, output)
-    if with_shapes:
-        raise ParamInspectError(
-            "--with-shapes needs a spec that says its input, drawn as modules",
-            hint="leave out --select, --exclude and --all" if is_live(source) else "a checkpoint cannot run",
-        )
-    for checkpoint, listing in choose_each([source], choice, output, Build(*build)):
-        tree = make_tree(listing)
-        totals = total(listing)
-        if output_format == "json":
-            from paraminspect.render.json_rows import render_object
-
-            head = {"source": checkpoint.source, "format": checkpoint.format}
-            output.write([render_object({**head, "tree": tree_object(tree), "totals": totals_object(totals)})])
+            how = options.TreeOptions(module, depth, not no_fold, with_shapes, output_format == "json")
+            show_live_tree(model, model.live, how, output)
             continue
-        label = module or _title(source)
-        closing = describe_totals(totals)
-        output.write(render_tree(tree, label, output.style(), depth=depth, fold=not no_fold, closing=closing))
+        if with_shapes:
+            raise ParamInspectError(
+                "--with-shapes needs a spec that says its input, drawn as modules",
+                hint="a checkpoint cannot run" if model.live is None else "leave out --select, --exclude and --all",
+            )
+        for _, listing in choose_from([model], [source], choice, output):
+            tree = make_tree(listing)
+            totals = total(listing)
+            if output_format == "json":
+                from paraminspect.render.json_rows import render_object
+
+                head = {"source": model.checkpoint.source, "format": model.checkpoint.format}
+                output.write([render_object({**head, "tree": tree_object(tree), "totals": totals_object(totals)})])
+                continue
+            label = module or _title(source)
+            closing = describe_totals(totals)
+            output.write(render_tree(tree, label, output.style(), depth=depth, fold=not no_fold, closing=closing))
     output.finish()
     return output.status
 

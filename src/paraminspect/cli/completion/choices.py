@@ -107,13 +107,12 @@ def _rules(declared: Declared, typed: Typed) -> Answer:
 
 
 def _rule_sets(declared: Declared, typed: Typed) -> Iterator[str]:
-    from paraminspect.cli.chosen import Build
-    from paraminspect.cli.rules import read_config
     from paraminspect.errors import ParamInspectError
+    from paraminspect.models.rules import read_config
 
     for path in _specs(declared, typed):
         try:
-            yield from read_config(path, Build()).names
+            yield from read_config(path).names
         except ParamInspectError:
             continue
 

@@ -38,7 +38,6 @@ class ExternalData:
 
     Attributes:
         files: Paths of those that were asked for.
-        nbytes: Their sizes together.
         unknown: Tensors whose bytes are in a file that cannot be named.
     """
 
@@ -90,7 +89,7 @@ class ExternalData:
         if not text:
             return None
         if not _NUMBER.fullmatch(text) or int(text) > MAX_NUMEL:
-            raise MalformedError(f"the {key} of the external data of {quote(name)} is {text[:40]!r}")
+            raise MalformedError(f"the {key} of the external data of {quote(name)} is {quote(text, 40)}")
         return int(text)
 
     def _find(self, location: str) -> Storage:

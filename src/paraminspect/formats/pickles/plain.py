@@ -24,6 +24,7 @@ from paraminspect.formats.pytorch.objects import storage_ref as torch_storage_re
 from paraminspect.formats.pytorch.walk import name_tensors
 from paraminspect.formats.shapes import check_sizes, contiguous_stride, count_elements
 from paraminspect.records import Checkpoint, Storage
+from paraminspect.text import quote
 
 NUMPY_TYPES: Final[dict[str, str]] = {
     "f2": "float16", "f4": "float32", "f8": "float64", "c8": "complex64", "c16": "complex128", "b1": "bool",
@@ -116,7 +117,7 @@ class _PlainTable(GlobalTable):
         storage = self._storages.get(reference.key)
         if storage is None:
             raise MalformedError(
-                f"storage {reference.key[:80]!r} lies outside this pickle",
+                f"storage {quote(reference.key)} lies outside this pickle",
                 hint="is it the data.pkl of an unpacked torch.save file? name the whole file",
             )
         return storage

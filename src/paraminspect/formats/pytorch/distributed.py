@@ -97,9 +97,9 @@ def _pieces(record: TensorRecord, tensor: dict[object, object], folder: str, pla
         box = _state(chunk, "ChunkStorageMetadata") or {}
         offsets, sizes = check_sizes(box.get("offsets"), "chunk"), check_sizes(box.get("sizes"), "chunk")
         if len(offsets) != len(shape) or len(sizes) != len(shape):
-            raise MalformedError(f"a chunk of {record.name[:80]!r} has other dimensions")
+            raise MalformedError(f"a chunk of {quote(record.name)} has other dimensions")
         if any(begin + size > whole for begin, size, whole in zip(offsets, sizes, shape, strict=True)):
-            raise MalformedError(f"a chunk of {record.name[:80]!r} reaches past its end")
+            raise MalformedError(f"a chunk of {quote(record.name)} reaches past its end")
         place = places.get((record.name, offsets))
         if place is not None:
             yield Piece(offsets, sizes, join(folder, place[0]), *place[1:])
@@ -132,7 +132,7 @@ def _dtype(name: str, properties: object) -> str:
     state = properties.state if isinstance(properties, Opaque) else None
     dtype = state[0] if isinstance(state, tuple) and state else _dict(state).get("dtype")
     if not isinstance(dtype, Dtype):
-        raise MalformedError(f"tensor {name[:80]!r} has no dtype")
+        raise MalformedError(f"tensor {quote(name)} has no dtype")
     return dtype.name
 
 
@@ -186,7 +186,7 @@ def _check_pieces(folder: str, sizes: dict[str, int]) -> tuple[str, ...]:
         )
     for (file, needed), each in zip(sizes.items(), found, strict=True):
         if each is not None and each.size < needed:
-            raise TruncatedError(f"{file[:80]!r} has {each.size:,} bytes, the metadata needs {needed:,}")
+            raise TruncatedError(f"{quote(file)} has {each.size:,} bytes, the metadata needs {needed:,}")
     return tuple(paths)
 
 

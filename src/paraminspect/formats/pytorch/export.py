@@ -28,7 +28,6 @@ Source:
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
@@ -36,7 +35,7 @@ from typing import Any, Final, NamedTuple
 from paraminspect.errors import LimitExceededError, MalformedError, ParamInspectError, UnknownFormatError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.dtypes import BITS
-from paraminspect.formats.json_text import find_repeated
+from paraminspect.formats.json_text import parse_object
 from paraminspect.formats.pickles.inert import StorageRef
 from paraminspect.formats.pytorch.archive import MAX_DEFLATE_RATIO, read_torch_zip
 from paraminspect.formats.pytorch.classify import kind_of
@@ -175,7 +174,6 @@ class _Archive:
     """Collects the tensors of one archive.
 
     Args:
-        directory: Of the zip.
         root: Folder of all members, with its slash; "" for the oldest layout.
     """
 
@@ -393,11 +391,7 @@ def _first(directory: ZipDirectory, stem: str) -> str:
 
 
 class _Json:
-    """Parses the JSON members of one archive, all of them together within the bounds: members may lie on each other.
-
-    Args:
-        directory: Of the archive.
-    """
+    """Parses the JSON members of one archive, all of them together within the bounds: members may lie on each other."""
 
     def __init__(self, directory: ZipDirectory) -> None:
         self._directory = directory
@@ -412,13 +406,6 @@ class _Json:
             MalformedError: No JSON, no object, or a key twice.
             LimitExceededError: Larger than what is left of the bounds.
         """
-
-        def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-            found = dict(pairs)
-            if len(found) != len(pairs) and (key := find_repeated(pairs)) is not None:
-                raise MalformedError(f"{quote(entry.name)} has {quote(key)} twice", fault="duplicate-name")
-            return found
-
         text = self._directory.read(entry, self._bytes)
         self._bytes -= len(text)
         containers = text.count(b"{") + text.count(b"[")
@@ -431,15 +418,7 @@ class _Json:
         if values > self._values:
             raise LimitExceededError(f"values in {quote(entry.name)}", limit=self._values, actual=values)
         self._values -= values
-        try:
-            loaded = json.loads(text, object_pairs_hook=unique)
-        except RecursionError:
-            raise MalformedError(f"{quote(entry.name)} is nested too deeply") from None
-        except ValueError as error:
-            raise MalformedError(f"{quote(entry.name)} is no JSON: {error}"[:200]) from None
-        if not isinstance(loaded, dict):
-            raise MalformedError(f"{quote(entry.name)} is a JSON {type(loaded).__name__}, not an object")
-        return loaded
+        return parse_object(text, quote(entry.name))
 
     def payloads(self, entry: ZipEntry) -> dict[str, dict[str, Any]]:
         """What a config says of each of its names."""

@@ -23,6 +23,7 @@ from paraminspect.formats.pickles.remark import note_calls
 from paraminspect.formats.pytorch.objects import GlobalTable, check_size, storage_ref
 from paraminspect.formats.pytorch.walk import name_tensors
 from paraminspect.records import Checkpoint, Storage
+from paraminspect.text import quote
 
 MAGIC_NUMBER: Final = 0x1950A86A20F9469CFC6C
 
@@ -68,7 +69,7 @@ class _LegacyStorages:
             if begin + nbytes > blob.size:
                 raise TruncatedError(
                     f"the file ends at byte {blob.size:,}, {begin + nbytes - blob.size:,} bytes before the end of "
-                    f"storage {name[:80]!r}",
+                    f"storage {quote(name)}",
                     hint="it was not written or copied to its end: fetch or save it again",
                 )
             self._found[name] = tuple.__new__(Storage, (name, nbytes, blob.path, blob.begin + begin, None))

@@ -28,6 +28,7 @@ from paraminspect.formats.pickles.inert import (
 from paraminspect.formats.pickles.shortcut import Layout, TensorShortcut
 from paraminspect.formats.shapes import MAX_NUMEL, check_sizes, count_elements
 from paraminspect.records import Storage
+from paraminspect.text import quote
 
 Args = tuple[object, ...]
 
@@ -88,7 +89,7 @@ def strided_tensor(
     needed = -(-(offset + reach) * (BITS.get(name, 8) // 8) // PACKED.get(name, 1))
     if numel and needed > storage.nbytes:
         raise MalformedError(
-            f"a tensor of shape {list(shape)} needs {needed:,} bytes of storage {storage.key[:40]!r}, "
+            f"a tensor of shape {list(shape)} needs {needed:,} bytes of storage {quote(storage.key, 40)}, "
             f"which has {storage.nbytes:,}"
         )
     return TensorValue(storage, offset, shape, steps, name, numel, trainable=trainable)

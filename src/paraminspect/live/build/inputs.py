@@ -118,7 +118,7 @@ def read_tensor(path: str, *, device: str = "cpu", shown: str = "") -> Tensor:
         record: TensorRecord = checkpoint.tensors[0]
         if record.numel > MAX_INPUT_NUMEL:
             raise ParamInspectError(f"{record.numel:,} elements; the limit is {MAX_INPUT_NUMEL:,}")
-        tensor = StoredTensors(checkpoint).read(record)
+        tensor = StoredTensors().read(record)
     except ParamInspectError as error:
         raise ParamInspectError(f"{name}: {error.message}", hint=error.hint) from None
     return torch.empty_like(tensor, device="meta") if device == "meta" else tensor.clone()

@@ -1,17 +1,16 @@
-"""One entry to live models: from what the user typed to a model, its records and what is to be said about it."""
+"""A live model: built from a spec or by a factory, its records, its values and what is to be said about it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
-from paraminspect.architecture.expand import MAX_MODEL_BYTES, plan_model
+from paraminspect.architecture.expand import MAX_MODEL_BYTES, check_types
 from paraminspect.architecture.model import Spec
-from paraminspect.architecture.parse import Override, parse_spec
 from paraminspect.architecture.plan import ModelPlan
-from paraminspect.architecture.recognise import MAX_SPEC_BYTES
 from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.live.build.build import Builder, build_model
 from paraminspect.live.build.construct import torch_types
@@ -19,7 +18,6 @@ from paraminspect.live.build.describe import describe_model, find_tensor, iter_t
 from paraminspect.live.build.factory import build_factory, load_modules, parse_arguments
 from paraminspect.live.build.forward import trace_shapes
 from paraminspect.live.build.inputs import make_inputs
-from paraminspect.live.build.recognise import recognise_live
 from paraminspect.live.build.single import Drawer
 from paraminspect.live.build.stored import StoredTensors
 from paraminspect.live.build.weights import WeightReport, load_weights
@@ -37,6 +35,7 @@ class LiveModel:
         records: Its tensors under every name, in the order of `state_dict()`.
         plan: Of a spec; None for a factory.
         source: What the user typed.
+        format: What kind of source it is.
         device: "meta" or "cpu".
         notes: Remarks for the user, one line each.
         weights: What became of `--weights`, None without.
@@ -47,6 +46,7 @@ class LiveModel:
     records: Sequence[TensorRecord]
     plan: ModelPlan | None
     source: str
+    format: str
     device: str
     notes: list[str]
     weights: WeightReport | None = None
@@ -58,8 +58,19 @@ class LiveModel:
     @property
     def checkpoint(self) -> Checkpoint:
         """Records, notes and source as readers of files return them."""
-        kind = "Python factory" if self.plan is None else "spec"
-        return Checkpoint(kind, self.records, notes=tuple(self.notes), source=self.source)
+        return Checkpoint(self.format, self.records, notes=tuple(self.notes), source=self.source)
+
+    def has_module(self, path: str) -> bool:
+        """Whether a module goes by this name."""
+        return any(name == path for name, _ in self.model.named_modules(remove_duplicate=False))
+
+    def unsaved(self) -> frozenset[str]:
+        """Names of the buffers that `state_dict()` leaves out."""
+        return frozenset(
+            each.name
+            for each in iter_tensors(self.model)
+            if each.kind == "buffer" and each.name.rpartition(".")[2] in each.module._non_persistent_buffers_set
+        )
 
     def shapes(self, inputs: Sequence[Tensor] | None = None) -> Shapes:
         """Output shapes by module path, for the spec's input or the one given, which is on the model's device.
@@ -101,105 +112,99 @@ class LiveModel:
         return self._drawer.draw(name, found)
 
 
-def open_live(
-    source: str,
+def build_spec(
+    spec: Spec,
+    plan: ModelPlan,
     *,
-    text: bytes | str | None = None,
-    variables: Mapping[str, Override] | None = None,
-    modules_file: str | None = None,
-    arguments: Sequence[str] = (),
+    modules_file: str = "",
     device: str = "meta",
     seed: int = 0,
-    weights: str | None = None,
-    strip_prefix: str = "",
-    add_prefix: str = "",
     max_bytes: int = MAX_MODEL_BYTES,
 ) -> LiveModel:
-    """Build the model that a spec or a Python factory describes.
+    """Build the model of a spec.
 
     Args:
-        source: Path of a spec, `pkg.mod:callable` or `file.py:callable`.
-        text: Of a spec that was read already (standard input).
-        variables: `-D name=value`, for a spec.
-        modules_file: Python file with the user's own layers, for a spec.
-        arguments: `--arg key=value`, for a factory.
+        spec: As parsed.
+        plan: Of it.
+        modules_file: Python file with the user's own layers.
         device: "meta": names and shapes, without memory; "cpu": values too.
         seed: Of default initialisation and drawn inputs.
-        weights: A checkpoint to load; on the meta device it is compared and, by `LiveModel.tensor`, read.
-        strip_prefix: Taken off the checkpoint's names.
         max_bytes: What may be allocated.
 
     Raises:
-        SpecError: Anything wrong with a spec, with file, line and column.
-        SourceError: No such file or factory, or its code fails.
+        SpecError: A layer that cannot be built, with file, line and column.
+        SourceError: No such file of modules, or its code fails.
         LimitExceededError: Larger than `max_bytes`.
-        CheckpointError: `weights` cannot be read.
     """
-    try:
-        kind = "spec" if text is not None else recognise_live(source)
-        if kind == "factory":
-            _refuse("-D", variables, "a factory", "--arg key=value")
-            _refuse("--modules-file", modules_file, "a factory", "its own code imports what it needs")
-            live = _open_factory(source, arguments, device=device, seed=seed)
-        elif kind == "spec":
-            _refuse("--arg", arguments, "a spec", "-D name=value")
-            content = _read_text(source) if text is None else text
-            spec = parse_spec(content, source=source, overrides=variables)
-            live = _open_spec(spec, modules_file, device=device, seed=seed, max_bytes=max_bytes)
+    notes: list[str] = []
+    drawer = None
+    with _named(spec.source):
+        modules = load_modules(modules_file, notes=notes) if modules_file else {}
+        check_types(plan, torch_types().keys() | modules.keys())
+        if device == "meta":
+            builder = Builder(plan, seed=seed, modules=modules, notes=notes)
+            model = builder.build()
+            drawer = Drawer(builder, model, max_bytes)
         else:
-            raise SourceError(
-                "neither a spec nor a Python factory", hint="a spec has the key model; a factory is module:callable"
-            )
+            model = build_model(plan, device=device, seed=seed, modules=modules, max_bytes=max_bytes, notes=notes)
+        live = LiveModel(model, describe_model(model), plan, spec.source, "spec", device, notes)
+    live._drawer, live._seed = drawer, seed
+    return _noted(live)
+
+
+def build_from_factory(source: str, arguments: Sequence[str], *, device: str = "meta", seed: int = 0) -> LiveModel:
+    """Build the model that a Python factory makes.
+
+    Args:
+        source: `pkg.mod:callable` or `file.py:callable`.
+        arguments: `key=value` each.
+        device: "meta": names and shapes, without memory; "cpu": values too.
+        seed: Of default initialisation.
+
+    Raises:
+        SourceError: No such factory, or its code fails.
+    """
+    notes: list[str] = []
+    with _named(source):
+        model = build_factory(source, arguments=parse_arguments(arguments), device=device, seed=seed, notes=notes)
+        return _noted(
+            LiveModel(model, describe_model(model), None, source, "Python factory", device, notes, _seed=seed)
+        )
+
+
+def hold_module(model: nn.Module) -> LiveModel:
+    """A model that is there already."""
+    return _noted(LiveModel(model, describe_model(model), None, type(model).__name__, "nn.Module", "cpu", []))
+
+
+@contextmanager
+def _named(source: str) -> Iterator[None]:
+    """Errors learn what the user typed."""
+    try:
+        yield
     except ParamInspectError as error:
         error.source = error.source or source
         raise
+
+
+def _noted(live: LiveModel) -> LiveModel:
     live.notes.extend(note_attributes(live.records))
-    if weights is not None:
-        _load(live, weights, strip_prefix, add_prefix)
     return live
 
 
-def _open_spec(spec: Spec, modules_file: str | None, *, device: str, seed: int, max_bytes: int) -> LiveModel:
-    notes: list[str] = []
-    modules = load_modules(modules_file, notes=notes) if modules_file is not None else {}
-    plan = plan_model(spec, types=torch_types().keys() | modules.keys())
-    drawer = None
-    if device == "meta":
-        builder = Builder(plan, seed=seed, modules=modules, notes=notes)
-        model = builder.build()
-        drawer = Drawer(builder, model, max_bytes)
-    else:
-        model = build_model(plan, device=device, seed=seed, modules=modules, max_bytes=max_bytes, notes=notes)
-    return LiveModel(model, describe_model(model), plan, spec.source, device, notes, _drawer=drawer, _seed=seed)
+def load_checkpoint(live: LiveModel, checkpoint: Checkpoint, *, strip_prefix: str = "", add_prefix: str = "") -> None:
+    """Load a checkpoint into a model; on the meta device it is compared and, by `LiveModel.tensor`, read.
 
+    Args:
+        live: Whose `weights` will say what became of it.
+        checkpoint: As `open_source` read it.
+        strip_prefix: Taken off the checkpoint's names.
+        add_prefix: Put before them.
 
-def _open_factory(source: str, arguments: Sequence[str], *, device: str, seed: int) -> LiveModel:
-    notes: list[str] = []
-    model = build_factory(source, arguments=parse_arguments(arguments), device=device, seed=seed, notes=notes)
-    return LiveModel(model, describe_model(model), None, source, device, notes, _seed=seed)
-
-
-def _load(live: LiveModel, weights: str, strip_prefix: str, add_prefix: str) -> None:
-    from paraminspect.formats.source import open_source
-
-    checkpoint = open_source(weights)
-    try:
+    Raises:
+        CheckpointError: It cannot be read.
+    """
+    with _named(checkpoint.source):
         live.weights = load_weights(live.model, checkpoint, strip_prefix=strip_prefix, add_prefix=add_prefix)
-        live._stored = StoredTensors(checkpoint)
-    except ParamInspectError as error:
-        error.source = error.source or weights
-        raise
-    live.notes.extend(f"{weights}: {note}" for note in checkpoint.notes)
-
-
-def _refuse(option: str, value: object, what: str, hint: str) -> None:
-    if value:
-        raise SourceError(f"{option} has no meaning for {what}", hint=hint)
-
-
-def _read_text(source: str) -> bytes:
-    try:
-        with open(source, "rb") as file:
-            return file.read(MAX_SPEC_BYTES + 1)
-    except OSError as error:
-        raise SourceError(error.strerror or str(error)) from None
+        live._stored = StoredTensors()
+    live.notes.extend(f"{checkpoint.source}: {note}" for note in checkpoint.notes)

@@ -10,10 +10,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from paraminspect.errors import CheckpointError
+from paraminspect.errors import CheckpointError, LimitExceededError, TruncatedError
 from paraminspect.live.build.stored import StoredTensors, by_name
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.ties.shared_bytes import find_canonical
+from paraminspect.values.stored_bytes import is_same_tensor
 
 Problem = Literal["missing", "unexpected", "shape", "tie", "unreadable"]
 
@@ -55,6 +56,15 @@ class WeightReport:
     converted: tuple[str, ...] = ()
     hint: str | None = None
 
+    def describe(self) -> str:
+        """Such as "3 missing, 1 unexpected, 12 loaded"."""
+        counts = Counter(each.problem for each in self.mismatches)
+        parts = [f"{count:,} {_WORDS.get(problem, problem)}" for problem, count in counts.items()]
+        return ", ".join([*parts, f"{len(self.loaded):,} loaded"])
+
+
+_WORDS: Mapping[str, str] = {"shape": "of another shape", "tie": "tied in the model only"}
+
 
 def load_weights(
     model: nn.Module, checkpoint: Checkpoint, *, strip_prefix: str = "", add_prefix: str = ""
@@ -71,11 +81,11 @@ def load_weights(
         add_prefix: Then put before all of them.
 
     Raises:
-        CheckpointError: A byte order that is not this machine's, or a file that cannot be mapped.
+        TruncatedError: The file has become shorter.
     """
     stored = {add_prefix + name.removeprefix(strip_prefix): record for name, record in by_name(checkpoint).items()}
     wanted = {name: each for name, each in model.state_dict(keep_vars=True).items() if isinstance(each, Tensor)}
-    loader = _Loader(StoredTensors(checkpoint), stored)
+    loader = _Loader(StoredTensors(), stored)
     for name, tensor in wanted.items():
         loader.load(name, tensor)
     mismatches = loader.finish(wanted)
@@ -103,6 +113,11 @@ class _Loader:
         if record.shape != expected:
             self._problems[name] = Mismatch(name, "shape", expected, record.shape)
             return
+        if record.dtype.startswith("complex") and not tensor.is_complex():
+            dtype = str(tensor.dtype).removeprefix("torch.")
+            note = f"{record.dtype}, whose imaginary parts have no place in {dtype}"
+            self._problems[name] = Mismatch(name, "unreadable", expected, record.shape, note)
+            return
         first = self._filled.get(id(tensor))
         if first is not None:
             self._check_tie(name, first, record, tensor)
@@ -119,8 +134,12 @@ class _Loader:
         """What is wrong with the stored values, None if they were copied."""
         try:
             values = self.reader.read(record)
-        except CheckpointError as error:
+        except TruncatedError:
+            raise
+        except (CheckpointError, LimitExceededError) as error:
             return error.message
+        if values.shape != tensor.shape:
+            return f"{record.dtype} holds several numbers in each element"
         with torch.no_grad():
             tensor.copy_(values)
         return None
@@ -133,7 +152,9 @@ class _Loader:
                 self.loaded[name] = record
             else:
                 self._problems[name] = Mismatch(name, "tie", shape, record.shape, f"tied to {first} in the model")
-        except CheckpointError as error:
+        except TruncatedError:
+            raise
+        except (CheckpointError, LimitExceededError) as error:
             if tensor.is_meta:  # as everything else that is not looked at
                 self.loaded[name] = record
             else:
@@ -141,7 +162,8 @@ class _Loader:
 
     def _has_values_of(self, record: TensorRecord, other: TensorRecord, dtype: torch.dtype) -> bool:
         """Whether two stored tensors of one shape are the same: in their bytes, or converted to `dtype` if theirs differ."""
-        if record.storage is not None and find_canonical([other, record])[1] == 0:
+        is_one = record.storage is not None and find_canonical([other, record])[1] == 0
+        if is_one and is_same_tensor(record, other):
             return True
         one, two = self.reader.read(record), self.reader.read(other)
         if one.dtype != two.dtype:

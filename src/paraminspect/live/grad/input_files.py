@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from typing import Any
 
 import torch
@@ -12,8 +10,8 @@ from torch import Tensor
 
 from paraminspect.architecture.tensors import MAX_INPUT_NUMEL
 from paraminspect.errors import ParamInspectError
+from paraminspect.files.reasons import reason_of
 from paraminspect.live.build.complaints import first_line
-from paraminspect.records import Checkpoint, TensorRecord
 
 MAX_JSON_BYTES = 64 << 20
 """Of a JSON file, whose numbers take ten times that in memory."""
@@ -34,7 +32,7 @@ def read_tensors(path: str) -> dict[str, Tensor]:
     try:
         tensors = _read_json(path) if _is_json(path) else _read_checkpoint(path)
     except OSError as error:
-        raise ParamInspectError(f"{path}: {error.strerror or error}") from None
+        raise ParamInspectError(f"{path}: {reason_of(error)}") from None
     except ParamInspectError as error:
         error.source = error.source or path
         raise
@@ -82,21 +80,7 @@ def _read_checkpoint(path: str) -> dict[str, Tensor]:
     for record in checkpoint.tensors:
         if record.numel > MAX_INPUT_NUMEL:
             raise ParamInspectError(f"{record.name}: {record.numel:,} elements; the limit is {MAX_INPUT_NUMEL:,}")
-    return {record.name: _read(checkpoint, record, path) for record in checkpoint.tensors}
-
-
-def _read(checkpoint: Checkpoint, record: TensorRecord, path: str) -> Tensor:
     from paraminspect.live.build.stored import StoredTensors
 
-    packed = record.storage is not None and record.storage.begin is None
-    if checkpoint.format not in ("npz", "npy") or not packed:
-        return StoredTensors(checkpoint).read(record).clone()
-    import numpy as np  # deflated, or of the other byte order; the size that its header declares has been checked
-
-    try:
-        with open(path, "rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            array = loaded if isinstance(loaded, np.ndarray) else loaded[record.name]
-            return torch.from_numpy(np.array(array, array.dtype.newbyteorder("=")))
-    except (OSError, ValueError, TypeError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise ParamInspectError(f"{record.name or 'the array'}: {first_line(error)}") from None
+    reader = StoredTensors()
+    return {record.name: reader.read(record).clone() for record in checkpoint.tensors}

@@ -88,12 +88,27 @@ def apply_init(
         raise RuleError(
             f"rule {number} ({plan.rules[number - 1].text}) matches no parameter" + (f": {reason}" if reason else "")
         )
-    for step, tensor in zip(plan.steps, found.tensors, strict=True):
+    return apply_plan(plan, found.tensors, seed, own)
+
+
+def apply_plan(plan: InitPlan, tensors: Sequence[Tensor], seed: int, own: OwnFunctions) -> list[InitStep]:
+    """Carry a plan out in place.
+
+    Args:
+        plan: Of these tensors.
+        tensors: One for each step.
+        seed: Of the run.
+        own: Initializers that the rules may name.
+
+    Raises:
+        ParamInspectError: As of `apply_init`.
+    """
+    for step, tensor in zip(plan.steps, tensors, strict=True):
         _check_step(step, tensor, own)
     drawing = Drawing(seed, own)
     done = []
     with one_thread(), torch.no_grad():
-        for step, tensor in zip(plan.steps, found.tensors, strict=True):
+        for step, tensor in zip(plan.steps, tensors, strict=True):
             if step.rule is None:
                 continue
             if step.initializer is not None:

@@ -14,9 +14,6 @@ from paraminspect.records import TensorRecord
 from paraminspect.rules.targets import Other, Target
 from paraminspect.ties.shared_bytes import find_canonical
 
-_PROBLEMS = {"chunked": "stored in pieces, as distributed checkpoints are"}
-"""Layouts of stored tensors whose names say too little."""
-
 _BUFFER, _ATTRIBUTE, _STATE = "buffers", "plain tensor attributes", "optimizer state"
 
 
@@ -26,7 +23,6 @@ class Targets:
 
     Attributes:
         targets: Parameters, each tensor once, in the order of the model.
-        others: The other tensors.
         tensors: For a live model, the parameter of each target; empty for a checkpoint.
         records: For a checkpoint, the record of each target; empty for a live model.
     """
@@ -37,15 +33,19 @@ class Targets:
     records: tuple[TensorRecord, ...] = ()
 
 
-def model_targets(model: nn.Module) -> Targets:
+def model_targets(model: nn.Module, records: Sequence[TensorRecord] | None = None) -> Targets:
     """The parameters of a model as `named_parameters()` has them, each with its further names.
 
     Two parameters that hold the same bytes are one, as two names of one parameter are.
 
+    Args:
+        model: On any device.
+        records: As `describe_model` made them; None makes them.
+
     Raises:
         LimitExceededError: Modules by too many names.
     """
-    described = list(zip(iter_tensors(model), describe_model(model), strict=True))
+    described = list(zip(iter_tensors(model), records or describe_model(model), strict=True))
     parameters = [each for each, _ in described if each.kind == "parameter"]
     canonical = find_canonical([record for each, record in described if each.kind == "parameter"])
     names: dict[int, list[NamedTensor]] = {}
@@ -102,8 +102,8 @@ def _record_target(names: Sequence[TensorRecord]) -> Target:
     record, *aliases = names
     if record.layout == "gguf":
         problem = f"quantised ({record.dtype})"
-    elif record.shape is None or record.layout != "strided":
-        problem = "ragged" if record.shape is None else _PROBLEMS.get(record.layout, f"of layout {record.layout}")
+    elif record.shape is None or record.layout not in ("strided", "chunked"):
+        problem = "ragged" if record.shape is None else f"of layout {record.layout}"
     else:
         problem = _why_shared(record.shape, record.stride)
     return Target(

@@ -9,11 +9,12 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from paraminspect.formats.shapes import contiguous_stride, storage_order
+from paraminspect.formats.shapes import storage_order
+from paraminspect.live.build.stored import flipped
 from paraminspect.live.init.draw import Drawing, one_thread
 from paraminspect.live.init.pool import Pool, count_workers
-from paraminspect.live.init.work import DRAWN_BYTES, Work
-from paraminspect.records import InitStep
+from paraminspect.live.init.work import DRAWN_BYTES, Work, values_of
+from paraminspect.records import InitStep, TensorRecord
 from paraminspect.rules.steps import PlannedStep
 from paraminspect.text import counted
 from paraminspect.values.moments import Moments
@@ -90,7 +91,10 @@ class Run:
             self._moments[job] = Moments()
         if index is None and step is not None and step.target.problem:
             return  # kept, not written, and torch may not have such a tensor
-        tensor = self._values(work)
+        if index is not None and work.is_kept and not work.is_reported and work.out_dtype(self.dtype) == work.dtype:
+            self._keep(pool, job, work, index)
+            return
+        tensor = values_of(work, self.drawing)
         dtype = getattr(torch, work.out_dtype(self.dtype))
         if self.in_order:
             pool.wait_for_turn(job)
@@ -98,40 +102,39 @@ class Run:
         laid = tensor.permute(storage_order(work.stride)) if self.as_stored and work.stride else tensor
         for piece in pieces_of(laid):
             pool.check()
-            begin += self._hand_on(job, index, begin, piece.to(dtype))
+            begin += self._hand_on(job, index, begin, piece.to(dtype), work.record if self.as_stored else None)
         if self.in_order:
             pool.end_turn()
         if self.look is not None and step is not None and step.rule is not None:
             self.look(step, tensor.to(dtype))
 
-    def _values(self, work: Work) -> Tensor:
-        """What a tensor is to hold; of one that sees the bytes of another, what that one is to hold, seen as it does."""
-        if work.original is not None:
-            return _see_as(work, work.original, self._values(work.original))
-        if work.step is not None and work.step.initializer is not None:
-            return self.drawing.draw(work.step, work.base)
-        return work.base().detach()
+    def _keep(self, pool: Pool, job: int, work: Work, index: int) -> None:
+        """Write a tensor as it is, without having it in memory as a whole."""
+        assert work.pieces is not None
+        assert self.sink is not None
+        if self.in_order:
+            pool.wait_for_turn(job)
+        begin = 0
+        for piece in work.pieces():
+            pool.check()
+            self.sink.put(index, begin, memoryview(piece))
+            begin += len(piece)
+            self._done[job] += DRAWN_BYTES * len(piece) // getattr(torch, work.dtype).itemsize
+        if self.in_order:
+            pool.end_turn()
 
-    def _hand_on(self, job: int, index: int | None, begin: int, piece: Tensor) -> int:
-        """Measure and write one piece; returns its size in bytes."""
+    def _hand_on(self, job: int, index: int | None, begin: int, piece: Tensor, record: TensorRecord | None) -> int:
+        """Measure and write one piece, in the place of a record's bytes if there is one; returns its size in bytes."""
         if job in self._moments:
             add_piece(self._moments[job], piece)
         if self.sink is not None and index is not None:
-            self.sink.put(index, begin, piece.cpu().view(torch.uint8).numpy().data)
+            self.sink.put(index, begin, flipped(record, piece).cpu().view(torch.uint8).numpy().data)
         self._done[job] += DRAWN_BYTES * piece.numel()
         return piece.numel() * piece.element_size()
 
     def _step(self, job: int, work: Work) -> tuple[PlannedStep, InitStep]:
         assert work.step is not None
         return work.step, with_statistics(work.step.record(), self._moments[job])
-
-
-def _see_as(view: Work, original: Work, values: Tensor) -> Tensor:
-    """Values of a tensor through another view of the same bytes."""
-    dtype, seen = getattr(torch, original.dtype), getattr(torch, view.dtype)
-    stride = original.stride or contiguous_stride(original.shape)
-    storage = torch.empty_strided(original.shape, stride, dtype=dtype).copy_(values).untyped_storage()
-    return torch.empty(0, dtype=seen).set_(storage, 0, view.shape, view.stride or contiguous_stride(view.shape))
 
 
 def measure(tensor: Tensor) -> Moments:

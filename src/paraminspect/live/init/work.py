@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from paraminspect.live.build.describe import describe_model, iter_tensors
+from paraminspect.formats.shapes import contiguous_stride
+from paraminspect.live.build.describe import iter_tensors
 from paraminspect.live.build.live_model import LiveModel
-from paraminspect.live.build.stored import StoredTensors
-from paraminspect.live.init.draw import ONE_AT_A_TIME
+from paraminspect.live.build.stored import StoredTensors, flipped
+from paraminspect.live.init.draw import ONE_AT_A_TIME, Drawing
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.rules.steps import FLOATING, InitPlan, PlannedStep
 from paraminspect.ties.shared_bytes import find_canonical
+from paraminspect.values.pieces import read_pieces
+from paraminspect.values.stored_bytes import plain_dtype
+
+PIECE_BYTES = 4 << 20
+"""Of a tensor that stays as it is, in memory at a time."""
 
 DRAWN_BYTES = 4
 """Of one element while it is drawn, at least."""
@@ -27,14 +34,14 @@ class Work:
 
     Attributes:
         name: Dotted.
-        dtype: torch's name, of the source.
+        dtype: torch's name, of the source; of blocks and scaled integers that of the numbers they stand for.
         shape: (d0, ..., dn).
         base: Gives the values that it has without rules; may be called from any thread.
         step: What rules do to it; None for a tensor that no rule can mean.
-        aliases: Its further names.
         trainable: requires_grad of a parameter.
         record: Where it is stored, for a checkpoint.
         stride: In elements; None where it is contiguous or has none.
+        pieces: Gives the bytes of a stored tensor; None where they are made of `base`.
         original: The tensor whose bytes it is another view of, where a rule changes that one.
     """
 
@@ -48,6 +55,7 @@ class Work:
     record: TensorRecord | None = None
     stride: tuple[int, ...] | None = None
     original: Work | None = None
+    pieces: Callable[[], Iterator[bytes]] | None = None
 
     @property
     def is_changed(self) -> bool:
@@ -57,6 +65,11 @@ class Work:
     @property
     def is_reported(self) -> bool:
         return self.step is not None and self.step.rule is not None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it is written with the bytes that it has."""
+        return self.pieces is not None and not self.is_changed and self.original is None
 
     @property
     def numel(self) -> int:
@@ -74,7 +87,8 @@ class Work:
         if self.original is not None:
             return self.original.cost + self.nbytes
         initializer = self.step.initializer if self.step is not None else None
-        return self.nbytes * (initializer.copies if initializer is not None else 1)
+        read = self.record is not None and self.step is not None and initializer is not None and self.step.needs_values
+        return self.nbytes * ((initializer.copies if initializer is not None else 1) + read)
 
     def out_dtype(self, wanted: str) -> str:
         """The dtype it is written in: the wanted one, if there is one and the tensor is a floating-point one."""
@@ -84,7 +98,7 @@ class Work:
 def model_work(live: LiveModel, plan: InitPlan) -> list[Work]:
     """The tensors of a model's state dict, each once: parameters and persistent buffers."""
     found, records = [], []
-    for each, record in zip(iter_tensors(live.model), describe_model(live.model), strict=True):
+    for each, record in zip(iter_tensors(live.model), live.records, strict=True):
         leaf = each.name.rpartition(".")[2]
         if each.kind != "tensor" and leaf not in each.module._non_persistent_buffers_set:
             found.append(each)
@@ -99,12 +113,15 @@ def model_work(live: LiveModel, plan: InitPlan) -> list[Work]:
 
 def checkpoint_work(checkpoint: Checkpoint, plan: InitPlan) -> list[Work]:
     """All tensors of a checkpoint, each once, in the order of the file; views of another shape stand for themselves."""
-    stored = StoredTensors(checkpoint)
+    stored = StoredTensors()
     records = checkpoint.tensors
     work = []
     for record in records:
-        base = _base_of_record(stored, record)
-        work.append(Work(record.name, record.dtype, record.shape or (), base, record=record, stride=record.stride))
+        dtype, shape = plain_dtype(record), record.shape or ()
+        base = partial(stored.read, record)
+        has_own = dtype == record.dtype and dtype != "complex32"  # which numpy has not: it comes as complex64
+        found = partial(read_pieces, record, stored.files, PIECE_BYTES) if has_own else None
+        work.append(Work(record.name, dtype, shape, base, record=record, stride=record.stride, pieces=found))
     return _join(work, records, range(len(work)), plan)
 
 
@@ -123,7 +140,7 @@ def _join(
     views: dict[int, int] = {}
     for index, (each, first) in enumerate(zip(work, find_canonical(records), strict=True)):
         origin = places.setdefault(identities[index], index) if first is None else first
-        place = forms.setdefault((origin, each.shape, each.dtype, each.stride), index)
+        place = forms.setdefault((origin, records[index].form), index)
         if place != index:
             known = found[place]
             step = known.step or steps.get(each.name)
@@ -146,5 +163,20 @@ def _base_of_model(live: LiveModel, name: str) -> Callable[[], Tensor]:
     return base
 
 
-def _base_of_record(stored: StoredTensors, record: TensorRecord) -> Callable[[], Tensor]:
-    return lambda: stored.read(record)
+def values_of(work: Work, drawing: Drawing) -> Tensor:
+    """What a tensor is to hold; of one that sees the bytes of another, what that one is to hold, seen as it does."""
+    if work.original is not None:
+        return _see_as(work, work.original, values_of(work.original, drawing))
+    if work.step is not None and work.step.initializer is not None:
+        return drawing.draw(work.step, work.base)
+    return work.base().detach()
+
+
+def _see_as(view: Work, original: Work, values: Tensor) -> Tensor:
+    """Values of a tensor through another view of the same bytes."""
+    dtype, seen = getattr(torch, original.dtype), getattr(torch, view.dtype)
+    stride = original.stride or contiguous_stride(original.shape)
+    values = flipped(original.record, values)
+    storage = torch.empty_strided(original.shape, stride, dtype=dtype).copy_(values).untyped_storage()
+    strides = view.stride or contiguous_stride(view.shape)
+    return flipped(view.record, torch.empty(0, dtype=seen).set_(storage, 0, view.shape, strides))

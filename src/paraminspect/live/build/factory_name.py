@@ -1,0 +1,34 @@
+"""What `module:callable` and `file.py:callable` say, read without importing torch."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+
+
+class FactoryName(NamedTuple):
+    """What `module:attribute` says.
+
+    Attributes:
+        module: Dotted name of a module; "" where a file is named.
+        file: Path of a Python file; "" where a module is named.
+        attribute: Dotted name inside it; "" where it is left out (`build.py`).
+    """
+
+    module: str
+    file: str
+    attribute: str
+
+
+def parse_factory(source: str) -> FactoryName | None:
+    """`pkg.mod:callable`, `file.py:callable`, or `file.py` alone; None for anything else, such as a URL."""
+    if source.lower().endswith(".py") and "://" not in source:
+        return FactoryName("", source, "")
+    where, colon, attribute = source.rpartition(":")
+    if not colon or not _DOTTED.fullmatch(attribute):
+        return None
+    if where.lower().endswith(".py") and "://" not in where:
+        return FactoryName("", where, attribute)
+    return FactoryName(where, "", attribute) if _DOTTED.fullmatch(where) else None

@@ -1,0 +1,384 @@
+"""From a SOURCE to a model: what it is, read or built once, with the rules that apply and its values.
+
+Nothing is said here and no status is set: remarks, tensors that weights do not fit and rules that match nothing are in
+what is returned or raised.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from paraminspect.errors import LimitExceededError, ParamInspectError, SourceError
+from paraminspect.models.asked import Asked, Kind, parse_definitions
+from paraminspect.models.recognise import Recognised, recognise
+from paraminspect.records import Checkpoint, TensorRecord
+
+if TYPE_CHECKING:  # what a command that reads a file does not wait for
+    from torch import Tensor, nn
+
+    from paraminspect.architecture.model import Spec
+    from paraminspect.live.build.live_model import LiveModel
+    from paraminspect.live.build.weights import WeightReport
+    from paraminspect.live.init.drawn import Draw
+    from paraminspect.live.init.find import Targets
+    from paraminspect.models.rules import ChosenRules
+    from paraminspect.rules.sets import Config
+    from paraminspect.rules.steps import InitPlan
+    from paraminspect.values.numbers import Numbers
+    from paraminspect.values.stored_bytes import Files
+
+_DEFAULT: Final = Asked()
+
+
+class RefusedError(ParamInspectError):
+    """What was asked for does not go together with what was found, as far as that is not allowed.
+
+    Attributes:
+        notes: What is to be said besides.
+    """
+
+    notes: tuple[str, ...] = ()
+
+
+class MisfitError(RefusedError):
+    """Weights do not fit the model.
+
+    Args:
+        report: What became of each tensor.
+        weights: What the user typed.
+    """
+
+    def __init__(self, report: WeightReport, weights: str) -> None:
+        hint = f"most names would fit with {report.hint}" if report.hint else None
+        super().__init__(f"it does not fit: {report.describe()}", hint=hint, source=weights)
+        self.report = report
+        self.weights = weights
+
+
+class UnmatchedError(RefusedError):
+    """Rules match nothing.
+
+    Args:
+        plan: With all rules.
+    """
+
+    def __init__(self, plan: InitPlan) -> None:
+        super().__init__(plan.complaints()[0])
+        self.plan = plan
+
+
+@dataclass(slots=True)
+class Model:
+    """A source, opened.
+
+    Attributes:
+        source: What the user typed.
+        kind: What it is.
+        checkpoint: What its headers say; of a live model the same, as a reader of files gives it.
+        live: The model of a spec or factory.
+        rules: What is asked of initialisation.
+        plan: What rules do to each tensor; None where there are none, or nobody asked.
+        notes: Remarks on how it was opened, before those of the checkpoint.
+        weights: What the user typed for them.
+    """
+
+    source: str
+    kind: Kind
+    checkpoint: Checkpoint
+    live: LiveModel | None = None
+    rules: ChosenRules | None = None
+    plan: InitPlan | None = None
+    notes: list[str] = field(default_factory=list)
+    weights: str = ""
+    _draw: Draw | None = None
+    _names: Mapping[object, str] | None = None
+    _files: Files | None = None
+    _lock: Any = field(default_factory=threading.RLock)
+
+    @property
+    def unloaded(self) -> frozenset[str]:
+        """Names that --weights left as they were, though they stand in the model or in the checkpoint."""
+        report = self.live.weights if self.live is not None else None
+        return frozenset(each.name for each in report.mismatches) if report is not None else frozenset()
+
+    @property
+    def unsaved(self) -> frozenset[str]:
+        """Names of the buffers that `state_dict()` leaves out."""
+        return self.live.unsaved() if self.live is not None else frozenset()
+
+    def tensor(self, record: TensorRecord) -> Tensor:
+        """The values of a tensor of a live model, with the rules applied; from any thread.
+
+        Args:
+            record: Of the checkpoint, perhaps under another name.
+
+        Raises:
+            ParamInspectError: It has none.
+        """
+        assert self.live is not None
+        if self._names is None:
+            self._names = {each.identity: each.name for each in self.live.records}
+        name = self._names.get(record.identity, record.name)
+        with self._lock:
+            return self.live.tensor(name) if self._draw is None else self._draw(name)
+
+    def numbers(self, record: TensorRecord) -> Numbers:
+        """The numbers of a tensor, stored or live.
+
+        Raises:
+            ParamInspectError: It has none that can be read.
+        """
+        if self.live is not None:
+            from paraminspect.live.build.arrays import tensor_array
+            from paraminspect.values.numbers import InMemory
+
+            return InMemory(tensor_array(self.tensor(record)))
+        from paraminspect.values.read import open_numbers
+
+        return open_numbers(record, self.files)
+
+    @property
+    def files(self) -> Files:
+        """The files of a checkpoint, kept open."""
+        if self._files is None:
+            from paraminspect.values.stored_bytes import Files
+
+            self._files = Files()
+        return self._files
+
+
+def open_model(
+    source: str | nn.Module | Checkpoint | Model, asked: Asked = _DEFAULT, found: Recognised | None = None
+) -> Model:
+    """Open a source; one that is open already is taken as it is.
+
+    Args:
+        source: As the user typed it; or a model in memory, or what was read.
+        asked: What for, and how.
+        found: What it is, if that is known already.
+
+    Raises:
+        MisfitError: Weights do not fit.
+        UnmatchedError: A rule matches nothing.
+        ParamInspectError: It cannot be read or built, or an option has no meaning for it.
+    """
+    if isinstance(source, Model):
+        return source
+    if isinstance(source, Checkpoint):
+        asked.refuse("checkpoint")
+        return Model(source.source, "checkpoint", source)
+    if found is None:
+        found = recognise(source) if isinstance(source, str) else Recognised("module")
+    try:
+        return _OPENERS[found.kind](source, found, asked)  # type: ignore[no-any-return]
+    except RefusedError:
+        raise
+    except ParamInspectError as error:
+        error.source = error.source or (source if isinstance(source, str) else None)
+        raise
+
+
+def _open_checkpoint(source: str, found: Recognised, asked: Asked) -> Model:
+    from paraminspect.formats import open_source
+
+    if asked.want == "memory":
+        raise _no_architecture(source)
+    asked.refuse("checkpoint")
+    if not asked.edits:
+        return Model(source, "checkpoint", open_source(source))
+    config = _config(asked)
+    from paraminspect.models.rules import check_definitions, choose_for
+
+    check_definitions(asked, config)
+    rules = choose_for(asked, config, None)
+    checkpoint = open_source(source)
+    from paraminspect.live.init.find import checkpoint_targets  # imports torch, for what can be read
+
+    model = Model(source, "checkpoint", checkpoint, rules=rules)
+    _plan(model, checkpoint_targets(checkpoint.tensors), rules, asked)
+    return model
+
+
+def _no_architecture(source: str) -> SourceError:
+    """A checkpoint has no forward pass; what is wrong with the file itself goes first."""
+    from paraminspect.formats import open_source
+
+    checkpoint = open_source(source)
+    return SourceError(
+        f"a checkpoint ({checkpoint.format}) holds tensors; a gradient needs the architecture too",
+        hint=f"name a spec or a factory: paraminspect grad model.yaml --weights {source}",
+        source=source,
+    )
+
+
+def _open_spec(source: str, found: Recognised, asked: Asked) -> Model:
+    from paraminspect.architecture.expand import plan_model
+    from paraminspect.models.rules import read_spec
+
+    asked.refuse("spec")
+    config = _config(asked)
+    spec = read_spec(found.text, source, parse_definitions(asked.define), config)
+    rules = _rules(asked, config, spec)
+    plan = plan_model(spec)  # what is wrong with a spec is said before torch is imported
+    _collect_garbage()
+    from paraminspect.live.build.live_model import build_spec
+
+    def build(device: str, limit: int) -> LiveModel:
+        return build_spec(spec, plan, modules_file=asked.modules_file, device=device, seed=asked.seed, max_bytes=limit)
+
+    return _finish(source, "spec", _within_memory(build, asked), rules, asked)
+
+
+def _open_factory(source: str, found: Recognised, asked: Asked) -> Model:
+    asked.refuse("factory")
+    config = _config(asked)
+    from paraminspect.models.rules import check_definitions
+
+    check_definitions(asked, config)
+    rules = _rules(asked, config, None)
+    _collect_garbage()
+    from paraminspect.live.build.live_model import build_from_factory
+
+    device = "cpu" if asked.want in ("values", "memory") else "meta"
+    live = build_from_factory(source, asked.arguments, device=device, seed=asked.seed)
+    return _finish(source, "factory", live, rules, asked)
+
+
+def _open_module(source: Any, found: Recognised, asked: Asked) -> Model:
+    from torch import nn
+
+    if not isinstance(source, nn.Module):
+        raise SourceError(f"a source is a path, a URL, a spec, a factory or an nn.Module, not {type(source).__name__}")
+    asked.refuse("module")
+    rules = _rules(asked, _config(asked), None)
+    from paraminspect.live.build.live_model import hold_module
+
+    return _finish("", "module", hold_module(source), rules, asked)
+
+
+_OPENERS: Final[Mapping[Kind, Any]] = {
+    "checkpoint": _open_checkpoint,
+    "spec": _open_spec,
+    "factory": _open_factory,
+    "module": _open_module,
+}
+
+
+def _config(asked: Asked) -> Config | None:
+    if not asked.config:
+        return None
+    from paraminspect.models.rules import read_config
+
+    return read_config(asked.config, parse_definitions(asked.define))
+
+
+def _rules(asked: Asked, config: Config | None, spec: Spec | None) -> ChosenRules | None:
+    """What is asked of initialisation; None where nobody asks for values."""
+    if asked.want == "names":
+        return None
+    from paraminspect.models.rules import choose_for
+
+    return choose_for(asked, config, spec)
+
+
+def _collect_garbage() -> None:
+    import gc
+
+    gc.enable()  # models are full of cycles
+
+
+def _within_memory(build: Any, asked: Asked) -> LiveModel:
+    """The model on the meta device; or in memory, if it fits there, for what runs it."""
+    from paraminspect.architecture.expand import MAX_MODEL_BYTES
+    from paraminspect.live.build.memory import available_memory, too_large
+
+    if asked.want != "memory":
+        return build("meta", MAX_MODEL_BYTES)  # type: ignore[no-any-return]
+    available = available_memory()
+    limit = MAX_MODEL_BYTES if available is None else min(available, MAX_MODEL_BYTES)
+    try:
+        return build("cpu", limit)  # type: ignore[no-any-return]
+    except LimitExceededError as error:
+        if error.limit != limit or error.actual is None or available is None:
+            raise
+        raise too_large(2 * error.actual, available) from None
+
+
+def _finish(source: str, kind: Kind, live: LiveModel, rules: ChosenRules | None, asked: Asked) -> Model:
+    """Load weights, and decide what rules do."""
+    model = Model(source, kind, live.checkpoint, live, rules, weights=asked.weights)
+    model.notes += rules.notes if rules is not None else ()
+    try:
+        if asked.weights:
+            _load(live, asked, model.notes)
+            model.checkpoint = live.checkpoint
+        if rules is not None:
+            from paraminspect.live.init.find import model_targets
+
+            found = model_targets(live.model, live.records)
+            _plan(model, found, rules, asked)
+            _apply(model, found, asked)
+    except RefusedError as error:
+        error.notes = tuple(model.notes)
+        raise
+    return model
+
+
+def _load(live: LiveModel, asked: Asked, notes: list[str]) -> None:
+    """Load weights; adds what is to be said of them."""
+    from paraminspect.formats import open_source
+    from paraminspect.live.build.live_model import load_checkpoint
+
+    checkpoint = open_source(asked.weights)
+    load_checkpoint(live, checkpoint, strip_prefix=asked.strip_prefix, add_prefix=asked.add_prefix)
+    report = live.weights
+    assert report is not None
+    if report.converted:
+        what = f"{len(report.converted):,} of {len(report.loaded):,} tensors of {asked.weights}"
+        notes.append(f"{what} have another dtype: converted")
+    if report.mismatches and not asked.allow_mismatch:
+        raise MisfitError(report, asked.weights)
+    if report.mismatches:
+        notes.append(f"{asked.weights}: {report.describe()}")
+
+
+def _plan(model: Model, found: Targets, rules: ChosenRules, asked: Asked) -> None:
+    """Decide what rules do to each tensor, and whether that is as it was asked for."""
+    from paraminspect.rules.steps import plan_rules
+
+    loaded: Mapping[str, object] = {}
+    if model.live is not None and model.live.weights is not None and not asked.edits:
+        loaded = model.live.weights.loaded
+    applied = rules.rules
+    if loaded and all(not loaded.keys().isdisjoint((each.name, *each.aliases)) for each in found.targets):
+        applied, loaded = applied[rules.implied :], {}
+    plan = plan_rules(found.targets, applied, found.others)
+    if loaded:
+        from paraminspect.models.rules import keep_loaded
+
+        plan = keep_loaded(plan, loaded, rules.implied)
+    model.plan = plan
+    if plan.unmatched and not asked.allow_unmatched:
+        raise UnmatchedError(plan)
+
+
+def _apply(model: Model, found: Targets, asked: Asked) -> None:
+    """Give a model in memory the values of its rules; of others they are drawn one by one when they are asked for."""
+    live, plan, rules = model.live, model.plan, model.rules
+    assert live is not None
+    assert plan is not None
+    assert rules is not None
+    if not plan.rules:
+        return
+    if asked.want == "memory":
+        from paraminspect.live.init.apply import apply_plan
+        from paraminspect.live.init.functions import OwnFunctions
+
+        apply_plan(plan, found.tensors, asked.seed, rules.own or OwnFunctions())
+    elif asked.want == "values" and not asked.edits:  # `init` draws for itself, and measures
+        from paraminspect.live.init.drawn import drawn_by
+
+        model._draw = drawn_by(plan, live, asked.seed, rules.own)

@@ -1,0 +1,93 @@
+"""What a SOURCE is, decided once, by its content and without torch."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Final, NamedTuple
+
+from paraminspect.errors import ParamInspectError
+from paraminspect.files.door import place_of
+from paraminspect.models.asked import Kind
+
+STDIN: Final = "-"
+
+BINARY_BYTES: Final = 512
+"""Of a file that has a zero among them, as all binary formats have, no more is read here."""
+
+TEXT_BYTES: Final = 4096
+"""Without a zero among them, the file is read as far as a spec may reach."""
+
+
+class Recognised(NamedTuple):
+    """What a source is.
+
+    Attributes:
+        kind: A `checkpoint` too if it cannot be read, or is nothing that is known: its reader says so.
+        text: Of a spec: what was looked at is what is parsed.
+    """
+
+    kind: Kind
+    text: bytes = b""
+
+
+_NAMED: Final = (".yaml", ".yml")
+_CHECKPOINT: Final = Recognised("checkpoint")
+_FACTORY: Final = Recognised("factory")
+
+
+def recognise(source: str) -> Recognised:
+    """What the user named.
+
+    A file is judged by its content (text that is called YAML is a spec, perhaps one with a mistake); one whose name
+    happens to have a colon goes before a factory. Standard input that is a pipe is replaced by a file.
+
+    Raises:
+        UnknownFormatError: Standard input, which is neither a spec nor a checkpoint.
+    """
+    if not place_of(source).has_code:
+        return _CHECKPOINT
+    if source == STDIN:
+        return _recognise_standard_input()
+    try:
+        is_file = stat.S_ISREG(os.stat(source).st_mode)
+    except (OSError, ValueError):
+        return _FACTORY if _names_code(source) else _CHECKPOINT
+    return _recognise_file(source) if is_file else _CHECKPOINT
+
+
+def _names_code(source: str) -> bool:
+    if ":" not in source and not source.lower().endswith(".py"):
+        return False
+    from paraminspect.live.build.factory_name import parse_factory
+
+    return parse_factory(source) is not None
+
+
+def _recognise_file(path: str) -> Recognised:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            text = file.read(BINARY_BYTES) or b""
+            if b"\0" in text:
+                return _CHECKPOINT
+            from paraminspect.architecture.recognise import MAX_SPEC_BYTES, looks_like_spec
+
+            for size in (TEXT_BYTES, MAX_SPEC_BYTES + 1):
+                text += file.read(size - len(text)) or b""
+                if b"\0" in text:
+                    return _CHECKPOINT
+    except OSError:
+        return _CHECKPOINT
+    if path.lower().endswith(".py"):
+        return _FACTORY
+    return Recognised("spec", text) if path.lower().endswith(_NAMED) or looks_like_spec(text) else _CHECKPOINT
+
+
+def _recognise_standard_input() -> Recognised:
+    from paraminspect.models.standard_input import is_spec_on_stdin, read_spec_text
+
+    try:
+        return Recognised("spec", read_spec_text()) if is_spec_on_stdin() else _CHECKPOINT
+    except ParamInspectError as error:
+        error.source = STDIN
+        raise
