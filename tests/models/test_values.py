@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from paraminspect.live.grad import backward
+from paraminspect.live.grad import run as running
 from tests.making.running import run_here
 
 Values = dict[str, list[float]]
@@ -114,13 +114,13 @@ def test_gradients_are_taken_of_the_same_values(name: str, monkeypatch: pytest.M
     options = [*OPTIONS.get(name, []), *(["--no-init"] if no_init else [])]
     answer("convert", SOURCES[name], "-o", "expected.safetensors", *options)
     seen: dict[str, torch.Tensor] = {}
-    real = backward.backward_report
+    real = running.backward_report
 
     def watch(model: torch.nn.Module, *given: Any, **more: Any) -> Any:
         seen.update({key: value.detach().clone() for key, value in model.state_dict().items()})
         return real(model, *given, **more)
 
-    monkeypatch.setattr(backward, "backward_report", watch)
+    monkeypatch.setattr(running, "backward_report", watch)
     answer("grad", SOURCES[name], *options, *(["-i", "1,3"] if name == "factory" else []))
     assert {key: value.tolist() for key, value in seen.items()} == {
         key: value.tolist() for key, value in expected().items()
