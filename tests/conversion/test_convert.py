@@ -22,13 +22,13 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from paraminspect import open_source
+from paraminspect import ties as find_ties
 from paraminspect.conversion import bytes as contents
 from paraminspect.conversion import convert
 from paraminspect.conversion.verify import verify as real_verify
 from paraminspect.errors import LimitExceededError, ParamInspectError, SelectionError, TargetError
 from paraminspect.formats import companions
-from paraminspect.sharing.find import find_ties
+from paraminspect.formats.source import open_source
 from paraminspect.values import numbers
 
 State = dict[str, torch.Tensor]

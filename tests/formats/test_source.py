@@ -484,7 +484,7 @@ def test_process_substitution_of_bash(model: Path) -> None:
     bash = shutil.which("bash")
     if bash is None:
         pytest.skip("no bash here")
-    code = "import sys; from paraminspect import open_source; print(open_source(sys.argv[1]).tensors[0].name)"
+    code = "import sys; from paraminspect.formats.source import open_source; print(open_source(sys.argv[1]).tensors[0].name)"
     script = f'"$0" -c "{code}" <(cat "$1")'
     done = subprocess.run(
         [bash, "-c", script, sys.executable, str(model)], capture_output=True, text=True, timeout=PATIENCE_S, check=True

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from paraminspect import find_ties, open_source
+from paraminspect import ties as find_ties
+from paraminspect.formats.source import open_source
 from paraminspect.records import Checkpoint, Declaration, Storage, TensorRecord
 from paraminspect.sharing.find import Found, Source, distinct, find_equal_in, find_in, group_names, open_stored
 from tests.making.records import stored
@@ -45,7 +46,7 @@ def test_a_model_a_checkpoint_and_records_have_the_same_ties(tmp_path: Path) -> 
 def test_a_checkpoint_is_searched_without_torch_or_numpy(tmp_path: Path) -> None:
     torch.save(linear("a", "b").state_dict(), tmp_path / "m.pt")
     script = (
-        "import sys; from paraminspect import find_ties, open_source\n"
+        "import sys; from paraminspect.formats.source import open_source; from paraminspect import ties as find_ties\n"
         f"assert find_ties(open_source({str(tmp_path / 'm.pt')!r}))[0].names == ('a.weight', 'b.weight')\n"
         "print({'torch', 'numpy'} & set(sys.modules))"
     )

@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from paraminspect import diff as diff_sources
 from paraminspect.errors import ParamInspectError
 from paraminspect.values import compare as module
 from paraminspect.values.compare import Difference, compare_values, digest_values
-from paraminspect.values.diff import Diff, diff_sources
+from paraminspect.values.diff import Diff
 from paraminspect.values.numbers import InMemory
 
 Array = np.ndarray[Any, Any]

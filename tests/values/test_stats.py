@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from paraminspect import open_source
 from paraminspect.errors import CheckpointError, ParamInspectError
+from paraminspect.formats.source import open_source
 from paraminspect.records import TensorRecord
 from paraminspect.values import distribution as module
 from paraminspect.values import stats as stats_module

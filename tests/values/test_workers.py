@@ -13,8 +13,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paraminspect import open_source
 from paraminspect.errors import CheckpointError
+from paraminspect.formats.source import open_source
 from paraminspect.records import TensorRecord
 from paraminspect.values import workers as module
 from paraminspect.values.collect import collect

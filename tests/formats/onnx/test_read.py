@@ -20,7 +20,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from paraminspect import open_source
 from paraminspect.checks.check import check_source
 from paraminspect.errors import (
     CheckpointError,
@@ -37,9 +36,10 @@ from paraminspect.formats.onnx.protobuf import read_fields, read_varint
 from paraminspect.formats.onnx.read import is_onnx, read_onnx
 from paraminspect.formats.onnx.shortcut import OnnxShortcut
 from paraminspect.formats.sniff import check_head, read_blob
+from paraminspect.formats.source import open_source
 from paraminspect.records import Checkpoint, Declaration, TensorRecord
 from paraminspect.sharing.equal import StoredContents
-from paraminspect.ties.shared_bytes import find_ties
+from paraminspect.tied.shared_bytes import find_ties
 from paraminspect.values.fields import decode_varints
 from paraminspect.values.read import read_tensor
 from tests.making.onnx_files import INFO, by_hand, floats, model, nested, unpacked
