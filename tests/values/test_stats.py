@@ -25,8 +25,9 @@ from paraminspect.values.distribution import BINS, Distribution, count_cells
 from paraminspect.values.export import nested_values
 from paraminspect.values.numbers import InMemory
 from paraminspect.values.read import open_numbers
-from paraminspect.values.stats import Summary, TensorStats, summarise, tensor_stats
+from paraminspect.values.stats import Summary, TensorStats, summarise
 from paraminspect.values.stored_bytes import Files
+from tests.making.stored import tensor_stats
 
 Array = np.ndarray[Any, Any]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from paraminspect.cli.files import write_to
@@ -11,6 +10,7 @@ from paraminspect.cli.grad_options import JSON, GradOptions, GradPlan
 from paraminspect.cli.output import Output
 from paraminspect.live.grad.rows import change_rows, describe, gradient_rows, show_gradients, use_rows
 from paraminspect.render.rows import Column, Rows
+from paraminspect.text import list_some
 
 if TYPE_CHECKING:
     from torch import nn
@@ -143,7 +143,7 @@ class GradPrinter:
             names = [record.name for record in self._report.parameters if record.state == state]
             if names:
                 self._output.status = max(self._output.status, FOUND)
-                self._output.note(f"--fail-on {state}: {_listed(names)}")
+                self._output.note(f"--fail-on {state}: {list_some(names, MAX_NAMES)}")
 
 
 def _aliases(model: nn.Module) -> dict[str, str]:
@@ -155,8 +155,3 @@ def _aliases(model: nn.Module) -> dict[str, str]:
         if canonical != name:
             aliases[name] = canonical
     return aliases
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - MAX_NAMES
-    return ", ".join(names[:MAX_NAMES]) + (f" and {more:,} more" if more > 0 else "")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from paraminspect.errors import SelectionError
-from paraminspect.names.listing import Listing, make_listing, suggest_names, total
+from paraminspect.names.listing import Listing, make_listing, total
 from paraminspect.names.selector import make_filter
 from paraminspect.records import Checkpoint, TensorRecord, TieGroup
 from paraminspect.render.columns import TENSORS
@@ -196,8 +196,9 @@ class Model:
     def __getitem__(self, name: str) -> Tensor:
         record = self._names.get(name)
         if record is None:
-            close = suggest_names(list(self._names), name) if isinstance(name, str) else []
-            hint = f"did you mean {close[0]!r}?" if close else None
+            from paraminspect.names.suggestions import closest
+
+            hint = closest(name, self._names) if isinstance(name, str) else None
             raise SelectionError(f"there is no tensor {name!r}", hint=hint, source=self.source)
         return Tensor(self.opened, record)
 

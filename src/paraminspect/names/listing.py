@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from paraminspect.errors import SelectionError
 from paraminspect.names.selector import make_filter
+from paraminspect.names.suggestions import find_meant
 from paraminspect.records import TensorRecord
 from paraminspect.tied.shared_bytes import find_canonical
 
@@ -67,7 +68,6 @@ class ModuleSum(NamedTuple):
     Attributes:
         name: Dotted path, "" for the outermost.
         tensors: Number of different tensors.
-        numel: Their elements.
         nbytes: Their size as stored; None if that of one is not known.
         dtypes: The most bytes first.
     """
@@ -84,7 +84,6 @@ class Leaf:
 
     Attributes:
         name: Last component of its name.
-        record: The tensor.
         tied_to: Its canonical name, if it has another one.
         counted: False where the canonical tensor is in the tree too.
     """
@@ -257,8 +256,8 @@ def make_tree(listing: Listing) -> Module:
     return root
 
 
-def suggest_modules(names: Sequence[str], path: str) -> list[str]:
-    """Module paths that may have been meant by `path`, the likeliest first."""
+def suggest_module(names: Sequence[str], path: str) -> str | None:
+    """The module path that may have been meant by `path`."""
     modules: dict[str, None] = {}
     for name in names:
         while name := name.rpartition(".")[0][:256]:
@@ -266,15 +265,7 @@ def suggest_modules(names: Sequence[str], path: str) -> list[str]:
                 break
             modules[name] = None
     endings = [module for module in modules if module.endswith(f".{path}")]
-    return endings[:1] or suggest_names(list(modules), path)
-
-
-def suggest_names(names: Sequence[str], typed: str) -> list[str]:
-    """Names that are much like what was typed, the likeliest first."""
-    from difflib import get_close_matches
-
-    lower = {name.lower(): name for name in names[:MAX_SUGGESTED]}
-    return [lower[match] for match in get_close_matches(typed.lower(), lower, n=3)]
+    return endings[0] if endings else find_meant(path, modules)
 
 
 def _enter(records: Sequence[TensorRecord], module: str) -> list[TensorRecord]:
@@ -285,9 +276,9 @@ def _enter(records: Sequence[TensorRecord], module: str) -> list[TensorRecord]:
     names = [record.name for record in records]
     if module in names:
         raise SelectionError(f"{module!r} is a tensor, not a module", hint=f"--select {module!r} chooses it by name")
-    close = suggest_modules(names, module)
-    if close:
-        hint = f"did you mean {close[0]!r}?"
+    meant = suggest_module(names, module)
+    if meant is not None:
+        hint = f"did you mean {meant!r}?"
     else:
         first = list(dict.fromkeys(name.partition(".")[0] for name in names if "." in name))[:5]
         hint = f"the outermost modules are {', '.join(map(repr, first))}" if first else "no tensor here is in a module"

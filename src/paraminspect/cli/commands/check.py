@@ -64,9 +64,9 @@ def command(
     class and function it names is reported unless torch itself writes it: as danger if it can do harm, as warning if it
     is not known. Severities: info, warning, error (damaged), danger (do not load).
     """
-    from paraminspect.cli.check import How, report_findings
+    from paraminspect.cli.check import CheckOptions, report_findings
 
     output = Output("json" if output_format == "sarif" else output_format, colour=color, header=rows.header)
     chosen = rows.choose(FINDINGS)
-    how = How(deep, fail_on, ignore, quiet, chosen, output_format == "sarif")
+    how = CheckOptions(deep, fail_on, ignore, quiet, chosen, output_format == "sarif")
     return report_findings(source, options.asked("values" if deep else "plan", build, rules), how, output)

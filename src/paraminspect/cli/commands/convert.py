@@ -76,10 +76,10 @@ def command(
     Without --all, optimizer state stays behind. The file appears whole or not at all. A spec or factory is initialised
     first, by its rules or --rule.
     """
-    from paraminspect.cli.convert import How, convert_source
+    from paraminspect.cli.convert import ConvertOptions, convert_source
 
     choice = Choice(choose.module, choose.select, choose.exclude, everything)
-    how = How(
+    how = ConvertOptions(
         output_file,
         dtype or "",
         rename,

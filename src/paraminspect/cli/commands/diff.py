@@ -60,9 +60,9 @@ def command(
     of the angle between both. Both sides are read a piece at a time. Two NaN are equal, and so are 0 and -0. A tensor
     that is tied to the same other one on both sides is compared once.
     """
-    from paraminspect.cli.diff import How, report_diff
+    from paraminspect.cli.diff import DiffOptions, report_diff
 
     choice = Choice(choose.module, choose.select, choose.exclude, everything)
-    how = How(only, rtol, atol, map_, rows.choose(CHANGES))
+    how = DiffOptions(only, rtol, atol, map_, rows.choose(CHANGES))
     asked = options.asked("plan" if only in ("names", "shapes") else "values", build, rules)
     return report_diff((before, after), choice, asked, how, output.open(rows.header))

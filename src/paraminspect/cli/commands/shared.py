@@ -61,9 +61,9 @@ def command(
     declared (the file says so: metadata of safetensors, config.json), equal (only with --equal: stored apart, the same
     content; constants are left out). With --equal, several sources are compared with each other.
     """
-    from paraminspect.cli.shared import How, show_shared
+    from paraminspect.cli.shared import SharedOptions, show_shared
 
-    how = How(equal, expect, expect_file, expect_none, everything, rows.choose((*GROUPS, SOURCE)))
+    how = SharedOptions(equal, expect, expect_file, expect_none, everything, rows.choose((*GROUPS, SOURCE)))
     return show_shared(
         source, options.asked("values" if equal else "names", build, rules), how, output.open(rows.header)
     )

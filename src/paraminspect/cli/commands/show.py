@@ -63,7 +63,7 @@ def command(
     Those of a file are read without torch, and only as far as they are shown. A spec or factory is initialised first,
     by its rules or --rule, or filled from --weights.
     """
-    from paraminspect.cli.values import How, show_values
+    from paraminspect.cli.values import ShowOptions, show_values
 
-    how = How(name, slice_, precision, full, output_file, output_format)
+    how = ShowOptions(name, slice_, precision, full, output_file, output_format)
     return show_values(source, options.asked("values", build, rules), how, Output("auto", colour=color))

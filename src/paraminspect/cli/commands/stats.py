@@ -73,7 +73,7 @@ def command(
     infinities are counted and left out of the rest. Of complex numbers, statistics are of their moduli; quantised
     blocks are taken apart. Quantiles of over 65,536 values of more than 16 bits are off by less than 1 % of themselves.
     """
-    from paraminspect.cli.stats import How, report_stats
+    from paraminspect.cli.stats import StatsOptions, report_stats
     from paraminspect.errors import ParamInspectError
 
     known = STATISTICS if depth is None else MODULE_STATISTICS
@@ -81,5 +81,5 @@ def command(
         raise ParamInspectError(f"there is no column {sort!r} here", hint=f"the columns are {', '.join(names)}")
     chosen = rows.choose((*known, SOURCE))
     choice = Choice(choose.module, choose.select, choose.exclude, everything)
-    how = How(depth, sort, reverse, chosen, fail_on, plot)
+    how = StatsOptions(depth, sort, reverse, chosen, fail_on, plot)
     return report_stats(source, choice, options.asked("values", build, rules), how, output.open(rows.header))

@@ -113,6 +113,11 @@ class _Loader:
         if record.shape != expected:
             self._problems[name] = Mismatch(name, "shape", expected, record.shape)
             return
+        if record.dtype.startswith("complex") and not tensor.is_complex():
+            dtype = str(tensor.dtype).removeprefix("torch.")
+            note = f"{record.dtype}, whose imaginary parts have no place in {dtype}"
+            self._problems[name] = Mismatch(name, "unreadable", expected, record.shape, note)
+            return
         first = self._filled.get(id(tensor))
         if first is not None:
             self._check_tie(name, first, record, tensor)

@@ -38,11 +38,10 @@ class Work:
         shape: (d0, ..., dn).
         base: Gives the values that it has without rules; may be called from any thread.
         step: What rules do to it; None for a tensor that no rule can mean.
-        aliases: Its further names.
         trainable: requires_grad of a parameter.
         record: Where it is stored, for a checkpoint.
         stride: In elements; None where it is contiguous or has none.
-        pieces: Gives the bytes of a stored tensor, or of the numbers that it stands for; None where `base` makes them.
+        pieces: Gives the bytes of a stored tensor; None where they are made of `base`.
         original: The tensor whose bytes it is another view of, where a rule changes that one.
     """
 
@@ -120,7 +119,8 @@ def checkpoint_work(checkpoint: Checkpoint, plan: InitPlan) -> list[Work]:
     for record in records:
         dtype, shape = plain_dtype(record), record.shape or ()
         base = partial(stored.read, record)
-        found = partial(read_pieces, record, stored.files, PIECE_BYTES) if dtype != "complex32" else None  # no numpy's
+        has_own = dtype == record.dtype and dtype != "complex32"  # which numpy has not: it comes as complex64
+        found = partial(read_pieces, record, stored.files, PIECE_BYTES) if has_own else None
         work.append(Work(record.name, dtype, shape, base, record=record, stride=record.stride, pieces=found))
     return _join(work, records, range(len(work)), plan)
 
