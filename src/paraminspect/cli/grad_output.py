@@ -88,7 +88,7 @@ class GradPrinter:
 
     def _with_values(self, rows: Rows) -> Rows:
         from paraminspect.live.build.arrays import tensor_array
-        from paraminspect.values.export import nested_values
+        from paraminspect.values.display import nested_values
 
         gradients = [self._report.gradients[record.name] for record in self._report.parameters]
         values = [None if each is None else nested_values(tensor_array(each)) for each in gradients]
