@@ -14,8 +14,8 @@ from paraminspect.text import escape_text, shape_text
 
 if TYPE_CHECKING:
     from paraminspect.live.build.live_model import LiveModel
+    from paraminspect.live.grad.asked import BackwardPlan
     from paraminspect.live.grad.backward import BackwardReport
-    from paraminspect.live.grad.plan import BackwardPlan
     from paraminspect.render.svg import Picture
 
 
