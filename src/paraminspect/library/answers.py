@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
     from paraminspect.conversion.convert import Written
     from paraminspect.live.grad.backward import BackwardReport
-    from paraminspect.live.grad.losses import LossFunction, LossName
+    from paraminspect.live.grad.losses import LossFunction
     from paraminspect.live.init.apply import Functions
+    from paraminspect.records import LossName
     from paraminspect.rules.rule import Rule
     from paraminspect.rules.steps import InitPlan
     from paraminspect.values.diff import Diff
