@@ -10,7 +10,6 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from paraminspect.cli.files import write_to
 from paraminspect.cli.opened import open_one
 from paraminspect.cli.output import Output
 from paraminspect.errors import ParamInspectError, SelectionError
@@ -88,13 +87,13 @@ def show_values(source: str, asked: Asked, how: ShowOptions, output: Output) -> 
                 data, note = encode_npy(next(shown).array)
                 if note:
                     output.note(note)
-                write_to(how.file, [data], output)
+                output.write_to(how.file, [data])
             case "json":
-                write_to(how.file, (text.encode() for text in _as_json(checkpoint, shown, how)), output)
+                output.write_to(how.file, (text.encode() for text in _as_json(checkpoint, shown, how)))
             case _:
                 width = min(output.style().width or LINE_WIDTH, LINE_WIDTH) if not how.file else LINE_WIDTH
                 options = PrintOptions(how.precision, FULL if how.full else SUMMARISED, linewidth=width)
-                write_to(how.file, (text.encode() for text in _as_text(shown, options)), output)
+                output.write_to(how.file, (text.encode() for text in _as_text(shown, options)))
     except ParamInspectError as error:
         error.source = error.source or source
         raise
