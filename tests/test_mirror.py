@@ -46,7 +46,7 @@ WITHOUT: dict[str, str] = {
         files/addresses files/connections files/far files/faults files/storing files/threads files/web_place
     """,
     "tested by files/test_blob.py and files/test_parity.py": """
-        files/door files/local
+        files/door
     """,
     "tested by files/test_system.py": """
         files/processes
@@ -73,10 +73,10 @@ WITHOUT: dict[str, str] = {
         live/init/drawn live/init/find live/init/work
     """,
     "tested by cli/test_grad.py": """
-        live/grad/plan live/grad/run
+        live/grad/asked live/grad/run
     """,
     "tested by cli/test_one_door.py": """
-        models/asked models/open models/rules models/standard_input
+        models/open models/rules models/standard_input
     """,
     "tested by render/test_table.py and render/test_module_tree.py": """
         render/checkpoint_tree
@@ -85,13 +85,10 @@ WITHOUT: dict[str, str] = {
         render/pictures render/ridges values/picture
     """,
     "tested by values/test_read.py": """
-        values/numbers values/pieces
+        values/decode values/pieces
     """,
     "tested by values/test_diff.py": """
         values/compare
-    """,
-    "tested by values/test_workers.py": """
-        values/collect
     """,
     "tested by writers/test_whole_files.py": """
         writers/copying writers/destination writers/explain writers/layout writers/outputs writers/partial
