@@ -13,9 +13,8 @@ from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.render.json_rows import SCHEMA, encode
 from paraminspect.render.rows import EMPTY_NAME
 from paraminspect.text import escape_text, shape_text
-from paraminspect.values.display import PrintOptions, format_tensor
+from paraminspect.values.display import PrintOptions, format_tensor, nested_values
 from paraminspect.values.dtypes import numpy_dtype
-from paraminspect.values.export import nested_values
 
 SUMMARISED = 1000
 """Elements from which on a tensor is summarised, as torch does it."""

@@ -114,7 +114,7 @@ def _choose_kind(typed: Kind | Literal["auto"], file: str, output: Output) -> Ki
 
 
 def _write_npy(parts: Iterator[Part], file: str, output: Output) -> None:
-    from paraminspect.values.export import encode_npy
+    from paraminspect.values.display import encode_npy
 
     data, note = encode_npy(next(parts).array)
     output.notes([note] if note else [])
