@@ -16,17 +16,17 @@ from typing import Any, Final
 import numpy as np
 
 from paraminspect.errors import CheckpointError, LimitExceededError, ParamInspectError
-from paraminspect.formats.pytorch.objects import PACKED
+from paraminspect.formats.dtypes import PACKED
 from paraminspect.formats.shapes import contiguous_stride
 from paraminspect.records import Encoding, Quantizer, TensorRecord
 from paraminspect.values.blocks import DECODERS
+from paraminspect.values.boxes import Boxes, check_boxes
 from paraminspect.values.dtypes import numpy_dtype
 from paraminspect.values.fields import NARROW_BITS, Narrow, decode_fields
 from paraminspect.values.numbers import (
     BLOCK_SIZES,
     CHUNK,
     Blocks,
-    Boxes,
     Complex32,
     Dense,
     Element,
@@ -36,7 +36,6 @@ from paraminspect.values.numbers import (
     Numbers,
     Quantised,
     Strided,
-    check_boxes,
     is_dense,
 )
 from paraminspect.values.slices import check_slice, fill_slice, take_slice
