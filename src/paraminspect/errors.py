@@ -33,7 +33,14 @@ class ParamInspectError(Exception):
         message: What was found, without a full stop; expected and actual where both are known.
         hint: The next step, or None where there is none to name.
         source: What the user typed, once it is known.
+
+    Attributes:
+        line: Of the place in a text, from 1; None where there is none.
+        column: Of the same, from 1, in characters.
     """
+
+    line: int | None = None
+    column: int | None = None
 
     def __init__(self, message: str, *, hint: str | None = None, source: str | None = None) -> None:
         super().__init__(message)
@@ -42,7 +49,8 @@ class ParamInspectError(Exception):
         self.source = source
 
     def __str__(self) -> str:
-        return f"{self.source}: {self.message}" if self.source else self.message
+        place = [str(part) for part in (self.source or None, self.line, self.column) if part is not None]
+        return f"{':'.join(place)}: {self.message}" if place else self.message
 
 
 class SourceError(ParamInspectError):
@@ -53,10 +61,7 @@ class FarError(SourceError):
     """A server does not give the bytes of a file.
 
     Args:
-        message: What was found, without a full stop.
-        hint: The next step, or None where there is none to name.
-        source: What the user typed, once it is known.
-        fault: Which entry of `places.faults` it is: "missing", "denied", "silent", "changed", ...
+        fault: Which entry of `files.faults` it is: "missing", "denied", "silent", "changed", ...
         wait_s: How long the server asks to wait before the next request; None where it does not say.
     """
 
@@ -78,9 +83,6 @@ class CheckpointError(ParamInspectError):
     """The bytes are not a model file we can read.
 
     Args:
-        message: What was found, without a full stop.
-        hint: The next step, or None where there is none to name.
-        source: What the user typed, once it is known.
         fault: The code under which `check` reports it; None for that of the class.
     """
 
@@ -138,9 +140,6 @@ class SpecError(ParamInspectError):
     """An architecture spec that cannot be read or built.
 
     Args:
-        message: What was found and what was expected, without a full stop.
-        hint: The next step, or None where there is none to name.
-        source: What the user typed, once it is known.
         line: From 1; None where the fault has no place in the text (an override, the whole model).
         column: From 1, in characters.
     """
@@ -158,10 +157,6 @@ class SpecError(ParamInspectError):
         self.line = line
         self.column = column
 
-    def __str__(self) -> str:
-        place = [str(part) for part in (self.source or None, self.line, self.column) if part is not None]
-        return f"{':'.join(place)}: {self.message}" if place else self.message
-
 
 class BackwardError(ParamInspectError):
     """A model that runs, but from whose loss no gradient can be taken."""
@@ -171,8 +166,6 @@ class RuleError(ParamInspectError):
     """An initialisation rule that cannot be parsed, or not applied to a tensor that it matches.
 
     Args:
-        message: What was found and what was expected, without a full stop.
-        hint: The next step, or None where there is none to name.
         source: Where the rule stands: "--rule", or a file.
         rule: Its text.
         at: Where in that text the fault is, in characters from 0; None for the rule as a whole.
@@ -196,10 +189,6 @@ class RuleError(ParamInspectError):
         self.at = at
         self.line = line
         self.column = column
-
-    def __str__(self) -> str:
-        place = [str(part) for part in (self.source or None, self.line, self.column) if part is not None]
-        return f"{':'.join(place)}: {self.message}" if place else self.message
 
 
 class SelectionError(ParamInspectError):

@@ -12,11 +12,11 @@ from paraminspect.architecture.model import Block, Call, Layer, Name, Residual, 
 from paraminspect.architecture.model import Sequential as SequentialLayer
 from paraminspect.architecture.nodes import Mark, Node, shown
 from paraminspect.architecture.plan import INPUT, ModelPlan, ModulePlan, Step
-from paraminspect.architecture.suggestions import closest
 from paraminspect.architecture.tensors import check_shape
 from paraminspect.architecture.ties import check_ties
 from paraminspect.architecture.values import Budget, Scope
 from paraminspect.errors import SpecError
+from paraminspect.names.suggestions import closest
 from paraminspect.text import shorten
 
 MAX_MODEL_BYTES: Final = 32 << 30

@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Final
 
-from paraminspect.architecture.suggestions import closest
 from paraminspect.errors import SpecError
+from paraminspect.names.suggestions import closest, suggest
 from paraminspect.text import shorten
 
 MAX_EXPRESSION_LENGTH: Final = 200
@@ -202,8 +202,5 @@ def lookup(name: str, names: Mapping[str, object]) -> object:
     if name not in names:
         if name == "i":
             raise SpecError("i is known only inside a repeat")
-        known = ", ".join(sorted(names)[:8])
-        raise SpecError(
-            f"unknown variable {name}", hint=closest(name, names) or (f"known are {known}" if known else None)
-        )
+        raise SpecError(f"unknown variable {name}", hint=suggest(name, sorted(names)))
     return names[name]

@@ -9,8 +9,8 @@ from paraminspect.architecture.built_in import BUILTINS, CONTAINERS
 from paraminspect.architecture.model import Block, Call, Layer, Name, Parameter, Residual, Sequential, Use
 from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, describe, shown
 from paraminspect.architecture.plan import INPUT
-from paraminspect.architecture.suggestions import closest
 from paraminspect.architecture.values import check_expressions
+from paraminspect.names.suggestions import closest, suggest
 from paraminspect.text import shorten
 
 MAX_NAME_LENGTH: Final = 200
@@ -319,7 +319,7 @@ def refuse_unknown_keys(node: MapNode, known: dict[str, str], what: str) -> None
     """
     for key, _ in node.entries:
         if key.text not in known:
-            hint = closest(key.text, known) or f"known are {', '.join(known)}"
+            hint = suggest(key.text, list(known), most=len(known))
             raise key.mark.error(f"unknown key {shorten(key.text)!r} of {what}", hint=hint)
 
 

@@ -16,11 +16,11 @@ from paraminspect.architecture.layers import (
 )
 from paraminspect.architecture.model import Layer, Loss, RuleSet, RuleText, Spec, Tie, Use, Value
 from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, describe, shown
-from paraminspect.architecture.suggestions import closest
 from paraminspect.architecture.tensors import parse_inputs, parse_loss
 from paraminspect.architecture.values import Scope
 from paraminspect.architecture.yaml_marks import parse_scalar, parse_yaml
 from paraminspect.errors import SpecError
+from paraminspect.names.suggestions import suggest
 from paraminspect.text import shorten
 
 TOP_LEVEL = {
@@ -167,7 +167,7 @@ def _parse_vars(node: MapNode | None, overrides: Mapping[str, Override]) -> dict
 
 def _parse_override(name: str, value: Override, known: list[str]) -> Value:
     if name not in known:
-        hint = closest(name, known) or (f"known are {', '.join(known[:8])}" if known else "the spec has no vars")
+        hint = suggest(name, known) or "the spec has no vars"
         raise SpecError(f"-D {shown(name)}: unknown variable", hint=hint)
     if isinstance(value, str):
         try:

@@ -10,8 +10,8 @@ from paraminspect.architecture.layers import parse_name, refuse_unknown_keys
 from paraminspect.architecture.model import Distribution, Loss, LossKind, TensorInput
 from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, describe
 from paraminspect.architecture.plan import INPUT
-from paraminspect.architecture.suggestions import closest
 from paraminspect.architecture.values import Scope
+from paraminspect.names.suggestions import closest, suggest
 from paraminspect.text import shorten
 
 MAX_DIMENSIONS: Final = 64
@@ -56,7 +56,7 @@ def parse_inputs(node: Node, scope: Scope) -> tuple[TensorInput, ...]:
     inputs = []
     for key, value in node.entries:
         if not isinstance(value, (ListNode, MapNode)):
-            hint = closest(key.text, INPUT_KEYS) or f"known are {', '.join(INPUT_KEYS)}"
+            hint = suggest(key.text, list(INPUT_KEYS), most=len(INPUT_KEYS))
             raise key.mark.error(f"unknown key {shorten(key.text)!r} of input", hint=hint)
         inputs.append(parse_tensor(value, parse_name(key, "the name of an input").text, scope))
     return tuple(inputs)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from paraminspect.architecture.model import Tie
 from paraminspect.architecture.nodes import Mark, shown
 from paraminspect.architecture.plan import ModulePlan
-from paraminspect.architecture.suggestions import closest
+from paraminspect.names.suggestions import suggest
 
 
 def check_ties(root: ModulePlan, ties: Sequence[Tie]) -> None:
@@ -35,7 +35,7 @@ def _check(name: str, root: ModulePlan, plans: Mapping[str, ModulePlan], mark: M
         if child is None:
             children = [step.name for step in plan.steps]
             below = ".".join(parts[:place]) or "the model"
-            hint = closest(part, children) or (f"it has {', '.join(children[:8])}" if children else None)
+            hint = suggest(part, children, "it has")
             raise mark.error(f"tie of {shown(name)}: {shown(below)} has no child {shown(part)}", hint=hint)
         plan = child
     if plan.type != "Param":

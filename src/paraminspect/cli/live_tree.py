@@ -57,7 +57,7 @@ def _choose(live: LiveModel, how: TreeOptions) -> tuple[ModuleNode, Shapes | Non
         return make_module_tree(live.model), shapes
     paths = [path for path, _ in live.model.named_modules(remove_duplicate=False)]
     if how.module not in paths:
-        from paraminspect.architecture.suggestions import closest
+        from paraminspect.names.suggestions import closest
 
         outermost = [path for path in paths if path and "." not in path]
         hint = closest(how.module, paths) or f"the outermost modules are {', '.join(outermost[:5])}"

@@ -50,9 +50,7 @@ class Contents:
         """Write one tensor.
 
         Args:
-            item: What it is.
             index: What the sink calls it.
-            sink: Takes it.
             advance: Called with the number of bytes that have been written.
 
         Raises:

@@ -31,7 +31,6 @@ class Written(NamedTuple):
 
     Attributes:
         tensors: How many, aliases not counted.
-        files: How many.
         nbytes: Of all files together.
         notes: Remarks for the user, one line each.
     """
@@ -43,13 +42,7 @@ class Written(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """A conversion that can be carried out.
-
-    Attributes:
-        plan: What is written.
-        outlined: Where.
-        notes: Of both.
-    """
+    """A conversion that can be carried out."""
 
     plan: ConversionPlan
     outlined: Outlined
@@ -68,9 +61,7 @@ def prepare(
     """Decide everything before the first byte is written.
 
     Args:
-        checkpoint: The source.
         file: Where to, as `convert` has it.
-        wanted: What of it.
         metadata: Of a safetensors file, beside what is carried.
         carry: Whether the source's metadata are.
         shard_size: Most bytes of a file, for a folder.
@@ -106,8 +97,6 @@ def carry_out(
     """Write it.
 
     Args:
-        prepared: What and where.
-        file: Where to.
         read: What reads the numbers of a record.
         force: Whether a file that is there is replaced.
         check: Whether what was written is read back before it takes its name.
@@ -209,7 +198,6 @@ def describe_lost(items: Sequence[Item], lost: Mapping[str, tuple[int, int]]) ->
     """Remarks, one for each type and kind of loss.
 
     Args:
-        items: What was written.
         lost: By name: how many numbers were too large for their type, and how many too small.
     """
     dtypes = {item.out.name: item.out.dtype for item in items}

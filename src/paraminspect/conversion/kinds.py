@@ -18,8 +18,6 @@ def choose_format(file: str, checkpoint: Checkpoint, own: Format | None, *, shar
     """The format that a name asks for.
 
     Args:
-        file: As typed after -o.
-        checkpoint: What is written.
         own: Its own format, which its own file and one that ends like it keep, whatever their names; None where that
             is not one to be edited.
         sharded: Whether --shard-size is given.

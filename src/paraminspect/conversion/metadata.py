@@ -51,7 +51,6 @@ def merge_metadata(
     """The metadata of the output, and remarks.
 
     Args:
-        carried: From the source.
         given: By the user; it wins.
         names: Of all tensors that are written: an entry whose value is one of them would declare a tie.
 

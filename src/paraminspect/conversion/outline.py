@@ -29,7 +29,6 @@ class Outlined(NamedTuple):
     """Files, and what goes into them.
 
     Attributes:
-        layout: Of the files.
         items: By index of the layout's tensors.
         notes: What the kind of file cannot hold, one line each.
     """
@@ -45,11 +44,7 @@ def lay_out(
     """Where everything lies.
 
     Args:
-        items: What is written.
-        row: The format.
-        file: Its name.
         metadata: For a format that has room for them.
-        shard_size: Of a folder.
 
     Raises:
         ParamInspectError: The format is not written, or cannot hold a tensor, which it names.

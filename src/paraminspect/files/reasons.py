@@ -42,7 +42,11 @@ def reason_of(error: OSError | ValueError, to: str = "read it") -> str:
 
 
 def hint_for(error: OSError) -> str | None:
-    """What to do about it; None where there is no next step to name."""
+    """What to do about it, where something was to be written; None where there is no next step to name."""
+    from paraminspect.files.storing import HAS_LOCKS
+
+    if error.errno == errno.EACCES and not HAS_LOCKS:
+        return "this system replaces no file that is open: choose another name"
     return _HINTS.get(error.errno or 0)
 
 

@@ -119,12 +119,7 @@ JOBLIB_HEAD: Final = 1 << 20
 
 
 def recognise_bytes(blob: Blob, head: bytes) -> Foreign | None:
-    """What a file is by its first and last bytes; None if it is nothing of that.
-
-    Args:
-        blob: The file.
-        head: Its first bytes.
-    """
+    """What a file is by its first and last bytes; None if it is nothing of that."""
     for offset, magic, kind in MAGICS:
         if head.startswith(magic, offset):
             return kind

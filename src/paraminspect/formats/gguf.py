@@ -145,7 +145,6 @@ class _Header:
     """Reads the header front to back through a window, so that neither the file nor a long value is held whole.
 
     Args:
-        blob: The file.
         order: "<" or ">".
     """
 

@@ -16,10 +16,7 @@ def parse_object(text: str | bytes, what: str, *, hint: str | None = None, **opt
     """The object that a JSON text is.
 
     Args:
-        text: Bounded by the caller.
-        what: What errors call it.
         hint: Where it is no JSON at all.
-        options: Of `json.loads`.
 
     Raises:
         MalformedError: No JSON, no object, or a key twice.

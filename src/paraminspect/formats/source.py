@@ -18,6 +18,7 @@ from paraminspect.files.system import name_of, open_pipe
 from paraminspect.formats.json_text import MAX_JSON_BYTES
 from paraminspect.formats.sniff import HEAD_BYTES, check_head, read_blob
 from paraminspect.formats.table import DISTRIBUTED
+from paraminspect.names.suggestions import find_meant
 from paraminspect.records import Checkpoint
 
 STDIN: Final = "-"
@@ -78,7 +79,6 @@ def _missing(path: str) -> SourceError:
     folder, name = os.path.split(path)
     if folder and not os.path.isdir(folder):
         return SourceError("no such file or folder", hint=f"there is no folder {folder!r}")
-    from difflib import get_close_matches
     from itertools import islice
 
     try:
@@ -86,8 +86,8 @@ def _missing(path: str) -> SourceError:
             names = [entry.name for entry in islice(entries, MAX_SUGGESTED)]
     except OSError:
         names = []
-    close = get_close_matches(name, names, n=1)
-    hint = f"did you mean {os.path.join(folder, close[0])!r}?" if close else None
+    close = find_meant(name, names)
+    hint = f"did you mean {os.path.join(folder, close)!r}?" if close else None
     return SourceError("no such file or folder", hint=hint)
 
 

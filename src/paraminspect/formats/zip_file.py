@@ -106,7 +106,6 @@ class ZipDirectory:
     """The members of one archive, and their data.
 
     Args:
-        blob: The archive.
         entries: By name, in the order of the directory.
         shadowed: Earlier entries of a name that stands again in `entries`.
         directory_offset: Where the directory begins: all data lie before it.

@@ -108,7 +108,7 @@ def check_definitions(asked: Asked, config: Config | None) -> None:
         return
     for name in parse_definitions(asked.define):
         if name not in config.variables:
-            from paraminspect.architecture.suggestions import closest
+            from paraminspect.names.suggestions import closest
 
             names = list(config.variables)
             known = f"known are {', '.join(names)}" if names else f"{config.source} has no vars"

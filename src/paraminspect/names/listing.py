@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from paraminspect.errors import SelectionError
 from paraminspect.names.selector import make_filter
+from paraminspect.names.suggestions import find_meant
 from paraminspect.records import TensorRecord
 from paraminspect.ties.shared_bytes import find_canonical
 
@@ -67,7 +68,6 @@ class ModuleSum(NamedTuple):
     Attributes:
         name: Dotted path, "" for the outermost.
         tensors: Number of different tensors.
-        numel: Their elements.
         nbytes: Their size as stored; None if that of one is not known.
         dtypes: The most bytes first.
     """
@@ -84,7 +84,6 @@ class Leaf:
 
     Attributes:
         name: Last component of its name.
-        record: The tensor.
         tied_to: Its canonical name, if it has another one.
         counted: False where the canonical tensor is in the tree too.
     """
@@ -271,10 +270,8 @@ def suggest_modules(names: Sequence[str], path: str) -> list[str]:
 
 def suggest_names(names: Sequence[str], typed: str) -> list[str]:
     """Names that are much like what was typed, the likeliest first."""
-    from difflib import get_close_matches
-
-    lower = {name.lower(): name for name in names[:MAX_SUGGESTED]}
-    return [lower[match] for match in get_close_matches(typed.lower(), lower, n=3)]
+    meant = find_meant(typed, names)
+    return [] if meant is None else [meant]
 
 
 def _enter(records: Sequence[TensorRecord], module: str) -> list[TensorRecord]:

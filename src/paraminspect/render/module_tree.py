@@ -89,7 +89,6 @@ class _Line(NamedTuple):
     Attributes:
         indent: Columns.
         label: After the indent.
-        shape: Of the output.
         numel: None where there is nothing to count.
         each: Elements of one of several modules that the line stands for.
         tie: What stands in the place of numbers, or below them.

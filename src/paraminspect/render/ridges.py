@@ -31,9 +31,6 @@ class Ridge(NamedTuple):
     Attributes:
         name: Dotted.
         counts: In bins from `low` to `high`; None without a finite value.
-        low: The least value.
-        high: The greatest.
-        mean: Of all.
         std: Of all; None below two.
         remark: What is wrong with it: "3 NaN".
     """

@@ -72,7 +72,6 @@ class Picture(NamedTuple):
         width: In pixels.
         height: In pixels.
         title: What it shows, for those who do not see it.
-        shapes: In order.
     """
 
     width: float

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from paraminspect.architecture.suggestions import closest
+from paraminspect.names.suggestions import closest
 from paraminspect.rules.rule import Bound, Fans, Initializer, Parameter, Scalar, format_value
 
 MODES: Final = ("fan_in", "fan_out")

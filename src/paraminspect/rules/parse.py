@@ -17,9 +17,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from paraminspect.architecture.expressions import parse_expression
-from paraminspect.architecture.suggestions import closest
 from paraminspect.errors import RuleError, SelectionError, SpecError
 from paraminspect.names.selector import Selector, parse_selector
+from paraminspect.names.suggestions import closest, suggest
 from paraminspect.rules.functions import describe_functions
 from paraminspect.rules.initializers import CHUNKS, GAINS, INITIALIZERS, MODES, find_initializer, suggest_gain
 from paraminspect.rules.rule import Argument, Initializer, Origin, Parameter, Rule
@@ -172,7 +172,7 @@ class _Parsing:
             if keyword.arg is None:
                 raise self.error("** in a rule", at)
             if keyword.arg not in known:
-                hint = closest(keyword.arg, known) or f"its arguments are {', '.join(known)}"
+                hint = suggest(keyword.arg, list(known), "its arguments are")
                 raise self.error(
                     f"unknown argument {keyword.arg} of {initializer.name}", at, hint if known else "it takes none"
                 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from paraminspect.architecture.suggestions import closest
+from paraminspect.names.suggestions import closest
 from paraminspect.rules.resolve import Resolved
 from paraminspect.rules.rule import Rule
 from paraminspect.rules.targets import Other, Target

@@ -24,7 +24,6 @@ class Parameter:
 
     Attributes:
         name: As torch.nn.init has it.
-        kind: What it takes.
         default: What it is where a rule leaves it out; None where that is no number or text.
         required: Whether a rule must give it.
     """
@@ -73,7 +72,6 @@ class Initializer:
             "keep": leaves the tensor as it is.
         random: Whether it draws random numbers.
         dimensions: (least, most) that a tensor may have, None for any.
-        bounds: Of its arguments.
         derive: What follows from fans and arguments: `std` of a normal, `bound` of a uniform distribution. None where it
             divides by no fan of its own accord.
         by_matrix: Whether two matrices in one tensor want to be told apart.

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from paraminspect.architecture.model import RuleSet
-from paraminspect.architecture.suggestions import closest
 from paraminspect.errors import LimitExceededError, RuleError
+from paraminspect.names.suggestions import suggest
 from paraminspect.rules.parse import RuleParser
 from paraminspect.rules.rule import Initializer, Origin, Rule
 
@@ -112,7 +112,7 @@ def _named(name: str, configs: Sequence[Config]) -> tuple[Config, RuleSet]:
             return config, found
     known = [each for config in configs for each in config.names]
     if known:
-        hint = closest(name, known) or f"the sets are {', '.join(known)}"
+        hint = suggest(name, known, "the sets are")
     elif any(config.sets for config in configs):
         hint = "its rules are one list without a name, which applies by itself"
     else:

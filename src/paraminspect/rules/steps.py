@@ -31,7 +31,6 @@ class PlannedStep:
     """One tensor and what is done to it.
 
     Attributes:
-        target: The tensor.
         rule: The one that won; None where none matches.
         number: Of the rule, from 1; None where none matches.
         resolved: Its numbers; None where none matches, and for `keep`.

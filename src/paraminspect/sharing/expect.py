@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from paraminspect.errors import LimitExceededError, ParamInspectError, SourceError
 from paraminspect.files.reasons import reason_of
-from paraminspect.names.listing import suggest_names
+from paraminspect.names.suggestions import find_meant
 from paraminspect.text import escape_text
 
 MAX_EXPECT_BYTES = 16 << 20
@@ -90,8 +90,8 @@ def _absent(name: str, names: Collection[str], hidden: Collection[str]) -> str:
     """What to say of a name that is not among those that count."""
     if name in hidden:
         return f"{name} is no parameter, and left out without --all"
-    close = suggest_names(list(names), name)
-    return f"there is no {name}" + (f"; did you mean {close[0]}?" if close else "")
+    close = find_meant(name, names)
+    return f"there is no {name}" + (f"; did you mean {close}?" if close else "")
 
 
 def _split(text: str, what: str) -> Names:

@@ -38,7 +38,6 @@ class ExternalData:
 
     Attributes:
         files: Paths of those that were asked for.
-        nbytes: Their sizes together.
         unknown: Tensors whose bytes are in a file that cannot be named.
     """
 

@@ -35,11 +35,7 @@ class _Shape(NamedTuple):
 
 
 class OnnxShortcut:
-    """Reads tensors of one file.
-
-    Args:
-        blob: The file.
-    """
+    """Reads tensors of one file."""
 
     def __init__(self, blob: Blob) -> None:
         self._blob = blob

@@ -58,7 +58,6 @@ class Typed(NamedTuple):
     Attributes:
         begin: Of the first part's bytes.
         nbytes: Of all parts; of numbers that are fields of their own, 0.
-        parts: How many.
         singles: How many of these are single numbers.
     """
 
@@ -74,7 +73,6 @@ class Tensor(NamedTuple):
     Attributes:
         code: Number of the element type.
         dims: As they stand, negative ones too.
-        numel: Their product.
         raw: Offset and length of raw_data; None where there is none.
         typed: By field.
         external: What it says of another file; None if the data are not there.

@@ -90,7 +90,6 @@ class OddKey:
     """A dictionary key that is no string: an int, a tuple, None, an object.
 
     Attributes:
-        value: The key itself.
         text: What it is called in a dotted name, after Python's repr.
         exact: Whether the text says all: then equal texts are equal keys, else each key is one of its own.
     """
@@ -161,7 +160,6 @@ class ValueEncoding(NamedTuple):
 
     Attributes:
         scale: Of a quantised tensor; None for any other.
-        zero_point: The same.
         axis: The same; None where there is one scale for all.
         negated: The bytes have the other sign.
         conjugated: So have those of the imaginary parts.

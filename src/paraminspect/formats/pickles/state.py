@@ -97,7 +97,6 @@ class MachineState:
     """One pickle that is being read.
 
     Args:
-        blob: The bytes.
         find_global: (module, name) -> the `Global` or `Builder` to push.
         load_persistent: The persistent id (any inert value) -> the value to push.
         begin: Offset of the pickle in the blob.

@@ -55,7 +55,6 @@ class Use:
 
     Attributes:
         module: As the pickle says it.
-        name: The same.
         verdict: What is known of it.
         offset: Of the opcode that names it first, from the begin of the file or member that holds the pickle.
         called: Offset of the first call of it, or where it is never called, of the first instance that is made of it; None

@@ -47,9 +47,6 @@ MAX_DEFLATE_RATIO = 1032
 class TorchArchive:
     """The entries of a torch zip, by the names its pickles use.
 
-    Args:
-        directory: Of the zip.
-
     Attributes:
         metadata: What small text records say: byteorder, version.
 

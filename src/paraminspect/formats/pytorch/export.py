@@ -174,7 +174,6 @@ class _Archive:
     """Collects the tensors of one archive.
 
     Args:
-        directory: Of the zip.
         root: Folder of all members, with its slash; "" for the oldest layout.
     """
 
@@ -392,11 +391,7 @@ def _first(directory: ZipDirectory, stem: str) -> str:
 
 
 class _Json:
-    """Parses the JSON members of one archive, all of them together within the bounds: members may lie on each other.
-
-    Args:
-        directory: Of the archive.
-    """
+    """Parses the JSON members of one archive, all of them together within the bounds: members may lie on each other."""
 
     def __init__(self, directory: ZipDirectory) -> None:
         self._directory = directory

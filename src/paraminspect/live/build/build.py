@@ -12,7 +12,6 @@ from paraminspect.architecture.expand import MAX_MODEL_BYTES
 from paraminspect.architecture.model import Tie
 from paraminspect.architecture.nodes import Mark
 from paraminspect.architecture.plan import INPUT, ModelPlan, ModulePlan
-from paraminspect.architecture.suggestions import closest
 from paraminspect.errors import LimitExceededError, SpecError
 from paraminspect.live.build.construct import Construction, construct, constructing, torch_types
 from paraminspect.live.build.containers import Child, attach, make_container
@@ -21,6 +20,7 @@ from paraminspect.live.build.layers import BUILTIN_MODULES, make_parameter
 from paraminspect.live.build.lazy import draw, materialise
 from paraminspect.live.build.seeds import global_seed, seeded
 from paraminspect.live.build.user_code import running_user_code
+from paraminspect.names.suggestions import closest, suggest
 from paraminspect.text import shape_text, shorten
 
 
@@ -79,8 +79,6 @@ class Builder:
     """Builds modules of one plan: the model on the meta device, then the whole of it or single layers in memory.
 
     Args:
-        plan: Of the spec.
-        seed: Of the run.
         modules: The user's own classes by name.
         notes: Takes remarks for the user.
     """
@@ -275,12 +273,12 @@ def _find(model: nn.Module, name: str, tie: Tie) -> tuple[nn.Module, str, Tensor
         if child is None:
             below = ".".join(path.split(".")[:place]) or "the model"
             names = [key for key, each in module._modules.items() if each is not None]
-            hint = closest(part, names) or (f"it has {', '.join(names[:8])}" if names else None)
+            hint = suggest(part, names, "it has")
             raise tie.mark.error(f"tie of {shorten(name)}: {below} has no child {shorten(part)}", hint=hint)
         module = child
     tensors = {key: each for key, each in [*module._parameters.items(), *module._buffers.items()] if each is not None}
     if last not in tensors:
-        hint = closest(last, tensors) or (f"it has {', '.join(list(tensors)[:8])}" if tensors else None)
+        hint = suggest(last, list(tensors), "it has")
         below = f"{path} ({type(module).__name__})" if path else "the model"
         raise tie.mark.error(f"tie of {shorten(name)}: {below} has no tensor {shorten(last)}", hint=hint)
     return module, last, tensors[last]

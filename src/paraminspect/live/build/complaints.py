@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from paraminspect.architecture.suggestions import closest
+from paraminspect.names.suggestions import closest
 from paraminspect.text import shape_text, shorten
 
 MAX_COMPLAINT_LENGTH: Final = 200

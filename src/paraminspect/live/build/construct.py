@@ -13,8 +13,8 @@ from torch.overrides import TorchFunctionMode
 
 from paraminspect.architecture.model import Value
 from paraminspect.architecture.plan import ModulePlan
-from paraminspect.architecture.suggestions import closest
 from paraminspect.live.build.complaints import describe_refusal, first_line
+from paraminspect.names.suggestions import closest
 
 MAX_LAYER_TENSORS: Final = 20_000
 """Tensors that the constructor of one layer may make, copies included: stops `{LSTM: [1, 1, 1000000000]}`, whose
@@ -45,11 +45,7 @@ _LAZY_WARNING = "Lazy modules are a new feature"
 
 
 class TooManyTensorsError(Exception):
-    """Constructors have made more tensors than one of the two bounds.
-
-    Args:
-        limit: The bound.
-    """
+    """Constructors have made more tensors than one of the two bounds."""
 
     def __init__(self, limit: int) -> None:
         super().__init__()

@@ -23,13 +23,7 @@ BLOCK_MODULE = "blocks"
 
 
 class StepError(Exception):
-    """A step that is no module of its own, or has no such output, fails in forward.
-
-    Args:
-        wire: Of the step.
-        message: What met what.
-        inputs: Of the step.
-    """
+    """A step that is no module of its own, or has no such output, fails in forward."""
 
     def __init__(self, wire: Wire, message: str, inputs: Sequence[object] = ()) -> None:
         super().__init__(message)
@@ -42,7 +36,6 @@ class Wire(NamedTuple):
     """How one child of a `Flow` is fed.
 
     Attributes:
-        name: Of the child.
         inputs: Names of earlier children or of the container's inputs.
         take: Indices applied to its output one after the other.
         op: Of a bare parameter; None for a module.

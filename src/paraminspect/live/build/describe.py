@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from paraminspect.architecture.suggestions import closest
 from paraminspect.errors import LimitExceededError, SelectionError
+from paraminspect.names.suggestions import closest
 from paraminspect.records import Kind, Role, Storage, TensorRecord
 
 MAX_MODULE_PATHS: Final = 200_000
@@ -34,8 +34,6 @@ class NamedTensor:
     Attributes:
         name: Dotted.
         tensor: The object itself: one that goes by several names is met several times.
-        module: Its owner.
-        path: Of the owner.
         kind: "parameter", "buffer", or "tensor" for one that is neither.
         role: "model", or "attribute" for one that is neither.
     """

@@ -15,7 +15,6 @@ from torch import nn
 
 from paraminspect.architecture.built_in import BUILTINS, CONTAINERS
 from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node
-from paraminspect.architecture.suggestions import closest
 from paraminspect.architecture.yaml_marks import parse_scalar, parse_yaml
 from paraminspect.errors import SourceError, SpecError
 from paraminspect.live.build.complaints import argument_names, describe_refusal, first_line
@@ -23,6 +22,7 @@ from paraminspect.live.build.construct import torch_types
 from paraminspect.live.build.factory_name import FactoryName, parse_factory
 from paraminspect.live.build.seeds import seeded
 from paraminspect.live.build.user_code import explaining, import_file, import_module, running_user_code
+from paraminspect.names.suggestions import closest
 from paraminspect.text import shorten
 
 MAX_NOTES = 10

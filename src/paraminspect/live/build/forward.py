@@ -33,7 +33,6 @@ class Call:
 
     Attributes:
         path: The name by which it was called.
-        module: The module.
         inputs: Positional and named arguments, in order.
     """
 
@@ -53,7 +52,6 @@ class CallPaths:
     else below it, each in its turn.
 
     Args:
-        model: The outermost module.
         on_return: Called with each call that returns, and its output.
     """
 

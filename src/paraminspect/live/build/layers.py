@@ -50,7 +50,6 @@ class Attention(nn.Module):
     """Scaled dot-product attention of many heads, without parameters.
 
     Args:
-        heads: Of the queries.
         kv_heads: Of keys and values; 0 means as many.
         causal: Each position sees only itself and earlier ones.
         dropout: Of the attention weights, while training.

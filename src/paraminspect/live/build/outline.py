@@ -28,7 +28,6 @@ class ModuleNode:
         tensors: Number of the parameters that `numel` counts.
         same_as: Path of the same module under its first name; None where this is the first.
         ties: (own parameter's name, first name of the same parameter), for those that are counted elsewhere.
-        children: In order.
         header: How `print` shows it: "plain" (arguments, then children), "list" (of equal neighbours only one, with
             its number), or "own" (the class has a `__repr__` of its own).
         text: Lines of that `__repr__`; () otherwise.

@@ -21,7 +21,6 @@ class Drawer:
     Args:
         builder: That has built the model.
         model: On the meta device.
-        max_bytes: Of one layer.
     """
 
     def __init__(self, builder: Builder, model: nn.Module, max_bytes: int) -> None:

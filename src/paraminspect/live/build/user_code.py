@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from types import ModuleType
 
-from paraminspect.architecture.suggestions import closest
 from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.live.build.complaints import first_line
+from paraminspect.names.suggestions import closest
 
 STDOUT, STDERR = 1, 2
 

@@ -38,7 +38,6 @@ class BackwardReport:
 
     Attributes:
         parameters: One a parameter, a tied one once, in the order of `named_parameters()`.
-        loss: Its value.
         total_norm: Of all gradients together, as `torch.nn.utils.get_total_norm` gives it.
         none_before: How many parameters had no gradient before.
         gradients: By name, None where there is none; dense, on the model's device.

@@ -28,8 +28,6 @@ class _Cut(NamedTuple):
 
     Attributes:
         path: Of the module at work.
-        op: Its name.
-        nodes: Of the inputs.
     """
 
     path: str

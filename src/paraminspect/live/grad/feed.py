@@ -12,12 +12,12 @@ from torch import Tensor
 from paraminspect.architecture.given import Given, evaluate_given
 from paraminspect.architecture.model import TensorInput, Value
 from paraminspect.architecture.plan import INPUT, ModelPlan
-from paraminspect.architecture.suggestions import closest
 from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.live.build.inputs import make_tensor
 from paraminspect.live.grad.input_files import read_tensors
 from paraminspect.live.grad.losses import LossFunction, LossName, load_loss, make_loss
 from paraminspect.live.grad.once import Inputs
+from paraminspect.names.suggestions import suggest
 
 Maker = TensorInput | Tensor
 """How a tensor is made in every step: drawn as described, or always the same."""
@@ -130,7 +130,7 @@ class Feed:
         for given in self._wanted.inputs:
             for name, maker in self._several(given):
                 if name and name not in names:
-                    hint = closest(name, names) or f"its inputs are {', '.join(names)}"
+                    hint = suggest(name, names, "its inputs are")
                     raise ParamInspectError(f"{given.option}: the spec has no input {name!r}", hint=hint)
                 if not name and not free:
                     raise ParamInspectError(f"{given.option} is given more often than the spec has inputs")

@@ -25,7 +25,6 @@ class GradientChange(NamedTuple):
     """One gradient that is another one in the other run.
 
     Attributes:
-        name: Of the parameter.
         change: "added": only this run has it; "removed": only the other one; "shape"; "values".
         before: Of the other run: the shape, or the norm where only values differ; None where it has none.
         after: The same of this run.

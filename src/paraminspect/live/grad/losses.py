@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from paraminspect.architecture.suggestions import closest
 from paraminspect.errors import BackwardError, ParamInspectError, SourceError
 from paraminspect.live.build.complaints import describe_tensors, first_line
 from paraminspect.live.build.forward import iter_tensors
 from paraminspect.live.build.seeds import derive_seed
 from paraminspect.live.build.user_code import explaining, import_file, running_user_code
+from paraminspect.names.suggestions import closest
 from paraminspect.text import shape_text
 
 LossName = Literal["sum", "mean", "square", "target", "mse", "cross_entropy"]

@@ -35,7 +35,6 @@ class Outcome(NamedTuple):
     """What a backward pass left behind.
 
     Attributes:
-        loss: Its value.
         gradients: By parameter name, dense; None where there is none.
         uses: By parameter name, in the order of the forward pass.
         output_node: autograd's name of the operation that made the output, views left out; "" where there is none.
@@ -58,8 +57,6 @@ class BackwardRun:
 
     Args:
         model: Left as it was by each run.
-        inputs: Of its call.
-        loss: Of its output.
         seed: For what forward draws; None takes the random generators as they are.
         plan: Of a spec's model, for the places in error messages.
     """

@@ -11,13 +11,13 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from paraminspect.architecture.plan import ModelPlan
-from paraminspect.architecture.suggestions import closest
 from paraminspect.errors import BackwardError, SelectionError
 from paraminspect.live.build.complaints import describe_refusal
 from paraminspect.live.build.forward import CallPaths, call_model
 from paraminspect.live.build.memory import available_memory, needed_memory, too_large
 from paraminspect.live.grad.once import Inputs
 from paraminspect.names.selector import Selector
+from paraminspect.names.suggestions import suggest
 
 
 def choose_device(name: str) -> str:
@@ -59,7 +59,7 @@ def freeze(model: nn.Module, selectors: Sequence[Selector]) -> None:
             names = [name for name, _ in named]
             raise SelectionError(
                 f"--freeze {selector.text!r} matches no parameter",
-                hint=closest(selector.text, names) or f"the parameters are {', '.join(names[:6])}",
+                hint=suggest(selector.text, names, "the parameters are"),
             )
 
 

@@ -72,9 +72,7 @@ def show_gradients(
     """The gradients, each below its name, and with `uses` the parts of those that have several.
 
     Args:
-        report: With parts, if `uses`.
         print_tensor: A tensor -> (its dtype, its text).
-        uses: Whether to show parts.
     """
     for record in report.parameters:
         gradient = report.gradients[record.name]

@@ -50,7 +50,6 @@ class _Link(NamedTuple):
     """A view between a parameter and the operation that reads it.
 
     Attributes:
-        node: Of the view.
         output: Which of its outputs is read.
     """
 
@@ -251,7 +250,6 @@ class _Place(NamedTuple):
     """An operation that reads a parameter, perhaps through views.
 
     Attributes:
-        node: Of the operation.
         slot: Which of its inputs is the parameter.
         chain: Views between, the parameter's first.
     """

@@ -33,7 +33,6 @@ class Drawing:
     number of threads. May be called from several threads.
 
     Args:
-        seed: Of the run.
         own: The user's own initializers.
     """
 

@@ -23,7 +23,6 @@ class Targets:
 
     Attributes:
         targets: Parameters, each tensor once, in the order of the model.
-        others: The other tensors.
         tensors: For a live model, the parameter of each target; empty for a checkpoint.
         records: For a checkpoint, the record of each target; empty for a live model.
     """

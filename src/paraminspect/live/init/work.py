@@ -38,7 +38,6 @@ class Work:
         shape: (d0, ..., dn).
         base: Gives the values that it has without rules; may be called from any thread.
         step: What rules do to it; None for a tensor that no rule can mean.
-        aliases: Its further names.
         trainable: requires_grad of a parameter.
         record: Where it is stored, for a checkpoint.
         stride: In elements; None where it is contiguous or has none.

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from paraminspect.architecture.suggestions import closest
+from paraminspect.names.suggestions import closest
 
 
 @pytest.mark.parametrize(
