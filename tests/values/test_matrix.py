@@ -415,6 +415,12 @@ def test_values(give: Callable[[Case], Array | str], stored: Case) -> None:
     np.testing.assert_allclose(found, stored.numbers, rtol=3e-7, atol=0)
 
 
+def test_init_says_what_it_decodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run_here("init", blocks(tmp_path).source, "--rule", f"{BIAS}=zeros", "-o", "i.safetensors")
+    assert "note: 1 quantised tensor (q4_0) written as float32 numbers" in done.stderr
+
+
 def reference(stored: Case, change: float = 0.0) -> str:
     """The numbers in a plain file, less often than once in a type of its own."""
     numbers = torch.from_numpy(stored.numbers.copy())
