@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from paraminspect.files import far, limits
+from paraminspect.files import far, web
 from paraminspect.files.web import client
 from scripts.servers.ranges import RangeServer
 
@@ -34,7 +34,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     for name in USELESS:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(limits, "FIRST_WAIT_S", 0.0)
+    monkeypatch.setattr(web, "FIRST_WAIT_S", 0.0)
     monkeypatch.setattr(far, "opened", {})
     yield
     client.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Final, NamedTuple
 
 from paraminspect.checks.check import (
@@ -24,6 +23,7 @@ from paraminspect.files.paths import shown
 from paraminspect.models.asked import Asked
 from paraminspect.models.recognise import Recognised, recognise
 from paraminspect.models.standard_input import as_file
+from paraminspect.names.suggestions import suggest
 from paraminspect.records import Checkpoint, Finding, Severity
 from paraminspect.render.columns import FINDINGS
 from paraminspect.render.rows import Rows, merge_rows
@@ -33,7 +33,7 @@ FAILED_CHECK: Final = 1
 """Exit status when a finding is as bad as --fail-on says."""
 
 
-class How(NamedTuple):
+class CheckOptions(NamedTuple):
     """What is checked and how it is told: the values of --deep, --fail-on, --ignore, --quiet, --columns and sarif."""
 
     deep: bool = False
@@ -50,7 +50,7 @@ class _Checked(NamedTuple):
     what: str
 
 
-def report_findings(sources: Sequence[str], asked: Asked, how: How, output: Output) -> int:
+def report_findings(sources: Sequence[str], asked: Asked, how: CheckOptions, output: Output) -> int:
     """Check each source; returns the exit status.
 
     Raises:
@@ -58,8 +58,7 @@ def report_findings(sources: Sequence[str], asked: Asked, how: How, output: Outp
     """
     for code in how.ignore:
         if code not in CODES:
-            close = get_close_matches(code, CODES, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"the codes are {', '.join(CODES)}"
+            hint = suggest(code, list(CODES), "the codes are", most=len(CODES))
             raise ParamInspectError(f"--ignore {code!r} is no kind of finding", hint=hint)
     checked: list[_Checked] = []
     unread: list[str] = []
@@ -86,7 +85,7 @@ def _rank_of(severity: str) -> int:
     return next(place for place, each in enumerate(SEVERITIES) if each == severity)
 
 
-def _check(source: str, asked: Asked, how: How, output: Output) -> _Checked:
+def _check(source: str, asked: Asked, how: CheckOptions, output: Output) -> _Checked:
     kind = recognise(source)
     if kind.kind != "checkpoint":
         return _check_live(source, kind, asked, how, output)
@@ -105,7 +104,7 @@ def _check(source: str, asked: Asked, how: How, output: Output) -> _Checked:
     return _Checked(shown(source), arrange(found, said), _describe(checkpoint))
 
 
-def _check_live(source: str, kind: Recognised, asked: Asked, how: How, output: Output) -> _Checked:
+def _check_live(source: str, kind: Recognised, asked: Asked, how: CheckOptions, output: Output) -> _Checked:
     """Findings of a spec or factory: of its tensors, and with --deep of their values."""
     model = open_one(source, asked, output, kind)
     if model is None:
@@ -126,7 +125,7 @@ def _describe(checkpoint: Checkpoint | None) -> str:
     return f"{counted(len(checkpoint.tensors), 'tensor')}, {checkpoint.format}"
 
 
-def _write(checked: Sequence[_Checked], unread: Sequence[str], how: How, output: Output) -> None:
+def _write(checked: Sequence[_Checked], unread: Sequence[str], how: CheckOptions, output: Output) -> None:
     if how.sarif:
         from paraminspect import __version__
         from paraminspect.render.sarif import render_sarif

@@ -10,9 +10,11 @@ from paraminspect.cli.opened import prefixed
 from paraminspect.cli.output import Output
 from paraminspect.errors import ParamInspectError
 from paraminspect.models.open import Model
-from paraminspect.names.listing import Listing, make_listing, suggest_names
+from paraminspect.names.listing import Listing, make_listing
 from paraminspect.names.selector import make_filter
+from paraminspect.names.suggestions import find_meant
 from paraminspect.records import TensorRecord
+from paraminspect.text import join_words
 
 NOTHING_MATCHED = 1
 """Exit status when selectors leave nothing of any source, as grep has it."""
@@ -78,7 +80,7 @@ def describe_hidden(hidden: Mapping[str, int], done: str = "shown", does: str = 
     parts = [f"{hidden[reason]:,} {_HIDDEN[reason][hidden[reason] != 1]}" for reason in _HIDDEN if hidden.get(reason)]
     if not parts:
         return ""
-    return f"{_join(parts)} not {done} (--all {does} {'it' if sum(hidden.values()) == 1 else 'them'})"
+    return f"{join_words(parts)} not {done} (--all {does} {'it' if sum(hidden.values()) == 1 else 'them'})"
 
 
 def describe_no_match(choice: Choice, listing: Listing, records: Sequence[TensorRecord]) -> str:
@@ -92,12 +94,8 @@ def describe_no_match(choice: Choice, listing: Listing, records: Sequence[Tensor
             continue
         if inside := sum(pattern in name for name in names):
             return f"nothing matches {pattern!r}, which stands for a whole name; '*{pattern}*' matches {inside:,}"
-        if close := suggest_names(names, pattern):
-            return f"nothing matches {pattern!r}; did you mean {close[0]!r}?"
+        if meant := find_meant(pattern, names):
+            return f"nothing matches {pattern!r}; did you mean {meant!r}?"
     if choice.select:
-        return f"nothing matches {_join([repr(pattern) for pattern in choice.select])}"
-    return f"nothing is left without {_join([repr(pattern) for pattern in choice.exclude])}"
-
-
-def _join(parts: Sequence[str]) -> str:
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+        return f"nothing matches {join_words([repr(pattern) for pattern in choice.select])}"
+    return f"nothing is left without {join_words([repr(pattern) for pattern in choice.exclude])}"

@@ -24,7 +24,7 @@ from paraminspect.render.rows import Rows
 from paraminspect.text import counted, format_bytes
 
 
-class How(NamedTuple):
+class ConvertOptions(NamedTuple):
     """What is written and how: -o, --dtype, --rename, --metadata, --dry-run and what belongs to them."""
 
     file: str
@@ -39,7 +39,7 @@ class How(NamedTuple):
     columns: tuple[str, ...] = ()
 
 
-def convert_source(source: str, choice: Choice, asked: Asked, how: How, output: Output) -> int:
+def convert_source(source: str, choice: Choice, asked: Asked, how: ConvertOptions, output: Output) -> int:
     """Convert one source; returns the exit status.
 
     Raises:
@@ -76,7 +76,7 @@ def convert_source(source: str, choice: Choice, asked: Asked, how: How, output: 
     return output.status
 
 
-def _check(how: How, output: Output) -> None:
+def _check(how: ConvertOptions, output: Output) -> None:
     if not how.file:
         raise ParamInspectError("where to? there is no -o", hint="-o FILE.safetensors, FILE.pt, FILE.npz or FOLDER/")
     if how.file == STDOUT and output.is_terminal and not how.dry_run:
@@ -103,7 +103,7 @@ def _say(prepared: Prepared, opened: Model, output: Output) -> None:
         output.note(hidden)
 
 
-def _write(prepared: Prepared, opened: Model, how: How, output: Output) -> None:
+def _write(prepared: Prepared, opened: Model, how: ConvertOptions, output: Output) -> None:
     def progress(what: str, total: int) -> Callable[[int], None]:
         return Progress(output, what).counting(total)
 

@@ -20,6 +20,7 @@ from paraminspect.names.listing import select_records
 from paraminspect.records import TensorRecord
 from paraminspect.render.columns import CHANGES
 from paraminspect.render.rows import Rows
+from paraminspect.text import list_some
 from paraminspect.values.diff import Diff, Only, Tolerance, diff_records
 
 DIFFERENT: Final = 1
@@ -29,7 +30,7 @@ MAX_RENAMED: Final = 3
 """Pairs of names with the same bytes that a remark names."""
 
 
-class How(NamedTuple):
+class DiffOptions(NamedTuple):
     """What is compared and how: the values of --only, --rtol, --atol, --map and --columns."""
 
     only: Only | None = None
@@ -39,7 +40,7 @@ class How(NamedTuple):
     columns: tuple[str, ...] = ()
 
 
-def report_diff(sources: tuple[str, str], choice: Choice, asked: Asked, how: How, output: Output) -> int:
+def report_diff(sources: tuple[str, str], choice: Choice, asked: Asked, how: DiffOptions, output: Output) -> int:
     """Compare two sources; returns the exit status.
 
     Raises:
@@ -91,7 +92,7 @@ def _renamed(records: Sequence[TensorRecord], maps: Sequence[str], source: str) 
         raise with_source(error, source) from None
 
 
-def _write(diff: Diff, sides: tuple[Model, Model], how: How, output: Output) -> None:
+def _write(diff: Diff, sides: tuple[Model, Model], how: DiffOptions, output: Output) -> None:
     values: list[tuple[Any, ...]] = [
         (each.name, each.change, each.before or None, each.after or None, each.max_abs, each.relative, each.cosine)
         for each in diff.changes
@@ -105,9 +106,8 @@ def _write(diff: Diff, sides: tuple[Model, Model], how: How, output: Output) -> 
     rows = Rows("changes", CHANGES, values, sources, tail, _describe(counts, diff.unchanged))
     output.write_rows(output.pick(rows, how.columns))
     if diff.renamed:
-        shown = ", ".join(f"{old} is {new}" for old, new in diff.renamed[:MAX_RENAMED])
-        more = len(diff.renamed) - MAX_RENAMED
-        output.note(f"renamed, by their bytes: {shown}{f' and {more:,} more' if more > 0 else ''}")
+        shown = list_some([f"{old} is {new}" for old, new in diff.renamed], MAX_RENAMED)
+        output.note(f"renamed, by their bytes: {shown}")
         output.note(" ".join(["to compare them:", *(f"--map '{text}'" for text in suggest_maps(diff.renamed))]))
 
 

@@ -127,7 +127,9 @@ def _carry_out(opened: Model, asked: Asked, how: InitOptions, texts: dict[int, s
             return run.run([each for each in work if each.is_reported])
         from paraminspect.cli.init_output import write_checkpoint
 
-        return write_checkpoint(opened.checkpoint, work, run, how, output)
+        return write_checkpoint(
+            opened.checkpoint, work, run, how.file, output, shard_size=how.shard_size, force=how.force
+        )
 
 
 def _printer(texts: dict[int, str]) -> Callable[[PlannedStep, Tensor], None]:

@@ -22,7 +22,6 @@ from paraminspect.writers.planners import Asked
 from paraminspect.writers.whole_files import open_stream, open_target
 
 if TYPE_CHECKING:
-    from paraminspect.cli.init import InitOptions
     from paraminspect.live.init.run import Run
     from paraminspect.live.init.work import Work
 
@@ -47,18 +46,28 @@ class _Output(NamedTuple):
     as_stored: bool = False
 
 
-def write_checkpoint(checkpoint: Checkpoint, work: Sequence[Work], run: Run, how: InitOptions, output: Output) -> Steps:
+def write_checkpoint(
+    checkpoint: Checkpoint,
+    work: Sequence[Work],
+    run: Run,
+    file: str,
+    output: Output,
+    *,
+    shard_size: str = "",
+    force: bool = False,
+) -> Steps:
     """Write a checkpoint while its tensors are drawn.
 
     A checkpoint that is written in its own format is copied byte for byte but for the tensors that rules change;
     anything else is written anew, ties as one tensor.
 
     Args:
-        checkpoint: The source.
         work: All its tensors.
         run: Draws them.
-        how: Says where to and in what form.
+        file: Where to.
         output: Takes what is to be said about the file.
+        shard_size: Most bytes of a file of a folder, as typed.
+        force: Whether a file that is there is replaced.
 
     Returns:
         What was done to the tensors that a rule matches.
@@ -66,16 +75,16 @@ def write_checkpoint(checkpoint: Checkpoint, work: Sequence[Work], run: Run, how
     Raises:
         ParamInspectError: It cannot be written in that form, or not there.
     """
-    planned = _plan(checkpoint, work, how)
+    planned = _plan(checkpoint, work, file, run.dtype, shard_size)
     run.in_order, run.as_stored = planned.in_order, planned.as_stored
-    if how.file == STDOUT:
+    if file == STDOUT:
         kept = os.dup(1)  # user code may print meanwhile, and is sent elsewhere
         try:
             with open_stream(planned.layout, kept) as run.sink:
                 return run.run(planned.work, planned.indices)
         finally:
             os.close(kept)
-    with open_target(planned.layout, how.file, force=how.force) as run.sink:
+    with open_target(planned.layout, file, force=force) as run.sink:
         done = run.run(planned.work, planned.indices)
     what = counted(len(work), "tensor")
     if planned.layout.is_folder:
@@ -83,35 +92,33 @@ def write_checkpoint(checkpoint: Checkpoint, work: Sequence[Work], run: Run, how
         for remark in find_companions(checkpoint).remarks:
             output.note(remark)
     if not planned.as_stored:
-        for remark in note_decoded([each.record for each in work if each.record is not None], how.dtype):
+        for remark in note_decoded([each.record for each in work if each.record is not None], run.dtype):
             output.note(remark)
-    output.note(f"wrote {how.file}: {what}, {format_bytes(planned.layout.nbytes)}")
+    output.note(f"wrote {file}: {what}, {format_bytes(planned.layout.nbytes)}")
     return done
 
 
-def _plan(checkpoint: Checkpoint, work: Sequence[Work], how: InitOptions) -> _Output:
+def _plan(checkpoint: Checkpoint, work: Sequence[Work], file: str, dtype: str, shard_size: str) -> _Output:
     own = own_format(checkpoint)
-    row = choose_format(how.file, checkpoint, own, sharded=bool(how.shard_size))
+    row = choose_format(file, checkpoint, own, sharded=bool(shard_size))
     is_stored = bool(checkpoint.files) and all(each.record is not None for each in work)
     is_own = own is not None and row.kind == own.kind
-    if is_stored and is_own and not how.dtype and not how.shard_size and how.file != STDOUT:
+    if is_stored and is_own and not dtype and not shard_size and file != STDOUT:
         return _plan_patch(checkpoint, work, resolve(row.editor))
     if row.adapter or not row.writer:
         raise ParamInspectError(
-            f"{how.file}: a {row.endings[0]} file can only be written from one", hint="name a .safetensors or .pt file"
+            f"{file}: a {row.endings[0]} file can only be written from one", hint="name a .safetensors or .pt file"
         )
-    tensors = [
-        OutTensor(each.name, each.out_dtype(how.dtype), each.shape, each.aliases, trainable=False) for each in work
-    ]
+    tensors = [OutTensor(each.name, each.out_dtype(dtype), each.shape, each.aliases, trainable=False) for each in work]
     metadata = dict(checkpoint.metadata) if all(each.carried == "" for each in formats_of_files(checkpoint)) else {}
-    stem = os.path.splitext(os.path.basename(how.file))[0]
-    layout = resolve(row.writer)(tensors, Asked(stem, metadata, parse_size(how.shard_size or SHARD_SIZE)))
+    stem = os.path.splitext(os.path.basename(file))[0]
+    layout = resolve(row.writer)(tensors, Asked(stem, metadata, parse_size(shard_size or SHARD_SIZE)))
     if layout.is_folder:
         layout = replace(layout, files=(*layout.files, *read_companions(checkpoint, whole=True)[0]))
     order = [index for index in layout.order if layout.slots[index].nbytes] + [
         index for index in layout.order if not layout.slots[index].nbytes
     ]
-    in_order = how.file == STDOUT or is_stream(how.file)
+    in_order = file == STDOUT or is_stream(file)
     return _Output(layout, [work[index] for index in order], dict(enumerate(order)), in_order)
 
 

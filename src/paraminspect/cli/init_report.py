@@ -12,7 +12,7 @@ from paraminspect.render.delimited import readable_pairs
 from paraminspect.render.rows import Rows
 from paraminspect.rules.rule import Rule
 from paraminspect.rules.steps import InitPlan, PlannedStep
-from paraminspect.text import counted, shorten
+from paraminspect.text import counted, list_some, shorten
 
 ON_A_TABLE = ("name", "rule", "initializer", "mean", "std", "min", "max", "shape", "fan_in", "fan_out")
 """Columns of a table, where the initializer has its arguments behind it and notes stand below."""
@@ -113,5 +113,4 @@ def _grouped(notes: Sequence[tuple[str, str]]) -> list[tuple[str, list[str]]]:
 
 
 def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(shorten(name) or '""' for name in names[:MAX_NAMED])
-    return f"{shown} and {len(names) - MAX_NAMED:,} more" if len(names) > MAX_NAMED else shown
+    return list_some([shorten(name) or '""' for name in names], MAX_NAMED)

@@ -11,6 +11,7 @@ from paraminspect.errors import ParamInspectError, SelectionError, SourceError
 from paraminspect.models.open import Model
 from paraminspect.names.listing import make_listing, total
 from paraminspect.render.module_tree import Shapes, node_object, render_modules
+from paraminspect.text import list_some
 
 if TYPE_CHECKING:
     from paraminspect.live.build.live_model import LiveModel
@@ -60,7 +61,7 @@ def _choose(live: LiveModel, how: TreeOptions) -> tuple[ModuleNode, Shapes | Non
         from paraminspect.names.suggestions import closest
 
         outermost = [path for path in paths if path and "." not in path]
-        hint = closest(how.module, paths) or f"the outermost modules are {', '.join(outermost[:5])}"
+        hint = closest(how.module, paths) or f"the outermost modules are {list_some(outermost, 5)}"
         raise SelectionError(f"there is no module {how.module!r}", hint=hint)
     prefix = f"{how.module}."
     if shapes is not None:

@@ -43,7 +43,7 @@ MAX_ALIASES = 20
 """Lines of a table that one group may take."""
 
 
-class How(NamedTuple):
+class SharedOptions(NamedTuple):
     """What is asked for: the values of --equal, --expect, --expect-file, --expect-none, --all and --columns."""
 
     equal: bool = False
@@ -60,7 +60,7 @@ class _Opened(NamedTuple):
     found: Found
 
 
-def show_shared(sources: Sequence[str], asked: Asked, how: How, output: Output) -> int:
+def show_shared(sources: Sequence[str], asked: Asked, how: SharedOptions, output: Output) -> int:
     """Show the groups of all sources; returns the exit status.
 
     Raises:
@@ -87,7 +87,7 @@ def show_shared(sources: Sequence[str], asked: Asked, how: How, output: Output) 
     return output.status
 
 
-def _open_all(sources: Sequence[str], asked: Asked, how: How, output: Output) -> list[_Opened]:
+def _open_all(sources: Sequence[str], asked: Asked, how: SharedOptions, output: Output) -> list[_Opened]:
     opened = []
     for model in open_each(sources, asked, output):
         checkpoint, live = model.checkpoint, model.live

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple, get_args
 
 from paraminspect.cli.chosen import Choice, choose_from
-from paraminspect.cli.files import write_to
 from paraminspect.cli.opened import open_each, prefixed
 from paraminspect.cli.output import Output
 from paraminspect.cli.progress import Progress
@@ -20,6 +19,7 @@ from paraminspect.records import Problem, TensorRecord
 from paraminspect.render.columns import MODULE_STATISTICS, NUMBERS, STATISTICS
 from paraminspect.render.pictures import check_picture, encode_picture
 from paraminspect.render.rows import EMPTY_NAME, Rows
+from paraminspect.text import list_some
 from paraminspect.values.collect import Failure, RowStats
 from paraminspect.values.stats import TensorStats
 from paraminspect.values.workers import collect_in_parallel, count_workers
@@ -36,7 +36,7 @@ MAX_NAMED: Final = 3
 """Tensors that a remark names; of the others it says how many there are."""
 
 
-class How(NamedTuple):
+class StatsOptions(NamedTuple):
     """What is reported and how: the values of --depth, --sort, --reverse, --columns, --fail-on and --plot."""
 
     depth: int | None = None
@@ -54,7 +54,7 @@ class _Row(NamedTuple):
     records: Sequence[TensorRecord]
 
 
-def report_stats(sources: Sequence[str], choice: Choice, asked: Asked, how: How, output: Output) -> int:
+def report_stats(sources: Sequence[str], choice: Choice, asked: Asked, how: StatsOptions, output: Output) -> int:
     """Report on each source; returns the exit status."""
     report = Report(output, sources, how.columns, sort=how.sort, reverse=how.reverse)
     columns = STATISTICS if how.depth is None else MODULE_STATISTICS
@@ -86,7 +86,7 @@ def report_stats(sources: Sequence[str], choice: Choice, asked: Asked, how: How,
     if drawn:
         from paraminspect.values.picture import draw_statistics
 
-        write_to(how.plot, encode_picture(draw_statistics(drawn, ", ".join(sources)), how.plot), output)
+        output.write_to(how.plot, encode_picture(draw_statistics(drawn, ", ".join(sources)), how.plot))
     return report.finish()
 
 
@@ -134,7 +134,7 @@ def _tell(
     named: dict[str, list[str]],
     source: str,
     sources: Sequence[str],
-    how: How,
+    how: StatsOptions,
     output: Output,
 ) -> None:
     """Say what is wrong with values: what is not finite in any case, the rest where it was asked for."""
@@ -143,7 +143,7 @@ def _tell(
         if names and (problem in how.fail_on or problem in ("nan", "inf")):
             what = f"{len(names):,} {'module' if how.depth is not None else 'tensor'}{'s' if len(names) > 1 else ''}"
             verb = _VERBS[problem][len(names) > 1]
-            output.note(prefixed(f"{what} {verb}: {name_some(names)}", source, sources))
+            output.note(prefixed(f"{what} {verb}: {list_some(names, MAX_NAMED)}", source, sources))
         if names and problem in how.fail_on:
             output.status = max(output.status, FAILED_ON)
 
@@ -162,11 +162,5 @@ def tell_failures(failures: Sequence[Failure], source: str, output: Output) -> N
     for failure in failures:
         reasons.setdefault(failure.error.message, []).append(failure)
     for message, group in reasons.items():
-        names = name_some([failure.record.name or EMPTY_NAME for failure in group])
+        names = list_some([failure.record.name or EMPTY_NAME for failure in group], MAX_NAMED)
         output.error(ParamInspectError(f"{names}: {message}", hint=group[0].error.hint, source=source))
-
-
-def name_some(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
-    shown = ", ".join(names[:MAX_NAMED])
-    return shown if len(names) <= MAX_NAMED else f"{shown} and {len(names) - MAX_NAMED:,} more"

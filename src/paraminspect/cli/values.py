@@ -10,14 +10,13 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from paraminspect.cli.files import write_to
 from paraminspect.cli.opened import open_one
 from paraminspect.cli.output import Output
 from paraminspect.errors import ParamInspectError, SelectionError
 from paraminspect.models.asked import Asked
 from paraminspect.models.open import Model
-from paraminspect.names.listing import suggest_names
 from paraminspect.names.selector import parse_selector
+from paraminspect.names.suggestions import suggest
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.render.json_rows import SCHEMA, encode
 from paraminspect.render.rows import EMPTY_NAME
@@ -45,7 +44,7 @@ _ENDINGS: dict[str, Literal["text", "json", "npy"]] = {".json": "json", ".npy": 
 _GLOB = frozenset("*?[/:")
 
 
-class How(NamedTuple):
+class ShowOptions(NamedTuple):
     """What is shown and how: names, and the values of --slice, --precision, --full, -o and --format."""
 
     names: tuple[str, ...]
@@ -64,7 +63,7 @@ class _Shown(NamedTuple):
     shape: tuple[int, ...]
 
 
-def show_values(source: str, asked: Asked, how: How, output: Output) -> int:
+def show_values(source: str, asked: Asked, how: ShowOptions, output: Output) -> int:
     """Show tensors of one source; returns the exit status.
 
     Raises:
@@ -88,13 +87,13 @@ def show_values(source: str, asked: Asked, how: How, output: Output) -> int:
                 data, note = encode_npy(next(shown).array)
                 if note:
                     output.note(note)
-                write_to(how.file, [data], output)
+                output.write_to(how.file, [data])
             case "json":
-                write_to(how.file, (text.encode() for text in _as_json(checkpoint, shown, how)), output)
+                output.write_to(how.file, (text.encode() for text in _as_json(checkpoint, shown, how)))
             case _:
                 width = min(output.style().width or LINE_WIDTH, LINE_WIDTH) if not how.file else LINE_WIDTH
                 options = PrintOptions(how.precision, FULL if how.full else SUMMARISED, linewidth=width)
-                write_to(how.file, (text.encode() for text in _as_text(shown, options)), output)
+                output.write_to(how.file, (text.encode() for text in _as_text(shown, options)))
     except ParamInspectError as error:
         error.source = error.source or source
         raise
@@ -135,9 +134,8 @@ def _no_such(name: str, names: list[str]) -> SelectionError:
     if not _GLOB.isdisjoint(name):
         return SelectionError(f"nothing matches {name!r}")
     endings = [known for known in names if known.endswith(f".{name}")]
-    close = endings[:1] or suggest_names(names, name)
-    hint = f"did you mean {close[0]}?" if close else f"the tensors are {', '.join(names[:6])}"
-    return SelectionError(f"there is no tensor {name!r}", hint=hint if names else "there are none at all")
+    hint = f"did you mean {endings[0]}?" if endings else suggest(name, names, "the tensors are", 6)
+    return SelectionError(f"there is no tensor {name!r}", hint=hint or "there are none at all")
 
 
 def _reader(model: Model, output: Output) -> Read:
@@ -168,7 +166,7 @@ def _reader_of_files(files: Files) -> Read:
     return read
 
 
-def _choose_format(how: How, output: Output) -> Literal["text", "json", "npy"]:
+def _choose_format(how: ShowOptions, output: Output) -> Literal["text", "json", "npy"]:
     ending = os.path.splitext(how.file)[1].lower()
     format_ = _ENDINGS.get(ending, "text") if how.format == "auto" else how.format
     if format_ == "npy" and how.file in ("", "-") and output.is_terminal:
@@ -189,7 +187,7 @@ def _as_text(shown: Iterable[_Shown], options: PrintOptions) -> Iterator[str]:
         gap = "\n"
 
 
-def _as_json(checkpoint: Checkpoint, shown: Iterable[_Shown], how: How) -> Iterator[str]:
+def _as_json(checkpoint: Checkpoint, shown: Iterable[_Shown], how: ShowOptions) -> Iterator[str]:
     head = f'{{"schema": {SCHEMA}, "source": {encode(checkpoint.source)}, "format": {encode(checkpoint.format)}'
     yield f'{head}, "slice": {encode(how.slice or None)}, "tensors": ['
     separator = "\n"

@@ -108,11 +108,10 @@ def check_definitions(asked: Asked, config: Config | None) -> None:
         return
     for name in parse_definitions(asked.define):
         if name not in config.variables:
-            from paraminspect.names.suggestions import closest
+            from paraminspect.names.suggestions import suggest
 
-            names = list(config.variables)
-            known = f"known are {', '.join(names)}" if names else f"{config.source} has no vars"
-            raise ParamInspectError(f"-D {name}: unknown variable", hint=closest(name, names) or known)
+            hint = suggest(name, list(config.variables)) or f"{config.source} has no vars"
+            raise ParamInspectError(f"-D {name}: unknown variable", hint=hint)
 
 
 def keep_loaded(plan: InitPlan, loaded: Collection[str], implied: int) -> InitPlan:

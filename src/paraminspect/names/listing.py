@@ -256,8 +256,8 @@ def make_tree(listing: Listing) -> Module:
     return root
 
 
-def suggest_modules(names: Sequence[str], path: str) -> list[str]:
-    """Module paths that may have been meant by `path`, the likeliest first."""
+def suggest_module(names: Sequence[str], path: str) -> str | None:
+    """The module path that may have been meant by `path`."""
     modules: dict[str, None] = {}
     for name in names:
         while name := name.rpartition(".")[0][:256]:
@@ -265,13 +265,7 @@ def suggest_modules(names: Sequence[str], path: str) -> list[str]:
                 break
             modules[name] = None
     endings = [module for module in modules if module.endswith(f".{path}")]
-    return endings[:1] or suggest_names(list(modules), path)
-
-
-def suggest_names(names: Sequence[str], typed: str) -> list[str]:
-    """Names that are much like what was typed, the likeliest first."""
-    meant = find_meant(typed, names)
-    return [] if meant is None else [meant]
+    return endings[0] if endings else find_meant(path, modules)
 
 
 def _enter(records: Sequence[TensorRecord], module: str) -> list[TensorRecord]:
@@ -282,9 +276,9 @@ def _enter(records: Sequence[TensorRecord], module: str) -> list[TensorRecord]:
     names = [record.name for record in records]
     if module in names:
         raise SelectionError(f"{module!r} is a tensor, not a module", hint=f"--select {module!r} chooses it by name")
-    close = suggest_modules(names, module)
-    if close:
-        hint = f"did you mean {close[0]!r}?"
+    meant = suggest_module(names, module)
+    if meant is not None:
+        hint = f"did you mean {meant!r}?"
     else:
         first = list(dict.fromkeys(name.partition(".")[0] for name in names if "." in name))[:5]
         hint = f"the outermost modules are {', '.join(map(repr, first))}" if first else "no tensor here is in a module"

@@ -4,32 +4,29 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from paraminspect.cli import options
 from paraminspect.cli.declare import Is, Table, declare
 from paraminspect.render.columns import GROUPS
 from paraminspect.render.rows import SOURCE
 
-Equal = Annotated[
-    bool, typer.Option("--equal", help="Compare contents too: tensors that are stored apart but identical.")
-]
+Equal = Annotated[bool, Option("--equal", help="Compare contents too: tensors that are stored apart but identical.")]
 Expect = Annotated[
     tuple[str, ...],
-    typer.Option("--expect", metavar="A,B,..", help="Exit 1 unless these names are one tensor. Repeatable."),
+    Option("--expect", metavar="A,B,..", help="Exit 1 unless these names are one tensor. Repeatable."),
     Is("names"),
 ]
 ExpectFile = Annotated[
     str,
-    typer.Option(
+    Option(
         "--expect-file",
         metavar="FILE",
         help="The same, one group a line, or the JSON of this command; - is standard input.",
-        show_default=False,
     ),
     Is("file"),
 ]
-ExpectNone = Annotated[bool, typer.Option("--expect-none", help="Exit 1 if there is any group.")]
+ExpectNone = Annotated[bool, Option("--expect-none", help="Exit 1 if there is any group.")]
 
 
 @declare(
@@ -61,9 +58,9 @@ def command(
     declared (the file says so: metadata of safetensors, config.json), equal (only with --equal: stored apart, the same
     content; constants are left out). With --equal, several sources are compared with each other.
     """
-    from paraminspect.cli.shared import How, show_shared
+    from paraminspect.cli.shared import SharedOptions, show_shared
 
-    how = How(equal, expect, expect_file, expect_none, everything, rows.choose((*GROUPS, SOURCE)))
+    how = SharedOptions(equal, expect, expect_file, expect_none, everything, rows.choose((*GROUPS, SOURCE)))
     return show_shared(
         source, options.asked("values" if equal else "names", build, rules), how, output.open(rows.header)
     )
