@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from paraminspect.values.boxes import Boxes
 from paraminspect.values.cast import cast
+from paraminspect.values.decode import InMemory
 from paraminspect.values.dtypes import numpy_dtype
-from paraminspect.values.numbers import InMemory
 
 TARGETS = ("float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2")
 SOURCES = (*TARGETS, "float8_e4m3fnuz", "float8_e5m2fnuz")

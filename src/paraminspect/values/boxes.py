@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from paraminspect.errors import CheckpointError
-from paraminspect.values.numbers import InOrder, Numbers
+from paraminspect.values.decode import InOrder, Numbers
 
 Array = np.ndarray[Any, Any]
 

@@ -82,7 +82,7 @@ def command(
     """
     from paraminspect.cli.opened import open_one
     from paraminspect.cli.progress import Progress
-    from paraminspect.live.grad.plan import plan_backward
+    from paraminspect.live.grad.asked import plan_backward
 
     out = output.open(rows.header)
     shown = shown._replace(uses=shown.uses or shown.all_uses)
@@ -112,7 +112,7 @@ def command(
 
 
 def _check(shown: Shown, typed_format: str, out: Output) -> None:
-    from paraminspect.live.grad.plan import refuse_missing
+    from paraminspect.live.grad.asked import refuse_missing
 
     if shown.tensors and typed_format not in ("auto", *JSON):
         raise ParamInspectError(f"--show has no meaning in --format {typed_format}", hint="leave it out, or json")
