@@ -62,9 +62,6 @@ def write_checkpoint(
     anything else is written anew, ties as one tensor.
 
     Args:
-        work: All its tensors.
-        run: Draws them.
-        file: Where to.
         output: Takes what is to be said about the file.
         shard_size: Most bytes of a file of a folder, as typed.
         force: Whether a file that is there is replaced.

@@ -95,9 +95,6 @@ def apply_plan(plan: InitPlan, tensors: Sequence[Tensor], seed: int, own: OwnFun
     """Carry a plan out in place.
 
     Args:
-        plan: Of these tensors.
-        tensors: One for each step.
-        seed: Of the run.
         own: Initializers that the rules may name.
 
     Raises:

@@ -39,7 +39,6 @@ def model_targets(model: nn.Module, records: Sequence[TensorRecord] | None = Non
     Two parameters that hold the same bytes are one, as two names of one parameter are.
 
     Args:
-        model: On any device.
         records: As `describe_model` made them; None makes them.
 
     Raises:
