@@ -27,7 +27,7 @@ from paraminspect.files import far
 from paraminspect.files.web import client
 from scripts.servers.ranges import RangeServer
 from tests.making.onnx_files import model
-from tests.making.running import Result, run_here
+from tests.making.running import Result, end_fsspec, run_here
 from tests.making.zips import rezipped, zip_members
 
 Array = np.ndarray[Any, Any]
@@ -267,6 +267,12 @@ def by_range(folder: Path) -> Case:
 @case
 def by_range_with_gaps(folder: Path) -> Case:
     return with_gaps(folder)._replace(source="far")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fsspec_thread() -> Iterator[None]:
+    yield
+    end_fsspec()
 
 
 @pytest.fixture(params=MAKERS)
