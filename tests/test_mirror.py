@@ -70,7 +70,7 @@ WITHOUT: dict[str, str] = {
         live/grad/once live/grad/prepare live/grad/rows
     """,
     "tested by live/init/test_apply.py and live/init/test_run.py": """
-        live/init/drawn live/init/find live/init/work
+        live/init/drawn live/init/work
     """,
     "tested by cli/test_grad.py": """
         live/grad/asked live/grad/run
