@@ -14,9 +14,6 @@ FOLDERS = {"paraminspect": ROOT / "src", "benchmarks": ROOT, "scripts": ROOT}
 SHARED_NAMES = {"check", "convert", "diff", "stats", "values"}
 """File names that more than two packages still have."""
 
-STANDARD_NAMES = {"numbers"}
-"""File names that a module of Python's own still has too."""
-
 
 def modules(folders: Mapping[str, Path]) -> dict[str, Path]:
     """Dotted name -> file, of all modules of these packages."""
@@ -92,7 +89,7 @@ def test_no_file_name_is_in_three_packages() -> None:
 
 def test_no_module_is_called_like_one_of_python() -> None:
     names = {path.stem for path in modules(FOLDERS).values()} | {name.rpartition(".")[2] for name in modules(FOLDERS)}
-    assert names & (sys.stdlib_module_names - {"__main__"}) <= STANDARD_NAMES
+    assert names & (sys.stdlib_module_names - {"__main__"}) == set()
 
 
 def test_no_type_is_called_how() -> None:

@@ -29,7 +29,7 @@ from paraminspect.conversion.verify import verify as real_verify
 from paraminspect.errors import LimitExceededError, ParamInspectError, SelectionError, TargetError
 from paraminspect.formats import companions
 from paraminspect.sharing.find import find_ties
-from paraminspect.values import numbers
+from paraminspect.values import decode as numbers
 
 State = dict[str, torch.Tensor]
 

@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 from paraminspect.errors import CheckpointError, LimitExceededError, MalformedError, ParamInspectError, TruncatedError
 from paraminspect.formats.source import open_source
 from paraminspect.records import Storage, TensorRecord
-from paraminspect.values import numbers as numbers_module
-from paraminspect.values.numbers import check_boxes
+from paraminspect.values import decode as numbers_module
+from paraminspect.values.decode import check_boxes
 from paraminspect.values.read import open_numbers, read_tensor
 from paraminspect.values.stats import tensor_stats
 from paraminspect.values.stored_bytes import MAX_RESTARTS, Files

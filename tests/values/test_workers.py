@@ -17,11 +17,10 @@ from paraminspect import open_source
 from paraminspect.errors import CheckpointError
 from paraminspect.records import TensorRecord
 from paraminspect.values import workers as module
-from paraminspect.values.collect import collect
-from paraminspect.values.numbers import InMemory, Numbers
+from paraminspect.values.decode import InMemory, Numbers
 from paraminspect.values.read import open_numbers
 from paraminspect.values.stored_bytes import Files
-from paraminspect.values.workers import collect_in_parallel, count_workers, share_out
+from paraminspect.values.workers import collect, collect_in_parallel, count_workers, share_out
 
 
 @pytest.fixture

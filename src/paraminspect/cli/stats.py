@@ -20,9 +20,8 @@ from paraminspect.render.columns import MODULE_STATISTICS, NUMBERS, STATISTICS
 from paraminspect.render.pictures import check_picture, encode_picture
 from paraminspect.render.rows import EMPTY_NAME, Rows
 from paraminspect.text import list_some
-from paraminspect.values.collect import Failure, RowStats
 from paraminspect.values.stats import TensorStats
-from paraminspect.values.workers import collect_in_parallel, count_workers
+from paraminspect.values.workers import Failure, RowStats, collect_in_parallel, count_workers
 
 PROBLEMS: Final = get_args(Problem)
 

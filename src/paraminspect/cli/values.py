@@ -21,9 +21,8 @@ from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.render.json_rows import SCHEMA, encode
 from paraminspect.render.rows import EMPTY_NAME
 from paraminspect.text import escape_text, shape_text
-from paraminspect.values.display import FULL, PrintOptions, format_tensor
+from paraminspect.values.display import FULL, PrintOptions, encode_npy, format_tensor, nested_values
 from paraminspect.values.dtypes import numpy_dtype
-from paraminspect.values.export import encode_npy, nested_values
 from paraminspect.values.read import read_part, read_summary
 from paraminspect.values.slices import parse_slice, take_slice
 from paraminspect.values.stored_bytes import Files

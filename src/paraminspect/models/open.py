@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # what a command that reads a file does not wait for
     from paraminspect.models.rules import ChosenRules
     from paraminspect.rules.sets import Config
     from paraminspect.rules.steps import InitPlan
-    from paraminspect.values.numbers import Numbers
+    from paraminspect.values.decode import Numbers
     from paraminspect.values.stored_bytes import Files
 
 _DEFAULT: Final = Asked()
@@ -133,7 +133,7 @@ class Model:
         """
         if self.live is not None:
             from paraminspect.live.build.arrays import tensor_array
-            from paraminspect.values.numbers import InMemory
+            from paraminspect.values.decode import InMemory
 
             return InMemory(tensor_array(self.tensor(record)))
         from paraminspect.values.read import open_numbers

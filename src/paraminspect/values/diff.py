@@ -17,10 +17,10 @@ from paraminspect.names.changes import (
     rename,
 )
 from paraminspect.records import Checkpoint, TensorRecord
-from paraminspect.values.collect import Failure, Open
 from paraminspect.values.compare import Difference, compare_values, digest_values
 from paraminspect.values.read import open_numbers
 from paraminspect.values.stored_bytes import Files, as_bytes
+from paraminspect.values.workers import Failure, Open
 
 Only = Literal["names", "shapes", "values"]
 Advance = Callable[[int], None]

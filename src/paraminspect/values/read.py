@@ -20,9 +20,7 @@ from paraminspect.formats.pytorch.objects import PACKED
 from paraminspect.formats.shapes import contiguous_stride
 from paraminspect.records import Encoding, Quantizer, TensorRecord
 from paraminspect.values.blocks import DECODERS
-from paraminspect.values.dtypes import numpy_dtype
-from paraminspect.values.fields import NARROW_BITS, Narrow, decode_fields
-from paraminspect.values.numbers import (
+from paraminspect.values.decode import (
     BLOCK_SIZES,
     CHUNK,
     Blocks,
@@ -39,6 +37,8 @@ from paraminspect.values.numbers import (
     check_boxes,
     is_dense,
 )
+from paraminspect.values.dtypes import numpy_dtype
+from paraminspect.values.fields import NARROW_BITS, Narrow, decode_fields
 from paraminspect.values.slices import check_slice, fill_slice, take_slice
 from paraminspect.values.stored_bytes import QUANTISED, Files
 from paraminspect.values.widen import to_float64

@@ -9,10 +9,10 @@ from typing import Any, Final
 import numpy as np
 
 from paraminspect.records import TensorRecord
+from paraminspect.values.decode import Numbers
 from paraminspect.values.distribution import CELLS, EXACT, Distribution, count_cells
 from paraminspect.values.dtypes import is_foreign
 from paraminspect.values.moments import BLOCK, Moments
-from paraminspect.values.numbers import Numbers
 from paraminspect.values.read import open_numbers
 from paraminspect.values.stored_bytes import Files
 from paraminspect.values.widen import narrow_values, to_float64, widen

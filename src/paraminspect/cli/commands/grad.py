@@ -80,7 +80,7 @@ def command(
     """
     from paraminspect.cli.opened import open_one
     from paraminspect.cli.progress import Progress
-    from paraminspect.live.grad.plan import plan_backward
+    from paraminspect.live.grad.asked import plan_backward
     from paraminspect.live.init.told import describe_no_rules
 
     out = output.open(rows.header)
@@ -111,7 +111,7 @@ def command(
 
 
 def _check(shown: Shown, typed_format: str, out: Output) -> None:
-    from paraminspect.live.grad.plan import refuse_missing
+    from paraminspect.live.grad.asked import refuse_missing
 
     if shown.tensors and typed_format not in ("auto", *JSON):
         raise ParamInspectError(f"--show has no meaning in --format {typed_format}", hint="leave it out, or json")

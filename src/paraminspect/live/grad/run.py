@@ -8,9 +8,9 @@ import torch
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.live.build.live_model import LiveModel
+from paraminspect.live.grad.asked import BackwardPlan
 from paraminspect.live.grad.backward import BackwardReport, backward_report
 from paraminspect.live.grad.feed import Feed, Wanted
-from paraminspect.live.grad.plan import BackwardPlan
 from paraminspect.live.grad.prepare import check_inputs, choose_device, convert, freeze, materialise
 from paraminspect.live.grad.steps import repeat_backward
 from paraminspect.live.grad.told import Told

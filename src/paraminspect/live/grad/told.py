@@ -14,8 +14,8 @@ from paraminspect.text import escape_text, shape_text
 
 if TYPE_CHECKING:
     from paraminspect.live.build.live_model import LiveModel
+    from paraminspect.live.grad.asked import BackwardPlan
     from paraminspect.live.grad.backward import BackwardReport
-    from paraminspect.live.grad.plan import BackwardPlan
     from paraminspect.render.svg import Picture
 
 
@@ -69,7 +69,7 @@ class Told:
     def with_values(self, rows: Rows) -> Rows:
         """These rows with the gradients themselves, as lists of lists."""
         from paraminspect.live.build.arrays import tensor_array
-        from paraminspect.values.export import nested_values
+        from paraminspect.values.display import nested_values
 
         gradients = [self._report.gradients[record.name] for record in self._report.parameters]
         values = [None if each is None else nested_values(tensor_array(each)) for each in gradients]
