@@ -204,10 +204,7 @@ def asked(
 
     Args:
         want: What a source is opened for.
-        build: How it is built.
         rules: How it is initialised, of a command that has values.
-        edits: As `Asked` has it.
-        allow_unmatched: The same.
     """
     given = {**build._asdict(), **(rules._asdict() if rules is not None else {})}
     return Asked(want, edits, allow_unmatched=allow_unmatched, **given)

@@ -1,3 +1,1 @@
-"""What a command does, as a function: any SOURCE that is opened, then the layer that answers. Nothing here prints."""
-
-from __future__ import annotations
+"""The public functions: each takes any source and returns records."""

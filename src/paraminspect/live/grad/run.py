@@ -21,7 +21,6 @@ def run_backward(live: LiveModel, plan: BackwardPlan, on_step: Callable[[int], N
 
     Args:
         live: Is frozen, converted and moved as the plan says.
-        plan: What is run.
         on_step: Is told how many batches are done, if there are several.
 
     Raises:
