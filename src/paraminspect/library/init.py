@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from paraminspect.conversion.companions import read_companions
 from paraminspect.conversion.kinds import SHARD_SIZE, STDOUT, choose_format, is_stream, own_format
+from paraminspect.conversion.plan import note_decoded
 from paraminspect.errors import ParamInspectError
 from paraminspect.formats.companions import find_companions
 from paraminspect.formats.table import formats_of_files, resolve
@@ -142,6 +143,8 @@ def _write(checkpoint: Checkpoint, work: Sequence[Work], run: Run, wanted: Wante
     if planned.layout.is_folder:
         what += f" in {counted(len(planned.layout.files), 'file')}"
         notes += find_companions(checkpoint).remarks
+    if not planned.as_stored:
+        notes += note_decoded([each.record for each in work if each.record is not None], run.dtype)
     notes.append(f"wrote {wanted.file}: {what}, {format_bytes(planned.layout.nbytes)}")
     return done
 
