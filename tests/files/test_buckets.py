@@ -11,10 +11,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from paraminspect import open_source
 from paraminspect.errors import CheckpointError, FarError
 from paraminspect.files import buckets, far
 from paraminspect.files.buckets import Buckets
+from paraminspect.formats.source import open_source
 from paraminspect.values.read import read_tensor
 from paraminspect.values.stored_bytes import Files
 from scripts.servers.ranges import Handler, RangeServer, StoredBytes, refuse

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from paraminspect import open_source
 from paraminspect.errors import CheckpointError, FarError, ParamInspectError
 from paraminspect.files import connections, far, ranged, web
 from paraminspect.files.addresses import basic
+from paraminspect.formats.source import open_source
 from paraminspect.records import Checkpoint
 from paraminspect.values.read import read_tensor
 from paraminspect.values.stored_bytes import Files

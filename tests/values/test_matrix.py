@@ -22,9 +22,10 @@ import torch.distributed.checkpoint as dcp
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save_file
 
-from paraminspect import open_source, read_tensor
 from paraminspect.files import far
 from paraminspect.files.web import client
+from paraminspect.formats.source import open_source
+from paraminspect.values.read import read_tensor
 from scripts.servers.ranges import RangeServer
 from tests.making.onnx_files import model
 from tests.making.running import Result, run_here

@@ -26,8 +26,8 @@ from paraminspect.records import Storage, TensorRecord
 from paraminspect.values import decode as numbers_module
 from paraminspect.values.decode import check_boxes
 from paraminspect.values.read import open_numbers, read_tensor
-from paraminspect.values.stats import tensor_stats
 from paraminspect.values.stored_bytes import MAX_RESTARTS, Files
+from tests.making.stored import tensor_stats
 
 Array = np.ndarray[Any, Any]
 CORPUS = Path(os.environ.get("PARAMINSPECT_CORPUS", Path(__file__).parents[3] / "shared" / "corpus"))

@@ -13,7 +13,7 @@ from paraminspect.names.listing import select_records
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.rules.steps import FLOATING
 from paraminspect.text import counted, quote
-from paraminspect.ties.shared_bytes import find_canonical
+from paraminspect.tied.shared_bytes import find_canonical
 from paraminspect.values.stored_bytes import DEQUANTISED, is_same_tensor, plain_dtype
 from paraminspect.writers.layout import OutTensor
 

@@ -12,14 +12,14 @@ import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 
-from paraminspect import open_source
 from paraminspect.checks.check import check_source
 from paraminspect.errors import (
     CheckpointError,
     MalformedError,
     TruncatedError,
 )
-from paraminspect.ties.shared_bytes import find_ties
+from paraminspect.formats.source import open_source
+from paraminspect.tied.shared_bytes import find_ties
 from paraminspect.values.read import read_tensor
 from tests.making.onnx_files import (
     floats,

@@ -16,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
-from paraminspect import open_source
 from paraminspect.checks.check import check_source
 from paraminspect.errors import (
     LimitExceededError,
@@ -31,8 +30,9 @@ from paraminspect.formats.onnx import read as reader
 from paraminspect.formats.onnx.protobuf import read_fields, read_varint
 from paraminspect.formats.onnx.read import is_onnx, read_onnx
 from paraminspect.formats.sniff import check_head
+from paraminspect.formats.source import open_source
 from paraminspect.records import Declaration, TensorRecord
-from paraminspect.ties.shared_bytes import find_ties
+from paraminspect.tied.shared_bytes import find_ties
 from paraminspect.values.read import read_tensor
 from tests.making.onnx_files import (
     branch,

@@ -11,12 +11,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from paraminspect import open_source
 from paraminspect.errors import (
     LimitExceededError,
     MalformedError,
     ParamInspectError,
 )
+from paraminspect.formats.source import open_source
 from paraminspect.sharing.equal import StoredContents
 from paraminspect.values.read import read_tensor
 from tests.making.onnx_files import (
