@@ -91,7 +91,7 @@ WITHOUT: dict[str, str] = {
         values/compare
     """,
     "tested by writers/test_whole_files.py": """
-        writers/copying writers/destination writers/explain writers/layout writers/outputs writers/partial
+        writers/copying writers/destination writers/layout writers/outputs writers/partial
         writers/planners writers/sink
     """,
     "tested by writers/test_torch_zip.py": """
