@@ -10,8 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paraminspect.values.boxes import Boxes
 from paraminspect.values.cast import cast
-from paraminspect.values.decode import Boxes, InMemory
+from paraminspect.values.decode import InMemory
 from paraminspect.values.dtypes import numpy_dtype
 
 TARGETS = ("float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2")

@@ -24,7 +24,7 @@ from paraminspect.errors import CheckpointError, LimitExceededError, MalformedEr
 from paraminspect.formats.source import open_source
 from paraminspect.records import Storage, TensorRecord
 from paraminspect.values import decode as numbers_module
-from paraminspect.values.decode import check_boxes
+from paraminspect.values.boxes import check_boxes
 from paraminspect.values.read import open_numbers, read_tensor
 from paraminspect.values.stored_bytes import MAX_RESTARTS, Files
 from tests.making.stored import tensor_stats
@@ -109,6 +109,7 @@ def test_npz_file(tmp_path: Path) -> None:
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numbers_module, "CHUNK", 7)
+    monkeypatch.setattr(numbers_module, "WINDOW", 11)
 
 
 def save(folder: Path, values: object) -> dict[str, TensorRecord]:
