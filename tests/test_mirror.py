@@ -85,7 +85,7 @@ WITHOUT: dict[str, str] = {
         render/pictures render/ridges values/picture
     """,
     "tested by values/test_read.py": """
-        values/decode values/pieces
+        values/boxes values/decode values/pieces
     """,
     "tested by values/test_diff.py": """
         values/compare
