@@ -88,14 +88,14 @@ WITHOUT: dict[str, str] = {
         render/pictures render/ridges values/picture
     """,
     "tested by values/test_read.py": """
-        values/boxes values/decode values/pieces
+        values/decode values/pieces
     """,
     "tested by values/test_diff.py": """
         values/compare
     """,
     "tested by writers/test_whole_files.py": """
-        writers/copying writers/destination writers/layout writers/outputs writers/partial
-        writers/planners writers/sink
+        writers/copying writers/destination writers/layout writers/outputs writers/partial writers/planners
+        writers/sink
     """,
     "tested by writers/test_torch_zip.py": """
         writers/torch_pickle writers/zip_write
