@@ -20,7 +20,7 @@ from paraminspect.render.columns import FINDINGS
 from paraminspect.render.rows import Format
 
 if TYPE_CHECKING:
-    from paraminspect.checks.told import Checked
+    from paraminspect.checks.summed import Checked
     from paraminspect.models.asked import Asked, Kind
 
 FAILED: Final = 1
@@ -113,7 +113,7 @@ def command(
 
 def _check(source: str, asked: Asked, kinds: Collection[Kind], output: Output, *, deep: bool) -> Checked:
     from paraminspect.checks.check import check_live, check_stored
-    from paraminspect.checks.told import Checked, describe_checked
+    from paraminspect.checks.summed import Checked, describe_checked
     from paraminspect.cli.opened import note_unloaded, open_one
     from paraminspect.models.recognise import recognise
     from paraminspect.models.standard_input import as_file
@@ -142,7 +142,7 @@ def _write_text(checked: Sequence[Checked], output: Output) -> None:
 
 
 def _write_rows(checked: Sequence[Checked], columns: Sequence[str], output: Output) -> None:
-    from paraminspect.checks.told import finding_rows
+    from paraminspect.checks.summed import finding_rows
 
     # a line of names says what it is about
     output.write_rows(output.pick(finding_rows(checked, always_named=output.format == "names"), columns))
