@@ -15,6 +15,7 @@ from paraminspect.files.door import list_folder, place_of, raise_broken
 from paraminspect.files.paths import base_name, folder_of, join, relative
 from paraminspect.formats.sharded import MAX_SHARDS, shards_of
 from paraminspect.formats.source import is_index
+from paraminspect.limits import one_effort
 from paraminspect.models.open import Model
 from paraminspect.records import Checkpoint, Finding
 
@@ -54,15 +55,16 @@ def check_stored(
     Raises:
         SourceError: There is nothing to check.
     """
-    checkpoint, said = read_checkpoint(path)
-    found = scan_files(path)
-    if checkpoint is not None:
-        said += check_checkpoint(checkpoint)
-        if deep:
-            from paraminspect.checks.values import stored_once
+    with one_effort(afresh=True):  # what is said of one source does not depend on those before
+        checkpoint, said = read_checkpoint(path)
+        found = scan_files(path)
+        if checkpoint is not None:
+            said += check_checkpoint(checkpoint)
+            if deep:
+                from paraminspect.checks.values import stored_once
 
-            total = sum(record.nbytes or 0 for record in stored_once(checkpoint.tensors))
-            said += check_deep(checkpoint, reading(total))
+                total = sum(record.nbytes or 0 for record in stored_once(checkpoint.tensors))
+                said += check_deep(checkpoint, reading(total))
     return arrange(found, said), checkpoint
 
 
@@ -131,7 +133,8 @@ def check_deep(checkpoint: Checkpoint, advance: Callable[[int], None] = lambda _
 def scan_files(source: str) -> list[Finding]:
     """Findings of the bytes of all files of a source, whether or not a reader takes them for a model."""
     paths = _files_of(source)
-    found = place_of(source).each(lambda path: _scan_one(path, source, named=len(paths) > 1), paths)
+    with one_effort(afresh=True):  # so that no file hides from this by tiring its reader
+        found = place_of(source).each(lambda path: _scan_one(path, source, named=len(paths) > 1), paths)
     raise_broken(paths)
     return [each for its in found for each in its]
 

@@ -17,7 +17,7 @@ from typing import Final
 from paraminspect.checks.codes import find
 from paraminspect.checks.container import ZIP_MEMBER, Place, as_finding, scan_part, scan_rest
 from paraminspect.checks.pickles import scan_pickle
-from paraminspect.errors import CheckpointError, LimitExceededError, ParamInspectError
+from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles.inert import StorageRef
 from paraminspect.formats.pickles.plain import BARE_STARTS, is_pickle
@@ -25,6 +25,7 @@ from paraminspect.formats.pickles.tracing import may_be_file
 from paraminspect.formats.pytorch.export import find_pickled, is_raw_member, is_torch_export
 from paraminspect.formats.table import DISTRIBUTED, endings_of
 from paraminspect.formats.zip_file import ZipDirectory, ZipEntry, read_zip_directory
+from paraminspect.limits import effort
 from paraminspect.records import Finding
 from paraminspect.text import counted, format_bytes, quote
 
@@ -226,13 +227,21 @@ def _compare_headers(blob: Blob, entry: ZipEntry) -> str:
 def _scan_members(directory: ZipDirectory, entries: Sequence[ZipEntry], place: Place) -> Iterator[Finding]:
     """Whatever is a pickle, an archive or an array of objects among the entries; storages that none of them uses."""
     broken = 0
+    run = effort()
+    seen: set[tuple[object, ...]] = set()
     declared: dict[str, StorageRef] = {}
     pickled = find_pickled(directory) if is_torch_export(directory) else frozenset()
     for entry in entries:
         if entry.name.endswith("/") or not entry.size:
             continue
+        if run.is_spent:
+            return
         named = entry.name.lower().endswith(PICKLE_NAMES) or entry.name in pickled
-        raw = STORAGES.match(entry.name) or is_raw_member(entry.name) or entry.name.endswith(".py")
+        raw = bool(STORAGES.match(entry.name) or is_raw_member(entry.name) or entry.name.endswith(".py"))
+        member = (*entry[1:5], entry.encrypted, named, raw)
+        if member in seen:
+            continue  # the directory gives the same bytes another name
+        seen.add(member)
         try:
             if raw and not named:
                 yield from _scan_raw(directory, entry, place)
@@ -287,17 +296,19 @@ def check_sum(directory: ZipDirectory, entry: ZipEntry, place: Place) -> Iterato
         for _ in directory.stream(entry):
             pass
     except ParamInspectError as error:
-        code = error.fault if isinstance(error, CheckpointError) else "limit"
-        yield find(code, entry.name, error.message, hint=error.hint, path=place.path)
+        yield as_finding(error, Place(place.path, entry.name))
 
 
 def check_sums(blob: Blob, place: Place) -> Iterator[Finding]:
     """Members whose bytes are not those that were written; nothing for a file of another format."""
+    run = effort()
     if blob.read_up_to(0, 4) == ZIP_MEMBER:
         for _, part in split_archives(blob)[0]:
             directory = read_zip_directory(part)
-            for entry in directory.entries.values():
+            for entry in {entry[1:]: entry for entry in directory.entries.values()}.values():
                 yield from check_sum(directory, entry, place)
+                if run.is_spent:
+                    return
 
 
 def _kind_of(head: bytes, *, named: bool) -> str:
