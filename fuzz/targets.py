@@ -96,17 +96,19 @@ def blocks(data: bytes) -> None:
 
 def values(data: bytes) -> None:
     """Statistics of each tensor of a file of any format."""
-    from paraminspect.values.stats import tensor_stats
+    from paraminspect.values.read import open_numbers
+    from paraminspect.values.stats import summarise
+    from paraminspect.values.stored_bytes import Files
 
     for record in open_source(_file("model", data)).tensors[:20]:
         if (record.numel or 0) < 1 << 16:
             with contextlib.suppress(ParamInspectError):
-                tensor_stats(record)
+                summarise(open_numbers(record, Files())).stats()
 
 
 def converted(data: bytes) -> None:
     """A file of any format, written as safetensors and read back."""
-    from paraminspect.conversion import convert
+    from paraminspect import convert
 
     checkpoint = open_source(_file("model", data))
     if sum(record.numel or 0 for record in checkpoint.tensors) < 1 << 18:

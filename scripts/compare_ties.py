@@ -20,7 +20,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from paraminspect import find_ties, open_source
+from paraminspect import ties as find_ties
+from paraminspect.formats.source import open_source
 from scripts.tied_forms import FILES, NAMES, build
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from paraminspect import open_source
 from paraminspect.checks.check import check_source
 from paraminspect.checks.codes import worst
 from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.formats.safetensors import DTYPES
+from paraminspect.formats.source import open_source
 from paraminspect.records import Checkpoint, TensorRecord
-from paraminspect.ties.shared_bytes import find_ties
+from paraminspect.tied.shared_bytes import find_ties
 
 CORPUS = Path(os.environ.get("PARAMINSPECT_CORPUS", Path(__file__).parents[2] / "shared" / "corpus"))
 CANARY = Path("/var/tmp/paraminspect-canary")

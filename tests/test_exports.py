@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 
 import pytest
 
@@ -27,3 +28,9 @@ def test_a_prompt_completes_every_name() -> None:
 def test_no_other_name() -> None:
     with pytest.raises(AttributeError, match="module 'paraminspect' has no attribute 'apply_rules'"):
         _ = paraminspect.apply_rules
+
+
+def test_no_name_is_hidden_by_a_module() -> None:
+    """`import paraminspect.x` sets the attribute `x`."""
+    folder = Path(paraminspect.__file__).parent
+    assert not set(paraminspect.__all__) & {path.stem for path in folder.iterdir()}

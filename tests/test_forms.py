@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from paraminspect import find_ties, open_source
+from paraminspect import ties as find_ties
+from paraminspect.formats.source import open_source
 from paraminspect.names.listing import make_listing, total
 from paraminspect.records import TieGroup
 from scripts.tied_forms import CONFIGS, FILES, NAMES, T5, build

@@ -28,7 +28,7 @@ PROBE = """
 import json, os, sys
 before = set(sys.modules)
 {first}
-from paraminspect import open_source
+from paraminspect.formats.source import open_source
 names = [tensor.name for tensor in open_source({path!r}).tensors]
 loaded = sorted(set(sys.modules) - before)
 os.write(1, json.dumps([names, loaded]).encode())

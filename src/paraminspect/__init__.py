@@ -1,9 +1,11 @@
-"""What is in this PyTorch model? Records of every tensor in a checkpoint, read from its headers, without torch.
+"""What is in this PyTorch model? Parameters, shapes, ties, values and gradients of any file, spec or module.
+
+A file is read by its headers, without torch, and nothing of it is executed.
 
 Example:
-    >>> from paraminspect import open_source
-    >>> checkpoint = open_source("model.safetensors")
-    >>> checkpoint.tensors[0].shape
+    >>> import paraminspect as pi
+    >>> model = pi.open("model.safetensors")
+    >>> model["h.0.attn.c_attn.weight"].shape
     (768, 2304)
 """
 
@@ -12,6 +14,36 @@ from __future__ import annotations
 TYPE_CHECKING = False  # what typing has, without the time to import it, in which Ctrl-C would show a traceback
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "BackwardReport": "live.grad.backward",
+    "Change": "names.changes",
+    "Checkpoint": "records",
+    "Diff": "values.diff",
+    "Finding": "records",
+    "GradRecord": "records",
+    "InitPlan": "rules.steps",
+    "InitStep": "records",
+    "Model": "library.model",
+    "ParamInspectError": "errors",
+    "Storage": "records",
+    "Tensor": "library.model",
+    "TensorRecord": "records",
+    "TensorStats": "values.stats",
+    "TieGroup": "records",
+    "UseRecord": "records",
+    "Written": "conversion.convert",
+    "apply_init": "library.answers",
+    "backward": "library.answers",
+    "check": "library.answers",
+    "convert": "library.answers",
+    "diff": "library.answers",
+    "open": "library.answers",
+    "parse_rule": "rules.parse",
+    "plan_init": "library.answers",
+    "stats": "library.answers",
+    "ties": "library.answers",
+}
 
 __all__ = [
     "BackwardReport",
@@ -22,33 +54,34 @@ __all__ = [
     "GradRecord",
     "InitPlan",
     "InitStep",
+    "Model",
     "ParamInspectError",
     "Storage",
+    "Tensor",
     "TensorRecord",
     "TensorStats",
     "TieGroup",
     "UseRecord",
+    "Written",
     "__version__",
     "apply_init",
-    "backward_report",
-    "check_source",
+    "backward",
+    "check",
     "convert",
-    "diff_sources",
-    "find_ties",
-    "open_source",
+    "diff",
+    "open",
     "parse_rule",
     "plan_init",
-    "read_tensor",
-    "tensor_stats",
+    "stats",
+    "ties",
 ]
 
 if TYPE_CHECKING:
-    from paraminspect.checks.check import check_source
-    from paraminspect.conversion import convert
+    from paraminspect.conversion.convert import Written
     from paraminspect.errors import ParamInspectError
-    from paraminspect.formats import open_source
-    from paraminspect.live.grad.backward import BackwardReport, backward_report
-    from paraminspect.live.init.apply import apply_init, plan_init
+    from paraminspect.library.answers import apply_init, backward, check, convert, diff, open, plan_init, stats, ties  # noqa: A004
+    from paraminspect.library.model import Model, Tensor
+    from paraminspect.live.grad.backward import BackwardReport
     from paraminspect.names.changes import Change
     from paraminspect.records import (
         Checkpoint,
@@ -62,38 +95,8 @@ if TYPE_CHECKING:
     )
     from paraminspect.rules.parse import parse_rule
     from paraminspect.rules.steps import InitPlan
-    from paraminspect.sharing.find import find_ties
-    from paraminspect.values.diff import Diff, diff_sources
-    from paraminspect.values.read import read_tensor
-    from paraminspect.values.stats import TensorStats, tensor_stats
-
-_HOMES = {
-    "BackwardReport": "live.grad.backward",
-    "Change": "names.changes",
-    "Checkpoint": "records",
-    "Diff": "values.diff",
-    "Finding": "records",
-    "GradRecord": "records",
-    "InitPlan": "rules.steps",
-    "InitStep": "records",
-    "ParamInspectError": "errors",
-    "Storage": "records",
-    "TensorRecord": "records",
-    "TensorStats": "values.stats",
-    "TieGroup": "records",
-    "UseRecord": "records",
-    "apply_init": "live.init.apply",
-    "backward_report": "live.grad.backward",
-    "check_source": "checks.check",
-    "convert": "conversion",
-    "diff_sources": "values.diff",
-    "find_ties": "sharing.find",
-    "open_source": "formats",
-    "parse_rule": "rules.parse",
-    "plan_init": "live.init.apply",
-    "read_tensor": "values.read",
-    "tensor_stats": "values.stats",
-}
+    from paraminspect.values.diff import Diff
+    from paraminspect.values.stats import TensorStats
 
 
 def __dir__() -> list[str]:

@@ -8,13 +8,13 @@ import pytest
 import safetensors.torch
 import torch
 
-from paraminspect import open_source
 from paraminspect.checks import copies, pickles
 from paraminspect.checks.check import check_checkpoint, check_source
 from paraminspect.checks.container import Place
 from paraminspect.checks.pickles import scan_pickle
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.blob import Blob
+from paraminspect.formats.source import open_source
 from paraminspect.records import Finding
 
 

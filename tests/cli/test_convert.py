@@ -9,8 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load, load_file
 
-from paraminspect import convert, open_source
+from paraminspect import convert
 from paraminspect.errors import ParamInspectError
+from paraminspect.formats.source import open_source
 from tests.making.running import modules_after, run_apart
 
 CORPUS = Path(os.environ.get("PARAMINSPECT_CORPUS", Path(__file__).parents[3] / "shared" / "corpus"))

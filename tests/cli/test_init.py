@@ -20,8 +20,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from paraminspect import find_ties, open_source
+from paraminspect import ties as find_ties
 from paraminspect.cli import app
+from paraminspect.formats.source import open_source
 from paraminspect.live.build.seeds import derive_seed
 
 pytestmark = pytest.mark.usefixtures("workplace")

@@ -22,14 +22,14 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from paraminspect import open_source
+from paraminspect import convert
+from paraminspect import ties as find_ties
 from paraminspect.conversion import bytes as contents
-from paraminspect.conversion import convert
 from paraminspect.conversion.verify import verify as real_verify
 from paraminspect.errors import LimitExceededError, ParamInspectError, SelectionError, TargetError
 from paraminspect.formats import companions
-from paraminspect.sharing.find import find_ties
-from paraminspect.values import numbers
+from paraminspect.formats.source import open_source
+from paraminspect.values import decode as numbers
 
 State = dict[str, torch.Tensor]
 
@@ -341,7 +341,7 @@ def test_a_byte_that_was_written_wrong_is_found(saved: Path, ending: str, monkey
             file.write(bytes([byte[0] ^ 4]))
         real_verify(path, *rest)
 
-    monkeypatch.setitem(convert.__globals__, "verify", flip_and_verify)
+    monkeypatch.setattr("paraminspect.conversion.convert.verify", flip_and_verify)
     with pytest.raises(TargetError, match=r"'fc.weight' has other bytes from byte \d+ of it on"):
         convert(saved, target, verify=True)
     assert not target.exists()

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from paraminspect.files import far, limits
+from paraminspect.files import far, web
 from paraminspect.files.web import client
 from scripts.servers.ranges import RangeServer
+from tests.making.running import end_fsspec
 
 USELESS = (
     "HTTP_PROXY",
@@ -34,7 +35,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     for name in USELESS:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(limits, "FIRST_WAIT_S", 0.0)
+    monkeypatch.setattr(web, "FIRST_WAIT_S", 0.0)
     monkeypatch.setattr(far, "opened", {})
     yield
     client.close()
@@ -44,18 +45,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
 def fsspec_thread() -> Iterator[None]:
     """End the thread of fsspec and those that it started: other tests ask whether this process has one thread."""
     yield
-    import asyncio
-
-    from fsspec import asyn
-
-    loop, thread = asyn.loop[0], asyn.iothread[0]
-    if loop is None or thread is None:
-        return
-    asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result(timeout=30)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(timeout=30)
-    loop.close()
-    asyn.loop[0] = asyn.iothread[0] = None
+    end_fsspec()
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from paraminspect import open_source
 from paraminspect.errors import CheckpointError, FarError
-from paraminspect.files import buckets, limits
+from paraminspect.files import buckets, far
 from paraminspect.files.buckets import Buckets
+from paraminspect.formats.source import open_source
 from paraminspect.values.read import read_tensor
 from paraminspect.values.stored_bytes import Files
 from scripts.servers.ranges import Handler, RangeServer, StoredBytes, refuse
@@ -87,7 +87,7 @@ def test_a_shard_that_is_missing(s3: S3) -> None:
 
 
 def test_a_folder_of_too_many(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MAX_LISTED", 1)
+    monkeypatch.setattr(far, "MAX_LISTED", 1)
     assert far_error("s3://bucket/m").message == "more than 1 files in the folder"
 
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paraminspect import open_source
 from paraminspect.errors import CheckpointError, FarError
 from paraminspect.files.hub import HubName, _next_page, parse_name
+from paraminspect.formats.source import open_source
 from paraminspect.values.read import read_tensor
 from paraminspect.values.stored_bytes import Files
 from scripts.servers.hub import Hub

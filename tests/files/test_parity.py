@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paraminspect import open_source, read_tensor
 from paraminspect.cli.app import run
 from paraminspect.files import buckets
+from paraminspect.formats.source import open_source
+from paraminspect.values.read import read_tensor
 from scripts.servers.hub import Hub
 from scripts.servers.ranges import RangeServer, StoredFile
 from scripts.servers.s3 import S3, is_installed

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paraminspect.errors import FarError
-from paraminspect.files import limits, ranged
+from paraminspect.files import ranged
 from paraminspect.files.blob import Blob
 from paraminspect.files.ranged import FarFile
 
@@ -85,7 +85,7 @@ def test_places_near_each_other_are_fetched_together() -> None:
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "KEPT_BYTES", 100_000)
+    monkeypatch.setattr(ranged, "KEPT_BYTES", 100_000)
     monkeypatch.setattr(ranged, "_kept", ranged._Kept())
     files = [FarFile(len(DATA), Fetcher()) for _ in range(20)]
     for file in files:

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from paraminspect import open_source
 from paraminspect.errors import CheckpointError, FarError, ParamInspectError
-from paraminspect.files import far, limits
+from paraminspect.files import connections, far, ranged, web
 from paraminspect.files.addresses import basic
+from paraminspect.formats.source import open_source
 from paraminspect.records import Checkpoint
 from paraminspect.values.read import read_tensor
 from paraminspect.values.stored_bytes import Files
@@ -76,7 +76,7 @@ def test_one_request_for_a_small_header(served: RangeServer, model: Path) -> Non
     assert far.nbytes == local.nbytes == model.stat().st_size
     assert far.files == (served.url + NAME,)
     (only,) = served.log
-    assert only.range == f"bytes=0-{limits.FIRST_BYTES - 1}"
+    assert only.range == f"bytes=0-{ranged.FIRST_BYTES - 1}"
     assert only.headers["accept-encoding"] == "identity"
 
 
@@ -107,7 +107,7 @@ def test_values_are_fetched_by_ranges(served: RangeServer, model: Path) -> None:
 def test_refusals(served: RangeServer, status: int, message: str) -> None:
     served.faults[NAME] = refuse(status)
     assert message in far_error(served.url + NAME).message
-    assert len(served.log) == (limits.TRIES if status in (429, 500, 503) else 1)
+    assert len(served.log) == (web.TRIES if status in (429, 500, 503) else 1)
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
@@ -158,7 +158,7 @@ def test_no_url_at_all(url: str) -> None:
 def test_a_server_that_takes_the_request_and_says_nothing(
     served: RangeServer, hung: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "READ_S", 0.1)
+    monkeypatch.setattr(connections, "READ_S", 0.1)
     served.faults[NAME] = hang(hung)
     assert "does not answer within" in far_error(served.url + NAME).message
 
@@ -167,10 +167,10 @@ def test_a_server_that_takes_the_request_and_says_nothing(
 def test_a_server_that_dribbles(
     served: RangeServer, hung: threading.Event, monkeypatch: pytest.MonkeyPatch, in_head: bool
 ) -> None:
-    monkeypatch.setattr(limits, "READ_S", 0.3)
-    monkeypatch.setattr(limits, "CONNECT_S", 0.3)
-    monkeypatch.setattr(limits, "MIN_RATE", 1 << 20)
-    monkeypatch.setattr(limits, "TRIES", 1)
+    monkeypatch.setattr(connections, "READ_S", 0.3)
+    monkeypatch.setattr(connections, "CONNECT_S", 0.3)
+    monkeypatch.setattr(connections, "MIN_RATE", 1 << 20)
+    monkeypatch.setattr(web, "TRIES", 1)
 
     def dribble(request: Handler) -> bool:
         if in_head:
@@ -202,7 +202,7 @@ def test_a_connection_that_is_always_cut(served: RangeServer, count: int) -> Non
     served.faults[NAME] = cut_after(count)
     error = far_error(served.url + NAME)
     assert "closes the connection before it has sent" in error.message
-    assert len(served.log) <= limits.MAX_RESUMED + limits.TRIES
+    assert len(served.log) <= web.MAX_RESUMED + web.TRIES
 
 
 def test_a_file_that_changes_between_two_requests(served: RangeServer, model: Path) -> None:
@@ -268,7 +268,7 @@ def test_an_empty_file(served: RangeServer) -> None:
 
 
 def test_a_whole_file_is_taken_once(served: RangeServer, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "NOTED_BYTES", 1000)
+    monkeypatch.setattr(web, "NOTED_BYTES", 1000)
     served.ranges = False
     checkpoint = open_source(served.url + NAME)
     assert checkpoint.notes == ("127.0.0.1 has no ranges: all 117 KiB were fetched",)
@@ -278,7 +278,7 @@ def test_a_whole_file_is_taken_once(served: RangeServer, model: Path, monkeypatc
 
 @pytest.mark.parametrize("announced", [True, False])
 def test_a_whole_file_that_is_too_large(served: RangeServer, monkeypatch: pytest.MonkeyPatch, announced: bool) -> None:
-    monkeypatch.setattr(limits, "MAX_SPOOLED", 1000)
+    monkeypatch.setattr(web, "MAX_SPOOLED", 1000)
     served.ranges = False
     if not announced:
         served.faults[NAME] = answer(200, {}, b"x" * 5000)
@@ -330,7 +330,7 @@ def test_an_address_that_ran_out_is_asked_for_again(served: RangeServer) -> None
 def test_redirects_that_lead_nowhere(server: RangeServer, where: str, fault: str) -> None:
     server.faults["/x"] = redirect(where)
     assert far_error(server.url + "/x").fault == fault
-    assert len(server.log) <= limits.MAX_REDIRECTS + 1
+    assert len(server.log) <= connections.MAX_REDIRECTS + 1
 
 
 def test_from_tls_nothing_leads_to_no_tls() -> None:

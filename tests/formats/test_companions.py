@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from paraminspect import open_source
 from paraminspect.formats import companions
 from paraminspect.formats.companions import find_companions, find_folder
+from paraminspect.formats.source import open_source
 
 INDEX = "model.safetensors.index.json"
 

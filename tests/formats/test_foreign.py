@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paraminspect import open_source
 from paraminspect.checks.check import check_source
 from paraminspect.errors import ParamInspectError, SourceError, UnknownFormatError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.foreign import FOLDERS, MAGICS, PATTERNS, TAILS, ZIPS, Foreign
 from paraminspect.formats.sniff import HEAD_BYTES, check_head, read_blob
+from paraminspect.formats.source import open_source
 from tests.making.formats import JOBLIB
 from tests.making.zips import zip_bytes
 

@@ -433,8 +433,8 @@ def test_pipe_with_a_late_and_slow_writer(tmp_path: Path, monkeypatch: pytest.Mo
     run_aside(write_in_two_parts)
     checkpoint = open_source(path)
     assert [tensor.name for tensor in checkpoint.tensors] == ["a"]
-    assert (checkpoint.nbytes, checkpoint.files) == (len(MODEL), ())
     path_of_copy, *ends = checkpoint.tensors[0].byte_range or ()
+    assert (checkpoint.nbytes, checkpoint.files) == (len(MODEL), (path_of_copy,))
     assert str(path_of_copy).startswith("/dev/fd/")
     assert ends == [len(MODEL) - 8, len(MODEL)]
 
@@ -484,7 +484,7 @@ def test_process_substitution_of_bash(model: Path) -> None:
     bash = shutil.which("bash")
     if bash is None:
         pytest.skip("no bash here")
-    code = "import sys; from paraminspect import open_source; print(open_source(sys.argv[1]).tensors[0].name)"
+    code = "import sys; from paraminspect.formats.source import open_source; print(open_source(sys.argv[1]).tensors[0].name)"
     script = f'"$0" -c "{code}" <(cat "$1")'
     done = subprocess.run(
         [bash, "-c", script, sys.executable, str(model)], capture_output=True, text=True, timeout=PATIENCE_S, check=True

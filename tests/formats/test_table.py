@@ -143,13 +143,9 @@ def is_name_of_format(node: ast.expr) -> bool:
     return word in ("checkpoint", "_checkpoint", "written", "each", "found", "opened", "source")
 
 
-NUMPY_LOADS = "live/grad/input_files.py"
-"""Reads arrays that are deflated itself, until the reader of values gives them to torch."""
-
-
 def test_the_table_alone_decides_by_the_name_of_a_format() -> None:
     found = {where for where, tree in modules() if any(decisions(tree))}
-    assert found - {NUMPY_LOADS} == {"formats/table.py"}  # the probe finds what there is
+    assert found == {"formats/table.py"}  # the probe finds what there is
 
 
 def test_no_text_is_held_against_the_name_of_a_format() -> None:
@@ -163,7 +159,7 @@ def test_no_text_is_held_against_the_name_of_a_format() -> None:
         for each in ast.walk(part)
         if isinstance(each, ast.Constant) and each.value in shown
     }
-    assert {each for each in found if not each.startswith(NUMPY_LOADS)} == set()
+    assert found == set()
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
+from paraminspect.files.blob import Blob
+from paraminspect.formats.sniff import read_blob
+from paraminspect.records import Checkpoint
 
 INFO = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
 
@@ -35,3 +40,39 @@ def nested(field: int, data: bytes) -> bytes:
 def by_hand(tensor: bytes) -> bytes:
     """A model whose one initializer is written byte by byte."""
     return b"\x08\x08" + nested(2, b"hand") + nested(7, nested(5, tensor))
+
+
+def constant(name: str, **value: Any) -> onnx.NodeProto:
+    return helper.make_node("Constant", [], [name], **value)
+
+
+def branch(depth: int) -> onnx.GraphProto:
+    nodes = [constant(f"c{depth}", value=floats("", 1))]
+    if depth:
+        nodes.append(helper.make_node("If", ["x"], ["y"], then_branch=branch(depth - 1), else_branch=branch(0)))
+    return helper.make_graph(nodes, "g", [], [INFO], [floats(f"w{depth}", 2)])
+
+
+@cache
+def sample() -> bytes:
+    value = model(
+        floats("a", 3, 4),
+        helper.make_tensor("b", TensorProto.INT64, [3], [1, 2, 3]),
+        nodes=[constant("c", value=floats("", 2)), helper.make_node("If", ["x"], ["y"], then_branch=branch(1))],
+    )
+    value.functions.append(helper.make_function("d", "f", [], [], [constant("e", value_ints=[1, 2])], []))
+    return value.SerializeToString()
+
+
+def read(value: onnx.ModelProto | bytes) -> Checkpoint:
+    return read_blob(Blob.from_bytes(value if isinstance(value, bytes) else value.SerializeToString()))
+
+
+def same(found: np.ndarray[Any, Any], oracle: np.ndarray[Any, Any]) -> bool:
+    """Equal as numbers, whatever numpy calls the type."""
+    if oracle.dtype.kind not in "biufc" or found.dtype != oracle.dtype:
+        found, oracle = found.astype(np.float64), oracle.astype(np.float64)
+    return found.shape == oracle.shape and bool(np.array_equal(found, oracle, equal_nan=oracle.dtype.kind in "fc"))
+
+
+TYPES = [code for name, code in TensorProto.DataType.items() if code not in (TensorProto.UNDEFINED, TensorProto.STRING)]

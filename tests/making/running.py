@@ -111,3 +111,19 @@ def _ask(code: str, environ: dict[str, str], *arguments: str) -> tuple[int, set[
     said = done.stderr.decode()
     status, modules = json.loads(said[said.rindex("[", 0, said.rindex('["')) :])  # before it, remarks
     return status, set(modules)
+
+
+def end_fsspec() -> None:
+    """End the thread of fsspec and those that it started: tests ask whether this process has one thread."""
+    import asyncio
+
+    from fsspec import asyn
+
+    loop, thread = asyn.loop[0], asyn.iothread[0]
+    if loop is None or thread is None:
+        return
+    asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result(timeout=30)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(timeout=30)
+    loop.close()
+    asyn.loop[0] = asyn.iothread[0] = None

@@ -10,9 +10,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paraminspect.values.boxes import Boxes
 from paraminspect.values.cast import cast
+from paraminspect.values.decode import InMemory
 from paraminspect.values.dtypes import numpy_dtype
-from paraminspect.values.numbers import Boxes, InMemory
 
 TARGETS = ("float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2")
 SOURCES = (*TARGETS, "float8_e4m3fnuz", "float8_e5m2fnuz")

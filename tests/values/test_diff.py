@@ -15,11 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from paraminspect import diff as diff_sources
 from paraminspect.errors import ParamInspectError
 from paraminspect.values import compare as module
 from paraminspect.values.compare import Difference, compare_values, digest_values
-from paraminspect.values.diff import Diff, diff_sources
-from paraminspect.values.numbers import InMemory
+from paraminspect.values.decode import InMemory
+from paraminspect.values.diff import Diff
 
 Array = np.ndarray[Any, Any]
 FLOATS = st.floats(width=32, min_value=-1e6, max_value=1e6) | st.sampled_from([math.nan, math.inf, -math.inf, -0.0])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paraminspect.values.export import encode_npy, nested_values
+from paraminspect.values.display import encode_npy, nested_values
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False)))

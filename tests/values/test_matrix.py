@@ -22,12 +22,13 @@ import torch.distributed.checkpoint as dcp
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save_file
 
-from paraminspect import open_source, read_tensor
 from paraminspect.files import far
 from paraminspect.files.web import client
+from paraminspect.formats.source import open_source
+from paraminspect.values.read import read_tensor
 from scripts.servers.ranges import RangeServer
 from tests.making.onnx_files import model
-from tests.making.running import Result, run_here
+from tests.making.running import Result, end_fsspec, run_here
 from tests.making.zips import rezipped, zip_members
 
 Array = np.ndarray[Any, Any]
@@ -269,6 +270,12 @@ def by_range_with_gaps(folder: Path) -> Case:
     return with_gaps(folder)._replace(source="far")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def fsspec_thread() -> Iterator[None]:
+    yield
+    end_fsspec()
+
+
 @pytest.fixture(params=MAKERS)
 def stored(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Case]:
     monkeypatch.chdir(tmp_path)
@@ -413,6 +420,12 @@ def test_values(give: Callable[[Case], Array | str], stored: Case) -> None:
     if stored.is_complex and not np.iscomplexobj(found):  # of JSON
         found = found[..., 0] + 1j * found[..., 1]
     np.testing.assert_allclose(found, stored.numbers, rtol=3e-7, atol=0)
+
+
+def test_init_says_what_it_decodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run_here("init", blocks(tmp_path).source, "--rule", f"{BIAS}=zeros", "-o", "i.safetensors")
+    assert "note: 1 quantised tensor (q4_0) written as float32 numbers" in done.stderr
 
 
 def reference(stored: Case, change: float = 0.0) -> str:

@@ -23,11 +23,11 @@ from hypothesis import strategies as st
 from paraminspect.errors import CheckpointError, LimitExceededError, MalformedError, ParamInspectError, TruncatedError
 from paraminspect.formats.source import open_source
 from paraminspect.records import Storage, TensorRecord
-from paraminspect.values import numbers as numbers_module
-from paraminspect.values.numbers import check_boxes
+from paraminspect.values import decode as numbers_module
+from paraminspect.values.boxes import check_boxes
 from paraminspect.values.read import open_numbers, read_tensor
-from paraminspect.values.stats import tensor_stats
 from paraminspect.values.stored_bytes import MAX_RESTARTS, Files
+from tests.making.stored import tensor_stats
 
 Array = np.ndarray[Any, Any]
 CORPUS = Path(os.environ.get("PARAMINSPECT_CORPUS", Path(__file__).parents[3] / "shared" / "corpus"))
@@ -109,6 +109,7 @@ def test_npz_file(tmp_path: Path) -> None:
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numbers_module, "CHUNK", 7)
+    monkeypatch.setattr(numbers_module, "WINDOW", 11)
 
 
 def save(folder: Path, values: object) -> dict[str, TensorRecord]:

@@ -14,19 +14,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from paraminspect import open_source
 from paraminspect.errors import CheckpointError, ParamInspectError
+from paraminspect.formats.source import open_source
 from paraminspect.records import TensorRecord
 from paraminspect.values import distribution as module
 from paraminspect.values import stats as stats_module
-from paraminspect.values.collect import collect
-from paraminspect.values.display import format_tensor
+from paraminspect.values.decode import InMemory
+from paraminspect.values.display import format_tensor, nested_values
 from paraminspect.values.distribution import BINS, Distribution, count_cells
-from paraminspect.values.export import nested_values
-from paraminspect.values.numbers import InMemory
 from paraminspect.values.read import open_numbers
-from paraminspect.values.stats import Summary, TensorStats, summarise, tensor_stats
+from paraminspect.values.stats import Summary, TensorStats, summarise
 from paraminspect.values.stored_bytes import Files
+from paraminspect.values.workers import collect
+from tests.making.stored import tensor_stats
 
 Array = np.ndarray[Any, Any]
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paraminspect import open_source
 from paraminspect.errors import ParamInspectError
+from paraminspect.formats.source import open_source
 from paraminspect.writers.layout import OutTensor
 from paraminspect.writers.npz import DESCRIPTIONS, plan_npz
 

@@ -24,8 +24,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from paraminspect import open_source
 from paraminspect.errors import CheckpointError, ParamInspectError, SourceError, TruncatedError
+from paraminspect.formats.source import open_source
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.writers.layout import Layout
 from paraminspect.writers.patch import plan_patch
@@ -271,7 +271,7 @@ def test_a_file_that_became_shorter(tmp_path: Path) -> None:
 
 FROM_STDIN = """
 import sys
-from paraminspect import open_source
+from paraminspect.formats.source import open_source
 from paraminspect.errors import ParamInspectError
 from paraminspect.writers.whole_files import open_target
 from paraminspect.writers.patch import plan_patch

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, load_model, save_model
 
-from paraminspect import open_source
 from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.safetensors import DTYPES
+from paraminspect.formats.source import open_source
 from paraminspect.writers import safetensors as writer
 from paraminspect.writers.layout import OutTensor
 from paraminspect.writers.safetensors import plan_safetensors

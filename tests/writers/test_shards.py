@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
-from paraminspect import open_source
 from paraminspect.errors import LimitExceededError, ParamInspectError
+from paraminspect.formats.source import open_source
 from paraminspect.writers import shards
 from paraminspect.writers.layout import OutTensor
 from paraminspect.writers.shards import plan_shards

@@ -14,12 +14,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paraminspect import open_source
 from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.files.blob import Blob
 from paraminspect.files.local import LocalFile
+from paraminspect.formats.source import open_source
 from paraminspect.formats.zip_file import read_zip_directory
-from paraminspect.ties.shared_bytes import find_ties
+from paraminspect.tied.shared_bytes import find_ties
 from paraminspect.writers import zip_write as zip_archive
 from paraminspect.writers.layout import Layout, OutTensor
 from paraminspect.writers.torch_pickle import TYPED, UNTYPED

@@ -19,7 +19,6 @@ class Argument:
     Attributes:
         name: As it is written; its place in the table is its position.
         kind: What is accepted: "float" takes integers too; "shape" is a list of sizes; "op" one of `PARAM_OPS`.
-        meaning: For the documentation.
         default: Value where it is left out; None where it must be given.
         minimum: Least value; None where any will do.
     """
@@ -36,7 +35,6 @@ class Builtin:
     """One built-in type.
 
     Attributes:
-        name: Of the type.
         computes: Its contract: output in terms of its inputs x, or a, b, ...
         arguments: In order of position.
         inputs: The numbers of inputs it accepts; () means two or more.

@@ -53,7 +53,6 @@ def check_types(plan: ModelPlan, types: Collection[str]) -> None:
     """Hold the classes that a plan names against those that there are.
 
     Args:
-        plan: Of a spec.
         types: Names of the classes that a layer may be: torch.nn's, and those of a modules file.
 
     Raises:

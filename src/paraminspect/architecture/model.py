@@ -17,12 +17,7 @@ LossKind = Literal["sum", "mean", "square", "target"]
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A name that was written in the spec: of a layer, a sibling, a block.
-
-    Attributes:
-        text: The name.
-        mark: Where it stands.
-    """
+    """A name that was written in the spec: of a layer, a sibling, a block."""
 
     text: str
     mark: Mark
@@ -69,11 +64,7 @@ class Residual:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """The one module of a `shared` entry.
-
-    Attributes:
-        name: Of the entry.
-    """
+    """The one module of a `shared` entry."""
 
     name: Name
 
@@ -83,7 +74,6 @@ class Layer:
     """One entry of a list of layers.
 
     Attributes:
-        what: What is built.
         mark: Where the entry begins.
         name: Of the child module; None where its place in the list names it.
         repeat: Number of copies, not yet evaluated; None where there is no `repeat`.
@@ -117,7 +107,6 @@ class Block:
     """A named piece of architecture.
 
     Attributes:
-        name: Its type name.
         parameters: In the order of positional arguments.
         layers: One or more.
     """
@@ -223,7 +212,6 @@ class Spec:
     """A whole spec.
 
     Attributes:
-        layers: Of the model.
         source: What the user typed, for error messages.
         vars: Values by name, overrides applied.
         blocks: By name.

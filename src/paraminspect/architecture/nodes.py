@@ -50,7 +50,6 @@ class ListNode:
     """A list.
 
     Attributes:
-        items: In order.
         mark: Of `[`, or of the first dash.
     """
 

@@ -65,7 +65,6 @@ class Step:
 
     Attributes:
         name: Of the child: last part of `plan.path`.
-        plan: What is built.
         inputs: Where its positional inputs come from, one or more: names of earlier steps, or `INPUT`; in the
             root of a model whose inputs have names of their own, these instead of `INPUT`.
         take: Indices applied to its output one after the other (`output[0][1]` is (0, 1)); () for all of it.

@@ -58,7 +58,6 @@ class Document:
     """A whole text.
 
     Attributes:
-        root: Its one node.
         aliases: Where a YAML alias (`*x`) stands for something that holds a mapping (in a spec: for a layer that has
             arguments, or for a list of such), in order.
     """

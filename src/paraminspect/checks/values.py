@@ -11,9 +11,9 @@ from paraminspect.errors import MalformedError, ParamInspectError, TruncatedErro
 from paraminspect.names.listing import is_shown
 from paraminspect.records import Finding, Severity, TensorRecord
 from paraminspect.text import counted, join_words
-from paraminspect.values.collect import collect
-from paraminspect.values.numbers import Numbers
+from paraminspect.values.decode import Numbers
 from paraminspect.values.stats import TensorStats
+from paraminspect.values.workers import collect
 
 _FAULTS: Final = ((TruncatedError, "truncated"), (MalformedError, "malformed"))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
 from paraminspect.checks.check import (
@@ -15,13 +15,13 @@ from paraminspect.checks.check import (
 )
 from paraminspect.checks.codes import CODES, SEVERITIES, rank, worst
 from paraminspect.cli.explain import explain, with_source
-from paraminspect.cli.opened import note_unloaded, open_one
+from paraminspect.cli.opened import find_kinds, note_unloaded, open_one
 from paraminspect.cli.output import Output
 from paraminspect.cli.progress import Progress
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.paths import shown
-from paraminspect.models.asked import Asked
-from paraminspect.models.recognise import Recognised, recognise
+from paraminspect.models.asked import Asked, Kind
+from paraminspect.models.recognise import recognise
 from paraminspect.models.standard_input import as_file
 from paraminspect.names.suggestions import suggest
 from paraminspect.records import Checkpoint, Finding, Severity
@@ -62,9 +62,10 @@ def report_findings(sources: Sequence[str], asked: Asked, how: CheckOptions, out
             raise ParamInspectError(f"--ignore {code!r} is no kind of finding", hint=hint)
     checked: list[_Checked] = []
     unread: list[str] = []
+    kinds = find_kinds(sources, asked)
     for source in sources:
         try:
-            each = _check(source, asked, how, output)
+            each = _check(source, asked, how, output, kinds)
         except Exception as error:
             told = with_source(error, source)
             output.error(told)
@@ -85,11 +86,11 @@ def _rank_of(severity: str) -> int:
     return next(place for place, each in enumerate(SEVERITIES) if each == severity)
 
 
-def _check(source: str, asked: Asked, how: CheckOptions, output: Output) -> _Checked:
-    kind = recognise(source)
-    if kind.kind != "checkpoint":
-        return _check_live(source, kind, asked, how, output)
-    asked.refuse("checkpoint")
+def _check(source: str, asked: Asked, how: CheckOptions, output: Output, kinds: Collection[Kind]) -> _Checked:
+    kind = recognise(source).kind
+    if kind != "checkpoint":
+        return _check_live(source, asked, how, output, kinds)
+    asked.kept_for(kind, kinds).refuse(kind)
     with as_file(source) as path:
         checkpoint, said = read_checkpoint(path)
         found = scan_files(path)
@@ -104,9 +105,9 @@ def _check(source: str, asked: Asked, how: CheckOptions, output: Output) -> _Che
     return _Checked(shown(source), arrange(found, said), _describe(checkpoint))
 
 
-def _check_live(source: str, kind: Recognised, asked: Asked, how: CheckOptions, output: Output) -> _Checked:
+def _check_live(source: str, asked: Asked, how: CheckOptions, output: Output, kinds: Collection[Kind]) -> _Checked:
     """Findings of a spec or factory: of its tensors, and with --deep of their values."""
-    model = open_one(source, asked, output, kind)
+    model = open_one(source, asked, output, kinds)
     if model is None:
         return _Checked(source, [], "the weights do not fit")
     note_unloaded(model, asked, output)

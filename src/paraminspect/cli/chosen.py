@@ -41,14 +41,7 @@ class Choice(NamedTuple):
 def choose_from(
     models: Iterable[Model], sources: Sequence[str], choice: Choice, output: Output
 ) -> Iterator[tuple[Model, Listing]]:
-    """Choose from each model as it is opened; sets `output.status` to NOTHING_MATCHED if selectors leave nothing of all.
-
-    Args:
-        models: One after the other.
-        sources: What the user typed.
-        choice: What is meant.
-        output: Takes errors and notes.
-    """
+    """Choose from each model as it is opened; sets `output.status` to NOTHING_MATCHED if selectors leave nothing of all."""
     keep = make_filter(choice.select, choice.exclude) if choice.select or choice.exclude else None
     matched = keep is None
     module = choice.module.rstrip(".")

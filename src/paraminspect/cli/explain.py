@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable
 
 from paraminspect.errors import ParamInspectError, RuleError
-from paraminspect.files.reasons import reason_of
 
 DEBUG = "PARAMINSPECT_DEBUG"
 """Environment variable that adds tracebacks to error messages."""
@@ -24,6 +23,8 @@ class OutputError(ParamInspectError):
     """Standard output cannot be written."""
 
     def __init__(self, error: OSError) -> None:
+        from paraminspect.files.reasons import reason_of
+
         super().__init__(f"cannot write to standard output: {reason_of(error, 'write there')}")
 
 

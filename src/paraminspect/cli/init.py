@@ -43,11 +43,8 @@ def initialise(source: str, asked: Asked, how: InitOptions, columns: Sequence[st
     """Initialise one source; returns the exit status.
 
     Args:
-        source: What the user typed.
-        asked: How it is opened.
         how: What is to be done.
         columns: Of the report; none means all.
-        output: Takes the report.
 
     Raises:
         ParamInspectError: Anything that keeps it from being done; nothing is written then.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from paraminspect.cli.output import Output
 from paraminspect.conversion.companions import read_companions
 from paraminspect.conversion.kinds import SHARD_SIZE, STDOUT, choose_format, is_stream, own_format
+from paraminspect.conversion.plan import note_decoded
 from paraminspect.errors import ParamInspectError
 from paraminspect.formats.companions import find_companions
 from paraminspect.formats.table import formats_of_files, resolve
@@ -61,9 +62,6 @@ def write_checkpoint(
     anything else is written anew, ties as one tensor.
 
     Args:
-        work: All its tensors.
-        run: Draws them.
-        file: Where to.
         output: Takes what is to be said about the file.
         shard_size: Most bytes of a file of a folder, as typed.
         force: Whether a file that is there is replaced.
@@ -89,6 +87,9 @@ def write_checkpoint(
     if planned.layout.is_folder:
         what += f" in {counted(len(planned.layout.files), 'file')}"
         for remark in find_companions(checkpoint).remarks:
+            output.note(remark)
+    if not planned.as_stored:
+        for remark in note_decoded([each.record for each in work if each.record is not None], run.dtype):
             output.note(remark)
     output.note(f"wrote {file}: {what}, {format_bytes(planned.layout.nbytes)}")
     return done

@@ -33,8 +33,6 @@ def init_rows(
 
     Args:
         steps: Those that a rule matches: what was planned and what was done.
-        head: What JSON says first.
-        plan: Says the rules.
     """
     values = [(*step[:-1], step.note or None) for _, step in steps]
     head = {**head, "rules": [describe_rule(number, rule) for number, rule in enumerate(plan.rules, 1)]}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 
 from paraminspect.cli.explain import with_source
 from paraminspect.cli.output import Output
-from paraminspect.models.asked import Asked
+from paraminspect.errors import ParamInspectError
+from paraminspect.models.asked import Asked, Kind
 from paraminspect.models.open import MisfitError, Model, RefusedError, UnmatchedError, open_model
-from paraminspect.models.recognise import Recognised, recognise
+from paraminspect.models.recognise import recognise
 from paraminspect.render.rows import Column, Rows
 
 REFUSED = 1
@@ -26,20 +28,21 @@ MISMATCHES = (
 )
 
 
-def open_one(source: str, asked: Asked, output: Output, found: Recognised | None = None) -> Model | None:
+def open_one(source: str, asked: Asked, output: Output, kinds: Collection[Kind] = ()) -> Model | None:
     """Open a source; None if that was refused, which has then been said.
 
     Args:
         source: As the user typed it.
         asked: What for, and how.
         output: Takes what is to be said, but for the notes of the checkpoint.
-        found: What it is, if that is known already.
+        kinds: Of all sources of the run, of which one at least takes each option.
 
     Raises:
         ParamInspectError: It cannot be read or built.
     """
+    found = recognise(source)
     try:
-        model = open_model(source, asked, found)
+        model = open_model(source, asked.kept_for(found.kind, kinds), found)
     except RefusedError as error:
         _tell(error, output)
         return None
@@ -56,22 +59,20 @@ def open_each(sources: Sequence[str], asked: Asked, output: Output) -> Iterator[
         asked: What for, and how.
         output: Takes errors and notes.
     """
+    kinds = find_kinds(sources, asked)
     for source in sources:
         try:
-            model = open_one(source, asked, output)
+            model = open_one(source, asked, output, kinds)
         except Exception as error:
             output.error(with_source(error, source))
             continue
-        if model is None:
-            continue
-        note_unloaded(model, asked, output)
-        for note in model.checkpoint.notes:
-            output.note(prefixed(note, source, sources))
-        yield model
+        if model is not None:
+            _note(model, source, sources, asked, output)
+            yield model
 
 
 def open_pair(sources: tuple[str, str], asked: Asked, output: Output) -> tuple[Model, Model] | None:
-    """Open two sources, of which one at least takes each option; None if one was refused, which has then been said.
+    """Open two sources; None if one was refused, which has then been said.
 
     Args:
         sources: What the user typed.
@@ -82,22 +83,32 @@ def open_pair(sources: tuple[str, str], asked: Asked, output: Output) -> tuple[M
         ParamInspectError: One cannot be read or built.
     """
     models: list[Model] = []
-    source = sources[0]
-    try:
-        found = [recognise(source) for source in sources]
-        source = sources[0]
-        asked.refuse(*[each.kind for each in found])
-        for source, each in zip(sources, found, strict=True):
-            model = open_one(source, asked.kept_for(each.kind), output, each)
-            if model is None:
-                return None
-            note_unloaded(model, asked, output)
-            for note in model.checkpoint.notes:
-                output.note(prefixed(note, source, sources))
-            models.append(model)
-    except Exception as error:
-        raise with_source(error, source) from None
+    kinds = find_kinds(sources, asked)
+    for source in sources:
+        try:
+            model = open_one(source, asked, output, kinds)
+        except Exception as error:
+            raise with_source(error, source) from None
+        if model is None:
+            return None
+        _note(model, source, sources, asked, output)
+        models.append(model)
     return models[0], models[1]
+
+
+def find_kinds(sources: Sequence[str], asked: Asked) -> frozenset[Kind]:
+    """What the sources of a run are, as far as that can matter to an option and can be told."""
+    kinds = set()
+    for source in sources if len(sources) > 1 and asked != Asked(asked.want) else ():
+        with suppress(ParamInspectError):
+            kinds.add(recognise(source).kind)
+    return frozenset(kinds)
+
+
+def _note(model: Model, source: str, sources: Sequence[str], asked: Asked, output: Output) -> None:
+    note_unloaded(model, asked, output)
+    for note in model.checkpoint.notes:
+        output.note(prefixed(note, source, sources))
 
 
 def note_unloaded(model: Model, asked: Asked, output: Output) -> None:

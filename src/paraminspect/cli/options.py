@@ -3,58 +3,49 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal, NamedTuple
 
-import typer
+from typer import Argument, BadParameter, Option
 
 from paraminspect.cli import output as writing
 from paraminspect.cli.declare import Is
 from paraminspect.errors import ParamInspectError
 from paraminspect.models.asked import Asked, Want
+from paraminspect.records import LossName
 from paraminspect.render.rows import Column, Format
 
 SPECS = "Specs and factories"
 OUTPUT = "Output"
 """Headings of the help under which options stand that are alike in all commands."""
 
+FILE = Is("file")
+
 Sources = Annotated[
     tuple[str, ...],
-    typer.Argument(
-        metavar="SOURCE...",
-        help="Model files, folders, URLs, specs, factories (module:callable), or -.",
-        show_default=False,
-    ),
+    Argument(metavar="SOURCE...", help="Model files, folders, URLs, specs, factories (module:callable), or -."),
     Is("sources"),
 ]
 Source = Annotated[
     str,
-    typer.Argument(
-        metavar="SOURCE", help="Model file, folder, URL, spec, factory (module:callable), or -.", show_default=False
-    ),
+    Argument(metavar="SOURCE", help="Model file, folder, URL, spec, factory (module:callable), or -."),
     Is("source"),
 ]
-All = Annotated[bool, typer.Option("--all", "-a", help="Buffers, optimizer state and all other tensors too.")]
-Reverse = Annotated[bool, typer.Option("--reverse", "-r", help="The last first.")]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Of all that is drawn.")]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite.")]
-AllowUnmatched = Annotated[bool, typer.Option("--allow-unmatched", help="Go on if a rule matches nothing.")]
+All = Annotated[bool, Option("--all", "-a", help="Buffers, optimizer state and all other tensors too.")]
+Reverse = Annotated[bool, Option("--reverse", "-r", help="The last first.")]
+Seed = Annotated[int, Option("--seed", metavar="N", help="Of all that is drawn.")]
+Force = Annotated[bool, Option("--force", help="Overwrite.")]
+AllowUnmatched = Annotated[bool, Option("--allow-unmatched", help="Go on if a rule matches nothing.")]
 ShardSize = Annotated[
-    str,
-    typer.Option(
-        "--shard-size", metavar="SIZE", help="Write a folder of files of at most this size: 5GB.", show_default=False
-    ),
+    str, Option("--shard-size", metavar="SIZE", help="Write a folder of files of at most this size: 5GB.")
 ]
 RulesFile = Annotated[
-    str,
-    typer.Option(
-        "--rules-file", metavar="FILE", help="Python file with initializers of your own; runs.", show_default=False
-    ),
-    Is("file"),
+    str, Option("--rules-file", metavar="FILE", help="Python file with initializers of your own; runs."), FILE
 ]
 Color = Annotated[
     Literal["auto", "always", "never"],
-    typer.Option("--color", help="auto is yes on a terminal, unless NO_COLOR is set.", rich_help_panel=OUTPUT),
+    Option("--color", help="auto is yes on a terminal, unless NO_COLOR is set.", rich_help_panel=OUTPUT),
 ]
 
 
+Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], Option("--device", help="auto takes an accelerator.")]
 FloatName = Literal["float32", "float16", "bfloat16", "float64"]
 """Types that torch computes with on any device."""
 
@@ -64,19 +55,19 @@ class Choose(NamedTuple):
 
     select: Annotated[
         tuple[str, ...],
-        typer.Option(
+        Option(
             "--select", "-s", metavar="PATTERN", help="Only names that match: a glob, /REGEX/ or TYPE:glob. Repeatable."
         ),
         Is("pattern"),
     ] = ()
     exclude: Annotated[
         tuple[str, ...],
-        typer.Option("--exclude", "-x", metavar="PATTERN", help="Leave out names that match. Repeatable."),
+        Option("--exclude", "-x", metavar="PATTERN", help="Leave out names that match. Repeatable."),
         Is("pattern"),
     ] = ()
     module: Annotated[
         str,
-        typer.Option("--module", "-m", metavar="PATH", help="Stay inside one module; names are relative to it."),
+        Option("--module", "-m", metavar="PATH", help="Stay inside one module; names are relative to it."),
         Is("module"),
     ] = ""
 
@@ -86,62 +77,35 @@ class Build(NamedTuple):
 
     define: Annotated[
         tuple[str, ...],
-        typer.Option(
+        Option(
             "--define", "-D", metavar="NAME=VALUE", help="Set a variable of a spec. Repeatable.", rich_help_panel=SPECS
         ),
         Is("variable"),
     ] = ()
     modules_file: Annotated[
         str,
-        typer.Option(
-            "--modules-file",
-            metavar="FILE",
-            help="Python file with layers for a spec; runs.",
-            show_default=False,
-            rich_help_panel=SPECS,
+        Option(
+            "--modules-file", metavar="FILE", help="Python file with layers for a spec; runs.", rich_help_panel=SPECS
         ),
-        Is("file"),
+        FILE,
     ] = ""
     arguments: Annotated[
         tuple[str, ...],
-        typer.Option("--arg", metavar="KEY=VALUE", help="An argument of a factory. Repeatable.", rich_help_panel=SPECS),
+        Option("--arg", metavar="KEY=VALUE", help="An argument of a factory. Repeatable.", rich_help_panel=SPECS),
     ] = ()
     weights: Annotated[
         str,
-        typer.Option(
-            "--weights",
-            "-w",
-            metavar="CHECKPOINT",
-            help="Load it into a spec or factory.",
-            show_default=False,
-            rich_help_panel=SPECS,
-        ),
-        Is("file"),
+        Option("--weights", "-w", metavar="CHECKPOINT", help="Load it into a spec or factory.", rich_help_panel=SPECS),
+        FILE,
     ] = ""
     strip_prefix: Annotated[
-        str,
-        typer.Option(
-            "--strip-prefix",
-            metavar="TEXT",
-            help="Take it off the checkpoint's names.",
-            show_default=False,
-            rich_help_panel=SPECS,
-        ),
+        str, Option("--strip-prefix", metavar="TEXT", help="Take it off the checkpoint's names.", rich_help_panel=SPECS)
     ] = ""
     add_prefix: Annotated[
-        str,
-        typer.Option(
-            "--add-prefix", metavar="TEXT", help="Put it before them.", show_default=False, rich_help_panel=SPECS
-        ),
+        str, Option("--add-prefix", metavar="TEXT", help="Put it before them.", rich_help_panel=SPECS)
     ] = ""
     allow_mismatch: Annotated[
-        bool,
-        typer.Option(
-            "--allow-mismatch",
-            help="Go on with what fits of the checkpoint.",
-            show_default=False,
-            rich_help_panel=SPECS,
-        ),
+        bool, Option("--allow-mismatch", help="Go on with what fits of the checkpoint.", rich_help_panel=SPECS)
     ] = False
 
 
@@ -150,23 +114,42 @@ class Rules(NamedTuple):
 
     rules: Annotated[
         tuple[str, ...],
-        typer.Option(
+        Option(
             "--rule",
             metavar="RULE",
             help="selector=action, or the name of a rule set. Repeatable; the last match wins.",
         ),
         Is("rule"),
     ] = ()
-    config: Annotated[
-        str,
-        typer.Option("--config", metavar="FILE", help="Rule sets kept apart from the model.", show_default=False),
-        Is("file"),
-    ] = ""
+    config: Annotated[str, Option("--config", metavar="FILE", help="Rule sets kept apart from the model."), FILE] = ""
     rules_file: RulesFile = ""
     seed: Seed = 0
-    no_init: Annotated[bool, typer.Option("--no-init", help="Leave out the rules that a spec applies by itself.")] = (
-        False
-    )
+    no_init: Annotated[bool, Option("--no-init", help="Leave out the rules that a spec applies by itself.")] = False
+
+
+class Run(NamedTuple):
+    """What is run of a model, and on what."""
+
+    inputs: Annotated[
+        tuple[str, ...],
+        Option("--input", "-i", metavar="[NAME=]WHAT", help="2,4, or {shape: .., dtype: ..}, or a file. Repeatable."),
+        FILE,
+    ] = ()
+    loss: Annotated[LossName | None, Option("--loss", help="Of the output; else the spec's, or sum.")] = None
+    loss_file: Annotated[
+        str, Option("--loss-file", metavar="FILE.py:FUNCTION", help="A loss of your own; runs."), FILE
+    ] = ""
+    target: Annotated[
+        str, Option("--target", metavar="WHAT", help="What the loss compares with, as --input."), FILE
+    ] = ""
+    train: Annotated[bool | None, Option("--train/--eval", help="Mode of the modules.  [default: as built]")] = None
+    freeze: Annotated[
+        tuple[str, ...],
+        Option("--freeze", metavar="PATTERN", help="Take no gradient of these. Repeatable."),
+        Is("pattern"),
+    ] = ()
+    dtype: Annotated[FloatName | None, Option("--dtype", help="Convert parameters and inputs.")] = None
+    device: Device = "cpu"
 
 
 class Rows(NamedTuple):
@@ -174,22 +157,14 @@ class Rows(NamedTuple):
 
     columns: Annotated[
         str,
-        typer.Option(
-            "--columns",
-            "-c",
-            metavar="A,B,..",
-            help="Only these columns, in this order.",
-            show_default=False,
-            rich_help_panel=OUTPUT,
-        ),
+        Option("--columns", "-c", metavar="A,B,..", help="Only these columns, in this order.", rich_help_panel=OUTPUT),
         Is("column"),
     ] = ""
     header: Annotated[
         bool | None,
-        typer.Option(
+        Option(
             "--header/--no-header",
             help="Column names first, in tsv and csv.  [default: in csv]",
-            show_default=False,
             rich_help_panel=OUTPUT,
         ),
     ] = None
@@ -213,7 +188,7 @@ class Output(NamedTuple):
 
     format: Annotated[
         Literal["auto", Format],
-        typer.Option("--format", "-f", help="auto is a table on a terminal and tsv in a pipe.", rich_help_panel=OUTPUT),
+        Option("--format", "-f", help="auto is a table on a terminal and tsv in a pipe.", rich_help_panel=OUTPUT),
     ] = "auto"
     color: Color = "auto"
 
@@ -229,10 +204,7 @@ def asked(
 
     Args:
         want: What a source is opened for.
-        build: How it is built.
         rules: How it is initialised, of a command that has values.
-        edits: As `Asked` has it.
-        allow_unmatched: The same.
     """
     given = {**build._asdict(), **(rules._asdict() if rules is not None else {})}
     return Asked(want, edits, allow_unmatched=allow_unmatched, **given)
@@ -242,10 +214,10 @@ def not_negative(value: int | None) -> int | None:
     """Check a number of levels.
 
     Raises:
-        typer.BadParameter: It is below zero.
+        BadParameter: It is below zero.
     """
     if value is not None and value < 0:
-        raise typer.BadParameter(f"{value} is below 0")
+        raise BadParameter(f"{value} is below 0")
     return value
 
 

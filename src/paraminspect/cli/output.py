@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, TextIO
 
 from paraminspect.cli.explain import FAILED, OutputError, excerpt, explain, wants_traceback
+from paraminspect.errors import ParamInspectError
 from paraminspect.files.paths import shown
 from paraminspect.render import render_rows
 from paraminspect.render.rows import Format, Rows
@@ -116,9 +117,36 @@ class Output:
         except OSError as error:
             raise OutputError(error) from None
 
+    def write_to(self, file: str, pieces: Iterable[bytes]) -> None:
+        """Write to standard output ("" or "-"), or to a file that appears whole or not at all.
+
+        Raises:
+            TargetError: The file cannot be written.
+            OutputError: Standard output cannot be.
+        """
+        if file in ("", "-"):
+            self.write_bytes(pieces)
+            return
+        from paraminspect.writers.whole_files import write_whole
+
+        write_whole(file, pieces)
+
+    def refuse_binary(self, what: str, hint: str) -> None:
+        """Keep what is no text from a terminal.
+
+        Raises:
+            ParamInspectError: Standard output is one.
+        """
+        if self.is_terminal:
+            raise ParamInspectError(f"{what} is binary, and standard output is a terminal", hint=hint)
+
     def note(self, text: str) -> None:
         """Say something on standard error when all rows are out."""
         self._later.append(text)
+
+    def notes(self, texts: Iterable[str]) -> None:
+        """The same of several."""
+        self._later += texts
 
     def remark(self, text: str) -> None:
         """Say something on standard error at once, before the rows that it is about."""

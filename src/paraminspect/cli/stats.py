@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple, get_args
 
 from paraminspect.cli.chosen import Choice, choose_from
-from paraminspect.cli.files import write_to
 from paraminspect.cli.opened import open_each, prefixed
 from paraminspect.cli.output import Output
 from paraminspect.cli.progress import Progress
@@ -21,9 +20,8 @@ from paraminspect.render.columns import MODULE_STATISTICS, NUMBERS, STATISTICS
 from paraminspect.render.pictures import check_picture, encode_picture
 from paraminspect.render.rows import EMPTY_NAME, Rows
 from paraminspect.text import list_some
-from paraminspect.values.collect import Failure, RowStats
 from paraminspect.values.stats import TensorStats
-from paraminspect.values.workers import collect_in_parallel, count_workers
+from paraminspect.values.workers import Failure, RowStats, collect_in_parallel, count_workers
 
 PROBLEMS: Final = get_args(Problem)
 
@@ -87,7 +85,7 @@ def report_stats(sources: Sequence[str], choice: Choice, asked: Asked, how: Stat
     if drawn:
         from paraminspect.values.picture import draw_statistics
 
-        write_to(how.plot, encode_picture(draw_statistics(drawn, ", ".join(sources)), how.plot), output)
+        output.write_to(how.plot, encode_picture(draw_statistics(drawn, ", ".join(sources)), how.plot))
     return report.finish()
 
 

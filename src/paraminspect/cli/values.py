@@ -10,7 +10,6 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from paraminspect.cli.files import write_to
 from paraminspect.cli.opened import open_one
 from paraminspect.cli.output import Output
 from paraminspect.errors import ParamInspectError, SelectionError
@@ -22,9 +21,8 @@ from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.render.json_rows import SCHEMA, encode
 from paraminspect.render.rows import EMPTY_NAME
 from paraminspect.text import escape_text, shape_text
-from paraminspect.values.display import FULL, PrintOptions, format_tensor
+from paraminspect.values.display import FULL, PrintOptions, encode_npy, format_tensor, nested_values
 from paraminspect.values.dtypes import numpy_dtype
-from paraminspect.values.export import encode_npy, nested_values
 from paraminspect.values.read import read_part, read_summary
 from paraminspect.values.slices import parse_slice, take_slice
 from paraminspect.values.stored_bytes import Files
@@ -88,13 +86,13 @@ def show_values(source: str, asked: Asked, how: ShowOptions, output: Output) -> 
                 data, note = encode_npy(next(shown).array)
                 if note:
                     output.note(note)
-                write_to(how.file, [data], output)
+                output.write_to(how.file, [data])
             case "json":
-                write_to(how.file, (text.encode() for text in _as_json(checkpoint, shown, how)), output)
+                output.write_to(how.file, (text.encode() for text in _as_json(checkpoint, shown, how)))
             case _:
                 width = min(output.style().width or LINE_WIDTH, LINE_WIDTH) if not how.file else LINE_WIDTH
                 options = PrintOptions(how.precision, FULL if how.full else SUMMARISED, linewidth=width)
-                write_to(how.file, (text.encode() for text in _as_text(shown, options)), output)
+                output.write_to(how.file, (text.encode() for text in _as_text(shown, options)))
     except ParamInspectError as error:
         error.source = error.source or source
         raise

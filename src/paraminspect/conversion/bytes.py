@@ -16,7 +16,7 @@ from paraminspect.writers.sink import Sink
 if TYPE_CHECKING:  # numpy, which bytes that are copied do not need
     import numpy as np
 
-    from paraminspect.values.numbers import Numbers
+    from paraminspect.values.decode import Numbers
 
     Array = np.ndarray[Any, Any]
 

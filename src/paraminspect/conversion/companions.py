@@ -13,7 +13,6 @@ def read_companions(checkpoint: Checkpoint, *, whole: bool) -> tuple[tuple[FileL
     """Files to be written beside the weights, byte for byte, and remarks.
 
     Args:
-        checkpoint: The source.
         whole: Whether all its weights are written under their names: else its configuration describes another model.
     """
     found = find_companions(checkpoint)

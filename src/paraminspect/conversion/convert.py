@@ -128,61 +128,6 @@ def carry_out(
     )
 
 
-def convert(
-    source: str | os.PathLike[str] | Checkpoint,
-    output: str | os.PathLike[str],
-    *,
-    dtype: str = "",
-    module: str = "",
-    select: Sequence[str] = (),
-    exclude: Sequence[str] = (),
-    rename: Sequence[str] = (),
-    everything: bool = False,
-    metadata: Mapping[str, str] | None = None,
-    carry_metadata: bool = True,
-    shard_size: str = "",
-    force: bool = False,
-    verify: bool = False,
-) -> Written:
-    """Write the tensors of any checkpoint to safetensors, a torch state dict, or npz, in bounded memory.
-
-    Nothing of the source is executed, torch is not needed, and the output appears whole or not at all.
-
-    Args:
-        source: A file or folder, or what `open_source` returned.
-        output: Its ending says what is written: .safetensors, .pt, .pth, .bin, .npz, or / for a folder of shards.
-        dtype: Of floating-point tensors; "" keeps each one's. Quantised ones become float32, or this.
-        module: Only what is inside it; names become relative to it.
-        select: Selectors, any of which must match; empty for all.
-        exclude: Selectors, none of which may match.
-        rename: `FROM=TO`, as in "module.*=*"; the first that matches a name changes it.
-        everything: Optimizer state and other tensors that are no part of the model too.
-        metadata: For safetensors, beside the source's own.
-        carry_metadata: Whether the source's own are kept.
-        shard_size: "5GB": a folder of files of at most this size.
-        force: Replace what is there.
-        verify: Read the output back and compare every byte before it takes its name.
-
-    Raises:
-        ParamInspectError: A source that cannot be read, a tensor that cannot be written, names that would merge, an
-            output that is there already or cannot be written.
-
-    Example:
-        >>> convert("training.ckpt", "model.safetensors", module="model", dtype="bfloat16").tensors
-        148
-    """
-    from paraminspect.formats import open_source
-    from paraminspect.values.read import open_numbers
-    from paraminspect.values.stored_bytes import Files
-
-    checkpoint = source if isinstance(source, Checkpoint) else open_source(source)
-    wanted = Wanted(module, tuple(select), tuple(exclude), everything, tuple(rename), dtype)
-    file = os.fspath(output)
-    prepared = prepare(checkpoint, file, wanted, metadata=metadata, carry=carry_metadata, shard_size=shard_size)
-    files = Files()
-    return carry_out(prepared, file, lambda record: open_numbers(record, files), force=force, check=verify)
-
-
 def goes_into_a_pipe(file: str) -> bool:
     """Whether what is written there cannot be read back."""
     return file == STDOUT or is_stream(file)

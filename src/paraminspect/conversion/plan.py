@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
@@ -13,7 +13,7 @@ from paraminspect.names.listing import select_records
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.rules.steps import FLOATING
 from paraminspect.text import counted, quote
-from paraminspect.ties.shared_bytes import find_canonical
+from paraminspect.tied.shared_bytes import find_canonical
 from paraminspect.values.stored_bytes import DEQUANTISED, is_same_tensor, plain_dtype
 from paraminspect.writers.layout import OutTensor
 
@@ -171,17 +171,17 @@ def _idle_renames(records: Sequence[TensorRecord], renames: Sequence[str]) -> li
     ]
 
 
+def note_decoded(records: Iterable[TensorRecord], dtype: str) -> list[str]:
+    """What is to be said of blocks and scaled integers that are written as the numbers they stand for."""
+    kinds = [each.dtype for each in records if each.layout != "packed" and plain_dtype(each) != each.dtype]
+    if not kinds:
+        return []
+    named = ", ".join(sorted(set(kinds)))
+    return [f"{counted(len(kinds), 'quantised tensor')} ({named}) written as {dtype or DEQUANTISED} numbers"]
+
+
 def _remarks(items: Sequence[Item], views: int, wanted: Wanted) -> list[str]:
-    notes = []
-    quantised = [
-        item for item in items if item.record.layout != "packed" and plain_dtype(item.record) != item.record.dtype
-    ]
-    if quantised:
-        kinds = sorted({item.record.dtype for item in quantised})
-        notes.append(
-            f"{counted(len(quantised), 'quantised tensor')} ({', '.join(kinds)}) "
-            f"written as {wanted.dtype or DEQUANTISED} numbers"
-        )
+    notes = note_decoded([item.record for item in items], wanted.dtype)
     if views:
         notes.append(f"{counted(views, 'tensor')} that see bytes of others in another shape are written apart")
     unnamed = [item for item in items if not item.out.name]

@@ -12,7 +12,7 @@ from paraminspect.files.storing import forget
 from paraminspect.formats import open_source
 from paraminspect.records import TensorRecord
 from paraminspect.text import quote
-from paraminspect.ties.shared_bytes import find_canonical
+from paraminspect.tied.shared_bytes import find_canonical
 
 
 def verify(path: str, items: Sequence[Item], source: Contents, advance: Advance) -> None:

@@ -13,12 +13,15 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from paraminspect.errors import FarError
-from paraminspect.files import limits
+from paraminspect.files import connections, far, threads, web
 from paraminspect.files.door import Listing, Look
 from paraminspect.files.far import FarPlace, find_in_lists
 from paraminspect.files.faults import fault
 from paraminspect.files.paths import scheme_of
 from paraminspect.files.ranged import FarFile, Fetch
+
+BUCKET_S: Final = 45.0
+"""For an answer about a bucket, the tries of its library included."""
 
 _LOGGERS: Final = ("asyncio", "aiohttp", "fsspec", "s3fs", "gcsfs", "botocore", "aiobotocore", "google.auth")
 """What they have to say comes as errors too."""
@@ -83,7 +86,7 @@ class Buckets(FarPlace):
 
     def look(self, path: str) -> Look:
         """An object, or what stands before the slashes of several."""
-        info = self._call(path, lambda system, inside: system.info(inside, timeout=limits.BUCKET_S))
+        info = self._call(path, lambda system, inside: system.info(inside, timeout=BUCKET_S))
         return Look("folder") if info["type"] == "directory" else Look("file", int(info["size"]))
 
     def list_folder(self, path: str) -> Listing:
@@ -127,9 +130,9 @@ class Buckets(FarPlace):
     def _list(self, url: str) -> dict[str, Look]:
         folder = url.rstrip("/")
         if folder not in self._folders:
-            entries = self._call(folder, lambda system, path: system.ls(path, detail=True, timeout=limits.BUCKET_S))
-            if len(entries) > limits.MAX_LISTED:
-                raise fault("too-many", limit=limits.MAX_LISTED)
+            entries = self._call(folder, lambda system, path: system.ls(path, detail=True, timeout=BUCKET_S))
+            if len(entries) > far.MAX_LISTED:
+                raise fault("too-many", limit=far.MAX_LISTED)
             base = self._call(folder, lambda system, path: system._strip_protocol(path)).rstrip("/")
             self._folders[folder] = {
                 name: Look("folder") if entry["type"] == "directory" else Look("file", int(entry["size"]))
@@ -178,13 +181,13 @@ def _make_s3() -> Any:
         use_listings_cache=False,
         skip_instance_cache=True,
         config_kwargs={
-            "connect_timeout": limits.CONNECT_S,
-            "read_timeout": limits.READ_S,
+            "connect_timeout": connections.CONNECT_S,
+            "read_timeout": connections.READ_S,
             "retries": {"max_attempts": 1},
-            "max_pool_connections": limits.READERS,
+            "max_pool_connections": threads.READERS,
         },
     )
-    system.retries = limits.TRIES
+    system.retries = web.TRIES
     return system
 
 
@@ -196,7 +199,7 @@ def _make_gs() -> Any:
         use_listings_cache=False,
         skip_instance_cache=True,
         version_aware=True,
-        timeout=limits.READ_S,
+        timeout=connections.READ_S,
     )
 
 
@@ -206,9 +209,9 @@ def _open_s3(system: Any, path: str) -> tuple[int, Fetch]:
 
 
 def _open_gs(system: Any, path: str) -> tuple[int, Fetch]:
-    info = system.info(path, timeout=limits.BUCKET_S)
+    info = system.info(path, timeout=BUCKET_S)
     version = f"{path}#{info['generation']}" if info.get("generation") and "#" not in path else path
-    return int(info["size"]), lambda begin, end: system.cat_file(version, start=begin, end=end, timeout=limits.BUCKET_S)
+    return int(info["size"]), lambda begin, end: system.cat_file(version, start=begin, end=end, timeout=BUCKET_S)
 
 
 def _kind(url: str) -> _Kind:
@@ -225,7 +228,7 @@ def _explain(error: BaseException, url: str) -> FarError:
         return fault("no-bucket", bucket=bucket)
     if named is None:
         return fault("bucket", what=kind.name, why=why)
-    fields = {"host": kind.name, "login": kind.login, "seconds": limits.READ_S, "expected": 1, "what": kind.name}
+    fields = {"host": kind.name, "login": kind.login, "seconds": connections.READ_S, "expected": 1, "what": kind.name}
     return fault(named, why=why, **fields)
 
 

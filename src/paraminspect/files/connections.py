@@ -19,9 +19,22 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 from paraminspect.errors import FarError
-from paraminspect.files import limits
 from paraminspect.files.addresses import Origin, basic, follow, netloc, parse_address
 from paraminspect.files.faults import fault
+
+CONNECT_S: Final = 10.0
+"""For a connection, its TLS included."""
+
+READ_S: Final = 30.0
+"""For the next bytes of an answer."""
+
+LEFTOVER_S: Final = 1.0
+"""For the rest of an answer that is not wanted."""
+
+MIN_RATE: Final = 16 << 10
+"""Bytes a second below which an answer is given up, after the first READ_S."""
+
+MAX_REDIRECTS: Final = 8
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _LOGGERS: Final = ("asyncio", "aiohttp", "fsspec")
@@ -54,7 +67,7 @@ class Response:
             self.headers.setdefault(name.lower(), value)
         self._client = client
         self._raw = raw
-        self._end = monotonic() + limits.READ_S
+        self._end = monotonic() + READ_S
 
     def __enter__(self) -> Self:
         return self
@@ -64,7 +77,7 @@ class Response:
 
     def allow(self, nbytes: int) -> None:
         """Time for so many bytes more."""
-        self._end += nbytes / limits.MIN_RATE
+        self._end += nbytes / MIN_RATE
 
     def read(self, most: int) -> bytes:
         """The next bytes of the body, fewer than `most` only at its end.
@@ -105,7 +118,7 @@ class Response:
     def close(self) -> None:
         """Keep the connection if nothing is left to come, else close it."""
         if self.status > 299 and self.length is not None and self.length <= _SMALL_BODY:
-            self._end = min(self._end, monotonic() + limits.LEFTOVER_S)
+            self._end = min(self._end, monotonic() + LEFTOVER_S)
             with suppress(ConnectionError, FarError):
                 self.read(self.length)
         self._client.release(self._raw)
@@ -132,7 +145,7 @@ class Client:
         user = parse_address(url).user
         if user and not any(name.lower() == "authorization" for name in headers):
             headers = {**headers, "Authorization": basic(user)}
-        for _ in range(limits.MAX_REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             response = self._get_once(url, headers)
             where = response.headers.get("location")
             if response.status not in _REDIRECTS or where is None:
@@ -142,7 +155,7 @@ class Client:
             if parse_address(following).origin != parse_address(url).origin:
                 headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
             url = following
-        raise fault("redirects", host=parse_address(url).origin.host, limit=limits.MAX_REDIRECTS)
+        raise fault("redirects", host=parse_address(url).origin.host, limit=MAX_REDIRECTS)
 
     def run(self, work: Callable[[], Coroutine[Any, Any, Made]], seconds: float) -> Made:
         """What a coroutine makes on the thread of the file system.
@@ -203,11 +216,11 @@ class Client:
                 headers=headers,
                 allow_redirects=False,
                 proxy=proxy,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=limits.CONNECT_S, sock_read=limits.READ_S),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=READ_S),
             )
 
         try:
-            raw = self.run(ask, limits.CONNECT_S + limits.READ_S)
+            raw = self.run(ask, CONNECT_S + READ_S)
         except FarError:
             raise
         except Exception as error:
@@ -252,10 +265,10 @@ def _late(error: BaseException, host: str, seconds: float = 0) -> FarError:
 
     cause = error.__cause__ or error
     if isinstance(cause, aiohttp.ConnectionTimeoutError):
-        return fault("silent", host=host, seconds=limits.CONNECT_S)
+        return fault("silent", host=host, seconds=CONNECT_S)
     if isinstance(cause, aiohttp.SocketTimeoutError):
-        return fault("silent", host=host, seconds=limits.READ_S)
-    return fault("silent", host=host, seconds=seconds) if seconds else fault("slow", host=host, rate=limits.MIN_RATE)
+        return fault("silent", host=host, seconds=READ_S)
+    return fault("silent", host=host, seconds=seconds) if seconds else fault("slow", host=host, rate=MIN_RATE)
 
 
 def _explain(error: Exception, host: str) -> FarError:
@@ -263,7 +276,7 @@ def _explain(error: Exception, host: str) -> FarError:
     import aiohttp
 
     if isinstance(error, TimeoutError):
-        return _late(error, host, limits.CONNECT_S + limits.READ_S)
+        return _late(error, host, CONNECT_S + READ_S)
     cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error.__cause__ or error
     why = " ".join(str(getattr(cause, "strerror", None) or cause).split())[:100]
     if isinstance(cause, ssl.SSLCertVerificationError):

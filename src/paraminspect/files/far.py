@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 from paraminspect.errors import FarError
 from paraminspect.files.door import Given, Listing, Look, Made
 from paraminspect.files.paths import join, split_query
 from paraminspect.files.ranged import FarFile
 from paraminspect.files.threads import side_by_side
+
+MAX_LISTED: Final = 20_000
+"""Entries of a far folder."""
 
 opened: dict[str, FarFile] = {}
 """Files by URL: what was learnt of one while its header was read holds for its values too."""

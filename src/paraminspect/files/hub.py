@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote, unquote
 
 from paraminspect.errors import FarError
-from paraminspect.files import limits
+from paraminspect.files import far
 from paraminspect.files.addresses import parse_address
 from paraminspect.files.connections import Response
 from paraminspect.files.door import Listing, Look
@@ -27,6 +27,9 @@ from paraminspect.files.far import FarPlace, find_in_lists
 from paraminspect.files.faults import fault
 from paraminspect.files.ranged import FarFile
 from paraminspect.files.web import get_whole, open_web
+
+MAX_PAGES: Final = 200
+"""Of the list of one folder of the hub."""
 
 LOGIN: Final = "log in: hf auth login, or set HF_TOKEN"
 
@@ -151,19 +154,19 @@ class Hub(FarPlace):
         inside = f"/{quote(folder, safe='/')}" if folder else ""
         url = f"{_endpoint()}/api/models/{name.repository}/tree/{commit}{inside}?recursive=False"
         entries: dict[str, Look] = {}
-        for _ in range(limits.MAX_PAGES):
+        for _ in range(MAX_PAGES):
             page, headers = _ask(url, name)
             for entry in page if isinstance(page, list) else ():
                 path, look = _entry_of(entry)
                 if path.rpartition("/")[0] == folder:
                     entries[path.rpartition("/")[2]] = look
-            if len(entries) > limits.MAX_LISTED:
-                raise fault("too-many", limit=limits.MAX_LISTED)
+            if len(entries) > far.MAX_LISTED:
+                raise fault("too-many", limit=far.MAX_LISTED)
             following = _next_page(headers, url) if page else None
             if following is None:
                 return entries
             url = following
-        raise fault("too-many", limit=limits.MAX_LISTED)
+        raise fault("too-many", limit=far.MAX_LISTED)
 
 
 def _entry_of(entry: object) -> tuple[str, Look]:

@@ -7,12 +7,29 @@ import weakref
 from bisect import bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import IO
+from typing import IO, Final
 
 from paraminspect.errors import FarError
-from paraminspect.files import limits
 from paraminspect.files.system import read_at
 from paraminspect.files.threads import side_by_side
+
+FIRST_BYTES: Final = 64 << 10
+"""Of the first request for a file: its format, and the whole header of most models."""
+
+JUMP_BYTES: Final = 16 << 10
+"""Least that is fetched elsewhere in it."""
+
+GAP_BYTES: Final = 4 << 10
+"""Between two parts of a file, such as members of an archive, that follow each other."""
+
+AHEAD_BYTES: Final = 8 << 20
+"""Most that is fetched at a time beyond what was asked for, where a file is read front to back."""
+
+KEPT_BYTES: Final = 64 << 20
+"""Of all far files, kept in memory in case they are asked for again."""
+
+MERGE_BYTES: Final = 32 << 10
+"""Ranges with no more than this between them are fetched as one."""
 
 Fetch = Callable[[int, int], bytes]
 """Gives exactly the bytes from begin up to end of a file, or raises a `FarError`."""
@@ -29,7 +46,7 @@ class _Kept:
     def add(self, file: FarFile, begin: int, nbytes: int) -> None:
         self._sum += nbytes - self._sizes.pop((file, begin), 0)
         self._sizes[file, begin] = nbytes
-        while self._sum > limits.KEPT_BYTES and len(self._sizes) > 1:
+        while self._sum > KEPT_BYTES and len(self._sizes) > 1:
             (other, at), size = self._sizes.popitem(last=False)
             self._sum -= size
             other.forget(at)
@@ -73,11 +90,11 @@ class FarFile:
             weakref.finalize(self, spool.close)
         self._begins: list[int] = []
         self._blocks: dict[int, bytes] = {}
-        self._next, self._ahead = 0, limits.FIRST_BYTES // 2
+        self._next, self._ahead = 0, FIRST_BYTES // 2
         self.broken: FarError | None = None
         if first and spool is None:
             self._keep(0, first)
-            self._next, self._ahead = len(first), limits.JUMP_BYTES
+            self._next, self._ahead = len(first), JUMP_BYTES
 
     def read(self, begin: int, length: int, end: int, *, is_new: bool = False) -> bytes:
         """`length` bytes from `begin`.
@@ -98,7 +115,7 @@ class FarFile:
         while position < stop:
             block = self._find(position)
             if block is None:
-                follows = is_new and 0 <= begin - self._next <= limits.GAP_BYTES
+                follows = is_new and 0 <= begin - self._next <= GAP_BYTES
                 upto = self.size if follows else min(end, self.size)
                 block = self._fetch_near(position, min(stop, self._next_block(position)), upto)
             part = block[: stop - position]
@@ -125,7 +142,7 @@ class FarFile:
         missing = [each for each in wanted if not self._has(*each)]
         merged: list[list[int]] = []
         for begin, end in missing:
-            if merged and begin - merged[-1][1] <= limits.MERGE_BYTES:
+            if merged and begin - merged[-1][1] <= MERGE_BYTES:
                 merged[-1][1] = max(merged[-1][1], end)
             else:
                 merged.append([begin, end])
@@ -157,13 +174,13 @@ class FarFile:
     def _fetch_near(self, begin: int, stop: int, end: int) -> bytes:
         """The bytes from `begin` to `stop`, and what is likely to be asked for next."""
         with _kept.lock:
-            is_next = 0 <= begin - self._next <= limits.GAP_BYTES
-            self._ahead = min(2 * self._ahead, limits.AHEAD_BYTES) if is_next else limits.JUMP_BYTES
+            is_next = 0 <= begin - self._next <= GAP_BYTES
+            self._ahead = min(2 * self._ahead, AHEAD_BYTES) if is_next else JUMP_BYTES
             upto = max(stop, min(begin + self._ahead, end, self._next_block(begin)))
         data = self._get(begin, upto)
         with _kept.lock:
             self._next = upto
-            self._ahead = limits.JUMP_BYTES if not begin else max(self._ahead, min(len(data), limits.AHEAD_BYTES))
+            self._ahead = JUMP_BYTES if not begin else max(self._ahead, min(len(data), AHEAD_BYTES))
         self._keep(begin, data)
         return data
 
@@ -186,7 +203,7 @@ class FarFile:
             raise FarError(self.broken.message, hint=self.broken.hint, fault=self.broken.fault)
 
     def _keep(self, begin: int, data: bytes) -> None:
-        if not data or len(data) > limits.AHEAD_BYTES:
+        if not data or len(data) > AHEAD_BYTES:
             return
         with _kept.lock:
             if begin not in self._blocks:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from paraminspect.files.door import Given, Made
-from paraminspect.files.limits import READERS
+
+READERS: Final = 16
+"""Requests that are made side by side."""
 
 
 def side_by_side(work: Callable[[Given], Made], items: Sequence[Given], readers: int = READERS) -> list[Made]:

@@ -15,12 +15,33 @@ from contextlib import suppress
 from typing import IO, Final, TypeVar
 
 from paraminspect.errors import FarError
-from paraminspect.files import limits
+from paraminspect.files import connections, ranged
 from paraminspect.files.addresses import basic, parse_address
 from paraminspect.files.connections import Client, Response
 from paraminspect.files.faults import fault, may_go_better
 from paraminspect.files.ranged import FarFile
 from paraminspect.text import format_bytes
+
+TRIES: Final = 4
+"""Of one request, before its failure is an error."""
+
+MAX_RESUMED: Final = 16
+"""Answers in pieces that one range may come in, where the connection is cut again and again."""
+
+FIRST_WAIT_S: Final = 0.5
+"""Before the second try; doubled for each further one."""
+
+MAX_WAIT_S: Final = 30.0
+"""That a server may ask for by Retry-After."""
+
+MAX_SPOOLED: Final = 2 << 30
+"""Bytes of a whole file that are fetched from a server without ranges."""
+
+MAX_ANSWER: Final = 32 << 20
+"""Bytes of an answer that is no file: one page of a listing."""
+
+NOTED_BYTES: Final = 1 << 20
+"""A whole file that is larger is worth a remark, where ranges of it were wanted."""
 
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)")
 _NO_SIZE: Final = re.compile(r"bytes \*/(\d{1,19})")
@@ -76,8 +97,8 @@ def get_whole(
         with client.get(url, headers) as response:
             if response.status != 200:
                 raise explain(response) or status_fault(response, login)
-            body = response.read_all(limits.MAX_ANSWER + 1)
-            if len(body) > limits.MAX_ANSWER or (response.length or 0) > len(body):
+            body = response.read_all(MAX_ANSWER + 1)
+            if len(body) > MAX_ANSWER or (response.length or 0) > len(body):
                 raise fault("lies", host=response.host, what=f"an answer of {len(body):,} bytes")
             return body, response.headers
 
@@ -86,11 +107,11 @@ def get_whole(
 
 def _again(work: Callable[[], Made]) -> Made:
     """What `work` makes, tried a few times where it may go better."""
-    for number in range(1, limits.TRIES + 1):
+    for number in range(1, TRIES + 1):
         try:
             return work()
         except FarError as error:
-            if number == limits.TRIES or not may_go_better(error):
+            if number == TRIES or not may_go_better(error):
                 raise
             _wait(number, error)
     raise AssertionError
@@ -98,9 +119,9 @@ def _again(work: Callable[[], Made]) -> Made:
 
 def _wait(number: int, error: FarError) -> None:
     """Wait before the next try: as long as the server asks, if that is not too long."""
-    if error.wait_s is not None and error.wait_s > limits.MAX_WAIT_S:
+    if error.wait_s is not None and error.wait_s > MAX_WAIT_S:
         raise error
-    time.sleep(limits.FIRST_WAIT_S * 2 ** (number - 1) if error.wait_s is None else error.wait_s)
+    time.sleep(FIRST_WAIT_S * 2 ** (number - 1) if error.wait_s is None else error.wait_s)
 
 
 class _WebFile:
@@ -126,7 +147,7 @@ class _WebFile:
         got = bytearray()
         failed = 0
         error = fault("cut", host=self._host, expected=end - begin)
-        for _ in range(limits.MAX_RESUMED):
+        for _ in range(MAX_RESUMED):
             before = len(got)
             try:
                 self._fetch_once(begin, end, got)
@@ -137,7 +158,7 @@ class _WebFile:
                     raise
                 error = caught
             failed = 1 if len(got) > before else failed + 1
-            if failed == limits.TRIES:
+            if failed == TRIES:
                 break
             _wait(failed, error)
         raise error
@@ -165,7 +186,7 @@ class _WebFile:
                 count -= len(part)
 
     def _open_once(self) -> FarFile:
-        with self._ask(0, limits.FIRST_BYTES) as response:
+        with self._ask(0, ranged.FIRST_BYTES) as response:
             if response.status == 416:  # an empty file has no bytes to begin with
                 found = _NO_SIZE.fullmatch(response.headers.get("content-range", ""))
                 if found and int(found[1]) == 0:
@@ -178,7 +199,7 @@ class _WebFile:
             if size is None:
                 raise fault("no-size", host=self._host)
             self._size = size
-            if first != 0 or last >= min(limits.FIRST_BYTES, size):
+            if first != 0 or last >= min(ranged.FIRST_BYTES, size):
                 raise fault("lies", host=self._host, what="it sends other bytes than the first ones")
             got = bytearray()
             response.allow(last + 1)
@@ -235,8 +256,8 @@ class _WebFile:
         if kind in ("text/html", "application/xhtml+xml"):
             raise fault("page", host=self._host)
         size = response.length
-        if size is not None and size > limits.MAX_SPOOLED:
-            raise fault("no-ranges", host=self._host, size=size, limit=limits.MAX_SPOOLED)
+        if size is not None and size > MAX_SPOOLED:
+            raise fault("no-ranges", host=self._host, size=size, limit=MAX_SPOOLED)
         from tempfile import TemporaryFile
 
         spool = TemporaryFile()  # noqa: SIM115 - it lives as long as the file is read
@@ -249,16 +270,16 @@ class _WebFile:
             spool.close()
             raise fault("cut", host=self._host, expected=size)
         note = f"{self._host} has no ranges: all {format_bytes(count)} were fetched"
-        return FarFile(count, self.fetch, spool=spool, note=note if count > limits.NOTED_BYTES else "")
+        return FarFile(count, self.fetch, spool=spool, note=note if count > NOTED_BYTES else "")
 
     def _copy(self, response: Response, spool: IO[bytes]) -> int:
         count = 0
-        response.allow(limits.MIN_RATE)
+        response.allow(connections.MIN_RATE)
         try:
             while part := response.read(1 << 20):
                 count += len(part)
-                if count > limits.MAX_SPOOLED:
-                    raise fault("no-ranges-long", host=self._host, limit=limits.MAX_SPOOLED)
+                if count > MAX_SPOOLED:
+                    raise fault("no-ranges-long", host=self._host, limit=MAX_SPOOLED)
                 response.allow(len(part))
                 spool.write(part)
         except ConnectionError:

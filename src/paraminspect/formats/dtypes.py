@@ -14,6 +14,9 @@ BITS: dict[str, int] = {
 }  # fmt: skip
 """Bits one element takes in memory and in a torch file; packed pairs ("_x2") count as one element."""
 
+PACKED: dict[str, int] = {"quint4x2": 2, "quint2x4": 4}
+"""Elements in one byte of the quantized types whose shape counts elements, not bytes."""
+
 STORAGE_TYPES: dict[str, str] = {
     "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16", "BFloat16Storage": "bfloat16",
     "LongStorage": "int64", "IntStorage": "int32", "ShortStorage": "int16", "CharStorage": "int8",

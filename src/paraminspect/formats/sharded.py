@@ -67,7 +67,6 @@ def read_index(path: str, read_file: ReadFile) -> Checkpoint:
     """Read the shards that an index names, side by side, and join their tensors.
 
     Args:
-        path: Of the index.
         read_file: Reads one shard, called from several threads; its errors name the file. It must not follow an index
             in place of a shard: two indexes could name each other.
 
@@ -131,7 +130,6 @@ def read_folder(path: str, read_file: ReadFile) -> Checkpoint:
 
     Args:
         path: Of the folder; what it is called does not matter.
-        read_file: As for `read_index`.
 
     Raises:
         SourceError: No folder, no permission, no model in it, or several.
@@ -162,7 +160,6 @@ def find_index(checkpoint: Checkpoint, folder: str | None) -> str | None:
     """The index by which shards were found; None where there is none, or its URL is not known any more.
 
     Args:
-        checkpoint: As it was read.
         folder: Where it is; None of one that is no folder, nor known by an index in one.
     """
     source = checkpoint.source
@@ -181,7 +178,6 @@ def load_json(path: str, what: str = "index") -> Mapping[str, object]:
     """The JSON object in a small file.
 
     Args:
-        path: Of the file.
         what: What an error calls it.
 
     Raises:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Final
+from typing import BinaryIO, Final
 
 from paraminspect.errors import CheckpointError, ParamInspectError, SourceError
 from paraminspect.files.blob import Blob, open_blob
@@ -153,7 +153,7 @@ def _read_pipe(path: str) -> Checkpoint:
     if fd is None:
         raise SourceError("nothing is written into this pipe")
     try:
-        return _spool(fd)
+        return _spool(lambda: os.read(fd, SPOOL_CHUNK), keep=True)
     finally:
         os.close(fd)
 
@@ -192,37 +192,53 @@ def _read_descriptor(status: os.stat_result) -> Checkpoint:
         raise SourceError(
             "standard input is a terminal", hint="pipe a model file into it: curl -s URL | paraminspect list -"
         )
-    return _spool(0)
+    return _spool(lambda: os.read(0, SPOOL_CHUNK), keep=False)
 
 
-def _spool(fd: int) -> Checkpoint:
+def open_file(file: BinaryIO) -> Checkpoint:
+    """What an open binary file holds, from where it stands to its end; a copy of it stays open with the checkpoint.
+
+    Raises:
+        ParamInspectError: As `open_source`.
+    """
+    with _named(shown(str(getattr(file, "name", type(file).__name__)))) as source, _plain_os_errors():
+        try:
+            checkpoint = _spool(lambda: file.read(SPOOL_CHUNK), keep=True)
+        except (TypeError, ValueError, AttributeError) as error:  # text, or closed
+            raise SourceError(f"no binary file that can be read: {error}") from None
+        return replace(checkpoint, source=source)
+
+
+def _spool(read: Callable[[], bytes], *, keep: bool) -> Checkpoint:
     """Copy a stream to a temporary file without a name, then read that; a stream may be endless, so look first.
 
-    The copy of a named pipe stays open as long as the checkpoint lives, so that its values can be read.
+    Args:
+        read: Gives the next bytes, none at the end.
+        keep: Whether the copy stays open as long as the checkpoint lives, so that its values can be read.
     """
     import tempfile
 
     head = b""
-    while len(head) < HEAD_BYTES and (chunk := os.read(fd, SPOOL_CHUNK)):
+    while len(head) < HEAD_BYTES and (chunk := read()):
         head += chunk
     check_head(head[:HEAD_BYTES])
     with tempfile.TemporaryFile() as spool:
         spool.write(head)
-        while chunk := os.read(fd, SPOOL_CHUNK):
+        while chunk := read():
             spool.write(chunk)
         spool.flush()
         size = spool.tell()
         copy = os.dup(spool.fileno())
-        blob = Blob(LocalFile(size, copy), name_of(copy) if fd else None)
-        checkpoint = read_blob(blob)
-    return replace(checkpoint, nbytes=size, kept_open=blob if fd else None)
+        blob = Blob(LocalFile(size, copy), name_of(copy) if keep else None)
+        checkpoint = replace(read_blob(blob), nbytes=size)
+    return replace(checkpoint, files=(name_of(copy),), kept_open=blob) if keep else checkpoint
 
 
 @contextmanager
-def _named(source: str) -> Iterator[None]:
+def _named(source: str) -> Iterator[str]:
     """Errors learn what the user typed; inside a folder, the file comes behind the folder."""
     try:
-        yield
+        yield source
     except ParamInspectError as error:
         if error.source is not None:
             error.message = f"{error.source}: {error.message}"

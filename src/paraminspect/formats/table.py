@@ -233,7 +233,6 @@ def find_containers(head: bytes, size: int) -> Iterator[Container]:
 
     Args:
         head: The first `sniff.HEAD_BYTES`, or all of them.
-        size: Of the file.
     """
     for each in CONTAINERS:
         begins = not each.magics or any(head.startswith(magic, at) for at, magic in each.magics)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
 from paraminspect.errors import ParamInspectError, SourceError
@@ -53,31 +53,44 @@ class Asked:
     no_init: bool = False
     allow_unmatched: bool = False
 
-    def refuse(self, *kinds: Kind) -> None:
-        """Refuse options that have no meaning for any of these kinds.
+    def refuse(self, kind: Kind) -> None:
+        """Refuse options that have no meaning for a kind of source.
 
         Raises:
-            SourceError: One is set.
+            ParamInspectError: One is set.
         """
-        for name, option in _OPTIONS.items():
-            takes = option.kinds | {"checkpoint"} if self.edits and option.initialises else option.kinds
-            if name == "define" and self.config:
-                continue  # a config has variables too, and says which
-            if getattr(self, name) and takes.isdisjoint(kinds):
-                article = {"module": "a model in memory"}.get(kinds[0], f"a {kinds[0]}")
-                hint = option.hints.get(kinds[0], _HINT)
-                raise SourceError(f"{option.text} has no meaning for {article}", hint=hint)
+        for name in self._without_meaning(kind):
+            article = {"module": "a model in memory"}.get(kind, f"a {kind}")
+            option = _OPTIONS[name]
+            raise SourceError(f"{option.text} has no meaning for {article}", hint=option.hints.get(kind, _HINT))
         for name in ("strip_prefix", "add_prefix", "allow_mismatch"):
             if getattr(self, name) and not self.weights:
                 raise ParamInspectError(f"{_OPTIONS[name].text} without --weights", hint="--weights CHECKPOINT")
 
-    def kept_for(self, kind: Kind) -> Asked:
-        """The same without the options that have no meaning for this kind, where another source takes them."""
-        from dataclasses import replace
+    def kept_for(self, kind: Kind, kinds: Iterable[Kind]) -> Asked:
+        """The same without what has no meaning for one source of a run, but has for another.
 
+        Args:
+            kind: Of the source.
+            kinds: Of all of them.
+        """
         plain = Asked()
-        others = {name: getattr(plain, name) for name, option in _OPTIONS.items() if kind not in option.kinds}
-        return replace(self, **others)
+        others = [name for name in self._without_meaning(kind) if not _OPTIONS[name].kinds.isdisjoint(kinds)]
+        if not others:
+            return self
+        kept = replace(self, **{name: getattr(plain, name) for name in others})
+        return kept.kept_for(kind, kinds)  # a -D may have been that of a config
+
+    def _without_meaning(self, kind: Kind) -> list[str]:
+        """Fields that are set and mean nothing."""
+        return [
+            name
+            for name, option in _OPTIONS.items()
+            if getattr(self, name)
+            and kind not in option.kinds
+            and not (self.edits and option.initialises)
+            and not (name == "define" and self.config)  # which has variables too, and says which
+        ]
 
 
 class _Option(NamedTuple):

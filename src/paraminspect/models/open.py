@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from paraminspect.errors import LimitExceededError, ParamInspectError, SourceError
 from paraminspect.models.asked import Asked, Kind, parse_definitions
@@ -17,6 +17,7 @@ from paraminspect.models.recognise import Recognised, recognise
 from paraminspect.records import Checkpoint, TensorRecord
 
 if TYPE_CHECKING:  # what a command that reads a file does not wait for
+    import numpy as np
     from torch import Tensor, nn
 
     from paraminspect.architecture.model import Spec
@@ -27,7 +28,7 @@ if TYPE_CHECKING:  # what a command that reads a file does not wait for
     from paraminspect.models.rules import ChosenRules
     from paraminspect.rules.sets import Config
     from paraminspect.rules.steps import InitPlan
-    from paraminspect.values.numbers import Numbers
+    from paraminspect.values.decode import Numbers
     from paraminspect.values.stored_bytes import Files
 
 _DEFAULT: Final = Asked()
@@ -133,12 +134,26 @@ class Model:
         """
         if self.live is not None:
             from paraminspect.live.build.arrays import tensor_array
-            from paraminspect.values.numbers import InMemory
+            from paraminspect.values.decode import InMemory
 
             return InMemory(tensor_array(self.tensor(record)))
         from paraminspect.values.read import open_numbers
 
         return open_numbers(record, self.files)
+
+    def array(self, record: TensorRecord) -> np.ndarray[Any, Any]:
+        """All values of a tensor, stored or live, of its shape.
+
+        Raises:
+            ParamInspectError: As `numbers`.
+        """
+        if self.live is not None:
+            from paraminspect.live.build.arrays import tensor_array
+
+            return tensor_array(self.tensor(record))
+        from paraminspect.values.read import read_tensor
+
+        return read_tensor(record, self.files)
 
     @property
     def files(self) -> Files:
@@ -151,12 +166,12 @@ class Model:
 
 
 def open_model(
-    source: str | nn.Module | Checkpoint | Model, asked: Asked = _DEFAULT, found: Recognised | None = None
+    source: str | BinaryIO | nn.Module | Checkpoint | Model, asked: Asked = _DEFAULT, found: Recognised | None = None
 ) -> Model:
     """Open a source; one that is open already is taken as it is.
 
     Args:
-        source: As the user typed it; or a model in memory, or what was read.
+        source: As the user typed it; an open binary file, a model in memory, or what was read.
         asked: What for, and how.
         found: What it is, if that is known already.
 
@@ -170,6 +185,10 @@ def open_model(
     if isinstance(source, Checkpoint):
         asked.refuse("checkpoint")
         return Model(source.source, "checkpoint", source)
+    if not isinstance(source, str) and hasattr(source, "read") and not hasattr(source, "named_parameters"):
+        from paraminspect.formats.source import open_file
+
+        return open_model(open_file(source), asked)
     if found is None:
         found = recognise(source) if isinstance(source, str) else Recognised("module")
     try:

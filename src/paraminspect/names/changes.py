@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple
 from paraminspect.errors import SelectionError
 from paraminspect.records import TensorRecord
 from paraminspect.text import shape_text
-from paraminspect.ties.shared_bytes import find_canonical
+from paraminspect.tied.shared_bytes import find_canonical
 
 ChangeKind = Literal["added", "removed", "shape", "dtype", "values", "tie"]
 

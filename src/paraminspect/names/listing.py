@@ -14,7 +14,7 @@ from paraminspect.errors import SelectionError
 from paraminspect.names.selector import make_filter
 from paraminspect.names.suggestions import find_meant
 from paraminspect.records import TensorRecord
-from paraminspect.ties.shared_bytes import find_canonical
+from paraminspect.tied.shared_bytes import find_canonical
 
 MAX_DEPTH = 128
 """Levels of modules that are told apart; what is deeper stays in one name (an honest model has some 20)."""

@@ -15,7 +15,6 @@ def suggest(name: str, known: Sequence[str], what: str = "known are", most: int 
 
     Args:
         what: Begins the list of those that are known.
-        most: Names in that list.
     """
     return closest(name, known) or (f"{what} {list_some(known, most)}" if known else None)
 

@@ -14,11 +14,9 @@ from paraminspect.formats.table import formats_of_files, resolve
 from paraminspect.names.listing import is_shown
 from paraminspect.records import Checkpoint, Declaration, TensorRecord, TieGroup
 from paraminspect.text import counted, format_bytes
-from paraminspect.ties import shared_bytes as ties
+from paraminspect.tied import shared_bytes as ties
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from paraminspect.sharing.equal import Contents
 
 Progress = Callable[[int, int], None]
@@ -52,34 +50,6 @@ class Found(NamedTuple):
 
     groups: list[TieGroup]
     notes: list[str]
-
-
-def find_ties(source: nn.Module | Checkpoint | Sequence[TensorRecord]) -> list[TieGroup]:
-    """Every tie of a model, by names: one group for each tensor that has several.
-
-    Args:
-        source: A live model, what `open_source` returned, or records. Buffers, optimizer state and whatever else has a
-            record count too.
-
-    Returns:
-        Groups of two or more names, sorted by their first member, canonical names (first registered) first; see
-        `TieGroup` and `TieKind`. Contents are only read where a checkpoint declares a tie and stores both tensors.
-
-    Raises:
-        LimitExceededError: A model whose modules have too many names.
-        CheckpointError: A file that has to be read cannot be.
-
-    Example:
-        >>> find_ties(open_source("gpt2.pt"))[0].names
-        ('transformer.wte.weight', 'lm_head.weight')
-    """
-    if isinstance(source, Checkpoint):
-        return find_in(open_stored(source, everything=True)).groups
-    if isinstance(source, Sequence):
-        return ties.find_ties(source)
-    from paraminspect.live.build.describe import describe_model
-
-    return ties.find_ties(describe_model(source))
 
 
 def open_stored(checkpoint: Checkpoint, *, everything: bool = False) -> Source:

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from paraminspect.values.decode import Numbers
 from paraminspect.values.moments import sum_of_squares
-from paraminspect.values.numbers import Numbers
 from paraminspect.values.widen import widen
 
 Array = np.ndarray[Any, Any]

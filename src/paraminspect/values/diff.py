@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -14,13 +13,11 @@ from paraminspect.names.changes import (
     Pair,
     compare_headers,
     find_renamed,
-    rename,
 )
-from paraminspect.records import Checkpoint, TensorRecord
-from paraminspect.values.collect import Failure, Open
+from paraminspect.records import TensorRecord
 from paraminspect.values.compare import Difference, compare_values, digest_values
-from paraminspect.values.read import open_numbers
-from paraminspect.values.stored_bytes import Files, as_bytes
+from paraminspect.values.stored_bytes import as_bytes
+from paraminspect.values.workers import Failure, Open
 
 Only = Literal["names", "shapes", "values"]
 Advance = Callable[[int], None]
@@ -49,50 +46,6 @@ class Tolerance:
 
     rtol: float = 0.0
     atol: float = 0.0
-
-
-def diff_sources(
-    before: str | os.PathLike[str] | Checkpoint,
-    after: str | os.PathLike[str] | Checkpoint,
-    *,
-    only: Only | None = None,
-    rtol: float = 0.0,
-    atol: float = 0.0,
-    maps: Sequence[str] = (),
-) -> Diff:
-    """Compare two checkpoints of any format.
-
-    Buffers are compared too, optimizer and other training state is not.
-
-    Args:
-        before: A path, or what `open_source` gave.
-        after: The same.
-        only: "names": what was added and removed; "shapes": types and ties as well, from headers alone; "values": only
-            values of tensors that both have in one shape; None: everything.
-        rtol: Values differ if |before - after| > atol + rtol * |after|.
-        atol: The same.
-        maps: `FROM=TO` globs that rename tensors of both.
-
-    Raises:
-        ParamInspectError: One cannot be read. What cannot be compared, tensor by tensor, is in `failures`.
-
-    Example:
-        >>> [(change.name, change.change) for change in diff_sources("old.pt", "new.safetensors").changes]
-        [('h.0.attn.c_attn.bias', 'values')]
-    """
-    from paraminspect.formats.source import open_source
-
-    sides = []
-    for each in (before, after):
-        checkpoint = each if isinstance(each, Checkpoint) else open_source(each)
-        records = [record for record in checkpoint.tensors if record.role == "model"]
-        sides.append(rename(records, maps))
-    files = Files()
-
-    def open_(record: TensorRecord) -> object:
-        return open_numbers(record, files)
-
-    return diff_records(sides[0], sides[1], (open_, open_), only=only, tolerance=Tolerance(rtol, atol))  # type: ignore[arg-type]
 
 
 def diff_records(

@@ -10,8 +10,8 @@ import numpy as np
 from paraminspect.errors import LimitExceededError, MalformedError
 from paraminspect.formats.onnx.protobuf import BYTES, MAX_VARINT, VARINT, read_fields
 from paraminspect.records import Message, TensorRecord
+from paraminspect.values.decode import InOrder
 from paraminspect.values.dtypes import numpy_dtype
-from paraminspect.values.numbers import InOrder
 from paraminspect.values.stored_bytes import ByteSource, Files
 
 Array = np.ndarray[Any, Any]

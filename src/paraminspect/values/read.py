@@ -3,7 +3,7 @@
 Everything that wants values comes here: `show`, statistics, `diff`, `convert`, `--weights`, `init`, the library. Files
 are read by position, never mapped: one that becomes shorter meanwhile is an error, not the end of the process. What
 needs no numpy, where bytes lie as they are, is in `values.stored_bytes`; the ways in which numbers come from bytes are
-in `values.numbers`.
+in `values.decode` and `values.boxes`.
 """
 
 from __future__ import annotations
@@ -16,17 +16,15 @@ from typing import Any, Final
 import numpy as np
 
 from paraminspect.errors import CheckpointError, LimitExceededError, ParamInspectError
-from paraminspect.formats.pytorch.objects import PACKED
+from paraminspect.formats.dtypes import PACKED
 from paraminspect.formats.shapes import contiguous_stride
 from paraminspect.records import Encoding, Quantizer, TensorRecord
 from paraminspect.values.blocks import DECODERS
-from paraminspect.values.dtypes import numpy_dtype
-from paraminspect.values.fields import NARROW_BITS, Narrow, decode_fields
-from paraminspect.values.numbers import (
+from paraminspect.values.boxes import Boxes, check_boxes
+from paraminspect.values.decode import (
     BLOCK_SIZES,
     CHUNK,
     Blocks,
-    Boxes,
     Complex32,
     Dense,
     Element,
@@ -36,9 +34,10 @@ from paraminspect.values.numbers import (
     Numbers,
     Quantised,
     Strided,
-    check_boxes,
     is_dense,
 )
+from paraminspect.values.dtypes import numpy_dtype
+from paraminspect.values.fields import NARROW_BITS, Narrow, decode_fields
 from paraminspect.values.slices import check_slice, fill_slice, take_slice
 from paraminspect.values.stored_bytes import QUANTISED, Files
 from paraminspect.values.widen import to_float64

@@ -8,13 +8,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from paraminspect.records import TensorRecord
+from paraminspect.values.decode import Numbers
 from paraminspect.values.distribution import CELLS, EXACT, Distribution, count_cells
 from paraminspect.values.dtypes import is_foreign
 from paraminspect.values.moments import BLOCK, Moments
-from paraminspect.values.numbers import Numbers
-from paraminspect.values.read import open_numbers
-from paraminspect.values.stored_bytes import Files
 from paraminspect.values.widen import narrow_values, to_float64, widen
 
 Array = np.ndarray[Any, Any]
@@ -205,23 +202,6 @@ def summarise(numbers: Numbers, advance: Callable[[int], None] = lambda _: None)
         advance(chunk.size)
     summary.repeat(numbers.repeats)
     return summary
-
-
-def tensor_stats(record: TensorRecord, files: Files | None = None) -> TensorStats:
-    """Statistics of one tensor of a checkpoint, read a piece at a time.
-
-    Args:
-        record: Of a checkpoint, of any type that has numbers.
-        files: Kept open between calls; None opens its own.
-
-    Raises:
-        ParamInspectError: Its values cannot be read or decoded.
-
-    Example:
-        >>> tensor_stats(open_source("model.safetensors").tensors[0]).std
-        0.0198
-    """
-    return summarise(open_numbers(record, files or Files())).stats()
 
 
 def _blocks(array: Array) -> Iterator[Array]:

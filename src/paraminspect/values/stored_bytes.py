@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Protocol
 from paraminspect.errors import CheckpointError, FarError, LimitExceededError, SourceError
 from paraminspect.files.blob import Blob, open_blob
 from paraminspect.files.reasons import reason_of
-from paraminspect.formats.pytorch.objects import PACKED
+from paraminspect.formats.dtypes import PACKED
 from paraminspect.formats.shapes import contiguous_stride
 from paraminspect.formats.zip_file import ZipDirectory, ZipEntry, read_zip_directory
 from paraminspect.records import Storage, TensorRecord

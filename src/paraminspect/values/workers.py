@@ -7,17 +7,19 @@ finds through a pipe of its own. Rows come back in their order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import astuple
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from paraminspect.errors import CheckpointError
+from paraminspect.errors import CheckpointError, ParamInspectError
 from paraminspect.files.processes import Send, can_fork, count_processors, run_forked
 from paraminspect.records import TensorRecord
-from paraminspect.values.collect import Failure, Open, RowStats, collect
-from paraminspect.values.stats import TensorStats
+from paraminspect.values.decode import Numbers
+from paraminspect.values.stats import Summary, TensorStats, summarise
+
+Open = Callable[[TensorRecord], Numbers]
 
 MIN_BYTES: Final = 64 << 20
 """From this size on more processes are worth their start."""
@@ -101,3 +103,54 @@ def _in_order(
             due += 1
     if due < len(rows):
         raise CheckpointError("a process that read it ended early", hint="is there enough memory?")
+
+
+class Failure(NamedTuple):
+    """A tensor whose values cannot be read, and why."""
+
+    record: TensorRecord
+    error: ParamInspectError
+
+
+class RowStats(NamedTuple):
+    """What became of one row.
+
+    Attributes:
+        stats: Of the tensors that could be read; None if that is none of them.
+        failures: The others.
+    """
+
+    stats: TensorStats | None
+    failures: tuple[Failure, ...] = ()
+
+
+def collect(
+    rows: Iterable[Sequence[TensorRecord]], open_: Open, advance: Callable[[int], None] = lambda _: None
+) -> Iterator[RowStats]:
+    """Statistics of each row, in order, as they are ready.
+
+    Args:
+        rows: Tensors of each row, one or more.
+        open_: Gives the numbers of a tensor.
+        advance: Is told of every so many bytes that are read.
+    """
+    for records in rows:
+        whole: Summary | None = None
+        failures = []
+        for record in records:
+            try:
+                part = _summarise(record, open_, advance)
+            except ParamInspectError as error:
+                failures.append(Failure(record, error))
+                continue
+            if whole is None:
+                whole = part
+            else:
+                whole.merge(part)
+        yield RowStats(None if whole is None else whole.stats(), tuple(failures))
+
+
+def _summarise(record: TensorRecord, open_: Open, advance: Callable[[int], None]) -> Summary:
+    numbers = open_(record)
+    each = (record.nbytes or 0) * numbers.repeats / max(numbers.numel, 1)
+    return summarise(numbers, lambda size: advance(round(size * each)))

@@ -123,7 +123,6 @@ def read_into(view: memoryview, source: Opened, copy: Copy, begin: int) -> None:
 
     Args:
         view: Of bytes; all of it is filled.
-        source: The file, open.
         copy: What the bytes are part of, for the error.
         begin: Offset in the file.
 

@@ -54,7 +54,6 @@ class DirectWriter:
         Args:
             fd: Of the file, opened as usual.
             view: Of bytes.
-            offset: In the file.
 
         Raises:
             OSError: The system's.
@@ -76,8 +75,6 @@ class DirectWriter:
 
         Args:
             fd: Of the file that is written, opened as usual.
-            content: What is copied.
-            source: That file, open.
             offset: In the file that is written.
 
         Raises:

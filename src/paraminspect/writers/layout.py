@@ -48,7 +48,6 @@ class Copy:
     Attributes:
         path: Of the file; None for standard input, which must be a regular file.
         begin: Offset of the first byte.
-        nbytes: How many.
     """
 
     path: str | None
@@ -96,7 +95,6 @@ class Checksum:
     Attributes:
         index: The tensor whose bytes it is of; None where it is of a range that more than one tensor may lie in.
         begin: Of the range in the file.
-        nbytes: Of the range.
         places: File offsets where it stands, in pieces that are bytes, not copies.
         seed: CRC-32 of the bytes of the range before those of the tensor.
     """
@@ -115,7 +113,6 @@ class FileLayout:
     Attributes:
         name: "" for the only file of a layout that is no folder, else its path inside the folder.
         nbytes: Size in bytes.
-        pieces: In ascending order.
         checksums: What is filled in last.
     """
 

@@ -23,7 +23,6 @@ class Output(ABC):
     """Something that is being written: `begin`, then values into `sink`, `finish`, and in any case `end`.
 
     Attributes:
-        sink: Takes the values.
         look: Called with the path of the complete file or folder before it takes the name of the target; what it
             raises leaves the target as it was.
     """

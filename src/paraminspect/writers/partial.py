@@ -42,7 +42,6 @@ class Partial:
 
     Args:
         target: Absolute path without symbolic links in its last part; its folder exists.
-        is_folder: What to make.
         mode: Permissions of the file that is replaced; None for those of a new one.
 
     Attributes:

@@ -37,7 +37,6 @@ def plan_patch(checkpoint: Checkpoint, records: Sequence[TensorRecord]) -> Layou
     """The checkpoint's own file or files, with places for new values of some tensors.
 
     Args:
-        checkpoint: As `formats.open_source` read it.
         records: Of tensors that get new values of the same dtype and shape. Of tied names one is enough, and all see
             the new values: also those whose bytes are only in part the same.
 

@@ -16,7 +16,6 @@ class Asked(NamedTuple):
     """What is asked of a file beside its tensors; a format takes of it what it has room for.
 
     Attributes:
-        stem: Of its name.
         metadata: By key.
         shard_size: Most bytes of tensors in one of several files.
     """

@@ -37,7 +37,6 @@ class Packed(NamedTuple):
     Attributes:
         header: Length, JSON and padding.
         offsets: Of each tensor as given, from the begin of the file.
-        nbytes: Of the file.
     """
 
     header: bytes

@@ -33,7 +33,6 @@ class Sink(ABC):
     """Takes the values of a layout's tensors.
 
     Args:
-        layout: What is written.
         path: As the user typed it, for errors.
     """
 
@@ -82,10 +81,7 @@ class Sink(ABC):
         """Take bytes of one tensor from a file, as `put` takes them from memory.
 
         Args:
-            index: Of the tensor.
             begin: Of the bytes in the tensor.
-            content: Where they are.
-            source: That file, open.
 
         Raises:
             TruncatedError: It has become shorter.
@@ -121,7 +117,6 @@ class FileSink(Sink):
     """Writes into files, wherever in them; see `Sink`.
 
     Args:
-        layout: What is written.
         path: As the user typed it.
         open_file: Gives the descriptor of a file by its index in the layout, for as long as it is needed.
     """
@@ -176,7 +171,6 @@ class StreamSink(Sink):
     Args:
         layout: Of one file, sequential.
         path: As the user typed it.
-        fd: Where to write.
         sources: What pieces are copied from.
     """
 

@@ -28,7 +28,6 @@ def open_target(layout: Layout, path: str, *, force: bool = False, look: Look | 
     """Write a layout to a file, a folder or whatever stands under a path.
 
     Args:
-        layout: Of a `plan_*` function.
         path: Where to. A symbolic link is followed and stays. What is no file or folder (a FIFO, /dev/null) is
             written into. It may be what the layout copies from.
         force: Whether a file or folder that is there is replaced. An empty folder always is.
@@ -74,7 +73,6 @@ def open_stream(layout: Layout, fd: int, path: str = "-") -> Iterator[Sink]:
     collected in an unnamed temporary file first.
 
     Args:
-        layout: Of one file.
         fd: Where to; it is not closed.
         path: What errors call it.
 

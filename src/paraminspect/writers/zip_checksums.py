@@ -72,7 +72,6 @@ def _without_overlap(places: Sequence[Place], inside: Sequence[Changed]) -> list
 
     Args:
         places: In ascending order.
-        inside: As in `find_checksums`.
     """
     free: list[Place] = []
     at = 0

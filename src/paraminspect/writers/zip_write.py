@@ -86,9 +86,7 @@ class ZipWriter:
         """A record whose bytes are those of a tensor.
 
         Args:
-            name: Of the record.
             index: Of the tensor; they come in ascending order.
-            nbytes: Of the tensor.
             head: Bytes of the record before it.
         """
         path = name.encode()

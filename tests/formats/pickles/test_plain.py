@@ -15,7 +15,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paraminspect import open_source
 from paraminspect.errors import (
     CheckpointError,
     LimitExceededError,
@@ -27,6 +26,7 @@ from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles import plain as plain_pickle
 from paraminspect.formats.pickles import state as pickle_state
 from paraminspect.formats.pickles.plain import NUMPY_TYPES, read_pickle
+from paraminspect.formats.source import open_source
 from paraminspect.records import Checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")

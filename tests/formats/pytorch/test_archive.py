@@ -17,10 +17,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paraminspect import open_source
 from paraminspect.errors import CheckpointError, MalformedError, ParamInspectError, TruncatedError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pytorch.archive import read_torch_zip
+from paraminspect.formats.source import open_source
 from paraminspect.formats.zip_file import read_zip_directory
 from paraminspect.records import Checkpoint
 from tests.making.torch_files import torch_bytes

@@ -16,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.distributed.checkpoint.metadata import ChunkStorageMetadata, Metadata, TensorStorageMetadata
 
-from paraminspect import open_source
 from paraminspect.errors import (
     CheckpointError,
     LimitExceededError,
@@ -27,6 +26,7 @@ from paraminspect.errors import (
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pytorch import distributed
 from paraminspect.formats.pytorch.distributed import read_distributed
+from paraminspect.formats.source import open_source
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
 

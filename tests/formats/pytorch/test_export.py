@@ -20,7 +20,6 @@ from torch import nn
 from torch._export.serde.serialize import serialize
 from torch.export.pt2_archive._package import PT2ArchiveWriter
 
-from paraminspect import open_source
 from paraminspect.checks.check import check_source
 from paraminspect.errors import (
     CheckpointError,
@@ -32,8 +31,9 @@ from paraminspect.errors import (
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pytorch import export as torch_export
 from paraminspect.formats.sniff import read_blob
+from paraminspect.formats.source import open_source
 from paraminspect.records import Checkpoint
-from paraminspect.ties.shared_bytes import find_ties
+from paraminspect.tied.shared_bytes import find_ties
 from paraminspect.values.read import read_tensor
 from tests.making.zips import zip_bytes, zip_members
 

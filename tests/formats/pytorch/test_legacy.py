@@ -15,11 +15,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paraminspect import open_source
 from paraminspect.errors import CheckpointError, MalformedError, ParamInspectError, TruncatedError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles.plain import read_pickle
 from paraminspect.formats.pytorch.legacy import MAGIC_NUMBER
+from paraminspect.formats.source import open_source
 from paraminspect.records import Checkpoint
 from tests.making.pickles import SYSTEM, legacy_file, rebuilt, reference, storage_data
 from tests.making.torch_files import legacy_bytes

@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from paraminspect import open_source
 from paraminspect.errors import CheckpointError, LimitExceededError, ParamInspectError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pytorch import script as torchscript
 from paraminspect.formats.pytorch.script import is_torchscript, read_torchscript
+from paraminspect.formats.source import open_source
 from paraminspect.formats.zip_file import read_zip_directory
 from paraminspect.records import Checkpoint
 from tests.making.torch_files import script_bytes

@@ -16,7 +16,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paraminspect import open_source
 from paraminspect.errors import (
     CheckpointError,
     LimitExceededError,
@@ -28,6 +27,7 @@ from paraminspect.errors import (
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pytorch import tar as torch_tar
 from paraminspect.formats.pytorch.tar import read_torch_tar
+from paraminspect.formats.source import open_source
 from paraminspect.records import Checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")

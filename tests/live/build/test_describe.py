@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from paraminspect.errors import LimitExceededError, SelectionError
 from paraminspect.live.build.describe import describe_model, find_tensor, note_attributes
 from paraminspect.records import TensorRecord
-from paraminspect.ties.shared_bytes import find_ties
+from paraminspect.tied.shared_bytes import find_ties
 
 
 def named(records: list[TensorRecord]) -> dict[str, TensorRecord]:

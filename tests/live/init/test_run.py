@@ -13,8 +13,9 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from paraminspect import apply_init, open_source
+from paraminspect import apply_init
 from paraminspect.errors import CheckpointError, RuleError
+from paraminspect.formats.source import open_source
 from paraminspect.live.build.live_model import hold_module
 from paraminspect.live.init import run as runs
 from paraminspect.live.init.draw import Drawing

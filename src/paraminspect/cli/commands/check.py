@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import typer
+from typer import Option
 
 from paraminspect.cli import options
 from paraminspect.cli.declare import Is, Table, declare
@@ -13,22 +13,15 @@ from paraminspect.records import Severity
 from paraminspect.render.columns import FINDINGS
 from paraminspect.render.rows import Format
 
-FailOn = Annotated[
-    Literal[Severity, "never"],
-    typer.Option("--fail-on", help="Exit 1 from a finding of this severity up."),
-]
-Deep = Annotated[
-    bool, typer.Option("--deep", help="Read the values and all checksums too, not only headers and pickles.")
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors: the exit status says it.")]
+FailOn = Annotated[Literal[Severity, "never"], Option("--fail-on", help="Exit 1 from a finding of this severity up.")]
+Deep = Annotated[bool, Option("--deep", help="Read the values and all checksums too, not only headers and pickles.")]
+Quiet = Annotated[bool, Option("--quiet", "-q", help="Print nothing but errors: the exit status says it.")]
 Ignore = Annotated[
-    tuple[str, ...],
-    typer.Option("--ignore", metavar="CODE", help="Leave out findings of this kind. Repeatable."),
-    Is("code"),
+    tuple[str, ...], Option("--ignore", metavar="CODE", help="Leave out findings of this kind. Repeatable."), Is("code")
 ]
 CheckFormat = Annotated[
     Literal["auto", Format, "sarif"],
-    typer.Option(
+    Option(
         "--format",
         "-f",
         help="auto is text on a terminal and tsv in a pipe; sarif is for code scanning.",

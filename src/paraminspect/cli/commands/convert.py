@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import typer
+from typer import Option
 
 from paraminspect.cli import options
 from paraminspect.cli.chosen import Choice
@@ -13,34 +13,29 @@ from paraminspect.render.columns import WRITTEN
 
 OutputFile = Annotated[
     str,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="FILE",
-        help="Where to: .safetensors, .pt, .npz, FOLDER/ for shards, or - for a pipe.",
-        show_default=False,
+    Option(
+        "--output", "-o", metavar="FILE", help="Where to: .safetensors, .pt, .npz, FOLDER/ for shards, or - for a pipe."
     ),
     Is("file"),
 ]
 Dtype = Annotated[
     Literal["float32", "float16", "bfloat16", "float64", "float8_e4m3fn", "float8_e5m2"] | None,
-    typer.Option("--dtype", help="Of floating-point tensors; else each keeps its own.", show_default=False),
+    Option("--dtype", help="Of floating-point tensors; else each keeps its own."),
 ]
 Rename = Annotated[
     tuple[str, ...],
-    typer.Option(
+    Option(
         "--rename", metavar="FROM=TO", help="Change names: 'module.*=*'. Repeatable; the first that matches counts."
     ),
     Is("rename"),
 ]
-All = Annotated[bool, typer.Option("--all", "-a", help="Optimizer state and all other tensors too.")]
+All = Annotated[bool, Option("--all", "-a", help="Optimizer state and all other tensors too.")]
 Metadata = Annotated[
-    tuple[str, ...],
-    typer.Option("--metadata", metavar="KEY=VALUE", help="Add to the metadata of safetensors. Repeatable."),
+    tuple[str, ...], Option("--metadata", metavar="KEY=VALUE", help="Add to the metadata of safetensors. Repeatable.")
 ]
-NoMetadata = Annotated[bool, typer.Option("--no-metadata", help="Leave out the source's own metadata.")]
-Verify = Annotated[bool, typer.Option("--verify", help="Read it back and compare every byte before it is in place.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be written, and stop.")]
+NoMetadata = Annotated[bool, Option("--no-metadata", help="Leave out the source's own metadata.")]
+Verify = Annotated[bool, Option("--verify", help="Read it back and compare every byte before it is in place.")]
+DryRun = Annotated[bool, Option("--dry-run", help="Print what would be written, and stop.")]
 
 
 @declare(

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import typer
+from typer import Argument, Option
 
 from paraminspect.cli import options
 from paraminspect.cli.chosen import Choice
 from paraminspect.cli.declare import Is, Table, declare
 from paraminspect.render.columns import CHANGES
 
-Before = Annotated[
-    str, typer.Argument(metavar="BEFORE", help="As SOURCE of the other commands.", show_default=False), Is("source")
-]
-After = Annotated[str, typer.Argument(metavar="AFTER", help="The same.", show_default=False), Is("source")]
+Before = Annotated[str, Argument(metavar="BEFORE", help="As SOURCE of the other commands."), Is("source")]
+After = Annotated[str, Argument(metavar="AFTER", help="The same."), Is("source")]
 Only = Annotated[
     Literal["names", "shapes", "values"] | None,
-    typer.Option("--only", help="names, and shapes with types and ties, read headers alone.", show_default=False),
+    Option("--only", help="names, and shapes with types and ties, read headers alone."),
 ]
 Rtol = Annotated[
-    float,
-    typer.Option("--rtol", min=0, metavar="X", help="Values differ if |before - after| > atol + rtol * |after|."),
+    float, Option("--rtol", min=0, metavar="X", help="Values differ if |before - after| > atol + rtol * |after|.")
 ]
-Atol = Annotated[float, typer.Option("--atol", min=0, metavar="X", help="The same.")]
+Atol = Annotated[float, Option("--atol", min=0, metavar="X", help="The same.")]
 Map = Annotated[
     tuple[str, ...],
-    typer.Option("--map", metavar="FROM=TO", help="Rename tensors of both: 'module.*=*'. Repeatable."),
+    Option("--map", metavar="FROM=TO", help="Rename tensors of both: 'module.*=*'. Repeatable."),
     Is("rename"),
 ]
 

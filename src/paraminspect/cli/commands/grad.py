@@ -2,73 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, NamedTuple, get_args
 
-import typer
+from typer import Option
 
 from paraminspect.cli import options
-from paraminspect.cli.declare import Is, Listed, Table, declare
+from paraminspect.cli.declare import Listed, Table, declare
+from paraminspect.cli.output import Output
+from paraminspect.errors import ParamInspectError
 from paraminspect.records import GradState
 from paraminspect.render.columns import GRADIENT_CHANGES, GRADIENTS, SPREAD, USES
+from paraminspect.render.pictures import check_picture, encode_picture
+from paraminspect.text import list_some
 
-Input = Annotated[
-    tuple[str, ...],
-    typer.Option("--input", "-i", metavar="[NAME=]WHAT", help="2,4, or {shape: .., dtype: ..}, or a file. Repeatable."),
-    Is("file"),
-]
-Loss = Annotated[
-    Literal["sum", "mean", "square", "target", "mse", "cross_entropy"] | None,
-    typer.Option("--loss", help="Of the output; else the spec's, or sum.", show_default=False),
-]
-LossFile = Annotated[
-    str,
-    typer.Option("--loss-file", metavar="FILE.py:FUNCTION", help="A loss of your own; runs.", show_default=False),
-    Is("file"),
-]
-Target = Annotated[
-    str,
-    typer.Option("--target", metavar="WHAT", help="What the loss compares with, as --input.", show_default=False),
-    Is("file"),
-]
-Mode = Annotated[bool | None, typer.Option("--train/--eval", help="Mode of the modules.  [default: as built]")]
-Freeze = Annotated[
-    tuple[str, ...],
-    typer.Option("--freeze", metavar="PATTERN", help="Take no gradient of these. Repeatable."),
-    Is("pattern"),
-]
-Dtype = Annotated[
-    options.FloatName | None,
-    typer.Option("--dtype", help="Convert parameters and inputs.", show_default=False),
-]
-Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option("--device", help="auto takes an accelerator.")]
-Init = Annotated[bool, typer.Option("--init", help="Initialise by the rules of the spec, after --weights too.")]
-Steps = Annotated[int, typer.Option("--steps", min=1, metavar="N", help="Mean and spread over N batches.")]
-Uses = Annotated[bool, typer.Option("--uses", help="One row a use, of parameters used more than once.")]
-AllUses = Annotated[bool, typer.Option("--all-uses", help="One row a use, of all parameters.")]
-Show = Annotated[bool, typer.Option("--show", help="The gradients themselves, as torch prints them.")]
-Save = Annotated[
-    str,
-    typer.Option("--output", "-o", metavar="FILE", help="Write the gradients, safetensors.", show_default=False),
-    Is("file"),
-]
-Compare = Annotated[
-    str,
-    typer.Option("--compare", metavar="FILE", help="Rows for what differs from another run.", show_default=False),
-    Is("file"),
-]
-Tolerance = Annotated[
-    float, typer.Option("--tolerance", min=0.0, metavar="X", help="Of --compare, relative to each norm.")
-]
-Plot = Annotated[
-    str,
-    typer.Option("--plot", metavar="FILE", help="Write a picture: .svg, .html or .png.", show_default=False),
-    Is("file"),
-]
-FailOn = Annotated[
-    tuple[str, ...],
-    typer.Option("--fail-on", metavar="STATE,..", help="Exit 1 if any is so: none,zero,nan,inf.", show_default=False),
-    Listed(get_args(GradState), "state"),
-]
+if TYPE_CHECKING:
+    from paraminspect.live.grad.rows import Told
+
+JSON = ("json", "jsonl")
+FOUND = 1
+"""Exit status of --fail-on and --compare when there is something to find."""
+
+Init = Annotated[bool, Option("--init", help="Initialise by the rules of the spec, after --weights too.")]
+
+
+class Shown(NamedTuple):
+    """What is shown of it."""
+
+    steps: Annotated[int, Option("--steps", min=1, metavar="N", help="Mean and spread over N batches.")] = 1
+    uses: Annotated[bool, Option("--uses", help="One row a use, of parameters used more than once.")] = False
+    all_uses: Annotated[bool, Option("--all-uses", help="One row a use, of all parameters.")] = False
+    tensors: Annotated[bool, Option("--show", help="The gradients themselves, as torch prints them.")] = False
+    save: Annotated[
+        str, Option("--output", "-o", metavar="FILE", help="Write the gradients, safetensors."), options.FILE
+    ] = ""
+    compare: Annotated[
+        str, Option("--compare", metavar="FILE", help="Rows for what differs from another run."), options.FILE
+    ] = ""
+    tolerance: Annotated[
+        float, Option("--tolerance", min=0.0, metavar="X", help="Of --compare, relative to each norm.")
+    ] = 1e-5
+    plot: Annotated[
+        str, Option("--plot", metavar="FILE", help="Write a picture: .svg, .html or .png."), options.FILE
+    ] = ""
+    fail_on: Annotated[
+        tuple[str, ...],
+        Option("--fail-on", metavar="STATE,..", help="Exit 1 if any is so: none,zero,nan,inf."),
+        Listed(get_args(GradState), "state"),
+    ] = ()
 
 
 @declare(
@@ -86,26 +66,11 @@ paraminspect grad build.py:make_net -i 2,3,32,32 | awk -F'\\t' '$3 != "ok"'
 def command(
     source: options.Source,
     *,
-    inputs: Input = (),
-    loss: Loss = None,
-    loss_file: LossFile = "",
-    target: Target = "",
-    train: Mode = None,
-    freeze: Freeze = (),
-    dtype: Dtype = None,
-    device: Device = "cpu",
+    run: options.Run,
     rules: options.Rules,
     init: Init = False,
     allow_unmatched: options.AllowUnmatched = False,
-    steps: Steps = 1,
-    uses: Uses = False,
-    all_uses: AllUses = False,
-    show: Show = False,
-    save: Save = "",
-    compare: Compare = "",
-    tolerance: Tolerance = 1e-5,
-    plot: Plot = "",
-    fail_on: FailOn = (),
+    shown: Shown,
     rows: options.Rows,
     build: options.Build,
     output: options.Output,
@@ -115,12 +80,71 @@ def command(
     A state is ok, zero, none (no gradient, though one was wanted), frozen, nan or inf. On a terminal, norms are a chart;
     --format table has all columns. --uses splits the gradient of a tied parameter into one row a use.
     """
-    from paraminspect.cli.grad import run_grad
-    from paraminspect.cli.grad_options import GradOptions
+    from paraminspect.cli.opened import open_one
+    from paraminspect.cli.progress import Progress
+    from paraminspect.live.grad.asked import plan_backward
 
-    how = GradOptions(
-        inputs, loss, loss_file, target, train, freeze, dtype, device, init, allow_unmatched,
-        steps, uses or all_uses, all_uses, show, save, compare, tolerance, plot, fail_on, rows, output.format,
-    )  # fmt: skip
+    out = output.open(rows.header)
+    shown = shown._replace(uses=shown.uses or shown.all_uses)
+    _check(shown, output.format, out)
+    known = USES if shown.uses and output.format not in JSON else (*GRADIENTS, *(SPREAD if shown.steps > 1 else ()))
+    columns = rows.choose(GRADIENT_CHANGES if shown.compare else known)
+    plan = plan_backward(**run._asdict(), steps=shown.steps, uses=shown.uses, seed=rules.seed)
     asked = options.asked("memory", build, rules, edits=init, allow_unmatched=allow_unmatched)
-    return run_grad(source, asked, how, output.open(rows.header))
+    model = open_one(source, asked, out)
+    if model is not None and model.live is not None:
+        out.notes(model.plan.complaints() if model.plan is not None else ())
+        if (init or rules.config) and (model.plan is None or not model.plan.rules):
+            out.note("no rule applies: --rule 'SELECTOR=ACTION' gives one")
+        from paraminspect.live.grad.run import run_backward  # imports torch, for what can be built
+
+        with Progress(out, "run", "{:,} batches".format) as progress:
+            told = run_backward(model.live, plan, on_step=lambda done: progress(done, shown.steps))
+        out.remark(told.before)
+        out.notes(told.notes)
+        _print(told, shown, columns, out, is_free=output.format == "auto")
+        for state in shown.fail_on:
+            if names := told.in_state(state):
+                out.status = max(out.status, FOUND)
+                out.note(f"--fail-on {state}: {list_some(names, 5)}")
+    out.finish()
+    return out.status
+
+
+def _check(shown: Shown, typed_format: str, out: Output) -> None:
+    from paraminspect.live.grad.asked import refuse_missing
+
+    if shown.tensors and typed_format not in ("auto", *JSON):
+        raise ParamInspectError(f"--show has no meaning in --format {typed_format}", hint="leave it out, or json")
+    if shown.tensors and shown.compare:
+        raise ParamInspectError("--show and --compare exclude each other")
+    if shown.save == "-":
+        out.refuse_binary("safetensors", "-o FILE, or a pipe")
+    refuse_missing("--compare", shown.compare)
+    check_picture(shown.plot)
+
+
+def _print(told: Told, shown: Shown, columns: tuple[str, ...], out: Output, *, is_free: bool) -> None:
+    """Pictures and files first, then rows, or a chart if the format is free."""
+    if shown.plot:
+        out.write_to(shown.plot, encode_picture(told.picture(), shown.plot))
+    if shown.save:
+        out.write_to(shown.save, told.encoded())
+    if shown.compare:
+        found = told.change_rows(shown.compare, shown.tolerance)
+        out.write_rows(out.pick(found, columns))
+        out.status = max(out.status, FOUND if found.values else 0)
+    if shown.save == "-" or shown.compare:
+        return
+    if shown.tensors and out.format not in JSON:
+        out.write(told.texts(out.style().width))
+    elif shown.uses and out.format not in JSON:
+        found = told.use_rows(every=shown.all_uses)
+        if not found.values:
+            out.note("no parameter is used more than once (--all-uses shows every use)")
+        out.write_rows(out.pick(found, columns))
+    elif is_free and out.is_terminal and not columns:
+        out.write(told.chart(out.style()))
+    else:
+        found = out.pick(told.rows(), columns)
+        out.write_rows(told.with_values(found) if shown.tensors else found)

@@ -4,31 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from paraminspect.cli import options
 from paraminspect.cli.declare import Is, Table, declare
 from paraminspect.errors import ParamInspectError
 from paraminspect.render.columns import STEPS
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and stop.")]
+DryRun = Annotated[bool, Option("--dry-run", help="Print what would be done, and stop.")]
 OutputFile = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--output",
         "-o",
         metavar="FILE",
         help="Write a checkpoint: .safetensors, .pt, a folder of shards, or - for a pipe.",
-        show_default=False,
     ),
     Is("file"),
 ]
-Dtype = Annotated[
-    options.FloatName | None,
-    typer.Option("--dtype", help="Of the floating-point tensors that are written.", show_default=False),
-]
-RequireAll = Annotated[bool, typer.Option("--require-all", help="Exit 1 if no rule matches some parameter.")]
-Show = Annotated[bool, typer.Option("--show", help="Print the tensors as well.")]
+Dtype = Annotated[options.FloatName | None, Option("--dtype", help="Of the floating-point tensors that are written.")]
+RequireAll = Annotated[bool, Option("--require-all", help="Exit 1 if no rule matches some parameter.")]
+Show = Annotated[bool, Option("--show", help="Print the tensors as well.")]
 
 
 @declare(

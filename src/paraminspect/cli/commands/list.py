@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import Annotated, Any
 
-import typer
+from typer import Option
 
 from paraminspect.cli import options
 from paraminspect.cli.chosen import Choice, choose_from
@@ -19,17 +19,15 @@ from paraminspect.render.rows import SOURCE, Rows
 
 Depth = Annotated[
     int | None,
-    typer.Option(
-        "--depth", "-d", callback=options.not_negative, metavar="N", help="One row a module N levels deep, summed."
-    ),
+    Option("--depth", "-d", callback=options.not_negative, metavar="N", help="One row a module N levels deep, summed."),
 ]
 Sort = Annotated[
     str | None,
-    typer.Option("--sort", help="Order by a column; else as in the file.", show_default=False),
+    Option("--sort", help="Order by a column; else as in the file."),
     OneOf([column.name for column in TENSORS if column.kind != "bool" and column.name != "tied_to"]),
 ]
-Aliases = Annotated[bool, typer.Option("--aliases", help="Every name of a tied tensor.")]
-Total = Annotated[bool, typer.Option("--total", help="Only the totals.")]
+Aliases = Annotated[bool, Option("--aliases", help="Every name of a tied tensor.")]
+Total = Annotated[bool, Option("--total", help="Only the totals.")]
 
 
 @declare(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import typer
+from typer import Argument
 
 from paraminspect.cli import options
 from paraminspect.cli.declare import Is, Table, declare
@@ -15,9 +15,7 @@ from paraminspect.rules import initializers
 from paraminspect.rules.rule import Initializer, Parameter, Rule
 
 ConfigSource = Annotated[
-    str,
-    typer.Argument(metavar="[SOURCE]", help="A spec or config, whose rule sets are listed.", show_default=False),
-    Is("source"),
+    str, Argument(metavar="[SOURCE]", help="A spec or config, whose rule sets are listed."), Is("source")
 ]
 
 

@@ -4,32 +4,29 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from paraminspect.cli import options
 from paraminspect.cli.declare import Is, Table, declare
 from paraminspect.render.columns import GROUPS
 from paraminspect.render.rows import SOURCE
 
-Equal = Annotated[
-    bool, typer.Option("--equal", help="Compare contents too: tensors that are stored apart but identical.")
-]
+Equal = Annotated[bool, Option("--equal", help="Compare contents too: tensors that are stored apart but identical.")]
 Expect = Annotated[
     tuple[str, ...],
-    typer.Option("--expect", metavar="A,B,..", help="Exit 1 unless these names are one tensor. Repeatable."),
+    Option("--expect", metavar="A,B,..", help="Exit 1 unless these names are one tensor. Repeatable."),
     Is("names"),
 ]
 ExpectFile = Annotated[
     str,
-    typer.Option(
+    Option(
         "--expect-file",
         metavar="FILE",
         help="The same, one group a line, or the JSON of this command; - is standard input.",
-        show_default=False,
     ),
     Is("file"),
 ]
-ExpectNone = Annotated[bool, typer.Option("--expect-none", help="Exit 1 if there is any group.")]
+ExpectNone = Annotated[bool, Option("--expect-none", help="Exit 1 if there is any group.")]
 
 
 @declare(

@@ -4,31 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import typer
+from typer import Argument, Option
 
 from paraminspect.cli import options
 from paraminspect.cli.declare import Is, declare
 from paraminspect.cli.output import Output
 
 Names = Annotated[
-    tuple[str, ...],
-    typer.Argument(metavar="NAME...", help="Tensors: whole names, globs or /REGEX/.", show_default=False),
-    Is("name"),
+    tuple[str, ...], Argument(metavar="NAME...", help="Tensors: whole names, globs or /REGEX/."), Is("name")
 ]
-Slice = Annotated[
-    str,
-    typer.Option("--slice", metavar="INDEX", help="A part of each: '0,:4' as in tensor[0, :4].", show_default=False),
-]
-Precision = Annotated[int, typer.Option("--precision", min=0, max=64, metavar="N", help="Digits behind the point.")]
-Full = Annotated[bool, typer.Option("--full", help="All values, of more than 1,000 too.")]
+Slice = Annotated[str, Option("--slice", metavar="INDEX", help="A part of each: '0,:4' as in tensor[0, :4].")]
+Precision = Annotated[int, Option("--precision", min=0, max=64, metavar="N", help="Digits behind the point.")]
+Full = Annotated[bool, Option("--full", help="All values, of more than 1,000 too.")]
 OutputFile = Annotated[
-    str,
-    typer.Option("--output", "-o", metavar="FILE", help="Write to a file, - is standard output.", show_default=False),
-    Is("file"),
+    str, Option("--output", "-o", metavar="FILE", help="Write to a file, - is standard output."), Is("file")
 ]
 ShowFormat = Annotated[
     Literal["auto", "text", "json", "npy"],
-    typer.Option(
+    Option(
         "--format",
         "-f",
         help="auto is what the name of the file ends in, else text. npy takes one tensor.",

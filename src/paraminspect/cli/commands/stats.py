@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, get_args
 
-import typer
+from typer import Option
 
 from paraminspect.cli import options
 from paraminspect.cli.chosen import Choice
@@ -15,30 +15,21 @@ from paraminspect.render.rows import SOURCE
 
 Depth = Annotated[
     int | None,
-    typer.Option(
+    Option(
         "--depth", "-d", callback=options.not_negative, metavar="N", help="One row a module N levels deep, together."
     ),
 ]
 Sort = Annotated[
     str | None,
-    typer.Option("--sort", metavar="COLUMN", help="Order by a column; else as in the file.", show_default=False),
+    Option("--sort", metavar="COLUMN", help="Order by a column; else as in the file."),
     OneOf(list(dict.fromkeys(each.name for each in (*STATISTICS, *MODULE_STATISTICS) if each.kind != "histogram"))),
 ]
 FailOn = Annotated[
     tuple[str, ...],
-    typer.Option(
-        "--fail-on",
-        metavar="A,B,..",
-        help="Exit 1 if a tensor has one of nan, inf, zero (all of it), constant.",
-        show_default=False,
-    ),
+    Option("--fail-on", metavar="A,B,..", help="Exit 1 if a tensor has one of nan, inf, zero (all of it), constant."),
     Listed(get_args(Problem), "state"),
 ]
-Plot = Annotated[
-    str,
-    typer.Option("--plot", metavar="FILE", help="Draw the histograms: .svg, .html or .png.", show_default=False),
-    Is("file"),
-]
+Plot = Annotated[str, Option("--plot", metavar="FILE", help="Draw the histograms: .svg, .html or .png."), Is("file")]
 
 
 @declare(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import typer
+from typer import Option
 
 from paraminspect.cli import options
 from paraminspect.cli.chosen import Choice, choose_from
@@ -18,16 +18,13 @@ from paraminspect.names.listing import make_tree, total
 from paraminspect.render.checkpoint_tree import render_tree, tree_object
 
 Depth = Annotated[
-    int | None,
-    typer.Option("--depth", "-d", callback=options.not_negative, metavar="N", help="Only N levels of modules."),
+    int | None, Option("--depth", "-d", callback=options.not_negative, metavar="N", help="Only N levels of modules.")
 ]
-NoFold = Annotated[
-    bool, typer.Option("--no-fold", help="Every module on its own line, those that repeat each other too.")
-]
-WithShapes = Annotated[bool, typer.Option("--with-shapes", help="Output shape of each layer, for the input of a spec.")]
+NoFold = Annotated[bool, Option("--no-fold", help="Every module on its own line, those that repeat each other too.")]
+WithShapes = Annotated[bool, Option("--with-shapes", help="Output shape of each layer, for the input of a spec.")]
 TreeFormat = Annotated[
     Literal["auto", "text", "json"],
-    typer.Option("--format", "-f", help="auto is text, on a terminal and in a pipe.", rich_help_panel=options.OUTPUT),
+    Option("--format", "-f", help="auto is text, on a terminal and in a pipe.", rich_help_panel=options.OUTPUT),
 ]
 
 

@@ -40,7 +40,6 @@ def answer(environ: Mapping[str, str], program: Any) -> str:
     """What to print; "" if nothing can come next, whatever the reason.
 
     Args:
-        environ: Has the line.
         program: The whole command line, as typer has it.
     """
     instruction, _, shell = environ["_PARAMINSPECT_COMPLETE"].partition("_")

@@ -34,7 +34,6 @@ def complete(declared: Declared, parameters: Sequence[Any], typed: Typed) -> Ans
     Args:
         declared: Of the command, or of the program itself.
         parameters: Of the command, as typer has them.
-        typed: The line.
     """
     target = typed.target
     if target is None:

@@ -72,8 +72,6 @@ def complete_names(names: Names, typed: str, *, ending: str = "") -> list[Candid
     A level on which there is nothing to choose is passed over, as `transformer.` of a model that is all inside it.
 
     Args:
-        names: To choose from.
-        typed: The beginning.
         ending: Comes after a whole name, and is gone on from.
     """
     level: dict[str, int] = {}

@@ -91,7 +91,6 @@ def read_typed(parameters: Sequence[Any], before: Sequence[str], current: str, b
         parameters: Of the command, as typer has them.
         before: Words before the one at the cursor, without the command's own name.
         current: That word up to the cursor.
-        behind: Whole words behind it.
     """
     reader = _Reader(parameters)
     for word in before:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError
-from paraminspect.formats.dtypes import BITS, STORAGE_TYPES, TORCH_ALIASES
+from paraminspect.formats.dtypes import BITS, PACKED, STORAGE_TYPES, TORCH_ALIASES
 from paraminspect.formats.pickles.inert import (
     Builder,
     Dtype,
@@ -31,9 +31,6 @@ from paraminspect.records import Storage
 from paraminspect.text import quote
 
 Args = tuple[object, ...]
-
-PACKED: Final = {"quint4x2": 2, "quint2x4": 4}
-"""Elements in one byte of the quantized types whose shape counts elements, not bytes."""
 
 
 # --- checked arguments ----------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ def tensor_array(tensor: Tensor) -> Array:
     Raises:
         SourceError: numpy has nothing for it: a sparse or quantised tensor.
     """
-    name, layout = str(tensor.dtype).removeprefix("torch."), str(tensor.layout).removeprefix("torch.")
+    name, layout = dtype_name(tensor), str(tensor.layout).removeprefix("torch.")
     dtype = numpy_dtype(name)
     if dtype is None or layout != "strided":
         raise SourceError(f"a tensor of {name} ({layout}) has no plain values")
@@ -35,6 +35,22 @@ def tensor_array(tensor: Tensor) -> Array:
         return plain.contiguous().view(torch.int16 if dtype.itemsize == 2 else torch.uint8).numpy().view(dtype)
     array: Array = plain.numpy()
     return array
+
+
+def print_tensor(tensor: Tensor, width: int = 80) -> str:
+    """The values as torch prints them, in lines of so many columns.
+
+    Raises:
+        SourceError: It has no plain values.
+    """
+    from paraminspect.values.display import PrintOptions, format_tensor
+
+    return format_tensor(tensor_array(tensor), dtype_name(tensor), PrintOptions(linewidth=width))
+
+
+def dtype_name(tensor: Tensor) -> str:
+    """Its dtype as records have it: "bfloat16"."""
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 class LiveContents:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from paraminspect.errors import CheckpointError, LimitExceededError, TruncatedError
 from paraminspect.live.build.stored import StoredTensors, by_name
 from paraminspect.records import Checkpoint, TensorRecord
-from paraminspect.ties.shared_bytes import find_canonical
+from paraminspect.tied.shared_bytes import find_canonical
 from paraminspect.values.stored_bytes import is_same_tensor
 
 Problem = Literal["missing", "unexpected", "shape", "tie", "unreadable"]

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from paraminspect.architecture.plan import ModelPlan
 from paraminspect.live.grad.diagnose import find_reasons
 from paraminspect.live.grad.gradients import GradientNumbers, angle, measure_gradients, norm_of
-from paraminspect.live.grad.losses import LossFunction, LossName, make_loss
+from paraminspect.live.grad.losses import LossFunction, make_loss
 from paraminspect.live.grad.once import BackwardRun, Inputs, Outcome, as_inputs
 from paraminspect.live.grad.uses import MAX_PART_BYTES
-from paraminspect.records import GradRecord, GradState, UseRecord
+from paraminspect.records import GradRecord, GradState, LossName, UseRecord
 from paraminspect.text import format_bytes
 
 FLAT = {

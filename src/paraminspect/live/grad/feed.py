@@ -15,9 +15,10 @@ from paraminspect.architecture.plan import INPUT, ModelPlan
 from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.live.build.inputs import make_tensor
 from paraminspect.live.grad.input_files import read_tensors
-from paraminspect.live.grad.losses import LossFunction, LossName, load_loss, make_loss
+from paraminspect.live.grad.losses import LossFunction, load_loss, make_loss
 from paraminspect.live.grad.once import Inputs
 from paraminspect.names.suggestions import suggest
+from paraminspect.records import LossName
 
 Maker = TensorInput | Tensor
 """How a tensor is made in every step: drawn as described, or always the same."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.formats.source import open_source
@@ -40,6 +40,17 @@ class GradientChange(NamedTuple):
     max_abs: float | None = None
     relative: float | None = None
     cosine: float | None = None
+
+
+def other_names(model: nn.Module) -> dict[str, str]:
+    """Other name of a tied parameter -> its canonical one."""
+    first: dict[int, str] = {}
+    aliases = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        canonical = first.setdefault(id(parameter), name)
+        if canonical != name:
+            aliases[name] = canonical
+    return aliases
 
 
 def encode_gradients(gradients: Gradients, aliases: Mapping[str, str]) -> Iterator[bytes]:

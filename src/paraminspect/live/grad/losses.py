@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,9 +16,9 @@ from paraminspect.live.build.forward import iter_tensors
 from paraminspect.live.build.seeds import derive_seed
 from paraminspect.live.build.user_code import explaining, import_file, running_user_code
 from paraminspect.names.suggestions import closest
+from paraminspect.records import LossName
 from paraminspect.text import shape_text
 
-LossName = Literal["sum", "mean", "square", "target", "mse", "cross_entropy"]
 LossFunction = Callable[[Any], Tensor]
 """A model's output -> a tensor of one element."""
 

@@ -1,4 +1,4 @@
-"""Rules on a model in memory: `plan_init` and `apply_init` for a training script."""
+"""Rules on tensors in memory: planned, and carried out in place."""
 
 from __future__ import annotations
 
@@ -21,87 +21,34 @@ from paraminspect.rules.steps import InitPlan, PlannedStep, plan_rules
 Functions = Mapping[str, Callable[..., object]]
 
 
-def plan_init(
+def apply_rules(
     model: nn.Module,
     rules: Sequence[str | Rule],
-    *,
-    functions: Functions | None = None,
-    variables: Mapping[str, object] | None = None,
-) -> InitPlan:
-    """Decide what rules would do to the parameters of a model; nothing is changed.
-
-    Args:
-        model: On any device, the meta device included.
-        rules: In order: text, or what `parse_rule` made of it. The last one that matches a parameter wins.
-        functions: Your own initializers by name: functions of a tensor, with or without `generator`.
-        variables: What names in the expressions of the rules stand for.
-
-    Returns:
-        A step for each parameter, and the rules that match nothing.
-
-    Raises:
-        RuleError: A rule that cannot be parsed, or not applied to a parameter that it wins.
-
-    Example:
-        >>> plan_init(model, ["*.weight=normal(std=0.02)"]).records[0].arguments
-        {'mean': 0.0, 'std': 0.02}
-    """
-    return _plan(model_targets(model), rules, own_functions(functions or {}), variables)
-
-
-def apply_init(
-    model: nn.Module,
-    rules: Sequence[str | Rule],
-    seed: int = 0,
+    seed: int,
     *,
     functions: Functions | None = None,
     variables: Mapping[str, object] | None = None,
     allow_unmatched: bool = False,
 ) -> list[InitStep]:
-    """Initialise the parameters of a model in place.
-
-    Each is drawn on the CPU in float32, from a generator seeded by (seed, name), and copied to its own type and device:
-    the same values on any device, in any order, whatever other layers there are. torch's global generators are left as
-    they were. A tied parameter is initialised once, under its first name; parameters that no rule matches stay as they
-    are.
-
-    Args:
-        model: Not on the meta device.
-        allow_unmatched: Go on if a rule matches no parameter.
-
-    Returns:
-        What was done, one step for each parameter that a rule matches, with its statistics.
-
-    Raises:
-        RuleError: As of `plan_init`; or a rule matches nothing. Nothing is changed then. Or one of your functions fails
-            on a parameter; those before it are changed then.
-        ParamInspectError: A parameter that is meant is on the meta device. Nothing is changed.
-
-    Example:
-        >>> apply_init(model, ["*.weight=normal(std=0.02)", "*.bias=zeros"])[0].std
-        0.02002...
-    """
-    own, found = own_functions(functions or {}), model_targets(model)
-    plan = _plan(found, rules, own, variables)
+    """Initialise the parameters of a model in place; see `paraminspect.apply_init`."""
+    found = model_targets(model)
+    plan = plan_targets(found, rules, functions, variables)
     if plan.unmatched and not allow_unmatched:
         number, reason = next(iter(plan.unmatched.items()))
         raise RuleError(
             f"rule {number} ({plan.rules[number - 1].text}) matches no parameter" + (f": {reason}" if reason else "")
         )
-    return apply_plan(plan, found.tensors, seed, own)
+    return apply_plan(plan, found.tensors, seed, own_functions(functions or {}))
 
 
 def apply_plan(plan: InitPlan, tensors: Sequence[Tensor], seed: int, own: OwnFunctions) -> list[InitStep]:
     """Carry a plan out in place.
 
     Args:
-        plan: Of these tensors.
-        tensors: One for each step.
-        seed: Of the run.
         own: Initializers that the rules may name.
 
     Raises:
-        ParamInspectError: As of `apply_init`.
+        ParamInspectError: A tensor that is meant is on the meta device, or a rule cannot be applied to it.
     """
     for step, tensor in zip(plan.steps, tensors, strict=True):
         _check_step(step, tensor, own)
@@ -117,9 +64,14 @@ def apply_plan(plan: InitPlan, tensors: Sequence[Tensor], seed: int, own: OwnFun
     return done
 
 
-def _plan(
-    found: Targets, rules: Sequence[str | Rule], own: OwnFunctions, variables: Mapping[str, object] | None
+def plan_targets(
+    found: Targets,
+    rules: Sequence[str | Rule],
+    functions: Functions | None = None,
+    variables: Mapping[str, object] | None = None,
 ) -> InitPlan:
+    """What rules would do to the tensors of a model or a checkpoint; see `paraminspect.plan_init`."""
+    own = own_functions(functions or {})
     parser = RuleParser(own.described)
     parsed = [rule if isinstance(rule, Rule) else parser.parse(rule, Origin(), variables) for rule in rules]
     return plan_rules(found.targets, parsed, found.others)

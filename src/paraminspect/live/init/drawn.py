@@ -23,8 +23,6 @@ def drawn_by(plan: InitPlan, live: LiveModel, seed: int, own: OwnFunctions | Non
     Args:
         plan: For this model, which is left as it is.
         live: Gives the values that are there without rules.
-        seed: Of the run.
-        own: The user's own initializers.
     """
     drawing = Drawing(seed, own or OwnFunctions())
     works = {name: work for work in model_work(live, plan) for name in (work.name, *work.aliases)}

@@ -12,7 +12,7 @@ from paraminspect.live.build.describe import NamedTensor, class_names, describe_
 from paraminspect.names.listing import is_shown
 from paraminspect.records import TensorRecord
 from paraminspect.rules.targets import Other, Target
-from paraminspect.ties.shared_bytes import find_canonical
+from paraminspect.tied.shared_bytes import find_canonical
 
 _BUFFER, _ATTRIBUTE, _STATE = "buffers", "plain tensor attributes", "optimizer state"
 
@@ -39,7 +39,6 @@ def model_targets(model: nn.Module, records: Sequence[TensorRecord] | None = Non
     Two parameters that hold the same bytes are one, as two names of one parameter are.
 
     Args:
-        model: On any device.
         records: As `describe_model` made them; None makes them.
 
     Raises:

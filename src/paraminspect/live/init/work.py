@@ -17,7 +17,7 @@ from paraminspect.live.build.stored import StoredTensors, flipped
 from paraminspect.live.init.draw import ONE_AT_A_TIME, Drawing
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.rules.steps import FLOATING, InitPlan, PlannedStep
-from paraminspect.ties.shared_bytes import find_canonical
+from paraminspect.tied.shared_bytes import find_canonical
 from paraminspect.values.pieces import read_pieces
 from paraminspect.values.stored_bytes import plain_dtype
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paraminspect.records import Storage, TensorRecord
-from paraminspect.ties import shared_bytes as ties
-from paraminspect.ties.shared_bytes import find_canonical, find_ties
+from paraminspect.tied import shared_bytes as ties
+from paraminspect.tied.shared_bytes import find_canonical, find_ties
 
 STORAGE = Storage("0", 1 << 62)
 ITEMSIZE = {"int8": 1, "float16": 2, "float32": 4, "float64": 8}

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from paraminspect.records import TensorRecord, TieGroup, TieKind
-from paraminspect.ties.strides import (
+from paraminspect.tied.strides import (
     ByteSet,
     Effort,
     count_bytes,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paraminspect.ties import strides
-from paraminspect.ties.strides import ByteSet, Effort, equal_sets, interval, separate, share_bytes, strided_set
+from paraminspect.tied import strides
+from paraminspect.tied.strides import ByteSet, Effort, equal_sets, interval, separate, share_bytes, strided_set
 
 PLENTY = 10**9
 

@@ -1,0 +1,1 @@
+"""The public functions: each takes any source and returns records."""

@@ -1,0 +1,454 @@
+"""The commands as functions: any source in, records out.
+
+A source is a path, a URL, a spec, a factory ("module:callable"), an `nn.Module`, an open binary file, or what `open`
+returned. Every failure is a `ParamInspectError`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, BinaryIO, Final, Literal, TypeAlias
+
+from paraminspect.errors import SourceError
+from paraminspect.library.model import Model
+from paraminspect.models.asked import Asked
+from paraminspect.models.open import Model as Opened
+from paraminspect.models.open import open_model
+from paraminspect.records import Checkpoint, Finding, InitStep, TieGroup
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from paraminspect.conversion.convert import Written
+    from paraminspect.live.grad.backward import BackwardReport
+    from paraminspect.live.grad.losses import LossFunction
+    from paraminspect.live.init.apply import Functions
+    from paraminspect.records import LossName
+    from paraminspect.rules.rule import Rule
+    from paraminspect.rules.steps import InitPlan
+    from paraminspect.values.diff import Diff
+    from paraminspect.values.stats import TensorStats
+
+    Source: TypeAlias = str | os.PathLike[str] | BinaryIO | nn.Module | Checkpoint | Model
+
+_VALUES: Final = Asked(want="values")
+
+
+def open(  # noqa: A001 - as `gzip.open` is called
+    source: Source,
+    *,
+    define: Mapping[str, object] | None = None,
+    arguments: Mapping[str, object] | None = None,
+    modules_file: str | os.PathLike[str] = "",
+    weights: str | os.PathLike[str] = "",
+    strip_prefix: str = "",
+    add_prefix: str = "",
+    allow_mismatch: bool = False,
+    rules: Sequence[str] = (),
+    config: str | os.PathLike[str] = "",
+    rules_file: str | os.PathLike[str] = "",
+    seed: int = 0,
+    init: bool = True,
+    allow_unmatched: bool = False,
+) -> Model:
+    """Whatever holds a model, opened: headers of a file, or a model built of a spec or by a factory.
+
+    Nothing of a file is executed and no value is read before it is asked for. Only a spec, a factory or a module takes
+    torch.
+
+    Args:
+        source: A path to a file or folder, a URL, "-" for standard input, a spec, a factory, an `nn.Module`, an open
+            binary file, or what this returned.
+        define: Variables of a spec.
+        arguments: Of a factory.
+        modules_file: Python file with layers for a spec; it runs.
+        weights: A checkpoint to load into a spec or factory.
+        strip_prefix: Taken off the checkpoint's names.
+        add_prefix: Put before them.
+        allow_mismatch: Go on with what fits of the checkpoint.
+        rules: "selector=action", or names of rule sets; after those of the spec itself.
+        config: File with rule sets.
+        rules_file: Python file with initializers; it runs.
+        seed: Of all that is drawn.
+        init: False leaves torch's default initialisation, whatever the spec says.
+        allow_unmatched: Go on where a rule matches nothing.
+
+    Raises:
+        ParamInspectError: It cannot be read or built; see `paraminspect.errors` for the tree.
+
+    Example:
+        >>> open("training.pt")
+        Checkpoint(training.pt, torch zip, 6 tensors, 204,042 parameters)
+    """
+    asked = Asked(
+        want="values",
+        define=_pairs(define),
+        modules_file=os.fspath(modules_file),
+        arguments=_pairs(arguments),
+        weights=os.fspath(weights),
+        strip_prefix=strip_prefix,
+        add_prefix=add_prefix,
+        allow_mismatch=allow_mismatch,
+        rules=tuple(rules),
+        config=os.fspath(config),
+        rules_file=os.fspath(rules_file),
+        seed=seed,
+        no_init=not init,
+        allow_unmatched=allow_unmatched,
+    )
+    if isinstance(source, Model) and asked == _VALUES:
+        return source
+    return Model(_hold(source, asked), asked)
+
+
+def ties(source: Source) -> list[TieGroup]:
+    """Every tie, by names: one group for each tensor that has several.
+
+    Buffers, optimizer state and whatever else has a record count too. Values are only read where a checkpoint declares
+    a tie and stores both tensors.
+
+    Args:
+        source: Any; of a selection, its tensors under all their names.
+
+    Returns:
+        Groups of two or more names, sorted by their first member, canonical names (first registered) first; see
+        `TieGroup` and `TieKind`.
+
+    Raises:
+        ParamInspectError: The source cannot be opened, or a file that has to be read cannot be.
+
+    Example:
+        >>> ties("gpt2.pt")[0].names
+        ('transformer.wte.weight', 'lm_head.weight')
+    """
+    from paraminspect.sharing.find import Source as Searched
+    from paraminspect.sharing.find import find_in, open_stored
+
+    opened = _hold(source)
+    if opened.live is not None:
+        return find_in(Searched(opened.checkpoint.tensors)).groups
+    return find_in(open_stored(opened.checkpoint, everything=True)).groups
+
+
+def stats(
+    source: Source, *, select: Sequence[str] = (), exclude: Sequence[str] = (), everything: bool = False
+) -> dict[str, TensorStats]:
+    """Statistics of each tensor by its name, read a piece at a time.
+
+    Args:
+        source: Any.
+        select: Selectors, any of which must match; empty for all.
+        exclude: Selectors, none of which may match.
+        everything: Buffers, optimizer state and other tensors too.
+
+    Raises:
+        ParamInspectError: The source cannot be opened, or the values of a tensor not be read or decoded.
+
+    Example:
+        >>> stats("model.safetensors", select=["*.bias"])["h.0.attn.c_attn.bias"].std
+        0.0198
+    """
+    model = source if isinstance(source, Model) else open(source)
+    if select or exclude or everything:
+        model = model.select(*select, exclude=exclude, everything=everything)
+    return model.stats()
+
+
+def diff(
+    before: Source,
+    after: Source,
+    *,
+    only: Literal["names", "shapes", "values"] | None = None,
+    rtol: float = 0.0,
+    atol: float = 0.0,
+    maps: Sequence[str] = (),
+) -> Diff:
+    """What has changed between two sources of any kind.
+
+    Buffers are compared too, optimizer and other training state is not.
+
+    Args:
+        before: Any.
+        after: Any.
+        only: "names": what was added and removed; "shapes": types and ties as well, from headers alone; "values": only
+            values of tensors that both have in one shape; None: everything.
+        rtol: Values differ if |before - after| > atol + rtol * |after|.
+        atol: The same.
+        maps: `FROM=TO` globs that rename tensors of both.
+
+    Raises:
+        ParamInspectError: One cannot be opened. What cannot be compared, tensor by tensor, is in `failures`.
+
+    Example:
+        >>> [(change.name, change.change) for change in diff("old.pt", "new.safetensors").changes]
+        [('h.0.attn.c_attn.bias', 'values')]
+    """
+    from paraminspect.names.changes import rename
+    from paraminspect.values.diff import Tolerance, diff_records
+
+    sides = (_hold(before), _hold(after))
+    one, other = (
+        rename([record for record in each.checkpoint.tensors if record.role == "model"], maps) for each in sides
+    )
+    numbers = (sides[0].numbers, sides[1].numbers)
+    return diff_records(one, other, numbers, only=only, tolerance=Tolerance(rtol, atol))
+
+
+def check(source: Source, *, deep: bool = False) -> list[Finding]:
+    """Whether a model is whole, sane and safe. Nothing of a file is run.
+
+    Args:
+        source: Any. Of a path, URL or open file the bytes are looked into; of what was opened already, its records.
+        deep: Read the values too, and the bytes of every checksum.
+
+    Returns:
+        The worst first, those of one severity in the order of the file. Damage is a finding, not an exception.
+
+    Raises:
+        ParamInspectError: There is nothing to check: no such file, no permission, a folder without a model.
+
+    Example:
+        >>> [finding.code for finding in check("model.pt")]
+        ['pickle-unknown']
+    """
+    from paraminspect.checks.check import arrange, check_checkpoint, check_deep, check_source
+    from paraminspect.models.recognise import recognise
+
+    if isinstance(source, str | os.PathLike) and recognise(os.fspath(source)).kind == "checkpoint":
+        return check_source(source, deep=deep)
+    opened = _hold(source)
+    found = check_checkpoint(opened.checkpoint)
+    if deep and opened.live is None:
+        found += check_deep(opened.checkpoint)
+    elif deep:
+        from paraminspect.checks.values import check_values
+
+        found += check_values(opened.checkpoint.tensors, opened.numbers)
+    return arrange([], found)
+
+
+def convert(
+    source: Source,
+    output: str | os.PathLike[str],
+    *,
+    dtype: str = "",
+    module: str = "",
+    select: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    rename: Sequence[str] = (),
+    everything: bool = False,
+    metadata: Mapping[str, str] | None = None,
+    carry_metadata: bool = True,
+    shard_size: str = "",
+    force: bool = False,
+    verify: bool = False,
+) -> Written:
+    """Write the tensors of any source to safetensors, a torch state dict, or npz, in bounded memory.
+
+    The output appears whole or not at all. Of a file nothing is executed, and torch is not needed.
+
+    Args:
+        source: Any; of a selection, all its tensors count: `select` chooses here.
+        output: Its ending says what is written: .safetensors, .pt, .pth, .bin, .npz, or / for a folder of shards.
+        dtype: Of floating-point tensors; "" keeps each one's. Quantised ones become float32, or this.
+        module: Only what is inside it; names become relative to it.
+        select: Selectors, any of which must match; empty for all.
+        exclude: Selectors, none of which may match.
+        rename: `FROM=TO`, as in "module.*=*"; the first that matches a name changes it.
+        everything: Optimizer state and other tensors that are no part of the model too.
+        metadata: For safetensors, beside the source's own.
+        carry_metadata: Whether the source's own are kept.
+        shard_size: "5GB": a folder of files of at most this size.
+        force: Replace what is there.
+        verify: Read the output back and compare every byte before it takes its name.
+
+    Raises:
+        ParamInspectError: A source that cannot be opened, a tensor that cannot be written, names that would merge, an
+            output that is there already or cannot be written.
+
+    Example:
+        >>> convert("training.ckpt", "model.safetensors", module="model", dtype="bfloat16").tensors
+        148
+    """
+    from paraminspect.conversion.convert import carry_out, prepare
+    from paraminspect.conversion.plan import Wanted
+
+    opened = _hold(source)
+    checkpoint = opened.checkpoint
+    if unsaved := opened.unsaved:
+        checkpoint = replace(checkpoint, tensors=[each for each in checkpoint.tensors if each.name not in unsaved])
+    wanted = Wanted(module, tuple(select), tuple(exclude), everything, tuple(rename), dtype)
+    file = os.fspath(output)
+    prepared = prepare(checkpoint, file, wanted, metadata=metadata, carry=carry_metadata, shard_size=shard_size)
+    return carry_out(prepared, file, opened.numbers, force=force, check=verify, is_stored=opened.live is None)
+
+
+def plan_init(
+    source: Source,
+    rules: Sequence[str | Rule],
+    *,
+    functions: Functions | None = None,
+    variables: Mapping[str, object] | None = None,
+) -> InitPlan:
+    """Decide what rules would do to the parameters of a source; nothing is changed.
+
+    Args:
+        source: Any; a module on any device, the meta device included.
+        rules: In order: text, or what `parse_rule` made of it. The last one that matches a parameter wins. A spec's
+            own rules are not among them.
+        functions: Your own initializers by name: functions of a tensor, with or without `generator`.
+        variables: What names in the expressions of the rules stand for.
+
+    Returns:
+        A step for each parameter, and the rules that match nothing.
+
+    Raises:
+        ParamInspectError: The source cannot be opened, a rule not be parsed, or not applied to a parameter it wins.
+
+    Example:
+        >>> plan_init(model, ["*.weight=normal(std=0.02)"]).records[0].arguments
+        {'mean': 0.0, 'std': 0.02}
+    """
+    opened = _hold(source)
+    from paraminspect.live.init.apply import plan_targets
+    from paraminspect.live.init.find import checkpoint_targets, model_targets
+
+    if opened.live is None:
+        found = checkpoint_targets(opened.checkpoint.tensors)
+    else:
+        found = model_targets(opened.live.model, opened.live.records)
+    return plan_targets(found, rules, functions, variables)
+
+
+def apply_init(
+    model: nn.Module | Model,
+    rules: Sequence[str | Rule],
+    seed: int = 0,
+    *,
+    functions: Functions | None = None,
+    variables: Mapping[str, object] | None = None,
+    allow_unmatched: bool = False,
+) -> list[InitStep]:
+    """Initialise the parameters of a model in place.
+
+    Each is drawn on the CPU in float32, from a generator seeded by (seed, name), and copied to its own type and device:
+    the same values on any device, in any order, whatever other layers there are. torch's global generators are left as
+    they were. A tied parameter is initialised once, under its first name; parameters that no rule matches stay as they
+    are.
+
+    Args:
+        model: Not on the meta device.
+        rules: As of `plan_init`.
+        seed: Of the run.
+        functions: As of `plan_init`.
+        variables: As of `plan_init`.
+        allow_unmatched: Go on if a rule matches no parameter.
+
+    Returns:
+        What was done, one step for each parameter that a rule matches, with its statistics.
+
+    Raises:
+        ParamInspectError: It is no model in memory; a rule cannot be parsed, cannot be applied or matches nothing; a
+            parameter that is meant is on the meta device. Nothing is changed then. Or one of your functions fails on a
+            parameter; those before it are changed then.
+
+    Example:
+        >>> apply_init(model, ["*.weight=normal(std=0.02)", "*.bias=zeros"])[0].std
+        0.02002...
+    """
+    opened = _hold(model)
+    if opened.kind != "module" or opened.live is None:
+        raise SourceError(
+            "rules are applied in place to a model in memory",
+            hint="open(SOURCE, rules=[..]) has their values, convert writes them",
+            source=opened.source,
+        )
+    from paraminspect.live.init.apply import apply_rules
+
+    return apply_rules(
+        opened.live.model, rules, seed, functions=functions, variables=variables, allow_unmatched=allow_unmatched
+    )
+
+
+def backward(
+    source: Source,
+    inputs: Tensor | Sequence[object] | Mapping[str, object] | None = None,
+    loss: LossFunction | LossName | None = None,
+    *,
+    uses: bool = False,
+    seed: int | None = None,
+    reasons: bool = True,
+) -> BackwardReport:
+    """Run one forward and one backward pass and say what came of every parameter.
+
+    A module is left as it was, bit for bit: parameters, `.grad`, buffers, modes, hooks and random generators. It runs
+    in the mode it is in.
+
+    Args:
+        source: A module, a spec or a factory.
+        inputs: Of the call: one tensor, a sequence of positional arguments, or a mapping of named ones; None takes
+            those of the spec.
+        loss: Called with the output; or a name ("sum", "mean", "square", "mse", "cross_entropy", "target"); None takes
+            that of the spec, or "sum".
+        uses: Whether to keep the part of the gradient of each use, of parameters that have several: it costs a tensor
+            of the parameter's size a use.
+        seed: For what the forward pass draws (dropout); None takes the generators as they are.
+        reasons: Whether to look for the reason where a gradient is missing, zero or no number, which takes a second
+            pass.
+
+    Raises:
+        ParamInspectError: The source has no forward pass; the model fails on the inputs (with the module that does);
+            the loss has no single element or no graph, or is no number; memory runs out.
+
+    Example:
+        >>> backward("configs/mlp.yaml").states
+        {'ok': 4}
+    """
+    opened = _in_memory(source, seed or 0)
+    live = opened.live
+    if live is None:
+        raise SourceError("a checkpoint has no forward pass", hint="open(SPEC, weights=..)", source=opened.source)
+    from paraminspect.live.grad.backward import backward_report
+    from paraminspect.live.grad.feed import Feed, Wanted
+    from paraminspect.live.grad.prepare import materialise
+
+    if inputs is None:
+        wanted = Wanted(loss=loss) if isinstance(loss, str) else Wanted()
+        given, own = Feed(wanted, live.plan, seed or 0).batch()
+        loss = own if loss is None or isinstance(loss, str) else loss
+        materialise(live.model, given, live.plan)
+        inputs = given
+    return backward_report(
+        live.model, inputs, "sum" if loss is None else loss, uses=uses, seed=seed, reasons=reasons, plan=live.plan
+    )
+
+
+def _in_memory(source: Source, seed: int) -> Opened:
+    """A model that can run."""
+    if isinstance(source, Model):
+        opened = source.opened
+        if opened.kind in ("module", "checkpoint"):
+            return opened
+        return open_model(opened.source, replace(source.asked, want="memory", seed=seed))
+    return _hold(source, Asked(want="memory", seed=seed))
+
+
+def _hold(source: Source, asked: Asked = _VALUES) -> Opened:
+    if isinstance(source, Model):
+        return source.opened
+    if isinstance(source, os.PathLike):
+        source = os.fspath(source)
+    return open_model(source, asked)
+
+
+def _pairs(values: Mapping[str, object] | None) -> tuple[str, ...]:
+    return tuple(f"{name}={_word(value)}" for name, value in (values or {}).items())
+
+
+def _word(value: object) -> str:
+    """A value as it is typed."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)

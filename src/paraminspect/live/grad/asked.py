@@ -1,0 +1,94 @@
+"""A backward pass as it is asked for: parsed, and refused as far as that goes without torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from paraminspect.architecture.given import Given, parse_given
+from paraminspect.errors import ParamInspectError, SourceError
+from paraminspect.names.selector import Selector, parse_selector
+from paraminspect.records import LossName
+
+_OWN_TARGET = ("sum", "mean", "square")
+"""Losses that compare with nothing."""
+
+
+class BackwardPlan(NamedTuple):
+    """What is run, and how.
+
+    Attributes:
+        inputs: In the order of `--input`; empty for those of the spec.
+        target: What the loss compares with; None for that of the spec, or one that is drawn.
+        loss: None takes that of the spec, or "sum".
+        loss_file: `FILE.py:FUNCTION` of a loss of the user's own; "" without.
+        freeze: Parameters that get no gradient.
+        dtype: Floating-point parameters and inputs are converted to it; None leaves them as they are.
+        device: "auto", "cpu", "cuda" or "mps".
+        train: Mode of the modules; None leaves it.
+        steps: Number of batches.
+        uses: Whether the parts of each use are wanted.
+        seed: Of all that is drawn.
+    """
+
+    inputs: tuple[Given, ...] = ()
+    target: Given | None = None
+    loss: LossName | None = None
+    loss_file: str = ""
+    freeze: tuple[Selector, ...] = ()
+    dtype: str | None = None
+    device: str = "cpu"
+    train: bool | None = None
+    steps: int = 1
+    uses: bool = False
+    seed: int = 0
+
+
+def plan_backward(
+    inputs: Sequence[str] = (),
+    target: str = "",
+    loss: LossName | None = None,
+    loss_file: str = "",
+    freeze: Sequence[str] = (),
+    **more: Any,
+) -> BackwardPlan:
+    """Parse what is text; the rest is as `BackwardPlan` has it.
+
+    Raises:
+        ParamInspectError: Something cannot be parsed, or is not there, or excludes something else.
+    """
+    if loss and loss_file:
+        raise ParamInspectError("--loss and --loss-file exclude each other")
+    if target and loss in _OWN_TARGET:
+        raise ParamInspectError(f"--target has no meaning for --loss {loss}", hint="--loss target")
+    return BackwardPlan(
+        inputs=tuple(_existing(parse_given(text, "--input")) for text in inputs),
+        target=_existing(parse_given(target, "--target")) if target else None,
+        loss=loss,
+        loss_file=loss_file,
+        freeze=tuple(parse_selector(text) for text in freeze),
+        **more,
+    )
+
+
+def refuse_missing(option: str, path: str) -> None:
+    """Refuse a file that is not there before anything slow is done; "" stands for none.
+
+    Raises:
+        SourceError: It is not.
+    """
+    if path and not os.path.exists(path) and "://" not in path:
+        raise SourceError(f"{option}: no such file", source=path)
+
+
+def _existing(given: Given) -> Given:
+    if not given.file or os.path.exists(given.file):
+        return given
+    if given.file.isidentifier() or not os.path.splitext(given.file)[1]:
+        raise ParamInspectError(
+            f"{given.option} {given.file!r} is neither a shape nor a file",
+            hint=f"{given.option} 2,4, or '{{shape: [2, 4], dtype: int64, high: 10}}', or a .npy file",
+        )
+    refuse_missing(given.option, given.file)
+    return given

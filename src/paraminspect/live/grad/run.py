@@ -1,0 +1,50 @@
+"""A plan of a backward pass, carried out on a model in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from paraminspect.errors import ParamInspectError
+from paraminspect.live.build.live_model import LiveModel
+from paraminspect.live.grad.asked import BackwardPlan
+from paraminspect.live.grad.backward import BackwardReport, backward_report
+from paraminspect.live.grad.feed import Feed, Wanted
+from paraminspect.live.grad.prepare import check_inputs, choose_device, convert, freeze, materialise
+from paraminspect.live.grad.rows import Told
+from paraminspect.live.grad.steps import repeat_backward
+
+
+def run_backward(live: LiveModel, plan: BackwardPlan, on_step: Callable[[int], None]) -> Told:
+    """Feed a model, take the loss and go back; says what came of it.
+
+    Args:
+        live: Is frozen, converted and moved as the plan says.
+        on_step: Is told how many batches are done, if there are several.
+
+    Raises:
+        ParamInspectError: The inputs do not fit, or the model fails.
+    """
+    try:
+        return Told(live, _run(live, plan, on_step), plan)
+    except ParamInspectError as error:
+        error.source = error.source or live.source
+        raise
+
+
+def _run(live: LiveModel, plan: BackwardPlan, on_step: Callable[[int], None]) -> BackwardReport:
+    device = choose_device(plan.device)
+    dtype = None if plan.dtype is None else getattr(torch, plan.dtype)
+    feed = Feed(Wanted(plan.inputs, plan.target, plan.loss, plan.loss_file, dtype, device), live.plan, plan.seed)
+    model = live.model
+    freeze(model, plan.freeze)
+    convert(model, dtype=dtype, device=device, train=plan.train)
+    inputs, loss = feed.batch()
+    check_inputs(model, inputs)
+    materialise(model, inputs, live.plan)
+    if plan.steps == 1:
+        return backward_report(model, inputs, loss, uses=plan.uses, seed=plan.seed, plan=live.plan)
+    return repeat_backward(
+        model, feed.batch, plan.steps, uses=plan.uses, seed=plan.seed, plan=live.plan, on_step=on_step
+    )

@@ -1,0 +1,89 @@
+"""Rows as tsv, csv, markdown, names and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from paraminspect.errors import ParamInspectError
+from paraminspect.render.rows import Column, ColumnKind, Rows
+from paraminspect.text import escape_text
+from tests.making.rows import FULL, KINDS, ROWS, rows_of, text
+
+UNKNOWN = (None,) * len(KINDS)
+
+
+def test_tsv() -> None:
+    assert text(rows_of(FULL, UNKNOWN), "tsv", header=True).splitlines() == [
+        "\t".join(KINDS),
+        'a.b\tt\t1234567\t1048576\t[3,4]\ttrue\tx,y\t0.1\tstd=0.5\t2\t▂▁█▅▁▁▁▁\t{"k":[1,null]}',
+        "\t" * (len(KINDS) - 1),
+    ]
+
+
+def test_scalar_has_an_empty_shape_and_an_unknown_one_an_empty_field() -> None:
+    rows = Rows("things", (Column("shape", "shape"), Column("flag", "bool")), [((), False), (None, None)])
+    assert text(rows, "tsv") == "[]\tfalse\n\t\n"
+
+
+def test_markdown() -> None:
+    lines = text(rows_of(FULL)._replace(closing="that is all"), "markdown").splitlines()
+    assert lines == [
+        "| name | text | int | bytes | shape | bool | names | float | pairs | items | histogram | json |",
+        "| --- | --- | ---: | ---: | --- | --- | --- | ---: | --- | ---: | --- | --- |",
+        '| `a.b` | t | 1,234,567 | 1.00 MiB | [3,4] | true | `x,y` | 0.1 | std=0.5 | 2 | ▂▁█▅▁▁▁▁ | {"k":[1,null]} |',
+        "",
+        "that is all",
+    ]
+
+
+def test_markdown_keeps_its_cells_together() -> None:
+    rows = Rows("things", (Column("name", "name"), Column("text")), [("a|`b``", "|\n")])
+    assert text(rows, "markdown").splitlines()[2] == "| ``` a\\|`b`` ``` | \\|\\n |"
+
+
+def test_names_need_a_name() -> None:
+    assert text(rows_of(FULL), "names") == "a.b\n"
+    with pytest.raises(ParamInspectError, match="needs a column 'name'"):
+        text(Rows("things", (Column("total", "int"),), [(1,)]), "names")
+
+
+@given(ROWS)
+def test_a_row_is_one_line_of_as_many_fields(values: list[tuple[Any, ...]]) -> None:
+    rows = rows_of(*values)
+    lines = text(rows, "tsv").split("\n")[:-1] if values else []
+    assert [line.count("\t") for line in lines] == [len(KINDS) - 1] * len(values)
+    assert text(rows, "tsv").replace("\t", "").replace("\n", "").isprintable()
+    records = list(csv.reader(io.StringIO(text(rows, "csv", header=False), newline="")))
+    fields = [line.split("\t") for line in lines]
+    assert [[cell.removeprefix("'") for cell in row] for row in records] == [
+        [cell.removeprefix("'") for cell in row] for row in fields
+    ]
+    assert [row[0] for row in fields] == [escape_text(row[0] or "") for row in values]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "cell"),
+    [
+        ("name", "=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
+        ("name", "@SUM(1)", "'@SUM(1)"),
+        ("text", "+1+1", "'+1+1"),
+        ("text", "-1.5e3", "-1.5e3"),
+        ("text", "-inf", "-inf"),
+        ("name", "-", "-"),
+        ("name", "a=b", "a=b"),
+        ("names", ("=a", "b"), "'=a,b"),
+        ("pairs", {"=HYPERLINK(1)": 2}, "'=HYPERLINK(1)=2"),
+        ("float", -math.inf, "-inf"),
+        ("int", -3, "-3"),
+    ],
+)
+def test_no_field_of_csv_is_a_formula(kind: ColumnKind, value: Any, cell: str) -> None:
+    rows = Rows("things", (Column("field", kind),), [(value,)])
+    assert next(csv.reader(io.StringIO(text(rows, "csv", header=False), newline=""))) == [cell]
+    assert text(rows, "tsv") == cell.removeprefix("'") + "\n"

@@ -1,0 +1,90 @@
+"""Quantiles and histograms, held against numpy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paraminspect.values import distribution as module
+from paraminspect.values.distribution import BINS, QUANTILES, Distribution, count_cells
+
+Array = np.ndarray[Any, Any]
+FLOATS = st.floats(-(2.0**100), 2.0**100, width=32).map(lambda x: 0.0 if abs(x) < 1e-30 else x)
+LISTS = st.lists(FLOATS, min_size=1, max_size=60)
+
+
+def exact(values: Array) -> Distribution:
+    numbers, counts = np.unique(values, return_counts=True)
+    return Distribution.of_values(numbers, counts)
+
+
+@given(LISTS)
+def test_quantiles_of_numbers_are_those_of_numpy(values: list[float]) -> None:
+    array = np.array(values, np.float64)
+    found = exact(array).quantiles()
+    np.testing.assert_allclose(found, np.quantile(array, QUANTILES), rtol=1e-12, atol=1e-12 * np.abs(array).max())
+
+
+@given(st.lists(st.integers(-50, 50), min_size=1, max_size=60))
+def test_a_histogram_of_numbers_is_that_of_numpy(values: list[int]) -> None:
+    array = np.array(values, np.float64)
+    found = exact(array).histogram(array.min(), array.max())
+    assert (len(found), sum(found)) == (BINS, array.size)
+    if array.min() < array.max():
+        assert list(found) == np.histogram(array, BINS)[0].tolist()
+    else:
+        assert found[BINS // 2] == array.size
+
+
+@given(LISTS)
+def test_cells_are_off_by_less_than_a_hundred_and_twenty_eighth(values: list[float]) -> None:
+    """Of one rank, so that nothing is interpolated between cells."""
+    array = np.sort(np.array(values, np.float32))
+    cells = Distribution.of_cells(count_cells(array))
+    assert int(cells.counts.sum()) == array.size
+    shares = tuple(rank / max(array.size - 1, 1) for rank in range(array.size))
+    for found, due in zip(cells.quantiles(shares) or (), array.astype(np.float64), strict=True):
+        assert found == pytest.approx(due, rel=1 / 64, abs=1e-30)
+
+
+def test_numbers_that_are_not_finite_are_left_out() -> None:
+    values = np.array([np.nan, -np.inf, 2.0, np.inf, 1.0])
+    found = Distribution.of_values(values, np.array([1, 1, 3, 1, 0]))
+    assert (found.lows.tolist(), found.counts.tolist()) == ([2.0], [3])
+    assert int(Distribution.of_cells(count_cells(values.astype(np.float32))).counts.sum()) == 2
+
+
+def test_float64_past_float32_is_counted_at_its_end() -> None:
+    cells = Distribution.of_cells(count_cells(np.array([1e300, -1e300, 1.0])))
+    assert int(cells.counts.sum()) == 3
+    assert cells.highs[-1] == np.finfo(np.float32).max
+
+
+def test_of_nothing() -> None:
+    nothing = Distribution.of_values(np.empty(0), np.empty(0, np.int64))
+    assert nothing.quantiles() is None
+    other = exact(np.array([1.0]))
+    assert nothing.merge(other) is other
+    assert other.merge(nothing) is other
+
+
+@given(LISTS, LISTS, st.booleans())
+def test_two_parts_are_one_whole(one: list[float], other: list[float], wide: bool) -> None:
+    parts = [exact(np.array(values, np.float64)) for values in (one, other)]
+    with pytest.MonkeyPatch.context() as patch:
+        if wide:
+            patch.setattr(module, "EXACT", 0)
+        found = parts[0].merge(parts[1])
+    whole = np.array(one + other, np.float64)
+    assert int(found.counts.sum()) == whole.size
+    assert found.is_exact is not wide or not whole.any()
+    if not wide:
+        assert (found.lows.tolist(), found.counts.tolist()) == tuple(
+            each.tolist() for each in np.unique(whole, return_counts=True)
+        )
+    else:
+        assert found.quantiles((0.0, 1.0)) == pytest.approx((whole.min(), whole.max()), rel=1 / 64, abs=1e-30)
