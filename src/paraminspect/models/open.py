@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # what a command that reads a file does not wait for
     from paraminspect.rules.sets import Config
     from paraminspect.rules.steps import InitPlan
     from paraminspect.values.decode import Numbers
+    from paraminspect.values.shown import Part
     from paraminspect.values.stored_bytes import Files
 
 _DEFAULT: Final = Asked()
@@ -140,6 +141,29 @@ class Model:
         from paraminspect.values.read import open_numbers
 
         return open_numbers(record, self.files)
+
+    def part(self, record: TensorRecord, index: tuple[Any, ...] = (), *, is_summary: bool = False) -> Part:
+        """The part of a tensor that an index means, stored or live.
+
+        Args:
+            is_summary: Whether values at the ends of each dimension suffice.
+
+        Raises:
+            ParamInspectError: It has no values, or no such part.
+        """
+        from paraminspect.values.display import PrintOptions
+        from paraminspect.values.read import read_part, read_summary
+        from paraminspect.values.shown import SUMMARISED, Part
+        from paraminspect.values.slices import take_slice
+
+        if self.live is not None:
+            array = take_slice(self.array(record), index)
+        elif is_summary:
+            edge = PrintOptions().edgeitems
+            return Part(record, *read_summary(record, index, self.files, edge=edge, above=SUMMARISED))
+        else:
+            array = read_part(record, index, self.files)
+        return Part(record, array, array.shape)
 
     def array(self, record: TensorRecord) -> np.ndarray[Any, Any]:
         """All values of a tensor, stored or live, of its shape.

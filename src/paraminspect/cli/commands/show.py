@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Argument, Option
 
 from paraminspect.cli import options
 from paraminspect.cli.declare import Is, declare
 from paraminspect.cli.output import Output
+from paraminspect.errors import ParamInspectError
+
+if TYPE_CHECKING:  # numpy, for which a help text does not wait
+    from paraminspect.values.shown import Part
+
+Kind = Literal["text", "json", "npy"]
+
+_ENDINGS: dict[str, Kind] = {".json": "json", ".npy": "npy"}
 
 Names = Annotated[
     tuple[str, ...], Argument(metavar="NAME...", help="Tensors: whole names, globs or /REGEX/."), Is("name")
@@ -56,7 +66,56 @@ def command(
     Those of a file are read without torch, and only as far as they are shown. A spec or factory is initialised first,
     by its rules or --rule, or filled from --weights.
     """
-    from paraminspect.cli.values import ShowOptions, show_values
+    from paraminspect.cli.opened import open_one
+    from paraminspect.names.wanted import choose_records
+    from paraminspect.values.display import FULL, PrintOptions
+    from paraminspect.values.shown import LINE_WIDTH, SUMMARISED, parts_as_json, parts_as_text
+    from paraminspect.values.slices import parse_slice
 
-    how = ShowOptions(name, slice_, precision, full, output_file, output_format)
-    return show_values(source, options.asked("values", build, rules), how, Output("auto", colour=color))
+    out = Output("auto", colour=color)
+    index = parse_slice(slice_) if slice_ else ()
+    kind = _choose_kind(output_format, output_file, out)
+    model = open_one(source, options.asked("values", build, rules), out)
+    if model is not None:
+        try:
+            records = choose_records(model.checkpoint.tensors, name)
+            if kind == "npy" and len(records) != 1:
+                hint = "name one, or --format json"
+                raise ParamInspectError(f"npy holds one tensor, not {len(records):,}", hint=hint)
+            unloaded = model.unloaded
+            out.notes(
+                f"{record.name} is not loaded from {model.weights}: these are its initial values"
+                for record in records
+                if record.name in unloaded
+            )
+            parts = (model.part(record, index, is_summary=kind == "text" and not full) for record in records)
+            if kind == "npy":
+                _write_npy(parts, output_file, out)
+            elif kind == "json":
+                texts = parts_as_json(parts, model.checkpoint, slice_)
+                out.write_to(output_file, (text.encode() for text in texts))
+            else:
+                width = min(out.style().width or LINE_WIDTH, LINE_WIDTH) if not output_file else LINE_WIDTH
+                texts = parts_as_text(parts, PrintOptions(precision, FULL if full else SUMMARISED, linewidth=width))
+                out.write_to(output_file, (text.encode() for text in texts))
+        except ParamInspectError as error:
+            error.source = error.source or source
+            raise
+        out.notes(model.checkpoint.notes)
+    out.finish()
+    return out.status
+
+
+def _choose_kind(typed: Kind | Literal["auto"], file: str, output: Output) -> Kind:
+    kind = _ENDINGS.get(os.path.splitext(file)[1].lower(), "text") if typed == "auto" else typed
+    if kind == "npy" and file in ("", "-"):
+        output.refuse_binary("npy", "-o FILE.npy, or a pipe")
+    return kind
+
+
+def _write_npy(parts: Iterator[Part], file: str, output: Output) -> None:
+    from paraminspect.values.display import encode_npy
+
+    data, note = encode_npy(next(parts).array)
+    output.notes([note] if note else [])
+    output.write_to(file, [data])

@@ -1,0 +1,66 @@
+"""Parts of tensors as text, as torch prints them, and as JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from paraminspect.records import Checkpoint, TensorRecord
+from paraminspect.render.json_rows import SCHEMA, encode
+from paraminspect.render.rows import EMPTY_NAME
+from paraminspect.text import escape_text, shape_text
+from paraminspect.values.display import PrintOptions, format_tensor, nested_values
+from paraminspect.values.dtypes import numpy_dtype
+
+SUMMARISED = 1000
+"""Elements from which on a tensor is summarised, as torch does it."""
+
+LINE_WIDTH = 80
+"""Columns that torch prints in; fewer on a narrower terminal."""
+
+_TYPES = {"parameter": "Parameter", "buffer": "Buffer", "tensor": "Tensor"}
+
+
+class Part(NamedTuple):
+    """The part of a tensor that is meant, of that shape, or as much of it as a summary needs."""
+
+    record: TensorRecord
+    array: np.ndarray[Any, Any]
+    shape: tuple[int, ...]
+
+
+def parts_as_text(parts: Iterable[Part], options: PrintOptions) -> Iterator[str]:
+    """Name, kind, type and shape in a line, the values below."""
+    gap = ""
+    for record, array, of in parts:
+        shape = shape_text(record.shape or ())
+        part = "" if of == record.shape else f" -> {shape_text(of)}"
+        name = escape_text(record.name) or EMPTY_NAME
+        yield f"{gap}{name}  {_TYPES[record.kind]}  {record.dtype}  {shape}{part}\n"
+        dtype = record.dtype if numpy_dtype(record.dtype) is not None else array.dtype.name  # of quantised ones
+        is_cut = math.prod(of) > options.threshold  # the array may have only what a summary shows
+        yield f"{format_tensor(array, dtype, replace(options, threshold=0) if is_cut else options)}\n"
+        gap = "\n"
+
+
+def parts_as_json(parts: Iterable[Part], checkpoint: Checkpoint, slice_: str) -> Iterator[str]:
+    """One object; `slice_` is what was typed."""
+    head = f'{{"schema": {SCHEMA}, "source": {encode(checkpoint.source)}, "format": {encode(checkpoint.format)}'
+    yield f'{head}, "slice": {encode(slice_ or None)}, "tensors": ['
+    separator = "\n"
+    for record, array, _ in parts:
+        members = {
+            "name": record.name,
+            "shape": list(array.shape),
+            "dtype": record.dtype,
+            "kind": record.kind,
+            "trainable": record.trainable,
+            "values": nested_values(array),
+        }
+        yield separator + encode(members)
+        separator = ",\n"
+    yield "\n]}\n"
