@@ -16,13 +16,11 @@ from paraminspect.render.pictures import check_picture, encode_picture
 from paraminspect.text import list_some
 
 if TYPE_CHECKING:
-    from paraminspect.live.grad.rows import Told
+    from paraminspect.live.grad.told import Told
 
 JSON = ("json", "jsonl")
 FOUND = 1
 """Exit status of --fail-on and --compare when there is something to find."""
-
-Init = Annotated[bool, Option("--init", help="Initialise by the rules of the spec, after --weights too.")]
 
 
 class Shown(NamedTuple):
@@ -68,7 +66,7 @@ def command(
     *,
     run: options.Run,
     rules: options.Rules,
-    init: Init = False,
+    init: Annotated[bool, Option("--init", help="Initialise by the rules of the spec, after --weights too.")] = False,
     allow_unmatched: options.AllowUnmatched = False,
     shown: Shown,
     rows: options.Rows,
@@ -83,6 +81,7 @@ def command(
     from paraminspect.cli.opened import open_one
     from paraminspect.cli.progress import Progress
     from paraminspect.live.grad.asked import plan_backward
+    from paraminspect.live.init.told import describe_no_rules
 
     out = output.open(rows.header)
     shown = shown._replace(uses=shown.uses or shown.all_uses)
@@ -95,7 +94,7 @@ def command(
     if model is not None and model.live is not None:
         out.notes(model.plan.complaints() if model.plan is not None else ())
         if (init or rules.config) and (model.plan is None or not model.plan.rules):
-            out.note("no rule applies: --rule 'SELECTOR=ACTION' gives one")
+            out.note(describe_no_rules())
         from paraminspect.live.grad.run import run_backward  # imports torch, for what can be built
 
         with Progress(out, "run", "{:,} batches".format) as progress:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
 from paraminspect.cli import options
 from paraminspect.cli.declare import Is, Table, declare
+from paraminspect.cli.output import Output
 from paraminspect.errors import ParamInspectError
+from paraminspect.files.paths import shown
 from paraminspect.render.columns import STEPS
+
+if TYPE_CHECKING:
+    from paraminspect.library.init import Steps, Wanted
+    from paraminspect.models.open import Model
+    from paraminspect.rules.steps import InitPlan
+
+STDOUT = "-"
+TABLES = ("table", "markdown")
+"""Formats for people."""
 
 DryRun = Annotated[bool, Option("--dry-run", help="Print what would be done, and stop.")]
 OutputFile = Annotated[
@@ -57,21 +69,75 @@ def command(
     'paraminspect rules' lists the actions. Rules come from the spec or --config, then from --rule. Each tensor is drawn
     from its own generator, so the others do not matter. Without -o nothing is written.
     """
-    from paraminspect.cli.init import InitOptions, initialise
+    from paraminspect.cli.opened import REFUSED, open_one
+    from paraminspect.library.init import Wanted
+    from paraminspect.live.init.told import describe_no_rules, describe_notes
 
     if output_file == "":
         raise ParamInspectError("-o without a name", hint="-o FILE.safetensors; is a variable of the shell empty?")
     if show and output.format == "auto":
         output = output._replace(format="table")
-    how = InitOptions(
-        dry_run=dry_run,
-        show=show,
-        file=output_file or "",
-        shard_size=shard_size,
-        dtype=dtype or "",
-        force=force,
-        allow_unmatched=allow_unmatched,
-        require_all=require_all,
-    )
-    asked = options.asked("values", build, rules, edits=True, allow_unmatched=True)
-    return initialise(source, asked, how, rows.choose(STEPS), output.open(rows.header))
+    out = output.open(rows.header)
+    wanted = Wanted(output_file or "", dtype or "", shard_size, force)
+    _check(wanted, out, show=show)
+    columns = rows.choose(STEPS)
+    model = open_one(source, options.asked("values", build, rules, edits=True, allow_unmatched=True), out)
+    if model is not None and model.plan is not None and model.rules is not None:
+        plan = model.plan
+        out.notes([*model.checkpoint.notes, *plan.complaints()])
+        unmatched = bool(plan.unmatched) and not allow_unmatched
+        refused = unmatched or (bool(plan.kept) and require_all)
+        if refused:
+            out.status = max(out.status, REFUSED)
+        if unmatched:
+            out.note("nothing was done; --allow-unmatched goes on")
+        if not model.rules.rules:
+            out.note(describe_no_rules([name for config in model.rules.configs for name in config.names]))
+        head = {"source": shown(source), "format": model.checkpoint.format, "seed": rules.seed, "dry_run": dry_run}
+        if dry_run:
+            _print([(step, step.record()) for step in plan.steps if step.rule is not None], head, plan, columns, out)
+        elif not refused:
+            _carry_out(model, wanted, head, columns, out, show=show)
+        if model.rules.rules and not unmatched:
+            as_table = wanted.file == STDOUT or out.format in TABLES
+            out.notes(describe_notes(plan, tensors=as_table))
+            if refused and not dry_run:
+                out.note("nothing was done, since --require-all wants a rule for each")
+    out.finish()
+    return out.status
+
+
+def _check(wanted: Wanted, out: Output, *, show: bool) -> None:
+    if wanted.file == STDOUT:
+        out.refuse_binary("a checkpoint", "-o FILE.safetensors, or a pipe")
+    if show and out.format not in TABLES:
+        raise ParamInspectError(f"--show prints text, not {out.format}", hint="leave out --format, or use 'show'")
+    if show and wanted.file == STDOUT:
+        raise ParamInspectError("--show and -o - both write to standard output", hint="-o FILE")
+    for option, value in (("--shard-size", wanted.shard_size), ("--dtype", wanted.dtype), ("--force", wanted.force)):
+        if value and not wanted.file:
+            raise ParamInspectError(f"{option} without -o", hint="-o FILE says where to write")
+
+
+def _carry_out(
+    model: Model, wanted: Wanted, head: Mapping[str, Any], columns: Sequence[str], out: Output, *, show: bool
+) -> None:
+    from paraminspect.cli.progress import Progress
+    from paraminspect.library.init import initialise
+
+    assert model.plan is not None
+    with Progress(out, "drawn") as progress:
+        done = initialise(model, head["seed"], wanted, progress, shows=show)
+    out.notes(done.notes)
+    if wanted.file != STDOUT:
+        _print(done.steps, head, model.plan, columns, out)
+        out.write(done.texts)
+
+
+def _print(steps: Steps, head: Mapping[str, Any], plan: InitPlan, columns: Sequence[str], out: Output) -> None:
+    from paraminspect.live.init.told import init_rows, on_a_table
+
+    rows = init_rows(steps, head, plan)
+    if out.format in TABLES and not columns:
+        rows = on_a_table(rows, steps)
+    out.write_rows(out.pick(rows, columns))

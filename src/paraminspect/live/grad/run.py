@@ -12,8 +12,8 @@ from paraminspect.live.grad.asked import BackwardPlan
 from paraminspect.live.grad.backward import BackwardReport, backward_report
 from paraminspect.live.grad.feed import Feed, Wanted
 from paraminspect.live.grad.prepare import check_inputs, choose_device, convert, freeze, materialise
-from paraminspect.live.grad.rows import Told
 from paraminspect.live.grad.steps import repeat_backward
+from paraminspect.live.grad.told import Told
 
 
 def run_backward(live: LiveModel, plan: BackwardPlan, on_step: Callable[[int], None]) -> Told:

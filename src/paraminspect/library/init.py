@@ -1,4 +1,4 @@
-"""`init -o`: what kind of file is written, decided by the name and the source, and the run that fills it."""
+"""Initialisation: what rules do to the tensors of a source, and the file that is written meanwhile."""
 
 from __future__ import annotations
 
@@ -7,25 +7,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from paraminspect.cli.output import Output
 from paraminspect.conversion.companions import read_companions
 from paraminspect.conversion.kinds import SHARD_SIZE, STDOUT, choose_format, is_stream, own_format
 from paraminspect.conversion.plan import note_decoded
 from paraminspect.errors import ParamInspectError
 from paraminspect.formats.companions import find_companions
 from paraminspect.formats.table import formats_of_files, resolve
+from paraminspect.models.open import Model
 from paraminspect.records import Checkpoint, InitStep
 from paraminspect.rules.steps import PlannedStep
-from paraminspect.text import counted, format_bytes, parse_size
+from paraminspect.text import counted, escape_text, format_bytes, parse_size, shape_text
 from paraminspect.writers.layout import Layout, OutTensor
 from paraminspect.writers.planners import Asked
 from paraminspect.writers.whole_files import open_stream, open_target
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from paraminspect.live.init.run import Run
     from paraminspect.live.init.work import Work
 
 Steps = list[tuple[PlannedStep, InitStep]]
+Progress = Callable[[int, int], None]
 
 
 class _Output(NamedTuple):
@@ -46,52 +49,103 @@ class _Output(NamedTuple):
     as_stored: bool = False
 
 
-def write_checkpoint(
-    checkpoint: Checkpoint,
-    work: Sequence[Work],
-    run: Run,
-    file: str,
-    output: Output,
-    *,
-    shard_size: str = "",
-    force: bool = False,
-) -> Steps:
-    """Write a checkpoint while its tensors are drawn.
+class Wanted(NamedTuple):
+    """What is written.
+
+    Attributes:
+        file: Where to; "" for nowhere, "-" for standard output.
+        dtype: Of its floating-point tensors; "" leaves them as they are.
+        shard_size: Most bytes of a file of a folder, as typed.
+        force: Whether a file that is there is replaced.
+    """
+
+    file: str = ""
+    dtype: str = ""
+    shard_size: str = ""
+    force: bool = False
+
+
+class Initialised(NamedTuple):
+    """What was done.
+
+    Attributes:
+        steps: To the tensors that a rule matches, in the order of the plan.
+        texts: These tensors as text, if they were to be shown.
+        notes: What is to be said about the file.
+    """
+
+    steps: Steps
+    texts: list[str]
+    notes: list[str]
+
+
+def initialise(model: Model, seed: int, wanted: Wanted, progress: Progress, *, shows: bool = False) -> Initialised:
+    """Draw and measure what rules match, and write a checkpoint while that is done.
 
     A checkpoint that is written in its own format is copied byte for byte but for the tensors that rules change;
     anything else is written anew, ties as one tensor.
 
     Args:
-        output: Takes what is to be said about the file.
-        shard_size: Most bytes of a file of a folder, as typed.
-        force: Whether a file that is there is replaced.
-
-    Returns:
-        What was done to the tensors that a rule matches.
+        model: Opened for its values, with a plan.
+        seed: Of all that is drawn.
+        progress: Is told of bytes that are done, and of how many.
+        shows: Whether tensors are wanted as text.
 
     Raises:
-        ParamInspectError: It cannot be written in that form, or not there.
+        ParamInspectError: It cannot be drawn, or not be written in that form, or not there.
     """
-    planned = _plan(checkpoint, work, file, run.dtype, shard_size)
+    from paraminspect.live.init.draw import Drawing
+    from paraminspect.live.init.functions import OwnFunctions
+    from paraminspect.live.init.run import Run
+    from paraminspect.live.init.work import checkpoint_work, model_work
+
+    plan, rules = model.plan, model.rules
+    assert plan is not None
+    assert rules is not None
+    work = model_work(model.live, plan) if model.live is not None else checkpoint_work(model.checkpoint, plan)
+    texts: dict[int, str] = {}
+    look = _printer(texts) if shows else None
+    run = Run(Drawing(seed, rules.own or OwnFunctions()), dtype=wanted.dtype, look=look, progress=progress)
+    notes: list[str] = []
+    if wanted.file:
+        done = _write(model.checkpoint, work, run, wanted, notes)
+    else:
+        done = run.run([each for each in work if each.is_reported])
+    places = {id(step): place for place, step in enumerate(plan.steps)}
+    done.sort(key=lambda each: places[id(each[0])])
+    return Initialised(done, [texts[id(step)] for step, _ in done if id(step) in texts], notes)
+
+
+def _printer(texts: dict[int, str]) -> Callable[[PlannedStep, Tensor], None]:
+    """Keeps the text of each tensor under the id of its step."""
+    from paraminspect.live.build.arrays import dtype_name, print_tensor
+
+    def look(step: PlannedStep, tensor: Tensor) -> None:
+        head = f"{escape_text(step.target.name)}  {dtype_name(tensor)}  {shape_text(tensor.shape)}"
+        texts[id(step)] = f"\n{head}\n{print_tensor(tensor)}\n"
+
+    return look
+
+
+def _write(checkpoint: Checkpoint, work: Sequence[Work], run: Run, wanted: Wanted, notes: list[str]) -> Steps:
+    planned = _plan(checkpoint, work, wanted.file, wanted.dtype, wanted.shard_size)
     run.in_order, run.as_stored = planned.in_order, planned.as_stored
-    if file == STDOUT:
+    if wanted.file == STDOUT:
         kept = os.dup(1)  # user code may print meanwhile, and is sent elsewhere
         try:
             with open_stream(planned.layout, kept) as run.sink:
                 return run.run(planned.work, planned.indices)
         finally:
             os.close(kept)
-    with open_target(planned.layout, file, force=force) as run.sink:
+    with open_target(planned.layout, wanted.file, force=wanted.force) as run.sink:
         done = run.run(planned.work, planned.indices)
     what = counted(len(work), "tensor")
     if planned.layout.is_folder:
         what += f" in {counted(len(planned.layout.files), 'file')}"
-        for remark in find_companions(checkpoint).remarks:
-            output.note(remark)
+        notes += find_companions(checkpoint).remarks
     if not planned.as_stored:
-        for remark in note_decoded([each.record for each in work if each.record is not None], run.dtype):
-            output.note(remark)
-    output.note(f"wrote {file}: {what}, {format_bytes(planned.layout.nbytes)}")
+        notes += note_decoded([each.record for each in work if each.record is not None], run.dtype)
+    notes.append(f"wrote {wanted.file}: {what}, {format_bytes(planned.layout.nbytes)}")
     return done
 
 

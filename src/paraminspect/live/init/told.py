@@ -1,11 +1,10 @@
-"""What `init` says: a row for each tensor that a rule matches, and what is to be said about the rules themselves."""
+"""What is said of an initialisation: a row for each tensor that a rule matches, and what is to be said about the rules themselves."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from paraminspect.cli.output import Output
 from paraminspect.records import InitStep
 from paraminspect.render.columns import STEPS
 from paraminspect.render.delimited import readable_pairs
@@ -72,26 +71,28 @@ def describe_plan(plan: InitPlan) -> str:
     )
 
 
-def say_notes(plan: InitPlan, output: Output, *, tensors: bool) -> None:
+def describe_no_rules(sets: Sequence[str] = ()) -> str:
+    """What to say where no rule applies, though there may be sets of these names."""
+    if sets:
+        return f"no rule applies: the rule sets are {', '.join(sets)} (--rule NAME chooses)"
+    return "no rule applies: --rule 'SELECTOR=ACTION' gives one"
+
+
+def describe_notes(plan: InitPlan, *, tensors: bool) -> list[str]:
     """Remarks on the rules and, for a table, on the tensors."""
+    told = []
     if tensors:
         notes = [(step.target.name, step.note) for step in plan.steps if step.note]
-        for text, names in _grouped(notes)[:MAX_NOTES]:
-            output.note(f"{_some(names)}: {text}")
-    for number in plan.shadowed:
-        output.note(
-            f"rule {number} ({shorten(plan.rules[number - 1].text)}) wins nothing: later rules match all it matches"
-        )
+        told += [f"{_some(names)}: {text}" for text, names in _grouped(notes)[:MAX_NOTES]]
+    told += [
+        f"rule {number} ({shorten(plan.rules[number - 1].text)}) wins nothing: later rules match all it matches"
+        for number in plan.shadowed
+    ]
     if plan.kept:
         names = [step.target.name for step in plan.kept]
         verb = "is" if len(names) == 1 else "are"
-        output.note(f"{counted(len(names), 'parameter')} {verb} matched by no rule and kept: {_some(names)}")
-
-
-def say_unmatched(plan: InitPlan, output: Output) -> None:
-    """A remark on each rule that matches nothing."""
-    for text in plan.complaints():
-        output.note(text)
+        told.append(f"{counted(len(names), 'parameter')} {verb} matched by no rule and kept: {_some(names)}")
+    return told
 
 
 def _telling(planned: PlannedStep, step: InitStep) -> dict[str, Any]:
