@@ -10,11 +10,7 @@ import torch
 
 from paraminspect.checks import copies
 from paraminspect.checks.copies import check_copies, check_declared
-<<<<<<< HEAD
-from paraminspect.formats.source import open_source
-=======
 from paraminspect.formats import open_source
->>>>>>> main
 from paraminspect.records import Checkpoint
 from tests.making.safetensors_files import floats, safetensors_bytes
 from tests.making.torch_files import save_tensors
