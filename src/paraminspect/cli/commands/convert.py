@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from paraminspect.conversion.plan import Wanted
     from paraminspect.models.open import Model
 
-STDOUT = "-"
-
 OutputFile = Annotated[
     str,
     Option(
@@ -112,7 +110,7 @@ def _check(file: str, writing: Writing, out: Output) -> None:
 
     if not file:
         raise ParamInspectError("where to? there is no -o", hint="-o FILE.safetensors, FILE.pt, FILE.npz or FOLDER/")
-    if file == STDOUT and not writing.dry_run:
+    if file == "-" and not writing.dry_run:
         out.refuse_binary("a checkpoint", "-o FILE.safetensors, or a pipe")
     if writing.verify and goes_into_a_pipe(file):
         raise ParamInspectError("--verify reads back what was written, and a pipe cannot be", hint="-o FILE")
@@ -148,5 +146,5 @@ def _write(prepared: Prepared, file: str, model: Model, writing: Writing, out: O
     finally:
         out.progress("")
     out.notes(written.notes[len(prepared.notes) :])
-    if file != STDOUT:
+    if file != "-":
         out.note(f"wrote {file}: {written.describe()}{', read back and compared' if writing.verify else ''}")
