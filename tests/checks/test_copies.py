@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from paraminspect import open_source
 from paraminspect.checks import copies
 from paraminspect.checks.copies import check_copies, check_declared
+from paraminspect.formats import open_source
 from paraminspect.records import Checkpoint
 from tests.making.safetensors_files import floats, safetensors_bytes
 from tests.making.torch_files import save_tensors

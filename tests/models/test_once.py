@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -46,30 +48,26 @@ STORED = ["list", "tree", "show", "stats", "shared", "check", "convert"]
 
 
 @pytest.fixture
-def counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+def counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     monkeypatch.chdir(tmp_path)
     Path("spec.yaml").write_text(SPEC)
     Path("c.yaml").write_text(CONFIG)
     Path("own.py").write_text(OWN)
     save_file({"0.weight": torch.ones(2, 3), "0.bias": torch.ones(2)}, "w.safetensors")
-    found: Counter[str] = Counter()
+    names = {}
     for place, word in COUNTED.items():
-        _count(*place.split(":"), word, found, monkeypatch)
-    return found
+        module, name = place.split(":")
+        names[getattr(import_module(module), name).__code__] = word
+    found: Counter[str] = Counter()
 
+    def count(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and (word := names.get(frame.f_code)) is not None:
+            found[word] += 1
 
-def _count(module: str, name: str, word: str, found: Counter[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Count the calls of a function, under all the names that it was imported by."""
-    __import__(module)
-    real: Callable[..., Any] = getattr(sys.modules[module], name)
-
-    def counted(*given: Any, **more: Any) -> Any:
-        found[word] += 1
-        return real(*given, **more)
-
-    for each in [each for key, each in sys.modules.items() if key.startswith("paraminspect")]:
-        if vars(each).get(name) is real:
-            monkeypatch.setattr(each, name, counted)
+    before = sys.getprofile()
+    sys.setprofile(count)
+    yield found
+    sys.setprofile(before)
 
 
 @pytest.mark.parametrize("command", LIVE)

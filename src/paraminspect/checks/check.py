@@ -15,6 +15,7 @@ from paraminspect.files.door import list_folder, place_of, raise_broken
 from paraminspect.files.paths import base_name, folder_of, join, relative
 from paraminspect.formats.sharded import MAX_SHARDS, shards_of
 from paraminspect.formats.source import is_index
+from paraminspect.models.open import Model
 from paraminspect.records import Checkpoint, Finding
 
 STDIN: Final = "-"
@@ -39,14 +40,40 @@ def check_source(source: str | os.PathLike[str], *, deep: bool = False) -> list[
         >>> [finding.code for finding in check_source("model.pt")]
         ['pickle-unknown']
     """
-    text = os.fspath(source)
-    checkpoint, said = read_checkpoint(text)
-    found = scan_files(text)
+    return check_stored(os.fspath(source), deep=deep)[0]
+
+
+def check_stored(
+    path: str, *, deep: bool, reading: Callable[[int], Callable[[int], None]] = lambda _: lambda _: None
+) -> tuple[list[Finding], Checkpoint | None]:
+    """Findings of files, the worst first, and the checkpoint if it can be read as one.
+
+    Args:
+        reading: From how many bytes will be read, what is told of every so many of them.
+
+    Raises:
+        SourceError: There is nothing to check.
+    """
+    checkpoint, said = read_checkpoint(path)
+    found = scan_files(path)
     if checkpoint is not None:
         said += check_checkpoint(checkpoint)
         if deep:
-            said += check_deep(checkpoint)
-    return arrange(found, said)
+            from paraminspect.checks.values import stored_once
+
+            total = sum(record.nbytes or 0 for record in stored_once(checkpoint.tensors))
+            said += check_deep(checkpoint, reading(total))
+    return arrange(found, said), checkpoint
+
+
+def check_live(model: Model, *, deep: bool) -> list[Finding]:
+    """Findings of a spec or factory: of its tensors, and if it is to be deep of their values."""
+    found = check_checkpoint(model.checkpoint)
+    if deep:
+        from paraminspect.checks.values import check_values
+
+        found += check_values(model.checkpoint.tensors, model.numbers)
+    return arrange([], found)
 
 
 def read_checkpoint(source: str) -> tuple[Checkpoint | None, list[Finding]]:

@@ -123,13 +123,7 @@ def ties(source: Source) -> list[TieGroup]:
         >>> ties("gpt2.pt")[0].names
         ('transformer.wte.weight', 'lm_head.weight')
     """
-    from paraminspect.sharing.find import Source as Searched
-    from paraminspect.sharing.find import find_in, open_stored
-
-    opened = _hold(source)
-    if opened.live is not None:
-        return find_in(Searched(opened.checkpoint.tensors)).groups
-    return find_in(open_stored(opened.checkpoint, everything=True)).groups
+    return Model(_hold(source), _VALUES).ties()
 
 
 def stats(

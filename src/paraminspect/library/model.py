@@ -170,9 +170,11 @@ class Model:
 
     def ties(self) -> list[TieGroup]:
         """Every tie of the source, buffers and optimizer state included; see `paraminspect.ties`."""
-        from paraminspect.library.answers import ties
+        from paraminspect.sharing.find import Source, find_in, open_stored
 
-        return ties(self)
+        if self.opened.live is not None:
+            return find_in(Source(self.checkpoint.tensors)).groups
+        return find_in(open_stored(self.checkpoint, everything=True)).groups
 
     def stats(self) -> dict[str, TensorStats]:
         """Statistics of each tensor by its name; see `paraminspect.stats`."""

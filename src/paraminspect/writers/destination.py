@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from paraminspect.errors import TargetError
 from paraminspect.files.door import place_of
+from paraminspect.files.reasons import hint_for, with_reason
 from paraminspect.files.storing import free_space, open_device
 from paraminspect.files.system import descriptor_in
 from paraminspect.formats.sharded import MODEL_ENDINGS, PICKLE_INDEX, SAFETENSORS_INDEX
@@ -109,3 +112,26 @@ def check_space(needed: int, fd: int | None, folder: str) -> None:
             f"there is not enough space: {format_bytes(needed)} needed, {format_bytes(free)} free",
             hint="make room, or write elsewhere",
         )
+
+
+def target_error(error: OSError, path: str) -> TargetError:
+    """The error of the user for one of the system."""
+    return TargetError(with_reason("cannot be written", error, "write there"), hint=hint_for(error), source=path)
+
+
+@contextmanager
+def explained(path: str) -> Iterator[None]:
+    """Errors of the system become errors of the output; that a reader of a pipe has gone stays what it is.
+
+    Args:
+        path: As the user typed it.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise target_error(error, path) from None
+    except TargetError as error:
+        error.source = error.source or path
+        raise

@@ -21,8 +21,8 @@ from paraminspect.writers.copying import (
     write_all,
     write_at,
 )
+from paraminspect.writers.destination import explained
 from paraminspect.writers.direct import DirectWriter
-from paraminspect.writers.explain import explained
 from paraminspect.writers.layout import Copy, Layout, Segment
 
 if TYPE_CHECKING:

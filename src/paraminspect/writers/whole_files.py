@@ -13,8 +13,7 @@ from contextlib import contextmanager, nullcontext
 
 from paraminspect.errors import TargetError
 from paraminspect.writers.copying import CHUNK, open_sources, read_at, write_all
-from paraminspect.writers.destination import check_file, check_space, open_stream_at, resolve
-from paraminspect.writers.explain import explained
+from paraminspect.writers.destination import check_file, check_space, explained, open_stream_at, resolve
 from paraminspect.writers.layout import Layout
 from paraminspect.writers.outputs import Look, choose_output
 from paraminspect.writers.partial import Partial

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from typer import Option
 
 from paraminspect.cli import options
 from paraminspect.cli.declare import Is, Table, declare
+from paraminspect.cli.explain import explain, with_source
 from paraminspect.cli.output import Output
+from paraminspect.cli.progress import Progress
+from paraminspect.errors import ParamInspectError
+from paraminspect.files.paths import shown
+from paraminspect.names.suggestions import suggest
 from paraminspect.records import Severity
 from paraminspect.render.columns import FINDINGS
 from paraminspect.render.rows import Format
+
+if TYPE_CHECKING:
+    from paraminspect.checks.summed import Checked
+    from paraminspect.models.asked import Asked, Kind
+
+FAILED: Final = 1
+"""Exit status when a finding is as bad as --fail-on says."""
 
 FailOn = Annotated[Literal[Severity, "never"], Option("--fail-on", help="Exit 1 from a finding of this severity up.")]
 Deep = Annotated[bool, Option("--deep", help="Read the values and all checksums too, not only headers and pickles.")]
@@ -57,9 +70,79 @@ def command(
     class and function it names is reported unless torch itself writes it: as danger if it can do harm, as warning if it
     is not known. Severities: info, warning, error (damaged), danger (do not load).
     """
-    from paraminspect.cli.check import CheckOptions, report_findings
+    from paraminspect.checks.codes import CODES, rank
+    from paraminspect.cli.opened import find_kinds
 
-    output = Output("json" if output_format == "sarif" else output_format, colour=color, header=rows.header)
-    chosen = rows.choose(FINDINGS)
-    how = CheckOptions(deep, fail_on, ignore, quiet, chosen, output_format == "sarif")
-    return report_findings(source, options.asked("values" if deep else "plan", build, rules), how, output)
+    for code in ignore:
+        if code not in CODES:
+            hint = suggest(code, list(CODES), "the codes are", most=len(CODES))
+            raise ParamInspectError(f"--ignore {code!r} is no kind of finding", hint=hint)
+    is_sarif = output_format == "sarif"
+    out = Output("json" if output_format == "sarif" else output_format, colour=color, header=rows.header)
+    columns = rows.choose(FINDINGS)
+    asked = options.asked("values" if deep else "plan", build, rules)
+    kinds = find_kinds(source, asked)
+    checked: list[Checked] = []
+    unread: list[str] = []
+    for each in source:
+        try:
+            found = _check(each, asked, kinds, out, deep=deep)
+        except Exception as error:
+            told = with_source(error, each)
+            out.error(told)
+            unread.append(explain(told)[0])
+            continue
+        found = found._replace(findings=[finding for finding in found.findings if finding.code not in ignore])
+        checked.append(found)
+        if fail_on != "never" and any(rank(finding.severity) >= rank(fail_on) for finding in found.findings):
+            out.status = max(out.status, FAILED)
+        if not quiet and out.streams:
+            _write_rows([found], columns, out)
+    if not quiet and is_sarif:
+        from paraminspect import __version__
+        from paraminspect.render.sarif import render_sarif
+
+        findings = [(each.source, finding) for each in checked for finding in each.findings]
+        out.write(render_sarif(findings, CODES, __version__, unread=unread))
+    elif not quiet and out.format == "table" and not columns:
+        _write_text(checked, out)
+    elif not quiet and not out.streams and checked:
+        _write_rows(checked, columns, out)
+    return out.status
+
+
+def _check(source: str, asked: Asked, kinds: Collection[Kind], output: Output, *, deep: bool) -> Checked:
+    from paraminspect.checks.check import check_live, check_stored
+    from paraminspect.checks.summed import Checked, describe_checked
+    from paraminspect.cli.opened import note_unloaded, open_one
+    from paraminspect.models.recognise import recognise
+    from paraminspect.models.standard_input import as_file
+
+    kind = recognise(source).kind
+    if kind != "checkpoint":
+        model = open_one(source, asked, output, kinds)
+        if model is None:
+            return Checked(source, [], "the weights do not fit")
+        note_unloaded(model, asked, output)
+        return Checked(source, check_live(model, deep=deep), describe_checked(model.checkpoint))
+    asked.kept_for(kind, kinds).refuse(kind)
+    with as_file(source) as path, Progress(output, "reading") as progress:
+        found, checkpoint = check_stored(path, deep=deep, reading=progress.counting)
+    return Checked(shown(source), found, describe_checked(checkpoint))
+
+
+def _write_text(checked: Sequence[Checked], output: Output) -> None:
+    from paraminspect.render.findings import render_findings
+
+    style = output.style()
+    for number, each in enumerate(checked):
+        if number:
+            output.write(["\n"])
+        output.write(render_findings(each.source, each.findings, each.closing, style))
+
+
+def _write_rows(checked: Sequence[Checked], columns: Sequence[str], output: Output) -> None:
+    from paraminspect.checks.summed import finding_rows
+
+    # a line of names says what it is about
+    output.write_rows(output.pick(finding_rows(checked, always_named=output.format == "names"), columns))
