@@ -62,11 +62,27 @@ def _check_dtypes(records: Sequence[TensorRecord]) -> Iterator[Finding]:
 
 def _check_attributes(records: Sequence[TensorRecord]) -> Iterator[Finding]:
     found = [record for record in records if record.role == "attribute"]
+    if found:
+        known = {(id(each.storage), each.offset, each.shape) for each in records if each.kind == "parameter"}
+        names = {each.name for each in records}
+        found = [each for each in found if not _is_kept_twice(each, known, names)]
     for record in found[:MAX_TOLD]:
         message = "a plain tensor attribute, neither parameter nor buffer: it will not train, move or be saved"
         yield find("plain-attribute", record.name, message)
     if len(found) > MAX_TOLD:
         yield find("plain-attribute", "", f"{counted(len(found) - MAX_TOLD, 'more tensor attribute')}")
+
+
+def _is_kept_twice(
+    record: TensorRecord, parameters: set[tuple[int, int, tuple[int, ...] | None]], names: set[str]
+) -> bool:
+    """Whether an attribute is a parameter again, or made anew of parameters in each forward.
+
+    The first is `_flat_weights` of every recurrent layer; the second what pruning, weight and spectral norm leave.
+    """
+    if record.storage is not None and (id(record.storage), record.offset, record.shape) in parameters:
+        return True
+    return any(f"{record.name}{ending}" in names for ending in ("_orig", "_g", "_v"))
 
 
 def _check_optimizer(records: Sequence[TensorRecord]) -> Iterator[Finding]:

@@ -15,13 +15,14 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from paraminspect.checks.codes import find
-from paraminspect.checks.container import ZIP_MEMBER, Place, as_finding, scan_part, scan_rest
+from paraminspect.checks.container import MAX_COMMENT, ZIP_END, ZIP_MEMBER, Place, as_finding, scan_part, scan_rest
 from paraminspect.checks.pickles import scan_pickle
+from paraminspect.checks.tars import find_members
 from paraminspect.errors import CheckpointError, LimitExceededError, ParamInspectError
 from paraminspect.files.blob import Blob
-from paraminspect.formats.pickles.inert import StorageRef
+from paraminspect.formats.pickles.inert import LongBytes, StorageRef
 from paraminspect.formats.pickles.plain import BARE_STARTS, is_pickle
-from paraminspect.formats.pickles.tracing import may_be_file
+from paraminspect.formats.pickles.tracing import may_be_file, trace_pickle
 from paraminspect.formats.pytorch.export import find_pickled, is_raw_member, is_torch_export
 from paraminspect.formats.table import DISTRIBUTED, endings_of
 from paraminspect.formats.zip_file import ZipDirectory, ZipEntry, read_zip_directory
@@ -79,10 +80,32 @@ def scan_zip(blob: Blob, place: Place) -> Iterator[Finding]:
 
 def scan_zip_behind(blob: Blob, place: Place) -> Iterator[Finding]:
     """A zip archive that ends a file of another format: `zipfile` would read that."""
+    inside = _spans_inside(blob)
     for begin, part in split_archives(blob)[0]:
+        last_record = begin + part.size - len(_tail_of(part)) + _tail_of(part).rfind(ZIP_END)
+        if any(first <= begin and last_record < last for first, last in inside):
+            continue  # a member or string, which is looked at as such
         message = f"a zip archive begins at byte {begin:,}, behind what the first bytes announce"
         yield find("polyglot", place.name, message, path=place.path, offset=place.offset(begin))
         yield from scan_zip(part, place.behind(begin))
+
+
+def _tail_of(part: Blob) -> bytes:
+    begin = max(0, part.size - _END.size - MAX_COMMENT)
+    return part.read_up_to(begin, part.size - begin)
+
+
+def _spans_inside(blob: Blob) -> list[tuple[int, int]]:
+    """Where the members of a tar archive are, or the strings of a pickle: a zip archive may be one of them as a whole."""
+    head = blob.read_up_to(0, 512)
+    if head[257:262] == b"ustar":
+        return list(find_members(blob))
+    if not is_pickle(head):
+        return []
+    return [
+        (value.begin, value.begin + value.length) if isinstance(value, LongBytes) else (at, at + 9 + len(value))
+        for at, value in trace_pickle(blob).nested
+    ]
 
 
 def split_archives(blob: Blob) -> tuple[list[tuple[int, Blob]], int]:
