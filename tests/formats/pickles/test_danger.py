@@ -8,6 +8,7 @@ import importlib.util
 import inspect
 import string
 import sys
+import warnings
 from functools import cache
 from types import ModuleType
 
@@ -163,7 +164,7 @@ ROWS = [
 @cache
 def imported(module: str) -> ModuleType | None:
     """A module of the installed torch, or its part that is not Python; None for those of other versions."""
-    with contextlib.suppress(ImportError):
+    with contextlib.suppress(ImportError), warnings.catch_warnings(record=True):
         return importlib.import_module(module)
     found = torch
     for step in module.split(".")[1:]:
