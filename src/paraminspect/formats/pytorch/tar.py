@@ -48,6 +48,7 @@ def read_torch_tar(blob: Blob) -> Checkpoint:
         raise UnknownFormatError(
             f"a tar archive without the member {missing[0]!r} that torch wrote",
             hint="if it packs model files, unpack it first and name one of them",
+            fault="unknown-format" if len(missing) < 3 or not members else "packed",
         )
     return _TarReader(members).read()
 
