@@ -10,10 +10,13 @@ from paraminspect.checks.codes import find
 from paraminspect.errors import ParamInspectError
 from paraminspect.records import Checkpoint, Finding
 from paraminspect.sharing.find import find_equal_in, find_in, open_stored
-from paraminspect.text import format_bytes
+from paraminspect.text import format_bytes, list_some
 
 MAX_TOLD: Final = 50
 """Groups of equal tensors that are told."""
+
+MAX_NAMED: Final = 3
+"""Other names of one group that are told."""
 
 EMBEDDINGS: Final = ("embed", "wte", "token", "shared")
 HEADS: Final = ("lm_head", "head.weight", "output.weight", "decoder.weight", "proj.weight", "classifier.weight")
@@ -53,7 +56,7 @@ def check_copies(checkpoint: Checkpoint) -> Iterator[Finding]:
         tied = any(part in each for each in group.names for part in EMBEDDINGS) and any(
             part in each for each in group.names for part in HEADS
         )
-        message = f"stored again with the same content as {', '.join(others[:3])} ({size} each)"
+        message = f"stored again with the same content as {list_some(others, MAX_NAMED)} ({size} each)"
         yield find("tie-broken", name, message, severity=None if tied else "info")
 
 
