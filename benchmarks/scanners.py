@@ -4,7 +4,7 @@
     python -m benchmarks.scanners --scanners build/scanners/bin --corpus CORPUS --output docs/scanners.md
 
 CORPUS is a folder of files with known answers (see `tests/test_corpus.py`); those of `benchmarks.bypasses` are made
-beside them. Every tool gets one file or folder at a time,
+beside them, and what real producers wrote is in `tests/honest`. Every tool gets one file or folder at a time,
 through its command line. Its exit status decides: it found something dangerous, it could not read the file, or it was
 content. A scanner that is not installed has no row.
 """
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from benchmarks.bypasses import write_bypasses
+from scripts.make_fixtures import HONEST, sources
 
 Verdict = Literal["danger", "error", "clean"]
 
@@ -78,6 +79,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as made:
         cases = list(read_cases(options.corpus))
         cases += [Case(f"bypasses/{name}", Path(made, name), hostile=True) for name in write_bypasses(Path(made))]
+        cases += [Case(f"honest/{path.relative_to(HONEST)}", path, hostile=False) for path in sources()]
         columns = {"paraminspect": [run_check(case.path) for case in cases]}
         for scanner in SCANNERS:
             program = options.scanners.absolute() / scanner.program

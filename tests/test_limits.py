@@ -65,7 +65,7 @@ def test_all_pickles_of_a_run_count_together(monkeypatch: pytest.MonkeyPatch) ->
     with one_effort() as run:
         for _ in range(3):
             load(Blob.from_bytes(pickle))
-        assert run.spent(OPCODES) == 90
+        assert run.spent(OPCODES) == 93
         with pytest.raises(EffortError, match="opcodes of pickles in one run; the limit is 100"):
             load(Blob.from_bytes(pickle))
         assert run.spent(OPCODES) <= 100

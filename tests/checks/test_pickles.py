@@ -72,3 +72,60 @@ def test_ties_that_cannot_be_looked_at(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(copies, "find_equal_in", fail)
     (found,) = copies.check_copies(open_source(path))
     assert (found.code, found.message) == ("not-checked", "gone")
+
+
+UNKNOWN = b"cmy.code\nThing\n"
+NET = b"cmy.models\nNet\n)\x81"
+SPACE = b"cargparse\nNamespace\n)\x81}"
+
+
+def codes(program: bytes) -> list[tuple[str, str]]:
+    return [(finding.severity, finding.code) for finding in scan(b"\x80\x02" + program + b"0N.")]
+
+
+@pytest.mark.parametrize(
+    ("program", "severity"),
+    [
+        (UNKNOWN, "warning"), (UNKNOWN + b")\x81", "warning"), (UNKNOWN + b")}\x92", "warning"),
+        (b"ccopyreg\n_reconstructor\n(" + UNKNOWN + b"c__builtin__\nobject\nNtR", "warning"),
+        (b"ccopyreg\n__newobj__\n(" + UNKNOWN + b"tR", "warning"), (b"cfunctools\npartial\n(" + UNKNOWN + b"tR", "warning"),
+        (UNKNOWN + b")R", "error"), (b"(imy.code\nThing\n", "error"), (b"(" + UNKNOWN + b"o", "error"),
+        (b"ccopyreg\n_reconstructor\n(c__builtin__\ndict\n" + UNKNOWN + b"NtR", "error"),
+        (b"ctorch._tensor\n_rebuild_from_type_v2\n(" + UNKNOWN + b"ctorch\nTensor\n)NtR", "error"),
+        (b"cnumpy.random._pickle\n__generator_ctor\n(N" + UNKNOWN + b"tR", "error"),
+        (b"ctorch.nn.modules.linear\nLinear\n(K\1K\1tR", "error"), (b"ctorch.nn.functional\nrelu\n)R", "error"),
+        (SPACE + b"X\x0c\0\0\0__setstate__" + UNKNOWN + b"sbNb", "error"),
+        (SPACE + b"X\6\0\0\0append" + UNKNOWN + b"sbNa", "error"),
+        (b"c__builtin__\ndict\n(" + SPACE + b"X\4\0\0\0keys" + UNKNOWN + b"sbtR", "error"),
+    ],
+)  # fmt: skip
+def test_the_unknown_is_judged_by_what_is_done_with_it(program: bytes, severity: str) -> None:
+    """NEWOBJ and what stands for it make an instance; REDUCE, INST and OBJ, and whatever calls its argument, call."""
+    code = "pickle-calls-unknown" if severity == "error" else "pickle-unknown"
+    assert codes(program) == [(severity, code)]
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        b"ctorch.nn.modules.linear\nLinear\n)\x81", b"ctorch.nn.functional\nrelu\n", b"c_io\nBytesIO\n)\x81",
+        b"c__builtin__\ngetattr\n(ctorch._C\n_VariableFunctionsClass\nX\4\0\0\0relutR", b"c__builtin__\ntype\n(NtR",
+        b"c__builtin__\ngetattr\n(ctorch.nn.modules.linear\nLinear\n)\x81X\7\0\0\0forwardtR",
+        b"ctransformers.trainer_utils\nIntervalStrategy\n(X\5\0\0\0stepstR", b"cexceptions\nValueError\n)R",
+    ],
+)  # fmt: skip
+def test_what_honest_files_do_is_worth_no_word(program: bytes) -> None:
+    assert codes(program) == []
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        b"c__builtin__\ngetattr\n(" + NET + b"X\4\0\0\0loadtR)R", b"c__builtin__\ngetattr\n",
+        b"c__builtin__\ngetattr\n(" + NET + b"X\x0b\0\0\0__globals__tR",
+        b"c__builtin__\ngetattr\n(" + NET + NET + b"tR", b"c__builtin__\ntype\n(X\1\0\0\0A)}tR",
+        b"c__builtin__\niter\n(" + UNKNOWN + b"NtR", b"crandom\nShuffled\n)R", b"ctorch\nTensor.copy\n)R",
+    ],
+)  # fmt: skip
+def test_more_than_that_is_a_danger(program: bytes) -> None:
+    assert "danger" in [severity for severity, _ in codes(program)]

@@ -46,10 +46,31 @@ def test_a_mask_may_be_infinite(check: Check) -> None:
 
 
 def test_weights_that_were_never_set(check: Check) -> None:
-    state = {"a.weight": torch.zeros(2, 3), "b.weight": torch.full((2, 3), 0.5), "lora_A.weight": torch.zeros(4)}
+    state = {"a.weight": torch.zeros(2, 3), "b.weight": torch.full((2, 3), 0.5), "lora_A.weight": torch.zeros(4, 4)}
     assert deep(check, state) == [
         ("warning", "all-zero", "a.weight"), ("warning", "constant", "b.weight"), ("warning", "all-zero", "lora_A.weight"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", ["l.lora_B.weight", "l.lora_B.default.weight", "controlnet_mid_block.weight", "x.lora_up.weight"]
+)
+def test_weights_that_begin_at_zero(name: str, check: Check) -> None:
+    assert deep(check, {name: torch.zeros(2, 2)}) == [("info", "all-zero", name)]
+
+
+def test_the_best_value_so_far_may_be_infinite(check: Check) -> None:
+    state = {"state_dict": {"w": GOOD}, "callbacks": {"ModelCheckpoint": {"kth_value": torch.tensor(INF)}}}
+    assert deep(check, state) == []
+    state["callbacks"]["ModelCheckpoint"]["kth_value"] = torch.tensor(NAN)
+    assert [code for _, code, _ in deep(check, state)] == ["not-finite"]
+
+
+@pytest.mark.parametrize(("root", "found"), [("ema", 0), ("model_avg", 0), ("other", 1)])
+def test_a_model_and_its_average_are_not_tied(root: str, found: int, check: Check) -> None:
+    assert len(deep(check, {"model": {"w": GOOD}, root: {"w": GOOD.clone()}})) == found
+    state = {"a.weight": GOOD, "b.weight": GOOD + 1}
+    assert deep(check, {"model": state, root: {name: each.clone() for name, each in state.items()}}) == []
 
 
 @pytest.mark.parametrize("steps", [0, 1])
@@ -91,6 +112,6 @@ def test_values_that_cannot_be_read(check: Check) -> None:
 
 def test_findings_of_one_kind_are_counted_beyond_some(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contents, "MAX_TOLD", 2)
-    found = check(torch_bytes({f"{i}.weight": torch.zeros(2) for i in range(5)}), deep=True)
+    found = check(torch_bytes({f"{i}.weight": torch.zeros(2, 2) for i in range(5)}), deep=True)
     assert [finding.name for finding in found] == ["0.weight", "1.weight", ""]
     assert found[-1].message == "3 more tensors like these"

@@ -157,3 +157,12 @@ def test_a_file_is_checked_without_torch_or_numpy(command: Command, workplace: P
     assert done.returncode == 1
     probe = script.replace("'-q'", "'-q', '--deep'").replace("evil.pkl", "good.pt")  # which does import numpy
     assert subprocess.run([words[0], "-c", probe], check=False, env=environ, cwd=workplace, timeout=60).returncode == 9
+
+
+def test_list_and_check_say_what_nobody_uses(workplace: Path, run: Any) -> None:
+    torch.save({"a": torch.ones(1000, 300)[:3]}, workplace / "views.pt")
+    said = "1,196,400 of 1,200,000 bytes of tensor data are used by no tensor: 'a' is a view"
+    for more in ((), ("--total",), ("-f", "json")):
+        assert said in run("list", "views.pt", *more).stderr
+    assert said in run("check", "views.pt").stdout
+    assert run("list", "good.pt").stderr == ""

@@ -215,6 +215,8 @@ def arrange(scanned: Sequence[Finding], said: Sequence[Finding]) -> list[Finding
     others = [
         each for each in said if each.message not in messages and (each.name or each.code not in codes - _REPEATED)
     ]
+    if any(each.code == "unused-bytes" for each in said):  # which counts those too
+        scanned = [each for each in scanned if each.code != "unused-storage"]
     unique = dict.fromkeys([*scanned, *others])
     return sorted(unique, key=lambda each: -rank(each.severity))
 

@@ -80,6 +80,7 @@ CODES: Final[dict[str, Code]] = {
         "info", "The file packs a model or is none of PyTorch; what a loader would run of it was looked at"
     ),
     "no-tensors": Code("warning", "A pickle without tensors: no model, but perhaps what belongs to one"),
+    "packed": Code("info", "An archive that packs other files: those that may be models are looked at, one by one"),
     "limit": Code("error", "The file declares more of something than any real model has"),
     "overlap": Code("error", "Parts of the file overlap", _AGAIN),
     "hole": Code("error", "Parts of the file belong to nothing", _AGAIN),
@@ -105,6 +106,7 @@ CODES: Final[dict[str, Code]] = {
         "warning", "Optimizer state fits no parameter", "model and optimizer were not saved together"
     ),
     "unused-storage": Code("info", "Bytes of the file that no tensor uses"),
+    "unused-bytes": Code("info", "Bytes of the tensor data that no tensor of the model uses"),
     "remark": Code("info", "What a reader noticed"),
     # values
     "not-finite": Code("error", "A tensor holds NaN or infinite values", "look at it: paraminspect stats"),

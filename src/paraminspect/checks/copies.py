@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from paraminspect.checks.codes import find
 from paraminspect.errors import ParamInspectError
 from paraminspect.records import Checkpoint, Finding
 from paraminspect.sharing.find import find_equal_in, find_in, open_stored
-from paraminspect.text import format_bytes
+from paraminspect.text import format_bytes, list_some
 
 MAX_TOLD: Final = 50
 """Groups of equal tensors that are told."""
 
+MAX_NAMED: Final = 3
+"""Other names of one group that are told."""
+
 EMBEDDINGS: Final = ("embed", "wte", "token", "shared")
 HEADS: Final = ("lm_head", "head.weight", "output.weight", "decoder.weight", "proj.weight", "classifier.weight")
 """Parts of the names of tensors that language models tie."""
+
+AVERAGE: Final = re.compile("ema|av(era)?g|shadow|teacher|target|momentum|swa|polyak", re.IGNORECASE)
+"""In the first parts of names of a second model that follows the first; it is needed to know one of a single tensor."""
 
 
 def check_declared(checkpoint: Checkpoint) -> Iterator[Finding]:
@@ -41,11 +48,36 @@ def check_copies(checkpoint: Checkpoint) -> Iterator[Finding]:
     except ParamInspectError as error:
         yield find("not-checked", "", error.message)
         return
+    again = _repeated_roots(checkpoint)
+    groups = [group for group in groups if not _is_model_again(group.names, again)]
     for group in groups[:MAX_TOLD]:
         name, *others = group.names
         size = format_bytes(group.nbytes or 0)
         tied = any(part in each for each in group.names for part in EMBEDDINGS) and any(
             part in each for each in group.names for part in HEADS
         )
-        message = f"stored again with the same content as {', '.join(others[:3])} ({size} each)"
+        message = f"stored again with the same content as {list_some(others, MAX_NAMED)} ({size} each)"
         yield find("tie-broken", name, message, severity=None if tied else "info")
+
+
+def _repeated_roots(checkpoint: Checkpoint) -> set[frozenset[str]]:
+    """Pairs of first parts of names below which there is the same model: its own, and that of its moving average."""
+    below: dict[str, set[tuple[str, object]]] = {}
+    for record in checkpoint.tensors:
+        root, _, rest = record.name.partition(".")
+        if rest:
+            below.setdefault(root, set()).add((rest, record.shape))
+    alike: dict[frozenset[tuple[str, object]], list[str]] = {}
+    for root, names in below.items():
+        alike.setdefault(frozenset(names), []).append(root)
+    return {
+        frozenset(roots)
+        for names, roots in alike.items()
+        if len(roots) > 1 and (len(names) > 1 or any(AVERAGE.search(root) for root in roots))
+    }
+
+
+def _is_model_again(names: Sequence[str], again: set[frozenset[str]]) -> bool:
+    """Whether names differ only by such roots."""
+    roots = {name.partition(".")[0] for name in names}
+    return len({name.partition(".")[2] for name in names}) == 1 and any(roots <= each for each in again)

@@ -13,6 +13,7 @@ from paraminspect.formats.table import format_of, resolve
 from paraminspect.names.listing import is_shown
 from paraminspect.records import Checkpoint, Finding, TensorRecord
 from paraminspect.text import counted, format_bytes
+from paraminspect.tied.unused import find_unused
 
 MAX_TOLD: Final = 20
 """Tensors that one kind of finding names."""
@@ -37,6 +38,7 @@ def check_tensors(checkpoint: Checkpoint) -> Iterator[Finding]:
     if row is None or not row.has_constants:
         yield from _check_attributes(records)
     yield from _check_optimizer(records)
+    yield from _check_unused(checkpoint)
     if row is not None and row.checks:
         yield from resolve(row.checks)(checkpoint)
 
@@ -62,11 +64,33 @@ def _check_dtypes(records: Sequence[TensorRecord]) -> Iterator[Finding]:
 
 def _check_attributes(records: Sequence[TensorRecord]) -> Iterator[Finding]:
     found = [record for record in records if record.role == "attribute"]
+    if found:
+        known = {(id(each.storage), each.offset, each.shape) for each in records if each.kind == "parameter"}
+        names = {each.name for each in records}
+        found = [each for each in found if not _is_kept_twice(each, known, names)]
     for record in found[:MAX_TOLD]:
         message = "a plain tensor attribute, neither parameter nor buffer: it will not train, move or be saved"
         yield find("plain-attribute", record.name, message)
     if len(found) > MAX_TOLD:
         yield find("plain-attribute", "", f"{counted(len(found) - MAX_TOLD, 'more tensor attribute')}")
+
+
+def _check_unused(checkpoint: Checkpoint) -> Iterator[Finding]:
+    if checkpoint.stored is not None and (unused := find_unused(checkpoint)) is not None:
+        hint = "paraminspect convert leaves them out; in torch, save a .clone() of a view" if unused.views else None
+        yield find("unused-bytes", "", unused.describe(), hint=hint)
+
+
+def _is_kept_twice(
+    record: TensorRecord, parameters: set[tuple[int, int, tuple[int, ...] | None]], names: set[str]
+) -> bool:
+    """Whether an attribute is a parameter again, or made anew of parameters in each forward.
+
+    The first is `_flat_weights` of every recurrent layer; the second what pruning, weight and spectral norm leave.
+    """
+    if record.storage is not None and (id(record.storage), record.offset, record.shape) in parameters:
+        return True
+    return any(f"{record.name}{ending}" in names for ending in ("_orig", "_g", "_v"))
 
 
 def _check_optimizer(records: Sequence[TensorRecord]) -> Iterator[Finding]:

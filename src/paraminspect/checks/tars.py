@@ -45,6 +45,20 @@ def scan_tar(blob: Blob, place: Place) -> Iterator[Finding]:
     yield find("limit", place.name, f"more than {MAX_MEMBERS:,} members in a tar", path=place.path)
 
 
+def find_members(blob: Blob) -> Iterator[tuple[int, int]]:
+    """Begin and end of each file in the archive, up to what is no header."""
+    position = 0
+    for _ in range(MAX_MEMBERS):
+        header = blob.read_up_to(position, BLOCK)
+        size_text = header[124:136].strip(b" \0") or b"0"
+        if not header.strip(b"\0") or not set(size_text) <= set(b"01234567"):
+            return
+        begin, size = position + BLOCK, int(size_text, 8)
+        if header[156:157] in (b"0", b"\0", b"7"):
+            yield begin, begin + size
+        position = begin + -(-size // BLOCK) * BLOCK
+
+
 def _check_member(header: bytes, name: str, place: Place, position: int) -> Iterator[Finding]:
     at = place.offset(position)
     parts = name.replace("\\", "/").split("/")

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from paraminspect.checks.codes import find
+from paraminspect.checks.codes import find, worst
 from paraminspect.errors import MalformedError, ParamInspectError, TruncatedError
 from paraminspect.names.listing import is_shown
-from paraminspect.records import Finding, TensorRecord
+from paraminspect.records import Finding, Severity, TensorRecord
 from paraminspect.text import counted, join_words
 from paraminspect.values.decode import Numbers
 from paraminspect.values.stats import TensorStats
 from paraminspect.values.workers import collect
 
 _FAULTS: Final = ((TruncatedError, "truncated"), (MalformedError, "malformed"))
+
+INFINITE_AT_FIRST: Final = frozenset(
+    {"kth_value", "best_model_score", "best_score", "current_score", "best_metric", "min_val", "max_val"}
+)
+"""State of Lightning's callbacks and of observers of quantisation, which is infinite until there is a better value."""
+
+BEGINS_AT_ZERO: Final = re.compile(
+    r"lora_B|lora_up|lora_embedding_B|\bcontrolnet_|zero_conv|zero_module|adaLN|ada_ln|to_out_ip|proj_out|\bgate\b"
+)
+"""Weights that are zero until the first step: of adapters, and of what is added to a trained network."""
 
 MAX_TOLD: Final = 50
 """Tensors that one kind of finding names."""
@@ -66,17 +77,21 @@ def stored_once(records: Iterable[TensorRecord]) -> Iterator[TensorRecord]:
 
 
 def _judge(record: TensorRecord, stats: TensorStats) -> Iterator[Finding]:
-    if stats.nan or stats.inf:
+    last = record.name.rpartition(".")[2]
+    if stats.nan or (stats.inf and last not in INFINITE_AT_FIRST):
         parts = [f"{number:,} {what}" for number, what in ((stats.nan, "NaN"), (stats.inf, "infinite")) if number]
         message = f"{join_words(parts)} of {counted(stats.count, 'value')}"
         # masks of attention are infinite on purpose, and so is the one number with which ONNX fills them
         mask = record.kind == "buffer" or "mask" in record.name.rpartition(".")[2]
         mask = mask or (record.numel == 1 and record.kind == "tensor")
         yield find("not-finite", record.name, message, severity="warning" if mask and not stats.nan else None)
-    if not is_shown(record) or not record.name.rpartition(".")[2].startswith(("weight", "kernel")):
+    if not is_shown(record) or not last.startswith(("weight", "kernel")):
         return
     if stats.count and stats.zeros == stats.count:
-        yield find("all-zero", record.name, f"all {counted(stats.count, 'value')} are 0")
+        # gains of norms begin at zero where a branch is to begin as nothing
+        quiet = len(record.shape or ()) < 2 or BEGINS_AT_ZERO.search(record.name)
+        severity: Severity | None = "info" if quiet else None
+        yield find("all-zero", record.name, f"all {counted(stats.count, 'value')} are 0", severity=severity)
     elif "constant" in stats.problems and len(record.shape or ()) > 1:
         yield find("constant", record.name, f"all {counted(stats.count, 'value')} are {stats.min:.6g}")
 
@@ -98,4 +113,5 @@ def _at_most(found: Sequence[Finding]) -> Iterator[Finding]:
             yield finding
     for code, count in told.items():
         if count > MAX_TOLD:
-            yield find(code, "", f"{count - MAX_TOLD:,} more tensors like these")
+            more = f"{count - MAX_TOLD:,} more tensors like these"
+            yield find(code, "", more, severity=worst(each for each in found if each.code == code))

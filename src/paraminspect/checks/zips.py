@@ -15,13 +15,14 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from paraminspect.checks.codes import find
-from paraminspect.checks.container import ZIP_MEMBER, Place, as_finding, scan_part, scan_rest
+from paraminspect.checks.container import MAX_COMMENT, ZIP_END, ZIP_MEMBER, Place, as_finding, scan_part, scan_rest
 from paraminspect.checks.pickles import scan_pickle
+from paraminspect.checks.tars import find_members
 from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.files.blob import Blob
-from paraminspect.formats.pickles.inert import StorageRef
+from paraminspect.formats.pickles.inert import LongBytes, StorageRef
 from paraminspect.formats.pickles.plain import BARE_STARTS, is_pickle
-from paraminspect.formats.pickles.tracing import may_be_file
+from paraminspect.formats.pickles.tracing import may_be_file, trace_pickle
 from paraminspect.formats.pytorch.export import find_pickled, is_raw_member, is_torch_export
 from paraminspect.formats.table import DISTRIBUTED, endings_of
 from paraminspect.formats.zip_file import ZipDirectory, ZipEntry, read_zip_directory
@@ -80,10 +81,32 @@ def scan_zip(blob: Blob, place: Place) -> Iterator[Finding]:
 
 def scan_zip_behind(blob: Blob, place: Place) -> Iterator[Finding]:
     """A zip archive that ends a file of another format: `zipfile` would read that."""
+    inside = _spans_inside(blob)
     for begin, part in split_archives(blob)[0]:
+        last_record = begin + part.size - len(_tail_of(part)) + _tail_of(part).rfind(ZIP_END)
+        if any(first <= begin and last_record < last for first, last in inside):
+            continue  # a member or string, which is looked at as such
         message = f"a zip archive begins at byte {begin:,}, behind what the first bytes announce"
         yield find("polyglot", place.name, message, path=place.path, offset=place.offset(begin))
         yield from scan_zip(part, place.behind(begin))
+
+
+def _tail_of(part: Blob) -> bytes:
+    begin = max(0, part.size - _END.size - MAX_COMMENT)
+    return part.read_up_to(begin, part.size - begin)
+
+
+def _spans_inside(blob: Blob) -> list[tuple[int, int]]:
+    """Where the members of a tar archive are, or the strings of a pickle: a zip archive may be one of them as a whole."""
+    head = blob.read_up_to(0, 512)
+    if head[257:262] == b"ustar":
+        return list(find_members(blob))
+    if not is_pickle(head):
+        return []
+    return [
+        (value.begin, value.begin + value.length) if isinstance(value, LongBytes) else (at, at + 9 + len(value))
+        for at, value in trace_pickle(blob).nested
+    ]
 
 
 def split_archives(blob: Blob) -> tuple[list[tuple[int, Blob]], int]:
@@ -124,8 +147,9 @@ def _find_begin(blob: Blob) -> int | None:
 def _scan_archive(directory: ZipDirectory, place: Place) -> Iterator[Finding]:
     everything = [*directory.entries.values(), *directory.shadowed]
     yield from _check_names(directory, place)
-    yield from _check_layout(directory, everything, place)
-    yield from _scan_members(directory, everything, place)
+    heads: dict[int, tuple[int, bytes]] = {}
+    yield from _check_layout(directory, everything, place, heads)
+    yield from _scan_members(directory, everything, place, heads)
     if any(entry.name.endswith("/constants.pkl") for entry in everything):
         from paraminspect.checks.script import scan_code
 
@@ -159,8 +183,13 @@ def _escapes(name: str) -> bool:
     return ".." in parts or not parts[0] or "\0" in name or parts[0][1:2] == ":"
 
 
-def _check_layout(directory: ZipDirectory, entries: Sequence[ZipEntry], place: Place) -> Iterator[Finding]:
-    """Local headers against the directory; holes and overlaps between members."""
+def _check_layout(
+    directory: ZipDirectory, entries: Sequence[ZipEntry], place: Place, heads: dict[int, tuple[int, bytes]]
+) -> Iterator[Finding]:
+    """Local headers against the directory; holes and overlaps between members.
+
+    The first bytes behind each header come along with it: `heads` takes where they are and what, by the header's offset.
+    """
     spans: list[tuple[int, int, str]] = []
     differing = 0
     for entry in entries:
@@ -171,6 +200,7 @@ def _check_layout(directory: ZipDirectory, entries: Sequence[ZipEntry], place: P
             continue
         spans.append((entry.header_offset, data + entry.compressed_size, entry.name))
         difference = _compare_headers(directory.blob, entry)
+        heads[entry.header_offset] = data, directory.blob.read_near(data, 4)
         if difference and (differing := differing + 1) <= MAX_TOLD:
             at = place.offset(entry.header_offset)
             yield find("zip-mismatch", entry.name, difference, path=place.path, offset=at)
@@ -224,7 +254,9 @@ def _compare_headers(blob: Blob, entry: ZipEntry) -> str:
     return f"CRC {entry.crc:08x} in the directory, {crc:08x} in its local header" if crc and crc != entry.crc else ""
 
 
-def _scan_members(directory: ZipDirectory, entries: Sequence[ZipEntry], place: Place) -> Iterator[Finding]:
+def _scan_members(
+    directory: ZipDirectory, entries: Sequence[ZipEntry], place: Place, heads: dict[int, tuple[int, bytes]]
+) -> Iterator[Finding]:
     """Whatever is a pickle, an archive or an array of objects among the entries; storages that none of them uses."""
     broken = 0
     run = effort()
@@ -244,7 +276,7 @@ def _scan_members(directory: ZipDirectory, entries: Sequence[ZipEntry], place: P
         seen.add(member)
         try:
             if raw and not named:
-                yield from _scan_raw(directory, entry, place)
+                yield from _scan_raw(directory, entry, place, heads)
                 continue
             kind = _kind_of(directory.read_prefix(entry, 8), named=named)
             if kind:
@@ -261,11 +293,14 @@ def _scan_members(directory: ZipDirectory, entries: Sequence[ZipEntry], place: P
         yield find("unused-storage", place.name, message, path=place.path)
 
 
-def _scan_raw(directory: ZipDirectory, entry: ZipEntry, place: Place) -> Iterator[Finding]:
+def _scan_raw(
+    directory: ZipDirectory, entry: ZipEntry, place: Place, heads: dict[int, tuple[int, bytes]]
+) -> Iterator[Finding]:
     """A member that should be numbers or source text, either of which may look like a pickle: only dangers count."""
     stored = entry.method == 0 and not entry.encrypted
-    at = directory.data_offset(entry)
-    head = directory.blob.read_near(at, 4) if stored else directory.read_prefix(entry, 4)
+    at, head = heads.get(entry.header_offset, (0, b""))
+    if not stored:
+        head = directory.read_prefix(entry, 4)
     if not may_be_file(head[:4].ljust(4, b"\0")):
         if head[:1] not in _BARE:
             return

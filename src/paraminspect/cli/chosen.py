@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from paraminspect.cli.explain import with_source
 from paraminspect.cli.opened import prefixed
@@ -15,6 +15,9 @@ from paraminspect.names.selector import make_filter
 from paraminspect.names.suggestions import find_meant
 from paraminspect.records import TensorRecord
 from paraminspect.text import join_words
+
+if TYPE_CHECKING:
+    from paraminspect.conversion.plan import Wanted
 
 NOTHING_MATCHED = 1
 """Exit status when selectors leave nothing of any source, as grep has it."""
@@ -60,7 +63,7 @@ def choose_from(
             output.note(prefixed(f"{module} has no tensors", checkpoint.source, sources))
         matched = matched or bool(listing.records)
         if keep is not None and not listing.records:
-            output.note(prefixed(describe_no_match(choice, listing, records), checkpoint.source, sources))
+            output.note(prefixed(describe_no_match(choice, listing.candidates, records), checkpoint.source, sources))
         if hidden := describe_hidden(listing.hidden):
             output.note(prefixed(hidden, checkpoint.source, sources))
         yield model, listing
@@ -76,9 +79,9 @@ def describe_hidden(hidden: Mapping[str, int], done: str = "shown", does: str = 
     return f"{join_words(parts)} not {done} (--all {does} {'it' if sum(hidden.values()) == 1 else 'them'})"
 
 
-def describe_no_match(choice: Choice, listing: Listing, records: Sequence[TensorRecord]) -> str:
+def describe_no_match(choice: Choice | Wanted, candidates: int, records: Sequence[TensorRecord]) -> str:
     """Why selectors left nothing, and what may have been meant."""
-    if not listing.candidates:
+    if not candidates:
         return "there is nothing to select from"
     prefix = f"{choice.module.rstrip('.')}." if choice.module else ""
     names = [record.name.removeprefix(prefix) for record in records if record.name.startswith(prefix)]

@@ -15,8 +15,11 @@ from paraminspect.conversion.outline import Outlined, lay_out
 from paraminspect.conversion.plan import ConversionPlan, Item, Wanted, plan_conversion
 from paraminspect.conversion.verify import verify
 from paraminspect.errors import SelectionError
+from paraminspect.files.paths import shown
 from paraminspect.records import Checkpoint
-from paraminspect.text import counted, quote
+from paraminspect.render.columns import WRITTEN
+from paraminspect.render.rows import Rows
+from paraminspect.text import counted, format_bytes, quote
 from paraminspect.writers.whole_files import open_stream, open_target
 
 LARGEST: Final = {"float8_e4m3fn": "448, its largest number"}
@@ -39,6 +42,12 @@ class Written(NamedTuple):
     files: int
     nbytes: int
     notes: tuple[str, ...] = ()
+    is_folder: bool = False
+
+    def describe(self) -> str:
+        """Such as "148 tensors in 3 files, 475 MiB"."""
+        files = f" in {counted(self.files, 'file')}" if self.is_folder else ""
+        return f"{counted(self.tensors, 'tensor')}{files}, {format_bytes(self.nbytes)}"
 
 
 class Prepared(NamedTuple):
@@ -47,6 +56,23 @@ class Prepared(NamedTuple):
     plan: ConversionPlan
     outlined: Outlined
     notes: tuple[str, ...]
+
+    def rows(self, source: str) -> Rows:
+        """What would be written: one row a tensor."""
+        values = [
+            (
+                item.out.name,
+                item.out.shape,
+                item.out.dtype,
+                item.out.nbytes,
+                item.out.aliases,
+                item.record.name if item.record.name != item.out.name else None,
+                item.record.dtype if item.record.dtype != item.out.dtype else None,
+            )
+            for item in self.outlined.items
+        ]
+        closing = f"{counted(len(self.plan.items), 'tensor')}, {format_bytes(self.plan.nbytes)}"
+        return Rows("tensors", WRITTEN, values, head={"source": shown(source)}, closing=closing)
 
 
 def prepare(
@@ -124,7 +150,11 @@ def carry_out(
         with open_target(layout, file, force=force, look=look if check else None) as sink:
             write_all(items, layout, contents, sink, progress("written", total))
     return Written(
-        len(items), len(layout.files), layout.nbytes, (*prepared.notes, *describe_lost(items, contents.lost))
+        len(items),
+        len(layout.files),
+        layout.nbytes,
+        (*prepared.notes, *describe_lost(items, contents.lost)),
+        layout.is_folder,
     )
 
 

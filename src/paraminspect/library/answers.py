@@ -270,12 +270,9 @@ def convert(
     from paraminspect.conversion.plan import Wanted
 
     opened = _hold(source)
-    checkpoint = opened.checkpoint
-    if unsaved := opened.unsaved:
-        checkpoint = replace(checkpoint, tensors=[each for each in checkpoint.tensors if each.name not in unsaved])
     wanted = Wanted(module, tuple(select), tuple(exclude), everything, tuple(rename), dtype)
     file = os.fspath(output)
-    prepared = prepare(checkpoint, file, wanted, metadata=metadata, carry=carry_metadata, shard_size=shard_size)
+    prepared = prepare(opened.saved, file, wanted, metadata=metadata, carry=carry_metadata, shard_size=shard_size)
     return carry_out(prepared, file, opened.numbers, force=force, check=verify, is_stored=opened.live is None)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from paraminspect.errors import LimitExceededError, ParamInspectError, SourceError
@@ -107,9 +107,12 @@ class Model:
         return frozenset(each.name for each in report.mismatches) if report is not None else frozenset()
 
     @property
-    def unsaved(self) -> frozenset[str]:
-        """Names of the buffers that `state_dict()` leaves out."""
-        return self.live.unsaved() if self.live is not None else frozenset()
+    def saved(self) -> Checkpoint:
+        """The checkpoint without the buffers that `state_dict()` leaves out."""
+        unsaved = self.live.unsaved() if self.live is not None else ()
+        if not unsaved:
+            return self.checkpoint
+        return replace(self.checkpoint, tensors=[each for each in self.checkpoint.tensors if each.name not in unsaved])
 
     def tensor(self, record: TensorRecord) -> Tensor:
         """The values of a tensor of a live model, with the rules applied; from any thread.

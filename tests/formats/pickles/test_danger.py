@@ -8,6 +8,7 @@ import importlib.util
 import inspect
 import string
 import sys
+import warnings
 from functools import cache
 from types import ModuleType
 
@@ -114,6 +115,22 @@ PUBLISHED = [
 number, GHSA), fickling's, and what their own tests hold."""
 
 
+OF_PACKAGES = [
+    "six:exec_", "six.moves.builtins:eval", "attr._make:_compile_and_eval", "torch._dynamo.eval_frame:optimize",
+    "Cython.Build.Inline:cython_inline", "pandas:read_csv", "pandas.io.parsers.readers:read_csv", "pandas:eval",
+    "numpy._core:_ufunc_reconstruct", "decorator:FunctionMaker.create", "PIL.Image:open", "scipy.io:loadmat",
+    "transformers.dynamic_module_utils:get_class_from_dynamic_module", "pydantic.v1.utils:import_string",
+    "dataclasses:_create_fn", "numba.core.serialize:_unpickle__CustomPickled", "datasets.load:load_dataset",
+    "safetensors.torch:save_file", "omegaconf:OmegaConf.load", "IPython.core.interactiveshell:InteractiveShell.run_cell",
+]  # fmt: skip
+"""What well-known packages have that runs code, writes files or imports by name."""
+
+
+@pytest.mark.parametrize("identity", OF_PACKAGES)
+def test_well_known_packages(identity: str) -> None:
+    assert judge(*identity.split(":")).level == "danger"
+
+
 @pytest.mark.parametrize("identity", PUBLISHED)
 def test_published_ways_past_scanners(identity: str) -> None:
     module, _, name = identity.rpartition(":" if ":" in identity else ".")
@@ -147,7 +164,7 @@ ROWS = [
 @cache
 def imported(module: str) -> ModuleType | None:
     """A module of the installed torch, or its part that is not Python; None for those of other versions."""
-    with contextlib.suppress(ImportError):
+    with contextlib.suppress(ImportError), warnings.catch_warnings(record=True):
         return importlib.import_module(module)
     found = torch
     for step in module.split(".")[1:]:

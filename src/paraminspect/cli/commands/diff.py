@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from typer import Argument, Option
 
 from paraminspect.cli import options
-from paraminspect.cli.chosen import Choice
+from paraminspect.cli.chosen import Choice, describe_hidden
 from paraminspect.cli.declare import Is, Table, declare
+from paraminspect.cli.explain import with_source
+from paraminspect.cli.opened import prefixed
+from paraminspect.cli.output import Output
+from paraminspect.errors import ParamInspectError, SelectionError
+from paraminspect.names.changes import rename
+from paraminspect.names.listing import select_records
+from paraminspect.records import TensorRecord
 from paraminspect.render.columns import CHANGES
+
+if TYPE_CHECKING:
+    from paraminspect.models.open import Model
+
+DIFFERENT: Final = 1
+"""Exit status when something differs."""
 
 Before = Annotated[str, Argument(metavar="BEFORE", help="As SOURCE of the other commands."), Is("source")]
 After = Annotated[str, Argument(metavar="AFTER", help="The same."), Is("source")]
@@ -57,9 +71,53 @@ def command(
     of the angle between both. Both sides are read a piece at a time. Two NaN are equal, and so are 0 and -0. A tensor
     that is tied to the same other one on both sides is compared once.
     """
-    from paraminspect.cli.diff import DiffOptions, report_diff
+    from paraminspect.cli.opened import open_pair
+    from paraminspect.cli.progress import Progress
+    from paraminspect.values.diff import Tolerance, diff_records
+    from paraminspect.values.tabled import change_rows, describe_renamed, failures_as_errors
 
+    out = output.open(rows.header)
+    columns = rows.choose(CHANGES)
+    sources = (before, after)
+    if sources == ("-", "-"):
+        raise ParamInspectError("standard input can be read once", hint="name a file on one side")
+    sides = open_pair(sources, options.asked("plan" if only in ("names", "shapes") else "values", build, rules), out)
+    if sides is None:
+        out.finish()
+        return out.status
     choice = Choice(choose.module, choose.select, choose.exclude, everything)
-    how = DiffOptions(only, rtol, atol, map_, rows.choose(CHANGES))
-    asked = options.asked("plan" if only in ("names", "shapes") else "values", build, rules)
-    return report_diff((before, after), choice, asked, how, output.open(rows.header))
+    chosen = [_choose(side, source, choice, sources, out) for side, source in zip(sides, sources, strict=True)]
+    if not any(chosen):
+        raise SelectionError("nothing is left to compare", hint="--all takes in optimizer state and plain attributes")
+    old, new = (_renamed(records, map_, source) for records, source in zip(chosen, sources, strict=True))
+    nbytes = sum(record.nbytes or 0 for name, record in old.items() if name in new)
+    opens = (sides[0].numbers, sides[1].numbers)
+    with Progress(out, "comparing") as progress:
+        advance = progress.counting(nbytes)
+        diff = diff_records(old, new, opens, only=only, tolerance=Tolerance(rtol, atol), advance=advance)
+    out.write_rows(out.pick(change_rows(diff, sides[0].checkpoint, sides[1].checkpoint), columns))
+    out.notes(describe_renamed(diff))
+    for error in failures_as_errors(diff.failures, before):
+        out.error(error)
+    out.finish()
+    return max(out.status, DIFFERENT if diff.changes else 0)
+
+
+def _choose(side: Model, source: str, choice: Choice, sources: Sequence[str], output: Output) -> Sequence[TensorRecord]:
+    """The tensors of one side that are meant, under every name, buffers included."""
+    try:
+        chosen, hidden = select_records(
+            side.checkpoint.tensors, choice.module.rstrip("."), choice.select, choice.exclude, choice.everything
+        )
+    except ParamInspectError as error:
+        raise with_source(error, source) from None
+    if what := describe_hidden(hidden).replace("shown", "compared", 1).replace("shows", "compares"):
+        output.note(prefixed(what, source, sources))
+    return chosen
+
+
+def _renamed(records: Sequence[TensorRecord], maps: Sequence[str], source: str) -> dict[str, TensorRecord]:
+    try:
+        return rename(records, maps)
+    except ParamInspectError as error:
+        raise with_source(error, source) from None

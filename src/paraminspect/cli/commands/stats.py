@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Annotated, get_args
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Final, get_args
 
 from typer import Option
 
 from paraminspect.cli import options
-from paraminspect.cli.chosen import Choice
+from paraminspect.cli.chosen import Choice, choose_from
 from paraminspect.cli.declare import Is, Listed, OneOf, Table, declare
+from paraminspect.cli.opened import open_each, prefixed
+from paraminspect.cli.output import Output
+from paraminspect.errors import ParamInspectError
+from paraminspect.names.listing import total
 from paraminspect.records import Problem
 from paraminspect.render.columns import MODULE_STATISTICS, STATISTICS
-from paraminspect.render.rows import SOURCE
+from paraminspect.render.pictures import check_picture, encode_picture
+from paraminspect.render.rows import EMPTY_NAME, SOURCE, Rows
+
+if TYPE_CHECKING:  # numpy, for which a help text does not wait
+    from paraminspect.models.open import Model
+    from paraminspect.values.stats import TensorStats
+    from paraminspect.values.tabled import Row
+    from paraminspect.values.workers import Failure, RowStats
+
+FAILED: Final = 1
+"""Exit status when a tensor has a problem that `--fail-on` names."""
+
+FLUSH_S: Final = 0.1
+"""How long rows that are ready wait for others before they are written."""
 
 Depth = Annotated[
     int | None,
@@ -64,13 +83,56 @@ def command(
     infinities are counted and left out of the rest. Of complex numbers, statistics are of their moduli; quantised
     blocks are taken apart. Quantiles of over 65,536 values of more than 16 bits are off by less than 1 % of themselves.
     """
-    from paraminspect.cli.stats import StatsOptions, report_stats
-    from paraminspect.errors import ParamInspectError
+    from paraminspect.cli.report import Report
+    from paraminspect.values.picture import draw_statistics
+    from paraminspect.values.tabled import describe_problems, failures_as_errors, plan_rows, statistics_values
 
     known = STATISTICS if depth is None else MODULE_STATISTICS
     if sort and sort not in (names := [column.name for column in known]):
         raise ParamInspectError(f"there is no column {sort!r} here", hint=f"the columns are {', '.join(names)}")
-    chosen = rows.choose((*known, SOURCE))
+    columns = rows.choose((*known, SOURCE))
+    check_picture(plot)
+    out = output.open(rows.header)
+    report = Report(out, source, columns, sort=sort, reverse=reverse)
     choice = Choice(choose.module, choose.select, choose.exclude, everything)
-    how = StatsOptions(depth, sort, reverse, chosen, fail_on, plot)
-    return report_stats(source, choice, options.asked("values", build, rules), how, output.open(rows.header))
+    models = open_each(source, options.asked("values", build, rules), out)
+    drawn: list[tuple[str, TensorStats]] = []
+    at_once = out.streams and not sort and not reverse
+    key, noun = ("tensors", "tensor") if depth is None else ("modules", "module")
+    for model, listing in choose_from(models, source, choice, out):
+        name = model.checkpoint.source
+        failures: list[Failure] = []
+        named: dict[str, list[str]] = {}
+        waiting: list[tuple[Any, ...]] = []
+        written = time.monotonic()
+        for row, result in _read(model, plan_rows(listing, depth), out):
+            failures += result.failures
+            for problem in result.stats.problems if result.stats is not None else ():
+                named.setdefault(problem, []).append(row.head[0] or EMPTY_NAME)
+            waiting.append((*row.head, *statistics_values(result.stats)))
+            if plot and result.stats is not None:
+                drawn.append((prefixed(row.head[0], name, source), result.stats))
+            if at_once and time.monotonic() - written > FLUSH_S:
+                out.progress("")  # rows may go to the same terminal
+                report.add(model.checkpoint, Rows(key, known, waiting), None)
+                waiting, written = [], time.monotonic()
+        report.add(model.checkpoint, Rows(key, known, waiting), None if out.streams else total(listing))
+        out.notes(prefixed(text, name, source) for text in describe_problems(named, fail_on, noun))
+        if not named.keys().isdisjoint(fail_on):
+            out.status = max(out.status, FAILED)
+        for error in failures_as_errors(failures, name):
+            out.error(error)
+    if drawn:
+        out.write_to(plot, encode_picture(draw_statistics(drawn, ", ".join(source)), plot))
+    return report.finish()
+
+
+def _read(model: Model, plan: Sequence[Row], output: Output) -> Iterator[tuple[Row, RowStats]]:
+    from paraminspect.cli.progress import Progress
+    from paraminspect.values.workers import collect_in_parallel, count_workers
+
+    nbytes = sum(record.nbytes or 0 for row in plan for record in row.records)
+    rows = [row.records for row in plan]
+    with Progress(output, "reading") as progress:
+        advance, workers = progress.counting(nbytes), count_workers(nbytes)
+        yield from zip(plan, collect_in_parallel(rows, model.numbers, advance, workers=workers), strict=True)

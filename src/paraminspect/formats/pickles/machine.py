@@ -76,5 +76,5 @@ class PickleMachine(MachineState):
             text = f"bad argument of opcode 0x{op:02x} at byte {self.position:,}: {error}"
             raise MalformedError(text[:200]) from None
         finally:
-            self._effort.spend(OPCODES, done)
+            self._effort.spend(OPCODES, done + 1)
         raise self._too_many_opcodes(limit)

@@ -78,6 +78,8 @@ CALLED: Final = frozenset(
         "numpy.ndarray", "numpy.dtype", "numpy.matrix", "numpy.record", "numpy.ma.core._mareconstruct",
         "numpy.random._pickle.__randomstate_ctor", "numpy.random._pickle.__generator_ctor",
         "numpy.random._pickle.__bit_generator_ctor", "numpy.random.bit_generator.__pyx_unpickle_SeedSequence",
+        "numpy.random._mt19937.MT19937", "numpy.random._pcg64.PCG64", "numpy.random._pcg64.PCG64DXSM",
+        "numpy.random._philox.Philox", "numpy.random._sfc64.SFC64",
         *(f"numpy.{core}.{name}" for core in ("core", "_core")
           for name in ("multiarray._reconstruct", "multiarray.scalar", "numeric._frombuffer")),
         "torch.device", "torch.Size", "torch.Generator", "torch._C.Generator",
@@ -87,13 +89,12 @@ CALLED: Final = frozenset(
 
 REBUILT: Final = frozenset(
     {
-        "torch.Tensor", "torch.nn.Parameter", "torch.nn.Module", "torch.utils.hooks.RemovableHandle",
+        "torch.Tensor", "torch.nn.Parameter", "torch.nn.Module", "torch.ScriptObject",
+        "torch._C.ScriptObject", "torch.utils.hooks.RemovableHandle",
         *(f"torch.{device}{kind}Tensor" for device in ("", "cuda.") for kind in (
             "Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")),
         "numpy.iinfo", "numpy.finfo", "numpy.poly1d", "numpy.recarray", "numpy.rec.recarray", "numpy.ma.MaskedArray",
-        "numpy.ma.core.MaskedArray", "numpy.random._mt19937.MT19937", "numpy.random._pcg64.PCG64",
-        "numpy.random._pcg64.PCG64DXSM", "numpy.random._philox.Philox", "numpy.random._sfc64.SFC64",
-        "numpy.random.bit_generator.SeedSequence", "numpy.random._generator.Generator", "numpy.random.mtrand.RandomState",
+        "numpy.ma.core.MaskedArray", "numpy.random.bit_generator.SeedSequence", "numpy.random._generator.Generator", "numpy.random.mtrand.RandomState",
     }
 )  # fmt: skip
 """Classes of which only instances are made."""
@@ -103,6 +104,7 @@ NAMED: Final = frozenset(
         *(f"builtins.{name}" for name in (
             "abs", "all", "any", "callable", "divmod", "hash", "isinstance", "issubclass", "len", "max", "min", "pow",
             "repr", "round", "sorted", "sum", "print", "property", "staticmethod", "classmethod", "super")),
+        "contextlib.nullcontext",
         *(f"torch.{kind}" for kind in (
             "finfo", "iinfo", "dtype", "layout", "memory_format", "per_tensor_affine", "per_channel_affine",
             "per_tensor_symmetric", "per_channel_symmetric", "per_channel_affine_float_qparams", "qscheme")),
@@ -119,7 +121,56 @@ NAMED: Final = frozenset(
 )  # fmt: skip
 """What files keep as it is."""
 
-PRODUCERS: Final[dict[str, str]] = {}
+PRODUCERS: Final[dict[str, str]] = {
+    # enumerations: a call looks a member up by its value
+    **dict.fromkeys(
+        [f"transformers.{name}" for name in (
+            "trainer_utils.IntervalStrategy", "trainer_utils.EvaluationStrategy", "trainer_utils.SaveStrategy",
+            "trainer_utils.HubStrategy", "trainer_utils.HPSearchBackend", "trainer_utils.SchedulerType",
+            "trainer_utils.FSDPOption", "training_args.OptimizerNames", "training_args.ParallelMode",
+            "debug_utils.DebugOption", "utils.generic.PaddingStrategy", "utils.generic.TensorType",
+            "utils.quantization_config.QuantizationMethod", "utils.quantization_config.AwqFormat",
+            "utils.quantization_config.AwqBackend", "utils.quantization_config.ExllamaVersion",
+            "generation.configuration_utils.GenerationMode", "tokenization_utils_base.TruncationStrategy")],
+        "transformers: training_args.bin, whole models",
+    ),
+    **dict.fromkeys(
+        [f"accelerate.utils.dataclasses.{name}" for name in (
+            "DDPCommunicationHookType", "DistributedType", "SageMakerDistributedType", "FP8BackendType",
+            "ComputeEnvironment", "DynamoBackend", "LoggerType", "PrecisionType", "RNGType", "CustomDtype")],
+        "accelerate: within transformers' training_args.bin",
+    ),
+    "peft.utils.peft_types.PeftType": "peft: whole models",
+    "peft.utils.peft_types.TaskType": "peft: whole models",
+    "timm.layers.format.Format": "timm: whole models",
+    "diffusers.optimization.SchedulerType": "diffusers: training state",
+    "diffusers.schedulers.scheduling_utils.KarrasDiffusionSchedulers": "diffusers: whole pipelines",
+    **dict.fromkeys(
+        [f"torchao.{name}" for name in (
+            "quantization.quant_primitives.MappingType", "quantization.quant_primitives.ZeroPointDomain",
+            "quantization.quant_primitives.TorchAODType",
+            "quantization.quantize_.common.kernel_preference.KernelPreference",
+            "quantization.quantize_.common.packing_format.PackingFormat",
+            "quantization.quantize_.workflows.float8.float8_packing_format.Float8PackingFormat",
+            "quantization.quantize_.workflows.int4.int4_packing_format.Int4PackingFormat",
+            "quantization.quantize_.workflows.int4.int4_choose_qparams_algorithm.Int4ChooseQParamsAlgorithm",
+            "quantization.quantize_.workflows.intx.intx_packing_format.IntxPackingFormat",
+            "quantization.quantize_.workflows.intx.intx_choose_qparams_algorithm.IntxChooseQParamsAlgorithm",
+            "quantization.quantize_.workflows.intx.intx_unpacked_to_int8_tensor."
+            "IntxUnpackedToInt8TensorActivationQuantization",
+            "float8.config.ScalingType", "float8.config.ScalingGranularity", "float8.config.Float8LinearRecipeName")],
+        "torchao: state dicts of quantised weights",
+    ),
+    # rebuilders: each makes an instance of a class of pandas, or `cls.__new__(cls, ..)`, of what it is given
+    **dict.fromkeys(
+        [f"pandas.{name}" for name in (
+            "core.indexes.base._new_Index", "core.indexes.datetimes._new_DatetimeIndex", "core.indexes.period._new_PeriodIndex",
+            "core.internals.managers.BlockManager", "core.internals.managers.SingleBlockManager", "_libs.internals._unpickle_block",
+            "_libs.arrays.__pyx_unpickle_NDArrayBacked", "_libs.tslibs.timestamps._unpickle_timestamp",
+            "_libs.tslibs.timedeltas._timedelta_unpickle", "_libs.tslibs.nattype.__nat_unpickle", "StringDtype")],
+        "pandas: tables in logs of training",
+    ),
+}  # fmt: skip
 """What other producers call in their own files, each with the producer; each was read and does no more than make a value."""
 
 HARMLESS: Final[dict[str, Expected]] = {
@@ -145,9 +196,13 @@ TAKES_A_FUNCTION: Final[dict[str, int]] = {
     "numpy.random._pickle.__randomstate_ctor": 1,
     "numpy.random._pickle.__generator_ctor": 1,
     "numpy.random._pickle.__bit_generator_ctor": 0,
+    "torch._dynamo.eval_frame.OptimizedModule": 1,
     "copyreg._reconstructor": 1,
 }
 """Of the safe names, those that call one of their arguments: which."""
+
+CALLED_SAFELY: Final = frozenset({"torch._dynamo.eval_frame.OptimizeContext"})
+"""Classes whose instances may be what such a name calls: the call wraps a function, and calls nothing."""
 
 ALLOCATORS: Final = frozenset({"builtins.bytearray", "builtins.bytes", "builtins.range", "array.array"})
 """Of the safe names, those that an integer makes as large as it says."""

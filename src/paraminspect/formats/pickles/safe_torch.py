@@ -10,7 +10,12 @@ from __future__ import annotations
 from typing import Final
 
 REBUILT: Final[dict[str, str]] = {
-    "torch._dynamo.eval_frame": "OptimizedModule",
+    "torch": "_TorchCompileAOTInductorWrapper _TorchCompileInductorWrapper _TorchCompileWrapper",
+    "torch._dynamo.convert_frame":
+        "CatchErrorsWrapper ConvertFrame ConvertFrameAssert ConvertFrameBox ConvertFrameProtocol",
+    "torch._dynamo.decorators": "_DimRange",
+    "torch._dynamo.hooks": "Hooks",
+    "torch._dynamo.repro.after_dynamo": "WrapBackendDebug",
     "torch._tensor": "Tensor",
     "torch.amp.grad_scaler": "GradScaler _MultiDeviceReplicator",
     "torch.ao.nn.intrinsic.modules.fused":
@@ -322,6 +327,7 @@ REBUILT: Final[dict[str, str]] = {
 """Classes whose instances are made without a call (NEWOBJ); a file that torch wrote does not call them."""
 
 CALLED: Final[dict[str, str]] = {
+    "torch._dynamo.eval_frame": "OptimizeContext OptimizedModule",
     "torch._tensor": "_rebuild_from_type _rebuild_from_type_v2",
     "torch._utils":
         "_rebuild_device_tensor_from_cpu_tensor _rebuild_device_tensor_from_numpy _rebuild_meta_tensor_no_storage "

@@ -19,7 +19,7 @@ from paraminspect.formats.pickles.machine import MAX_PICKLE_OPS, PickleMachine
 from paraminspect.formats.pickles.opcodes import HANDLERS
 from paraminspect.formats.pickles.plain import BARE_STARTS
 from paraminspect.formats.pickles.python_modules import PYTHON_MODULES
-from paraminspect.formats.pickles.safe import ALLOCATORS, MANY_BYTES, TAKES_A_FUNCTION
+from paraminspect.formats.pickles.safe import ALLOCATORS, CALLED_SAFELY, MANY_BYTES, TAKES_A_FUNCTION
 from paraminspect.formats.pickles.state import LONGEST_FIXED
 from paraminspect.formats.pytorch.objects import GlobalTable, storage_ref
 from paraminspect.limits import OPCODES, EffortError, effort
@@ -173,7 +173,7 @@ class _TracingMachine(PickleMachine):
                 if op in _TEXTS:
                     self._note_text()
         finally:
-            self._effort.spend(OPCODES, done)
+            self._effort.spend(OPCODES, done + 1)
         raise self._too_many_opcodes(limit)
 
     # --- names -----------------------------------------------------------------------------------------------
@@ -293,7 +293,9 @@ class _TracingMachine(PickleMachine):
             return
         func = args[at]
         if isinstance(func, Opaque):
-            self._note_computed(preview(func))
+            use = self._by_global.get(id(func.func))
+            if use is None or use.verdict.identity not in CALLED_SAFELY:
+                self._note_computed(preview(func))
         elif isinstance(func, Global):
             code, self._code = self._code, _REDUCE
             self._note_call(func, args[at + 2 : at + 3] if at == 0 else args[:1])
@@ -340,8 +342,8 @@ class _TracingMachine(PickleMachine):
         top = use.verdict.identity.partition(".")[0]
         if top in PYTHON_MODULES and use.verdict.expected != "called":
             return "calls a part of Python's library that no checkpoint needs"
-        if top in ("torch", "numpy") and "." in use.name:
-            return "calls a method, as no file of torch or numpy does"
+        if top in ("torch", "numpy", "pandas") and "." in use.name:
+            return f"calls a method, as no file of {top} does"
         for item in args if isinstance(args, tuple) else ():
             other = self._by_global.get(id(item))
             if other is not None and other.verdict.level == "danger":

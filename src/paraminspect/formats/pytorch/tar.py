@@ -48,6 +48,7 @@ def read_torch_tar(blob: Blob) -> Checkpoint:
         raise UnknownFormatError(
             f"a tar archive without the member {missing[0]!r} that torch wrote",
             hint="if it packs model files, unpack it first and name one of them",
+            fault="unknown-format" if len(missing) < 3 or not members else "packed",
         )
     return _TarReader(members).read()
 
@@ -84,7 +85,8 @@ class _TarReader:
         self._read_tensors(self._members["tensors"])
         machine = PickleMachine(self._members["pickle"], self._table.find, self._tensor)
         tensors = name_tensors(machine.load(), lambda reference: self._records[reference.key])
-        return Checkpoint("torch tar", tensors, {}, tuple(note_calls(self._table.foreign)))
+        stored = sum(storage.nbytes for storage in self._records.values())
+        return Checkpoint("torch tar", tensors, {}, tuple(note_calls(self._table.foreign)), stored=stored)
 
     def _small_pickle(self, blob: Blob, position: int) -> tuple[object, int]:
         part = blob.part(position, min(MAX_SMALL_PICKLE, blob.size - position))
