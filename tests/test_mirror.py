@@ -21,7 +21,7 @@ WITHOUT: dict[str, str] = {
         architecture/tensors
     """,
     "tested by checks/test_container.py": """
-        checks/check checks/tars
+        checks/tars
     """,
     "tested by cli/test_golden.py": """
         cli/app cli/chosen cli/commands/check cli/commands/convert cli/commands/diff cli/commands/grad

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from paraminspect.checks.codes import find
@@ -40,11 +40,11 @@ def check_declared(checkpoint: Checkpoint) -> Iterator[Finding]:
         yield find("tie-contradicted", alias, note)
 
 
-def check_copies(checkpoint: Checkpoint) -> Iterator[Finding]:
+def check_copies(checkpoint: Checkpoint, progress: Callable[[int, int], None] | None = None) -> Iterator[Finding]:
     """Tensors that are stored apart with the same content."""
     try:
         source = open_stored(checkpoint)
-        groups = find_equal_in([source], [find_in(source)]).groups
+        groups = find_equal_in([source], [find_in(source)], progress).groups
     except ParamInspectError as error:
         yield find("not-checked", "", error.message)
         return

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import struct
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from paraminspect.checks.codes import find
@@ -325,25 +325,41 @@ def _inflate(directory: ZipDirectory, entry: ZipEntry) -> bytes:
     return directory.read_prefix(entry, entry.size)
 
 
-def check_sum(directory: ZipDirectory, entry: ZipEntry, place: Place) -> Iterator[Finding]:
+def check_sum(
+    directory: ZipDirectory, entry: ZipEntry, place: Place, advance: Callable[[int], None] = lambda _: None
+) -> Iterator[Finding]:
     """Whether the bytes of a member are those that were written; they are read a piece at a time."""
     try:
-        for _ in directory.stream(entry):
-            pass
+        for piece in directory.stream(entry):
+            advance(len(piece))
     except ParamInspectError as error:
         yield as_finding(error, Place(place.path, entry.name))
 
 
-def check_sums(blob: Blob, place: Place) -> Iterator[Finding]:
+def check_sums(blob: Blob, place: Place, advance: Callable[[int], None] = lambda _: None) -> Iterator[Finding]:
     """Members whose bytes are not those that were written; nothing for a file of another format."""
     run = effort()
+    for directory in _directories(blob):
+        for entry in _each_once(directory):
+            yield from check_sum(directory, entry, place, advance)
+            if run.is_spent:
+                return
+
+
+def count_summed(blob: Blob) -> int:
+    """Bytes that `check_sums` reads, inflated."""
+    return sum(entry.size for directory in _directories(blob) for entry in _each_once(directory))
+
+
+def _each_once(directory: ZipDirectory) -> Iterator[ZipEntry]:
+    """Of entries that differ only in their names, the last one."""
+    yield from {entry[1:]: entry for entry in directory.entries.values()}.values()
+
+
+def _directories(blob: Blob) -> Iterator[ZipDirectory]:
     if blob.read_up_to(0, 4) == ZIP_MEMBER:
         for _, part in split_archives(blob)[0]:
-            directory = read_zip_directory(part)
-            for entry in {entry[1:]: entry for entry in directory.entries.values()}.values():
-                yield from check_sum(directory, entry, place)
-                if run.is_spent:
-                    return
+            yield read_zip_directory(part)
 
 
 def _kind_of(head: bytes, *, named: bool) -> str:
