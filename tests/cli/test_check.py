@@ -157,3 +157,11 @@ def test_a_file_is_checked_without_torch_or_numpy(command: Command, workplace: P
     assert done.returncode == 1
     probe = script.replace("'-q'", "'-q', '--deep'").replace("evil.pkl", "good.pt")  # which does import numpy
     assert subprocess.run([words[0], "-c", probe], check=False, env=environ, cwd=workplace, timeout=60).returncode == 9
+
+
+def test_a_rule_that_matches_nothing_is_named(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "net.yaml").write_text("model: [{Linear: [2, 2]}]\n")
+    answers = {
+        run(*words, str(tmp_path / "net.yaml"), "--rule", "nothing=ones") for words in (["check", "--deep"], ["stats"])
+    }
+    assert answers == {(1, "", "note: rule 1 (nothing=ones) matches no parameter\n")}
