@@ -247,6 +247,7 @@ class Checkpoint:
         nbytes: Size of all files together.
         files: Paths of the files that were read.
         declared: What it says of ties. Where an alias is not stored, `tensors` has it all the same, as `declared`.
+        stored: Bytes that are there for tensors to use, without padding; None where that is not known.
         kept_open: What closes the copy of a pipe when the checkpoint is gone.
     """
 
@@ -258,6 +259,7 @@ class Checkpoint:
     nbytes: int = 0
     files: tuple[str, ...] = ()
     declared: tuple[Declaration, ...] = ()
+    stored: int | None = None
     kept_open: object = field(default=None, repr=False, compare=False)
 
 

@@ -34,6 +34,11 @@ def test_equal_tensors_that_models_tie_are_a_warning_others_a_remark(saved: Call
     assert "lm_head.weight (48 B each)" in found["wte.weight"].message
 
 
+def test_copies_that_are_not_named_are_counted(saved: Callable[..., Checkpoint]) -> None:
+    (found,) = check_copies(saved(**{f"t{number}": RAMP.clone() for number in range(24)}))
+    assert found.message == "stored again with the same content as t1, t2, t3 and 20 more (48 B each)"
+
+
 def test_one_tensor_under_two_names_is_no_copy(saved: Callable[..., Checkpoint]) -> None:
     assert list(check_copies(saved(wte__weight=RAMP, lm_head__weight=RAMP, other=RAMP + 1))) == []
 

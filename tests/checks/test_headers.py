@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +18,7 @@ from torch import nn
 from paraminspect.checks import headers as tensors
 from paraminspect.checks.check import check_source
 from paraminspect.records import Checkpoint, Finding, TensorRecord
+from tests.making.gguf_files import info, make_gguf
 from tests.making.safetensors_files import raw_safetensors
 from tests.making.torch_files import torch_bytes
 
@@ -145,3 +148,26 @@ def test_many_of_one_kind_are_summed_up(monkeypatch: pytest.MonkeyPatch) -> None
     messages = [finding.message for finding in tensors.check_tensors(Checkpoint("torch zip", records))]
     assert "2 more names stand twice" in messages
     assert "5 more tensor attributes" in messages
+
+
+def test_a_view_that_was_saved_with_its_whole_storage(check: Check) -> None:
+    (found,) = of(check(torch_bytes({"a": torch.ones(1000, 300)[:3]})), "unused-bytes")
+    assert found.severity == "info"
+    assert found.message.startswith("1,196,400 of 1,200,000 bytes of tensor data are used by no tensor: 'a' is a view")
+
+
+def test_storages_that_nothing_refers_to_are_told_once(check: Check) -> None:
+    data = io.BytesIO(torch_bytes({"a": torch.ones(3)}))
+    with zipfile.ZipFile(data, "a") as archive:
+        root = archive.namelist()[0].partition("/")[0]
+        archive.writestr(f"{root}/data/77", bytes(1 << 20))
+    found = check(data.getvalue())
+    assert [each.code for each in found if each.code.startswith("unused")] == ["unused-bytes"]
+    assert of(found, "unused-bytes")[0].message == "1,048,576 of 1,048,588 bytes of tensor data are used by no tensor"
+
+
+def test_a_hole_in_a_gguf_file(check: Check) -> None:
+    infos = (info("a", (8,)), info("b", (8,), offset=1 << 20))
+    data = make_gguf((), infos, bytes((1 << 20) + 32))
+    (found,) = of(check(data), "unused-bytes")
+    assert found.message.startswith(f"{(1 << 20) - 32:,} of {(1 << 20) + 32:,} bytes")

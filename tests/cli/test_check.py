@@ -165,3 +165,22 @@ def test_a_rule_that_matches_nothing_is_named(run: Any, tmp_path: Path) -> None:
         run(*words, str(tmp_path / "net.yaml"), "--rule", "nothing=ones") for words in (["check", "--deep"], ["stats"])
     }
     assert answers == {(1, "", "note: rule 1 (nothing=ones) matches no parameter\n")}
+
+
+def test_list_and_check_say_what_nobody_uses(workplace: Path, run: Any) -> None:
+    torch.save({"a": torch.ones(1000, 300)[:3]}, workplace / "views.pt")
+    said = "1,196,400 of 1,200,000 bytes of tensor data are used by no tensor: 'a' is a view"
+    for more in ((), ("--total",), ("-f", "json")):
+        assert said in run("list", "views.pt", *more).stderr
+    assert said in run("check", "views.pt").stdout
+    assert run("list", "good.pt").stderr == ""
+
+
+def test_a_terminal_gets_the_first_findings_and_a_pipe_all(workplace: Path, run: Any) -> None:
+    torch.save({f"{number}.weight": torch.zeros(2, number + 1) for number in range(32)}, workplace / "zeros.pt")
+    shown = run("check", "--deep", "zeros.pt", terminal=True).stdout
+    assert shown.count("all-zero in") == 20
+    assert "\nand 12 more findings; a pipe or -f tsv gets all\n" in shown
+    assert "32 warnings" in shown
+    for more in ((), ("-f", "table")):
+        assert run("check", "--deep", "zeros.pt", *more).stdout.count("all-zero") == 32

@@ -44,12 +44,12 @@ def check_source(source: str | os.PathLike[str], *, deep: bool = False) -> list[
 
 
 def check_stored(
-    path: str, *, deep: bool, reading: Callable[[int], Callable[[int], None]] = lambda _: lambda _: None
+    path: str, *, deep: bool, progress: Callable[[int, int], None] = lambda _, __: None
 ) -> tuple[list[Finding], Checkpoint | None]:
     """Findings of files, the worst first, and the checkpoint if it can be read as one.
 
     Args:
-        reading: From how many bytes will be read, what is told of every so many of them.
+        progress: Is told now and then how many bytes are read of how many, over all passes of a deep check.
 
     Raises:
         SourceError: There is nothing to check.
@@ -59,10 +59,7 @@ def check_stored(
     if checkpoint is not None:
         said += check_checkpoint(checkpoint)
         if deep:
-            from paraminspect.checks.values import stored_once
-
-            total = sum(record.nbytes or 0 for record in stored_once(checkpoint.tensors))
-            said += check_deep(checkpoint, reading(total))
+            said += check_deep(checkpoint, progress)
     return arrange(found, said), checkpoint
 
 
@@ -111,19 +108,43 @@ def check_checkpoint(checkpoint: Checkpoint) -> list[Finding]:
     return found
 
 
-def check_deep(checkpoint: Checkpoint, advance: Callable[[int], None] = lambda _: None) -> list[Finding]:
-    """Findings that take reading everything."""
+class _Passes:
+    """What several passes over the same files have read, as one count."""
+
+    def __init__(self, progress: Callable[[int, int], None], total: int) -> None:
+        self._progress = progress
+        self._total = total
+        self._done = 0
+        self._compared = 0
+
+    def advance(self, nbytes: int) -> None:
+        self._done += nbytes
+        self._progress(min(self._done, self._total), self._total)
+
+    def compare(self, done: int, total: int) -> None:
+        """The pass that compares tensors, which finds out by its first bytes how much it will read."""
+        if not self._compared:
+            self._total += total
+        self.advance(done - self._compared)
+        self._compared = done
+
+
+def check_deep(checkpoint: Checkpoint, progress: Callable[[int, int], None] = lambda _, __: None) -> list[Finding]:
+    """Findings that take reading everything: the values, tensors that may be equal once more, and all checksums."""
     from paraminspect.checks.copies import check_copies
-    from paraminspect.checks.values import check_values
-    from paraminspect.checks.zips import check_sums
+    from paraminspect.checks.values import check_values, stored_once
+    from paraminspect.checks.zips import check_sums, count_summed
     from paraminspect.values.read import open_numbers
     from paraminspect.values.stored_bytes import Files
 
     files = Files()
-    found = list(check_values(checkpoint.tensors, lambda record: open_numbers(record, files), advance))
-    found += check_copies(checkpoint)
-    for path in checkpoint.files or (None,):
-        found += check_sums(files.blob(path), Place(path))
+    paths = checkpoint.files or (None,)
+    summed = sum(count_summed(files.blob(path)) for path in paths)
+    passes = _Passes(progress, summed + sum(record.nbytes or 0 for record in stored_once(checkpoint.tensors)))
+    found = list(check_values(checkpoint.tensors, lambda record: open_numbers(record, files), passes.advance))
+    found += check_copies(checkpoint, passes.compare)
+    for path in paths:
+        found += check_sums(files.blob(path), Place(path), passes.advance)
     raise_broken(checkpoint.files)
     return found
 
@@ -212,6 +233,8 @@ def arrange(scanned: Sequence[Finding], said: Sequence[Finding]) -> list[Finding
     others = [
         each for each in said if each.message not in messages and (each.name or each.code not in codes - _REPEATED)
     ]
+    if any(each.code == "unused-bytes" for each in said):  # which counts those too
+        scanned = [each for each in scanned if each.code != "unused-storage"]
     unique = dict.fromkeys([*scanned, *others])
     return sorted(unique, key=lambda each: -rank(each.severity))
 

@@ -106,6 +106,7 @@ CODES: Final[dict[str, Code]] = {
         "warning", "Optimizer state fits no parameter", "model and optimizer were not saved together"
     ),
     "unused-storage": Code("info", "Bytes of the file that no tensor uses"),
+    "unused-bytes": Code("info", "Bytes of the tensor data that no tensor of the model uses"),
     "remark": Code("info", "What a reader noticed"),
     # values
     "not-finite": Code("error", "A tensor holds NaN or infinite values", "look at it: paraminspect stats"),

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from paraminspect.checks.codes import find
 from paraminspect.errors import ParamInspectError
 from paraminspect.records import Checkpoint, Finding
 from paraminspect.sharing.find import find_equal_in, find_in, open_stored
-from paraminspect.text import format_bytes
+from paraminspect.text import format_bytes, list_some
 
 MAX_TOLD: Final = 50
 """Groups of equal tensors that are told."""
+
+MAX_NAMED: Final = 3
+"""Other names of one group that are told."""
 
 EMBEDDINGS: Final = ("embed", "wte", "token", "shared")
 HEADS: Final = ("lm_head", "head.weight", "output.weight", "decoder.weight", "proj.weight", "classifier.weight")
@@ -37,11 +40,11 @@ def check_declared(checkpoint: Checkpoint) -> Iterator[Finding]:
         yield find("tie-contradicted", alias, note)
 
 
-def check_copies(checkpoint: Checkpoint) -> Iterator[Finding]:
+def check_copies(checkpoint: Checkpoint, progress: Callable[[int, int], None] | None = None) -> Iterator[Finding]:
     """Tensors that are stored apart with the same content."""
     try:
         source = open_stored(checkpoint)
-        groups = find_equal_in([source], [find_in(source)]).groups
+        groups = find_equal_in([source], [find_in(source)], progress).groups
     except ParamInspectError as error:
         yield find("not-checked", "", error.message)
         return
@@ -53,7 +56,7 @@ def check_copies(checkpoint: Checkpoint) -> Iterator[Finding]:
         tied = any(part in each for each in group.names for part in EMBEDDINGS) and any(
             part in each for each in group.names for part in HEADS
         )
-        message = f"stored again with the same content as {', '.join(others[:3])} ({size} each)"
+        message = f"stored again with the same content as {list_some(others, MAX_NAMED)} ({size} each)"
         yield find("tie-broken", name, message, severity=None if tied else "info")
 
 

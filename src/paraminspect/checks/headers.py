@@ -13,6 +13,7 @@ from paraminspect.formats.table import format_of, resolve
 from paraminspect.names.listing import is_shown
 from paraminspect.records import Checkpoint, Finding, TensorRecord
 from paraminspect.text import counted, format_bytes
+from paraminspect.tied.unused import find_unused
 
 MAX_TOLD: Final = 20
 """Tensors that one kind of finding names."""
@@ -37,6 +38,7 @@ def check_tensors(checkpoint: Checkpoint) -> Iterator[Finding]:
     if row is None or not row.has_constants:
         yield from _check_attributes(records)
     yield from _check_optimizer(records)
+    yield from _check_unused(checkpoint)
     if row is not None and row.checks:
         yield from resolve(row.checks)(checkpoint)
 
@@ -71,6 +73,12 @@ def _check_attributes(records: Sequence[TensorRecord]) -> Iterator[Finding]:
         yield find("plain-attribute", record.name, message)
     if len(found) > MAX_TOLD:
         yield find("plain-attribute", "", f"{counted(len(found) - MAX_TOLD, 'more tensor attribute')}")
+
+
+def _check_unused(checkpoint: Checkpoint) -> Iterator[Finding]:
+    if checkpoint.stored is not None and (unused := find_unused(checkpoint)) is not None:
+        hint = "paraminspect convert leaves them out; in torch, save a .clone() of a view" if unused.views else None
+        yield find("unused-bytes", "", unused.describe(), hint=hint)
 
 
 def _is_kept_twice(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import struct
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from paraminspect.checks.codes import find
@@ -146,8 +146,9 @@ def _find_begin(blob: Blob) -> int | None:
 def _scan_archive(directory: ZipDirectory, place: Place) -> Iterator[Finding]:
     everything = [*directory.entries.values(), *directory.shadowed]
     yield from _check_names(directory, place)
-    yield from _check_layout(directory, everything, place)
-    yield from _scan_members(directory, everything, place)
+    heads: dict[int, tuple[int, bytes]] = {}
+    yield from _check_layout(directory, everything, place, heads)
+    yield from _scan_members(directory, everything, place, heads)
     if any(entry.name.endswith("/constants.pkl") for entry in everything):
         from paraminspect.checks.script import scan_code
 
@@ -181,8 +182,13 @@ def _escapes(name: str) -> bool:
     return ".." in parts or not parts[0] or "\0" in name or parts[0][1:2] == ":"
 
 
-def _check_layout(directory: ZipDirectory, entries: Sequence[ZipEntry], place: Place) -> Iterator[Finding]:
-    """Local headers against the directory; holes and overlaps between members."""
+def _check_layout(
+    directory: ZipDirectory, entries: Sequence[ZipEntry], place: Place, heads: dict[int, tuple[int, bytes]]
+) -> Iterator[Finding]:
+    """Local headers against the directory; holes and overlaps between members.
+
+    The first bytes behind each header come along with it: `heads` takes where they are and what, by the header's offset.
+    """
     spans: list[tuple[int, int, str]] = []
     differing = 0
     for entry in entries:
@@ -193,6 +199,7 @@ def _check_layout(directory: ZipDirectory, entries: Sequence[ZipEntry], place: P
             continue
         spans.append((entry.header_offset, data + entry.compressed_size, entry.name))
         difference = _compare_headers(directory.blob, entry)
+        heads[entry.header_offset] = data, directory.blob.read_near(data, 4)
         if difference and (differing := differing + 1) <= MAX_TOLD:
             at = place.offset(entry.header_offset)
             yield find("zip-mismatch", entry.name, difference, path=place.path, offset=at)
@@ -246,7 +253,9 @@ def _compare_headers(blob: Blob, entry: ZipEntry) -> str:
     return f"CRC {entry.crc:08x} in the directory, {crc:08x} in its local header" if crc and crc != entry.crc else ""
 
 
-def _scan_members(directory: ZipDirectory, entries: Sequence[ZipEntry], place: Place) -> Iterator[Finding]:
+def _scan_members(
+    directory: ZipDirectory, entries: Sequence[ZipEntry], place: Place, heads: dict[int, tuple[int, bytes]]
+) -> Iterator[Finding]:
     """Whatever is a pickle, an archive or an array of objects among the entries; storages that none of them uses."""
     broken = 0
     declared: dict[str, StorageRef] = {}
@@ -258,7 +267,7 @@ def _scan_members(directory: ZipDirectory, entries: Sequence[ZipEntry], place: P
         raw = STORAGES.match(entry.name) or is_raw_member(entry.name) or entry.name.endswith(".py")
         try:
             if raw and not named:
-                yield from _scan_raw(directory, entry, place)
+                yield from _scan_raw(directory, entry, place, heads)
                 continue
             kind = _kind_of(directory.read_prefix(entry, 8), named=named)
             if kind:
@@ -275,11 +284,14 @@ def _scan_members(directory: ZipDirectory, entries: Sequence[ZipEntry], place: P
         yield find("unused-storage", place.name, message, path=place.path)
 
 
-def _scan_raw(directory: ZipDirectory, entry: ZipEntry, place: Place) -> Iterator[Finding]:
+def _scan_raw(
+    directory: ZipDirectory, entry: ZipEntry, place: Place, heads: dict[int, tuple[int, bytes]]
+) -> Iterator[Finding]:
     """A member that should be numbers or source text, either of which may look like a pickle: only dangers count."""
     stored = entry.method == 0 and not entry.encrypted
-    at = directory.data_offset(entry)
-    head = directory.blob.read_near(at, 4) if stored else directory.read_prefix(entry, 4)
+    at, head = heads.get(entry.header_offset, (0, b""))
+    if not stored:
+        head = directory.read_prefix(entry, 4)
     if not may_be_file(head[:4].ljust(4, b"\0")):
         if head[:1] not in _BARE:
             return
@@ -304,23 +316,34 @@ def _inflate(directory: ZipDirectory, entry: ZipEntry) -> bytes:
     return directory.read_prefix(entry, entry.size)
 
 
-def check_sum(directory: ZipDirectory, entry: ZipEntry, place: Place) -> Iterator[Finding]:
+def check_sum(
+    directory: ZipDirectory, entry: ZipEntry, place: Place, advance: Callable[[int], None] = lambda _: None
+) -> Iterator[Finding]:
     """Whether the bytes of a member are those that were written; they are read a piece at a time."""
     try:
-        for _ in directory.stream(entry):
-            pass
+        for piece in directory.stream(entry):
+            advance(len(piece))
     except ParamInspectError as error:
         code = error.fault if isinstance(error, CheckpointError) else "limit"
         yield find(code, entry.name, error.message, hint=error.hint, path=place.path)
 
 
-def check_sums(blob: Blob, place: Place) -> Iterator[Finding]:
+def check_sums(blob: Blob, place: Place, advance: Callable[[int], None] = lambda _: None) -> Iterator[Finding]:
     """Members whose bytes are not those that were written; nothing for a file of another format."""
+    for directory in _directories(blob):
+        for entry in directory.entries.values():
+            yield from check_sum(directory, entry, place, advance)
+
+
+def count_summed(blob: Blob) -> int:
+    """Bytes that `check_sums` reads, inflated."""
+    return sum(entry.size for directory in _directories(blob) for entry in directory.entries.values())
+
+
+def _directories(blob: Blob) -> Iterator[ZipDirectory]:
     if blob.read_up_to(0, 4) == ZIP_MEMBER:
         for _, part in split_archives(blob)[0]:
-            directory = read_zip_directory(part)
-            for entry in directory.entries.values():
-                yield from check_sum(directory, entry, place)
+            yield read_zip_directory(part)
 
 
 def _kind_of(head: bytes, *, named: bool) -> str:

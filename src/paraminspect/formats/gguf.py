@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError, UnknownFormatError
@@ -130,6 +130,7 @@ def read_gguf(blob: Blob) -> Checkpoint:
         tuple(_remarks(header.order, infos, alignment, metadata)),
         nbytes=blob.size,
         files=(blob.path,) if blob.path is not None else (),
+        stored=_count_stored(tensors, blob.begin + data_begin, blob.begin + blob.size, alignment),
     )
 
 
@@ -412,6 +413,23 @@ def _place_tensors(blob: Blob, infos: list[_Info], data_begin: int, *, mappable:
             hint=REFETCH_HINT,
         )
     return tensors
+
+
+def _count_stored(tensors: Sequence[TensorRecord], begin: int, end: int, alignment: int) -> int | None:
+    """Bytes from `begin` to `end` that are no padding behind a tensor; None where a size is not known."""
+    spans = []
+    for record in tensors:
+        if record.storage is None:
+            return None
+        at = record.storage.begin if record.storage.begin is not None else record.storage.swapped_begin
+        if at is not None and record.nbytes:
+            spans.append((at, at + record.nbytes))
+    position, padding = begin, 0
+    for first, last in [*sorted(spans), (end, end)]:
+        aligned = begin + -(-(position - begin) // alignment) * alignment
+        padding += max(0, min(first, aligned) - position)
+        position = max(position, last)
+    return end - begin - padding if end > begin else 0
 
 
 def _count_elements(name: str, dimensions: tuple[int, ...]) -> int:

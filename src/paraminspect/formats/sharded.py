@@ -359,6 +359,7 @@ def _join(checkpoints: Sequence[Checkpoint], tensors: Sequence[TensorRecord], no
     if len(notes) > MAX_NOTES:
         notes = [*notes[:MAX_NOTES], f"{len(notes) - MAX_NOTES:,} more remarks on the shards"]
     formats = dict.fromkeys(checkpoint.format for checkpoint in checkpoints)
+    stored = [checkpoint.stored for checkpoint in checkpoints]
     return Checkpoint(
         f"{SHARDED} {' and '.join(formats)}",
         tensors,
@@ -367,6 +368,7 @@ def _join(checkpoints: Sequence[Checkpoint], tensors: Sequence[TensorRecord], no
         nbytes=sum(checkpoint.nbytes for checkpoint in checkpoints),
         files=tuple(path for checkpoint in checkpoints for path in checkpoint.files),
         declared=tuple(each for checkpoint in checkpoints for each in checkpoint.declared),
+        stored=None if None in stored else sum(filter(None, stored)),
     )
 
 

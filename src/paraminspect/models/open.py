@@ -222,6 +222,11 @@ def open_model(
         return _OPENERS[found.kind](source, found, asked)  # type: ignore[no-any-return]
     except RefusedError:
         raise
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        name = source if isinstance(source, str) else None
+        raise SourceError("this takes torch, which is not installed", hint="pip install torch", source=name) from None
     except ParamInspectError as error:
         error.source = error.source or (source if isinstance(source, str) else None)
         raise

@@ -7,21 +7,26 @@ from typing import Final
 
 from paraminspect.records import Finding, Severity
 from paraminspect.render.style import Style
-from paraminspect.text import escape_message, wrap
+from paraminspect.text import counted, escape_message, wrap
 
 INDENT: Final = "  "
 COLOURS: Final[dict[Severity, int]] = {"info": 36, "warning": 33, "error": 31, "danger": 35}
 """SGR codes."""
 
 
-def render_findings(source: str, findings: Sequence[Finding], closing: str, style: Style) -> Iterator[str]:
+def render_findings(
+    source: str, findings: Sequence[Finding], closing: str, style: Style, most: int | None = None
+) -> Iterator[str]:
     """The source, its findings, and a closing line.
 
     Args:
         findings: In the order in which they are shown; hints are said once for findings of one kind that follow
             each other.
         closing: What is said at the end.
+        most: So many findings are shown, the others counted; None for all.
     """
+    more = 0 if most is None else len(findings) - most
+    findings = findings[:most]
     yield style.bold(escape_message(source)) + "\n"
     for number, finding in enumerate(findings):
         label = style.label(finding.severity, COLOURS[finding.severity])
@@ -31,6 +36,8 @@ def render_findings(source: str, findings: Sequence[Finding], closing: str, styl
         following = findings[number + 1] if number + 1 < len(findings) else None
         if finding.hint and (following is None or (following.code, following.hint) != (finding.code, finding.hint)):
             yield style.dim(_paragraph(f"hint: {escape_message(finding.hint)}", style).rstrip("\n")) + "\n"
+    if more > 0:
+        yield f"\nand {counted(more, 'more finding')}; a pipe or -f tsv gets all\n"
     yield ("\n" if findings else "") + wrap(closing, style.width) + "\n"
 
 

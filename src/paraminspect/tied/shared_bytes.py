@@ -85,6 +85,12 @@ def find_canonical(records: Sequence[TensorRecord]) -> list[int | None]:
     return canonical
 
 
+def count_covered(records: Sequence[TensorRecord], effort: Effort) -> int | None:
+    """How many different bytes of their one storage some records use; None if that stayed undecided."""
+    views = _Views(records, range(len(records)), effort)
+    return count_bytes(views.sets, effort) if effort.left >= 0 else None
+
+
 def make_group(kind: TieKind, records: Sequence[TensorRecord], indices: Sequence[int], saved: int | None) -> TieGroup:
     """The group of some records, of which the first is canonical."""
     first = records[indices[0]]

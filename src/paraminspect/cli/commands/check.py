@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 FAILED: Final = 1
 """Exit status when a finding is as bad as --fail-on says."""
 
+MAX_SHOWN: Final = 20
+"""Findings of one source that a terminal gets; a pipe gets all."""
+
 FailOn = Annotated[Literal[Severity, "never"], Option("--fail-on", help="Exit 1 from a finding of this severity up.")]
 Deep = Annotated[bool, Option("--deep", help="Read the values and all checksums too, not only headers and pickles.")]
 Quiet = Annotated[bool, Option("--quiet", "-q", help="Print nothing but errors: the exit status says it.")]
@@ -128,7 +131,7 @@ def _check(source: str, asked: Asked, kinds: Collection[Kind], output: Output, *
         return Checked(source, check_live(model, deep=deep), describe_checked(model.checkpoint))
     asked.kept_for(kind, kinds).refuse(kind)
     with as_file(source) as path, Progress(output, "reading") as progress:
-        found, checkpoint = check_stored(path, deep=deep, reading=progress.counting)
+        found, checkpoint = check_stored(path, deep=deep, progress=progress)
     return Checked(shown(source), found, describe_checked(checkpoint))
 
 
@@ -139,7 +142,8 @@ def _write_text(checked: Sequence[Checked], output: Output) -> None:
     for number, each in enumerate(checked):
         if number:
             output.write(["\n"])
-        output.write(render_findings(each.source, each.findings, each.closing, style))
+        most = MAX_SHOWN if output.is_terminal else None  # the worst come first
+        output.write(render_findings(each.source, each.findings, each.closing, style, most))
 
 
 def _write_rows(checked: Sequence[Checked], columns: Sequence[str], output: Output) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Annotated, Any
 
@@ -10,10 +11,12 @@ from typer import Option
 from paraminspect.cli import options
 from paraminspect.cli.chosen import Choice, choose_from
 from paraminspect.cli.declare import OneOf, Table, declare
-from paraminspect.cli.opened import open_each
+from paraminspect.cli.opened import open_each, prefixed
+from paraminspect.cli.output import Output
 from paraminspect.cli.report import Report
 from paraminspect.errors import ParamInspectError
 from paraminspect.names.listing import Listing, sum_modules, total
+from paraminspect.records import Checkpoint
 from paraminspect.render.columns import MODULES, TENSORS, TOTALS
 from paraminspect.render.rows import SOURCE, Rows
 
@@ -70,6 +73,8 @@ def command(
     choice = Choice(choose.module, choose.select, choose.exclude, everything, aliases)
     models = open_each(source, options.asked("names", build), out)
     for model, listing in choose_from(models, source, choice, out):
+        if model.checkpoint.stored is not None:
+            _note_unused(model.checkpoint, source, out)
         if total_only:
             report.add_totals(model.checkpoint, total(listing))
             continue
@@ -77,6 +82,14 @@ def command(
         found = Rows("tensors" if depth is None else "modules", shown, values)
         report.add(model.checkpoint, found, None if out.streams else total(listing))
     return report.finish()
+
+
+def _note_unused(checkpoint: Checkpoint, sources: Sequence[str], output: Output) -> None:
+    from paraminspect.tied.unused import find_unused
+
+    unused = find_unused(checkpoint)
+    if unused is not None:
+        output.note(prefixed(unused.describe(), checkpoint.source, sources))
 
 
 def _tensor_values(listing: Listing) -> list[tuple[Any, ...]]:

@@ -70,7 +70,7 @@ def read_pickle(blob: Blob) -> Checkpoint:
             hint="nothing in it is a torch tensor or a numpy array",
             fault="no-tensors",
         )
-    return Checkpoint("pickle", tensors, {}, notes)
+    return Checkpoint("pickle", tensors, {}, notes, stored=table.stored())
 
 
 class _PlainTable(GlobalTable):
@@ -121,6 +121,10 @@ class _PlainTable(GlobalTable):
                 hint="is it the data.pkl of an unpacked torch.save file? name the whole file",
             )
         return storage
+
+    def stored(self) -> int:
+        """Bytes of all storages, and of the arrays that lie in the file as they are."""
+        return sum(storage.nbytes for storage in self._storages.values())
 
     def as_array(self, value: Opaque) -> object:
         """A tensor value for a pickled numpy array of a type that torch has; anything else as it is."""

@@ -16,6 +16,8 @@ Source: files written by torch 1.6 to 2.13; caffe2/serialize/inline_container.cc
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from paraminspect.errors import MalformedError, UnknownFormatError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles.inert import StorageRef
@@ -107,6 +109,21 @@ class TorchArchive:
         check_size(reference, storage)
         return storage
 
+    def stored(self) -> int:
+        """Bytes of all storages, whether or not a pickle refers to them."""
+        return sum(self._sizes())
+
+    def _sizes(self) -> list[int]:
+        root = self._data_root
+        return [entry.size for name, entry in self.directory.entries.items() if name.startswith(root)]
+
+    def note_unlisted(self, root: object) -> Iterator[str]:
+        """A remark on tensors below `root` whose storages were not asked for."""
+        if len(self._storages) < len(self._sizes()):
+            from paraminspect.formats.pytorch.unlisted import note_unlisted
+
+            yield from note_unlisted(root, self._storages)
+
     def _find(self, key: str) -> Storage:
         directory = self.directory
         entry = directory.entries.get(self._data_root + key)
@@ -139,4 +156,6 @@ def read_torch_zip(directory: ZipDirectory) -> Checkpoint:
     notes = list(note_calls(table.foreign))
     if directory.duplicates:
         notes.append(f"{len(directory.duplicates)} names stand twice in the zip, and readers disagree which one counts")
-    return Checkpoint("torch zip", name_tensors(root, archive.storage), archive.metadata, tuple(notes))
+    tensors = name_tensors(root, archive.storage)
+    notes += archive.note_unlisted(root)
+    return Checkpoint("torch zip", tensors, archive.metadata, tuple(notes), stored=archive.stored())

@@ -11,7 +11,7 @@ Source: `torch.serialization._legacy_save` and `_legacy_load`; files of torch 0.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from paraminspect.errors import MalformedError, TruncatedError
@@ -37,6 +37,7 @@ class _LegacyStorages:
     def __init__(self) -> None:
         self._declared: dict[str, StorageRef] = {}
         self._found: dict[str, Storage] = {}
+        self._listed: set[str] = set()
 
     def load_persistent(self, pid: object) -> object:
         value = storage_ref(pid)
@@ -85,12 +86,24 @@ class _LegacyStorages:
         for first in range(0, len(offsets), COUNTS_AHEAD):
             blob.prefetch(offsets[first : first + COUNTS_AHEAD], 8)
 
+    def stored(self) -> int:
+        """Bytes of all storages."""
+        return sum(storage.nbytes for storage in self._found.values())
+
     def resolve(self, reference: StorageRef) -> Storage:
         storage = self._found.get(reference.key)
         if storage is None:
             raise MalformedError(f"storage {reference.key!r} is not in the list of storage keys"[:200])
         check_size(reference, storage)
+        self._listed.add(reference.key)
         return storage
+
+    def note_unlisted(self, root: object) -> Iterator[str]:
+        """A remark on tensors below `root` whose storages were not asked for."""
+        if len(self._listed) < len(self._found):
+            from paraminspect.formats.pytorch.unlisted import note_unlisted
+
+            yield from note_unlisted(root, self._listed)
 
 
 def itemsize(reference: StorageRef) -> int:
@@ -124,9 +137,12 @@ def read_torch_legacy(blob: Blob, begin: int) -> Checkpoint:
     little = system.get("little_endian", True) if isinstance(system, dict) else True
     byteorder = "big" if little is False else "little"
     storages.locate(blob, position, keys)
+    tensors = name_tensors(root, storages.resolve)
+    notes = [*note_calls(table.foreign), *storages.note_unlisted(root)]
     return Checkpoint(
         "torch legacy",
-        name_tensors(root, storages.resolve),
+        tensors,
         {"byteorder": byteorder},
-        tuple(note_calls(table.foreign)),
+        tuple(notes),
+        stored=storages.stored(),
     )

@@ -62,7 +62,8 @@ def read_torchscript(directory: ZipDirectory) -> Checkpoint:
     if shown:
         names = list_some(shown, SHOWN_ATTRIBUTES, total)
         notes.append(f"not in the state dict, since neither parameter nor buffer: {names}")
-    return Checkpoint("torchscript", name_tensors(root, archive.storage), {}, tuple(notes))
+    tensors = name_tensors(root, archive.storage)
+    return Checkpoint("torchscript", tensors, {}, tuple(notes), stored=archive.stored())
 
 
 class _ClassTables:

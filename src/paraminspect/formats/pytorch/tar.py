@@ -85,7 +85,8 @@ class _TarReader:
         self._read_tensors(self._members["tensors"])
         machine = PickleMachine(self._members["pickle"], self._table.find, self._tensor)
         tensors = name_tensors(machine.load(), lambda reference: self._records[reference.key])
-        return Checkpoint("torch tar", tensors, {}, tuple(note_calls(self._table.foreign)))
+        stored = sum(storage.nbytes for storage in self._records.values())
+        return Checkpoint("torch tar", tensors, {}, tuple(note_calls(self._table.foreign)), stored=stored)
 
     def _small_pickle(self, blob: Blob, position: int) -> tuple[object, int]:
         part = blob.part(position, min(MAX_SMALL_PICKLE, blob.size - position))

@@ -1,0 +1,117 @@
+"""How many bytes of a file no tensor uses: those around views, and storages to which no listed tensor refers.
+
+`torch.save` writes the whole storage of a tensor: of `big[:3]` all rows are in the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from paraminspect.records import Checkpoint, TensorRecord
+from paraminspect.text import counted, quote
+from paraminspect.tied.shared_bytes import MAX_EFFORT, count_covered
+from paraminspect.tied.strides import Effort
+
+MIN_UNUSED: Final = 64 << 10
+"""Bytes. What writers align and pad takes less."""
+
+MIN_SHARE: Final = 1000
+"""And more than this part of all that is stored: 1 MB of a model of 13 GB is not worth a word."""
+
+
+class Unused(NamedTuple):
+    """What of a file no tensor uses.
+
+    Attributes:
+        nbytes: Bytes of it.
+        stored: Bytes that are there for tensors.
+        views: First tensor of each storage of which a part is used, the one around which most is left first.
+    """
+
+    nbytes: int
+    stored: int
+    views: tuple[str, ...]
+
+    def describe(self) -> str:
+        """As one line, without a full stop."""
+        text = f"{self.nbytes:,} of {self.stored:,} bytes of tensor data are used by no tensor"
+        if not self.views:
+            return text
+        first, *others = self.views
+        if not others:
+            return f"{text}: {quote(first)} is a view, saved with the whole storage of which it is a part"
+        return f"{text}: {quote(first)} and {counted(len(others), 'more tensor')} are views, saved with whole storages"
+
+
+def find_unused(checkpoint: Checkpoint) -> Unused | None:
+    """What no tensor uses, if it is worth a word; None where it is not, and where it is not known."""
+    stored = checkpoint.stored
+    if stored is None or stored < MIN_UNUSED:
+        return None
+    found = _divide(checkpoint.tensors)
+    if found is None:
+        return None
+    used, parts = found
+    effort = Effort(MAX_EFFORT)
+    left: list[tuple[int, str]] = []
+    for records in parts:
+        covered = count_covered(records, effort)
+        if covered is None:
+            return None
+        used += covered
+        rest = (records[0].storage.nbytes if records[0].storage is not None else 0) - covered
+        if rest > 0:
+            left.append((-rest, records[0].name))
+    unused = stored - used
+    if unused < MIN_UNUSED or unused * MIN_SHARE < stored:
+        return None
+    return Unused(unused, stored, tuple(name for _, name in sorted(left)))
+
+
+def _divide(tensors: Sequence[TensorRecord]) -> tuple[int, list[list[TensorRecord]]] | None:
+    """Bytes of all storages that one tensor uses wholly, and for each other storage the tensors that use some of it.
+
+    None if it is not known which bytes some tensor uses.
+    """
+    whole: dict[int, int] = {}
+    parts: dict[int, list[TensorRecord]] = {}
+    dense: dict[object, bool] = {}
+    for record in tensors:
+        storage = record.storage
+        if record.encoding is not None:
+            for each in _parameters(record):
+                parts.setdefault(id(each.storage), []).append(each)
+        if storage is None:
+            if record.nbytes and record.layout != "strided":
+                return None
+            continue
+        if record.nbytes is None:
+            return None
+        if record.nbytes == storage.nbytes:  # as of nearly all
+            form = record.shape, record.stride
+            is_dense = dense.get(form)
+            if is_dense is None:
+                is_dense = dense[form] = _is_dense(record)
+            if is_dense:
+                whole[id(storage)] = storage.nbytes
+                continue
+        parts.setdefault(id(storage), []).append(record)
+    return sum(whole.values()), [records for key, records in parts.items() if key not in whole]
+
+
+def _is_dense(record: TensorRecord) -> bool:
+    """Whether its elements follow each other without a gap."""
+    step = 1
+    for size, actual in zip(reversed(record.shape or ()), reversed(record.stride or ()), strict=False):
+        if size != 1 and actual != step:
+            return False
+        step *= size
+    return True
+
+
+def _parameters(record: TensorRecord) -> list[TensorRecord]:
+    """Scales and zero points that are tensors, which only the reader of the values sees."""
+    quantizer = record.encoding.quantizer if record.encoding is not None else None
+    both = (quantizer.scale, quantizer.zero_point) if quantizer is not None else ()
+    return [each for each in both if isinstance(each, TensorRecord) and each.storage is not None]
