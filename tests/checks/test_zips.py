@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from paraminspect.checks.container import Place, scan_part
 from paraminspect.checks.zips import scan_zip, split_archives
 from paraminspect.files.blob import Blob
+from paraminspect.limits import MEMBERS, OPCODES, Effort, one_effort
 from paraminspect.records import Finding
 from tests.making.zips import zip_bytes
 
@@ -150,3 +151,55 @@ def test_a_changed_byte_of_a_header_is_found_or_changes_nothing(data: st.DataObj
         return
     if members.get("a/data.pkl") != EMPTY:
         assert scan_part(Blob.from_bytes(changed), Place()) or "a/data.pkl" not in members
+
+
+# --- effort -----------------------------------------------------------------------------------------------------
+
+
+def named_often(content: bytes, count: int, method: int = zipfile.ZIP_DEFLATED, prefix: str = "a/") -> bytes:
+    """An archive of one member that its directory gives so many names."""
+    data = zip_bytes([(f"{prefix}{0:04}.pkl", content)], method)
+    end = data.rindex(b"PK\5\6")
+    (begin,) = struct.unpack_from("<L", data, end + 16)
+    entry = data[begin:end]
+    directory = b"".join(entry.replace(b"0000.pkl", b"%04d.pkl" % number) for number in range(count))
+    tail = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, count, count, len(directory), begin, 0)
+    return data[:begin] + directory + tail
+
+
+def work(data: bytes) -> tuple[list[Finding], int, int]:
+    """Findings, opcodes that were run, bytes of members that were read."""
+    with one_effort() as run:
+        found = scan_part(Blob.from_bytes(data), Place())
+        return found, run.spent(OPCODES), run.spent(MEMBERS)
+
+
+def test_a_member_is_scanned_once_however_often_it_is_named() -> None:
+    pickled = b"\x80\x04" + b"N0" * 5000 + b"N."
+    _, opcodes, members = work(named_often(pickled, 2))
+    assert opcodes > 10_000
+    assert work(named_often(pickled, 500))[1:] == (opcodes, members)
+
+
+def test_archives_in_archives_are_scanned_once() -> None:
+    many = few = named_often(EMPTY, 1)
+    for _ in range(4):
+        many, few = (named_often(data, count, zipfile.ZIP_STORED) for data, count in ((many, 10), (few, 1)))
+    assert work(many)[1] == work(few)[1] > 0
+
+
+def test_too_much_work_is_one_finding_and_ends_the_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Effort, "limit", lambda self, bound: 8000 if bound is OPCODES else 1 << 30)
+    danger = b"\x80\x04cos\nsystem\nX\2\0\0\0id\x85R."
+    long = [(f"a/{number}.pkl", b"\x80\x04" + b"N0" * (1000 + number) + b"N.") for number in range(50)]
+    found, opcodes, _ = work(zip_bytes([("a/data.pkl", danger), *long]))
+    assert [finding.code for finding in found if finding.severity in ("danger", "error")] == ["pickle-danger", "limit"]
+    assert opcodes <= 8000
+
+
+def test_a_file_does_not_hide_from_the_scan_by_tiring_its_reader(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Effort, "limit", lambda self, bound: 40_000)
+    danger = b"\x80\x04" + b"N0" * 9000 + b"cos\nsystem\nX\2\0\0\0id\x85R."
+    with one_effort() as run:
+        run.spend(OPCODES, 39_999)  # a source before
+        assert "pickle-danger" in codes(check(danger))

@@ -15,6 +15,7 @@ from paraminspect.files.door import list_folder, place_of, raise_broken
 from paraminspect.files.paths import base_name, folder_of, join, relative
 from paraminspect.formats.sharded import MAX_SHARDS, shards_of
 from paraminspect.formats.source import is_index
+from paraminspect.limits import one_effort
 from paraminspect.models.open import Model
 from paraminspect.records import Checkpoint, Finding
 
@@ -54,12 +55,13 @@ def check_stored(
     Raises:
         SourceError: There is nothing to check.
     """
-    checkpoint, said = read_checkpoint(path)
-    found = scan_files(path)
-    if checkpoint is not None:
-        said += check_checkpoint(checkpoint)
-        if deep:
-            said += check_deep(checkpoint, progress)
+    with one_effort(afresh=True):  # what is said of one source does not depend on those before
+        checkpoint, said = read_checkpoint(path)
+        found = scan_files(path)
+        if checkpoint is not None:
+            said += check_checkpoint(checkpoint)
+            if deep:
+                said += check_deep(checkpoint, progress)
     return arrange(found, said), checkpoint
 
 
@@ -154,7 +156,8 @@ def check_deep(checkpoint: Checkpoint, progress: Callable[[int, int], None] = la
 def scan_files(source: str) -> list[Finding]:
     """Findings of the bytes of all files of a source, whether or not a reader takes them for a model."""
     paths = _files_of(source)
-    found = place_of(source).each(lambda path: _scan_one(path, source, named=len(paths) > 1), paths)
+    with one_effort(afresh=True):  # so that no file hides from this by tiring its reader
+        found = place_of(source).each(lambda path: _scan_one(path, source, named=len(paths) > 1), paths)
     raise_broken(paths)
     return [each for its in found for each in its]
 

@@ -14,6 +14,7 @@ from paraminspect.errors import CheckpointError, FarError, LimitExceededError, P
 from paraminspect.files.blob import Blob
 from paraminspect.formats.sniff import HEAD_BYTES
 from paraminspect.formats.table import find_containers, resolve
+from paraminspect.limits import FINDINGS, EffortError, effort
 from paraminspect.records import Finding
 
 MAX_DEPTH: Final = 6
@@ -57,15 +58,25 @@ def scan_part(blob: Blob, place: Place) -> list[Finding]:
     """Findings of a file, or of a part of one that may be a file of its own."""
     if place.depth > MAX_DEPTH:
         return [find("limit", place.name, f"archives and byte strings more than {MAX_DEPTH} deep in each other")]
+    found: list[Finding] = []
+    run = effort()
+    if run.is_spent:
+        return found
     try:
-        return list(_scan(blob, place))
+        for each in _scan(blob, place):
+            run.spend(FINDINGS, 1)
+            found.append(each)
     except FarError:
         raise  # what a server does is no fault of the file
     except ParamInspectError as error:
-        return [as_finding(error, place)]
+        found.append(as_finding(error, place))
+    return found
 
 
 def as_finding(error: ParamInspectError, place: Place) -> Finding:
+    """What stops a reader or scanner; after too much work, nothing more is looked into."""
+    if isinstance(error, EffortError):
+        effort().is_spent = True
     code = error.fault if isinstance(error, CheckpointError) else "unreadable"
     if isinstance(error, LimitExceededError):
         code = "limit"

@@ -13,6 +13,7 @@ from paraminspect.formats.pickles.inert import LongBytes, StorageRef
 from paraminspect.formats.pickles.plain import is_pickle
 from paraminspect.formats.pickles.tracing import Trace, Use, may_be_file, printable, trace_pickle
 from paraminspect.formats.pytorch.legacy import is_legacy_magic, itemsize
+from paraminspect.limits import EffortError
 from paraminspect.records import Finding
 
 MAX_TOLD: Final = 50
@@ -124,7 +125,8 @@ def describe(trace: Trace, place: Place) -> Iterator[Finding]:
         message = f"sets attributes of {text} at byte {at:,}"
         yield find("pickle-patch", place.name, message, path=place.path, offset=place.offset(at))
     if trace.error is not None:
-        yield find("pickle-broken", place.name, trace.error.message, path=place.path, offset=place.offset(trace.end))
+        code = "limit" if isinstance(trace.error, EffortError) else "pickle-broken"
+        yield find(code, place.name, trace.error.message, path=place.path, offset=place.offset(trace.end))
 
 
 def scan_pickle(

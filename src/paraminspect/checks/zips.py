@@ -18,7 +18,7 @@ from paraminspect.checks.codes import find
 from paraminspect.checks.container import MAX_COMMENT, ZIP_END, ZIP_MEMBER, Place, as_finding, scan_part, scan_rest
 from paraminspect.checks.pickles import scan_pickle
 from paraminspect.checks.tars import find_members
-from paraminspect.errors import CheckpointError, LimitExceededError, ParamInspectError
+from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles.inert import LongBytes, StorageRef
 from paraminspect.formats.pickles.plain import BARE_STARTS, is_pickle
@@ -26,6 +26,7 @@ from paraminspect.formats.pickles.tracing import may_be_file, trace_pickle
 from paraminspect.formats.pytorch.export import find_pickled, is_raw_member, is_torch_export
 from paraminspect.formats.table import DISTRIBUTED, endings_of
 from paraminspect.formats.zip_file import ZipDirectory, ZipEntry, read_zip_directory
+from paraminspect.limits import effort
 from paraminspect.records import Finding
 from paraminspect.text import counted, format_bytes, quote
 
@@ -258,13 +259,21 @@ def _scan_members(
 ) -> Iterator[Finding]:
     """Whatever is a pickle, an archive or an array of objects among the entries; storages that none of them uses."""
     broken = 0
+    run = effort()
+    seen: set[tuple[object, ...]] = set()
     declared: dict[str, StorageRef] = {}
     pickled = find_pickled(directory) if is_torch_export(directory) else frozenset()
     for entry in entries:
         if entry.name.endswith("/") or not entry.size:
             continue
+        if run.is_spent:
+            return
         named = entry.name.lower().endswith(PICKLE_NAMES) or entry.name in pickled
-        raw = STORAGES.match(entry.name) or is_raw_member(entry.name) or entry.name.endswith(".py")
+        raw = bool(STORAGES.match(entry.name) or is_raw_member(entry.name) or entry.name.endswith(".py"))
+        member = (*entry[1:5], entry.encrypted, named, raw)
+        if member in seen:
+            continue  # the directory gives the same bytes another name
+        seen.add(member)
         try:
             if raw and not named:
                 yield from _scan_raw(directory, entry, place, heads)
@@ -324,20 +333,27 @@ def check_sum(
         for piece in directory.stream(entry):
             advance(len(piece))
     except ParamInspectError as error:
-        code = error.fault if isinstance(error, CheckpointError) else "limit"
-        yield find(code, entry.name, error.message, hint=error.hint, path=place.path)
+        yield as_finding(error, Place(place.path, entry.name))
 
 
 def check_sums(blob: Blob, place: Place, advance: Callable[[int], None] = lambda _: None) -> Iterator[Finding]:
     """Members whose bytes are not those that were written; nothing for a file of another format."""
+    run = effort()
     for directory in _directories(blob):
-        for entry in directory.entries.values():
+        for entry in _each_once(directory):
             yield from check_sum(directory, entry, place, advance)
+            if run.is_spent:
+                return
 
 
 def count_summed(blob: Blob) -> int:
     """Bytes that `check_sums` reads, inflated."""
-    return sum(entry.size for directory in _directories(blob) for entry in directory.entries.values())
+    return sum(entry.size for directory in _directories(blob) for entry in _each_once(directory))
+
+
+def _each_once(directory: ZipDirectory) -> Iterator[ZipEntry]:
+    """Of entries that differ only in their names, the last one."""
+    yield from {entry[1:]: entry for entry in directory.entries.values()}.values()
 
 
 def _directories(blob: Blob) -> Iterator[ZipDirectory]:

@@ -7,6 +7,7 @@ from typing import Final
 
 from paraminspect.errors import TruncatedError
 from paraminspect.files.door import File, place_of
+from paraminspect.limits import effort
 
 NEAR: Final = 4096
 """Bytes that `Blob.read_near` reads at a time."""
@@ -21,11 +22,14 @@ class Blob:
         file: Where they are.
         path: For records; None for standard input.
         begin: Where the blob starts in the file.
-        size: Length in bytes; None for all that follow.
+        size: Length in bytes; None for the whole file, which the run may spend effort on.
     """
 
     def __init__(self, file: File, path: str | None = None, begin: int = 0, size: int | None = None) -> None:
-        self.size = file.size - begin if size is None else size
+        if size is None:
+            effort().allow(path, file.size)
+            size = file.size - begin
+        self.size = size
         self.path = path
         self.begin = begin
         self._file = file
@@ -34,7 +38,7 @@ class Blob:
     @classmethod
     def from_bytes(cls, data: bytes, path: str | None = None) -> Blob:
         """Wrap bytes that are already in memory."""
-        return cls(_Memory(data), path)
+        return cls(_Memory(data), path, 0, len(data))
 
     def part(self, begin: int, size: int) -> Blob:
         """The blob of `size` bytes that starts at `begin` of this one.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from paraminspect.files.door import Given, Made
+from paraminspect.limits import shared_effort
 
 READERS: Final = 16
 """Requests that are made side by side."""
@@ -23,7 +24,7 @@ def side_by_side(work: Callable[[Given], Made], items: Sequence[Given], readers:
 
     pool = ThreadPoolExecutor(min(readers, len(items)))
     try:
-        made = list(pool.map(work, items))
+        made = list(pool.map(shared_effort(work), items))
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
         raise

@@ -18,6 +18,7 @@ from paraminspect.files.system import name_of, open_pipe
 from paraminspect.formats.json_text import MAX_JSON_BYTES
 from paraminspect.formats.sniff import HEAD_BYTES, check_head, read_blob
 from paraminspect.formats.table import DISTRIBUTED
+from paraminspect.limits import one_effort
 from paraminspect.names.suggestions import find_meant
 from paraminspect.records import Checkpoint
 
@@ -51,7 +52,7 @@ def open_source(source: str | os.PathLike[str]) -> Checkpoint:
         'h.0.attn.c_attn.bias'
     """
     text = os.fspath(source)
-    with _named(shown(text)):
+    with _named(shown(text)), one_effort():
         checkpoint = _read_standard_input() if text == STDIN else read_path(text)
         return replace(checkpoint, source=shown(text))
 
@@ -201,10 +202,13 @@ def open_file(file: BinaryIO) -> Checkpoint:
     Raises:
         ParamInspectError: As `open_source`.
     """
-    with _named(shown(str(getattr(file, "name", type(file).__name__)))) as source, _plain_os_errors():
+    name = shown(str(getattr(file, "name", type(file).__name__)))
+    with _named(name) as source, _plain_os_errors(), one_effort():
         try:
             checkpoint = _spool(lambda: file.read(SPOOL_CHUNK), keep=True)
-        except (TypeError, ValueError, AttributeError) as error:  # text, or closed
+        except TypeError:
+            raise SourceError("the file is open as text", hint="open it with mode 'rb'") from None
+        except (ValueError, AttributeError) as error:  # closed, or open for writing
             raise SourceError(f"no binary file that can be read: {error}") from None
         return replace(checkpoint, source=source)
 

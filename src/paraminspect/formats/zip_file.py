@@ -29,6 +29,7 @@ from typing import Final, NamedTuple
 
 from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError
 from paraminspect.files.blob import Blob
+from paraminspect.limits import DIRECTORIES, MEMBERS, effort
 from paraminspect.text import quote
 
 MAX_ZIP_ENTRIES: Final = 500_000
@@ -218,6 +219,7 @@ class ZipDirectory:
         offset = self.data_offset(entry)
         end = offset + entry.compressed_size
         inflater = zlib.decompressobj(-zlib.MAX_WBITS) if entry.method == DEFLATED else None
+        spend = effort().spend
         size = crc = 0
         pending = b""
         while size <= entry.size and (pending or offset < end):
@@ -238,10 +240,12 @@ class ZipDirectory:
             size += len(piece)
             crc = zlib.crc32(piece, crc)
             if piece:
+                spend(MEMBERS, len(piece))
                 yield piece
         while inflater is not None and size <= entry.size and (piece := inflater.decompress(b"", _CHUNK)):
             size += len(piece)
             crc = zlib.crc32(piece, crc)
+            spend(MEMBERS, len(piece))
             yield piece
         if size != entry.size:
             found = "more" if size > entry.size else f"{size:,}"
@@ -252,7 +256,9 @@ class ZipDirectory:
     def _take(self, entry: ZipEntry, length: int) -> bytes:
         """Up to `length` bytes of a member, inflated if need be."""
         offset = self.data_offset(entry)
+        spend = effort().spend
         if entry.method == STORED:
+            spend(MEMBERS, min(length, entry.compressed_size))
             return self.blob.read(offset, min(length, entry.compressed_size))
         end = offset + min(entry.compressed_size, 2 * length + MAX_DEFLATE_OVERHEAD)
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -264,7 +270,7 @@ class ZipDirectory:
                     pending = self.blob.read(offset, min(_CHUNK, end - offset))
                     offset += len(pending)
                 drained = not pending  # what the inflater still holds back is less than one more piece
-                out.write(inflater.decompress(pending, min(missing, _CHUNK)))
+                spend(MEMBERS, out.write(inflater.decompress(pending, min(missing, _CHUNK))))
                 if drained:
                     break
                 pending = inflater.unconsumed_tail
@@ -280,7 +286,7 @@ def read_zip_directory(blob: Blob) -> ZipDirectory:
         TruncatedError: No end record: the file was cut.
         MalformedError: The directory is not where the end record says, the archive does not begin at byte 0, or
             its entries are not as many as it says.
-        LimitExceededError: Past MAX_ZIP_ENTRIES or MAX_ZIP_DIRECTORY.
+        LimitExceededError: Past MAX_ZIP_ENTRIES or MAX_ZIP_DIRECTORY, or many directories in one run.
     """
     count, size, offset, end = _find_directory(blob)
     if count > MAX_ZIP_ENTRIES:
@@ -293,6 +299,7 @@ def read_zip_directory(blob: Blob) -> ZipDirectory:
         raise MalformedError(
             f"no zip directory of {size:,} bytes at byte {offset:,}, where the end record says", hint=_AGAIN
         )
+    effort().spend(DIRECTORIES, size)
     entries, shadowed = _read_entries(blob.read(offset, size), count)
     return ZipDirectory(blob, entries, tuple(shadowed), offset)
 

@@ -136,7 +136,7 @@ def test_arrays_that_are_no_numbers_are_passed_over() -> None:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_bytes_of_arrays_are_not_kept(protocol: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pickle_state, "MAX_PICKLE_TEXT", 5000)
+    monkeypatch.setattr(pickle_state, "MAX_PICKLE_TEXT", 20_000)
     value = [np.zeros(5000, "u1") for _ in range(20)]
     assert len(read(pickle.dumps(value, protocol)).tensors) == 20
 

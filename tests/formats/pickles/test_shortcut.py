@@ -304,7 +304,7 @@ def test_memo_indices_out_of_turn(skip: int) -> None:
 
 
 def test_reading_again_counts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pickle_state, "MAX_PICKLE_TEXT", 400)
+    monkeypatch.setattr(pickle_state, "MAX_PICKLE_TEXT", 1200)
     text = b"U\xf0" + b"x" * 240 + b"0"
     value, taken = run(HEAD + text + ONE + b"u" + get(FIRST + 3) + b"0.", shortcut=True)
     assert taken == 0

@@ -111,6 +111,7 @@ def command(
         _write_text(checked, out)
     elif not quiet and not out.streams and checked:
         _write_rows(checked, columns, out)
+    out.finish()
     return out.status
 
 
@@ -125,7 +126,7 @@ def _check(source: str, asked: Asked, kinds: Collection[Kind], output: Output, *
     if kind != "checkpoint":
         model = open_one(source, asked, output, kinds)
         if model is None:
-            return Checked(source, [], "the weights do not fit")
+            return Checked(source, [], "not checked")
         note_unloaded(model, asked, output)
         return Checked(source, check_live(model, deep=deep), describe_checked(model.checkpoint))
     asked.kept_for(kind, kinds).refuse(kind)

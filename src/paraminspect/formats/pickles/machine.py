@@ -20,12 +20,16 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-from paraminspect.errors import LimitExceededError, MalformedError, ParamInspectError
+from paraminspect.errors import MalformedError, ParamInspectError
 from paraminspect.formats.pickles.opcodes import HANDLERS
 from paraminspect.formats.pickles.state import LONGEST_FIXED, MachineState, MemoSkippedError, truncated
+from paraminspect.limits import OPCODES
 
-MAX_PICKLE_OPS: Final = 8_000_000
-"""Opcodes of one pickle, those inside a recognised tensor not counted. A training checkpoint has some 40 a tensor."""
+MAX_PICKLE_OPS: Final = 4_000_000
+"""Opcodes of one pickle in a file that is smaller, those inside a recognised tensor not counted.
+
+A training checkpoint has some 40 a tensor; more only if the file has as many bytes.
+"""
 
 
 class PickleMachine(MachineState):
@@ -49,8 +53,10 @@ class PickleMachine(MachineState):
     def _run(self) -> object:
         handlers = HANDLERS
         op = -1
+        done = 0
+        limit = self._most_opcodes(MAX_PICKLE_OPS)
         try:
-            for _ in range(MAX_PICKLE_OPS):
+            for done in range(limit):  # noqa: B007 - what was done is counted at the end, at no cost for each
                 if self._pos > self._low_water:
                     self._refill(LONGEST_FIXED)
                 op = self._buffer[self._pos]
@@ -69,4 +75,6 @@ class PickleMachine(MachineState):
         except (ValueError, OverflowError, UnicodeError) as error:
             text = f"bad argument of opcode 0x{op:02x} at byte {self.position:,}: {error}"
             raise MalformedError(text[:200]) from None
-        raise LimitExceededError("opcodes in one pickle", limit=MAX_PICKLE_OPS, actual=None)
+        finally:
+            self._effort.spend(OPCODES, done + 1)
+        raise self._too_many_opcodes(limit)

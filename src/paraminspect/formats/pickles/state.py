@@ -9,15 +9,26 @@ from paraminspect.errors import LimitExceededError, MalformedError, TruncatedErr
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles.inert import Builder, LongBytes, Opaque, describe_key
 from paraminspect.formats.shapes import MAX_NAME_BYTES
+from paraminspect.limits import OPCODES, EffortError, effort
 
-MAX_PICKLE_OBJECTS: Final = 800_000
-"""Containers and opaque objects one pickle may make, outside recognised tensors."""
+MAX_PICKLE_OBJECTS: Final = 500_000
+"""Containers and opaque objects one pickle may make, outside recognised tensors; more only if the file has BYTES_EACH."""
 
-MAX_PICKLE_MEMO: Final = 2_000_000
-"""Memo entries of one pickle, outside recognised tensors."""
+BYTES_EACH: Final = 4
+"""Of the file, for each object or memo entry: no program's pickle has fewer. One chunk of a distributed checkpoint is 21
+objects as they are counted here, keys and globals among them, and 16 memo entries in 136 bytes."""
+
+MAX_PICKLE_MEMO: Final = 1_000_000
+"""The same of memo entries."""
 
 MAX_PICKLE_TEXT: Final = 64 << 20
-"""Bytes of strings and byte strings one pickle may keep in memory; longer single ones are skipped over."""
+"""Bytes of memory that strings and byte strings of one pickle may take; longer single ones are skipped over."""
+
+TEXT_PER_BYTE: Final = 8
+"""How much more a byte of the file allows: a string of four letters takes 64, and 11 in the pickle."""
+
+STRING_COST: Final = 60
+"""Bytes of memory that a string takes besides its letters."""
 
 WINDOW: Final = 1 << 20
 """Bytes read from the file at a time."""
@@ -117,6 +128,10 @@ class MachineState:
         self._load_persistent = load_persistent
         self._begin = begin
         self._shortcut = shortcut
+        self._effort = effort()
+        self._most_objects = max(MAX_PICKLE_OBJECTS, self._effort.nbytes // BYTES_EACH)
+        self._most_memo = max(MAX_PICKLE_MEMO, self._effort.nbytes // BYTES_EACH)
+        self._most_text = max(MAX_PICKLE_TEXT, self._effort.nbytes * TEXT_PER_BYTE)
         self._restart()
 
     def _restart(self) -> None:
@@ -186,21 +201,33 @@ class MachineState:
         return LongBytes(begin, length, text)
 
     def _count_text(self, length: int) -> None:
-        self._text += length
-        if self._text > MAX_PICKLE_TEXT:
-            raise LimitExceededError("bytes of strings in one pickle", limit=MAX_PICKLE_TEXT, actual=None)
+        self._text += length + STRING_COST
+        if self._text > self._most_text:
+            raise LimitExceededError("bytes of strings in one pickle", limit=self._most_text, actual=None)
+
+    # --- bounds ----------------------------------------------------------------------------------------------
+
+    def _most_opcodes(self, free: int) -> int:
+        """How many may be run: as many as the file has bytes, and of all pickles together as many as a run may."""
+        return min(max(free, self._effort.nbytes), self._effort.left(OPCODES))
+
+    def _too_many_opcodes(self, limit: int) -> LimitExceededError:
+        """Of this pickle, or of all that were read."""
+        if self._effort.left(OPCODES):
+            return LimitExceededError("opcodes in one pickle", limit=limit, actual=None)
+        return EffortError(OPCODES.what, limit=self._effort.limit(OPCODES), actual=None)
 
     # --- values ----------------------------------------------------------------------------------------------
 
     def _count_objects(self, count: int) -> None:
         self._objects += count
-        if self._objects > MAX_PICKLE_OBJECTS:
-            raise LimitExceededError("objects in one pickle", limit=MAX_PICKLE_OBJECTS, actual=None)
+        if self._objects > self._most_objects:
+            raise LimitExceededError("objects in one pickle", limit=self._most_objects, actual=None)
 
     def _push_object(self, value: object) -> None:
         self._objects += 1
-        if self._objects > MAX_PICKLE_OBJECTS:
-            raise LimitExceededError("objects in one pickle", limit=MAX_PICKLE_OBJECTS, actual=None)
+        if self._objects > self._most_objects:
+            raise LimitExceededError("objects in one pickle", limit=self._most_objects, actual=None)
         self._stack.append(value)
 
     def _pop_mark(self) -> list[object]:
@@ -222,8 +249,8 @@ class MachineState:
         value = memo[index] = self._stack[-1]
         if value is MARK:
             raise self._mark_as_value()
-        if len(memo) > MAX_PICKLE_MEMO:
-            raise LimitExceededError("memo entries in one pickle", limit=MAX_PICKLE_MEMO, actual=None)
+        if len(memo) > self._most_memo:
+            raise LimitExceededError("memo entries in one pickle", limit=self._most_memo, actual=None)
 
     def _mark_as_value(self) -> MalformedError:
         """If a MARK could be copied, GET and DUP could push one."""

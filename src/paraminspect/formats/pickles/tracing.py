@@ -23,6 +23,7 @@ from paraminspect.formats.pickles.python_modules import PYTHON_MODULES
 from paraminspect.formats.pickles.safe import ALLOCATORS, CALLED_SAFELY, MANY_BYTES, TAKES_A_FUNCTION
 from paraminspect.formats.pickles.state import LONGEST_FIXED, truncated
 from paraminspect.formats.pytorch.objects import GlobalTable, storage_ref
+from paraminspect.limits import OPCODES, EffortError, effort
 
 MAX_USES: Final = 2_000
 """Different globals of one pickle that are told of; what is dangerous always is."""
@@ -134,6 +135,8 @@ def trace_pickle(
         trace.value = machine.load()
     except ParamInspectError as error:
         machine.trace.error = error
+        if isinstance(error, EffortError):
+            effort().is_spent = True
     except (IndexError, ValueError, OverflowError, UnicodeError, struct.error) as error:
         ended = machine.position >= blob.size
         text = "ends inside an instruction" if ended else f"has an instruction that cannot be: {error}"
@@ -170,20 +173,25 @@ class _TracingMachine(PickleMachine):
         self._reached: dict[int, int] = {}  # harmless calls of getattr, by its use
 
     def _run(self) -> object:
-        for _ in range(MAX_PICKLE_OPS):
-            if self._pos > self._low_water:
-                self._refill(LONGEST_FIXED)
-            self._op = self._base + self._pos
-            op = self._code = self._buffer[self._pos]
-            self._pos += 1
-            if op == _STOP:
-                return self._stack.pop()
-            if op == 0x80:  # PROTO
-                self._protocol2 = self._buffer[self._pos] < 3
-            HANDLERS[op](self)
-            if op in _TEXTS:
-                self._note_text()
-        raise LimitExceededError("opcodes in one pickle", limit=MAX_PICKLE_OPS, actual=None)
+        limit = self._most_opcodes(MAX_PICKLE_OPS)
+        done = 0
+        try:
+            for done in range(limit):  # noqa: B007 - what was done is counted at the end, at no cost for each
+                if self._pos > self._low_water:
+                    self._refill(LONGEST_FIXED)
+                self._op = self._base + self._pos
+                op = self._code = self._buffer[self._pos]
+                self._pos += 1
+                if op == _STOP:
+                    return self._stack.pop()
+                if op == 0x80:  # PROTO
+                    self._protocol2 = self._buffer[self._pos] < 3
+                HANDLERS[op](self)
+                if op in _TEXTS:
+                    self._note_text()
+        finally:
+            self._effort.spend(OPCODES, done + 1)
+        raise self._too_many_opcodes(limit)
 
     # --- names -----------------------------------------------------------------------------------------------
 
