@@ -75,7 +75,7 @@ WITHOUT: dict[str, str] = {
         live/grad/asked live/grad/run
     """,
     "tested by cli/test_one_door.py": """
-        models/open models/rules models/standard_input
+        models/rules models/standard_input
     """,
     "tested by test_exports.py": """
         library/init
@@ -85,6 +85,9 @@ WITHOUT: dict[str, str] = {
     """,
     "tested by cli/test_values.py": """
         render/pictures render/ridges values/picture
+    """,
+    "tested by sharing/test_find.py and cli/test_shared.py": """
+        sharing/search sharing/tabled
     """,
     "tested by values/test_read.py": """
         values/decode values/pieces

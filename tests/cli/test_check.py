@@ -159,6 +159,14 @@ def test_a_file_is_checked_without_torch_or_numpy(command: Command, workplace: P
     assert subprocess.run([words[0], "-c", probe], check=False, env=environ, cwd=workplace, timeout=60).returncode == 9
 
 
+def test_a_rule_that_matches_nothing_is_named(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "net.yaml").write_text("model: [{Linear: [2, 2]}]\n")
+    answers = {
+        run(*words, str(tmp_path / "net.yaml"), "--rule", "nothing=ones") for words in (["check", "--deep"], ["stats"])
+    }
+    assert answers == {(1, "", "note: rule 1 (nothing=ones) matches no parameter\n")}
+
+
 def test_list_and_check_say_what_nobody_uses(workplace: Path, run: Any) -> None:
     torch.save({"a": torch.ones(1000, 300)[:3]}, workplace / "views.pt")
     said = "1,196,400 of 1,200,000 bytes of tensor data are used by no tensor: 'a' is a view"

@@ -113,6 +113,29 @@ def test_others_are_given_one(kind: str, tmp_path: Path) -> None:
         pi.backward(source)
 
 
+def test_a_spec_keeps_its_loss_with_other_inputs(tmp_path: Path) -> None:
+    source = tmp_path / "spec.yaml"
+    source.write_text("model: [{Linear: [2, 2]}]\nloss: mean\n")  # and says no input
+    inputs = torch.ones(1, 2)
+    assert pi.backward(source, inputs).loss == pi.backward(source, inputs, "mean").loss
+    assert pi.backward(source, inputs).loss != pi.backward(source, inputs, "sum").loss
+
+
+@pytest.mark.parametrize("inputs", [None, torch.ones(1, 2)])
+def test_no_other_loss_takes_the_place_of_an_unknown_one(inputs: torch.Tensor | None, tmp_path: Path) -> None:
+    with pytest.raises(pi.ParamInspectError, match="no loss 'meen'"):
+        pi.backward(spec(tmp_path), inputs, "meen")  # type: ignore[arg-type]
+
+
+def test_one_word_is_not_a_list_of_letters(tmp_path: Path) -> None:
+    source = saved(tmp_path)  # the letter * would choose everything
+    assert list(pi.stats(source, select="*.bias")) == ["0.bias"]
+    assert list(pi.stats(source, exclude="*.bias")) == ["0.weight"]
+    assert pi.convert(source, tmp_path / "x.npz", select="*.bias").tensors == 1
+    assert len(pi.plan_init(source, "*=zeros").rules) == 1
+    assert pi.open(spec(tmp_path), rules="*=constant(2)").stats()["0.weight"].mean == 2
+
+
 @pytest.mark.parametrize("kind", ["path", "opened", "bytes"])
 def test_a_checkpoint_does_not_run(kind: str, tmp_path: Path) -> None:
     source = SOURCES[kind](tmp_path)

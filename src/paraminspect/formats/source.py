@@ -206,7 +206,9 @@ def open_file(file: BinaryIO) -> Checkpoint:
     with _named(name) as source, _plain_os_errors(), one_effort():
         try:
             checkpoint = _spool(lambda: file.read(SPOOL_CHUNK), keep=True)
-        except (TypeError, ValueError, AttributeError) as error:  # text, or closed
+        except TypeError:
+            raise SourceError("the file is open as text", hint="open it with mode 'rb'") from None
+        except (ValueError, AttributeError) as error:  # closed, or open for writing
             raise SourceError(f"no binary file that can be read: {error}") from None
         return replace(checkpoint, source=source)
 

@@ -12,10 +12,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Final, Literal, TypeAlias
 
 from paraminspect.errors import SourceError
-from paraminspect.library.model import Model
+from paraminspect.library.model import Model, several
 from paraminspect.models.asked import Asked
 from paraminspect.models.open import Model as Opened
-from paraminspect.models.open import open_model
+from paraminspect.models.open import no_architecture, open_model
 from paraminspect.records import Checkpoint, Finding, InitStep, TieGroup
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def open(  # noqa: A001 - as `gzip.open` is called
         strip_prefix=strip_prefix,
         add_prefix=add_prefix,
         allow_mismatch=allow_mismatch,
-        rules=tuple(rules),
+        rules=several(rules),
         config=os.fspath(config),
         rules_file=os.fspath(rules_file),
         seed=seed,
@@ -146,7 +146,7 @@ def stats(
     """
     model = source if isinstance(source, Model) else open(source)
     if select or exclude or everything:
-        model = model.select(*select, exclude=exclude, everything=everything)
+        model = model.select(*several(select), exclude=several(exclude), everything=everything)
     return model.stats()
 
 
@@ -184,7 +184,8 @@ def diff(
 
     sides = (_hold(before), _hold(after))
     one, other = (
-        rename([record for record in each.checkpoint.tensors if record.role == "model"], maps) for each in sides
+        rename([record for record in each.checkpoint.tensors if record.role == "model"], several(maps))
+        for each in sides
     )
     numbers = (sides[0].numbers, sides[1].numbers)
     return diff_records(one, other, numbers, only=only, tolerance=Tolerance(rtol, atol))
@@ -270,7 +271,7 @@ def convert(
     from paraminspect.conversion.plan import Wanted
 
     opened = _hold(source)
-    wanted = Wanted(module, tuple(select), tuple(exclude), everything, tuple(rename), dtype)
+    wanted = Wanted(module, several(select), several(exclude), everything, several(rename), dtype)
     file = os.fspath(output)
     prepared = prepare(opened.saved, file, wanted, metadata=metadata, carry=carry_metadata, shard_size=shard_size)
     return carry_out(prepared, file, opened.numbers, force=force, check=verify, is_stored=opened.live is None)
@@ -310,7 +311,7 @@ def plan_init(
         found = checkpoint_targets(opened.checkpoint.tensors)
     else:
         found = model_targets(opened.live.model, opened.live.records)
-    return plan_targets(found, rules, functions, variables)
+    return plan_targets(found, several(rules), functions, variables)
 
 
 def apply_init(
@@ -359,7 +360,12 @@ def apply_init(
     from paraminspect.live.init.apply import apply_rules
 
     return apply_rules(
-        opened.live.model, rules, seed, functions=functions, variables=variables, allow_unmatched=allow_unmatched
+        opened.live.model,
+        several(rules),
+        seed,
+        functions=functions,
+        variables=variables,
+        allow_unmatched=allow_unmatched,
     )
 
 
@@ -400,20 +406,19 @@ def backward(
     opened = _in_memory(source, seed or 0)
     live = opened.live
     if live is None:
-        raise SourceError("a checkpoint has no forward pass", hint="open(SPEC, weights=..)", source=opened.source)
+        raise no_architecture(opened.checkpoint, "open(SPEC, weights=..)", opened.source)
     from paraminspect.live.grad.backward import backward_report
     from paraminspect.live.grad.feed import Feed, Wanted
     from paraminspect.live.grad.prepare import materialise
 
+    wanted = Wanted(loss=loss) if isinstance(loss, str) else Wanted()
+    feed = Feed(wanted, live.plan, seed or 0, has_inputs=inputs is not None)
+    if loss is None or isinstance(loss, str):
+        loss = feed.loss()
     if inputs is None:
-        wanted = Wanted(loss=loss) if isinstance(loss, str) else Wanted()
-        given, own = Feed(wanted, live.plan, seed or 0).batch()
-        loss = own if loss is None or isinstance(loss, str) else loss
-        materialise(live.model, given, live.plan)
-        inputs = given
-    return backward_report(
-        live.model, inputs, "sum" if loss is None else loss, uses=uses, seed=seed, reasons=reasons, plan=live.plan
-    )
+        inputs, _ = feed.batch()
+        materialise(live.model, inputs, live.plan)
+    return backward_report(live.model, inputs, loss, uses=uses, seed=seed, reasons=reasons, plan=live.plan)
 
 
 def _in_memory(source: Source, seed: int) -> Opened:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from paraminspect.errors import SelectionError
 from paraminspect.names.listing import Listing, make_listing, total
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from paraminspect.models.asked import Asked
     from paraminspect.models.open import Model as Opened
     from paraminspect.values.stats import TensorStats
+
+Word = TypeVar("Word")
 
 KEYS = tuple(column.name for column in TENSORS)
 """Of a row, as `list` prints it."""
@@ -164,7 +166,7 @@ class Model:
             >>> open("gpt2.pt").select("*attn*", exclude=["*.bias"])
             Checkpoint(gpt2.pt, torch zip, 24 tensors, 28,311,552 parameters)
         """
-        keep = make_filter(select, exclude) if select or exclude else None
+        keep = make_filter(select, several(exclude)) if select or exclude else None
         listing = make_listing(self.checkpoint.tensors, keep=keep, everything=everything, aliases=aliases)
         return Model(self.opened, self.asked, listing)
 
@@ -252,3 +254,8 @@ def _base(source: str) -> str:
 
 def _shape(shape: tuple[int, ...] | None) -> str:
     return "ragged" if shape is None else str(list(shape))
+
+
+def several(words: str | Sequence[Word]) -> tuple[str | Word, ...]:
+    """What was given as one word, which is no sequence of letters, or as several."""
+    return (words,) if isinstance(words, str) else tuple(words)

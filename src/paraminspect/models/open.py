@@ -222,6 +222,11 @@ def open_model(
         return _OPENERS[found.kind](source, found, asked)  # type: ignore[no-any-return]
     except RefusedError:
         raise
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        name = source if isinstance(source, str) else None
+        raise SourceError("this takes torch, which is not installed", hint="pip install torch", source=name) from None
     except ParamInspectError as error:
         error.source = error.source or (source if isinstance(source, str) else None)
         raise
@@ -230,8 +235,10 @@ def open_model(
 def _open_checkpoint(source: str, found: Recognised, asked: Asked) -> Model:
     from paraminspect.formats import open_source
 
-    if asked.want == "memory":
-        raise _no_architecture(source)
+    if asked.want == "memory":  # what is wrong with the file itself goes first
+        raise no_architecture(
+            open_source(source), f"name a spec or a factory: paraminspect grad model.yaml --weights {source}", source
+        )
     asked.refuse("checkpoint")
     if not asked.edits:
         return Model(source, "checkpoint", open_source(source))
@@ -248,16 +255,10 @@ def _open_checkpoint(source: str, found: Recognised, asked: Asked) -> Model:
     return model
 
 
-def _no_architecture(source: str) -> SourceError:
-    """A checkpoint has no forward pass; what is wrong with the file itself goes first."""
-    from paraminspect.formats import open_source
-
-    checkpoint = open_source(source)
-    return SourceError(
-        f"a checkpoint ({checkpoint.format}) holds tensors; a gradient needs the architecture too",
-        hint=f"name a spec or a factory: paraminspect grad model.yaml --weights {source}",
-        source=source,
-    )
+def no_architecture(checkpoint: Checkpoint, hint: str, source: str) -> SourceError:
+    """A checkpoint has no forward pass."""
+    what = f"a checkpoint ({checkpoint.format}) holds tensors; a gradient needs the architecture too"
+    return SourceError(what, hint=hint, source=source)
 
 
 def _open_spec(source: str, found: Recognised, asked: Asked) -> Model:
@@ -297,7 +298,10 @@ def _open_module(source: Any, found: Recognised, asked: Asked) -> Model:
     from torch import nn
 
     if not isinstance(source, nn.Module):
-        raise SourceError(f"a source is a path, a URL, a spec, a factory or an nn.Module, not {type(source).__name__}")
+        raise SourceError(
+            "a source is a path, a URL, a spec, a factory, an nn.Module or an open binary file, "
+            f"not {type(source).__name__}"
+        )
     asked.refuse("module")
     rules = _rules(asked, _config(asked), None)
     from paraminspect.live.build.live_model import hold_module

@@ -111,6 +111,7 @@ def command(
         _write_text(checked, out)
     elif not quiet and not out.streams and checked:
         _write_rows(checked, columns, out)
+    out.finish()
     return out.status
 
 
@@ -125,13 +126,13 @@ def _check(source: str, asked: Asked, kinds: Collection[Kind], output: Output, *
     if kind != "checkpoint":
         model = open_one(source, asked, output, kinds)
         if model is None:
-            return Checked(source, [], "the weights do not fit")
+            return Checked(source, [], "not checked")
         note_unloaded(model, asked, output)
         return Checked(source, check_live(model, deep=deep), describe_checked(model.checkpoint))
     asked.kept_for(kind, kinds).refuse(kind)
     with as_file(source) as path, Progress(output, "reading") as progress:
         found, checkpoint = check_stored(path, deep=deep, progress=progress)
-    return Checked(shown(source), found, describe_checked(checkpoint))
+    return Checked(shown(source), found, describe_checked(checkpoint, found))
 
 
 def _write_text(checked: Sequence[Checked], output: Output) -> None:

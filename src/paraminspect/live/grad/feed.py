@@ -51,20 +51,21 @@ class Feed:
         wanted: Goes before the spec.
         plan: Of a spec's model; None for a factory.
         seed: Of the run; step N draws with `seed + N`.
+        has_inputs: Whether the inputs are at hand, so that only the loss is wanted.
 
     Raises:
         ParamInspectError: There is no input, or one that the model does not have; a file cannot be read.
     """
 
-    def __init__(self, wanted: Wanted, plan: ModelPlan | None, seed: int) -> None:
+    def __init__(self, wanted: Wanted, plan: ModelPlan | None, seed: int, *, has_inputs: bool = False) -> None:
         self._wanted = wanted
         self._plan = plan
         self._seed = seed
         self._positional: list[tuple[str, Maker]] = []
         self._named: dict[str, Maker] = {}
-        if plan is None:
+        if plan is None and not has_inputs:
             self._take_freely()
-        else:
+        elif plan is not None and not has_inputs:
             self._take_for_spec(plan)
         self._target = None if wanted.target is None else self._one(wanted.target, "target")
         if wanted.loss_file:
@@ -78,9 +79,14 @@ class Feed:
         """
         positional = [self._make(name, each, step) for name, each in self._positional]
         named = {name: self._make(name, each, step) for name, each in self._named.items()}
-        return Inputs(positional, named), self._loss(step)
+        return Inputs(positional, named), self.loss(step)
 
-    def _loss(self, step: int) -> LossFunction | LossName:
+    def loss(self, step: int = 0) -> LossFunction | LossName:
+        """What one step starts its backward pass from.
+
+        Raises:
+            ParamInspectError: A target cannot be made as described.
+        """
         name, made = self._chosen_loss()
         if name in ("sum", "mean", "square") and not self._wanted.loss_file:
             return name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from paraminspect.live.build.complaints import describe_tensors, first_line
 from paraminspect.live.build.forward import iter_tensors
 from paraminspect.live.build.seeds import derive_seed
 from paraminspect.live.build.user_code import explaining, import_file, running_user_code
-from paraminspect.names.suggestions import closest
+from paraminspect.names.suggestions import closest, suggest
 from paraminspect.records import LossName
 from paraminspect.text import shape_text
 
@@ -36,7 +36,12 @@ def make_loss(name: LossName, target: Tensor | None = None, *, seed: int = 0) ->
             their squares. Of the first of these tensors: "mse", its mean squared error; "cross_entropy", the mean over
             its last dimension; "target", the former for a floating-point target, the latter for one of integers.
         target: None draws one: standard normal of the output's shape, or classes.
+
+    Raises:
+        SourceError: There is no loss of that name.
     """
+    if name not in get_args(LossName):
+        raise SourceError(f"there is no loss {name!r}", hint=suggest(name, get_args(LossName), "the losses are"))
     if name not in WITH_TARGET:
         return lambda output: _reduce(name, output)
     return lambda output: _compare(name, _outputs(output)[0], target, seed)
