@@ -358,11 +358,42 @@ def make_safetensors(folder: Path) -> None:
             break
 
 
+def make_joblib(folder: Path) -> None:
+    """Arrays between the instructions of a pickle, of several protocols; estimators of scikit-learn."""
+    import joblib
+    import numpy as np
+    from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+    from sklearn.linear_model import SGDClassifier
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.neural_network import MLPClassifier
+
+    random = np.random.default_rng(0)
+    arrays = {
+        "w": random.normal(size=(9, 4)), "fortran": np.asfortranarray(random.normal(size=(3, 5)).astype("f4")),
+        "objects": np.array(["a", None, {"x": 1}], dtype=object), "text": np.array(["ab", "c"]), "none": np.zeros((0, 3)),
+        "fields": np.zeros(3, dtype=[("a", "i4"), ("b", "f8", (2,))]), "scalar": np.array(5.0), "n": 3,
+    }  # fmt: skip
+    for protocol in (2, 4, 5):
+        joblib.dump(arrays, folder / f"protocol-{protocol}.joblib", protocol=protocol)
+    x = random.normal(size=(30, 4))
+    y = x[:, 0] > 0
+    for kind in (
+        RandomForestClassifier(3), GradientBoostingClassifier(n_estimators=2), SGDClassifier(),
+        KNeighborsClassifier(algorithm="kd_tree"), MLPClassifier(4, max_iter=2),
+    ):  # fmt: skip
+        joblib.dump(kind.fit(x, y), folder / f"{type(kind).__name__}.joblib")
+
+
 PRODUCERS: Final[dict[str, Callable[[Path], None]]] = {
     "torch": make_torch, "transformers": make_transformers, "peft": make_peft, "diffusers": make_diffusers,
     "lightning": make_lightning, "timm": make_timm, "torchao": make_torchao, "accelerate": make_accelerate,
     "onnx": make_onnx, "gguf": make_gguf, "pandas": make_pandas, "safetensors": make_safetensors,
+    "joblib": make_joblib,
 }  # fmt: skip
+
+
+BESIDE: Final = {"joblib": ("scikit-learn", "numpy")}
+"""What else has a hand in the files of a producer; of all others, torch."""
 
 
 def say(text: str) -> None:
@@ -387,7 +418,7 @@ def main() -> None:
         PRODUCERS[name](folder)
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         say(f"{name} {release}: {size:,} bytes" + (": too many" if size > MAX_BYTES else ""))
-        known[name] = {name: release, "torch": version("torch")}
+        known[name] = {name: release, **{beside: version(beside) for beside in BESIDE.get(name, ("torch",))}}
     versions.write_text(json.dumps(dict(sorted(known.items())), indent=1) + "\n")
     tell_unknown_calls()
 

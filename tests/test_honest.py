@@ -12,6 +12,7 @@ from scripts.make_fixtures import HONEST, PRODUCERS, sources
 
 REASONS = {
     ("*", "norm-untouched"): "the models were made, and never trained",
+    ("joblib/*Classifier.joblib", "pickle-unknown"): "classes of scikit-learn, whose code runs when they are loaded",
     ("pandas/log.pt", "pickle-unknown"): "classes of pandas, whose code runs when they are loaded",
     ("timm/whole-*.pt", "pickle-unknown"): "classes of timm, the same",
     ("transformers/whole-*.pt", "pickle-unknown"): "classes of transformers, the same",

@@ -48,6 +48,12 @@ DIRECTORIES: Final = Bound("bytes of zip directories in one run", 4 << 20, 16)
 VALUES: Final = Bound("values read in one run", 1 << 26, 256)
 """Types of two bits have four a byte; tensors that are expanded, or overlap, have many more."""
 
+MATCHES: Final = Bound("letters matched against selectors in one run", 1 << 29, 1 << 10)
+"""A second a hundred million. Twenty rules on a hundred thousand names of forty letters are 144 million."""
+
+ONE_MATCH: Final = 32
+"""Letters that the call takes as long as."""
+
 FINDINGS: Final = Bound("findings in one run", 50_000, 0)
 
 

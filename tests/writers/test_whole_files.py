@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -540,6 +541,7 @@ def test_a_shard_of_the_input_that_another_run_writes(tmp_path: Path) -> None:
     files = tuple(FileLayout(name, 10, (Piece(0, Copy(str(tmp_path / name), 0, 6)),)) for name in "ab")
     layout = Layout(files, (Slot(0, 6, 4), Slot(1, 6, 4)), is_folder=True, sequential=False)
     other = partial.Partial(str(tmp_path / "b"))
+    other.make()
     with pytest.raises(TargetError, match="another run is writing it"):
         open_target(layout, str(tmp_path), force=True).__enter__()
     other.discard()
@@ -680,3 +682,48 @@ def test_write_whole(path: Path) -> None:
     with pytest.raises(ParamInspectError, match="no value"):
         write_whole(str(path), failing())
     assert path.read_bytes() == b"ab"
+
+
+CLEANING = ("end", "discard", "close", "_remove_stale", "_remove", "_is_at")
+
+
+class Interrupted:
+    """Raises `KeyboardInterrupt` at the n-th line that is run of some files."""
+
+    def __init__(self, left: int, names: tuple[str, ...]) -> None:
+        self.left = left
+        self.names = names
+
+    def __call__(self, frame: FrameType, event: str, _: object) -> Interrupted | None:
+        if not frame.f_code.co_filename.endswith(self.names) or frame.f_code.co_name in CLEANING:
+            return None
+        if event == "line":
+            self.left -= 1
+            if self.left == 0:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return self
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_an_interrupt_at_any_line_leaves_nothing(tmp_path: Path, is_folder: bool) -> None:
+    name = "shards" if is_folder else ""
+    layout = Layout((FileLayout(name, 4, (Piece(0, b"data"),)),), (), is_folder=is_folder)
+    before = sys.gettrace()
+    for line in range(1, 400):
+        target = tmp_path / f"at{line}"
+        interrupted = True
+        sys.settrace(Interrupted(line, ("writers/partial.py", "writers/outputs.py", "files/storing.py")))
+        try:
+            with open_target(layout, str(target)):
+                pass
+            interrupted = False
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(before)
+        assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+        if not interrupted:
+            break
+    assert line > 20
+    assert target.exists()

@@ -86,6 +86,8 @@ def read_checkpoint(source: str) -> tuple[Checkpoint | None, list[Finding]]:
     try:
         checkpoint = open_source(source)
     except (CheckpointError, LimitExceededError) as error:
+        if isinstance(error, CheckpointError) and error.fault == "not-read":
+            return None, []  # what a loader would run of it is looked at all the same
         error.message = error.message.partition(f" ({READER_SAID}")[0]
         return None, [as_finding(error, Place(None if source == STDIN else source))]
     notes = [note for note in checkpoint.notes if not note.startswith(READER_SAID)]

@@ -79,11 +79,15 @@ def _scan_legacy(blob: Blob, begin: int, place: Place) -> Iterator[Finding]:
 def doubt_pickle(blob: Blob, place: Place) -> Iterator[Finding]:
     """A pickle in what begins like one and is most often something else: only what it would run for certain counts."""
     trace, found = scan_pickle(blob, 0, place)
-    runs = bool(trace.computed or trace.patched or trace.loaded)
-    runs = runs or any(use.called is not None and is_danger(use) for use in trace.uses)
+    runs = any(_runs_something(each) for each in (trace, *trace.parts))
     runs = runs or any(each.severity == "danger" and each.name != place.name for each in found)  # of a string in it
     if runs or (trace.error is None and not is_quiet(trace)):
         yield from (each for each in found if each.code != "pickle-broken")
+
+
+def _runs_something(trace: Trace) -> bool:
+    called = any(use.called is not None and is_danger(use) for use in trace.uses)
+    return called or bool(trace.computed or trace.patched or trace.loaded)
 
 
 def scan_npy(blob: Blob, place: Place) -> Iterator[Finding]:
@@ -141,10 +145,35 @@ def scan_pickle(
         known.setdefault(reference.key, reference)
 
     trace = trace_pickle(blob, begin, declare)
-    found = list(describe(trace, place))
-    if place.depth < MAX_INSIDE:
-        found += _scan_inside(trace, blob, place)
+    found = _describe_all(trace, blob, place)
+    if trace.wraps_arrays:
+        other, trace = trace, trace_pickle(blob, begin, declare, joblib=True)
+        hidden = found if _names_more(other, trace) else []
+        found = _describe_all(trace, blob, place)
+        if hidden:
+            trace.parts.append(other)
+            found = list(dict.fromkeys([*found, *(each for each in hidden if each.code != "pickle-broken")]))
     return trace, found
+
+
+def _names_more(plain: Trace, joblib: Trace) -> bool:
+    """Whether `pickle.load`, to which the numbers of arrays are opcodes, would find a name that `joblib.load` does not.
+
+    Numbers that happen to be opcodes call whatever stands on the stack, and end in an error; they spell no names.
+    """
+    known = joblib.names.union(*(part.names for part in joblib.parts))
+    hidden = {name for name in plain.names - known if not name[1].startswith("extension_")}
+    return bool(hidden) or any(name == "getattr" for _, name in plain.names)
+
+
+def _describe_all(trace: Trace, blob: Blob, place: Place) -> list[Finding]:
+    """Findings of a pickle, of those between its opcodes and of those in its strings."""
+    found: list[Finding] = []
+    for each in (trace, *trace.parts):
+        found += describe(each, place)
+        if place.depth < MAX_INSIDE:
+            found += _scan_inside(each, blob, place)
+    return found
 
 
 def is_quiet(trace: Trace) -> bool:
@@ -188,6 +217,8 @@ def _scan_string(blob: Blob, at: int, value: bytes | LongBytes, place: Place) ->
         message = "holds another pickle in a byte string"
         found.append(find("pickle-hidden", place.name, message, path=place.path, offset=place.offset(at)))
         return found
+    if head[0] != 0x80 and nested.error is not None and not _runs_something(nested):
+        return []  # numbers
     return [each for each in found if each.severity == "danger"]
 
 

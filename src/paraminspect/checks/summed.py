@@ -31,10 +31,10 @@ class Checked(NamedTuple):
         return f"{count_findings(self.findings)} ({self.what})"
 
 
-def describe_checked(checkpoint: Checkpoint | None) -> str:
+def describe_checked(checkpoint: Checkpoint | None, findings: Sequence[Finding] = ()) -> str:
     """What was checked: "148 tensors, torch zip"."""
     if checkpoint is None:
-        return "not readable as a model"
+        return "not readable as a model" if findings else "what a loader would run was looked at"
     return f"{counted(len(checkpoint.tensors), 'tensor')}, {checkpoint.format}"
 
 

@@ -44,7 +44,15 @@ class Output(ABC):
         """The descriptor of a file, for a while."""
 
     def begin(self) -> None:
-        """Make all files, with what is known of them."""
+        """Make all files, with what is known of them.
+
+        Raises:
+            TargetError: Another run is writing the same target, or there is not enough space.
+            OSError: They cannot be made.
+        """
+        for partial in self._partials:
+            partial.make()
+        self._make_files()
         written = [self._layout.files[file] for file in self._written]
         if self._partials:
             check_space(sum(each.nbytes for each in written), self._partials[0].fd, self._partials[0].folder)
@@ -53,6 +61,9 @@ class Output(ABC):
                 with self._open_file(file) as fd:
                     os.truncate(fd, layout.nbytes)
                 self.sink.write_pieces(file, sources)
+
+    def _make_files(self) -> None:  # noqa: B027 - only folders have some
+        """Make what lies in a temporary folder."""
 
     @abstractmethod
     def finish(self) -> None:
@@ -87,9 +98,10 @@ class _NewFile(Output):
 class _NewFolder(Output):
     """A folder; its files are opened when they are written, as there may be more than can be open at a time."""
 
-    def __init__(self, layout: Layout, path: str, partial: Partial) -> None:
-        super().__init__(layout, path, [partial])
-        self._partial = partial
+    def __init__(self, layout: Layout, path: str, target: str, *, replace: bool) -> None:
+        self._partial = Partial(target, is_folder=True)
+        super().__init__(layout, path, [self._partial])
+        self._replace = replace
 
     @contextmanager
     def _open_file(self, file: int) -> Iterator[int]:
@@ -99,12 +111,13 @@ class _NewFolder(Output):
         finally:
             os.close(fd)
 
-    def begin(self) -> None:
+    def _make_files(self) -> None:
+        recover_folder(self._partial.target)
+        check_folder(self._partial.target, self._layout, self._replace)
         for file in self._layout.files:
             path = os.path.join(self._partial.path, file.name)
             os.makedirs(os.path.dirname(path), exist_ok=True)
             os.close(create(path, 0o666))
-        super().begin()
 
     def finish(self) -> None:
         for file in self._written:
@@ -123,15 +136,9 @@ class _OldFolder(Output):
 
     def __init__(self, layout: Layout, path: str, folder: str) -> None:
         self._by_file: dict[int, Partial] = {}
-        try:
-            for file in sorted({slot.file for slot in layout.slots if slot.nbytes}):
-                target = os.path.realpath(os.path.join(folder, layout.files[file].name))
-                self._by_file[file] = Partial(target, mode=stat.S_IMODE(os.stat(target).st_mode))
-        except BaseException:
-            for partial in self._by_file.values():
-                partial.discard()
-                partial.close()
-            raise
+        for file in sorted({slot.file for slot in layout.slots if slot.nbytes}):
+            target = os.path.realpath(os.path.join(folder, layout.files[file].name))
+            self._by_file[file] = Partial(target, mode=stat.S_IMODE(os.stat(target).st_mode))
         super().__init__(layout, path, list(self._by_file.values()))
 
     @property
@@ -167,15 +174,7 @@ def choose_output(layout: Layout, path: str, force: bool) -> Output:
         if not force:
             raise TargetError("it is there already", hint="--force replaces it")
         return _OldFolder(layout, path, target)
-    partial = Partial(target, is_folder=True)
-    try:
-        recover_folder(target)
-        check_folder(target, layout, force)
-    except BaseException:
-        partial.discard()
-        partial.close()
-        raise
-    return _NewFolder(layout, path, partial)
+    return _NewFolder(layout, path, target, replace=force)
 
 
 def _copies_from(layout: Layout, folder: str) -> bool:

@@ -11,6 +11,7 @@ import errno
 import os
 import shutil
 import stat
+from contextlib import suppress
 from hashlib import sha256
 from typing import Final
 
@@ -38,7 +39,9 @@ def sibling(target: str, suffix: str) -> str:
 
 
 class Partial:
-    """A new, empty, locked temporary file or folder.
+    """A new, empty, locked temporary file or folder, once it is made.
+
+    Whoever holds one discards it in the end, made or not: an interrupt may come between any two steps.
 
     Args:
         target: Absolute path without symbolic links in its last part; its folder exists.
@@ -46,11 +49,8 @@ class Partial:
 
     Attributes:
         path: Of the temporary file or folder.
-        fd: Its descriptor, which holds the lock; None once it is given up, and for a folder that cannot be opened.
-
-    Raises:
-        TargetError: Another run is writing the same target.
-        OSError: It cannot be made.
+        fd: Its descriptor, which holds the lock; None before it is made and once it is given up, and for a folder
+            that cannot be opened.
     """
 
     def __init__(self, target: str, *, is_folder: bool = False, mode: int | None = None) -> None:
@@ -58,21 +58,31 @@ class Partial:
         self.path = sibling(target, SUFFIX)
         self._is_folder = is_folder
         self._mode = mode
-        self.fd, self._status = self._make()
+        self.fd: int | None = None
+        self._status: os.stat_result | None = None
+        self._begun = False
 
-    def _make(self) -> tuple[int | None, os.stat_result]:
+    def make(self) -> None:
+        """Make it.
+
+        Raises:
+            TargetError: Another run is writing the same target.
+            OSError: It cannot be made.
+        """
         for _ in range(MAX_ATTEMPTS):
             _remove_stale(self.path)
+            self._begun = True
             try:
-                fd = self._create()
+                self.fd = self._create()
             except (FileExistsError, FileNotFoundError):
+                self._begun = False
                 continue
-            if fd is None:
-                return None, os.lstat(self.path)
-            status = os.fstat(fd)
-            if lock(fd) and _is_at(status, self.path):
-                return fd, status
-            os.close(fd)
+            status = os.lstat(self.path) if self.fd is None else os.fstat(self.fd)
+            if self.fd is None or (lock(self.fd) and _is_at(status, self.path)):
+                self._status = status
+                return
+            self._begun = False
+            self.close()
         raise _busy()
 
     def _create(self) -> int | None:
@@ -143,9 +153,13 @@ class Partial:
 
     def discard(self) -> None:
         """Remove it, if it is still where it was made."""
-        if not HAS_LOCKS:
+        if not HAS_LOCKS or self._status is None:
             self.close()
-        if _is_at(self._status, self.path):
+        if self._status is None:
+            if self._begun:  # and interrupted
+                with suppress(TargetError):
+                    _remove_stale(self.path)
+        elif _is_at(self._status, self.path):
             _remove(self.path)
 
     def close(self) -> None:

@@ -108,8 +108,10 @@ def write_whole(path: str, pieces: Iterable[bytes], *, force: bool = True) -> No
     with explained(path):
         target = resolve(path)
         mode = check_file(target, path, force)
-        partial = Partial(target, mode=mode)
+    partial = Partial(target, mode=mode)
     try:
+        with explained(path):
+            partial.make()
         for piece in pieces:
             with explained(path):
                 write_all(partial.file, piece)

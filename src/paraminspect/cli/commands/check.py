@@ -132,7 +132,7 @@ def _check(source: str, asked: Asked, kinds: Collection[Kind], output: Output, *
     asked.kept_for(kind, kinds).refuse(kind)
     with as_file(source) as path, Progress(output, "reading") as progress:
         found, checkpoint = check_stored(path, deep=deep, progress=progress)
-    return Checked(shown(source), found, describe_checked(checkpoint))
+    return Checked(shown(source), found, describe_checked(checkpoint, found))
 
 
 def _write_text(checked: Sequence[Checked], output: Output) -> None:

@@ -90,7 +90,7 @@ CALLED: Final = frozenset(
 REBUILT: Final = frozenset(
     {
         "torch.Tensor", "torch.nn.Parameter", "torch.nn.Module", "torch.ScriptObject",
-        "torch._C.ScriptObject", "torch.utils.hooks.RemovableHandle",
+        "torch._C.ScriptObject", "torch.utils.hooks.RemovableHandle", "joblib.numpy_pickle.NumpyArrayWrapper",
         *(f"torch.{device}{kind}Tensor" for device in ("", "cuda.") for kind in (
             "Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")),
         "numpy.iinfo", "numpy.finfo", "numpy.poly1d", "numpy.recarray", "numpy.rec.recarray", "numpy.ma.MaskedArray",
@@ -160,6 +160,17 @@ PRODUCERS: Final[dict[str, str]] = {
             "IntxUnpackedToInt8TensorActivationQuantization",
             "float8.config.ScalingType", "float8.config.ScalingGranularity", "float8.config.Float8LinearRecipeName")],
         "torchao: state dicts of quantised weights",
+    ),
+    **dict.fromkeys(
+        [f"sklearn.{name}" for name in (
+            "tree._tree.Tree", "neighbors._kd_tree.newObj", "neighbors._ball_tree.newObj", "metrics._dist_metrics.newObj",
+            "linear_model._sgd_fast.Hinge", "linear_model._sgd_fast.SquaredHinge", "linear_model._sgd_fast.ModifiedHuber",
+            "linear_model._sgd_fast.EpsilonInsensitive", "linear_model._sgd_fast.SquaredEpsilonInsensitive",
+            "_loss._loss.CyAbsoluteError", "_loss._loss.CyExponentialLoss", "_loss._loss.CyHalfBinomialLoss",
+            "_loss._loss.CyHalfGammaLoss", "_loss._loss.CyHalfMultinomialLoss", "_loss._loss.CyHalfPoissonLoss",
+            "_loss._loss.CyHalfSquaredError", "_loss._loss.CyHalfTweedieLoss", "_loss._loss.CyHalfTweedieLossIdentity",
+            "_loss._loss.CyHuberLoss", "_loss._loss.CyPinballLoss")],
+        "scikit-learn: estimators that joblib wrote",
     ),
     # rebuilders: each makes an instance of a class of pandas, or `cls.__new__(cls, ..)`, of what it is given
     **dict.fromkeys(

@@ -8,19 +8,20 @@ checks of arguments are stricter than a loader's, the trace goes on with an unkn
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles.danger import Verdict, judge
 from paraminspect.formats.pickles.inert import Dtype, Global, LongBytes, OddKey, Opaque, StorageRef, TensorValue
+from paraminspect.formats.pickles.joblib_arrays import count_bytes, is_wrapper
 from paraminspect.formats.pickles.machine import MAX_PICKLE_OPS, PickleMachine
 from paraminspect.formats.pickles.opcodes import HANDLERS
 from paraminspect.formats.pickles.plain import BARE_STARTS
 from paraminspect.formats.pickles.python_modules import PYTHON_MODULES
 from paraminspect.formats.pickles.safe import ALLOCATORS, CALLED_SAFELY, MANY_BYTES, TAKES_A_FUNCTION
-from paraminspect.formats.pickles.state import LONGEST_FIXED
+from paraminspect.formats.pickles.state import LONGEST_FIXED, truncated
 from paraminspect.formats.pytorch.objects import GlobalTable, storage_ref
 from paraminspect.limits import OPCODES, EffortError, effort
 
@@ -32,6 +33,9 @@ MAX_NESTED: Final = 5_000
 
 MAX_LOADED: Final = 20_000
 """Byte strings of one pickle that are loaded as files of their own: one for each tensor that `pickle` itself wrote."""
+
+MAX_PARTS: Final = 1_000
+"""Pickles between the opcodes of one pickle."""
 
 SHOWN_TEXT: Final = 60
 """Characters of one text in a preview."""
@@ -94,6 +98,9 @@ class Trace:
         end: Offset of the first byte behind it, or of the byte at which it could not be read on.
         error: Why it was not read to its end; None if it was.
         untold: Different globals beyond MAX_USES.
+        names: All globals, what is safe among them.
+        wraps_arrays: Whether `joblib.load` reads it otherwise than `pickle.load` does.
+        parts: What the pickles would do that lie between its opcodes.
     """
 
     def __init__(self) -> None:
@@ -107,16 +114,22 @@ class Trace:
         self.end = 0
         self.error: ParamInspectError | None = None
         self.untold = 0
+        self.names: set[tuple[str, str]] = set()
+        self.wraps_arrays = False
+        self.parts: list[Trace] = []
 
 
-def trace_pickle(blob: Blob, begin: int = 0, declare: Callable[[StorageRef], None] | None = None) -> Trace:
+def trace_pickle(
+    blob: Blob, begin: int = 0, declare: Callable[[StorageRef], None] | None = None, *, joblib: bool = False
+) -> Trace:
     """Run one pickle inertly and tell what it would do.
 
     Args:
         begin: Offset of the pickle in it.
         declare: Is told of each storage that is referred to.
+        joblib: Step over arrays between the opcodes, as `joblib.load` does and `pickle.load` does not.
     """
-    machine = _TracingMachine(blob, begin, declare)
+    machine = _TracingMachine(blob, begin, declare, joblib=joblib)
     trace = machine.trace
     try:
         trace.value = machine.load()
@@ -133,14 +146,18 @@ def trace_pickle(blob: Blob, begin: int = 0, declare: Callable[[StorageRef], Non
     machine.forgive()
     trace = machine.trace  # a new one if the machine began anew
     trace.end = machine.position
+    trace.names = set(machine.named)
     return trace
 
 
 class _TracingMachine(PickleMachine):
     """Keeps the offset of each opcode, and notes what is named, called and changed."""
 
-    def __init__(self, blob: Blob, begin: int, declare: Callable[[StorageRef], None] | None) -> None:
+    def __init__(
+        self, blob: Blob, begin: int, declare: Callable[[StorageRef], None] | None, *, joblib: bool = False
+    ) -> None:
         self._declare = declare
+        self._joblib = joblib
         self._table = GlobalTable()
         super().__init__(blob, self._find, self._refer, begin=begin, shortcut=self._table.shortcut)
         self._table.shortcut.declare = declare
@@ -196,6 +213,11 @@ class _TracingMachine(PickleMachine):
                 if use.verdict.level != "safe":
                     self._note(use)
         return value
+
+    @property
+    def named(self) -> Iterable[tuple[str, str]]:
+        """Module and name of each global."""
+        return self._uses
 
     def _judge(self, module: str, name: str) -> Use | None:
         verdict = judge(module, name, python2=self._protocol2)
@@ -279,6 +301,9 @@ class _TracingMachine(PickleMachine):
             suspicion = "calls whatever it is given"
         elif identity in TAKES_A_FUNCTION:
             self._note_function(args, TAKES_A_FUNCTION[identity])
+        elif identity.endswith(".newObj") and isinstance(args, tuple):  # of scikit-learn: `obj.__new__(obj)`
+            for item in args:
+                self._note_attributes(item, _NEW, args)
         elif isinstance(args, tuple) and identity.partition(".")[0] in PYTHON_MODULES:
             for item in args:
                 self._note_attributes(item, _ASKED_FOR, ())
@@ -358,6 +383,27 @@ class _TracingMachine(PickleMachine):
             self._note_patch(target, state)
         self._note_attributes(target, _SET_STATE, (state,))
         super()._build(state)
+        if isinstance(target, Opaque) and is_wrapper(target):
+            self.trace.wraps_arrays = True
+            if self._joblib:
+                self._step_over(target)
+
+    def _step_over(self, wrapper: Opaque) -> None:
+        """Go on behind an array that lies between the opcodes."""
+        begin = self.position
+        first = self._blob.read_up_to(begin, 1)
+        nbytes = count_bytes(wrapper, first[0] if first else 0)
+        if nbytes is None:
+            inner = trace_pickle(self._blob, begin, self._declare)
+            self.trace.parts.append(inner)
+            if inner.error is not None:
+                raise inner.error
+            if len(self.trace.parts) > MAX_PARTS:
+                raise LimitExceededError("arrays of objects in one pickle", limit=MAX_PARTS, actual=None)
+            nbytes = inner.end - begin
+        if nbytes > self._blob.size - begin:
+            raise truncated(self._blob)
+        self._pos += nbytes  # past the buffer, mostly; it is filled again before the next opcode
 
     def _set_items(self, items: list[object]) -> None:
         target = self._stack[-1]
@@ -431,6 +477,7 @@ _REDUCE: Final = 0x52
 
 _LOADERS: Final = frozenset({"torch.storage._load_from_bytes"})
 
+_NEW: Final = frozenset({"__new__"})
 _SET_STATE: Final = frozenset({"__setstate__"})
 _APPEND: Final = frozenset({"append", "extend", "add"})
 _ASKED_FOR: Final = frozenset({"keys", "replace", "__deepcopy__"})
