@@ -16,9 +16,9 @@ from paraminspect.errors import ParamInspectError
 if TYPE_CHECKING:  # numpy, for which a help text does not wait
     from paraminspect.values.shown import Part
 
-ShownFormat = Literal["text", "json", "npy"]
+ShowForm = Literal["text", "json", "npy"]
 
-_ENDINGS: dict[str, ShownFormat] = {".json": "json", ".npy": "npy"}
+_ENDINGS: dict[str, ShowForm] = {".json": "json", ".npy": "npy"}
 
 Names = Annotated[
     tuple[str, ...], Argument(metavar="NAME...", help="Tensors: whole names, globs or /REGEX/."), Is("name")
@@ -106,7 +106,7 @@ def command(
     return out.status
 
 
-def _choose_format(typed: ShownFormat | Literal["auto"], file: str, output: Output) -> ShownFormat:
+def _choose_format(typed: ShowForm | Literal["auto"], file: str, output: Output) -> ShowForm:
     format_ = _ENDINGS.get(os.path.splitext(file)[1].lower(), "text") if typed == "auto" else typed
     if format_ == "npy" and file in ("", "-"):
         output.refuse_binary("npy", "-o FILE.npy, or a pipe")
