@@ -22,6 +22,9 @@ from __future__ import annotations
 
 from typing import Final
 
+NOT_WHOLE: Final = "it was not written or copied to its end: fetch or save it again"
+"""What to do about a file that ends too early."""
+
 _WORD_BITS: Final = 64
 """Numbers that no size or count of a real file reaches are not written out."""
 

@@ -45,8 +45,14 @@ a few times."""
 DIRECTORIES: Final = Bound("bytes of zip directories in one run", 4 << 20, 16)
 """An entry takes 47 at least. Each reader and scanner of an archive reads its directory once."""
 
-VALUES: Final = Bound("values read in one run", 1 << 26, 256)
-"""Types of two bits have four a byte; tensors that are expanded, or overlap, have many more."""
+VALUES: Final = Bound("values of tensors that repeat theirs, one by one, in one run", 1 << 26, 256)
+"""Of others there are as many as bytes, or four times as many."""
+
+MATCHES: Final = Bound("letters matched against selectors in one run", 1 << 29, 1 << 10)
+"""A second a hundred million. Twenty rules on a hundred thousand names of forty letters are 144 million."""
+
+ONE_MATCH: Final = 32
+"""Letters that the call takes as long as."""
 
 FINDINGS: Final = Bound("findings in one run", 50_000, 0)
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from paraminspect import diff as diff_sources
-from paraminspect.errors import ParamInspectError
+from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.values import compare as module
 from paraminspect.values.compare import Difference, compare_values, digest_values
 from paraminspect.values.decode import InMemory
@@ -226,3 +226,11 @@ def test_memory_is_that_of_a_few_chunks(tmp_path: Path) -> None:
     other[-1] = 1
     assert compare_values(Watched(array), Watched(other)).differs
     assert largest == module.CHUNK
+
+
+def test_a_few_bytes_that_repeat_for_ever_are_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path, "a.pt", {"few": torch.ones(1).expand(1000), "many": torch.zeros(1).expand(2**40)})
+    found = diff_sources(path, path)
+    assert [each.record.name for each in found.failures] == ["many"]
+    assert isinstance(found.failures[0].error, LimitExceededError)
+    assert found.unchanged == 1

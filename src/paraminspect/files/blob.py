@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from paraminspect.errors import TruncatedError
+from paraminspect.errors import NOT_WHOLE, TruncatedError
 from paraminspect.files.door import File, place_of
 from paraminspect.limits import effort
 
@@ -62,7 +62,7 @@ class Blob:
         if len(data) != length:
             raise TruncatedError(
                 f"the file ends at byte {self.size:,}, {offset + length - self.size:,} bytes too early",
-                hint="it was not written or copied to its end: fetch or save it again",
+                hint=NOT_WHOLE,
             )
         return data
 

@@ -17,6 +17,13 @@ BITS: dict[str, int] = {
 PACKED: dict[str, int] = {"quint4x2": 2, "quint2x4": 4}
 """Elements in one byte of the quantized types whose shape counts elements, not bytes."""
 
+NUMPY_TYPES: dict[str, str] = {
+    "f2": "float16", "f4": "float32", "f8": "float64", "c8": "complex64", "c16": "complex128", "b1": "bool",
+    "i1": "int8", "i2": "int16", "i4": "int32", "i8": "int64", "u1": "uint8", "u2": "uint16", "u4": "uint32",
+    "u8": "uint64",
+}  # fmt: skip
+"""Kind and bytes of a numpy dtype."""
+
 STORAGE_TYPES: dict[str, str] = {
     "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16", "BFloat16Storage": "bfloat16",
     "LongStorage": "int64", "IntStorage": "int32", "ShortStorage": "int16", "CharStorage": "int8",

@@ -31,7 +31,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError, UnknownFormatError
+from paraminspect.errors import NOT_WHOLE, LimitExceededError, MalformedError, TruncatedError, UnknownFormatError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.shapes import MAX_DIMENSIONS, MAX_NAME_BYTES, MAX_NUMEL, contiguous_stride
 from paraminspect.records import Checkpoint, Storage, TensorRecord
@@ -97,7 +97,6 @@ MIN_ELEMENT_BYTES = {STRING: 8, ARRAY: 12, **{kind: struct.calcsize("<" + code) 
 
 SPLIT_NUMBER = re.compile("[0-9]{1,5}")
 
-REFETCH_HINT = "it was not written or copied to its end: fetch or save it again"
 
 _Info = tuple[str, tuple[int, ...], int, int]  # name, dimensions innermost first, type id, offset
 
@@ -200,7 +199,7 @@ class _Header:
         if end > self._blob.size:
             raise TruncatedError(
                 f"{what} would end at byte {end:,} or later, the file ends at byte {self._blob.size:,}",
-                hint=REFETCH_HINT,
+                hint=NOT_WHOLE,
             )
 
     def skip(self, nbytes: int) -> None:
@@ -263,7 +262,7 @@ class _Header:
         begin = self.position
         window = self._blob.read_ahead(begin, nbytes, WINDOW_BYTES)
         if len(window) < nbytes:
-            raise TruncatedError(f"the file ends at byte {begin + len(window):,} while it is read", hint=REFETCH_HINT)
+            raise TruncatedError(f"the file ends at byte {begin + len(window):,} while it is read", hint=NOT_WHOLE)
         self._fetched += len(window)
         if self._fetched > MAX_HEADER_BYTES:
             raise LimitExceededError("bytes of GGUF header", limit=MAX_HEADER_BYTES, actual=None)
@@ -275,7 +274,7 @@ def _find_byte_order(blob: Blob) -> str:
     if start[:4] != MAGIC[: len(start)]:
         raise UnknownFormatError(f"no GGUF file: it starts with {start[:4]!r}, not {MAGIC!r}")
     if len(start) < 8:
-        raise TruncatedError(f"a GGUF file of {len(start)} bytes", hint=REFETCH_HINT)
+        raise TruncatedError(f"a GGUF file of {len(start)} bytes", hint=NOT_WHOLE)
     order = "<" if start[4:6] != b"\0\0" else ">"
     version = int.from_bytes(start[4:], "little" if order == "<" else "big")
     if version == 1:
@@ -410,7 +409,7 @@ def _place_tensors(blob: Blob, infos: list[_Info], data_begin: int, *, mappable:
         raise TruncatedError(
             f"tensor {quote(last_name)} ends at byte {data_begin + last_end:,}, the file at byte {blob.size:,}: "
             f"{missing:,} bytes are missing",
-            hint=REFETCH_HINT,
+            hint=NOT_WHOLE,
         )
     return tensors
 

@@ -25,8 +25,9 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from paraminspect.errors import LimitExceededError, MalformedError, ParamInspectError, TruncatedError
+from paraminspect.errors import NOT_WHOLE, LimitExceededError, MalformedError, ParamInspectError, TruncatedError
 from paraminspect.files.blob import Blob
+from paraminspect.formats.dtypes import NUMPY_TYPES
 from paraminspect.formats.shapes import MAX_DIMENSIONS, MAX_NUMEL, MAX_TENSORS
 from paraminspect.formats.zip_file import STORED, ZipDirectory, ZipEntry
 from paraminspect.records import Checkpoint, Storage, TensorRecord
@@ -47,13 +48,7 @@ MAX_TYPE_TEXT = 100
 """Characters of a structured type that a record repeats, and of a value that an error message does."""
 
 _HEAD = 256  # holds the header of any array that is not structured
-_AGAIN = "it was not written or copied to its end: fetch or save it again"
 
-_TORCH_NAMES = {
-    "b1": "bool", "i1": "int8", "i2": "int16", "i4": "int32", "i8": "int64",
-    "u1": "uint8", "u2": "uint16", "u4": "uint32", "u8": "uint64",
-    "f2": "float16", "f4": "float32", "f8": "float64", "c8": "complex64", "c16": "complex128",
-}  # fmt: skip
 _SIZES = {
     "b": ("1",), "i": ("1", "2", "4", "8"), "u": ("1", "2", "4", "8"), "f": ("2", "4", "8", "12", "16"),
     "c": ("8", "16", "24", "32"), "m": ("8",), "M": ("8",),
@@ -196,7 +191,7 @@ def _check_size(header: _Header, available: int) -> int:
     if excess < 0:
         raise TruncatedError(
             f"the array declares {header.nbytes:,} bytes of elements, {max(0, available - header.begin):,} are there",
-            hint=_AGAIN,
+            hint=NOT_WHOLE,
         )
     return excess
 
@@ -206,7 +201,7 @@ def _find_header_end(head: bytes) -> int:
     if not head.startswith(NPY_MAGIC[: len(head)]):
         raise MalformedError(f"no npy array: it starts with {head[:6]!r}, not {NPY_MAGIC!r}")
     if len(head) < 12:
-        raise TruncatedError(f"an npy array of {len(head)} bytes ends before its header", hint=_AGAIN)
+        raise TruncatedError(f"an npy array of {len(head)} bytes ends before its header", hint=NOT_WHOLE)
     major, minor = head[6], head[7]
     if major not in (1, 2, 3) or minor:
         raise MalformedError(f"npy version {major}.{minor}; 1.0, 2.0 and 3.0 are known")
@@ -220,7 +215,7 @@ def _find_header_end(head: bytes) -> int:
 def _parse_header(head: bytes, end: int) -> _Header:
     """Parse the header that ends at `end` of `head`."""
     if len(head) < end:
-        raise TruncatedError(f"the npy header ends at byte {end:,}, {len(head):,} are there", hint=_AGAIN)
+        raise TruncatedError(f"the npy header ends at byte {end:,}, {len(head):,} are there", hint=NOT_WHOLE)
     major = head[6]
     try:
         text = head[10 if major == 1 else 12 : end].decode("utf-8" if major == 3 else "latin-1")
@@ -274,7 +269,7 @@ def _read_type(descr: object) -> tuple[str, int, bool]:
         return _shorten(repr(descr)), _measure(descr), False
     order, kind, size, unit = _match_descr(descr)
     itemsize = _measure(descr)
-    if name := _TORCH_NAMES.get(kind + size):
+    if name := NUMPY_TYPES.get(kind + size):
         return name, itemsize, order == ">" and itemsize > 1
     return f"{'|' if kind in 'SV' else order}{kind}{size}{unit}", itemsize, False
 

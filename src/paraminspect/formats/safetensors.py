@@ -19,7 +19,7 @@ import reprlib
 from collections.abc import Sequence
 from typing import Final, NamedTuple, NoReturn, cast
 
-from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError
+from paraminspect.errors import NOT_WHOLE, LimitExceededError, MalformedError, TruncatedError
 from paraminspect.files.blob import NEAR, Blob
 from paraminspect.formats.declared import declared_by_metadata, with_declared
 from paraminspect.formats.json_text import parse_object
@@ -270,7 +270,7 @@ class _Entries:
         if position > have:
             raise TruncatedError(
                 f"the header declares {position:,} bytes of data, the file has {have:,}",
-                hint="it was not written or copied to its end: fetch or save it again",
+                hint=NOT_WHOLE,
             )
         if position < have:
             raise MalformedError(f"{have - position:,} bytes after the last tensor belong to none", fault="extra-bytes")

@@ -27,7 +27,7 @@ from bisect import bisect_left
 from collections.abc import Container, Iterator
 from typing import Final, NamedTuple
 
-from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError
+from paraminspect.errors import NOT_WHOLE, LimitExceededError, MalformedError, TruncatedError
 from paraminspect.files.blob import Blob
 from paraminspect.limits import DIRECTORIES, MEMBERS, effort
 from paraminspect.text import quote
@@ -78,7 +78,6 @@ _ZIP64_EXTRA = 1
 _ENCRYPTED_FLAGS = 0x2041  # encrypted, strongly encrypted, local header masked
 _DESCRIPTOR_FLAG = 8  # CRC and sizes follow the data
 _CHUNK = 1 << 20
-_AGAIN = "it was not written or copied to its end: fetch or save it again"
 
 
 class ZipEntry(NamedTuple):
@@ -142,12 +141,12 @@ class ZipDirectory:
             raise MalformedError(
                 f"the header of {quote(entry.name)} is declared at byte {at:,} of an archive of "
                 f"{self.blob.size:,} bytes",
-                hint=_AGAIN,
+                hint=NOT_WHOLE,
             )
         signature, name_length, extra_length = _LOCAL.unpack(header)
         if signature != _LOCAL_SIGNATURE:
             raise MalformedError(
-                f"no zip header of {quote(entry.name)} at byte {at:,}, where the directory says", hint=_AGAIN
+                f"no zip header of {quote(entry.name)} at byte {at:,}, where the directory says", hint=NOT_WHOLE
             )
         data: int = at + _LOCAL.size + name_length + extra_length
         if data + entry.compressed_size > self.directory_offset:
@@ -233,7 +232,7 @@ class ZipDirectory:
                     piece = inflater.decompress(pending, _CHUNK)
                 except zlib.error as error:
                     what = f"{quote(entry.name)} is not deflated data: {error}"
-                    raise MalformedError(what, hint=_AGAIN) from None
+                    raise MalformedError(what, hint=NOT_WHOLE) from None
                 pending = inflater.unconsumed_tail
                 if inflater.eof:
                     pending, offset = b"", end
@@ -275,7 +274,7 @@ class ZipDirectory:
                     break
                 pending = inflater.unconsumed_tail
         except zlib.error as error:
-            raise MalformedError(f"{quote(entry.name)} is not deflated data: {error}", hint=_AGAIN) from None
+            raise MalformedError(f"{quote(entry.name)} is not deflated data: {error}", hint=NOT_WHOLE) from None
         return out.getvalue()
 
 
@@ -297,7 +296,7 @@ def read_zip_directory(blob: Blob) -> ZipDirectory:
         if blob.read_up_to(end - size, 4) == _ENTRY_SIGNATURE:
             raise _displaced(end - size - offset)
         raise MalformedError(
-            f"no zip directory of {size:,} bytes at byte {offset:,}, where the end record says", hint=_AGAIN
+            f"no zip directory of {size:,} bytes at byte {offset:,}, where the end record says", hint=NOT_WHOLE
         )
     effort().spend(DIRECTORIES, size)
     entries, shadowed = _read_entries(blob.read(offset, size), count)
@@ -342,7 +341,7 @@ def _find_directory(blob: Blob) -> tuple[int, int, int, int]:
     tail = blob.read(tail_begin, blob.size - tail_begin)
     at = tail.rfind(_END_SIGNATURE, 0, max(0, len(tail) - _END.size + 4))
     if at < 0:
-        raise TruncatedError("the file ends before its zip directory", hint=_AGAIN)
+        raise TruncatedError("the file ends before its zip directory", hint=NOT_WHOLE)
     _, disk, directory_disk, _, count, size, offset, _ = _END.unpack_from(tail, at)
     end = tail_begin + at
     locator = blob.read_up_to(end - _LOCATOR.size, _LOCATOR.size)
@@ -366,12 +365,12 @@ def _read_entries(data: bytes, count: int) -> tuple[dict[str, ZipEntry], list[Zi
     at, end = 0, len(data)
     for index in range(count):
         if at + header_size > end:
-            raise MalformedError(f"the zip directory declares {count:,} entries, holds {index:,}", hint=_AGAIN)
+            raise MalformedError(f"the zip directory declares {count:,} entries, holds {index:,}", hint=NOT_WHOLE)
         signature, flags, method, crc, compressed, size, name_length, extra, comment, offset = unpack(data, at)
         begin = at + header_size
         at = begin + name_length
         if signature != _ENTRY_SIGNATURE or at + extra + comment > end:
-            raise MalformedError(f"entry {index:,} of {count:,} in the zip directory is broken", hint=_AGAIN)
+            raise MalformedError(f"entry {index:,} of {count:,} in the zip directory is broken", hint=NOT_WHOLE)
         try:
             name = data[begin:at].decode()
         except UnicodeDecodeError:
@@ -383,7 +382,7 @@ def _read_entries(data: bytes, count: int) -> tuple[dict[str, ZipEntry], list[Zi
             shadowed.append(entries[name])
         entries[name] = new(ZipEntry, (name, offset, compressed, size, method, crc, flags & _ENCRYPTED_FLAGS != 0))
     if at != end:
-        raise MalformedError(f"the zip directory holds {end - at:,} bytes beyond its {count:,} entries", hint=_AGAIN)
+        raise MalformedError(f"the zip directory holds {end - at:,} bytes beyond its {count:,} entries", hint=NOT_WHOLE)
     return entries, shadowed
 
 
@@ -410,7 +409,7 @@ def _explain_missing_end64(blob: Blob, declared: int, usual: int) -> MalformedEr
         directory = _END64.unpack(record)[-1] + usual - declared
         if blob.read_up_to(directory, 4) == _ENTRY_SIGNATURE:
             return _displaced(usual - declared)
-    return MalformedError(f"no zip64 end record at byte {declared:,}, where its locator says", hint=_AGAIN)
+    return MalformedError(f"no zip64 end record at byte {declared:,}, where its locator says", hint=NOT_WHOLE)
 
 
 def _displaced(shift: int) -> MalformedError:

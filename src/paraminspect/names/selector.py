@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import fnmatch
 import re
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from paraminspect.errors import SelectionError
+from paraminspect.limits import MATCHES, ONE_MATCH, effort
+
+if TYPE_CHECKING:
+    from paraminspect.names.expressions import Expression
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,7 @@ class Selector:
     """
 
     text: str
-    name: re.Pattern[str]
+    name: re.Pattern[str] | Expression
     module_type: re.Pattern[str] | None = None
 
     def matches(self, name: str, *module_types: str) -> bool:
@@ -42,19 +46,23 @@ class Selector:
             self.module_type.match(each.rpartition(".")[2]) for each in module_types
         ):
             return False
-        return self.name.search(name) is not None
+        if isinstance(self.name, re.Pattern):
+            effort().spend(MATCHES, len(name) + ONE_MATCH)
+            return self.name.match(name) is not None
+        return self.name.search(name)
 
 
 def parse_selector(text: str) -> Selector:
     """Parse `[TYPE ":"] GLOB` or `/REGEX/`.
 
     Raises:
-        SelectionError: Empty, or not a regular expression.
+        SelectionError: Empty, not a regular expression, or one that could take for ever.
     """
     if len(text) > 1 and text.startswith("/") and text.endswith("/"):
+        from paraminspect.names.expressions import Expression
+
         try:
-            with warnings.catch_warnings(action="ignore"):  # of what a later Python will read otherwise
-                return Selector(text, re.compile(text[1:-1]))
+            return Selector(text, Expression(text[1:-1]))
         except (re.error, OverflowError, RecursionError) as error:
             raise SelectionError(
                 f"/{text[1:-1]}/ is not a regular expression: {error}",

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from paraminspect.limits import VALUES, effort
 from paraminspect.values.decode import Numbers
 from paraminspect.values.moments import sum_of_squares
 from paraminspect.values.widen import widen
@@ -75,8 +76,9 @@ def compare_values(
     A value differs if |before - after| > atol + rtol * |after|. Two NaN do not differ, nor do two equal infinities.
 
     Raises:
-        ParamInspectError: One of them cannot be read to its end.
+        ParamInspectError: One of them cannot be read to its end, or repeats a few numbers very often.
     """
+    _count_repeated(before, after)
     found = Difference()
     begin = _skip_equal(before, after, advance)
     if begin == before.numel:
@@ -95,11 +97,18 @@ def digest_values(numbers: Numbers) -> bytes:
     Raises:
         ParamInspectError: It cannot be read to its end.
     """
+    _count_repeated(numbers)
     digest = hashlib.blake2b(digest_size=16)
     for first in range(0, numbers.numel, CHUNK):
         part = np.ascontiguousarray(numbers.read(first, min(first + CHUNK, numbers.numel)))
         digest.update(part.view(np.uint8).data)
     return digest.digest()
+
+
+def _count_repeated(*numbers: Numbers) -> None:
+    """A tensor of a few bytes may have any number of elements that stand in one place."""
+    if any(each.repeats > 1 for each in numbers):
+        effort().spend(VALUES, max(each.numel for each in numbers))
 
 
 def _skip_equal(before: Numbers, after: Numbers, advance: Callable[[int], None]) -> int:

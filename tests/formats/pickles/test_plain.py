@@ -23,9 +23,10 @@ from paraminspect.errors import (
     UnknownFormatError,
 )
 from paraminspect.files.blob import Blob
+from paraminspect.formats.dtypes import NUMPY_TYPES
 from paraminspect.formats.pickles import plain as plain_pickle
 from paraminspect.formats.pickles import state as pickle_state
-from paraminspect.formats.pickles.plain import NUMPY_TYPES, read_pickle
+from paraminspect.formats.pickles.plain import read_pickle
 from paraminspect.formats.source import open_source
 from paraminspect.records import Checkpoint
 

@@ -16,9 +16,9 @@ from paraminspect.errors import ParamInspectError
 if TYPE_CHECKING:  # numpy, for which a help text does not wait
     from paraminspect.values.shown import Part
 
-Kind = Literal["text", "json", "npy"]
+ShowForm = Literal["text", "json", "npy"]
 
-_ENDINGS: dict[str, Kind] = {".json": "json", ".npy": "npy"}
+_ENDINGS: dict[str, ShowForm] = {".json": "json", ".npy": "npy"}
 
 Names = Annotated[
     tuple[str, ...], Argument(metavar="NAME...", help="Tensors: whole names, globs or /REGEX/."), Is("name")
@@ -74,12 +74,12 @@ def command(
 
     out = Output("auto", colour=color)
     index = parse_slice(slice_) if slice_ else ()
-    kind = _choose_kind(output_format, output_file, out)
+    format_ = _choose_format(output_format, output_file, out)
     model = open_one(source, options.asked("values", build, rules), out)
     if model is not None:
         try:
             records = choose_records(model.checkpoint.tensors, name)
-            if kind == "npy" and len(records) != 1:
+            if format_ == "npy" and len(records) != 1:
                 hint = "name one, or --format json"
                 raise ParamInspectError(f"npy holds one tensor, not {len(records):,}", hint=hint)
             unloaded = model.unloaded
@@ -88,10 +88,10 @@ def command(
                 for record in records
                 if record.name in unloaded
             )
-            parts = (model.part(record, index, is_summary=kind == "text" and not full) for record in records)
-            if kind == "npy":
+            parts = (model.part(record, index, is_summary=format_ == "text" and not full) for record in records)
+            if format_ == "npy":
                 _write_npy(parts, output_file, out)
-            elif kind == "json":
+            elif format_ == "json":
                 texts = parts_as_json(parts, model.checkpoint, slice_)
                 out.write_to(output_file, (text.encode() for text in texts))
             else:
@@ -106,11 +106,11 @@ def command(
     return out.status
 
 
-def _choose_kind(typed: Kind | Literal["auto"], file: str, output: Output) -> Kind:
-    kind = _ENDINGS.get(os.path.splitext(file)[1].lower(), "text") if typed == "auto" else typed
-    if kind == "npy" and file in ("", "-"):
+def _choose_format(typed: ShowForm | Literal["auto"], file: str, output: Output) -> ShowForm:
+    format_ = _ENDINGS.get(os.path.splitext(file)[1].lower(), "text") if typed == "auto" else typed
+    if format_ == "npy" and file in ("", "-"):
         output.refuse_binary("npy", "-o FILE.npy, or a pipe")
-    return kind
+    return format_
 
 
 def _write_npy(parts: Iterator[Part], file: str, output: Output) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from paraminspect.errors import CheckpointError, MalformedError, TruncatedError
+from paraminspect.errors import NOT_WHOLE, CheckpointError, MalformedError, TruncatedError
 from paraminspect.files.blob import Blob
 
 VARINT: Final = 0
@@ -115,7 +115,7 @@ def _overrun(blob: Blob, at: int, length: int, end: int) -> CheckpointError:
     if end >= blob.size:
         return TruncatedError(
             f"a field of {length:,} bytes begins at byte {blob.begin + at:,}, the file ends at {blob.begin + end:,}",
-            hint="it was not written or copied to its end: fetch or save it again",
+            hint=NOT_WHOLE,
         )
     return MalformedError(
         f"a field of {length:,} bytes at byte {blob.begin + at:,} reaches past the end of its message at "

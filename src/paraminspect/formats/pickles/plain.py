@@ -14,7 +14,7 @@ from typing import Final
 
 from paraminspect.errors import LimitExceededError, MalformedError, UnknownFormatError
 from paraminspect.files.blob import Blob
-from paraminspect.formats.dtypes import BITS
+from paraminspect.formats.dtypes import BITS, NUMPY_TYPES
 from paraminspect.formats.pickles.inert import Builder, Global, LongBytes, Opaque, StorageRef, TensorValue
 from paraminspect.formats.pickles.machine import PickleMachine
 from paraminspect.formats.pickles.remark import note_calls
@@ -25,12 +25,6 @@ from paraminspect.formats.pytorch.walk import name_tensors
 from paraminspect.formats.shapes import check_sizes, contiguous_stride, count_elements
 from paraminspect.records import Checkpoint, Storage
 from paraminspect.text import quote
-
-NUMPY_TYPES: Final[dict[str, str]] = {
-    "f2": "float16", "f4": "float32", "f8": "float64", "c8": "complex64", "c16": "complex128", "b1": "bool",
-    "i1": "int8", "i2": "int16", "i4": "int32", "i8": "int64", "u1": "uint8", "u2": "uint16", "u4": "uint32",
-    "u8": "uint64",
-}  # fmt: skip
 
 NESTED_HEADER: Final = 1024
 """Bytes of the five pickles before the data of a storage inside a byte string; torch writes some 350."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError
+from paraminspect.errors import NOT_WHOLE, LimitExceededError, MalformedError, TruncatedError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles.inert import Builder, LongBytes, Opaque, describe_key
 from paraminspect.formats.shapes import MAX_NAME_BYTES
@@ -88,7 +88,7 @@ def truncated(blob: Blob) -> TruncatedError:
     """The bytes of the pickle are all read, and it goes on."""
     return TruncatedError(
         f"the file ends at byte {blob.size:,}, inside a pickle",
-        hint="it was not written or copied to its end: fetch or save it again",
+        hint=NOT_WHOLE,
     )
 
 

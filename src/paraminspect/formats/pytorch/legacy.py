@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from paraminspect.errors import MalformedError, TruncatedError
+from paraminspect.errors import NOT_WHOLE, MalformedError, TruncatedError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.pickles.inert import StorageRef
@@ -71,7 +71,7 @@ class _LegacyStorages:
                 raise TruncatedError(
                     f"the file ends at byte {blob.size:,}, {begin + nbytes - blob.size:,} bytes before the end of "
                     f"storage {quote(name)}",
-                    hint="it was not written or copied to its end: fetch or save it again",
+                    hint=NOT_WHOLE,
                 )
             self._found[name] = tuple.__new__(Storage, (name, nbytes, blob.path, blob.begin + begin, None))
             begin += nbytes

@@ -9,10 +9,7 @@ from typing import Any, NamedTuple
 from paraminspect.architecture.given import Given, parse_given
 from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.names.selector import Selector, parse_selector
-from paraminspect.records import LossName
-
-_OWN_TARGET = ("sum", "mean", "square")
-"""Losses that compare with nothing."""
+from paraminspect.records import WITH_TARGET, LossName
 
 
 class BackwardPlan(NamedTuple):
@@ -60,7 +57,7 @@ def plan_backward(
     """
     if loss and loss_file:
         raise ParamInspectError("--loss and --loss-file exclude each other")
-    if target and loss in _OWN_TARGET:
+    if target and loss is not None and loss not in WITH_TARGET:
         raise ParamInspectError(f"--target has no meaning for --loss {loss}", hint="--loss target")
     return BackwardPlan(
         inputs=tuple(_existing(parse_given(text, "--input")) for text in inputs),

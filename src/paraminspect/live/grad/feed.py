@@ -18,7 +18,7 @@ from paraminspect.live.grad.input_files import read_tensors
 from paraminspect.live.grad.losses import LossFunction, load_loss, make_loss
 from paraminspect.live.grad.once import Inputs
 from paraminspect.names.suggestions import suggest
-from paraminspect.records import LossName
+from paraminspect.records import WITH_TARGET, LossName
 
 Maker = TensorInput | Tensor
 """How a tensor is made in every step: drawn as described, or always the same."""
@@ -88,7 +88,7 @@ class Feed:
             ParamInspectError: A target cannot be made as described.
         """
         name, made = self._chosen_loss()
-        if name in ("sum", "mean", "square") and not self._wanted.loss_file:
+        if name not in WITH_TARGET and not self._wanted.loss_file:
             return name
         target = None if made is None else self._make("target", made, step)
         if self._wanted.loss_file:

@@ -16,13 +16,12 @@ from paraminspect.live.build.forward import iter_tensors
 from paraminspect.live.build.seeds import derive_seed
 from paraminspect.live.build.user_code import explaining, import_file, running_user_code
 from paraminspect.names.suggestions import closest, suggest
-from paraminspect.records import LossName
+from paraminspect.records import WITH_TARGET, LossName
 from paraminspect.text import shape_text
 
 LossFunction = Callable[[Any], Tensor]
 """A model's output -> a tensor of one element."""
 
-WITH_TARGET = ("target", "mse", "cross_entropy")
 MAX_OUTPUTS_NAMED = 4
 IGNORED = -100
 """A class that torch's cross-entropy leaves out."""
