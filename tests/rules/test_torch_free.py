@@ -21,4 +21,4 @@ def test_rules_are_parsed_and_planned_without_torch() -> None:
 
 
 def test_the_probe_can_fail() -> None:
-    assert HEAVY & modules_of("from paraminspect import apply_init") >= {"torch", "numpy"}
+    assert HEAVY & modules_of("import paraminspect.live.init.apply") >= {"torch", "numpy"}

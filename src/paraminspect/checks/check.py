@@ -16,7 +16,7 @@ from paraminspect.files.paths import base_name, folder_of, join, relative
 from paraminspect.formats.sharded import MAX_SHARDS, shards_of
 from paraminspect.formats.source import is_index
 from paraminspect.limits import one_effort
-from paraminspect.models.open import Model
+from paraminspect.models.open import Opened
 from paraminspect.records import Checkpoint, Finding
 
 STDIN: Final = "-"
@@ -65,7 +65,7 @@ def check_stored(
     return arrange(found, said), checkpoint
 
 
-def check_live(model: Model, *, deep: bool) -> list[Finding]:
+def check_live(model: Opened, *, deep: bool) -> list[Finding]:
     """Findings of a spec or factory: of its tensors, and if it is to be deep of their values."""
     found = check_checkpoint(model.checkpoint)
     if deep:

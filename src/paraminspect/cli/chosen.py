@@ -9,7 +9,7 @@ from paraminspect.cli.explain import with_source
 from paraminspect.cli.opened import prefixed
 from paraminspect.cli.output import Output
 from paraminspect.errors import ParamInspectError
-from paraminspect.models.open import Model
+from paraminspect.models.open import Opened
 from paraminspect.names.listing import Listing, make_listing
 from paraminspect.names.selector import make_filter
 from paraminspect.names.suggestions import find_meant
@@ -42,8 +42,8 @@ class Choice(NamedTuple):
 
 
 def choose_from(
-    models: Iterable[Model], sources: Sequence[str], choice: Choice, output: Output
-) -> Iterator[tuple[Model, Listing]]:
+    models: Iterable[Opened], sources: Sequence[str], choice: Choice, output: Output
+) -> Iterator[tuple[Opened, Listing]]:
     """Choose from each model as it is opened; sets `output.status` to NOTHING_MATCHED if selectors leave nothing of all."""
     keep = make_filter(choice.select, choice.exclude) if choice.select or choice.exclude else None
     matched = keep is None

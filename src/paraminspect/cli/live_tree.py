@@ -8,7 +8,7 @@ from paraminspect.cli.options import TreeOptions
 from paraminspect.cli.output import Output
 from paraminspect.cli.report import describe_totals, totals_object
 from paraminspect.errors import ParamInspectError, SelectionError, SourceError
-from paraminspect.models.open import Model
+from paraminspect.models.open import Opened
 from paraminspect.names.listing import make_listing, total
 from paraminspect.render.module_tree import Shapes, node_object, render_modules
 from paraminspect.text import list_some
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from paraminspect.live.build.outline import ModuleNode
 
 
-def show_live_tree(model: Model, live: LiveModel, how: TreeOptions, output: Output) -> None:
+def show_live_tree(model: Opened, live: LiveModel, how: TreeOptions, output: Output) -> None:
     """Draw the modules of a model.
 
     Raises:

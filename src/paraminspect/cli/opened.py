@@ -9,7 +9,7 @@ from paraminspect.cli.explain import with_source
 from paraminspect.cli.output import Output
 from paraminspect.errors import ParamInspectError
 from paraminspect.models.asked import Asked, Kind
-from paraminspect.models.open import MisfitError, Model, RefusedError, UnmatchedError, open_model
+from paraminspect.models.open import MisfitError, Opened, RefusedError, UnmatchedError, open_model
 from paraminspect.models.recognise import recognise
 from paraminspect.render.rows import Column, Rows
 
@@ -28,7 +28,7 @@ MISMATCHES = (
 )
 
 
-def open_one(source: str, asked: Asked, output: Output, kinds: Collection[Kind] = ()) -> Model | None:
+def open_one(source: str, asked: Asked, output: Output, kinds: Collection[Kind] = ()) -> Opened | None:
     """Open a source; None if that was refused, which has then been said.
 
     Args:
@@ -51,7 +51,7 @@ def open_one(source: str, asked: Asked, output: Output, kinds: Collection[Kind] 
     return model
 
 
-def open_each(sources: Sequence[str], asked: Asked, output: Output) -> Iterator[Model]:
+def open_each(sources: Sequence[str], asked: Asked, output: Output) -> Iterator[Opened]:
     """Open one source after the other. Errors go to `output`; notes of a checkpoint are said at the end.
 
     Args:
@@ -71,7 +71,7 @@ def open_each(sources: Sequence[str], asked: Asked, output: Output) -> Iterator[
             yield model
 
 
-def open_pair(sources: tuple[str, str], asked: Asked, output: Output) -> tuple[Model, Model] | None:
+def open_pair(sources: tuple[str, str], asked: Asked, output: Output) -> tuple[Opened, Opened] | None:
     """Open two sources; None if one was refused, which has then been said.
 
     Args:
@@ -82,7 +82,7 @@ def open_pair(sources: tuple[str, str], asked: Asked, output: Output) -> tuple[M
     Raises:
         ParamInspectError: One cannot be read or built.
     """
-    models: list[Model] = []
+    models: list[Opened] = []
     kinds = find_kinds(sources, asked)
     for source in sources:
         try:
@@ -105,13 +105,13 @@ def find_kinds(sources: Sequence[str], asked: Asked) -> frozenset[Kind]:
     return frozenset(kinds)
 
 
-def _note(model: Model, source: str, sources: Sequence[str], asked: Asked, output: Output) -> None:
+def _note(model: Opened, source: str, sources: Sequence[str], asked: Asked, output: Output) -> None:
     note_unloaded(model, asked, output)
     for note in model.checkpoint.notes:
         output.note(prefixed(note, source, sources))
 
 
-def note_unloaded(model: Model, asked: Asked, output: Output) -> None:
+def note_unloaded(model: Opened, asked: Asked, output: Output) -> None:
     """A remark on values that are not those of --weights."""
     if asked.want != "names" and model.unloaded:
         count = len(model.unloaded)

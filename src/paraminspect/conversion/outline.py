@@ -14,7 +14,7 @@ from paraminspect.formats.table import Format, resolve
 from paraminspect.text import counted, parse_size
 from paraminspect.writers.layout import Layout, OutTensor
 from paraminspect.writers.npz import DESCRIPTIONS
-from paraminspect.writers.planners import Asked
+from paraminspect.writers.planners import Packing
 
 _PAIRS: Final = "float4_e2m1fn_x2"
 
@@ -57,7 +57,7 @@ def lay_out(
     notes: list[str] = []
     if row.adapter:
         items, notes = resolve(row.adapter)(items)
-    asked = Asked(os.path.splitext(os.path.basename(file))[0], metadata, parse_size(shard_size or SHARD_SIZE))
+    asked = Packing(os.path.splitext(os.path.basename(file))[0], metadata, parse_size(shard_size or SHARD_SIZE))
     layout = resolve(row.writer)([item.out for item in items], asked)
     if row.carried is None and any(key != "format" for key in metadata):
         notes.append("the metadata are not written: only safetensors has room for them")

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Final, Literal, TypeAlias
 
 from paraminspect.errors import SourceError
 from paraminspect.library.model import Model, several
 from paraminspect.models.asked import Asked
-from paraminspect.models.open import Model as Opened
-from paraminspect.models.open import no_architecture, open_model
+from paraminspect.models.open import Opened, no_architecture, open_model
 from paraminspect.records import Checkpoint, Finding, InitStep, TieGroup
 
 if TYPE_CHECKING:
@@ -427,7 +425,7 @@ def _in_memory(source: Source, seed: int) -> Opened:
         opened = source.opened
         if opened.kind in ("module", "checkpoint"):
             return opened
-        return open_model(opened.source, replace(source.asked, want="memory", seed=seed))
+        return open_model(opened.source, source.asked._replace(want="memory", seed=seed))
     return _hold(source, Asked(want="memory", seed=seed))
 
 

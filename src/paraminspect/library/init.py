@@ -13,12 +13,12 @@ from paraminspect.conversion.plan import note_decoded
 from paraminspect.errors import ParamInspectError
 from paraminspect.formats.companions import find_companions
 from paraminspect.formats.table import formats_of_files, resolve
-from paraminspect.models.open import Model
+from paraminspect.models.open import Opened
 from paraminspect.records import Checkpoint, InitStep
 from paraminspect.rules.steps import PlannedStep
 from paraminspect.text import counted, escape_text, format_bytes, parse_size, shape_text
 from paraminspect.writers.layout import Layout, OutTensor
-from paraminspect.writers.planners import Asked
+from paraminspect.writers.planners import Packing
 from paraminspect.writers.whole_files import open_stream, open_target
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Initialised(NamedTuple):
     notes: list[str]
 
 
-def initialise(model: Model, seed: int, wanted: Wanted, progress: Progress, *, shows: bool = False) -> Initialised:
+def initialise(model: Opened, seed: int, wanted: Wanted, progress: Progress, *, shows: bool = False) -> Initialised:
     """Draw and measure what rules match, and write a checkpoint while that is done.
 
     A checkpoint that is written in its own format is copied byte for byte but for the tensors that rules change;
@@ -163,7 +163,7 @@ def _plan(checkpoint: Checkpoint, work: Sequence[Work], file: str, dtype: str, s
     tensors = [OutTensor(each.name, each.out_dtype(dtype), each.shape, each.aliases, trainable=False) for each in work]
     metadata = dict(checkpoint.metadata) if all(each.carried == "" for each in formats_of_files(checkpoint)) else {}
     stem = os.path.splitext(os.path.basename(file))[0]
-    layout = resolve(row.writer)(tensors, Asked(stem, metadata, parse_size(shard_size or SHARD_SIZE)))
+    layout = resolve(row.writer)(tensors, Packing(stem, metadata, parse_size(shard_size or SHARD_SIZE)))
     if layout.is_folder:
         layout = replace(layout, files=(*layout.files, *read_companions(checkpoint, whole=True)[0]))
     order = [index for index in layout.order if layout.slots[index].nbytes] + [

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from paraminspect.models.asked import Asked
-    from paraminspect.models.open import Model as Opened
+    from paraminspect.models.open import Opened
     from paraminspect.values.stats import TensorStats
 
 Word = TypeVar("Word")

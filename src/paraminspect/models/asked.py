@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
 from paraminspect.errors import ParamInspectError, SourceError
@@ -15,8 +14,7 @@ Want = Literal["names", "plan", "values", "memory"]
 """Names and shapes; these, and what rules would do; the values of one tensor after the other; a model that can run."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """How a source is to be opened.
 
     Attributes:
@@ -78,7 +76,7 @@ class Asked:
         others = [name for name in self._without_meaning(kind) if not _OPTIONS[name].kinds.isdisjoint(kinds)]
         if not others:
             return self
-        kept = replace(self, **{name: getattr(plain, name) for name in others})
+        kept = self._replace(**{name: getattr(plain, name) for name in others})
         return kept.kept_for(kind, kinds)  # a -D may have been that of a config
 
     def _without_meaning(self, kind: Kind) -> list[str]:

@@ -73,7 +73,7 @@ class UnmatchedError(RefusedError):
 
 
 @dataclass(slots=True)
-class Model:
+class Opened:
     """A source, opened.
 
     Attributes:
@@ -193,8 +193,8 @@ class Model:
 
 
 def open_model(
-    source: str | BinaryIO | nn.Module | Checkpoint | Model, asked: Asked = _DEFAULT, found: Recognised | None = None
-) -> Model:
+    source: str | BinaryIO | nn.Module | Checkpoint | Opened, asked: Asked = _DEFAULT, found: Recognised | None = None
+) -> Opened:
     """Open a source; one that is open already is taken as it is.
 
     Args:
@@ -207,11 +207,11 @@ def open_model(
         UnmatchedError: A rule matches nothing.
         ParamInspectError: It cannot be read or built, or an option has no meaning for it.
     """
-    if isinstance(source, Model):
+    if isinstance(source, Opened):
         return source
     if isinstance(source, Checkpoint):
         asked.refuse("checkpoint")
-        return Model(source.source, "checkpoint", source)
+        return Opened(source.source, "checkpoint", source)
     if not isinstance(source, str) and hasattr(source, "read") and not hasattr(source, "named_parameters"):
         from paraminspect.formats.source import open_file
 
@@ -232,7 +232,7 @@ def open_model(
         raise
 
 
-def _open_checkpoint(source: str, found: Recognised, asked: Asked) -> Model:
+def _open_checkpoint(source: str, found: Recognised, asked: Asked) -> Opened:
     from paraminspect.formats import open_source
 
     if asked.want == "memory":  # what is wrong with the file itself goes first
@@ -241,7 +241,7 @@ def _open_checkpoint(source: str, found: Recognised, asked: Asked) -> Model:
         )
     asked.refuse("checkpoint")
     if not asked.edits:
-        return Model(source, "checkpoint", open_source(source))
+        return Opened(source, "checkpoint", open_source(source))
     config = _config(asked)
     from paraminspect.models.rules import check_definitions, choose_for
 
@@ -250,7 +250,7 @@ def _open_checkpoint(source: str, found: Recognised, asked: Asked) -> Model:
     checkpoint = open_source(source)
     from paraminspect.live.init.find import checkpoint_targets  # imports torch, for what can be read
 
-    model = Model(source, "checkpoint", checkpoint, rules=rules)
+    model = Opened(source, "checkpoint", checkpoint, rules=rules)
     _plan(model, checkpoint_targets(checkpoint.tensors), rules, asked)
     return model
 
@@ -261,7 +261,7 @@ def no_architecture(checkpoint: Checkpoint, hint: str, source: str) -> SourceErr
     return SourceError(what, hint=hint, source=source)
 
 
-def _open_spec(source: str, found: Recognised, asked: Asked) -> Model:
+def _open_spec(source: str, found: Recognised, asked: Asked) -> Opened:
     from paraminspect.architecture.expand import plan_model
     from paraminspect.models.rules import read_spec
 
@@ -279,7 +279,7 @@ def _open_spec(source: str, found: Recognised, asked: Asked) -> Model:
     return _finish(source, "spec", _within_memory(build, asked), rules, asked)
 
 
-def _open_factory(source: str, found: Recognised, asked: Asked) -> Model:
+def _open_factory(source: str, found: Recognised, asked: Asked) -> Opened:
     asked.refuse("factory")
     config = _config(asked)
     from paraminspect.models.rules import check_definitions
@@ -294,7 +294,7 @@ def _open_factory(source: str, found: Recognised, asked: Asked) -> Model:
     return _finish(source, "factory", live, rules, asked)
 
 
-def _open_module(source: Any, found: Recognised, asked: Asked) -> Model:
+def _open_module(source: Any, found: Recognised, asked: Asked) -> Opened:
     from torch import nn
 
     if not isinstance(source, nn.Module):
@@ -357,9 +357,9 @@ def _within_memory(build: Any, asked: Asked) -> LiveModel:
         raise too_large(2 * error.actual, available) from None
 
 
-def _finish(source: str, kind: Kind, live: LiveModel, rules: ChosenRules | None, asked: Asked) -> Model:
+def _finish(source: str, kind: Kind, live: LiveModel, rules: ChosenRules | None, asked: Asked) -> Opened:
     """Load weights, and decide what rules do."""
-    model = Model(source, kind, live.checkpoint, live, rules, weights=asked.weights)
+    model = Opened(source, kind, live.checkpoint, live, rules, weights=asked.weights)
     model.notes += rules.notes if rules is not None else ()
     try:
         if asked.weights:
@@ -395,7 +395,7 @@ def _load(live: LiveModel, asked: Asked, notes: list[str]) -> None:
         notes.append(f"{asked.weights}: {report.describe()}")
 
 
-def _plan(model: Model, found: Targets, rules: ChosenRules, asked: Asked) -> None:
+def _plan(model: Opened, found: Targets, rules: ChosenRules, asked: Asked) -> None:
     """Decide what rules do to each tensor, and whether that is as it was asked for."""
     from paraminspect.rules.steps import plan_rules
 
@@ -415,7 +415,7 @@ def _plan(model: Model, found: Targets, rules: ChosenRules, asked: Asked) -> Non
         raise UnmatchedError(plan)
 
 
-def _apply(model: Model, found: Targets, asked: Asked) -> None:
+def _apply(model: Opened, found: Targets, asked: Asked) -> None:
     """Give a model in memory the values of its rules; of others they are drawn one by one when they are asked for."""
     live, plan, rules = model.live, model.plan, model.rules
     assert live is not None

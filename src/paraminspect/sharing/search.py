@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from paraminspect.models.open import Model
+from paraminspect.models.open import Opened
 from paraminspect.names.listing import is_shown
 from paraminspect.records import Checkpoint, TieGroup
 from paraminspect.sharing.expect import Names, find_broken
@@ -40,7 +40,7 @@ class Searched(NamedTuple):
     found: Found
 
 
-def search(model: Model, *, everything: bool, equal: bool) -> tuple[Searched, list[str]]:
+def search(model: Opened, *, everything: bool, equal: bool) -> tuple[Searched, list[str]]:
     """The ties of one source, and what is to be said of them.
 
     Args:

@@ -12,7 +12,7 @@ from paraminspect.writers.shards import plan_shards
 from paraminspect.writers.torch_zip import plan_torch_zip
 
 
-class Asked(NamedTuple):
+class Packing(NamedTuple):
     """What is asked of a file beside its tensors; a format takes of it what it has room for.
 
     Attributes:
@@ -25,21 +25,21 @@ class Asked(NamedTuple):
     shard_size: int
 
 
-def safetensors(tensors: Sequence[OutTensor], asked: Asked) -> Layout:
+def safetensors(tensors: Sequence[OutTensor], asked: Packing) -> Layout:
     """See `plan_safetensors`."""
     return plan_safetensors(tensors, asked.metadata)
 
 
-def shards(tensors: Sequence[OutTensor], asked: Asked) -> Layout:
+def shards(tensors: Sequence[OutTensor], asked: Packing) -> Layout:
     """See `plan_shards`."""
     return plan_shards(tensors, asked.metadata, asked.shard_size)
 
 
-def torch_zip(tensors: Sequence[OutTensor], asked: Asked) -> Layout:
+def torch_zip(tensors: Sequence[OutTensor], asked: Packing) -> Layout:
     """See `plan_torch_zip`."""
     return plan_torch_zip(tensors, asked.stem)
 
 
-def npz(tensors: Sequence[OutTensor], _: Asked) -> Layout:
+def npz(tensors: Sequence[OutTensor], _: Packing) -> Layout:
     """See `plan_npz`."""
     return plan_npz(tensors)

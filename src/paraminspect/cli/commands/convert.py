@@ -16,7 +16,7 @@ from paraminspect.render.columns import WRITTEN
 if TYPE_CHECKING:
     from paraminspect.conversion.convert import Prepared
     from paraminspect.conversion.plan import Wanted
-    from paraminspect.models.open import Model
+    from paraminspect.models.open import Opened
 
 OutputFile = Annotated[
     str,
@@ -116,7 +116,7 @@ def _check(file: str, writing: Writing, out: Output) -> None:
         raise ParamInspectError("--verify reads back what was written, and a pipe cannot be", hint="-o FILE")
 
 
-def _prepare(model: Model, file: str, wanted: Wanted, metadata: Mapping[str, str], writing: Writing) -> Prepared:
+def _prepare(model: Opened, file: str, wanted: Wanted, metadata: Mapping[str, str], writing: Writing) -> Prepared:
     from paraminspect.cli.chosen import describe_no_match
     from paraminspect.conversion.convert import prepare
 
@@ -131,7 +131,7 @@ def _prepare(model: Model, file: str, wanted: Wanted, metadata: Mapping[str, str
         raise
 
 
-def _write(prepared: Prepared, file: str, model: Model, writing: Writing, out: Output) -> None:
+def _write(prepared: Prepared, file: str, model: Opened, writing: Writing, out: Output) -> None:
     from paraminspect.cli.progress import Progress
     from paraminspect.conversion.convert import carry_out
 

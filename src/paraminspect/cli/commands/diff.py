@@ -20,7 +20,7 @@ from paraminspect.records import TensorRecord
 from paraminspect.render.columns import CHANGES
 
 if TYPE_CHECKING:
-    from paraminspect.models.open import Model
+    from paraminspect.models.open import Opened
 
 DIFFERENT: Final = 1
 """Exit status when something differs."""
@@ -103,7 +103,9 @@ def command(
     return max(out.status, DIFFERENT if diff.changes else 0)
 
 
-def _choose(side: Model, source: str, choice: Choice, sources: Sequence[str], output: Output) -> Sequence[TensorRecord]:
+def _choose(
+    side: Opened, source: str, choice: Choice, sources: Sequence[str], output: Output
+) -> Sequence[TensorRecord]:
     """The tensors of one side that are meant, under every name, buffers included."""
     try:
         chosen, hidden = select_records(

@@ -16,7 +16,7 @@ from paraminspect.render.columns import STEPS
 
 if TYPE_CHECKING:
     from paraminspect.library.init import Steps, Wanted
-    from paraminspect.models.open import Model
+    from paraminspect.models.open import Opened
     from paraminspect.rules.steps import InitPlan
 
 STDOUT = "-"
@@ -120,7 +120,7 @@ def _check(wanted: Wanted, out: Output, *, show: bool) -> None:
 
 
 def _carry_out(
-    model: Model, wanted: Wanted, head: Mapping[str, Any], columns: Sequence[str], out: Output, *, show: bool
+    model: Opened, wanted: Wanted, head: Mapping[str, Any], columns: Sequence[str], out: Output, *, show: bool
 ) -> None:
     from paraminspect.cli.progress import Progress
     from paraminspect.library.init import initialise

@@ -21,7 +21,7 @@ from paraminspect.render.pictures import check_picture, encode_picture
 from paraminspect.render.rows import EMPTY_NAME, SOURCE, Rows
 
 if TYPE_CHECKING:  # numpy, for which a help text does not wait
-    from paraminspect.models.open import Model
+    from paraminspect.models.open import Opened
     from paraminspect.values.stats import TensorStats
     from paraminspect.values.tabled import Row
     from paraminspect.values.workers import Failure, RowStats
@@ -127,7 +127,7 @@ def command(
     return report.finish()
 
 
-def _read(model: Model, plan: Sequence[Row], output: Output) -> Iterator[tuple[Row, RowStats]]:
+def _read(model: Opened, plan: Sequence[Row], output: Output) -> Iterator[tuple[Row, RowStats]]:
     from paraminspect.cli.progress import Progress
     from paraminspect.values.workers import collect_in_parallel, count_workers
 
