@@ -38,8 +38,8 @@ class Bound(NamedTuple):
 OPCODES: Final = Bound("opcodes of pickles in one run", 8_000_000, 8)
 """Half a second a million. Each takes a byte at least, and `check` passes over them twice."""
 
-MEMBERS: Final = Bound("bytes of zip members in one run", 1 << 30, 64)
-"""Inflated, if they are deflated: a second or two a GiB. Weights deflate to half their size; `check --deep` reads them
+MEMBERS: Final = Bound("bytes of zip members in one run", 1 << 29, 64)
+"""Inflated, if they are deflated: two seconds a GiB in each process. Weights deflate to half their size; `check --deep` reads them
 a few times."""
 
 DIRECTORIES: Final = Bound("bytes of zip directories in one run", 4 << 20, 16)

@@ -61,7 +61,8 @@ def test_a_file_is_named_with_what_reads_it(case: str, tmp_path: Path) -> None:
     assert hint in (caught.value.hint or "")
     assert str(caught.value).isprintable()
     assert caught.value.message.startswith("the file is ")
-    assert {finding.code for finding in check_source(path)} == (set() if case == "joblib" else {"unknown-format"})
+    judged: dict[str, set[str]] = {"joblib": set(), "joblib, compressed": {"malformed"}}  # the latter ends early
+    assert {finding.code for finding in check_source(path)} == judged.get(case, {"unknown-format"})
 
 
 @pytest.mark.parametrize("case", [case for case in FILES if case not in ("joblib", "checkpoint index")])

@@ -35,6 +35,9 @@ _CHECKPOINT: Final = "tf.train.load_checkpoint reads it"
 _CORE_ML: Final = "coremltools reads it; name the PyTorch model that it was made from"
 _ORBAX: Final = "orbax.checkpoint restores it; safetensors.flax.save_file makes a file that can be read"
 
+_LZMA: Final = re.compile(rb"\x5d\0\0..\xff{8}", re.DOTALL)
+_ZLIB: Final = re.compile(rb"\x78[\x01\x5e\x9c\xda].{0,60}?[\0-\x08\x0e-\x1f]", re.DOTALL)
+
 MAGICS: Final[tuple[tuple[int, bytes, Foreign], ...]] = (
     (0, b"version https://git-lfs.github.com/spec/",
      Foreign("a Git LFS pointer, not the file it stands for", "git lfs pull")),
@@ -72,7 +75,8 @@ PATTERNS: Final[tuple[tuple[re.Pattern[bytes], Foreign], ...]] = (
     (re.compile(rb"(?:[\x81-\x8f]|\xde..)(?:[\xa1-\xbf]|\xd9.)[\w ./:-]{1,31}", re.DOTALL),
      Foreign("msgpack: a Flax (JAX) model, not one of PyTorch",
              "flax.serialization.msgpack_restore reads it; safetensors.flax.save_file makes a file that can be read")),
-    (re.compile(rb"\x78[\x01\x5e\x9c\xda].{0,60}?[\0-\x08\x0e-\x1f]", re.DOTALL),
+    (_LZMA, Foreign("compressed with lzma", "unpack it first: xz -dc FILE | paraminspect list -")),
+    (_ZLIB,
      Foreign("compressed with zlib, as joblib does it", "unpack it first: pigz -dc FILE | paraminspect list -")),
     (re.compile(rb"\x08\x01\x12(?:[\x80-\xff]{1,4})?[\x00-\x7f]\x0a"),
      Foreign("a SavedModel of TensorFlow (or a Core ML model), not one of PyTorch", _SAVED_MODEL)),
@@ -128,6 +132,11 @@ def recognise_bytes(blob: Blob, head: bytes) -> Foreign | None:
             return kind
     tail = blob.read_up_to(max(0, blob.size - 8), 8)
     return next((kind for ending, kind in TAILS if tail == ending), None)
+
+
+def is_compressed(head: bytes, _size: int) -> bool:
+    """Whether a file is compressed as a whole, in a way that can be undone here."""
+    return head.startswith((b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\0")) or bool(_ZLIB.match(head) or _LZMA.match(head))
 
 
 def recognise_members(names: Iterable[str]) -> Foreign | None:

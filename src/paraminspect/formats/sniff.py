@@ -89,11 +89,12 @@ def _explain_zip(directory: ZipDirectory) -> UnknownFormatError:
 
 def _explain(blob: Blob, head: bytes) -> UnknownFormatError:
     """Say what the file is, since it is no model."""
-    from paraminspect.formats.foreign import recognise_bytes
+    from paraminspect.formats.foreign import is_compressed, recognise_bytes
 
     foreign = recognise_bytes(blob, head)
     if foreign is not None:
-        return UnknownFormatError(f"the file is {foreign.what}", hint=foreign.hint)
+        fault = "not-read" if is_compressed(head, blob.size) else "unknown-format"
+        return UnknownFormatError(f"the file is {foreign.what}", hint=foreign.hint, fault=fault)
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype html", b"<html", b"<?xml", b"<head", b"<body", b"<!--")):
         return UnknownFormatError("the file is a web page (HTML or XML), not a model", hint=_DOWNLOAD)

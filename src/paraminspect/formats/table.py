@@ -53,6 +53,7 @@ CONTAINERS: Final = (
     Container("pickle", ((0, b"\x80"),), f"{_HERE}.pickles.plain:is_pickle", scanner=f"{_SCAN}.pickles:scan_pickles",
               doubter=f"{_SCAN}.pickles:doubt_pickle"),
     Container("tar", ((257, b"ustar"),), scanner=f"{_SCAN}.tars:scan_tar", doubter=f"{_SCAN}.tars:scan_tar"),
+    Container("compressed", test=f"{_HERE}.foreign:is_compressed", scanner=f"{_SCAN}.compressed:scan_compressed"),
     # most text begins like one: only who looks for danger takes it for a pickle
     Container("bare pickle", test=f"{_HERE}.pickles.plain:may_be_bare_pickle",
               scanner=f"{_SCAN}.pickles:doubt_pickle", doubter=f"{_SCAN}.pickles:doubt_pickle"),

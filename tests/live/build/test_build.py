@@ -83,6 +83,19 @@ def test_a_long_stack_of_lstms_is_refused(refused: Callable[..., SpecError]) -> 
     assert "it makes more than 20,000 tensors" in error.message
 
 
+@pytest.mark.parametrize("layer", ["LSTM: [1, 1, 99999]", "GRU: {input_size: 1, hidden_size: 1, num_layers: 10001}",
+                                   "Transformer: [8, 2, 1, 99999]"])  # fmt: skip
+def test_layers_of_layers_are_counted_before_they_are_made(
+    layer: str, refused: Callable[..., SpecError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    for kind in (nn.LSTM, nn.GRU, nn.Transformer):
+        monkeypatch.setattr(kind, "__init__", lambda self, *args, **kwargs: made.append("one"))
+    error = refused(f"model: [{{{layer}}}]")
+    assert "it makes more than 20,000 tensors" in error.message
+    assert not made
+
+
 def test_no_layer_chooses_its_device(live: Callable[..., Any]) -> None:
     model = live("model: [{Linear: [100000000, 30000, true, cpu]}]").model
     assert model[0].weight.is_meta

@@ -80,10 +80,8 @@ def command(
         if code not in CODES:
             hint = suggest(code, list(CODES), "the codes are", most=len(CODES))
             raise ParamInspectError(f"--ignore {code!r} is no kind of finding", hint=hint)
-    is_sarif = output_format == "sarif"
     out = Output("json" if output_format == "sarif" else output_format, colour=color, header=rows.header)
-    columns = rows.choose(FINDINGS)
-    asked = options.asked("values" if deep else "plan", build, rules)
+    columns, asked = rows.choose(FINDINGS), options.asked("values" if deep else "plan", build, rules)
     kinds = find_kinds(source, asked)
     checked: list[Checked] = []
     unread: list[str] = []
@@ -101,7 +99,7 @@ def command(
             out.status = max(out.status, FAILED)
         if not quiet and out.streams:
             _write_rows([found], columns, out)
-    if not quiet and is_sarif:
+    if not quiet and output_format == "sarif":
         from paraminspect import __version__
         from paraminspect.render.sarif import render_sarif
 
@@ -149,5 +147,4 @@ def _write_text(checked: Sequence[Checked], output: Output) -> None:
 def _write_rows(checked: Sequence[Checked], columns: Sequence[str], output: Output) -> None:
     from paraminspect.checks.summed import finding_rows
 
-    # a line of names says what it is about
     output.write_rows(output.pick(finding_rows(checked, always_named=output.format == "names"), columns))

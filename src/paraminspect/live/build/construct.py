@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -116,6 +116,8 @@ def construct(plan: ModulePlan, make: Callable[..., Any], notes: list[str]) -> A
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
+            if _least_tensors(make, plan.args, kwargs) > MAX_LAYER_TENSORS:
+                raise TooManyTensorsError(MAX_LAYER_TENSORS)
             made = make(*plan.args, **kwargs)
     except TooManyTensorsError as error:
         what = "it makes" if error.limit == MAX_LAYER_TENSORS else "the model makes"
@@ -131,6 +133,22 @@ def construct(plan: ModulePlan, make: Callable[..., Any], notes: list[str]) -> A
         if not text.startswith(_LAZY_WARNING):
             notes.append(f"{plan.mark.line}:{plan.mark.column}: {_title(plan)}: {text}")
     return made
+
+
+def _least_tensors(make: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    """How many tensors a layer that is made of layers has at least, before any is made."""
+    total = 0
+    for index, name, each in _STACKED.get(make, ()):
+        number = args[index] if index < len(args) else kwargs.get(name)
+        total += each * number if isinstance(number, int) else 0
+    return total
+
+
+_STACKED: Final[Mapping[Any, Sequence[tuple[int, str, int]]]] = {
+    **dict.fromkeys((nn.RNN, nn.LSTM, nn.GRU), ((2, "num_layers", 2),)),
+    nn.Transformer: ((2, "num_encoder_layers", 6), (3, "num_decoder_layers", 9)),
+}
+"""Arguments that say of how many layers one is made: place, name, and the tensors of each without its biases."""
 
 
 def _torch_arguments(plan: ModulePlan) -> dict[str, Any]:
