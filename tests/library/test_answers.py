@@ -52,6 +52,7 @@ SOURCES: dict[str, Make] = {
     "opened": lambda folder: pi.open(saved(folder)),
     "spec": spec,
     "opened spec": lambda folder: pi.open(spec(folder)),
+    "spec in a file": lambda folder: spec(folder).open("rb"),
     "factory": factory,
     "module": lambda folder: net(),
 }

@@ -196,21 +196,36 @@ def _read_descriptor(status: os.stat_result) -> Checkpoint:
     return _spool(lambda: os.read(0, SPOOL_CHUNK), keep=False)
 
 
-def open_file(file: BinaryIO) -> Checkpoint:
+@contextmanager
+def name_file(file: BinaryIO) -> Iterator[str]:
+    """What an open file is called; errors learn it, and what Python says of one that cannot be read is said in words.
+
+    Raises:
+        SourceError: It is open as text, for writing, or closed.
+    """
+    name = shown(str(getattr(file, "name", type(file).__name__)))
+    with _named(name), _plain_os_errors(), one_effort():
+        try:
+            yield name
+        except TypeError:
+            raise SourceError("the file is open as text", hint="open it with mode 'rb'") from None
+        except (ValueError, AttributeError) as error:
+            raise SourceError(f"no binary file that can be read: {error}") from None
+
+
+def open_file(file: BinaryIO, head: bytes = b"") -> Checkpoint:
     """What an open binary file holds, from where it stands to its end; a copy of it stays open with the checkpoint.
+
+    Args:
+        file: Open for reading.
+        head: What was read of it already.
 
     Raises:
         ParamInspectError: As `open_source`.
     """
-    name = shown(str(getattr(file, "name", type(file).__name__)))
-    with _named(name) as source, _plain_os_errors(), one_effort():
-        try:
-            checkpoint = _spool(lambda: file.read(SPOOL_CHUNK), keep=True)
-        except TypeError:
-            raise SourceError("the file is open as text", hint="open it with mode 'rb'") from None
-        except (ValueError, AttributeError) as error:  # closed, or open for writing
-            raise SourceError(f"no binary file that can be read: {error}") from None
-        return replace(checkpoint, source=source)
+    parts = [head] if head else []
+    with name_file(file) as name:
+        return replace(_spool(lambda: parts.pop() if parts else file.read(SPOOL_CHUNK), keep=True), source=name)
 
 
 def _spool(read: Callable[[], bytes], *, keep: bool) -> Checkpoint:

@@ -213,9 +213,7 @@ def open_model(
         asked.refuse("checkpoint")
         return Opened(source.source, "checkpoint", source)
     if not isinstance(source, str) and hasattr(source, "read") and not hasattr(source, "named_parameters"):
-        from paraminspect.formats.source import open_file
-
-        return open_model(open_file(source), asked)
+        return _open_file(source, asked)
     if found is None:
         found = recognise(source) if isinstance(source, str) else Recognised("module")
     try:
@@ -230,6 +228,18 @@ def open_model(
     except ParamInspectError as error:
         error.source = error.source or (source if isinstance(source, str) else None)
         raise
+
+
+def _open_file(file: BinaryIO, asked: Asked) -> Opened:
+    """A spec or a checkpoint in an open file, by what it begins with."""
+    from paraminspect.formats.source import name_file, open_file
+    from paraminspect.models.recognise import recognise_file
+
+    with name_file(file) as name:
+        found, rest = recognise_file(file)
+    if found.kind == "spec":
+        return open_model(name, asked, found)
+    return open_model(open_file(file, rest), asked)
 
 
 def _open_checkpoint(source: str, found: Recognised, asked: Asked) -> Opened:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.door import place_of
@@ -81,6 +81,17 @@ def _recognise_file(path: str) -> Recognised:
     if path.lower().endswith(".py"):
         return _FACTORY
     return Recognised("spec", text) if path.lower().endswith(_NAMED) or looks_like_spec(text) else _CHECKPOINT
+
+
+def recognise_file(file: BinaryIO) -> tuple[Recognised, bytes]:
+    """What an open binary file holds, and what was read of it to see that."""
+    text = file.read(BINARY_BYTES)
+    if b"\0" in text:
+        return _CHECKPOINT, text
+    from paraminspect.architecture.recognise import MAX_SPEC_BYTES, looks_like_spec
+
+    text += file.read(MAX_SPEC_BYTES + 1 - len(text))
+    return (Recognised("spec", text) if b"\0" not in text and looks_like_spec(text) else _CHECKPOINT), text
 
 
 def _recognise_standard_input() -> Recognised:
