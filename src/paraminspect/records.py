@@ -164,6 +164,13 @@ class TensorRecord(NamedTuple):
         return self.shape, self.stride, self.dtype, self.encoding
 
     @property
+    def parts(self) -> tuple[TensorRecord, ...]:
+        """Tensors that only the reader of its values sees: scales and zero points."""
+        quantizer = self.encoding.quantizer if self.encoding is not None else None
+        both = (quantizer.scale, quantizer.zero_point) if quantizer is not None else ()
+        return tuple(each for each in both if isinstance(each, TensorRecord) and each.storage is not None)
+
+    @property
     def byte_range(self) -> tuple[str | None, int, int] | None:
         """(path, begin, end) of the bytes from the first to the last element; None where they cannot be mapped.
 

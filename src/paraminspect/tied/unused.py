@@ -79,9 +79,8 @@ def _divide(tensors: Sequence[TensorRecord]) -> tuple[int, list[list[TensorRecor
     dense: dict[object, bool] = {}
     for record in tensors:
         storage = record.storage
-        if record.encoding is not None:
-            for each in _parameters(record):
-                parts.setdefault(id(each.storage), []).append(each)
+        for each in record.parts:
+            parts.setdefault(id(each.storage), []).append(each)
         if storage is None:
             if record.nbytes and record.layout != "strided":
                 return None
@@ -118,10 +117,3 @@ def _is_dense(record: TensorRecord) -> bool:
             return False
         step *= size
     return True
-
-
-def _parameters(record: TensorRecord) -> list[TensorRecord]:
-    """Scales and zero points that are tensors, which only the reader of the values sees."""
-    quantizer = record.encoding.quantizer if record.encoding is not None else None
-    both = (quantizer.scale, quantizer.zero_point) if quantizer is not None else ()
-    return [each for each in both if isinstance(each, TensorRecord) and each.storage is not None]
