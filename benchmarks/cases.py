@@ -81,7 +81,7 @@ MEDIUM = ("1024", "24")
 INIT_MEGABYTES = 2 * 50_257 * 1024 * 4 / 1e6 + 350
 """Two of its largest tensors, and 350 MB."""
 
-START_UP = (Budget("slower", 1.4, TYPER), Budget("megabytes", 30))
+START_UP = (Budget("slower", 1.25, TYPER), Budget("megabytes", 25))
 
 
 def make_cases(data: str, binaries: str) -> list[Case]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from paraminspect.errors import LimitExceededError, ParamInspectError, SourceError
@@ -72,7 +72,6 @@ class UnmatchedError(RefusedError):
         self.plan = plan
 
 
-@dataclass(slots=True)
 class Opened:
     """A source, opened.
 
@@ -87,18 +86,28 @@ class Opened:
         weights: What the user typed for them.
     """
 
-    source: str
-    kind: Kind
-    checkpoint: Checkpoint
-    live: LiveModel | None = None
-    rules: ChosenRules | None = None
-    plan: InitPlan | None = None
-    notes: list[str] = field(default_factory=list)
-    weights: str = ""
-    _draw: Draw | None = None
-    _names: Mapping[object, str] | None = None
-    _files: Files | None = None
-    _lock: Any = field(default_factory=threading.RLock)
+    def __init__(
+        self,
+        source: str,
+        kind: Kind,
+        checkpoint: Checkpoint,
+        live: LiveModel | None = None,
+        rules: ChosenRules | None = None,
+        *,
+        weights: str = "",
+    ) -> None:
+        self.source = source
+        self.kind = kind
+        self.checkpoint = checkpoint
+        self.live = live
+        self.rules = rules
+        self.plan: InitPlan | None = None
+        self.notes: list[str] = []
+        self.weights = weights
+        self._draw: Draw | None = None
+        self._names: Mapping[object, str] | None = None
+        self._files: Files | None = None
+        self._lock = threading.RLock()
 
     @property
     def unloaded(self) -> frozenset[str]:

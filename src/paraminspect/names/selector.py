@@ -11,8 +11,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from paraminspect.errors import SelectionError
 from paraminspect.limits import MATCHES, ONE_MATCH, effort
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
     from paraminspect.names.expressions import Expression
 
 
-@dataclass(frozen=True, slots=True)
-class Selector:
+class Selector(NamedTuple):
     """One parsed selector.
 
     Attributes:
