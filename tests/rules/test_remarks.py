@@ -24,7 +24,7 @@ OTHERS = [Other("norm.running_mean", "buffers")]
         ("*running_mean=zeros", "it matches only buffers, such as norm.running_mean"),
         ("Conv2d:*weight=zeros", "no module of that class has such a name; the classes are Linear"),
         ("*.wieght=zeros", "did you mean weight?"),
-        ("h.0.fc.wieght=zeros", "did you mean weight?"),
+        ("h.0.fc.wieght=zeros", "did you mean h.0.fc.weight?"),
         ("xyz=zeros", ""),
         ("*=zeros", "head.weight is tied"),
     ],

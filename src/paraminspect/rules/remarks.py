@@ -88,7 +88,9 @@ def why_unmatched(rule: Rule, targets: Sequence[Target], others: Sequence[Other]
 
 
 def _near_miss(pattern: str, targets: Sequence[Target]) -> str:
-    """The pattern that was meant, if the last part of one looks misspelt."""
+    """The name that was meant by a whole one; of a pattern, its last part if that looks misspelt."""
+    if "*" not in pattern and "." in pattern:
+        return closest(pattern, [target.name for target in targets]) or ""
     leaf = pattern.rpartition("*" if "*" in pattern else ".")[2].lstrip(".")
     near = closest(leaf, dict.fromkeys(target.name.rpartition(".")[2] for target in targets)) if leaf else None
     return near or ""
