@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from hashlib import sha256
 from typing import NamedTuple, Protocol
 
 from paraminspect.errors import CheckpointError, LimitExceededError, ParamInspectError
@@ -117,6 +116,8 @@ def find_equal(items: Sequence[Item], *, threads: int | None = None, progress: P
     Raises:
         LimitExceededError: They are views of the same bytes so often that reading them would take too long.
     """
+    from hashlib import sha256
+
     candidates = [place for places in _alike(items) for place in places]
     unread: dict[int, str] = {}
     _check_effort([items[place].record for place in candidates])
@@ -203,6 +204,8 @@ def _digest_all(items: Sequence[Item], threads: int | None, progress: Progress) 
 
 
 def _digest(item: Item) -> bytes | str | None:
+    from hashlib import sha256  # OpenSSL takes 4 MB and a twentieth of the start
+
     made = sha256()
     element: bytes | None = b""  # None as soon as two elements differ
     at = 0
