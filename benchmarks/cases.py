@@ -347,7 +347,7 @@ def make_cases(data: str, binaries: str) -> list[Case]:
             "grad",
             "GPT-2 as a spec, one batch of 16 tokens, `configs/gpt2.yaml`",
             {
-                GRAD: (f"{binaries}/paraminspect", "grad", "configs/gpt2.yaml"),
+                GRAD: (f"{binaries}/paraminspect", "grad", "configs/gpt2.yaml", "--no-init"),
                 BARE_BACKWARD: (python, "benchmarks/floors/bare_backward.py"),
             },
             (Budget("slower", 1.1, BARE_BACKWARD),),
@@ -357,7 +357,7 @@ def make_cases(data: str, binaries: str) -> list[Case]:
             "grad-uses",
             "The same, the gradient of the tied embedding split",
             {
-                GRAD_USES: (f"{binaries}/paraminspect", "grad", "configs/gpt2.yaml", "--uses"),
+                GRAD_USES: (f"{binaries}/paraminspect", "grad", "configs/gpt2.yaml", "--no-init", "--uses"),
                 BARE_BACKWARD: (python, "benchmarks/floors/bare_backward.py"),
             },
             (Budget("slower", 1.1, BARE_BACKWARD),),

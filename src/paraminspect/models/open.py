@@ -446,7 +446,7 @@ def _apply(model: Opened, found: Targets, asked: Asked) -> None:
         from paraminspect.live.init.apply import apply_plan
         from paraminspect.live.init.functions import OwnFunctions
 
-        apply_plan(plan, found.tensors, asked.seed, rules.own or OwnFunctions())
+        apply_plan(plan, found.tensors, asked.seed, rules.own or OwnFunctions(), measured=False)
     elif asked.want == "values" and not asked.edits:  # `init` draws for itself, and measures
         from paraminspect.live.init.drawn import drawn_by
 

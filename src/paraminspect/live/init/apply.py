@@ -41,11 +41,14 @@ def apply_rules(
     return apply_plan(plan, found.tensors, seed, own_functions(functions or {}))
 
 
-def apply_plan(plan: InitPlan, tensors: Sequence[Tensor], seed: int, own: OwnFunctions) -> list[InitStep]:
+def apply_plan(
+    plan: InitPlan, tensors: Sequence[Tensor], seed: int, own: OwnFunctions, *, measured: bool = True
+) -> list[InitStep]:
     """Carry a plan out in place.
 
     Args:
         own: Initializers that the rules may name.
+        measured: Whether the steps have statistics of what is drawn.
 
     Raises:
         ParamInspectError: A tensor that is meant is on the meta device, or a rule cannot be applied to it.
@@ -60,7 +63,7 @@ def apply_plan(plan: InitPlan, tensors: Sequence[Tensor], seed: int, own: OwnFun
                 continue
             if step.initializer is not None:
                 _give(step, tensor, drawing.draw(step, lambda tensor=tensor: tensor))  # type: ignore[misc]
-            done.append(_measured(step, tensor))
+            done.append(_measured(step, tensor) if measured else step.record())
     return done
 
 
