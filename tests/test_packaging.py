@@ -169,8 +169,9 @@ def test_a_budget_is_not_met_by_a_command_that_failed(benchmark_main: ModuleType
         measured = {cases.LIST: measure.summarise([ours]), cases.TYPER: measure.summarise([other])}
         return [benchmark_main.budget_row(case, budget, measured).split(" | ")[-1] for budget in case.budgets]
 
-    assert verdicts(1.4, 30_000_000, 0) == ["yes |", "yes |"]
-    assert verdicts(1.5, 31_000_000, 0) == ["**no** |", "**no** |"]
+    slower, megabytes = (budget.bound for budget in cases.START_UP)
+    assert verdicts(slower, int(megabytes * 1e6), 0) == ["yes |", "yes |"]
+    assert verdicts(slower + 0.1, int(megabytes * 1e6) + 1_000_000, 0) == ["**no** |", "**no** |"]
     assert verdicts(0.1, 1, 2) == ["**no** |", "**no** |"]
 
 
