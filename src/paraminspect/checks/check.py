@@ -65,10 +65,12 @@ def check_stored(
     return arrange(found, said), checkpoint
 
 
-def check_live(model: Opened, *, deep: bool) -> list[Finding]:
-    """Findings of a spec or factory: of its tensors, and if it is to be deep of their values."""
+def check_opened(model: Opened, *, deep: bool) -> list[Finding]:
+    """Findings of what is open already: of its tensors, and if it is to be deep of their values."""
     found = check_checkpoint(model.checkpoint)
-    if deep:
+    if deep and model.live is None:
+        found += check_deep(model.checkpoint)
+    elif deep:
         from paraminspect.checks.values import check_values
 
         found += check_values(model.checkpoint.tensors, model.numbers)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from paraminspect.conversion.plan import Item
 from paraminspect.errors import CheckpointError, ParamInspectError
+from paraminspect.files.blob import Blob
 from paraminspect.records import TensorRecord
 from paraminspect.values.stored_bytes import find_bytes
-from paraminspect.writers.copying import KERNEL_CHUNK, Opened, close_source, open_regular, read_chunks
+from paraminspect.writers.copying import KERNEL_CHUNK, open_regular, read_chunks
 from paraminspect.writers.layout import Copy, Layout
 from paraminspect.writers.sink import Sink
 
@@ -43,7 +44,7 @@ class Contents:
         self._open = open_numbers
         self._is_stored = is_stored
         self._path: str | None = ""
-        self._opened: Opened | None = None
+        self._opened: Blob | None = None
         self.lost: dict[str, tuple[int, int]] = {}
 
     def write(self, item: Item, index: int, sink: Sink, advance: Advance) -> None:
@@ -113,7 +114,7 @@ class Contents:
         if over or under:
             self.lost[item.out.name] = over, under
 
-    def _file(self, path: str | None) -> Opened:
+    def _file(self, path: str | None) -> Blob:
         """The file that is copied from; one is open at a time."""
         if self._opened is None or path != self._path:
             self.close()
@@ -123,7 +124,7 @@ class Contents:
     def close(self) -> None:
         """Close the file that was read last."""
         if self._opened is not None:
-            close_source(self._opened)
+            self._opened.close()
             self._opened = None
 
 

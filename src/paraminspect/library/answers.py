@@ -206,20 +206,15 @@ def check(source: Source, *, deep: bool = False) -> list[Finding]:
         >>> [finding.code for finding in check("model.pt")]
         ['pickle-unknown']
     """
-    from paraminspect.checks.check import arrange, check_checkpoint, check_deep, check_source
+    from paraminspect.checks.check import check_opened, check_source
     from paraminspect.models.recognise import recognise
 
-    if isinstance(source, str | os.PathLike) and recognise(os.fspath(source)).kind == "checkpoint":
+    if not isinstance(source, str | os.PathLike):
+        return check_opened(_hold(source), deep=deep)
+    found = recognise(os.fspath(source))
+    if found.kind == "checkpoint":
         return check_source(source, deep=deep)
-    opened = _hold(source)
-    found = check_checkpoint(opened.checkpoint)
-    if deep and opened.live is None:
-        found += check_deep(opened.checkpoint)
-    elif deep:
-        from paraminspect.checks.values import check_values
-
-        found += check_values(opened.checkpoint.tensors, opened.numbers)
-    return arrange([], found)
+    return check_opened(open_model(os.fspath(source), _VALUES, found), deep=deep)
 
 
 def convert(

@@ -24,10 +24,7 @@ CHUNK: Final = 1 << 20
 PAGE: Final = 4096
 """Bytes the kernel copies, or lets two files share, at a time."""
 
-Opened = Blob
-"""What is copied from."""
-
-Sources = dict[str | None, Opened]
+Sources = dict[str | None, Blob]
 """What is open, by path; None is standard input."""
 
 
@@ -47,11 +44,11 @@ def open_sources(files: Iterable[FileLayout]) -> Iterator[Sources]:
         yield sources
     finally:
         for opened in sources.values():
-            close_source(opened)
+            opened.close()
 
 
-def open_regular(path: str | None) -> Opened:
-    """A regular file, to be closed by `close_source`; None is standard input.
+def open_regular(path: str | None) -> Blob:
+    """A regular file, to be closed by whoever asks; None is standard input.
 
     Raises:
         SourceError: It is gone, or something else.
@@ -67,11 +64,6 @@ def open_regular(path: str | None) -> Opened:
     except SourceError:
         hint = "write it to a file first" if path is None else None
         raise SourceError("not a regular file, so it cannot be copied", hint=hint, source=source) from None
-
-
-def close_source(opened: Opened) -> None:
-    """Close what `open_regular` gave."""
-    opened.close()
 
 
 def copy_to_file(copy: Copy, sources: Sources, fd: int, offset: int) -> None:
@@ -109,7 +101,7 @@ def copy_to_stream(copy: Copy, sources: Sources, fd: int) -> None:
         write_all(fd, data)
 
 
-def read_chunks(source: Opened, copy: Copy) -> Iterator[memoryview]:
+def read_chunks(source: Blob, copy: Copy) -> Iterator[memoryview]:
     """The bytes of a file that are meant, a few at a time, each time in the same memory.
 
     Raises:
@@ -118,7 +110,7 @@ def read_chunks(source: Opened, copy: Copy) -> Iterator[memoryview]:
     return _chunks(source, copy, copy.begin, copy.nbytes)
 
 
-def read_into(view: memoryview, source: Opened, copy: Copy, begin: int) -> None:
+def read_into(view: memoryview, source: Blob, copy: Copy, begin: int) -> None:
     """Fill memory with bytes of a file.
 
     Args:
@@ -134,7 +126,7 @@ def read_into(view: memoryview, source: Opened, copy: Copy, begin: int) -> None:
         raise _shorter(copy)
 
 
-def _chunks(source: Opened, copy: Copy, begin: int, left: int) -> Iterator[memoryview]:
+def _chunks(source: Blob, copy: Copy, begin: int, left: int) -> Iterator[memoryview]:
     memory = memoryview(bytearray(min(left, CHUNK)))
     while left:
         part = memory[: min(left, CHUNK)]

@@ -16,8 +16,9 @@ from collections.abc import Callable
 from typing import Final
 
 from paraminspect.files import system
+from paraminspect.files.blob import Blob
 from paraminspect.files.storing import open_direct
-from paraminspect.writers.copying import PAGE, Opened, Sources, copy_to_file, read_into, write_at
+from paraminspect.writers.copying import PAGE, Sources, copy_to_file, read_into, write_at
 from paraminspect.writers.layout import Copy
 
 Fill = Callable[[memoryview, int], None]
@@ -70,7 +71,7 @@ class DirectWriter:
         write_at(fd, view[:before], offset)
         write_at(fd, view[before + whole :], offset + before + whole)
 
-    def copy(self, fd: int, content: Copy, source: Opened, offset: int) -> None:
+    def copy(self, fd: int, content: Copy, source: Blob, offset: int) -> None:
         """Bytes of another file, to a place of a file.
 
         Args:

@@ -10,9 +10,9 @@ from threading import Condition, Lock
 from typing import TYPE_CHECKING
 
 from paraminspect.errors import ParamInspectError
+from paraminspect.files.blob import Blob
 from paraminspect.writers.copying import (
     CHUNK,
-    Opened,
     Sources,
     copy_to_file,
     copy_to_stream,
@@ -77,7 +77,7 @@ class Sink(ABC):
                 self._write(index, begin, view)
             self._done[index] += len(view)
 
-    def copy(self, index: int, begin: int, content: Copy, source: Opened) -> None:
+    def copy(self, index: int, begin: int, content: Copy, source: Blob) -> None:
         """Take bytes of one tensor from a file, as `put` takes them from memory.
 
         Args:
@@ -131,7 +131,7 @@ class FileSink(Sink):
         with self._open_file(slot.file) as fd:
             self._writer.write(fd, view, slot.offset + begin)
 
-    def copy(self, index: int, begin: int, content: Copy, source: Opened) -> None:
+    def copy(self, index: int, begin: int, content: Copy, source: Blob) -> None:
         """As `Sink.copy`: by the kernel, where nothing is to be summed up."""
         slot = self._layout.slots[index]
         if index in self._crcs or begin != self._done[index] or begin + content.nbytes > slot.nbytes:

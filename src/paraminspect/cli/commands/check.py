@@ -114,7 +114,7 @@ def command(
 
 
 def _check(source: str, asked: Asked, kinds: Collection[Kind], output: Output, *, deep: bool) -> Checked:
-    from paraminspect.checks.check import check_live, check_stored
+    from paraminspect.checks.check import check_opened, check_stored
     from paraminspect.checks.summed import Checked, describe_checked
     from paraminspect.cli.opened import note_unloaded, open_one
     from paraminspect.models.recognise import recognise
@@ -126,7 +126,7 @@ def _check(source: str, asked: Asked, kinds: Collection[Kind], output: Output, *
         if model is None:
             return Checked(source, [], "not checked")
         note_unloaded(model, asked, output)
-        return Checked(source, check_live(model, deep=deep), describe_checked(model.checkpoint))
+        return Checked(source, check_opened(model, deep=deep), describe_checked(model.checkpoint))
     asked.kept_for(kind, kinds).refuse(kind)
     with as_file(source) as path, Progress(output, "reading") as progress:
         found, checkpoint = check_stored(path, deep=deep, progress=progress)
