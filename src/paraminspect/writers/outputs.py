@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from paraminspect.errors import TargetError
+from paraminspect.files.seen import reading_back, settle
 from paraminspect.files.storing import create, open_inside, sync_folder
 from paraminspect.writers.copying import open_sources
 from paraminspect.writers.destination import check_file, check_folder, check_space, resolve
@@ -28,10 +29,12 @@ class Output(ABC):
     """
 
     look: Look | None = None
+    _is_new = True
 
-    def __init__(self, layout: Layout, path: str, partials: Sequence[Partial]) -> None:
+    def __init__(self, layout: Layout, path: str, partials: Sequence[Partial], *, replaces: bool = True) -> None:
         self._layout = layout
         self._partials = partials
+        self._replaces = replaces
         self.sink = FileSink(layout, path, self._open_file)
 
     @property
@@ -65,9 +68,22 @@ class Output(ABC):
     def _make_files(self) -> None:  # noqa: B027 - only folders have some
         """Make what lies in a temporary folder."""
 
-    @abstractmethod
     def finish(self) -> None:
-        """Let it appear."""
+        """Let it appear, unless what it was made of has changed meanwhile."""
+        self._complete()
+        if self.look is not None and self._is_new:
+            with reading_back():
+                self.look(self._partials[0].path)
+        settle()
+        self._commit()
+
+    @abstractmethod
+    def _complete(self) -> None:
+        """Write what is known only now, and have all of it on the disk."""
+
+    def _commit(self) -> None:
+        for partial in self._partials:
+            partial.commit(replace=self._replaces)
 
     def end(self) -> None:
         """Remove what is left of it."""
@@ -80,19 +96,15 @@ class _NewFile(Output):
     """One file."""
 
     def __init__(self, layout: Layout, path: str, partial: Partial, *, replace: bool) -> None:
-        super().__init__(layout, path, [partial])
+        super().__init__(layout, path, [partial], replaces=replace)
         self._partial = partial
-        self._replace = replace
 
     def _open_file(self, file: int) -> AbstractContextManager[int]:
         return nullcontext(self._partial.file)
 
-    def finish(self) -> None:
+    def _complete(self) -> None:
         self.sink.write_checksums(0)
         self._partial.sync()
-        if self.look is not None:
-            self.look(self._partial.path)
-        self._partial.commit(replace=self._replace)
 
 
 class _NewFolder(Output):
@@ -119,20 +131,19 @@ class _NewFolder(Output):
             os.makedirs(os.path.dirname(path), exist_ok=True)
             os.close(create(path, 0o666))
 
-    def finish(self) -> None:
+    def _complete(self) -> None:
         for file in self._written:
             self.sink.write_checksums(file)
             with self._open_file(file) as fd:
                 os.fsync(fd)
         for folder, _, _ in os.walk(self._partial.path):
             sync_folder(folder)
-        if self.look is not None:
-            self.look(self._partial.path)
-        self._partial.commit(replace=True)
 
 
 class _OldFolder(Output):
     """The folder that is copied from: of its files only those are written, and replaced one by one, that change."""
+
+    _is_new = False
 
     def __init__(self, layout: Layout, path: str, folder: str) -> None:
         self._by_file: dict[int, Partial] = {}
@@ -148,12 +159,10 @@ class _OldFolder(Output):
     def _open_file(self, file: int) -> AbstractContextManager[int]:
         return nullcontext(self._by_file[file].file)
 
-    def finish(self) -> None:
+    def _complete(self) -> None:
         for file, partial in self._by_file.items():
             self.sink.write_checksums(file)
             partial.sync()
-        for partial in self._by_file.values():
-            partial.commit(replace=True)
 
 
 def choose_output(layout: Layout, path: str, force: bool) -> Output:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 
 from paraminspect.errors import TargetError
+from paraminspect.files.seen import settle
 from paraminspect.writers.copying import CHUNK, open_sources, read_at, write_all
 from paraminspect.writers.destination import check_file, check_space, explained, open_stream_at, resolve
 from paraminspect.writers.layout import Layout
@@ -117,6 +118,8 @@ def write_whole(path: str, pieces: Iterable[bytes], *, force: bool = True) -> No
                 write_all(partial.file, piece)
         with explained(path):
             partial.sync()
+        settle()
+        with explained(path):
             partial.commit(replace=force)
     finally:
         partial.discard()
