@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 
 import paraminspect
-from paraminspect.errors import SourceError
+from paraminspect.errors import ChangedError
 from paraminspect.files.blob import open_blob
 from paraminspect.files.local import PLACE, Local, LocalFile
 from paraminspect.files.seen import reading, reading_back, settle
@@ -227,14 +227,14 @@ def test_a_model_that_was_opened_before(
 ) -> None:
     change(folder / "reference.safetensors")
     for _ in range(2):  # it stays so
-        with pytest.raises(SourceError, match=SAID):
+        with pytest.raises(ChangedError, match=SAID):
             ASKED[ask](model)
     assert not Path("out.pt").exists()
 
 
 def test_a_model_whose_file_was_written_over_by_itself(folder: Path, model: paraminspect.Model) -> None:
     paraminspect.convert(model, "reference.safetensors", force=True)
-    with pytest.raises(SourceError, match="another file has its name now"):
+    with pytest.raises(ChangedError, match="another file has its name now"):
         model.stats()
 
 
@@ -260,7 +260,7 @@ def change_and_raise(path: Path, error: Exception) -> None:
 
 
 def test_an_error_that_comes_of_the_change_is_not_said(folder: Path) -> None:
-    with pytest.raises(SourceError, match=SAID):
+    with pytest.raises(ChangedError, match=SAID):
         change_and_raise(folder / "reference.safetensors", ValueError("numbers do not add up"))
     with pytest.raises(BrokenPipeError):
         change_and_raise(folder / "reference.safetensors", BrokenPipeError())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from paraminspect.cli.explain import with_source
 from paraminspect.cli.opened import prefixed
 from paraminspect.cli.output import Output
-from paraminspect.errors import ParamInspectError, SourceError
+from paraminspect.errors import ChangedError, ParamInspectError
 from paraminspect.files.seen import settle
 from paraminspect.models.open import Opened
 from paraminspect.names.listing import Listing, make_listing
@@ -70,7 +70,7 @@ def choose_from(
         yield model, listing
         try:
             settle()
-        except SourceError as error:
+        except ChangedError as error:
             output.error(error)
     if not matched:
         output.status = max(output.status, NOTHING_MATCHED)

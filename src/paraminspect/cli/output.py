@@ -90,7 +90,7 @@ class Output:
         """Write pieces of text to standard output, and flush it. Raises what `write_rows` does.
 
         Raises:
-            SourceError: They are about a file that has changed meanwhile.
+            ChangedError: They are about a file that has changed meanwhile.
         """
         raise_changed()
         if self._stdout is None:
@@ -135,7 +135,7 @@ class Output:
             return
         from paraminspect.writers.whole_files import write_whole
 
-        write_whole(file, pieces)
+        self.notes(write_whole(file, pieces))
 
     def refuse_binary(self, what: str, hint: str) -> None:
         """Keep what is no text from a terminal.

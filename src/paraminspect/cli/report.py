@@ -7,7 +7,7 @@ from typing import Any
 
 from paraminspect.cli.chosen import NOTHING_MATCHED
 from paraminspect.cli.output import Output
-from paraminspect.errors import SourceError
+from paraminspect.errors import ChangedError
 from paraminspect.files.seen import raise_changed
 from paraminspect.names.listing import Totals, add_totals
 from paraminspect.records import Checkpoint
@@ -51,7 +51,7 @@ class Report:
             return
         try:
             raise_changed()
-        except SourceError as error:
+        except ChangedError as error:
             self._output.error(error)
             self._changed = checkpoint
             return

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final, NamedTuple
 
-from paraminspect.errors import SourceError
+from paraminspect.errors import ChangedError
 from paraminspect.files.paths import scheme_of, shown
 from paraminspect.files.system import is_nameless
 
@@ -45,7 +45,7 @@ class Seen:
         """A file is open; None is standard input.
 
         Raises:
-            SourceError: It was another one before.
+            ChangedError: It was another one before.
         """
         before = self._versions.setdefault(path, version)
         if version != before:
@@ -61,7 +61,7 @@ class Seen:
         """See that all files are what they were.
 
         Raises:
-            SourceError: One is not.
+            ChangedError: One is not.
         """
         for path, before in list(self._versions.items()):
             if (now := _version_at(path)) != before:
@@ -85,9 +85,9 @@ def _version_at(path: str | None) -> Version | None:
         return None
 
 
-def _changed(path: str | None, before: Version, now: Version | None) -> SourceError:
+def _changed(path: str | None, before: Version, now: Version | None) -> ChangedError:
     message = f"the file changed while it was read: {_describe(before, now)}"
-    return SourceError(message, hint=_HINT, source="-" if path is None else shown(path))
+    return ChangedError(message, hint=_HINT, source="-" if path is None else shown(path))
 
 
 def _describe(before: Version, now: Version | None) -> str:
@@ -108,7 +108,7 @@ def note_opened(path: str | None, status: os.stat_result) -> None:
     """A file of this machine is open, for whatever is being read; copies that have no name do not count.
 
     Raises:
-        SourceError: It was another one when it was opened before.
+        ChangedError: It was another one when it was opened before.
     """
     if path is None or not is_nameless(path):
         for group in _READING.get():
@@ -135,7 +135,7 @@ def reading(*earlier: Seen) -> Iterator[Seen]:
         Those that are opened inside. They count for what is around as well.
 
     Raises:
-        SourceError: One has changed; said in the place of an error that may come of it.
+        ChangedError: One has changed; said in the place of an error that may come of it.
     """
     group = [Seen(), *earlier]
     token = _READING.set((*_READING.get(), group))
@@ -166,7 +166,7 @@ def raise_changed() -> None:
     """See that all files of what is being read are what they were, before anything is said of them.
 
     Raises:
-        SourceError: One has changed.
+        ChangedError: One has changed.
     """
     for group in _READING.get():
         _raise_changed(group)
@@ -176,7 +176,7 @@ def settle() -> None:
     """The same, when all has been read: what happens to the files from here on, perhaps by our own hand, is no matter.
 
     Raises:
-        SourceError: One has changed.
+        ChangedError: One has changed.
     """
     raise_changed()
     for group in _READING.get():
@@ -189,7 +189,7 @@ def _raise_changed(several: Iterable[Seen]) -> None:
     try:
         for seen in several:
             seen.raise_changed()
-    except SourceError:
+    except ChangedError:
         for group in _READING.get():
             group[0].clear()
         raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -14,7 +13,7 @@ from paraminspect.files.storing import create, open_inside, sync_folder
 from paraminspect.writers.copying import open_sources
 from paraminspect.writers.destination import check_file, check_folder, check_space, resolve
 from paraminspect.writers.layout import Copy, Layout
-from paraminspect.writers.partial import Partial, recover_folder
+from paraminspect.writers.partial import Partial, describe_left, recover_folder, remove_left_for, remove_left_in
 from paraminspect.writers.sink import FileSink
 
 Look = Callable[[str], None]
@@ -84,6 +83,7 @@ class Output(ABC):
     def _commit(self) -> None:
         for partial in self._partials:
             partial.commit(replace=self._replaces)
+        self.sink.remarks += describe_left(path for partial in self._partials for path in partial.left)
 
     def end(self) -> None:
         """Remove what is left of it."""
@@ -125,6 +125,8 @@ class _NewFolder(Output):
 
     def _make_files(self) -> None:
         recover_folder(self._partial.target)
+        if self._replace:
+            remove_left_in(self._partial.target)
         check_folder(self._partial.target, self._layout, self._replace)
         for file in self._layout.files:
             path = os.path.join(self._partial.path, file.name)
@@ -149,7 +151,8 @@ class _OldFolder(Output):
         self._by_file: dict[int, Partial] = {}
         for file in sorted({slot.file for slot in layout.slots if slot.nbytes}):
             target = os.path.realpath(os.path.join(folder, layout.files[file].name))
-            self._by_file[file] = Partial(target, mode=stat.S_IMODE(os.stat(target).st_mode))
+            self._by_file[file] = Partial(target, replaced=os.stat(target))
+        self._folder = folder
         super().__init__(layout, path, list(self._by_file.values()))
 
     @property
@@ -164,6 +167,12 @@ class _OldFolder(Output):
             self.sink.write_checksums(file)
             partial.sync()
 
+    def _commit(self) -> None:
+        super()._commit()
+        others = [file.name for number, file in enumerate(self._layout.files) if number not in self._by_file]
+        left = remove_left_for(os.path.realpath(os.path.join(self._folder, name)) for name in others)
+        self.sink.remarks += describe_left(left)
+
 
 def choose_output(layout: Layout, path: str, force: bool) -> Output:
     """The output for what a layout is and what stands at a path.
@@ -174,8 +183,8 @@ def choose_output(layout: Layout, path: str, force: bool) -> Output:
     """
     target = resolve(path)
     if not layout.is_folder:
-        mode = check_file(target, path, force)
-        return _NewFile(layout, path, Partial(target, mode=mode), replace=force)
+        replaced = check_file(target, path, force)
+        return _NewFile(layout, path, Partial(target, replaced=replaced), replace=force)
     folder = os.path.dirname(target)
     if os.path.basename(target) in {file.name for file in layout.files} and _copies_from(layout, folder):
         target = folder  # the index of shards stands for all of them, as it does where it is read
