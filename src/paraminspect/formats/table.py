@@ -144,10 +144,11 @@ FORMATS: Final = (
     ),
     Format(
         "torchscript", "TorchScript archive",
-        "parameters and buffers of the scripted module; other tensor attributes are named in a note", "TorchScript",
+        "parameters, buffers and packed parameters of the scripted module; other tensor attributes with `--all`",
+        "TorchScript",
         container="zip", inside=f"{_HERE}.pytorch.script:is_torchscript",
         reader=f"{_HERE}.pytorch.script:read_torchscript", endings=(".jit", ".torchscript", ".ptl"), is_pickle=True,
-        kind="torch", editor=_PATCH,
+        has_constants=True, kind="torch", editor=_PATCH,
     ),
     Format(
         "torch.export", "`torch.export` archive, torch 2.1 to 2.13",
