@@ -86,6 +86,7 @@ CHECKPOINTS: dict[str, tuple[Any, int]] = {
     "the state of generators": ({"python": (1,), "cpu": GENERATOR, "cuda": torch.zeros(16, dtype=torch.uint8)}, 0),
     "modules called so": ({"body.w": torch.ones(3), "loss.proxies": torch.ones(4), "acc": torch.ones(2), "scale": torch.ones(())}, 10),
     "averages of a codebook": ({"q.embedding": torch.ones(8, 4), "q.ema_w": torch.ones(8, 4), "enc.weight": torch.ones(8, 4)}, 96),
+    "weights beside an optimizer": ({"w": torch.ones(3), "bias": torch.ones(1), "optimizer": OPT}, 4),
     "a scale beside weights": ({"w": torch.ones(3), "logit_scale": torch.ones(())}, 4),
     "bytes beside weights": ({"w": torch.ones(3), "table": torch.zeros(16, dtype=torch.uint8)}, 19),
 }  # fmt: skip
