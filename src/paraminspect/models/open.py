@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from paraminspect.errors import LimitExceededError, ParamInspectError, SourceError
 from paraminspect.files.seen import Seen, reading
+from paraminspect.limits import effort
 from paraminspect.models.asked import Asked, Kind, parse_definitions
 from paraminspect.models.recognise import Recognised, recognise
 from paraminspect.records import Checkpoint, TensorRecord
@@ -111,6 +112,10 @@ class Opened:
         self._files: Files | None = None
         self._lock = threading.RLock()
         self.seen = Seen()
+
+    def count_files(self) -> None:
+        """In a run that did not open it: its files allow work all the same."""
+        effort().allow_opened(tuple(self.checkpoint.files), self.checkpoint.nbytes)
 
     @property
     def unloaded(self) -> frozenset[str]:
