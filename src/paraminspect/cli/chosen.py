@@ -25,6 +25,7 @@ NOTHING_MATCHED = 1
 _GLOB = frozenset("*?[/:")
 _HIDDEN = {
     "buffer": ("buffer", "buffers"),
+    "part": ("part of a quantised tensor", "parts of quantised tensors"),
     "attribute": ("plain tensor attribute", "plain tensor attributes"),
     "optimizer": ("tensor of optimizer state", "tensors of optimizer state"),
     "state": ("tensor of other training state", "tensors of other training state"),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import BinaryIO, Final
+from operator import attrgetter
+from typing import Any, BinaryIO, Final
 
 from paraminspect.errors import CheckpointError, ParamInspectError, SourceError
 from paraminspect.files.blob import Blob, open_blob
@@ -30,6 +31,11 @@ MAX_SUGGESTED: Final = 2_000
 """Names of a folder among which one is looked for that was meant."""
 
 SPOOL_CHUNK: Final = 1 << 20
+
+QUANTISED_TYPES: Final = frozenset(
+    {"int8", "uint8", "int32", "uint32", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz"}
+)
+"""A checkpoint without any of these holds no quantised weights in several tensors."""
 
 
 def open_source(source: str | os.PathLike[str]) -> Checkpoint:
@@ -54,7 +60,29 @@ def open_source(source: str | os.PathLike[str]) -> Checkpoint:
     text = os.fspath(source)
     with _named(shown(text)), one_effort():
         checkpoint = _read_standard_input() if text == STDIN else read_path(text)
-        return replace(checkpoint, source=shown(text))
+        return replace(with_logical(checkpoint), source=shown(text))
+
+
+def with_logical(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint with what its quantised tensors stand for, as they and the `config.json` beside them tell."""
+    if QUANTISED_TYPES.isdisjoint(map(attrgetter("dtype"), checkpoint.tensors)):
+        return checkpoint
+    from paraminspect.formats.quantised.siblings import find_logical
+
+    return find_logical(checkpoint, lambda: _load_config(checkpoint))
+
+
+def _load_config(checkpoint: Checkpoint) -> Mapping[str, Any]:
+    """The `config.json` beside the files; {} where there is none that can be read."""
+    path = join(folder_of(checkpoint.files[0]), "config.json") if checkpoint.files else ""
+    try:
+        if not path or not is_there(path):
+            return {}
+        from paraminspect.formats.sharded import load_json
+
+        return load_json(path, "config.json")
+    except (ParamInspectError, OSError):
+        return {}
 
 
 def read_path(path: str) -> Checkpoint:
@@ -225,7 +253,8 @@ def open_file(file: BinaryIO, head: bytes = b"") -> Checkpoint:
     """
     parts = [head] if head else []
     with name_file(file) as name:
-        return replace(_spool(lambda: parts.pop() if parts else file.read(SPOOL_CHUNK), keep=True), source=name)
+        checkpoint = _spool(lambda: parts.pop() if parts else file.read(SPOOL_CHUNK), keep=True)
+        return replace(with_logical(checkpoint), source=name)
 
 
 def _spool(read: Callable[[], bytes], *, keep: bool) -> Checkpoint:

@@ -69,6 +69,7 @@ def open_numbers(record: TensorRecord, files: Files) -> Numbers:
             in a way we cannot decode, the bytes are not in the file.
         LimitExceededError: Elements that overlap more often than any honest tensor's, too many pieces.
     """
+    record = record.as_stored
     if record.layout == "chunked":
         return _open_pieces(record, files)
     if record.shape is None or record.layout not in ("strided", "gguf", "packed"):
