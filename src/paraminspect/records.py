@@ -13,10 +13,11 @@ from typing import Literal, NamedTuple
 Kind = Literal["parameter", "buffer", "tensor"]
 """What a tensor is known to be; "tensor" where the file does not say (a state dict, safetensors, GGUF)."""
 
-Role = Literal["model", "part", "optimizer", "attribute", "state"]
+Role = Literal["model", "part", "optimizer", "attribute", "state", "copy"]
 """Where a tensor stands: in a model; there too, but as what it takes to read another tensor (scales, zero points); in an
 optimizer's state; as a plain attribute of a module (it will not train, move or be saved); as other training state (random
-generators, schedulers, loss scalers)."""
+generators, schedulers, loss scalers, losses); in a second copy of the model beside it (a moving average, a teacher that
+follows it)."""
 
 OF_MODEL = ("model", "part")
 """Roles of what a model is saved with."""
@@ -217,7 +218,7 @@ class TensorRecord(NamedTuple):
     def as_stored(self) -> TensorRecord:
         """The record of its bytes as they are, whatever they stand for."""
         logical = self.logical
-        return self if logical is None else logical.parts[0][1]._replace(name=self.name)
+        return self if logical is None else logical.parts[0][1]._replace(name=self.name, role=self.role)
 
     @property
     def as_meant(self) -> TensorRecord:
