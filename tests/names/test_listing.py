@@ -68,7 +68,7 @@ def test_tied_tensor_is_shown_where_its_canonical_name_is_not_selected() -> None
     listing = make_listing(MODEL, keep=lambda name, _: name.startswith("head"))
     assert names(listing) == ["head.weight"]
     assert listing.tied_to == {0: "embed.weight"}
-    assert total(listing) == Totals(1, 6, 24, 0, ("float32",))
+    assert total(listing) == Totals(1, 6, 24, 0, ("float32",), 6)
 
 
 def test_three_names_of_which_the_first_is_not_selected_count_once() -> None:
@@ -131,7 +131,7 @@ def test_suggestions_are_quick_for_absurd_names() -> None:
 
 def test_unknown_size_makes_the_total_unknown() -> None:
     records = [tensor("a", 2), TensorRecord("b", None, "int8", 3, None), tensor("c", 1, dtype="int8")]
-    assert total(make_listing(records)) == Totals(3, 6, None, 0, ("float32", "int8"))
+    assert total(make_listing(records)) == Totals(3, 6, None, 0, ("float32", "int8"), 6)
     known, unknown = Totals(1, 2, 8, 0, ("a", "b")), Totals(1, 1, None, 2, ("b", "c"))
     assert add_totals([known, unknown]) == Totals(2, 3, None, 2, ("a", "b", "c"))
     assert add_totals([known, known]).nbytes == 16
