@@ -11,6 +11,7 @@ Source: `torch.distributed.checkpoint.metadata` and `.filesystem`; folders of to
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from paraminspect.errors import CheckpointError, LimitExceededError, MalformedError, TruncatedError
 from paraminspect.files.blob import Blob
@@ -27,7 +28,16 @@ from paraminspect.formats.sharded import MAX_SHARDS
 from paraminspect.records import Checkpoint, Encoding, Piece, Role, TensorRecord
 from paraminspect.text import list_some, quote
 
+METADATA_MARK: Final = b"torch.distributed.checkpoint.metadata"
+METADATA_HEAD: Final = 4096
+"""Bytes that are searched for the mark."""
+
 _Places = dict[tuple[str, tuple[int, ...] | None], tuple[str, int, int]]
+
+
+def is_metadata(blob: Blob) -> bool:
+    """Whether a pickle is the `.metadata` of such a folder."""
+    return METADATA_MARK in blob.read_up_to(0, METADATA_HEAD)
 
 
 def read_distributed(metadata: Blob, folder: str) -> Checkpoint:
