@@ -90,7 +90,7 @@ def end_at(left, number):
 
 found = []
 for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
-    for left in range(40, 40_000, 1_900):
+    for left in range(40, 40_000, 6_000):
         reading, writing = os.pipe()
         pid = os.fork()
         if not pid:
