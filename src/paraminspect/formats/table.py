@@ -169,6 +169,7 @@ FORMATS: Final = (
     Format(
         "torch distributed", "`torch.distributed.checkpoint`", "the folder, shapes of whole tensors",
         endings=(".distcp",), names=(".metadata",), is_model=False, is_pickle=True, keeps_ties=False,
+        checks=f"{_SCAN}.headers:check_pieces",
     ),
     Format(
         "gguf", "GGUF, versions 2 and 3",

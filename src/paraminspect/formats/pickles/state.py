@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from paraminspect.errors import NOT_WHOLE, LimitExceededError, MalformedError, TruncatedError
 from paraminspect.files.blob import Blob
-from paraminspect.formats.pickles.inert import Builder, LongBytes, Opaque, describe_key
+from paraminspect.formats.pickles.inert import Builder, LongBytes, Opaque, Run, describe_key
 from paraminspect.formats.shapes import MAX_NAME_BYTES
 from paraminspect.limits import OPCODES, EffortError, effort
 
@@ -73,6 +73,19 @@ class Shortcut(Protocol):
         """The memo changed where it had been read."""
 
 
+class Repeated(Protocol):
+    """Takes objects that are like the one before; see `repeats`."""
+
+    def take(self, m: Any) -> None:
+        """Take what follows, once an object is built."""
+
+    def restore(self, m: Any, index: int) -> bool:
+        """Make the memo entry that was left out; whether there is one."""
+
+    def forget(self) -> None:
+        """The memo changed where it had been read."""
+
+
 class Mark:
     """What MARK puts on the stack."""
 
@@ -112,6 +125,7 @@ class MachineState:
         load_persistent: The persistent id (any inert value) -> the value to push.
         begin: Offset of the pickle in the blob.
         shortcut: Takes the opcodes of a whole tensor at once; None for opcode by opcode.
+        repeats: The same of objects that are like the one before.
     """
 
     def __init__(
@@ -122,12 +136,14 @@ class MachineState:
         *,
         begin: int = 0,
         shortcut: Shortcut | None = None,
+        repeats: Repeated | None = None,
     ) -> None:
         self._blob = blob
         self._find_global = find_global
         self._load_persistent = load_persistent
         self._begin = begin
         self._shortcut = shortcut
+        self._repeats = repeats
         self._effort = effort()
         self._most_objects = max(MAX_PICKLE_OBJECTS, self._effort.nbytes // BYTES_EACH)
         self._most_memo = max(MAX_PICKLE_MEMO, self._effort.nbytes // BYTES_EACH)
@@ -143,6 +159,7 @@ class MachineState:
         self._memo: dict[int, object] = {}
         self._top = -1  # highest memo index in use
         self._skipped = False
+        self._left_out = 0  # memo entries of objects that were taken at once
         self._objects = 0
         self._text = 0  # bytes of strings
         self._taken = 0  # values made by the shortcut
@@ -243,8 +260,12 @@ class MachineState:
     def _put(self, index: int) -> None:
         if index > self._top:
             self._top = index
-        elif self._shortcut is not None:
-            self._shortcut.forget()  # an entry it may remember is overwritten
+        else:
+            if self._left_out:
+                raise MemoSkippedError  # it may be one of those
+            for each in (self._shortcut, self._repeats):
+                if each is not None:
+                    each.forget()  # an entry it may remember is overwritten
         memo = self._memo
         value = memo[index] = self._stack[-1]
         if value is MARK:
@@ -260,7 +281,10 @@ class MachineState:
         try:
             self._stack.append(self._memo[index])
         except KeyError:
-            if self._skipped:
+            if self._repeats is not None and self._repeats.restore(self, index):
+                self._stack.append(self._memo[index])
+                return
+            if self._skipped or self._left_out:
                 raise MemoSkippedError from None
             raise MalformedError(f"memo entry {index} at byte {self.position:,} was never stored") from None
 
@@ -300,7 +324,15 @@ class MachineState:
             if type(key) is str:
                 target[key] = items[index + 1]
             else:
-                target[self._key(key)] = items[index + 1]
+                value = items[index + 1]
+                if isinstance(key, Run) or isinstance(value, Run):
+                    self._check_runs(key, value)
+                target[self._key(key)] = value
+
+    def _check_runs(self, key: object, value: object) -> None:
+        """Only as many values as keys can stand for them."""
+        if not isinstance(key, Run) or not isinstance(value, Run) or key.count != value.count:
+            raise MemoSkippedError
 
     def _key(self, key: object) -> object:
         """What stands for a key that is no short string."""
