@@ -12,7 +12,7 @@ SOURCE = TESTS.parent / "src" / "paraminspect"
 WITHOUT: dict[str, str] = {
     "holds names, types and numbers, and decides nothing": """
         architecture/built_in architecture/model architecture/plan checks/codes formats/pickles/python_modules
-        formats/pickles/safe_torch formats/pickles/tables render/columns render/style rules/rule rules/targets
+        formats/loaders formats/pickles/safe_torch formats/pickles/tables render/columns render/style rules/rule rules/targets
     """,
     "tested by architecture/test_parse.py and architecture/test_expand.py": """
         architecture/layers architecture/nodes architecture/values
@@ -49,6 +49,9 @@ WITHOUT: dict[str, str] = {
     """,
     "tested by files/test_system.py": """
         files/processes
+    """,
+    "tested by formats/test_folders.py": """
+        formats/folder_models
     """,
     "tested by formats/pickles/test_machine.py": """
         formats/pickles/inert formats/pickles/opcodes formats/pickles/state

@@ -102,7 +102,7 @@ def _read_folder(path: str) -> Checkpoint:
         checkpoint = read_distributed(blob, path)
         sizes = [look(file).size for file in checkpoint.files]
         return replace(checkpoint, files=(metadata, *checkpoint.files), nbytes=blob.size + sum(sizes))
-    from paraminspect.formats.sharded import read_folder
+    from paraminspect.formats.folders import read_folder
 
     return _with_config(read_folder(path, read_shard), path)
 

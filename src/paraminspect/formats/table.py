@@ -50,7 +50,7 @@ CONTAINERS: Final = (
     Container("npy", ((0, b"\x93NUMPY"),), scanner=f"{_SCAN}.pickles:scan_npy"),
     Container("safetensors", test=f"{_HERE}.safetensors:is_safetensors"),
     Container("onnx", ((0, b"\x08"),), f"{_HERE}.onnx.read:is_onnx"),
-    Container("pickle", ((0, b"\x80"),), f"{_HERE}.pickles.plain:is_pickle", scanner=f"{_SCAN}.pickles:scan_pickles",
+    Container("pickle", test=f"{_HERE}.pickles.plain:is_any_pickle", scanner=f"{_SCAN}.pickles:scan_pickles",
               doubter=f"{_SCAN}.pickles:doubt_pickle"),
     Container("tar", ((257, b"ustar"),), scanner=f"{_SCAN}.tars:scan_tar", doubter=f"{_SCAN}.tars:scan_tar"),
     Container("compressed", test=f"{_HERE}.foreign:is_compressed", scanner=f"{_SCAN}.compressed:scan_compressed"),
@@ -157,7 +157,7 @@ FORMATS: Final = (
         reader=f"{_HERE}.pytorch.export:read_torch_export", endings=(".pt2",), has_constants=True,
     ),
     Format(
-        "pickle", "plain pickle", "tensors and arrays inside any object", container="pickle",
+        "pickle", "plain pickle, of every protocol", "tensors and arrays inside any object", container="pickle",
         reader=f"{_HERE}.pickles.plain:read_pickle", endings=(".pkl", ".pickle", ".pdparams"), is_pickle=True,
     ),
     Format(

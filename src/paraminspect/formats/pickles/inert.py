@@ -137,12 +137,21 @@ class LongBytes:
         text: Whether the pickle declares it as text.
     """
 
-    __slots__ = ("begin", "length", "text")
+    __slots__ = ("_unfold", "begin", "length", "text")
 
-    def __init__(self, begin: int, length: int, text: bool) -> None:
+    def __init__(self, begin: int, length: int, text: bool, unfold: Callable[[bytes], bytes] | None = None) -> None:
         self.begin = begin
         self.length = length
         self.text = text
+        self._unfold = unfold or (_latin1_of_utf8 if text else None)
+
+    def unfold(self, stored: bytes) -> bytes:
+        """The bytes that it stands for, of those that are stored or of the first of them: text stands for Latin-1."""
+        return stored if self._unfold is None else self._unfold(stored)
+
+
+def _latin1_of_utf8(stored: bytes) -> bytes:
+    return stored.decode("utf-8", "ignore").encode("latin-1", "replace")
 
 
 class Dtype:

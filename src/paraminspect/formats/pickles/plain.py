@@ -10,6 +10,7 @@ Source: `torch.storage.TypedStorage.__reduce__`; `numpy.ndarray.__reduce__`.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from paraminspect.errors import LimitExceededError, MalformedError, UnknownFormatError
@@ -26,22 +27,81 @@ from paraminspect.formats.shapes import check_sizes, contiguous_stride, count_el
 from paraminspect.records import Checkpoint, Storage
 from paraminspect.text import quote
 
+_STOP: Final = 0x2E
+
 NESTED_HEADER: Final = 1024
 """Bytes of the five pickles before the data of a storage inside a byte string; torch writes some 350."""
 
 MAX_NESTED_HEADERS: Final = 8 << 20
 """The same of all storages of one pickle together."""
 
-OLD_PICKLE_STARTS: Final = b"(}]c)lid0IFLNSVUX\x80"
+OLD_PICKLE_STARTS: Final = b"(}]c)lid0IFLNSVUX"
 """First opcodes of pickles without a header, as protocols 0 and 1 write them."""
 
-BARE_STARTS: Final = OLD_PICKLE_STARTS + b"BCGJKMTU\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x95\x96"
+BARE_STARTS: Final = OLD_PICKLE_STARTS + b"\x80BCGJKMTU\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x95\x96"
 """The same as anyone may write them: loaders do not ask for a header."""
+
+
+_ARGUMENTS: Final[dict[int, bytes]] = {
+    **dict.fromkeys(b"(}])N012dlbosuaetRQ.", b""),
+    **dict.fromkeys(b"ILpg", rb"-?\d+L?\n"),
+    **dict.fromkeys(b"FVP", rb".*\n"),
+    **dict.fromkeys(b"S", rb"(['\"]).*\1\n"),
+    **dict.fromkeys(b"ci", rb"[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n"),
+    **dict.fromkeys(b"Kqh", rb"[\s\S]"),
+    **dict.fromkeys(b"M", rb"[\s\S]{2}"),
+    **dict.fromkeys(b"Jjr", rb"[\s\S]{4}"),
+    **dict.fromkeys(b"G", rb"[\s\S]{8}"),
+}
+"""What stands behind each opcode of protocols 0 and 1, but those of `_COUNTED`."""
+
+_COUNTED: Final = {0x55: 1, 0x54: 4, 0x58: 4}
+"""Opcodes of strings (U, T, X): bytes of the length that stands in front of one."""
+
+_FEW: Final = 3
+_ENOUGH: Final = 16
+"""Opcodes one after another that no text is, up to its end and altogether."""
 
 
 def is_pickle(head: bytes, _size: int = 0) -> bool:
     """Whether a file begins like a pickle of protocol 2 or later."""
     return len(head) > 1 and head[0] == 0x80 and head[1] <= 5
+
+
+def is_any_pickle(head: bytes, size: int) -> bool:
+    """Whether a file begins like a pickle, also one of protocol 0 or 1, which have no header."""
+    return is_pickle(head) or (head[:1] != b"" and head[0] in OLD_PICKLE_STARTS and _is_old_pickle(head, size))
+
+
+def _is_old_pickle(head: bytes, size: int) -> bool:
+    """Whether the first bytes are opcodes of protocols 0 and 1: some that name a class or function, or many."""
+    at = count = marks = 0
+    names = False
+    code = None
+    while at < len(head) and code != _STOP:
+        code, count = head[at], count + 1
+        end = _end_of_opcode(head, at)
+        marks += (code in b"(") - (code in b"tldueio1")
+        if end is None or marks < 0:
+            return False
+        names = names or (code in b"ci" and end <= len(head))
+        at = end
+    if code == _STOP:
+        return names or count > _FEW
+    return (names and (size > len(head) or count > _FEW)) or count > _ENOUGH  # else it is cut there
+
+
+def _end_of_opcode(head: bytes, at: int) -> int | None:
+    """Where the opcode ends that begins there, behind the end of `head` if it is cut; None if it is none."""
+    code = head[at]
+    if width := _COUNTED.get(code):
+        return at + 1 + width + int.from_bytes(head[at + 1 : at + 1 + width], "little")
+    pattern = _ARGUMENTS.get(code)
+    found = re.compile(pattern).match(head, at + 1) if pattern is not None else None
+    if found is not None:
+        return found.end()
+    is_cut = pattern is not None and head.count(b"\n", at) < (2 if code in b"ci" else 1)
+    return len(head) + 1 if is_cut or code in b"GJMjr" else None
 
 
 def may_be_bare_pickle(head: bytes, _size: int) -> bool:
@@ -81,9 +141,7 @@ class _PlainTable(GlobalTable):
         """The storage that a legacy torch file inside a byte string holds."""
         data = args[0] if args else None
         if isinstance(data, LongBytes):
-            header = self._blob.read(data.begin, min(data.length, NESTED_HEADER))
-            if data.text:
-                header = header.decode("utf-8", "ignore").encode("latin-1", "replace")
+            header = data.unfold(self._blob.read(data.begin, min(data.length, NESTED_HEADER)))
         elif isinstance(data, bytes):
             header = data[:NESTED_HEADER]
         else:

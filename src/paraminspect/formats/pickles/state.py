@@ -190,7 +190,7 @@ class MachineState:
         self._pos += length
         return data
 
-    def _line(self) -> bytes:
+    def _line(self, *, kept: bool = True) -> bytes:
         end = self._buffer.find(b"\n", self._pos)
         if end < 0:
             self._refill(LONGEST_LINE)
@@ -203,8 +203,26 @@ class MachineState:
             raise LimitExceededError("bytes in one line of a pickle", limit=LONGEST_LINE, actual=end - self._pos)
         data = self._buffer[self._pos : end]
         self._pos = end + 1
-        self._count_text(len(data))
+        if kept:
+            self._count_text(len(data))
         return data
+
+    def _text_line(self, unfold: Callable[[bytes], bytes]) -> bytes | LongBytes:
+        """A line that stands for a string, or only its place where it is longer than lines of anything else."""
+        if 0 <= self._buffer.find(b"\n", self._pos) - self._pos <= KEEP_TEXT:
+            return self._line()
+        begin = end = self.position
+        found = -1
+        while found < 0:
+            piece = self._blob.read_up_to(end, WINDOW)
+            if not piece:
+                raise truncated(self._blob)
+            found = piece.find(b"\n")
+            end += len(piece) if found < 0 else found
+        if end - begin <= KEEP_TEXT:  # it ended behind the window
+            return self._line()
+        self._pos += end - begin + 1  # past the buffer, mostly; it is filled again before the next opcode
+        return LongBytes(begin, end - begin, True, unfold)
 
     def _payload(self, length: int, *, text: bool) -> bytes | LongBytes:
         """The bytes of a string, or only their place where there are many."""
