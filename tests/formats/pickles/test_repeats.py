@@ -19,7 +19,6 @@ from paraminspect.formats.pickles import repeats
 from paraminspect.formats.pickles.inert import Dtype, Global, OddKey, Opaque, Run
 from paraminspect.formats.pickles.machine import PickleMachine
 from paraminspect.formats.pickles.repeats import Repeats
-from paraminspect.formats.pytorch.distributed import WATCHED
 from paraminspect.formats.pytorch.objects import GlobalTable
 from paraminspect.limits import OPCODES, one_effort
 from tests.making.distributed import metadata_of_ranks
@@ -34,9 +33,7 @@ def load(data: bytes, *, at_once: bool) -> tuple[Any, int, int]:
     """What the pickle stands for with every object written out, opcodes spent, and objects taken at once."""
     with one_effort(afresh=True) as effort:
         effort.allow(None, len(data))
-        machine = PickleMachine(
-            Blob.from_bytes(data), GlobalTable().find, repeats=Repeats(WATCHED) if at_once else None
-        )
+        machine = PickleMachine(Blob.from_bytes(data), GlobalTable().find, repeats=Repeats() if at_once else None)
         taken: list[int] = []
         value = written_out(machine.load(), taken)
         return value, effort.spent(OPCODES), sum(taken)

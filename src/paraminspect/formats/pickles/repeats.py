@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from paraminspect.formats.pickles.inert import Builder, Global, Opaque, Run
@@ -24,6 +23,10 @@ from paraminspect.limits import OPCODES
 
 if TYPE_CHECKING:
     from paraminspect.formats.pickles.machine import PickleMachine
+
+WATCHED: Final = {"ChunkStorageMetadata": 1, "_StorageInfo": 2}
+"""Last names of the classes whose instances end an item, with how many objects an item has: 1 in a list, 2 where it is a
+key and its value."""
 
 WORTHWHILE: Final = 1 << 16
 """Bytes of a pickle from which on a pattern, which takes a millisecond to compile, is worth its time."""
@@ -96,15 +99,9 @@ class _Left(NamedTuple):
 
 
 class Repeats:
-    """Takes runs for one machine.
+    """Takes runs for one machine."""
 
-    Args:
-        watched: Last names of the classes whose instances end an item, with how many objects an item has: 1 in a list,
-            2 where it is a key and its value.
-    """
-
-    def __init__(self, watched: Mapping[str, int]) -> None:
-        self._watched = watched
+    def __init__(self) -> None:
         self._failures = 0
         self._active = True
         self._left: list[_Left] = []
@@ -168,7 +165,7 @@ class Repeats:
 
     def _learn(self, m: PickleMachine, last: Opaque) -> _Template | None:
         """The template of the items that end with such an object; None until the next one is as expected."""
-        count = self._watched.get(last.class_name.rpartition(".")[2])
+        count = WATCHED.get(last.class_name.rpartition(".")[2])
         if count is None or m._blob.size < WORTHWHILE:
             self._templates[last.func] = None
             return None

@@ -30,9 +30,6 @@ from paraminspect.formats.tiling import Box, Flaw, find_flaw, note_flaws
 from paraminspect.records import Checkpoint, Encoding, Role, TensorRecord
 from paraminspect.text import list_some, quote
 
-WATCHED: Final = {"ChunkStorageMetadata": 1, "_StorageInfo": 2}
-"""Classes of which there is one for each piece; the second lies under a key that is an object too."""
-
 MAX_FILES: Final = 4_000_000
 """Of one checkpoint: ranks may write a file for each piece."""
 
@@ -55,7 +52,7 @@ def read_distributed(metadata: Blob, folder: str) -> Checkpoint:
         TruncatedError: A piece ends before the range the metadata gives.
     """
     table = GlobalTable()
-    root = PickleMachine(metadata, table.find, repeats=Repeats(WATCHED)).load()
+    root = PickleMachine(metadata, table.find, repeats=Repeats()).load()
     state = _state(root, "Metadata")
     if state is None:
         raise MalformedError(
