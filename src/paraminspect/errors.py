@@ -131,6 +131,7 @@ class LimitExceededError(ParamInspectError):
         known = actual is not None and actual.bit_length() <= _WORD_BITS
         found = f"{actual:,}" if known else f"more than {limit:,}"
         super().__init__(f"{found} {what}; the limit is {limit:,}", hint=hint)
+        self.what = what
         self.limit = limit
         self.actual = actual
 

@@ -13,9 +13,10 @@ from typing import Literal, NamedTuple
 Kind = Literal["parameter", "buffer", "tensor"]
 """What a tensor is known to be; "tensor" where the file does not say (a state dict, safetensors, GGUF)."""
 
-Role = Literal["model", "optimizer", "attribute", "state"]
+Role = Literal["model", "optimizer", "attribute", "state", "copy"]
 """Where a tensor stands: in a model; in an optimizer's state; as a plain attribute of a module (it will not
-train, move or be saved); as other training state (random generators, schedulers, loss scalers)."""
+train, move or be saved); as other training state (random generators, schedulers, loss scalers, losses); in a second copy of
+the model beside it (a moving average, a teacher that follows it)."""
 
 
 class Storage(NamedTuple):

@@ -16,7 +16,7 @@ from paraminspect.files.paths import base_name, folder_of, join, relative
 from paraminspect.formats.sharded import MAX_SHARDS, shards_of
 from paraminspect.formats.source import is_index
 from paraminspect.formats.tiling import NOT_WHOLE
-from paraminspect.limits import one_effort
+from paraminspect.limits import EffortError, one_effort
 from paraminspect.models.open import Opened
 from paraminspect.records import Checkpoint, Finding
 
@@ -148,10 +148,14 @@ def check_deep(checkpoint: Checkpoint, progress: Callable[[int, int], None] = la
     paths = checkpoint.files or (None,)
     summed = sum(count_summed(files.blob(path)) for path in paths)
     passes = _Passes(progress, summed + sum(record.nbytes or 0 for record in stored_once(checkpoint.tensors)))
-    found = list(check_values(checkpoint.tensors, lambda record: open_numbers(record, files), passes.advance))
-    found += check_copies(checkpoint, passes.compare)
-    for path in paths:
-        found += check_sums(files.blob(path), Place(path), passes.advance)
+    found: list[Finding] = []
+    try:
+        found += check_values(checkpoint.tensors, lambda record: open_numbers(record, files), passes.advance)
+        found += check_copies(checkpoint, passes.compare)
+        for path in paths:
+            found += check_sums(files.blob(path), Place(path), passes.advance)
+    except EffortError as error:
+        found.append(as_finding(error, Place(paths[0])))
     raise_broken(checkpoint.files)
     return found
 

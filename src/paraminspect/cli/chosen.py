@@ -25,6 +25,7 @@ NOTHING_MATCHED = 1
 _GLOB = frozenset("*?[/:")
 _HIDDEN = {
     "buffer": ("buffer", "buffers"),
+    "copy": ("tensor of a second copy of the model", "tensors of a second copy of the model"),
     "attribute": ("plain tensor attribute", "plain tensor attributes"),
     "optimizer": ("tensor of optimizer state", "tensors of optimizer state"),
     "state": ("tensor of other training state", "tensors of other training state"),

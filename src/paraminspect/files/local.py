@@ -12,6 +12,7 @@ from typing import Final
 from paraminspect.errors import SourceError
 from paraminspect.files.door import Given, Listing, Look, Made
 from paraminspect.files.system import open_to_read, read_at, read_into
+from paraminspect.limits import shared_effort
 
 MAX_READERS: Final = 8
 """Files that are read at one time."""
@@ -145,7 +146,7 @@ class Local:
             from concurrent.futures import ThreadPoolExecutor  # 10 ms that most sources do not need
 
             with ThreadPoolExecutor(min(MAX_READERS, len(left))) as pool:
-                made += pool.map(work, left)
+                made += pool.map(shared_effort(work), left)
         return made
 
     def forget(self, path: str) -> None:

@@ -16,6 +16,7 @@ from paraminspect.files.local import LocalFile
 from paraminspect.files.paths import base_name, folder_of, join, shown
 from paraminspect.files.system import name_of, open_pipe
 from paraminspect.formats.json_text import MAX_JSON_BYTES
+from paraminspect.formats.roles import settle_roles
 from paraminspect.formats.sniff import HEAD_BYTES, check_head, read_blob
 from paraminspect.formats.table import DISTRIBUTED
 from paraminspect.limits import one_effort
@@ -54,7 +55,7 @@ def open_source(source: str | os.PathLike[str]) -> Checkpoint:
     text = os.fspath(source)
     with _named(shown(text)), one_effort():
         checkpoint = _read_standard_input() if text == STDIN else read_path(text)
-        return replace(checkpoint, source=shown(text))
+        return replace(checkpoint, source=shown(text), tensors=settle_roles(checkpoint.tensors))
 
 
 def read_path(path: str) -> Checkpoint:
@@ -225,7 +226,8 @@ def open_file(file: BinaryIO, head: bytes = b"") -> Checkpoint:
     """
     parts = [head] if head else []
     with name_file(file) as name:
-        return replace(_spool(lambda: parts.pop() if parts else file.read(SPOOL_CHUNK), keep=True), source=name)
+        checkpoint = _spool(lambda: parts.pop() if parts else file.read(SPOOL_CHUNK), keep=True)
+        return replace(checkpoint, source=name, tensors=settle_roles(checkpoint.tensors))
 
 
 def _spool(read: Callable[[], bytes], *, keep: bool) -> Checkpoint:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Literal, TypeAlias
 
 from paraminspect.errors import SourceError
 from paraminspect.library.model import Model, several
+from paraminspect.limits import one_run
 from paraminspect.models.asked import Asked
 from paraminspect.models.open import Opened, no_architecture, open_model
 from paraminspect.records import Checkpoint, Finding, InitStep, TieGroup
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _VALUES: Final = Asked(want="values")
 
 
+@one_run
 def open(  # noqa: A001 - as `gzip.open` is called
     source: Source,
     *,
@@ -101,6 +103,7 @@ def open(  # noqa: A001 - as `gzip.open` is called
     return Model(_hold(source, asked), asked)
 
 
+@one_run
 def ties(source: Source) -> list[TieGroup]:
     """Every tie, by names: one group for each tensor that has several.
 
@@ -124,6 +127,7 @@ def ties(source: Source) -> list[TieGroup]:
     return Model(_hold(source), _VALUES).ties()
 
 
+@one_run
 def stats(
     source: Source, *, select: Sequence[str] = (), exclude: Sequence[str] = (), everything: bool = False
 ) -> dict[str, TensorStats]:
@@ -148,6 +152,7 @@ def stats(
     return model.stats()
 
 
+@one_run
 def diff(
     before: Source,
     after: Source,
@@ -189,6 +194,7 @@ def diff(
     return diff_records(one, other, numbers, only=only, tolerance=Tolerance(rtol, atol))
 
 
+@one_run
 def check(source: Source, *, deep: bool = False) -> list[Finding]:
     """Whether a model is whole, sane and safe. Nothing of a file is run.
 
@@ -217,6 +223,7 @@ def check(source: Source, *, deep: bool = False) -> list[Finding]:
     return check_opened(open_model(os.fspath(source), _VALUES, found), deep=deep)
 
 
+@one_run
 def convert(
     source: Source,
     output: str | os.PathLike[str],
@@ -270,6 +277,7 @@ def convert(
     return carry_out(prepared, file, opened.numbers, force=force, check=verify, is_stored=opened.live is None)
 
 
+@one_run
 def plan_init(
     source: Source,
     rules: Sequence[str | Rule],
@@ -307,6 +315,7 @@ def plan_init(
     return plan_targets(found, several(rules), functions, variables)
 
 
+@one_run
 def apply_init(
     model: nn.Module | Model,
     rules: Sequence[str | Rule],
@@ -362,6 +371,7 @@ def apply_init(
     )
 
 
+@one_run
 def backward(
     source: Source,
     inputs: Tensor | Sequence[object] | Mapping[str, object] | None = None,
@@ -426,6 +436,7 @@ def _in_memory(source: Source, seed: int) -> Opened:
 
 def _hold(source: Source, asked: Asked = _VALUES) -> Opened:
     if isinstance(source, Model):
+        source.opened.count_files()
         return source.opened
     if isinstance(source, os.PathLike):
         source = os.fspath(source)

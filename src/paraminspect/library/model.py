@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from paraminspect.errors import SelectionError
+from paraminspect.limits import one_run
 from paraminspect.names.listing import Listing, make_listing, total
 from paraminspect.names.selector import make_filter
 from paraminspect.records import Checkpoint, TensorRecord, TieGroup
@@ -68,14 +69,17 @@ class Tensor:
         """As stored; None where that is not known."""
         return self.record.nbytes
 
+    @one_run
     def numpy(self) -> np.ndarray[Any, Any]:
         """All values, of its shape; quantised ones as the float32 they stand for, bfloat16 and float8 by ml_dtypes.
 
         Raises:
             ParamInspectError: They cannot be had: sparse, damaged, not decoded yet.
         """
+        self._opened.count_files()
         return self._opened.array(self.record)
 
+    @one_run
     def stats(self) -> TensorStats:
         """Statistics of its values, read a piece at a time.
 
@@ -84,6 +88,7 @@ class Tensor:
         """
         from paraminspect.values.stats import summarise
 
+        self._opened.count_files()
         return summarise(self._opened.numbers(self.record)).stats()
 
     def to_dict(self) -> dict[str, Any]:
@@ -148,6 +153,7 @@ class Model:
         """Records of every name, in the order of the file."""
         return self.checkpoint.tensors
 
+    @one_run
     def select(
         self, *select: str, exclude: Sequence[str] = (), everything: bool = False, aliases: bool = False
     ) -> Model:
@@ -166,18 +172,22 @@ class Model:
             >>> open("gpt2.pt").select("*attn*", exclude=["*.bias"])
             Checkpoint(gpt2.pt, torch zip, 24 tensors, 28,311,552 parameters)
         """
+        self.opened.count_files()
         keep = make_filter(select, several(exclude)) if select or exclude else None
         listing = make_listing(self.checkpoint.tensors, keep=keep, everything=everything, aliases=aliases)
         return Model(self.opened, self.asked, listing)
 
+    @one_run
     def ties(self) -> list[TieGroup]:
         """Every tie of the source, buffers and optimizer state included; see `paraminspect.ties`."""
         from paraminspect.sharing.find import Source, find_in, open_stored
 
+        self.opened.count_files()
         if self.opened.live is not None:
             return find_in(Source(self.checkpoint.tensors)).groups
         return find_in(open_stored(self.checkpoint, everything=True)).groups
 
+    @one_run
     def stats(self) -> dict[str, TensorStats]:
         """Statistics of each tensor by its name; see `paraminspect.stats`."""
         return {tensor.name: tensor.stats() for tensor in self}

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from paraminspect.errors import LimitExceededError, ParamInspectError, SourceError
+from paraminspect.limits import effort
 from paraminspect.models.asked import Asked, Kind, parse_definitions
 from paraminspect.models.recognise import Recognised, recognise
 from paraminspect.records import Checkpoint, TensorRecord
@@ -108,6 +109,10 @@ class Opened:
         self._names: Mapping[object, str] | None = None
         self._files: Files | None = None
         self._lock = threading.RLock()
+
+    def count_files(self) -> None:
+        """In a run that did not open it: its files allow work all the same."""
+        effort().allow_opened(tuple(self.checkpoint.files), self.checkpoint.nbytes)
 
     @property
     def unloaded(self) -> frozenset[str]:

@@ -50,7 +50,7 @@ class Listing(NamedTuple):
             whole where it lies outside the module asked for.
         repeated: Indices of those whose canonical tensor is in `records` as well: they do not count.
         tied: Names that do not count, left out or in `repeated`.
-        hidden: What was left out because it is no parameter: "buffer", "optimizer", "attribute", "state" and how many.
+        hidden: What was left out because it is no parameter of the model, "buffer" or a role, and how many.
         candidates: Number of tensors that the selectors chose from.
     """
 
@@ -148,7 +148,11 @@ def make_listing(
     Raises:
         SelectionError: There is no such module.
     """
-    inside = _enter(records, module) if module else records
+    inside = records
+    if module:
+        inside = _enter(records, module)
+        records = _as_model(records, inside)
+        inside = _as_model(inside, inside)
     hidden: Counter[str] = Counter()
     if not everything and not all(map(is_shown, records)):
         hidden = count_hidden(inside)
@@ -179,6 +183,7 @@ def select_records(
         SelectionError: There is no such module, or a selector cannot be parsed.
     """
     inside = _enter(records, module) if module else records
+    inside = _as_model(inside, inside) if module else inside
     hidden = Counter() if everything else count_hidden([record for record in inside if record.role != "model"])
     keep = make_filter(select, exclude)
     start = len(module) + 1 if module else 0
@@ -283,6 +288,13 @@ def _enter(records: Sequence[TensorRecord], module: str) -> list[TensorRecord]:
         first = list(dict.fromkeys(name.partition(".")[0] for name in names if "." in name))[:5]
         hint = f"the outermost modules are {', '.join(map(repr, first))}" if first else "no tensor here is in a module"
     raise SelectionError(f"there is no module {module!r}", hint=hint)
+
+
+def _as_model(records: Sequence[TensorRecord], inside: Sequence[TensorRecord]) -> Sequence[TensorRecord]:
+    """The records, of which copies of the model are the model itself where nothing else is inside what was asked for."""
+    if any(record.role != "copy" for record in inside):
+        return records
+    return [record._replace(role="model") if record.role == "copy" else record for record in records]
 
 
 def _untie(records: Sequence[TensorRecord], chosen: Sequence[int], prefix: str, *, aliases: bool) -> Listing:

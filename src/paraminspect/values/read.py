@@ -19,6 +19,7 @@ from paraminspect.errors import CheckpointError, LimitExceededError, ParamInspec
 from paraminspect.formats.dtypes import PACKED
 from paraminspect.formats.shapes import contiguous_stride
 from paraminspect.formats.tiling import find_flaw, flaw_of
+from paraminspect.limits import NUMBERS, ONE_TENSOR, effort
 from paraminspect.records import Encoding, Piece, Quantizer, TensorRecord
 from paraminspect.values.blocks import DECODERS
 from paraminspect.values.boxes import Boxes
@@ -65,10 +66,17 @@ def open_numbers(record: TensorRecord, files: Files) -> Numbers:
     Raises:
         CheckpointError: They cannot be had, and why: the layout is not dense, the type has no arithmetic or is packed
             in a way we cannot decode, the bytes are not in the file.
-        LimitExceededError: Elements that overlap more often than any honest tensor's, too many pieces.
+        LimitExceededError: Elements that overlap more often than any honest tensor's, too many pieces, more numbers in
+            this run than the bytes of its files justify.
     """
     if record.layout == "chunked":
         return _open_pieces(record, files)
+    numbers = _open(record, files)
+    effort().spend(NUMBERS, numbers.numel // numbers.repeats + ONE_TENSOR)
+    return numbers
+
+
+def _open(record: TensorRecord, files: Files) -> Numbers:
     if record.shape is None or record.layout not in ("strided", "gguf", "packed"):
         raise CheckpointError(f"it is {record.layout}, not dense")
     if record.numel == 0:
