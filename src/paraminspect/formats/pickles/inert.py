@@ -94,14 +94,16 @@ class Run(Opaque):
     Attributes:
         count: How many.
         columns: By the name of an attribute, that of each.
+        is_paired: Whether they are keys or values, and stand by turns.
     """
 
-    __slots__ = ("columns", "count")
+    __slots__ = ("columns", "count", "is_paired")
 
-    def __init__(self, func: object, count: int, columns: dict[str, list[Any]]) -> None:
+    def __init__(self, func: object, count: int, columns: dict[str, list[Any]], *, is_paired: bool) -> None:
         super().__init__(func, ())
         self.count = count
         self.columns = columns
+        self.is_paired = is_paired
 
 
 class OddKey:

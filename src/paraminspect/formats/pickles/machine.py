@@ -18,6 +18,7 @@ Source: the opcode descriptions of CPython's `pickletools`; torch's use of them 
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from typing import Final
 
 from paraminspect.errors import LimitExceededError, MalformedError, ParamInspectError
@@ -43,12 +44,18 @@ class PickleMachine(MachineState):
             MalformedError: Not a pickle, or one no unpickler would accept.
             LimitExceededError: More of something than the named bounds allow.
         """
-        try:
-            return self._run()
-        except MemoSkippedError:
-            self._restart()
-            self._shortcut = self._repeats = None
-            return self._run()
+        with suppress(MemoSkippedError):
+            try:
+                value = self._run()
+            except (MalformedError, ValueError, IndexError):
+                if not self._runs or self.position >= self._blob.size:
+                    raise
+            else:
+                if not self._runs:
+                    return value
+        self._restart()
+        self._shortcut = self._repeats = None
+        return self._run()
 
     def _replay(self, begin: int, end: int, first: int) -> None:
         """Interpret opcodes that were taken at once, for the memo entries from `first` on that they make."""
@@ -63,7 +70,8 @@ class PickleMachine(MachineState):
             op = self._buffer[self._pos]
             self._pos += 1
             if op == 0x94:  # MEMOIZE, which would count anew
-                memo.setdefault(first, self._stack[-1])
+                if isinstance(self._stack[-1], str | tuple):  # what may be changed must be the object that was left out
+                    memo.setdefault(first, self._stack[-1])
                 first += 1
             else:
                 HANDLERS[op](self)

@@ -19,6 +19,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from paraminspect.formats.pickles.inert import Builder, Global, Opaque, Run
+from paraminspect.formats.pickles.state import MemoSkippedError
 from paraminspect.limits import OPCODES
 
 if TYPE_CHECKING:
@@ -78,19 +79,19 @@ class _Template(NamedTuple):
         run: As many of them as there are, side by side.
         item: One, with a group for each of the fields.
         fields: Those that differ.
-        all_fields: With those that are None.
+        classes: Of the objects of an item.
         entries: Memo entries that each has at least.
     """
 
     run: re.Pattern[bytes]
     item: re.Pattern[bytes]
     fields: tuple[_Field, ...]
-    all_fields: tuple[_Field, ...]
+    classes: tuple[object, ...]
     entries: int
 
 
 class _Left(NamedTuple):
-    """Memo entries that were left out, and where the opcodes lie that make them."""
+    """Memo entries that were left out, and where the opcodes lie that make them; `end` is 0 once they were interpreted."""
 
     first: int
     entries: int
@@ -134,28 +135,35 @@ class Repeats:
         count = len(columns[0])
         m._count_objects(count)
         m._effort.spend(OPCODES, count)
-        objects = len({each.place for each in template.all_fields})
-        items = m._stack[-objects:]
-        for place, item in enumerate(items):
+        for place, cls in enumerate(template.classes):
             fields = zip(template.fields, columns, strict=True)
-            run = Run(item.func, count, {each.key: column for each, column in fields if each.place == place})  # type: ignore[attr-defined]
+            found = {each.key: column for each, column in fields if each.place == place}
+            run = Run(cls, count, found, is_paired=len(template.classes) > 1)
             m._stack.append(run)
+            m._runs[id(run)] = run
         self._left.append(_Left(len(m._memo) + m._left_out, entries, m._base + begin, m._base + end))
         m._left_out += entries
         m._top = max(m._top, len(m._memo) + m._left_out - 1)
         m._pos = end
 
     def restore(self, m: PickleMachine, index: int) -> bool:
-        """Interpret the opcodes of the run whose memo entry was left out; whether there is one."""
+        """Interpret the opcodes of the run whose memo entry was left out; whether there is one.
+
+        Raises:
+            MemoSkippedError: It is an object that may be changed, which must be the same wherever it stands.
+        """
         at = bisect_right(self._left, index, key=lambda each: each.first) - 1
         if at < 0 or index >= self._left[at].first + self._left[at].entries:
             return False
         left = self._left[at]
-        self._left[at] = left._replace(entries=0)
-        self._active = False
-        m._replay(left.begin, left.end, left.first)
-        self._active = True
-        return index in m._memo
+        if left.end:
+            self._left[at] = left._replace(end=0)
+            self._active = False
+            m._replay(left.begin, left.end, left.first)
+            self._active = True
+        if index not in m._memo:
+            raise MemoSkippedError
+        return True
 
     def _fail(self) -> None:
         self._failures += 1
@@ -173,11 +181,12 @@ class Repeats:
         if fields is None or not (found := self._find_gets(m, fields)):
             self._fail()
             return None
+        classes = tuple(each.func for each in m._stack[-count:] if isinstance(each, Opaque))
         varying = tuple(each for each in fields if each.kind != "none")
         item = re.compile(_pattern(fields, found, b"("), re.DOTALL)
         run = re.compile(rb"(?:" + _pattern(fields, found, b"(?:") + rb")++", re.DOTALL)
         entries = 2 * count + 2 * sum(each.kind == "sizes" for each in fields)
-        template = self._templates[last.func] = _Template(run, item, varying, fields, entries)
+        template = self._templates[last.func] = _Template(run, item, varying, classes, entries)
         return template
 
     def _find_gets(self, m: PickleMachine, fields: tuple[_Field, ...]) -> list[bytes] | None:

@@ -160,6 +160,7 @@ class MachineState:
         self._top = -1  # highest memo index in use
         self._skipped = False
         self._left_out = 0  # memo entries of objects that were taken at once
+        self._runs: dict[int, Run] = {}  # on the stack
         self._objects = 0
         self._text = 0  # bytes of strings
         self._taken = 0  # values made by the shortcut
@@ -272,8 +273,16 @@ class MachineState:
             if stack[index] is MARK:
                 items = stack[index + 1 :]
                 del stack[index:]
+                if self._left_out:
+                    self._note_runs(items)
                 return items
         raise MalformedError(f"no MARK on the stack at byte {self.position:,}")
+
+    def _note_runs(self, items: list[object]) -> None:
+        """Runs leave the stack with all that stands around them, each once."""
+        for item in items:
+            if type(item) is Run and self._runs.pop(id(item), None) is None:
+                raise MemoSkippedError
 
     def _put(self, index: int) -> None:
         if index > self._top:
@@ -288,6 +297,8 @@ class MachineState:
         value = memo[index] = self._stack[-1]
         if value is MARK:
             raise self._mark_as_value()
+        if type(value) is Run:
+            raise MemoSkippedError
         if len(memo) > self._most_memo:
             raise LimitExceededError("memo entries in one pickle", limit=self._most_memo, actual=None)
 
@@ -329,12 +340,16 @@ class MachineState:
 
     def _set_items(self, items: list[object]) -> None:
         target = self._stack[-1]
+        if type(target) is Run:
+            raise MemoSkippedError
         if isinstance(target, Opaque):
             if target.entries is None:
                 target.entries = {}
             target = target.entries
         if not isinstance(target, dict):
             raise MalformedError(f"SETITEMS at byte {self.position:,} on something that is no dictionary")
+        if self._left_out and not _runs_fit(items):
+            raise MemoSkippedError
         if len(items) % 2:
             raise MalformedError(f"a key without a value at byte {self.position:,}")
         for index in range(0, len(items), 2):
@@ -342,15 +357,7 @@ class MachineState:
             if type(key) is str:
                 target[key] = items[index + 1]
             else:
-                value = items[index + 1]
-                if isinstance(key, Run) or isinstance(value, Run):
-                    self._check_runs(key, value)
-                target[self._key(key)] = value
-
-    def _check_runs(self, key: object, value: object) -> None:
-        """Only as many values as keys can stand for them."""
-        if not isinstance(key, Run) or not isinstance(value, Run) or key.count != value.count:
-            raise MemoSkippedError
+                target[self._key(key)] = items[index + 1]
 
     def _key(self, key: object) -> object:
         """What stands for a key that is no short string."""
@@ -373,19 +380,37 @@ class MachineState:
 
     def _append_items(self, items: list[object]) -> None:
         target = self._stack[-1]
+        if type(target) is Run:
+            raise MemoSkippedError
         if isinstance(target, Opaque):
             if target.items is None:
                 target.items = []
             target = target.items
         if not isinstance(target, list):
             raise MalformedError(f"APPENDS at byte {self.position:,} on something that is no list")
+        if self._left_out and any(type(item) is Run and item.is_paired for item in items):
+            raise MemoSkippedError
         target.extend(items)
 
     def _build(self, state: object) -> None:
         target = self._stack[-1]
+        if type(target) is Run:
+            raise MemoSkippedError
         if isinstance(target, Opaque):
             if isinstance(target.state, dict) and isinstance(state, dict):
                 self._count_objects(len(target.state) + len(state))
                 target.state = {**target.state, **state}  # a second BUILD updates __dict__
             else:
                 target.state = state
+
+
+def _runs_fit(items: list[object]) -> bool:
+    """Whether each run of keys is followed by one of as many values."""
+    if not any(type(item) is Run for item in items):
+        return True
+    for key, value in zip(items[::2], items[1::2], strict=False):
+        if (isinstance(key, Run) or isinstance(value, Run)) and not (
+            isinstance(key, Run) and isinstance(value, Run) and key.count == value.count
+        ):
+            return False
+    return len(items) % 2 == 0
