@@ -12,7 +12,8 @@ SOURCE = TESTS.parent / "src" / "paraminspect"
 WITHOUT: dict[str, str] = {
     "holds names, types and numbers, and decides nothing": """
         architecture/built_in architecture/model architecture/plan checks/codes formats/pickles/python_modules
-        formats/loaders formats/pickles/safe_torch formats/pickles/tables render/columns render/style rules/rule rules/targets
+        formats/quantised/schemes formats/loaders
+        formats/pickles/safe_torch formats/pickles/tables render/columns render/style rules/rule rules/targets
     """,
     "tested by architecture/test_parse.py and architecture/test_expand.py": """
         architecture/layers architecture/nodes architecture/values
@@ -55,6 +56,9 @@ WITHOUT: dict[str, str] = {
     """,
     "tested by formats/pickles/test_machine.py": """
         formats/pickles/inert formats/pickles/opcodes formats/pickles/state
+    """,
+    "tested by formats/quantised/test_siblings.py": """
+        formats/quantised/bitsandbytes formats/quantised/floats formats/quantised/found formats/quantised/words
     """,
     "tested by formats/pickles/test_danger.py": """
         formats/pickles/safe

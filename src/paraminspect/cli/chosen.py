@@ -25,6 +25,7 @@ NOTHING_MATCHED = 1
 _GLOB = frozenset("*?[/:")
 _HIDDEN = {
     "buffer": ("buffer", "buffers"),
+    "part": ("part of a quantised tensor", "parts of quantised tensors"),
     "copy": ("tensor of a second copy of the model", "tensors of a second copy of the model"),
     "attribute": ("plain tensor attribute", "plain tensor attributes"),
     "optimizer": ("tensor of optimizer state", "tensors of optimizer state"),

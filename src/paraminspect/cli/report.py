@@ -98,5 +98,8 @@ def describe_totals(totals: Totals) -> str:
     parts = [counted(totals.tensors, "tensor"), counted(totals.parameters, "parameter")]
     if totals.tied:
         parts[1] += f" ({totals.tied:,} tied)"
+    if totals.encodings:
+        parts[1] += f" in {counted(totals.stored, 'stored element')}"
+        parts += totals.encodings
     parts.append("size not known" if totals.nbytes is None else format_bytes(totals.nbytes))
     return ", ".join([*parts, *totals.dtypes])

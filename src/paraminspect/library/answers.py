@@ -15,7 +15,7 @@ from paraminspect.library.model import Model, several
 from paraminspect.limits import one_run
 from paraminspect.models.asked import Asked
 from paraminspect.models.open import Opened, no_architecture, open_model
-from paraminspect.records import Checkpoint, Finding, InitStep, TieGroup
+from paraminspect.records import OF_MODEL, Checkpoint, Finding, InitStep, TieGroup
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -187,7 +187,7 @@ def diff(
 
     sides = (_hold(before), _hold(after))
     one, other = (
-        rename([record for record in each.checkpoint.tensors if record.role == "model"], several(maps))
+        rename([record.as_stored for record in each.checkpoint.tensors if record.role in OF_MODEL], several(maps))
         for each in sides
     )
     numbers = (sides[0].numbers, sides[1].numbers)

@@ -93,8 +93,10 @@ class Tensor:
 
     def to_dict(self) -> dict[str, Any]:
         """The row that `paraminspect list -f json` prints."""
-        row = {key: getattr(self.record, key) for key in KEYS if key != "tied_to"}
-        return {**row, "shape": None if self.shape is None else list(self.shape), "tied_to": self.tied_to}
+        record = self.record
+        row = {key: getattr(record, key) for key in KEYS if key not in ("tied_to", "encoding")}
+        shapes = {key: None if row[key] is None else list(row[key]) for key in ("shape", "logical_shape")}
+        return {**row, **shapes, "tied_to": self.tied_to, "encoding": record.encoding_label}
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         array = self.numpy()

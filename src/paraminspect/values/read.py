@@ -69,6 +69,7 @@ def open_numbers(record: TensorRecord, files: Files) -> Numbers:
         LimitExceededError: Elements that overlap more often than any honest tensor's, too many pieces, more numbers in
             this run than the bytes of its files justify.
     """
+    record = record.as_stored
     if record.layout == "chunked":
         return _open_pieces(record, files)
     numbers = _open(record, files)

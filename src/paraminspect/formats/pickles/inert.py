@@ -213,11 +213,14 @@ class TensorValue:
         trainable: requires_grad; None where the pickle does not say.
         nbytes: Bytes of all its parts for layouts that are several storages; None means numel x itemsize.
         encoding: What else it takes to read the values; None for nearly all tensors.
+        state: Attributes of a tensor that has some; not set where nothing says so.
     """
 
     __slots__ = (
-        "dtype", "encoding", "kind", "layout", "nbytes", "numel", "offset", "shape", "storage", "stride", "trainable",
+        "dtype", "encoding", "kind", "layout", "nbytes", "numel", "offset", "shape", "state", "storage", "stride",
+        "trainable",
     )  # fmt: skip
+    state: object
 
     def __init__(  # noqa: PLR0917 (made in hundreds of thousands, where keywords cost)
         self,

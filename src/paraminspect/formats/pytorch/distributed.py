@@ -30,6 +30,10 @@ from paraminspect.formats.tiling import Box, Flaw, find_flaw, note_flaws
 from paraminspect.records import Checkpoint, Encoding, Role, TensorRecord
 from paraminspect.text import list_some, quote
 
+METADATA_MARK: Final = b"torch.distributed.checkpoint.metadata"
+METADATA_HEAD: Final = 4096
+"""Bytes that are searched for the mark."""
+
 MAX_FILES: Final = 4_000_000
 """Of one checkpoint: ranks may write a file for each piece."""
 
@@ -41,6 +45,11 @@ FAR: Final = MAX_NUMEL // 2
 
 
 _Known = dict[object, tuple[Boxes, Flaw | None]]
+
+
+def is_metadata(blob: Blob) -> bool:
+    """Whether a pickle is the `.metadata` of such a folder."""
+    return METADATA_MARK in blob.read_up_to(0, METADATA_HEAD)
 
 
 def read_distributed(metadata: Blob, folder: str) -> Checkpoint:
