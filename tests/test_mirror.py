@@ -106,7 +106,7 @@ WITHOUT: dict[str, str] = {
         values/compare
     """,
     "tested by writers/test_whole_files.py": """
-        writers/copying writers/destination writers/layout writers/outputs writers/partial writers/planners
+        writers/copying writers/destination writers/layout writers/outputs writers/planners
         writers/sink
     """,
     "tested by writers/test_torch_zip.py": """

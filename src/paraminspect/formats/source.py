@@ -15,6 +15,7 @@ from paraminspect.files.blob import Blob, open_blob
 from paraminspect.files.door import is_there, look, place_of
 from paraminspect.files.local import LocalFile
 from paraminspect.files.paths import base_name, folder_of, join, shown
+from paraminspect.files.seen import note_all
 from paraminspect.files.system import name_of, open_pipe
 from paraminspect.formats.json_text import MAX_JSON_BYTES
 from paraminspect.formats.roles import settle_roles
@@ -61,6 +62,7 @@ def open_source(source: str | os.PathLike[str]) -> Checkpoint:
     text = os.fspath(source)
     with _named(shown(text)), one_effort():
         checkpoint = _read_standard_input() if text == STDIN else read_path(text)
+        note_all(checkpoint.files)
         return _finished(checkpoint, shown(text))
 
 
