@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import BinaryIO, Final
+from operator import attrgetter
+from typing import Any, BinaryIO, Final
 
 from paraminspect.errors import CheckpointError, ParamInspectError, SourceError
 from paraminspect.files.blob import Blob, open_blob
 from paraminspect.files.door import is_there, look, place_of
 from paraminspect.files.local import LocalFile
 from paraminspect.files.paths import base_name, folder_of, join, plain_path, shown
+from paraminspect.files.seen import note_all
 from paraminspect.files.system import name_of, open_pipe
 from paraminspect.formats.json_text import MAX_JSON_BYTES
 from paraminspect.formats.roles import settle_roles
@@ -34,6 +36,11 @@ MAX_MANIFEST_BYTES: Final = 1 << 20
 MANIFEST_MARK: Final = b"application/vnd.ollama.image."
 
 SPOOL_CHUNK: Final = 1 << 20
+
+QUANTISED_TYPES: Final = frozenset(
+    {"int8", "uint8", "int32", "uint32", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz"}
+)
+"""A checkpoint without any of these holds no quantised weights in several tensors."""
 
 
 def open_source(source: str | os.PathLike[str]) -> Checkpoint:
@@ -58,7 +65,36 @@ def open_source(source: str | os.PathLike[str]) -> Checkpoint:
     text = os.fspath(source)
     with _named(shown(text)), one_effort():
         checkpoint = _read_standard_input() if text == STDIN else read_path(text)
-        return replace(checkpoint, source=shown(text), tensors=settle_roles(checkpoint.tensors))
+        note_all(checkpoint.files)
+        return _finished(checkpoint, shown(text))
+
+
+def _finished(checkpoint: Checkpoint, name: str) -> Checkpoint:
+    """What was read, under the name that the user typed: with the roles and meanings that its tensors have together."""
+    checkpoint = with_logical(checkpoint)
+    return replace(checkpoint, source=name, tensors=settle_roles(checkpoint.tensors))
+
+
+def with_logical(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint with what its quantised tensors stand for, as they and the `config.json` beside them tell."""
+    if QUANTISED_TYPES.isdisjoint(map(attrgetter("dtype"), checkpoint.tensors)):
+        return checkpoint
+    from paraminspect.formats.quantised.siblings import find_logical
+
+    return find_logical(checkpoint, lambda: _load_config(checkpoint))
+
+
+def _load_config(checkpoint: Checkpoint) -> Mapping[str, Any]:
+    """The `config.json` beside the files; {} where there is none that can be read."""
+    path = join(folder_of(checkpoint.files[0]), "config.json") if checkpoint.files else ""
+    try:
+        if not path or not is_there(path):
+            return {}
+        from paraminspect.formats.sharded import load_json
+
+        return load_json(path, "config.json")
+    except (ParamInspectError, OSError):
+        return {}
 
 
 def read_path(path: str) -> Checkpoint:
@@ -239,7 +275,7 @@ def open_file(file: BinaryIO, head: bytes = b"") -> Checkpoint:
     parts = [head] if head else []
     with name_file(file) as name:
         checkpoint = _spool(lambda: parts.pop() if parts else file.read(SPOOL_CHUNK), keep=True)
-        return replace(checkpoint, source=name, tensors=settle_roles(checkpoint.tensors))
+        return _finished(checkpoint, name)
 
 
 def _spool(read: Callable[[], bytes], *, keep: bool) -> Checkpoint:
