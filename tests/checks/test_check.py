@@ -46,4 +46,4 @@ def test_more_files_than_are_looked_at(tmp_path: Path, monkeypatch: pytest.Monke
     assert check_source(tmp_path) == []
     (tmp_path / "z.pkl").write_bytes(EVIL)
     (tmp_path / "z.txt").write_bytes(EVIL)
-    assert [each.code for each in check_source(tmp_path)] == ["pickle-danger", "limit"]
+    assert {"pickle-danger", "limit"} <= {each.code for each in check_source(tmp_path)}
