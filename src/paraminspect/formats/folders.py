@@ -41,6 +41,12 @@ def read_folder(path: str, read_file: ReadFile) -> Checkpoint:
     """
     listing = look_into(path)
     chosen = choose(listing.files)
+    if chosen is not None and chosen.files[0].endswith("_model_states.pt"):
+        from paraminspect.formats.pytorch.zero import read_zero  # for few folders
+
+        checkpoint = read_zero(path, listing.files, read_file)
+        if checkpoint is not None:
+            return checkpoint
     if chosen is None:
         from paraminspect.formats.folder_hints import explain  # for who names the wrong folder
 

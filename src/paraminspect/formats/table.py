@@ -165,7 +165,8 @@ FORMATS: Final = (
     ),
     Format(
         SHARDED, "sharded checkpoint",
-        "a Hugging Face folder or its `*.index.json`, shards in safetensors or torch's format",
+        "a Hugging Face folder or its `*.index.json`, shards in safetensors or torch's format; a "
+        "step of DeepSpeed's ZeRO",
         endings=(".index.json",), is_model=False, kind="folder", asked_by=("/",), carried="",
         writer=f"{_PLANNERS}:shards", editor=_PATCH,
     ),

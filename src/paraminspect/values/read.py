@@ -40,6 +40,7 @@ from paraminspect.values.decode import (
 from paraminspect.values.dtypes import numpy_dtype
 from paraminspect.values.fields import NARROW_BITS, Narrow, decode_fields
 from paraminspect.values.slices import check_slice, fill_slice, take_slice
+from paraminspect.values.split import open_split
 from paraminspect.values.stored_bytes import QUANTISED, Files
 from paraminspect.values.widen import to_float64
 
@@ -374,6 +375,9 @@ def _open_pieces(record: TensorRecord, files: Files) -> Numbers:
     Raises:
         CheckpointError: Pieces are missing or overlap, or hold something else than the metadata say.
     """
+    element = element_type(record.dtype) or np.dtype(np.float32)
+    if record.encoding is not None and record.encoding.split is not None:
+        return open_split(record, record.encoding.split, element, files)
     pieces = record.encoding.pieces if record.encoding is not None else ()
     if len(pieces) > MAX_PIECES:
         raise LimitExceededError("pieces of a tensor", limit=MAX_PIECES, actual=len(pieces))
@@ -393,4 +397,4 @@ def _open_pieces(record: TensorRecord, files: Files) -> Numbers:
             raise CheckpointError("a piece is compressed")
         if tensors[0].numel:
             boxes.append((piece.offsets, piece.sizes, open_numbers(tensors[0], files)))
-    return Boxes(record.shape or (), boxes, element_type(record.dtype) or np.dtype(np.float32))
+    return Boxes(record.shape or (), boxes, element)
