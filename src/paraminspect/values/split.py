@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from paraminspect.errors import CheckpointError
+from paraminspect.formats.tiling import Box
 from paraminspect.records import Split, Stretch, TensorRecord
 from paraminspect.values.boxes import Boxes
-from paraminspect.values.decode import Dense, Element, Numbers
+from paraminspect.values.decode import Dense, Element, InMemory, Numbers
 from paraminspect.values.stored_bytes import FileBytes, Files
 
 
@@ -20,17 +21,26 @@ def open_split(record: TensorRecord, split: Split, element: np.dtype[Any], files
     Raises:
         CheckpointError: The stretches hold fewer than the shape needs.
     """
-    boxes = []
+    if not record.numel:
+        return InMemory(np.empty(0, element))
+    boxes: list[Box] = []
+    there: list[Stretch] = []
     at = 0
     for stretch in stretches(split):
         count = min(stretch.nbytes // element.itemsize, record.numel - at)
         if count > 0:
-            source = FileBytes(files.blob(stretch.path), stretch.begin, stretch.nbytes)
-            boxes.append(([at], [count], Dense(source, 0, count, Element(element))))
+            boxes.append(((at,), (count,)))
+            there.append(stretch)
             at += count
     if at < record.numel:
         raise CheckpointError(f"its ranks hold {at:,} of {record.numel:,} elements")
-    return Boxes([record.numel], boxes, element)
+
+    def open_part(number: int) -> Numbers:
+        stretch = there[number]
+        source = FileBytes(files.blob(stretch.path), stretch.begin, stretch.nbytes)
+        return Dense(source, 0, boxes[number][1][0], Element(element))
+
+    return Boxes((record.numel,), boxes, open_part, element)
 
 
 def stretches(split: Split) -> Iterator[Stretch]:
