@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from paraminspect.checks.codes import find
 from paraminspect.checks.container import Place, scan_part
 from paraminspect.files.blob import Blob
+from paraminspect.limits import MEMBERS, effort
 from paraminspect.records import Finding
 from paraminspect.text import format_bytes
 
@@ -69,6 +70,7 @@ def _inflate(blob: Blob) -> tuple[bytes, bool]:
         pending = inflater.unconsumed_tail if isinstance(inflater, type(zlib.decompressobj())) else b""
         if not piece and not pending and position >= blob.size and not inflater.eof:
             raise ValueError("the file ends inside what is compressed")
+        effort().spend(MEMBERS, len(piece))
         size += len(piece)
         pieces.append(piece)
     rest = getattr(inflater, "unused_data", b"")
