@@ -10,6 +10,8 @@ from typing import Literal, TextIO
 from paraminspect.cli.explain import FAILED, OutputError, excerpt, explain, wants_traceback
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.paths import shown
+from paraminspect.files.seen import raise_changed
+from paraminspect.files.system import is_ending
 from paraminspect.render import render_rows
 from paraminspect.render.rows import Format, Rows
 from paraminspect.render.style import Style
@@ -86,7 +88,12 @@ class Output:
         self._header = False
 
     def write(self, pieces: Iterable[str]) -> None:
-        """Write pieces of text to standard output, and flush it. Raises what `write_rows` does."""
+        """Write pieces of text to standard output, and flush it. Raises what `write_rows` does.
+
+        Raises:
+            ChangedError: They are about a file that has changed meanwhile.
+        """
+        raise_changed()
         if self._stdout is None:
             raise OutputError(OSError(None, "it is closed"))
         try:
@@ -129,7 +136,7 @@ class Output:
             return
         from paraminspect.writers.whole_files import write_whole
 
-        write_whole(file, pieces)
+        self.notes(write_whole(file, pieces))
 
     def refuse_binary(self, what: str, hint: str) -> None:
         """Keep what is no text from a terminal.
@@ -171,7 +178,13 @@ class Output:
             self._progress = len(text)
 
     def error(self, error: BaseException) -> None:
-        """Say what went wrong, and what to do next."""
+        """Say what went wrong, and what to do next.
+
+        Raises:
+            KeyboardInterrupt: The process was asked to end, which is what went wrong.
+        """
+        if is_ending():
+            raise KeyboardInterrupt
         self.status = FAILED
         if wants_traceback():
             import traceback

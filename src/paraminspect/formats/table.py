@@ -30,6 +30,7 @@ class Container(NamedTuple):
         opener: What makes of a Blob that which tests and readers of its formats take; "" where that is the Blob.
         scanner: What finds all that a loader could run in it, called with a Blob and a Place; "" where nothing can.
         doubter: The same of a file that is something else by an earlier row, but which a loader may take for this.
+        pieces: What knows, of a Blob that is called like one, a `DISTRIBUTED_PART`; "" where none is.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Container(NamedTuple):
     opener: str = ""
     scanner: str = ""
     doubter: str = ""
+    pieces: str = ""
 
 
 _HERE: Final = "paraminspect.formats"
@@ -45,7 +47,7 @@ _SCAN: Final = "paraminspect.checks"
 
 CONTAINERS: Final = (
     Container("zip", ((0, b"PK\3\4"), (0, b"PK\5\6")), opener=f"{_HERE}.zip_file:read_zip_directory",
-              scanner=f"{_SCAN}.zips:scan_zip"),
+              scanner=f"{_SCAN}.zips:scan_zip", pieces=f"{_HERE}.zip_pieces:holds_pieces"),
     Container("gguf", ((0, b"GGUF"),)),
     Container("npy", ((0, b"\x93NUMPY"),), scanner=f"{_SCAN}.pickles:scan_npy"),
     Container("safetensors", test=f"{_HERE}.safetensors:is_safetensors"),
@@ -144,10 +146,11 @@ FORMATS: Final = (
     ),
     Format(
         "torchscript", "TorchScript archive",
-        "parameters and buffers of the scripted module; other tensor attributes are named in a note", "TorchScript",
+        "parameters, buffers and packed parameters of the scripted module; other tensor attributes with `--all`",
+        "TorchScript",
         container="zip", inside=f"{_HERE}.pytorch.script:is_torchscript",
         reader=f"{_HERE}.pytorch.script:read_torchscript", endings=(".jit", ".torchscript", ".ptl"), is_pickle=True,
-        kind="torch", editor=_PATCH,
+        has_constants=True, kind="torch", editor=_PATCH,
     ),
     Format(
         "torch.export", "`torch.export` archive, torch 2.1 to 2.13",
@@ -169,6 +172,13 @@ FORMATS: Final = (
     Format(
         "torch distributed", "`torch.distributed.checkpoint`", "the folder, shapes of whole tensors",
         endings=(".distcp",), names=(".metadata",), is_model=False, is_pickle=True, keeps_ties=False,
+        checks=f"{_SCAN}.headers:check_pieces",
+    ),
+    Format(
+        "torch distributed part", "a file of such a folder", container="pickle",
+        inside=f"{_HERE}.pytorch.distributed:is_metadata",
+        what="a part of a checkpoint of torch.distributed.checkpoint, which is a folder", hint="name the folder",
+        is_model=False, is_pickle=True,
     ),
     Format(
         "gguf", "GGUF, versions 2 and 3",
@@ -218,6 +228,9 @@ TORCH_SAVE: Final = _BY_NAME["torch zip"]
 
 DISTRIBUTED: Final = _BY_NAME["torch distributed"]
 """What `torch.distributed.checkpoint` writes; a folder is known by the file that has its whole name."""
+
+DISTRIBUTED_PART: Final = _BY_NAME["torch distributed part"]
+"""A file of it, by itself."""
 
 SHARDS: Final = _BY_NAME[SHARDED]
 """What is written into a folder."""

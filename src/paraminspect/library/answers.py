@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, BinaryIO, Final, Literal, TypeAlias
 
 from paraminspect.errors import SourceError
+from paraminspect.files.seen import reading
 from paraminspect.library.model import Model, several
 from paraminspect.limits import one_run
 from paraminspect.models.asked import Asked
 from paraminspect.models.open import Opened, no_architecture, open_model
-from paraminspect.records import Checkpoint, Finding, InitStep, TieGroup
+from paraminspect.records import OF_MODEL, Checkpoint, Finding, InitStep, TieGroup
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -187,11 +188,12 @@ def diff(
 
     sides = (_hold(before), _hold(after))
     one, other = (
-        rename([record for record in each.checkpoint.tensors if record.role == "model"], several(maps))
+        rename([record.as_stored for record in each.checkpoint.tensors if record.role in OF_MODEL], several(maps))
         for each in sides
     )
     numbers = (sides[0].numbers, sides[1].numbers)
-    return diff_records(one, other, numbers, only=only, tolerance=Tolerance(rtol, atol))
+    with reading(*(side.seen for side in sides)):
+        return diff_records(one, other, numbers, only=only, tolerance=Tolerance(rtol, atol))
 
 
 @one_run
@@ -216,7 +218,9 @@ def check(source: Source, *, deep: bool = False) -> list[Finding]:
     from paraminspect.models.recognise import recognise
 
     if not isinstance(source, str | os.PathLike):
-        return check_opened(_hold(source), deep=deep)
+        opened = _hold(source)
+        with reading(opened.seen):
+            return check_opened(opened, deep=deep)
     found = recognise(os.fspath(source))
     if found.kind == "checkpoint":
         return check_source(source, deep=deep)
@@ -273,8 +277,9 @@ def convert(
     opened = _hold(source)
     wanted = Wanted(module, several(select), several(exclude), everything, several(rename), dtype)
     file = os.fspath(output)
-    prepared = prepare(opened.saved, file, wanted, metadata=metadata, carry=carry_metadata, shard_size=shard_size)
-    return carry_out(prepared, file, opened.numbers, force=force, check=verify, is_stored=opened.live is None)
+    with reading(opened.seen):
+        prepared = prepare(opened.saved, file, wanted, metadata=metadata, carry=carry_metadata, shard_size=shard_size)
+        return carry_out(prepared, file, opened.numbers, force=force, check=verify, is_stored=opened.live is None)
 
 
 @one_run

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from paraminspect.errors import SelectionError
+from paraminspect.files.seen import reading
 from paraminspect.limits import one_run
 from paraminspect.names.listing import Listing, make_listing, total
 from paraminspect.names.selector import make_filter
@@ -74,10 +75,12 @@ class Tensor:
         """All values, of its shape; quantised ones as the float32 they stand for, bfloat16 and float8 by ml_dtypes.
 
         Raises:
-            ParamInspectError: They cannot be had: sparse, damaged, not decoded yet.
+            ParamInspectError: They cannot be had: sparse, damaged, not decoded yet; the file has changed since it was
+                opened.
         """
         self._opened.count_files()
-        return self._opened.array(self.record)
+        with reading(self._opened.seen):
+            return self._opened.array(self.record)
 
     @one_run
     def stats(self) -> TensorStats:
@@ -89,12 +92,15 @@ class Tensor:
         from paraminspect.values.stats import summarise
 
         self._opened.count_files()
-        return summarise(self._opened.numbers(self.record)).stats()
+        with reading(self._opened.seen):
+            return summarise(self._opened.numbers(self.record)).stats()
 
     def to_dict(self) -> dict[str, Any]:
         """The row that `paraminspect list -f json` prints."""
-        row = {key: getattr(self.record, key) for key in KEYS if key != "tied_to"}
-        return {**row, "shape": None if self.shape is None else list(self.shape), "tied_to": self.tied_to}
+        record = self.record
+        row = {key: getattr(record, key) for key in KEYS if key not in ("tied_to", "encoding")}
+        shapes = {key: None if row[key] is None else list(row[key]) for key in ("shape", "logical_shape")}
+        return {**row, **shapes, "tied_to": self.tied_to, "encoding": record.encoding_label}
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         array = self.numpy()
@@ -185,7 +191,8 @@ class Model:
         self.opened.count_files()
         if self.opened.live is not None:
             return find_in(Source(self.checkpoint.tensors)).groups
-        return find_in(open_stored(self.checkpoint, everything=True)).groups
+        with reading(self.opened.seen):
+            return find_in(open_stored(self.checkpoint, everything=True)).groups
 
     @one_run
     def stats(self) -> dict[str, TensorStats]:

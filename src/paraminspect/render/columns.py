@@ -23,24 +23,35 @@ TENSORS: Final = (
     Column("kind", dull="tensor", about="`parameter`, `buffer`, or `tensor` where the file does not say"),
     Column("trainable", "bool", about="`true` or `false` where the file says so"),
     Column("tied_to", "name", about="the name under which this tensor is counted; only `--aliases` shows such rows"),
+    Column("logical_shape", "shape", about="of the tensor that it stands for, with others; empty: as stored"),
+    Column("logical_numel", "int", about="number of the elements of that; empty: as stored"),
+    Column("encoding", about="how that is packed, such as `gptq 4-bit`; empty: as stored"),
 )
 """Of `list`."""
 
 _SUMS: Final = (
     Column("tensors", "int", about="how many tensors, a tied one counted once"),
-    Column("numel", "int", about="number of their elements"),
+    Column("numel", "int", about="number of their elements, as stored"),
     Column("nbytes", "bytes", about="their size as stored, in bytes"),
     Column("dtypes", "names", about="their types, between commas; a JSON list"),
 )
-MODULES: Final = (Column("name", "name", about="path of the module"), *_SUMS)
+MODULES: Final = (
+    Column("name", "name", about="path of the module"),
+    *_SUMS,
+    Column("logical_numel", "int", about="number of the elements that quantised ones stand for, and of the others"),
+)
 """Of `list --depth`."""
 
 TOTALS: Final = (
     _SUMS[0],
-    Column("parameters", "int", about="number of their elements"),
+    Column(
+        "parameters", "int", about="number of their elements; of quantised ones, of the tensors that they stand for"
+    ),
     _SUMS[2],
     Column("tied", "int", about="how many names are second names of a tensor"),
     _SUMS[3],
+    Column("stored", "int", about="number of the elements that are stored for them, scales and the like too"),
+    Column("encodings", "names", about="how quantised ones are packed, between commas; a JSON list"),
 )
 """Of `list --total`."""
 
@@ -170,9 +181,12 @@ CHANGES: Final = (
     ),
     Column("before", about="type and shape, the norm of the values, or the tensor it is tied to"),
     Column("after", about="the same"),
-    Column("max_abs", "float", spare=1, about="the largest absolute difference"),
-    Column("relative", "float", about="norm of the difference over the norm before"),
-    Column("cosine", "float", spare=2, about="of the angle between both"),
+    Column(
+        "max_abs", "float", spare=1, about="the largest absolute difference; `nan` where a value became NaN, or was"
+    ),
+    Column("relative", "float", about="norm of the difference over the norm before; `nan` as `max_abs`"),
+    Column("cosine", "float", spare=2, about="of the angle between both; `nan` as `max_abs`"),
+    Column("nan_changed", "int", dull=0, spare=3, about="values that are NaN on one side only"),
 )
 """Of `diff`."""
 
