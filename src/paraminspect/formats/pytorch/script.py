@@ -63,7 +63,8 @@ def read_torchscript(directory: ZipDirectory) -> Checkpoint:
         names = list_some(shown, SHOWN_ATTRIBUTES, total)
         notes.append(f"not in the state dict, since neither parameter nor buffer: {names}")
     tensors = name_tensors(root, archive.storage)
-    return Checkpoint("torchscript", tensors, {}, tuple(notes), stored=archive.stored())
+    version = archive.metadata.get("version", "")
+    return Checkpoint("torchscript", tensors, {}, tuple(notes), stored=archive.stored(), version=version)
 
 
 class _ClassTables:
