@@ -205,3 +205,9 @@ def test_the_options_reach_the_command(repository: Repository, tmp_path: Path) -
     repository.commit()
     assert repository.run(FILES="nan.pt").returncode == 0
     assert repository.run(FILES="nan.pt", DEEP="true").returncode == 1
+
+
+def test_every_action_is_pinned_by_the_hash_of_a_commit_with_its_version_behind() -> None:
+    lines = [line for line in (ROOT / "action.yml").read_text().splitlines() if "uses:" in line]
+    assert lines
+    assert all(re.fullmatch(r" +- uses: [\w-]+/[\w-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", line) for line in lines)

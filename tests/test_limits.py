@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
+import paraminspect as pi
 from paraminspect.errors import LimitExceededError
 from paraminspect.files.blob import Blob, open_blob
+from paraminspect.files.local import PLACE
+from paraminspect.files.processes import Send, run_forked
 from paraminspect.files.threads import side_by_side
 from paraminspect.formats.pickles import machine
 from paraminspect.formats.pickles.machine import PickleMachine
 from paraminspect.formats.pytorch.objects import GlobalTable
-from paraminspect.limits import OPCODES, Bound, Effort, EffortError, effort, one_effort
+from paraminspect.limits import NUMBERS, OPCODES, Bound, Effort, EffortError, effort, one_effort
+from tests.making.safetensors_files import raw_safetensors, safetensors_bytes
+from tests.making.torch_files import save_tensors
 
 FEW = Bound("things", 10, 2)
 
@@ -57,6 +65,80 @@ def test_threads_spend_together() -> None:
     with one_effort() as run:
         side_by_side(lambda count: effort().spend(FEW, count), [1, 2, 3])
     assert run.spent(FEW) == 6
+
+
+def test_threads_that_read_files_spend_together() -> None:
+    with one_effort() as run:
+        PLACE.each(lambda count: effort().spend(FEW, count), [1, 2, 3], patience_s=-1)
+    assert run.spent(FEW) == 6
+
+
+def test_processes_may_spend_together_what_one_may() -> None:
+    each = NUMBERS.free // 8
+
+    def work(send: Send) -> None:
+        for _ in range(6):
+            effort().spend(NUMBERS, each)
+            send(each)
+
+    with one_effort() as run:
+        sent = sum(run_forked([work, work, work]))
+        assert sent == run.spent(NUMBERS)
+    assert NUMBERS.free - each < sent <= NUMBERS.free + 2 * each  # two may ask at one time
+
+
+@pytest.fixture
+def few_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = Effort.limit
+    monkeypatch.setattr(Effort, "limit", lambda self, bound: 100_000 if bound is NUMBERS else limit(self, bound))
+
+
+@pytest.fixture
+def views(tmp_path: Path) -> Path:
+    whole = torch.arange(2000.0)
+    return save_tensors(tmp_path / "views.pt", {f"{end}": whole[:end] for end in range(1, 2000, 100)})
+
+
+@pytest.mark.parametrize("ask", [pi.stats, lambda path: pi.diff(path, path), lambda path: list(pi.open(path).stats())])
+@pytest.mark.usefixtures("few_numbers")
+def test_views_of_the_same_bytes_are_numbers_of_their_own(views: Path, ask: Callable[[Path], object]) -> None:
+    with one_effort() as run:
+        with pytest.raises(LimitExceededError, match="numbers read of tensors in one run; the limit is 100,000"):
+            ask(views)
+        assert 80_000 < run.spent(NUMBERS) <= 100_000
+
+
+@pytest.mark.usefixtures("few_numbers")
+def test_what_check_could_not_do_is_a_finding(views: Path) -> None:
+    assert [finding.code for finding in pi.check(views, deep=True) if "numbers read" in finding.message] == ["limit"]
+
+
+@pytest.mark.usefixtures("few_numbers")
+def test_tensors_of_no_numbers_cost_their_opening(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(safetensors_bytes({f"{i}": ("U8", [1], b"1") for i in range(20)}))
+    with pytest.raises(LimitExceededError, match="numbers read"):
+        pi.stats(path)
+
+
+def test_what_was_opened_before_the_run_allows_as_much(tmp_path: Path) -> None:
+    path, size = tmp_path / "m.safetensors", NUMBERS.free + 1
+    header = {"a": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}
+    path.write_bytes(raw_safetensors(header))
+    os.truncate(path, path.stat().st_size + size)
+    model = pi.open(path)
+    assert model["a"].numpy().size == model.stats()["a"].count == size
+    assert pi.diff(model, path).unchanged == 1
+
+
+def test_each_call_of_the_library_is_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(safetensors_bytes({"a": ("U8", [4], b"1234")}))
+    monkeypatch.setattr(Effort, "limit", lambda self, bound: 20_000)
+    model = pi.open(path)
+    for _ in range(5):
+        assert pi.stats(path)["a"].count == pi.stats(model)["a"].count == model["a"].stats().count == 4
+        assert not pi.diff(path, model).changes
 
 
 def test_all_pickles_of_a_run_count_together(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,14 +10,17 @@ Work is counted, not time, so that the answer is the same on every machine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from _thread import allocate_lock
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final, NamedTuple, TypeVar
+from functools import wraps
+from typing import Final, NamedTuple, ParamSpec, TypeVar
 
 from paraminspect.errors import LimitExceededError
 
 Given = TypeVar("Given")
+Asked = ParamSpec("Asked")
 Made = TypeVar("Made")
 
 
@@ -45,8 +48,12 @@ a few times."""
 DIRECTORIES: Final = Bound("bytes of zip directories in one run", 4 << 20, 16)
 """An entry takes 47 at least. Each reader and scanner of an archive reads its directory once."""
 
-VALUES: Final = Bound("values of tensors that repeat theirs, one by one, in one run", 1 << 26, 256)
-"""Of others there are as many as bytes, or four times as many."""
+NUMBERS: Final = Bound("numbers read of tensors in one run", 1 << 26, 256)
+"""Some five seconds a thousand million. A byte of a file holds eight at most, or deflated a few more; a tensor may be a view
+of bytes that others have too, or repeat a few of its own."""
+
+ONE_TENSOR: Final = 1 << 13
+"""Numbers that opening one takes as long as; of none a file has less than 60 bytes."""
 
 MATCHES: Final = Bound("letters matched against selectors in one run", 1 << 29, 1 << 10)
 """A second a hundred million. Twenty rules on a hundred thousand names of forty letters are 144 million."""
@@ -56,13 +63,16 @@ ONE_MATCH: Final = 32
 
 FINDINGS: Final = Bound("findings in one run", 50_000, 0)
 
+SHARED: Final = (OPCODES, MEMBERS, DIRECTORIES, NUMBERS)
+"""What is counted over processes too."""
+
 
 class EffortError(LimitExceededError):
     """More work in one run than the bytes of its files justify."""
 
 
 class Effort:
-    """What a command has done so far.
+    """What a command has done so far, in all its threads and processes.
 
     Attributes:
         nbytes: Of the files that it has opened.
@@ -72,13 +82,23 @@ class Effort:
     def __init__(self) -> None:
         self.nbytes = 0
         self.is_spent = False
-        self._sizes: dict[str | None, int] = {}
+        self._sizes: dict[object, int] = {}
         self._spent: dict[Bound, int] = {}
+        self._lock = allocate_lock()
+        self._board: Board | None = None
 
     def allow(self, path: str | None, size: int) -> None:
         """A file is open; opened again, it counts once."""
-        self.nbytes += size - self._sizes.get(path, 0)
-        self._sizes[path] = size
+        with self._lock:
+            self.nbytes += size - self._sizes.get(path, 0)
+            self._sizes[path] = size
+
+    def allow_opened(self, paths: tuple[str, ...], size: int) -> None:
+        """So many bytes were open before the run began; those of a file that it has opened itself count once."""
+        if self._sizes.keys().isdisjoint(paths):
+            with self._lock:
+                self.nbytes += size - self._sizes.get(paths, 0)
+                self._sizes[paths] = size
 
     def limit(self, bound: Bound) -> int:
         """Most that may be spent."""
@@ -86,11 +106,12 @@ class Effort:
 
     def left(self, bound: Bound) -> int:
         """What may still be spent."""
-        return max(0, self.limit(bound) - self._spent.get(bound, 0))
+        return max(0, self.limit(bound) - self.spent(bound))
 
     def spent(self, bound: Bound) -> int:
         """What was spent."""
-        return self._spent.get(bound, 0)
+        elsewhere = self._board.spent_elsewhere(bound) if self._board is not None else 0
+        return self._spent.get(bound, 0) + elsewhere
 
     def spend(self, bound: Bound, count: int) -> None:
         """Add to what was done, before it is done where the count is known.
@@ -98,10 +119,51 @@ class Effort:
         Raises:
             EffortError: That is too much; it is not added.
         """
-        total = self._spent.get(bound, 0) + count
-        if total > self.limit(bound):
-            raise EffortError(bound.what, limit=self.limit(bound), actual=total)
-        self._spent[bound] = total
+        with self._lock:
+            total = self.spent(bound) + count
+            if total > self.limit(bound):
+                raise EffortError(bound.what, limit=self.limit(bound), actual=total)
+            self._spent[bound] = self._spent.get(bound, 0) + count
+            if self._board is not None:
+                self._board.write(bound, count)
+
+    def join(self, board: Board, place: int) -> None:
+        """In a process beside others: what they spend counts here, and what is spent here counts there."""
+        self._board, board.place = board, place
+        self._lock = allocate_lock()
+
+    def take_in(self, board: Board) -> None:
+        """What was spent in processes that have ended."""
+        for bound in SHARED:
+            if count := board.spent_elsewhere(bound):
+                self._spent[bound] = self._spent.get(bound, 0) + count
+
+
+class Board:
+    """Where processes write what each of them has spent.
+
+    Args:
+        memory: That they share, zeros: eight bytes for each process and each of SHARED.
+
+    Attributes:
+        place: Which of them this one is; -1 for that which began them.
+    """
+
+    def __init__(self, memory: memoryview) -> None:
+        self.place = -1
+        self._counts = memory.cast("q")
+
+    def write(self, bound: Bound, count: int) -> None:
+        """This process has spent so much more."""
+        if bound in SHARED:
+            self._counts[self.place * len(SHARED) + SHARED.index(bound)] += count
+
+    def spent_elsewhere(self, bound: Bound) -> int:
+        """By all other processes."""
+        if bound not in SHARED:
+            return 0
+        counts = self._counts[SHARED.index(bound) :: len(SHARED)].tolist()
+        return sum(counts) - (counts[self.place] if self.place >= 0 else 0)
 
 
 _CURRENT: Final[ContextVar[Effort | None]] = ContextVar("effort", default=None)
@@ -126,6 +188,38 @@ def one_effort(*, afresh: bool = False) -> Iterator[Effort]:
         yield effort()
     finally:
         _CURRENT.reset(token)
+
+
+def one_run(work: Callable[Asked, Made]) -> Callable[Asked, Made]:
+    """A function each of whose calls is a run, or part of the one that it is called in."""
+
+    @wraps(work)
+    def called(*args: Asked.args, **kwargs: Asked.kwargs) -> Made:
+        with one_effort():
+            return work(*args, **kwargs)
+
+    return called
+
+
+def together(
+    works: Sequence[Callable[[Given], Made]], memory: memoryview
+) -> tuple[list[Callable[[Given], Made]], Callable[[], None]]:
+    """The same works, to be done each in a process that is forked of this one; and what to call when all have ended.
+
+    Args:
+        memory: See `Board`.
+    """
+    run, board = effort(), Board(memory)
+
+    def joined(place: int, work: Callable[[Given], Made]) -> Callable[[Given], Made]:
+        def work_together(given: Given) -> Made:
+            run.join(board, place)
+            _CURRENT.set(run)
+            return work(given)
+
+        return work_together
+
+    return [joined(place, work) for place, work in enumerate(works)], lambda: run.take_in(board)
 
 
 def shared_effort(work: Callable[[Given], Made]) -> Callable[[Given], Made]:

@@ -13,9 +13,18 @@ from typing import Literal, NamedTuple
 Kind = Literal["parameter", "buffer", "tensor"]
 """What a tensor is known to be; "tensor" where the file does not say (a state dict, safetensors, GGUF)."""
 
-Role = Literal["model", "optimizer", "attribute", "state"]
-"""Where a tensor stands: in a model; in an optimizer's state; as a plain attribute of a module (it will not
-train, move or be saved); as other training state (random generators, schedulers, loss scalers)."""
+Role = Literal["model", "part", "optimizer", "attribute", "state", "copy"]
+"""Where a tensor stands: in a model; there too, but as what it takes to read another tensor (scales, zero points); in an
+optimizer's state; as a plain attribute of a module (it will not train, move or be saved); as other training state (random
+generators, schedulers, loss scalers, losses); in a second copy of the model beside it (a moving average, a teacher that
+follows it)."""
+
+OF_MODEL = ("model", "part")
+"""Roles of what a model is saved with."""
+
+
+PAIRS = "float4_e2m1fn_x2"
+"""torch's type of two numbers in one element."""
 
 
 class Storage(NamedTuple):
@@ -90,6 +99,40 @@ class Message(NamedTuple):
     varints: bool
 
 
+class Logical(NamedTuple):
+    """The tensor that several stored ones stand for together: quantised weights, their scales, and what else it takes.
+
+    Attributes:
+        scheme: Name of a row of `formats.quantised.schemes`.
+        label: As people call it ("gptq 4-bit").
+        name: Dotted name of the tensor that is meant, which need not be stored ("q.weight" for "q.qweight").
+        shape: Its shape; None where the file does not tell it.
+        numel: Its number of elements.
+        dtype: Type of its numbers, as its producer's own code gives them.
+        parts: The stored tensors by what they are ("scales"), first the one whose row stands for all.
+        settings: What else is known of how it is packed, such as ("bits", 4).
+        problem: Why its numbers cannot be had; "" where they can.
+        hint: The way out then.
+    """
+
+    scheme: str
+    label: str
+    name: str
+    shape: tuple[int, ...] | None
+    numel: int
+    dtype: str
+    parts: tuple[tuple[str, TensorRecord], ...]
+    settings: tuple[tuple[str, object], ...] = ()
+    problem: str = ""
+    hint: str = ""
+
+    @property
+    def form(self) -> tuple[object, ...]:
+        """What two of them have alike that are the same tensor."""
+        parts = tuple((key, id(each.storage), each.offset, each.form) for key, each in self.parts)
+        return self.scheme, self.shape, self.dtype, self.settings, parts
+
+
 class Encoding(NamedTuple):
     """How values come from bytes, for the few tensors where type, shape and stride do not say it all.
 
@@ -99,13 +142,15 @@ class Encoding(NamedTuple):
         negated: The values are those of the bytes with the other sign.
         conjugated: The same of the imaginary parts.
         message: Of numbers that are fields of a message.
+        logical: Of a tensor that stands for another one, together with others.
     """
 
     quantizer: Quantizer | None = None
-    pieces: tuple[Piece, ...] = ()
+    pieces: Sequence[Piece] = ()
     negated: bool = False
     conjugated: bool = False
     message: Message | None = None
+    logical: Logical | None = None
 
 
 class TensorRecord(NamedTuple):
@@ -161,7 +206,53 @@ class TensorRecord(NamedTuple):
     @property
     def form(self) -> tuple[object, ...]:
         """What two names of the same bytes have alike if they hold the same values in the same places."""
-        return self.shape, self.stride, self.dtype, self.encoding
+        logical = self.logical
+        return self.shape, self.stride, self.dtype, self.encoding if logical is None else logical.form
+
+    @property
+    def logical(self) -> Logical | None:
+        """What it stands for with others; None where it stands for itself."""
+        return self.encoding.logical if self.encoding is not None else None
+
+    @property
+    def as_stored(self) -> TensorRecord:
+        """The record of its bytes as they are, whatever they stand for."""
+        logical = self.logical
+        return self if logical is None else logical.parts[0][1]._replace(name=self.name, role=self.role)
+
+    @property
+    def as_meant(self) -> TensorRecord:
+        """The record of the tensor that it stands for, under that one's name; itself where it stands for itself.
+
+        Its values are read from the same bytes.
+        """
+        logical = self.logical
+        if logical is None or logical.shape is None:
+            return self
+        return self._replace(
+            name=logical.name, shape=logical.shape, numel=logical.numel, dtype=logical.dtype, stride=None
+        )
+
+    @property
+    def logical_shape(self) -> tuple[int, ...] | None:
+        """Shape of what it stands for; None where that is its own, or not known."""
+        if self.dtype == PAIRS and self.shape:
+            return (*self.shape[:-1], 2 * self.shape[-1])
+        return None if self.encoding is None or self.encoding.logical is None else self.encoding.logical.shape
+
+    @property
+    def logical_numel(self) -> int | None:
+        """Elements of what it stands for; None where it stands for itself."""
+        if self.dtype == PAIRS:
+            return 2 * self.numel
+        return None if self.encoding is None or self.encoding.logical is None else self.encoding.logical.numel
+
+    @property
+    def encoding_label(self) -> str | None:
+        """What people call its encoding; None where it stands for itself."""
+        if self.dtype == PAIRS:
+            return PAIRS.removesuffix("_x2")
+        return None if self.encoding is None or self.encoding.logical is None else self.encoding.logical.label
 
     @property
     def parts(self) -> tuple[TensorRecord, ...]:
@@ -169,6 +260,12 @@ class TensorRecord(NamedTuple):
         quantizer = self.encoding.quantizer if self.encoding is not None else None
         both = (quantizer.scale, quantizer.zero_point) if quantizer is not None else ()
         return tuple(each for each in both if isinstance(each, TensorRecord) and each.storage is not None)
+
+    @property
+    def beside(self) -> tuple[TensorRecord, ...]:
+        """Stored tensors, with rows of their own, that it takes to know what this one stands for."""
+        logical = self.logical
+        return () if logical is None else tuple(each for _, each in logical.parts[1:])
 
     @property
     def byte_range(self) -> tuple[str | None, int, int] | None:
@@ -332,8 +429,8 @@ class Info(NamedTuple):
         files: Paths of the files that were read.
         nbytes: Size of all of them; None of what is no file.
         tensors: Parameters, each once: no buffers, no optimizer state.
-        parameters: Number of their elements.
-        logical_parameters: How many these stand for, where they are quantised or packed and the file tells.
+        parameters: Number of their elements; of quantised ones, of what they stand for, where the file tells.
+        logical_parameters: The same, where there are quantised ones; else None.
         tied: Names that are second names of a tensor.
         dtypes: The most bytes first.
         training: What a training checkpoint says; None of any other.
@@ -343,6 +440,8 @@ class Info(NamedTuple):
         others: What is there besides parameters: "buffer", "optimizer", "attribute", "state", and how many.
         modules: The modules of the first two levels.
         severity: How bad the worst is that `safety` tells; None where it tells nothing bad.
+        stored: Elements that are stored for the parameters, with those of scales and the like.
+        encodings: How quantised ones are packed.
     """
 
     source: str
@@ -362,6 +461,8 @@ class Info(NamedTuple):
     others: Mapping[str, int]
     modules: tuple[ModuleShare, ...]
     severity: Severity | None = None
+    stored: int = 0
+    encodings: tuple[str, ...] = ()
 
 
 class InitStep(NamedTuple):

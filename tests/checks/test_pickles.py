@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 from pathlib import Path
 
 import pytest
@@ -129,3 +131,16 @@ def test_what_honest_files_do_is_worth_no_word(program: bytes) -> None:
 )  # fmt: skip
 def test_more_than_that_is_a_danger(program: bytes) -> None:
     assert "danger" in [severity for severity, _ in codes(program)]
+
+
+class Evil:
+    def __reduce__(self) -> object:
+        return os.system, ("true",)
+
+
+@pytest.mark.parametrize("length", [1, 5_000, 70_000])
+@pytest.mark.parametrize("outer", range(6))
+@pytest.mark.parametrize("inner", range(6))
+def test_a_payload_in_a_byte_string_of_any_protocol(inner: int, outer: int, length: int) -> None:
+    payload = pickle.dumps(["x" * length, Evil()], inner)
+    assert [each.severity for each in scan(pickle.dumps({"a": payload}, outer))][:1] == ["danger"]

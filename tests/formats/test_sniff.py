@@ -9,6 +9,7 @@ import json
 import lzma
 import pickle
 import tarfile
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,6 +48,8 @@ FORMATS: dict[str, Callable[[Path], bytes]] = {
     "npy": lambda _: npy_bytes(WEIGHT),
     "npz": lambda _: npz_bytes(weight=WEIGHT),
     "pickle": lambda _: pickle.dumps({"weight": WEIGHT}, 4),
+    "pickle of protocol 0": lambda _: pickle.dumps({"weight": WEIGHT}, 0),
+    "pickle of protocol 1": lambda _: pickle.dumps({"weight": WEIGHT}, 1),
 }
 EXTENSIONS = [".safetensors", ".pt", ".pth.tar", ".gguf", ".npz", ".npy", ".pkl", ".json", ".html", ""]
 
@@ -71,7 +74,26 @@ def test_extension_never_matters(name: str, tmp_path: Path) -> None:
 def test_stream_of_a_model_is_let_through(name: str, tmp_path: Path) -> None:
     data = FORMATS[name](tmp_path)
     check_head(data[:HEAD_BYTES])
-    check_head(data[:9])
+    check_head(data[: 9 if "protocol" not in name else HEAD_BYTES])
+
+
+@pytest.mark.parametrize("protocol", [0, 1])
+@pytest.mark.parametrize(
+    "value", [{f"epoch {i}": i * 1.5 for i in range(50)}, [{"name": "x" * 5000}], OrderedDict(a=1)]
+)
+def test_an_old_pickle_is_known_however_long_its_first_object(protocol: int, value: object) -> None:
+    data = pickle.dumps([OrderedDict(), value], protocol)
+    with pytest.raises(UnknownFormatError, match="a pickle without tensors"):
+        read_blob(Blob.from_bytes(data))
+
+
+@pytest.mark.parametrize(
+    "text", [b"(c) 2020 Foo\nand others\n", b"cat\ndog\nelephant\n", b"(.", b"I am\n", b"lines\nof\nwords\n" * 90, b"c" * 900,
+             b"(1)\n(2)\n", b"count\nname\n", b"]", b"N/A\n" * 200, b"Vectors\n" * 9, b"Variables\nin\n" * 80]
+)  # fmt: skip
+def test_text_is_no_old_pickle(text: bytes) -> None:
+    with pytest.raises(UnknownFormatError, match="the file is text"):
+        read_blob(Blob.from_bytes(text))
 
 
 def test_stream_with_a_long_header_is_let_through() -> None:

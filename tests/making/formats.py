@@ -72,11 +72,18 @@ def make_shards(path: Path) -> None:
         (path / f"model-{number:05}-of-00002.safetensors").write_bytes(data)
 
 
-def make_distributed(path: Path) -> None:
+def make_distributed(path: Path, **tensors: torch.Tensor) -> None:
+    """A folder with one file of pieces."""
     import torch.distributed.checkpoint as dcp
 
     with warnings.catch_warnings(action="ignore"):
-        dcp.save({"w": TENSOR}, checkpoint_id=path, no_dist=True)
+        dcp.save(tensors or {"w": TENSOR}, checkpoint_id=path, no_dist=True)
+
+
+def make_part(path: Path) -> None:
+    """The `.metadata` of one, under any name."""
+    make_distributed(path.with_name("whole"))
+    (path.with_name("whole") / ".metadata").rename(path)
 
 
 def make_of(data: Callable[[Path], bytes]) -> Callable[[Path], None]:
@@ -93,6 +100,7 @@ SAMPLES: Mapping[str, Callable[[Path], Any]] = {
     "pickle": make_of(lambda _: dump({"w": VALUES})),
     "sharded": make_shards,
     "torch distributed": make_distributed,
+    "torch distributed part": make_part,
     "gguf": make_of(lambda folder: gguf_bytes(folder, w=VALUES)),
     "onnx": make_of(lambda _: model(floats("w", 2)).SerializeToString()),
     "npz": make_of(lambda _: npz_bytes(w=VALUES)),

@@ -46,14 +46,14 @@ def test_buffers_state_and_aliases_are_left_out() -> None:
     assert names(listing) == ["embed.weight", "layers.0.weight"]
     assert listing.hidden == {"buffer": 1, "optimizer": 1, "attribute": 1}
     assert listing.tied == 1
-    assert total(listing) == Totals(2, 10, 40, 1, ("float32",))
+    assert total(listing) == Totals(2, 10, 40, 1, ("float32",), 10)
 
 
 def test_everything_shows_them_but_counts_only_parameters() -> None:
     listing = make_listing(MODEL, everything=True)
     assert len(listing.records) == 5
     assert listing.hidden == {}
-    assert total(listing) == Totals(5, 10, 96, 1, ("float32",))
+    assert total(listing) == Totals(5, 10, 96, 1, ("float32",), 10)
 
 
 def test_aliases_stand_beside_their_canonical_tensor_without_counting() -> None:
@@ -61,14 +61,14 @@ def test_aliases_stand_beside_their_canonical_tensor_without_counting() -> None:
     assert names(listing) == ["embed.weight", "layers.0.weight", "head.weight"]
     assert listing.tied_to == {2: "embed.weight"}
     assert listing.repeated == {2}
-    assert total(listing) == Totals(2, 10, 40, 1, ("float32",))
+    assert total(listing) == Totals(2, 10, 40, 1, ("float32",), 10)
 
 
 def test_tied_tensor_is_shown_where_its_canonical_name_is_not_selected() -> None:
     listing = make_listing(MODEL, keep=lambda name, _: name.startswith("head"))
     assert names(listing) == ["head.weight"]
     assert listing.tied_to == {0: "embed.weight"}
-    assert total(listing) == Totals(1, 6, 24, 0, ("float32",))
+    assert total(listing) == Totals(1, 6, 24, 0, ("float32",), 6)
 
 
 def test_three_names_of_which_the_first_is_not_selected_count_once() -> None:
@@ -131,9 +131,9 @@ def test_suggestions_are_quick_for_absurd_names() -> None:
 
 def test_unknown_size_makes_the_total_unknown() -> None:
     records = [tensor("a", 2), TensorRecord("b", None, "int8", 3, None), tensor("c", 1, dtype="int8")]
-    assert total(make_listing(records)) == Totals(3, 6, None, 0, ("float32", "int8"))
-    known, unknown = Totals(1, 2, 8, 0, ("a", "b")), Totals(1, 1, None, 2, ("b", "c"))
-    assert add_totals([known, unknown]) == Totals(2, 3, None, 2, ("a", "b", "c"))
+    assert total(make_listing(records)) == Totals(3, 6, None, 0, ("float32", "int8"), 6)
+    known, unknown = Totals(1, 2, 8, 0, ("a", "b"), 2), Totals(1, 1, None, 2, ("b", "c"), 1)
+    assert add_totals([known, unknown]) == Totals(2, 3, None, 2, ("a", "b", "c"), 3)
     assert add_totals([known, known]).nbytes == 16
 
 

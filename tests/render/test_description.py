@@ -89,6 +89,6 @@ def test_colour_repeats_what_words_say() -> None:
     assert plain == [line.replace("\x1b[1m", "").replace("\x1b[2m", "").replace("\x1b[0m", "") for line in coloured]
 
 
-def test_logical_parameters_come_first() -> None:
-    info = NOTHING._replace(logical_parameters=32)
-    assert "parameters  32, stored as 4 in 1 tensor" in draw(info)
+def test_what_is_stored_for_quantised_ones() -> None:
+    info = NOTHING._replace(parameters=4160, logical_parameters=4160, stored=712, encodings=("gptq 4-bit",), tied=1)
+    assert "parameters  4,160 in 1 tensor (1 tied), 712 stored elements, gptq 4-bit" in draw(info)

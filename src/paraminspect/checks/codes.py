@@ -107,6 +107,11 @@ CODES: Final[dict[str, Code]] = {
     ),
     "unused-storage": Code("info", "Bytes of the file that no tensor uses"),
     "unused-bytes": Code("info", "Bytes of the tensor data that no tensor of the model uses"),
+    "unchecked-content": Code(
+        "error",
+        "The content cannot be looked at",
+        "unpack it first, and check that: zstd -dc FILE | paraminspect check -",
+    ),
     "remark": Code("info", "What a reader noticed"),
     # values
     "not-finite": Code("error", "A tensor holds NaN or infinite values", "look at it: paraminspect stats"),

@@ -21,9 +21,6 @@ MAX_DEPTH: Final = 6
 """Archives and byte strings around what is looked at."""
 
 ZIP_MEMBER: Final = b"PK\3\4"
-ZIP_END: Final = b"PK\5\6"
-MAX_COMMENT: Final = 65_535
-"""Bytes behind the end record of a zip."""
 
 
 class Place(NamedTuple):
@@ -95,6 +92,8 @@ def _scan(blob: Blob, place: Place) -> Iterator[Finding]:
 
 
 def _has_zip_end(blob: Blob) -> bool:
+    from paraminspect.formats.zip_file import MAX_COMMENT, ZIP_END  # other files do without
+
     begin = max(0, blob.size - MAX_COMMENT - 22)
     return ZIP_END in blob.read_up_to(begin, blob.size - begin)
 

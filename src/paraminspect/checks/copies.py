@@ -8,6 +8,7 @@ from typing import Final
 
 from paraminspect.checks.codes import find
 from paraminspect.errors import ParamInspectError
+from paraminspect.limits import EffortError
 from paraminspect.records import Checkpoint, Finding
 from paraminspect.sharing.find import find_equal_in, find_in, open_stored
 from paraminspect.text import format_bytes, list_some
@@ -45,6 +46,8 @@ def check_copies(checkpoint: Checkpoint, progress: Callable[[int, int], None] | 
     try:
         source = open_stored(checkpoint)
         groups = find_equal_in([source], [find_in(source)], progress).groups
+    except EffortError:
+        raise
     except ParamInspectError as error:
         yield find("not-checked", "", error.message)
         return

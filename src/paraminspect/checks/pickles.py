@@ -233,8 +233,7 @@ def _part_of(value: object, blob: Blob) -> Blob | None:
             return blob.part(value.begin, value.length)
         if value.length > MAX_INSIDE_BYTES:
             return None
-        text = blob.read(value.begin, value.length).decode("utf-8", "replace")
-        return Blob.from_bytes(text.encode("latin-1", "replace"))
+        return Blob.from_bytes(value.unfold(blob.read(value.begin, value.length)))
     except ParamInspectError:
         return None
 

@@ -73,7 +73,7 @@ def stored_once(records: Iterable[TensorRecord]) -> Iterator[TensorRecord]:
         key = (id(record.storage), record.offset, record.shape, record.stride) if record.storage is not None else None
         if not record.declared and (key is None or key not in seen):
             seen.add(key)
-            yield record
+            yield record.as_stored  # scales that are no numbers are found where they are
 
 
 def _judge(record: TensorRecord, stats: TensorStats) -> Iterator[Finding]:

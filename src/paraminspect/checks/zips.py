@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from paraminspect.checks.codes import find
-from paraminspect.checks.container import MAX_COMMENT, ZIP_END, ZIP_MEMBER, Place, as_finding, scan_part, scan_rest
+from paraminspect.checks.container import ZIP_MEMBER, Place, as_finding, scan_part, scan_rest
 from paraminspect.checks.pickles import scan_pickle
 from paraminspect.checks.tars import find_members
 from paraminspect.errors import LimitExceededError, ParamInspectError
@@ -24,14 +24,12 @@ from paraminspect.formats.pickles.inert import LongBytes, StorageRef
 from paraminspect.formats.pickles.plain import BARE_STARTS, is_pickle
 from paraminspect.formats.pickles.tracing import may_be_file, trace_pickle
 from paraminspect.formats.pytorch.export import find_pickled, is_raw_member, is_torch_export
-from paraminspect.formats.table import DISTRIBUTED, endings_of
-from paraminspect.formats.zip_file import ZipDirectory, ZipEntry, read_zip_directory
+from paraminspect.formats.table import endings_of
+from paraminspect.formats.zip_file import END, MAX_COMMENT, ZIP_END, ZipDirectory, ZipEntry, read_zip_directory
+from paraminspect.formats.zip_pieces import is_named_piece, split_archives
 from paraminspect.limits import effort
 from paraminspect.records import Finding
 from paraminspect.text import counted, format_bytes, quote
-
-MAX_ARCHIVES: Final = 100_000
-"""Zip archives one after another in one file: a piece of a distributed checkpoint each."""
 
 MAX_TOLD: Final = 20
 """Entries of one archive that one kind of finding names."""
@@ -57,15 +55,13 @@ _BARE_GLOBAL: Final = re.compile(rb"[ci][A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n")
 """GLOBAL or INST."""
 
 _LOCAL: Final = struct.Struct("<4s2xHHxxxxLLLHH")
-_END: Final = struct.Struct("<4s4H2LH")
 _WIDE: Final = 0xFFFFFFFF
 
 
 def scan_zip(blob: Blob, place: Place) -> Iterator[Finding]:
     """Findings of an archive that begins where the blob begins."""
     archives, prefix = split_archives(blob)
-    pieces = place.path is not None and place.path.endswith(DISTRIBUTED.endings)  # which torch writes so
-    if archives and not prefix and len(archives) > 1 and not pieces:
+    if archives and not prefix and len(archives) > 1 and not is_named_piece(blob):
         message = f"{len(archives):,} zip archives one after another: readers see the last one"
         yield find("polyglot", place.name, message, severity="info", path=place.path)
     if archives and prefix:
@@ -92,7 +88,7 @@ def scan_zip_behind(blob: Blob, place: Place) -> Iterator[Finding]:
 
 
 def _tail_of(part: Blob) -> bytes:
-    begin = max(0, part.size - _END.size - MAX_COMMENT)
+    begin = max(0, part.size - END.size - MAX_COMMENT)
     return part.read_up_to(begin, part.size - begin)
 
 
@@ -107,41 +103,6 @@ def _spans_inside(blob: Blob) -> list[tuple[int, int]]:
         (value.begin, value.begin + value.length) if isinstance(value, LongBytes) else (at, at + 9 + len(value))
         for at, value in trace_pickle(blob).nested
     ]
-
-
-def split_archives(blob: Blob) -> tuple[list[tuple[int, Blob]], int]:
-    """The archives a file consists of, found from its end, each with its begin; and the bytes before the first."""
-    found: list[tuple[int, Blob]] = []
-    end = blob.size
-    while end and len(found) < MAX_ARCHIVES:
-        begin = _find_begin(blob.part(0, end))
-        if begin is None:
-            break
-        found.append((begin, blob.part(begin, end - begin)))
-        end = begin
-    found.reverse()
-    return found, end if found else 0
-
-
-def _find_begin(blob: Blob) -> int | None:
-    """Where the archive begins that ends with the blob; None if none does."""
-    tail_begin = max(0, blob.size - _END.size - 65_535)
-    tail = blob.read(tail_begin, blob.size - tail_begin)
-    at = tail.rfind(b"PK\5\6", 0, max(0, len(tail) - _END.size + 4))
-    if at < 0:
-        return None
-    _, _, _, _, count, size, offset, _ = _END.unpack_from(tail, at)
-    end = tail_begin + at
-    record = blob.read_up_to(end - 76, 56) if end >= 76 else b""
-    if _WIDE in (size, offset) or record[:4] == b"PK\6\6":
-        if record[:4] != b"PK\6\6":
-            return None
-        size, offset = struct.unpack_from("<QQ", record, 40)
-        end -= 76
-    begin: int = end - size - offset
-    if begin < 0 or (count and blob.read_up_to(end - size, 4) != b"PK\1\2"):
-        return None
-    return begin
 
 
 def _scan_archive(directory: ZipDirectory, place: Place) -> Iterator[Finding]:

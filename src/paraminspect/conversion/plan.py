@@ -90,6 +90,7 @@ def plan_conversion(checkpoint: Checkpoint, wanted: Wanted = Wanted()) -> Conver
     records, hidden = select_records(
         checkpoint.tensors, wanted.module.rstrip("."), wanted.select, wanted.exclude, wanted.everything
     )
+    records = [record.as_stored for record in records]
     names = rename_records(records, wanted.renames, option="--rename")
     _check_all(records, is_stored=bool(checkpoint.files) or checkpoint.source == STDIN)
     items: dict[int, Item] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import marshal
+import mmap
 import os
 import signal
 import struct
@@ -11,6 +12,8 @@ import threading
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, Final
+
+from paraminspect.limits import SHARED, together
 
 _LENGTH: Final = struct.Struct("<q")
 
@@ -48,12 +51,14 @@ def run_forked(works: Sequence[Callable[[Send], None]]) -> Generator[Any, None, 
     """Do each work in a process of its own.
 
     Args:
-        works: Each is given what sends its messages here. What it raises ends its process, and its messages end early.
+        works: Each is given what sends its messages here, and spends what all of them may. What it raises ends its process, and its messages end early.
 
     Yields:
         Messages, as they come. Processes that are still at work when nobody asks for more are ended.
     """
     pipes: dict[int, int] = {}  # reading end -> process
+    memory = mmap.mmap(-1, 8 * len(works) * len(SHARED))
+    works, take_in = together(works, memoryview(memory))
     try:
         for work in works:
             pid, pipe = _start(work, list(pipes))
@@ -64,6 +69,7 @@ def run_forked(works: Sequence[Callable[[Send], None]]) -> Generator[Any, None, 
             os.close(pipe)
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
+        take_in()
 
 
 def _start(work: Callable[[Send], None], others: Sequence[int]) -> tuple[int, int]:

@@ -35,6 +35,7 @@ _CHECKPOINT: Final = "tf.train.load_checkpoint reads it"
 _CORE_ML: Final = "coremltools reads it; name the PyTorch model that it was made from"
 _ORBAX: Final = "orbax.checkpoint restores it; safetensors.flax.save_file makes a file that can be read"
 
+_COMPRESSED: Final = (b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18")
 _LZMA: Final = re.compile(rb"\x5d\0\0..\xff{8}", re.DOTALL)
 _ZLIB: Final = re.compile(rb"\x78[\x01\x5e\x9c\xda].{0,60}?[\0-\x08\x0e-\x1f]", re.DOTALL)
 
@@ -47,6 +48,7 @@ MAGICS: Final[tuple[tuple[int, bytes, Foreign], ...]] = (
     (0, b"BZh", Foreign("compressed with bzip2", "unpack it first: bzip2 -dc FILE | paraminspect list -")),
     (0, b"\xfd7zXZ", Foreign("compressed with xz", "unpack it first: xz -dc FILE | paraminspect list -")),
     (0, b"\x28\xb5\x2f\xfd", Foreign("compressed with zstd", "unpack it first: zstd -dc FILE | paraminspect list -")),
+    (0, b"\x04\x22\x4d\x18", Foreign("compressed with lz4", "unpack it first: lz4 -dc FILE | paraminspect list -")),
     (0, b"7z\xbc\xaf\x27\x1c", Foreign("a 7z archive", "unpack it first")),
     (0, b"Rar!", Foreign("a rar archive", "unpack it first")),
     (0, b"\x89HDF", Foreign("HDF5: a Keras or old TensorFlow model, not one of PyTorch", "h5dump -H FILE lists it")),
@@ -135,8 +137,8 @@ def recognise_bytes(blob: Blob, head: bytes) -> Foreign | None:
 
 
 def is_compressed(head: bytes, _size: int) -> bool:
-    """Whether a file is compressed as a whole, in a way that can be undone here."""
-    return head.startswith((b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\0")) or bool(_ZLIB.match(head) or _LZMA.match(head))
+    """Whether a file is compressed as a whole."""
+    return head.startswith(_COMPRESSED) or bool(_ZLIB.match(head) or _LZMA.match(head))
 
 
 def recognise_members(names: Iterable[str]) -> Foreign | None:

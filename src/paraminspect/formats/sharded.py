@@ -1,16 +1,13 @@
-"""Checkpoints of several files: Hugging Face folders, their index files, shards that are known by their names.
+"""Checkpoints of several files: index files, and shards that are known by their names.
 
 An index ("model.safetensors.index.json") is a JSON object:
 
     {"metadata": {"total_size": BYTES}, "weight_map": {TENSOR: FILE, ...}}
 
 with FILE relative to the folder of the index. Without one, shards are told by their names, `NAME-00001-of-00003.EXT`,
-as transformers and llama.cpp write them. A folder and an index are untrusted like any file: an index names files of its
-own folder only (which may be symlinks, as in the Hugging Face cache), and sub-folders are never walked.
-
-Source:
-    File names and their order after transformers `_get_resolved_checkpoint_files`, diffusers `ModelMixin` and peft
-    `load_peft_weights`; split names after llama.cpp `llama_split_path`.
+as transformers and llama.cpp write them (`formats.loaders`). An index is untrusted like any file: it names files of its own
+folder only, which may be symlinks, as in the Hugging Face cache. Which files of a folder are its model is the matter of
+`formats.folders`.
 """
 
 from __future__ import annotations
@@ -18,15 +15,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
 from paraminspect.errors import CheckpointError, FarError, LimitExceededError, MalformedError, SourceError
 from paraminspect.files.blob import open_blob
-from paraminspect.files.door import Look, list_folder, place_of
-from paraminspect.files.paths import base_name, folder_of, is_masked, join, stays_inside
+from paraminspect.files.door import Look, place_of
+from paraminspect.files.paths import base_name, folder_of, join, stays_inside
+from paraminspect.files.seen import note_all
 from paraminspect.formats.json_text import MAX_JSON_BYTES, parse_object
-from paraminspect.formats.table import DISTRIBUTED, SHARDED, TORCH_SAVE, endings_of
+from paraminspect.formats.table import SHARDED
 from paraminspect.records import Checkpoint, TensorRecord
 
 MAX_SHARDS: Final = 20_000
@@ -44,21 +41,6 @@ MAX_NOTES = 20
 
 MAX_NAMED = 5
 """Files or folders that a message names."""
-
-MAX_SEARCHED_FOLDERS = 50
-"""Sub-folders that are looked into, one level, for a hint."""
-
-MODEL_ENDINGS = endings_of(lambda row: row.is_model)
-"""Of files that may be the model of a folder."""
-
-AUXILIARY = re.compile(r"(training_args|optimizer|scheduler|scaler|sampler|rng_state|random_states)(_\d+)*\.\w+")
-"""What trainers write beside a model."""
-
-SAFETENSORS_INDEX = re.compile(r".*\.safetensors\.index(\.[\w-]+)?\.json")
-PICKLE_INDEX = re.compile(r".*\.bin\.index(\.[\w-]+)?\.json")
-SHARD_NAME = re.compile(
-    r"(?P<stem>.*)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})(?P<extension>(\.[\w-]+)+)", re.DOTALL
-)
 
 FETCH_HINT = "fetch what is missing: a download may have been interrupted"
 
@@ -112,65 +94,6 @@ def shards_of(path: str) -> list[str]:
     return [join(folder_of(path), shard) for shard in dict.fromkeys(owners.values())]
 
 
-def read_folder(path: str, read_file: ReadFile) -> Checkpoint:
-    """Read the model of a folder.
-
-    It is the first of these that is there:
-
-    1. `model.safetensors.index.json`, or the only other `*.safetensors.index.json`
-    2. `model.safetensors`
-    3. `pytorch_model.bin.index.json`, or the only other `*.bin.index.json`
-    4. `pytorch_model.bin`
-    5. `diffusion_pytorch_model.safetensors`, `adapter_model.safetensors`, `adapter_model.bin`
-    6. files that are shards by their names, all of them and nothing else of their extension
-    7. the only file with the extension of a model
-
-    For 6 and 7 the files that trainers write beside a model do not count, and safetensors go before pickles. A
-    torch.distributed.checkpoint folder is not read here. Sub-folders are never read, only named in a hint.
-
-    Args:
-        path: Of the folder; what it is called does not matter.
-
-    Raises:
-        SourceError: No folder, no permission, no model in it, or several.
-        CheckpointError: A shard is missing.
-        ParamInspectError: What `read_index` and `read_file` raise.
-    """
-    files, folders = _list_folder(path)
-    chosen = _choose_by_name(files)
-    if chosen is not None:
-        full = join(path, chosen)
-        checkpoint = read_index(full, read_file) if chosen.endswith(".json") else read_file(full)
-        return _with_notes(checkpoint, _not_read(chosen, files))
-    candidates = _find_candidates(files)
-    if not candidates:
-        raise _nothing_found(path, files, folders)
-    if len(candidates) > 1:
-        raise SourceError(
-            f"{len(candidates)} models in the folder: {_enumerate(candidates)}",
-            hint=f"name one: {_shown(join(path, next(iter(candidates.values()))[0]))}",
-        )
-    ((label, names),) = candidates.items()
-    shard = SHARD_NAME.fullmatch(names[0]) if label != names[0] else None
-    checkpoint = read_file(join(path, names[0])) if shard is None else _read_numbered(path, shard, names, read_file)
-    return _with_notes(checkpoint, _not_read(names[0], files))
-
-
-def find_index(checkpoint: Checkpoint, folder: str | None) -> str | None:
-    """The index by which shards were found; None where there is none, or its URL is not known any more.
-
-    Args:
-        folder: Where it is; None of one that is no folder, nor known by an index in one.
-    """
-    source = checkpoint.source
-    if folder is None or is_masked(source):
-        return None
-    if source != folder:
-        return source
-    chosen = _choose_by_name(list_folder(folder).files)
-    return join(folder, chosen) if chosen is not None and chosen.endswith(".json") else None
-
-
 # The index.
 
 
@@ -220,11 +143,11 @@ def _find_owners(weight_map: Mapping[str, object]) -> dict[str, str]:
 def _checked_shard(file: str) -> str:
     """The file an index names, below its folder and spelled in one way."""
     if not stays_inside(file):
-        raise MalformedError(f"index names a file outside its folder: {_shown(file)}", fault="path-escape")
+        raise MalformedError(f"index names a file outside its folder: {shown_name(file)}", fault="path-escape")
     try:
         os.fsencode(file)
     except UnicodeError:
-        raise MalformedError(f"index names a file that cannot be: {_shown(file)}") from None
+        raise MalformedError(f"index names a file that cannot be: {shown_name(file)}") from None
     return os.path.normpath(file)
 
 
@@ -238,17 +161,17 @@ def _check_presence(index: str, paths: Sequence[str], shards: Sequence[str]) -> 
         raise _missing_shards([shard for shard, each in zip(shards, found, strict=True) if each is None], len(shards))
     for shard, each in zip(shards, found, strict=True):
         if each is not None and each.kind == "denied":
-            raise SourceError(f"no permission to read shard {_shown(shard)}")
+            raise SourceError(f"no permission to read shard {shown_name(shard)}")
         if each is None or each.kind != "file" or shard == base_name(index):
             raise MalformedError(
-                f"the index names {_shown(shard)} as a shard, which is no model file", fault="index-mismatch"
+                f"the index names {shown_name(shard)} as a shard, which is no model file", fault="index-mismatch"
             )
 
 
 def _missing_shards(missing: Sequence[str], count: int) -> CheckpointError:
     verb = "are missing, the first is" if len(missing) > 1 else "is missing:"
     return CheckpointError(
-        f"{len(missing):,} of {count:,} shards {verb} {_shown(missing[0])}", hint=FETCH_HINT, fault="missing-file"
+        f"{len(missing):,} of {count:,} shards {verb} {shown_name(missing[0])}", hint=FETCH_HINT, fault="missing-file"
     )
 
 
@@ -284,6 +207,7 @@ def _read_shards(paths: Sequence[str], read_file: ReadFile, shards: Sequence[str
                 raise
             return None
 
+    note_all(paths)  # a shard that is replaced before its turn does not belong to those before it
     read_ones = place_of(paths[0]).each(read, paths, SLOW_READ_S) if paths else []
     checkpoints = [each for each in read_ones if each is not None]
     if len(checkpoints) < len(paths):
@@ -314,22 +238,34 @@ def _join_by_index(
     if lacking := [name for name in owners if name not in found]:
         others = f" ({len(lacking) - 1:,} more like it)" if len(lacking) > 1 else ""
         raise MalformedError(
-            f"the index names tensor {_shown(lacking[0])} in shard {_shown(owners[lacking[0]])}, which lacks it{others}",
+            f"the index names tensor {shown_name(lacking[0])} in shard {shown_name(owners[lacking[0]])}, which lacks it{others}",
             hint="index and shards are not of one model: fetch them again",
             fault="index-mismatch",
         )
     notes = []
     if unnamed:
-        notes.append(f"{_tensors(len(unnamed))} not named by the index: {_enumerate(unnamed)}")
+        notes.append(f"{_tensors(len(unnamed))} not named by the index: {list_names(unnamed)}")
     if elsewhere:
         notes.append(
-            f"{_tensors(len(elsewhere))} left out, as the index means another shard's: {_enumerate(elsewhere)}"
+            f"{_tensors(len(elsewhere))} left out, as the index means another shard's: {list_names(elsewhere)}"
         )
     return tensors, notes
 
 
-def _read_numbered(folder: str, shard: re.Match[str], names: Sequence[str], read_file: ReadFile) -> Checkpoint:
-    """Read shards without an index: `names` are those that are there, `shard` one of them taken apart."""
+def read_numbered(folder: str, shard: re.Match[str], names: Sequence[str], read_file: ReadFile) -> Checkpoint:
+    """Read shards without an index.
+
+    Args:
+        folder: Where they are.
+        shard: The name of one of them, as `SHARD_NAME` takes it apart.
+        names: Of those that are there.
+        read_file: As that of `read_index`.
+
+    Raises:
+        CheckpointError: A shard is missing.
+        LimitExceededError: There are too many.
+        ParamInspectError: What `read_file` raises, for the first shard that fails.
+    """
     count = int(shard["count"])
     if count > MAX_SHARDS:
         raise LimitExceededError("shards", limit=MAX_SHARDS, actual=count)
@@ -344,7 +280,7 @@ def _read_numbered(folder: str, shard: re.Match[str], names: Sequence[str], read
     for checkpoint in checkpoints:
         own = {tensor.name for tensor in checkpoint.tensors}
         if twice := seen & own:
-            notes.append(f"{_tensors(len(twice))} in more than one shard: {_enumerate(sorted(twice))}")
+            notes.append(f"{_tensors(len(twice))} in more than one shard: {list_names(sorted(twice))}")
             break
         seen |= own
     return _join(checkpoints, tensors, notes)
@@ -381,110 +317,6 @@ def _split_note(checkpoint: Checkpoint) -> str | None:
     return describe_split(checkpoint.metadata)
 
 
-def _with_notes(checkpoint: Checkpoint, notes: Sequence[str]) -> Checkpoint:
-    return replace(checkpoint, notes=(*notes, *checkpoint.notes)) if notes else checkpoint
-
-
-# The folder.
-
-
-def _list_folder(path: str) -> tuple[list[str], list[str]]:
-    """Names of the files and of the folders in it, sorted; a dangling symlink counts as a file."""
-    try:
-        return list_folder(path)
-    except (OSError, ValueError) as error:
-        from paraminspect.files.reasons import with_reason
-
-        raise SourceError(with_reason("the folder cannot be read", error, "read the folder")) from None
-
-
-def _choose_by_name(files: Sequence[str]) -> str | None:
-    """The file that the names alone decide on (rules 1 to 5 of `read_folder`)."""
-    there = set(files)
-
-    def index(name: str, like: re.Pattern[str]) -> str | None:
-        found = [name] if name in there else [file for file in files if like.fullmatch(file)]
-        return found[0] if len(found) == 1 else None
-
-    rules = (
-        index("model.safetensors.index.json", SAFETENSORS_INDEX),
-        "model.safetensors",
-        index("pytorch_model.bin.index.json", PICKLE_INDEX),
-        "pytorch_model.bin",
-        "diffusion_pytorch_model.safetensors",
-        "adapter_model.safetensors",
-        "adapter_model.bin",
-    )
-    return next((name for name in rules if name in there), None)
-
-
-def _find_candidates(files: Sequence[str]) -> dict[str, list[str]]:
-    """What else may be meant: a name to show for each model, and its file or files."""
-    found: dict[str, list[str]] = {}
-    for file in files:
-        match = SHARD_NAME.fullmatch(file)
-        if SAFETENSORS_INDEX.fullmatch(file) or PICKLE_INDEX.fullmatch(file):
-            found[file] = [file]
-        elif not file.lower().endswith(MODEL_ENDINGS) or file.startswith("."):
-            continue
-        elif match and 0 < int(match["number"]) <= int(match["count"]):
-            found.setdefault(f"{match['stem']}-*-of-{match['count']}{match['extension']}", []).append(file)
-        else:
-            found[file] = [file]
-    models = {label: names for label, names in found.items() if not AUXILIARY.fullmatch(names[0])} or found
-    safe = {label: names for label, names in models.items() if ".safetensors" in label}
-    rest = [label for label in models if label not in safe]
-    return safe if safe and all(label.lower().endswith(TORCH_SAVE.endings) for label in rest) else models
-
-
-def _not_read(chosen: str, files: Sequence[str]) -> list[str]:
-    """A note on the pickles that stand back behind safetensors."""
-    if ".safetensors" not in chosen:
-        return []
-    pickles = [
-        file
-        for file in files
-        if (file.lower().endswith(TORCH_SAVE.endings) or PICKLE_INDEX.fullmatch(file))
-        and not (AUXILIARY.fullmatch(file) or file.startswith("."))
-    ]
-    return [f"not read, as safetensors go first: {_enumerate(pickles)}"] if pickles else []
-
-
-def _nothing_found(path: str, files: Sequence[str], folders: Sequence[str]) -> SourceError:
-    if not files and not folders:
-        return SourceError("the folder is empty")
-    if any(file.endswith(DISTRIBUTED.endings) for file in files):
-        return SourceError("the .metadata file of the distributed checkpoint is missing", hint=FETCH_HINT)
-    searched = [folder for folder in folders if not folder.startswith(".")][:MAX_SEARCHED_FOLDERS]
-    if "snapshots" in searched:  # the Hugging Face cache: models--ORG--NAME/snapshots/REVISION
-        revisions = _subfolders(join(path, "snapshots"))
-        searched = [join("snapshots", revision) for revision in revisions[:MAX_SEARCHED_FOLDERS]]
-    with_models = [folder for folder in searched if _holds_model(join(path, folder))]
-    if not with_models:
-        from paraminspect.formats.foreign import recognise_folder
-
-        foreign = recognise_folder([*files, *(folder for folder in folders if "." in folder)])
-        if foreign is not None:
-            return SourceError(f"the folder is {foreign.what}", hint=foreign.hint)
-    hint = f"models are in {_enumerate([join(path, folder) for folder in with_models])}"
-    return SourceError("no model file in the folder", hint=hint if with_models else None)
-
-
-def _subfolders(path: str) -> list[str]:
-    try:
-        return _list_folder(path)[1]
-    except SourceError:
-        return []
-
-
-def _holds_model(path: str) -> bool:
-    try:
-        files, _ = _list_folder(path)
-    except SourceError:
-        return False
-    return bool(_choose_by_name(files) or _find_candidates(files) or DISTRIBUTED.names[0] in files)
-
-
 # Words.
 
 
@@ -492,14 +324,14 @@ def _tensors(count: int) -> str:
     return f"{count:,} tensor{'' if count == 1 else 's'}"
 
 
-def _enumerate(names: Iterable[str]) -> str:
+def list_names(names: Iterable[str]) -> str:
     """Up to `MAX_NAMED` names and how many more there are."""
     every = list(names)
-    text = ", ".join(map(_shown, every[:MAX_NAMED]))
+    text = ", ".join(map(shown_name, every[:MAX_NAMED]))
     return f"{text} and {len(every) - MAX_NAMED:,} more" if len(every) > MAX_NAMED else text
 
 
-def _shown(name: str) -> str:
+def shown_name(name: str) -> str:
     """A name as it is where it is harmless; else, or where it is long, as Python would write it."""
     short = name if len(name) <= 200 else name[:199] + "…"
     return short if short.isprintable() and short else repr(short)

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any, Final
 from paraminspect.errors import FarError, ParamInspectError, TruncatedError, UnknownFormatError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.shapes import MAX_NUMEL
-from paraminspect.formats.table import FORMATS, Container, endings_of, find_containers, formats_in, resolve
+from paraminspect.formats.table import (
+    DISTRIBUTED,
+    DISTRIBUTED_PART,
+    FORMATS,
+    Container,
+    Format,
+    endings_of,
+    find_containers,
+    formats_in,
+    resolve,
+)
 from paraminspect.records import Checkpoint
 from paraminspect.text import join_words
 
@@ -36,7 +46,7 @@ def read_blob(blob: Blob) -> Checkpoint:
     container = _find_container(head, blob.size)
     if container is None:
         raise _explain(blob, head)
-    opened: Any = resolve(container.opener)(blob) if container.opener else blob
+    opened = _open(container, blob)
     rows = formats_in(container.name)
     row = next((row for row in rows if row.reader and (not row.inside or resolve(row.inside)(opened))), None)
     try:
@@ -49,7 +59,19 @@ def read_blob(blob: Blob) -> Checkpoint:
         known = next((row for row in rows if not row.reader and resolve(row.inside)(opened)), None)
         if known is None:
             raise
-        raise UnknownFormatError(f"the file is {known.what}", hint=known.hint, fault="not-read") from None
+        raise _not_read(known) from None
+
+
+def _open(container: Container, blob: Blob) -> Any:
+    """What readers of the container take."""
+    called_so = blob.path is not None and blob.path.lower().endswith(DISTRIBUTED.endings)
+    if container.pieces and called_so and resolve(container.pieces)(blob):
+        raise _not_read(DISTRIBUTED_PART)
+    return resolve(container.opener)(blob) if container.opener else blob
+
+
+def _not_read(row: Format) -> UnknownFormatError:
+    return UnknownFormatError(f"the file is {row.what}", hint=row.hint, fault="not-read")
 
 
 def check_head(head: bytes) -> None:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import BinaryIO, Final
+from operator import attrgetter
+from typing import Any, BinaryIO, Final
 
 from paraminspect.errors import CheckpointError, ParamInspectError, SourceError
 from paraminspect.files.blob import Blob, open_blob
 from paraminspect.files.door import is_there, look, place_of
 from paraminspect.files.local import LocalFile
-from paraminspect.files.paths import base_name, folder_of, join, shown
+from paraminspect.files.paths import base_name, folder_of, join, plain_path, shown
+from paraminspect.files.seen import note_all
 from paraminspect.files.system import name_of, open_pipe
 from paraminspect.formats.json_text import MAX_JSON_BYTES
+from paraminspect.formats.roles import settle_roles
 from paraminspect.formats.sniff import HEAD_BYTES, check_head, read_blob
 from paraminspect.formats.table import DISTRIBUTED
 from paraminspect.limits import one_effort
@@ -29,7 +32,15 @@ PIPE_WAIT_MS: Final = 1000
 MAX_SUGGESTED: Final = 2_000
 """Names of a folder among which one is looked for that was meant."""
 
+MAX_MANIFEST_BYTES: Final = 1 << 20
+MANIFEST_MARK: Final = b"application/vnd.ollama.image."
+
 SPOOL_CHUNK: Final = 1 << 20
+
+QUANTISED_TYPES: Final = frozenset(
+    {"int8", "uint8", "int32", "uint32", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz"}
+)
+"""A checkpoint without any of these holds no quantised weights in several tensors."""
 
 
 def open_source(source: str | os.PathLike[str]) -> Checkpoint:
@@ -54,7 +65,36 @@ def open_source(source: str | os.PathLike[str]) -> Checkpoint:
     text = os.fspath(source)
     with _named(shown(text)), one_effort():
         checkpoint = _read_standard_input() if text == STDIN else read_path(text)
-        return replace(checkpoint, source=shown(text))
+        note_all(checkpoint.files)
+        return _finished(checkpoint, shown(text))
+
+
+def _finished(checkpoint: Checkpoint, name: str) -> Checkpoint:
+    """What was read, under the name that the user typed: with the roles and meanings that its tensors have together."""
+    checkpoint = with_logical(checkpoint)
+    return replace(checkpoint, source=name, tensors=settle_roles(checkpoint.tensors))
+
+
+def with_logical(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint with what its quantised tensors stand for, as they and the `config.json` beside them tell."""
+    if QUANTISED_TYPES.isdisjoint(map(attrgetter("dtype"), checkpoint.tensors)):
+        return checkpoint
+    from paraminspect.formats.quantised.siblings import find_logical
+
+    return find_logical(checkpoint, lambda: _load_config(checkpoint))
+
+
+def _load_config(checkpoint: Checkpoint) -> Mapping[str, Any]:
+    """The `config.json` beside the files; {} where there is none that can be read."""
+    path = join(folder_of(checkpoint.files[0]), "config.json") if checkpoint.files else ""
+    try:
+        if not path or not is_there(path):
+            return {}
+        from paraminspect.formats.sharded import load_json
+
+        return load_json(path, "config.json")
+    except (ParamInspectError, OSError):
+        return {}
 
 
 def read_path(path: str) -> Checkpoint:
@@ -77,7 +117,7 @@ def read_path(path: str) -> Checkpoint:
 
 def _missing(path: str) -> SourceError:
     """What to say of a path that leads nowhere: a name much like it, or the part of it that is missing."""
-    folder, name = os.path.split(path)
+    folder, name = os.path.split(plain_path(path))
     if folder and not os.path.isdir(folder):
         return SourceError("no such file or folder", hint=f"there is no folder {folder!r}")
     from itertools import islice
@@ -102,7 +142,7 @@ def _read_folder(path: str) -> Checkpoint:
         checkpoint = read_distributed(blob, path)
         sizes = [look(file).size for file in checkpoint.files]
         return replace(checkpoint, files=(metadata, *checkpoint.files), nbytes=blob.size + sum(sizes))
-    from paraminspect.formats.sharded import read_folder
+    from paraminspect.formats.folders import read_folder
 
     return _with_config(read_folder(path, read_shard), path)
 
@@ -136,6 +176,10 @@ def _read_file(path: str) -> Checkpoint:
         from paraminspect.formats.sharded import read_index
 
         return _with_config(read_index(path, read_shard), folder_of(path))
+    if blob.read_near(0, 1) == b"{" and is_manifest(blob):
+        from paraminspect.formats.ollama import read_manifest
+
+        return read_manifest(blob, path, read_shard)
     checkpoint = read_blob(blob)
     # those of ONNX may be several
     return replace(checkpoint, nbytes=max(blob.size, checkpoint.nbytes), files=checkpoint.files or (path,))
@@ -146,6 +190,11 @@ def is_index(blob: Blob) -> bool:
     head = blob.read_up_to(0, 64)
     # a safetensors header may be as long as the code of a brace; the zeros above it tell
     return head.lstrip()[:1] == b"{" and b"\0" not in head and b'"weight_map"' in blob.read_up_to(0, MAX_JSON_BYTES)
+
+
+def is_manifest(blob: Blob) -> bool:
+    """Whether a file is the JSON of Ollama that names the layers of a model."""
+    return blob.size <= MAX_MANIFEST_BYTES and MANIFEST_MARK in blob.read_up_to(0, MAX_MANIFEST_BYTES)
 
 
 def _read_pipe(path: str) -> Checkpoint:
@@ -225,7 +274,8 @@ def open_file(file: BinaryIO, head: bytes = b"") -> Checkpoint:
     """
     parts = [head] if head else []
     with name_file(file) as name:
-        return replace(_spool(lambda: parts.pop() if parts else file.read(SPOOL_CHUNK), keep=True), source=name)
+        checkpoint = _spool(lambda: parts.pop() if parts else file.read(SPOOL_CHUNK), keep=True)
+        return _finished(checkpoint, name)
 
 
 def _spool(read: Callable[[], bytes], *, keep: bool) -> Checkpoint:

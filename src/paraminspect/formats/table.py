@@ -30,6 +30,7 @@ class Container(NamedTuple):
         opener: What makes of a Blob that which tests and readers of its formats take; "" where that is the Blob.
         scanner: What finds all that a loader could run in it, called with a Blob and a Place; "" where nothing can.
         doubter: The same of a file that is something else by an earlier row, but which a loader may take for this.
+        pieces: What knows, of a Blob that is called like one, a `DISTRIBUTED_PART`; "" where none is.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Container(NamedTuple):
     opener: str = ""
     scanner: str = ""
     doubter: str = ""
+    pieces: str = ""
 
 
 _HERE: Final = "paraminspect.formats"
@@ -45,12 +47,12 @@ _SCAN: Final = "paraminspect.checks"
 
 CONTAINERS: Final = (
     Container("zip", ((0, b"PK\3\4"), (0, b"PK\5\6")), opener=f"{_HERE}.zip_file:read_zip_directory",
-              scanner=f"{_SCAN}.zips:scan_zip"),
+              scanner=f"{_SCAN}.zips:scan_zip", pieces=f"{_HERE}.zip_pieces:holds_pieces"),
     Container("gguf", ((0, b"GGUF"),)),
     Container("npy", ((0, b"\x93NUMPY"),), scanner=f"{_SCAN}.pickles:scan_npy"),
     Container("safetensors", test=f"{_HERE}.safetensors:is_safetensors"),
     Container("onnx", ((0, b"\x08"),), f"{_HERE}.onnx.read:is_onnx"),
-    Container("pickle", ((0, b"\x80"),), f"{_HERE}.pickles.plain:is_pickle", scanner=f"{_SCAN}.pickles:scan_pickles",
+    Container("pickle", test=f"{_HERE}.pickles.plain:is_any_pickle", scanner=f"{_SCAN}.pickles:scan_pickles",
               doubter=f"{_SCAN}.pickles:doubt_pickle"),
     Container("tar", ((257, b"ustar"),), scanner=f"{_SCAN}.tars:scan_tar", doubter=f"{_SCAN}.tars:scan_tar"),
     Container("compressed", test=f"{_HERE}.foreign:is_compressed", scanner=f"{_SCAN}.compressed:scan_compressed"),
@@ -148,10 +150,11 @@ FORMATS: Final = (
     ),
     Format(
         "torchscript", "TorchScript archive",
-        "parameters and buffers of the scripted module; other tensor attributes are named in a note", "TorchScript",
+        "parameters, buffers and packed parameters of the scripted module; other tensor attributes with `--all`",
+        "TorchScript",
         container="zip", inside=f"{_HERE}.pytorch.script:is_torchscript",
         reader=f"{_HERE}.pytorch.script:read_torchscript", endings=(".jit", ".torchscript", ".ptl"), is_pickle=True,
-        kind="torch", editor=_PATCH,
+        has_constants=True, kind="torch", editor=_PATCH,
     ),
     Format(
         "torch.export", "`torch.export` archive, torch 2.1 to 2.13",
@@ -162,7 +165,7 @@ FORMATS: Final = (
         inner=("schema_version",),
     ),
     Format(
-        "pickle", "plain pickle", "tensors and arrays inside any object", container="pickle",
+        "pickle", "plain pickle, of every protocol", "tensors and arrays inside any object", container="pickle",
         reader=f"{_HERE}.pickles.plain:read_pickle", endings=(".pkl", ".pickle", ".pdparams"), is_pickle=True,
     ),
     Format(
@@ -174,6 +177,13 @@ FORMATS: Final = (
     Format(
         "torch distributed", "`torch.distributed.checkpoint`", "the folder, shapes of whole tensors",
         endings=(".distcp",), names=(".metadata",), is_model=False, is_pickle=True, keeps_ties=False,
+        checks=f"{_SCAN}.headers:check_pieces",
+    ),
+    Format(
+        "torch distributed part", "a file of such a folder", container="pickle",
+        inside=f"{_HERE}.pytorch.distributed:is_metadata",
+        what="a part of a checkpoint of torch.distributed.checkpoint, which is a folder", hint="name the folder",
+        is_model=False, is_pickle=True,
     ),
     Format(
         "gguf", "GGUF, versions 2 and 3",
@@ -224,6 +234,9 @@ TORCH_SAVE: Final = _BY_NAME["torch zip"]
 
 DISTRIBUTED: Final = _BY_NAME["torch distributed"]
 """What `torch.distributed.checkpoint` writes; a folder is known by the file that has its whole name."""
+
+DISTRIBUTED_PART: Final = _BY_NAME["torch distributed part"]
+"""A file of it, by itself."""
 
 SHARDS: Final = _BY_NAME[SHARDED]
 """What is written into a folder."""

@@ -55,7 +55,7 @@ MAX_HONEST_RATIO = 16
 HEADERS_AHEAD: Final = 256
 """Local headers of a far archive that are fetched together, side by side."""
 
-_END = struct.Struct("<4s4H2LH")
+END = struct.Struct("<4s4H2LH")
 _LOCATOR = struct.Struct("<4sLQL")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _ENTRY = struct.Struct("<4s4x2H4x3L3H8xL")
@@ -64,7 +64,7 @@ _U16_PAIR = struct.Struct("<2H")
 
 _LOCAL_SIGNATURE = b"PK\3\4"
 _ENTRY_SIGNATURE = b"PK\1\2"
-_END_SIGNATURE = b"PK\5\6"
+ZIP_END = b"PK\5\6"
 _END64_SIGNATURE = b"PK\6\6"
 _LOCATOR_SIGNATURE = b"PK\6\7"
 _DESCRIPTOR_SIGNATURE = b"PK\7\x08"
@@ -337,12 +337,12 @@ def _find_directory(blob: Blob) -> tuple[int, int, int, int]:
 
     The last end signature counts, as in miniz and `zipfile`, so that we see the archive torch sees.
     """
-    tail_begin = max(0, blob.size - _END.size - MAX_COMMENT)
+    tail_begin = max(0, blob.size - END.size - MAX_COMMENT)
     tail = blob.read(tail_begin, blob.size - tail_begin)
-    at = tail.rfind(_END_SIGNATURE, 0, max(0, len(tail) - _END.size + 4))
+    at = tail.rfind(ZIP_END, 0, max(0, len(tail) - END.size + 4))
     if at < 0:
         raise TruncatedError("the file ends before its zip directory", hint=NOT_WHOLE)
-    _, disk, directory_disk, _, count, size, offset, _ = _END.unpack_from(tail, at)
+    _, disk, directory_disk, _, count, size, offset, _ = END.unpack_from(tail, at)
     end = tail_begin + at
     locator = blob.read_up_to(end - _LOCATOR.size, _LOCATOR.size)
     if locator.startswith(_LOCATOR_SIGNATURE):

@@ -11,10 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, BinaryIO, Final, Literal, TypeAlias
 
 from paraminspect.errors import SourceError
+from paraminspect.files.seen import reading
 from paraminspect.library.model import Model, several
+from paraminspect.limits import one_run
 from paraminspect.models.asked import Asked
 from paraminspect.models.open import Opened, no_architecture, open_model
-from paraminspect.records import Checkpoint, Finding, Info, InitStep, TieGroup
+from paraminspect.records import OF_MODEL, Checkpoint, Finding, Info, InitStep, TieGroup
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 _VALUES: Final = Asked(want="values")
 
 
+@one_run
 def open(  # noqa: A001 - as `gzip.open` is called
     source: Source,
     *,
@@ -101,6 +104,7 @@ def open(  # noqa: A001 - as `gzip.open` is called
     return Model(_hold(source, asked), asked)
 
 
+@one_run
 def ties(source: Source) -> list[TieGroup]:
     """Every tie, by names: one group for each tensor that has several.
 
@@ -124,6 +128,7 @@ def ties(source: Source) -> list[TieGroup]:
     return Model(_hold(source), _VALUES).ties()
 
 
+@one_run
 def info(source: Source) -> Info:
     """What a source says of itself: format, size, state of training, metadata, architecture, safety, modules.
 
@@ -141,9 +146,12 @@ def info(source: Source) -> Info:
     """
     from paraminspect.library.info import Described
 
-    return Described(_hold(source)).info
+    opened = _hold(source)
+    with reading(opened.seen):
+        return Described(opened).info
 
 
+@one_run
 def stats(
     source: Source, *, select: Sequence[str] = (), exclude: Sequence[str] = (), everything: bool = False
 ) -> dict[str, TensorStats]:
@@ -168,6 +176,7 @@ def stats(
     return model.stats()
 
 
+@one_run
 def diff(
     before: Source,
     after: Source,
@@ -202,13 +211,15 @@ def diff(
 
     sides = (_hold(before), _hold(after))
     one, other = (
-        rename([record for record in each.checkpoint.tensors if record.role == "model"], several(maps))
+        rename([record.as_stored for record in each.checkpoint.tensors if record.role in OF_MODEL], several(maps))
         for each in sides
     )
     numbers = (sides[0].numbers, sides[1].numbers)
-    return diff_records(one, other, numbers, only=only, tolerance=Tolerance(rtol, atol))
+    with reading(*(side.seen for side in sides)):
+        return diff_records(one, other, numbers, only=only, tolerance=Tolerance(rtol, atol))
 
 
+@one_run
 def check(source: Source, *, deep: bool = False) -> list[Finding]:
     """Whether a model is whole, sane and safe. Nothing of a file is run.
 
@@ -230,13 +241,16 @@ def check(source: Source, *, deep: bool = False) -> list[Finding]:
     from paraminspect.models.recognise import recognise
 
     if not isinstance(source, str | os.PathLike):
-        return check_opened(_hold(source), deep=deep)
+        opened = _hold(source)
+        with reading(opened.seen):
+            return check_opened(opened, deep=deep)
     found = recognise(os.fspath(source))
     if found.kind == "checkpoint":
         return check_source(source, deep=deep)
     return check_opened(open_model(os.fspath(source), _VALUES, found), deep=deep)
 
 
+@one_run
 def convert(
     source: Source,
     output: str | os.PathLike[str],
@@ -286,10 +300,12 @@ def convert(
     opened = _hold(source)
     wanted = Wanted(module, several(select), several(exclude), everything, several(rename), dtype)
     file = os.fspath(output)
-    prepared = prepare(opened.saved, file, wanted, metadata=metadata, carry=carry_metadata, shard_size=shard_size)
-    return carry_out(prepared, file, opened.numbers, force=force, check=verify, is_stored=opened.live is None)
+    with reading(opened.seen):
+        prepared = prepare(opened.saved, file, wanted, metadata=metadata, carry=carry_metadata, shard_size=shard_size)
+        return carry_out(prepared, file, opened.numbers, force=force, check=verify, is_stored=opened.live is None)
 
 
+@one_run
 def plan_init(
     source: Source,
     rules: Sequence[str | Rule],
@@ -327,6 +343,7 @@ def plan_init(
     return plan_targets(found, several(rules), functions, variables)
 
 
+@one_run
 def apply_init(
     model: nn.Module | Model,
     rules: Sequence[str | Rule],
@@ -382,6 +399,7 @@ def apply_init(
     )
 
 
+@one_run
 def backward(
     source: Source,
     inputs: Tensor | Sequence[object] | Mapping[str, object] | None = None,
@@ -446,6 +464,7 @@ def _in_memory(source: Source, seed: int) -> Opened:
 
 def _hold(source: Source, asked: Asked = _VALUES) -> Opened:
     if isinstance(source, Model):
+        source.opened.count_files()
         return source.opened
     if isinstance(source, os.PathLike):
         source = os.fspath(source)

@@ -46,7 +46,7 @@ class Described:
             nbytes=checkpoint.nbytes if opened.live is None else None,
             tensors=totals.tensors,
             parameters=totals.parameters,
-            logical_parameters=None,
+            logical_parameters=totals.parameters if totals.encodings else None,
             tied=totals.tied,
             dtypes=totals.dtypes,
             training=training,
@@ -56,6 +56,8 @@ class Described:
             others=count_hidden(checkpoint.tensors),
             modules=tuple(_modules(listing, totals.parameters)),
             severity=safety.severity,
+            stored=totals.stored,
+            encodings=totals.encodings,
         )
 
     def tree(self) -> Module:
@@ -134,7 +136,8 @@ def _modules(listing: Listing, whole: int) -> list[ModuleShare]:
             continue
         second, deeper, _ = rest.partition(".")
         below = sums.setdefault(first, {"": 0})
-        numel = 0 if index in listing.repeated else record.numel
+        logical = record.logical_numel
+        numel = 0 if index in listing.repeated else record.numel if logical is None else logical
         below[""] += numel
         if deeper and second:
             below[second] = below.get(second, 0) + numel

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from paraminspect.errors import SelectionError
+from paraminspect.files.seen import reading
+from paraminspect.limits import one_run
 from paraminspect.names.listing import Listing, make_listing, total
 from paraminspect.names.selector import make_filter
 from paraminspect.records import Checkpoint, TensorRecord, TieGroup
@@ -68,14 +70,19 @@ class Tensor:
         """As stored; None where that is not known."""
         return self.record.nbytes
 
+    @one_run
     def numpy(self) -> np.ndarray[Any, Any]:
         """All values, of its shape; quantised ones as the float32 they stand for, bfloat16 and float8 by ml_dtypes.
 
         Raises:
-            ParamInspectError: They cannot be had: sparse, damaged, not decoded yet.
+            ParamInspectError: They cannot be had: sparse, damaged, not decoded yet; the file has changed since it was
+                opened.
         """
-        return self._opened.array(self.record)
+        self._opened.count_files()
+        with reading(self._opened.seen):
+            return self._opened.array(self.record)
 
+    @one_run
     def stats(self) -> TensorStats:
         """Statistics of its values, read a piece at a time.
 
@@ -84,12 +91,16 @@ class Tensor:
         """
         from paraminspect.values.stats import summarise
 
-        return summarise(self._opened.numbers(self.record)).stats()
+        self._opened.count_files()
+        with reading(self._opened.seen):
+            return summarise(self._opened.numbers(self.record)).stats()
 
     def to_dict(self) -> dict[str, Any]:
         """The row that `paraminspect list -f json` prints."""
-        row = {key: getattr(self.record, key) for key in KEYS if key != "tied_to"}
-        return {**row, "shape": None if self.shape is None else list(self.shape), "tied_to": self.tied_to}
+        record = self.record
+        row = {key: getattr(record, key) for key in KEYS if key not in ("tied_to", "encoding")}
+        shapes = {key: None if row[key] is None else list(row[key]) for key in ("shape", "logical_shape")}
+        return {**row, **shapes, "tied_to": self.tied_to, "encoding": record.encoding_label}
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         array = self.numpy()
@@ -148,6 +159,7 @@ class Model:
         """Records of every name, in the order of the file."""
         return self.checkpoint.tensors
 
+    @one_run
     def select(
         self, *select: str, exclude: Sequence[str] = (), everything: bool = False, aliases: bool = False
     ) -> Model:
@@ -166,18 +178,23 @@ class Model:
             >>> open("gpt2.pt").select("*attn*", exclude=["*.bias"])
             Checkpoint(gpt2.pt, torch zip, 24 tensors, 28,311,552 parameters)
         """
+        self.opened.count_files()
         keep = make_filter(select, several(exclude)) if select or exclude else None
         listing = make_listing(self.checkpoint.tensors, keep=keep, everything=everything, aliases=aliases)
         return Model(self.opened, self.asked, listing)
 
+    @one_run
     def ties(self) -> list[TieGroup]:
         """Every tie of the source, buffers and optimizer state included; see `paraminspect.ties`."""
         from paraminspect.sharing.find import Source, find_in, open_stored
 
+        self.opened.count_files()
         if self.opened.live is not None:
             return find_in(Source(self.checkpoint.tensors)).groups
-        return find_in(open_stored(self.checkpoint, everything=True)).groups
+        with reading(self.opened.seen):
+            return find_in(open_stored(self.checkpoint, everything=True)).groups
 
+    @one_run
     def stats(self) -> dict[str, TensorStats]:
         """Statistics of each tensor by its name; see `paraminspect.stats`."""
         return {tensor.name: tensor.stats() for tensor in self}

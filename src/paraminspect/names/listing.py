@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from paraminspect.errors import SelectionError
 from paraminspect.names.selector import make_filter
 from paraminspect.names.suggestions import find_meant
-from paraminspect.records import TensorRecord
+from paraminspect.records import OF_MODEL, TensorRecord
 from paraminspect.text import join_words
 from paraminspect.tied.shared_bytes import find_canonical
 
@@ -26,6 +26,8 @@ MAX_SUGGESTED = 5_000
 
 _HIDDEN: Final = {
     "buffer": ("buffer", "buffers"),
+    "part": ("part of a quantised tensor", "parts of quantised tensors"),
+    "copy": ("tensor of a second copy of the model", "tensors of a second copy of the model"),
     "attribute": ("plain tensor attribute", "plain tensor attributes"),
     "optimizer": ("tensor of optimizer state", "tensors of optimizer state"),
     "state": ("tensor of other training state", "tensors of other training state"),
@@ -37,10 +39,12 @@ class Totals(NamedTuple):
 
     Attributes:
         tensors: Number of different tensors.
-        parameters: Elements of those that are or may be parameters.
-        nbytes: Their size as stored; None if that of one is not known.
+        parameters: Elements of those that are or may be parameters; of quantised ones, of what they stand for.
+        nbytes: Their size as stored, with scales and what else belongs to quantised ones; None if one is not known.
         tied: Names that are left out of the counts because another name holds the same bytes.
         dtypes: The most bytes first.
+        stored: Elements that are stored for the parameters, with those of scales and the like.
+        encodings: How quantised ones are packed, in the order of the file.
     """
 
     tensors: int
@@ -48,6 +52,8 @@ class Totals(NamedTuple):
     nbytes: int | None
     tied: int
     dtypes: tuple[str, ...]
+    stored: int
+    encodings: tuple[str, ...] = ()
 
 
 class Listing(NamedTuple):
@@ -59,7 +65,7 @@ class Listing(NamedTuple):
             whole where it lies outside the module asked for.
         repeated: Indices of those whose canonical tensor is in `records` as well: they do not count.
         tied: Names that do not count, left out or in `repeated`.
-        hidden: What was left out because it is no parameter: "buffer", "optimizer", "attribute", "state" and how many.
+        hidden: What was left out because it is no parameter of the model, "buffer" or a role, and how many.
         candidates: Number of tensors that the selectors chose from.
     """
 
@@ -77,8 +83,10 @@ class ModuleSum(NamedTuple):
     Attributes:
         name: Dotted path, "" for the outermost.
         tensors: Number of different tensors.
+        numel: Elements that are stored for them.
         nbytes: Their size as stored; None if that of one is not known.
         dtypes: The most bytes first.
+        logical_numel: Elements of what they stand for.
     """
 
     name: str
@@ -86,6 +94,7 @@ class ModuleSum(NamedTuple):
     numel: int
     nbytes: int | None
     dtypes: tuple[str, ...]
+    logical_numel: int
 
 
 class Leaf:
@@ -104,6 +113,12 @@ class Leaf:
         self.record = record
         self.tied_to = tied_to
         self.counted = counted
+
+    @property
+    def numel(self) -> int:
+        """Elements of what it stands for."""
+        logical = self.record.logical_numel
+        return self.record.numel if logical is None else logical
 
 
 class Module:
@@ -128,12 +143,12 @@ class Module:
 
 
 def is_shown(record: TensorRecord) -> bool:
-    """Whether it is or may be a parameter: no buffer, and neither optimizer state nor a plain attribute."""
+    """Whether it is or may be a parameter: no buffer, no part of another, neither optimizer state nor an attribute."""
     return record.kind != "buffer" and record.role == "model"
 
 
 def count_hidden(records: Sequence[TensorRecord]) -> Counter[str]:
-    """How many are no parameters, by what they are: "buffer", "optimizer", "attribute", "state"."""
+    """How many are no parameters, by what they are: "buffer", "part", "optimizer", .."""
     return Counter(record.role if record.role != "model" else "buffer" for record in records if not is_shown(record))
 
 
@@ -162,7 +177,11 @@ def make_listing(
     Raises:
         SelectionError: There is no such module.
     """
-    inside = _enter(records, module) if module else records
+    inside = records
+    if module:
+        inside = _enter(records, module)
+        records = _as_model(records, inside)
+        inside = _as_model(inside, inside)
     hidden: Counter[str] = Counter()
     if not everything and not all(map(is_shown, records)):
         hidden = count_hidden(inside)
@@ -193,32 +212,50 @@ def select_records(
         SelectionError: There is no such module, or a selector cannot be parsed.
     """
     inside = _enter(records, module) if module else records
-    hidden = Counter() if everything else count_hidden([record for record in inside if record.role != "model"])
+    inside = _as_model(inside, inside) if module else inside
+    hidden = Counter() if everything else count_hidden([record for record in inside if record.role not in OF_MODEL])
     keep = make_filter(select, exclude)
     start = len(module) + 1 if module else 0
     named = [record._replace(name=record.name[start:]) if start else record for record in inside]
     chosen = [
-        record for record in named if (everything or record.role == "model") and keep(record.name, record.module_types)
+        record for record in named if (everything or record.role in OF_MODEL) and keep(record.name, record.module_types)
     ]
     return chosen, hidden
 
 
 def total(listing: Listing) -> Totals:
-    parameters = 0
+    parameters = stored = 0
     sizes: dict[str, int | None] = {}
+    encodings: dict[str, None] = {}
     for index, record in enumerate(listing.records):
         if index in listing.repeated:
             continue
         if is_shown(record):
-            parameters += record.numel
-        _add_size(sizes, record)
+            logical = record.logical_numel
+            parameters += record.numel if logical is None else logical
+            stored += record.numel
+            if label := record.encoding_label:
+                encodings[label] = None
+            for part in record.beside:
+                stored += part.numel
+        for each in _counted(record):
+            _add_size(sizes, each)
     return Totals(
         tensors=len(listing.records) - len(listing.repeated),
         parameters=parameters,
         nbytes=_sum_sizes(sizes),
         tied=listing.tied,
         dtypes=_by_size(sizes),
+        stored=stored,
+        encodings=tuple(encodings),
     )
+
+
+def _counted(record: TensorRecord) -> tuple[TensorRecord, ...]:
+    """A tensor and what is stored for it besides, under whatever name it is listed; its parts count with it."""
+    if record.role == "part":
+        return ()
+    return (record, *record.beside) if record.encoding_label else (record,)
 
 
 def add_totals(totals: Sequence[Totals]) -> Totals:
@@ -229,6 +266,8 @@ def add_totals(totals: Sequence[Totals]) -> Totals:
         nbytes=None if None in sizes else sum(size or 0 for size in sizes),
         tied=sum(each.tied for each in totals),
         dtypes=tuple(dict.fromkeys(dtype for each in totals for dtype in each.dtypes)),
+        stored=sum(each.stored for each in totals),
+        encodings=tuple(dict.fromkeys(label for each in totals for label in each.encodings)),
     )
 
 
@@ -244,13 +283,18 @@ def sum_modules(listing: Listing, depth: int) -> list[ModuleSum]:
             continue
         owner = record.name.rpartition(".")[0]
         path = ".".join(owner.split(".", depth)[:depth])
-        count = counts.setdefault(path, [0, 0])
+        count = counts.setdefault(path, [0, 0, 0])
         count[0] += 1
-        count[1] += record.numel
-        _add_size(sizes.setdefault(path, {}), record)
+        if record.role == "part":  # whose elements count with those of the tensor it is part of
+            continue
+        logical = record.logical_numel
+        count[2] += record.numel if logical is None else logical
+        for each in _counted(record):
+            count[1] += each.numel
+            _add_size(sizes.setdefault(path, {}), each)
     return [
-        ModuleSum(path, tensors, numel, _sum_sizes(sizes[path]), _by_size(sizes[path]))
-        for path, (tensors, numel) in counts.items()
+        ModuleSum(path, tensors, numel, _sum_sizes(sizes.get(path, {})), _by_size(sizes.get(path, {})), logical)
+        for path, (tensors, numel, logical) in counts.items()
     ]
 
 
@@ -297,6 +341,13 @@ def _enter(records: Sequence[TensorRecord], module: str) -> list[TensorRecord]:
         first = list(dict.fromkeys(name.partition(".")[0] for name in names if "." in name))[:5]
         hint = f"the outermost modules are {', '.join(map(repr, first))}" if first else "no tensor here is in a module"
     raise SelectionError(f"there is no module {module!r}", hint=hint)
+
+
+def _as_model(records: Sequence[TensorRecord], inside: Sequence[TensorRecord]) -> Sequence[TensorRecord]:
+    """The records, of which copies of the model are the model itself where nothing else is inside what was asked for."""
+    if any(record.role != "copy" for record in inside):
+        return records
+    return [record._replace(role="model") if record.role == "copy" else record for record in records]
 
 
 def _untie(records: Sequence[TensorRecord], chosen: Sequence[int], prefix: str, *, aliases: bool) -> Listing:
@@ -378,5 +429,5 @@ def _add_up(module: Module) -> None:
             module.numel += child.numel
             module.tensors += child.tensors
         elif child.counted:
-            module.numel += child.record.numel
+            module.numel += child.numel
             module.tensors += 1

@@ -98,7 +98,7 @@ class _Tree:
             detail = f"{first.numel:,} each" if run.times > 1 else ""
             return _Line(stem, label, _class_name(first), detail, first.numel * run.times)
         note = _class_name(path[-1]) if path else ""
-        return _Line(stem, label, note, _describe(first), first.record.numel * run.times if first.counted else None)
+        return _Line(stem, label, note, _describe(first), first.numel * run.times if first.counted else None)
 
     def _runs(self, module: Module) -> list[_Run]:
         """Children of a module; those that follow on from each other in name and are alike are one."""
@@ -144,7 +144,9 @@ def _describe(leaf: Leaf) -> str:
     shape = leaf.record.shape
     size = "[?]" if shape is None else shape_text(shape)
     tie = "" if leaf.tied_to is None else f" = {leaf.tied_to}"
-    return escape_text(f"{size} {leaf.record.dtype}{tie}")
+    label, shape = leaf.record.encoding_label, leaf.record.logical_shape
+    meant = f" ({label}{'' if shape is None else ' ' + shape_text(shape)})" if label else ""
+    return escape_text(f"{size} {leaf.record.dtype}{meant}{tie}")
 
 
 def render_tree(

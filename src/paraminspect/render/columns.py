@@ -23,24 +23,35 @@ TENSORS: Final = (
     Column("kind", dull="tensor", about="`parameter`, `buffer`, or `tensor` where the file does not say"),
     Column("trainable", "bool", about="`true` or `false` where the file says so"),
     Column("tied_to", "name", about="the name under which this tensor is counted; only `--aliases` shows such rows"),
+    Column("logical_shape", "shape", about="of the tensor that it stands for, with others; empty: as stored"),
+    Column("logical_numel", "int", about="number of the elements of that; empty: as stored"),
+    Column("encoding", about="how that is packed, such as `gptq 4-bit`; empty: as stored"),
 )
 """Of `list`."""
 
 _SUMS: Final = (
     Column("tensors", "int", about="how many tensors, a tied one counted once"),
-    Column("numel", "int", about="number of their elements"),
+    Column("numel", "int", about="number of their elements, as stored"),
     Column("nbytes", "bytes", about="their size as stored, in bytes"),
     Column("dtypes", "names", about="their types, between commas; a JSON list"),
 )
-MODULES: Final = (Column("name", "name", about="path of the module"), *_SUMS)
+MODULES: Final = (
+    Column("name", "name", about="path of the module"),
+    *_SUMS,
+    Column("logical_numel", "int", about="number of the elements that quantised ones stand for, and of the others"),
+)
 """Of `list --depth`."""
 
 TOTALS: Final = (
     _SUMS[0],
-    Column("parameters", "int", about="number of their elements"),
+    Column(
+        "parameters", "int", about="number of their elements; of quantised ones, of the tensors that they stand for"
+    ),
     _SUMS[2],
     Column("tied", "int", about="how many names are second names of a tensor"),
     _SUMS[3],
+    Column("stored", "int", about="number of the elements that are stored for them, scales and the like too"),
+    Column("encodings", "names", about="how quantised ones are packed, between commas; a JSON list"),
 )
 """Of `list --total`."""
 
@@ -204,8 +215,8 @@ SOURCES: Final = (
     Column("files", "names", about="paths of the files that were read, between commas; a JSON list"),
     Column("nbytes", "bytes", about="size of all of them, in bytes"),
     Column("tensors", "int", about="how many parameters there are, a tied one counted once"),
-    Column("parameters", "int", about="number of their elements"),
-    Column("logical_parameters", "int", about="how many these stand for, where they are packed and the file tells"),
+    Column("parameters", "int", about="number of their elements, of quantised ones of what they stand for"),
+    Column("logical_parameters", "int", about="the same, where some are quantised and the file tells"),
     Column("tied", "int", about="how many names are second names of a tensor"),
     Column("dtypes", "names", about="their types, the most bytes first, between commas; a JSON list"),
     Column(
@@ -222,13 +233,19 @@ SOURCES: Final = (
         about="the architecture as `config.json`, the keys of GGUF, ONNX or a spec tell it: `architecture`, "
         "`hidden_size`, `layers`, `context_length`, `vocabulary`, `quantization`, ..",
     ),
-    Column("others", "object", about="what is there besides parameters: `buffer`, `optimizer`, `attribute`, `state`"),
+    Column(
+        "others",
+        "object",
+        about="what is there besides parameters: `buffer`, `part`, `copy`, `optimizer`, `attribute`, `state`",
+    ),
     Column(
         "modules",
         "items",
         about="how many modules the first two levels have; in JSON their `name`, `type`, `parameters` and `share`",
     ),
     Column("severity", about="how bad that is which `safety` tells: `warning`, `error`, `danger`"),
+    Column("stored", "int", about="elements that are stored for them, with scales and the like"),
+    Column("encodings", "names", (), about="how quantised ones are packed, between commas; a JSON list"),
 )
 """Of `info`."""
 

@@ -102,9 +102,9 @@ def _parameters(info: Info) -> str:
     if not info.tensors:
         return "none"
     text = f"{info.parameters:,} in {counted(info.tensors, 'tensor')}"
-    if info.logical_parameters not in (None, info.parameters):
-        text = f"{info.logical_parameters:,}, stored as {text}"
-    return f"{text} ({info.tied:,} tied)" if info.tied else text
+    if info.tied:
+        text += f" ({info.tied:,} tied)"
+    return f"{text}, {counted(info.stored, 'stored element')}, {', '.join(info.encodings)}" if info.encodings else text
 
 
 def _model(model: Mapping[str, object]) -> Iterator[tuple[str, _Value]]:

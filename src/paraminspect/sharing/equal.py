@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 
 from paraminspect.errors import CheckpointError, LimitExceededError, ParamInspectError
 from paraminspect.formats.dtypes import BITS
+from paraminspect.limits import EffortError, shared_effort
 from paraminspect.records import TensorRecord
 from paraminspect.values.pieces import read_pieces
 from paraminspect.values.stored_bytes import Files, has_repeats, plain_dtype
@@ -126,6 +127,8 @@ def find_equal(items: Sequence[Item], *, threads: int | None = None, progress: P
         item = items[place]
         try:
             start = sha256(item.contents.start(item.record, START_BYTES)).digest()
+        except EffortError:
+            raise
         except ParamInspectError as error:
             unread[place] = error.message
         else:
@@ -194,7 +197,7 @@ def _digest_all(items: Sequence[Item], threads: int | None, progress: Progress) 
         from concurrent.futures import ThreadPoolExecutor
 
         pool = ThreadPoolExecutor(threads)
-        made = pool.map(_digest, items)
+        made = pool.map(shared_effort(_digest), items)
         pool.shutdown(wait=False)  # what is interrupted does not wait for the others
     for item, digest in zip(items, made, strict=True):
         digests.append(digest)
@@ -219,6 +222,8 @@ def _digest(item: Item) -> bytes | str | None:
                     element = None
             made.update(piece)
             at += len(piece)
+    except EffortError:
+        raise
     except ParamInspectError as error:
         return error.message
     return made.digest() if element is None else None

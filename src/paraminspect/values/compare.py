@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from paraminspect.limits import VALUES, effort
+from paraminspect.errors import LimitExceededError
+from paraminspect.limits import NUMBERS, effort
 from paraminspect.values.decode import Numbers
 from paraminspect.values.moments import sum_of_squares
 from paraminspect.values.widen import widen
@@ -108,7 +109,12 @@ def digest_values(numbers: Numbers) -> bytes:
 def _count_repeated(*numbers: Numbers) -> None:
     """A tensor of a few bytes may have any number of elements that stand in one place."""
     if any(each.repeats > 1 for each in numbers):
-        effort().spend(VALUES, max(each.numel for each in numbers))
+        run, count = effort(), max(each.numel for each in numbers)
+        if count > run.limit(NUMBERS):  # which says nothing of other tensors
+            raise LimitExceededError(
+                "numbers of one tensor, most of them the same", limit=run.limit(NUMBERS), actual=count
+            )
+        run.spend(NUMBERS, count)
 
 
 def _skip_equal(before: Numbers, after: Numbers, advance: Callable[[int], None]) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from paraminspect.errors import ParamInspectError
+from paraminspect.limits import EffortError
 from paraminspect.names.changes import (
     Change,
     Comparison,
@@ -89,6 +90,8 @@ def _compare(pair: Pair, opens: tuple[Open, Open], tolerance: Tolerance, diff: D
     try:
         try:
             one, other = opens[0](pair.before), opens[1](pair.after)
+        except EffortError:
+            raise
         except ParamInspectError:
             if _same_bytes(pair, opens, advance):
                 return None
@@ -99,8 +102,10 @@ def _compare(pair: Pair, opens: tuple[Open, Open], tolerance: Tolerance, diff: D
         found = compare_values(
             one, other, rtol=tolerance.rtol, atol=tolerance.atol, advance=lambda count: advance(round(count * each))
         )
+    except EffortError:
+        raise  # others would fail of it too
     except ParamInspectError as error:
-        diff.failures.append(Failure(pair.before, error))
+        diff.failures.append(Failure(pair.before, error.with_traceback(None)))  # whose frames hold what was read
         return None
     if not found.differs:
         return None
@@ -128,6 +133,8 @@ def _find_renamed(headers: Comparison, opens: tuple[Open, Open]) -> list[tuple[s
     def digest(side: Literal["removed", "added"], record: TensorRecord) -> bytes | None:
         try:
             return digest_values(opens[side == "added"](record))
+        except EffortError:
+            raise
         except ParamInspectError:
             return None  # it cannot be compared to anything
 

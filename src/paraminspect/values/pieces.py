@@ -11,12 +11,14 @@ from paraminspect.values.stored_bytes import FileBytes, Files, find_bytes
 def read_pieces(record: TensorRecord, files: Files, size: int) -> Iterator[bytes]:
     """All bytes of a tensor, row by row in this machine's order, so many at a time: no tensor is in memory as a whole.
 
-    Those of one that has to be decoded are those of its numbers; blocks come as they are.
+    Those of one that has to be decoded are those of its numbers; blocks come as they are, and so does what stands for
+    another tensor together with others.
 
     Raises:
         CheckpointError: They cannot be had, and why.
         TruncatedError: The file has become shorter.
     """
+    record = record.as_stored
     run = find_bytes(record)
     if run is not None:
         source = FileBytes(files.blob(run.path), run.begin, run.nbytes)

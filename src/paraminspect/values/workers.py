@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from paraminspect.errors import CheckpointError, ParamInspectError
 from paraminspect.files.processes import Send, can_fork, count_processors, run_forked
+from paraminspect.limits import EffortError
 from paraminspect.records import TensorRecord
 from paraminspect.values.decode import Numbers
 from paraminspect.values.stats import Summary, TensorStats, summarise
@@ -26,6 +27,9 @@ MIN_BYTES: Final = 64 << 20
 
 MAX_WORKERS: Final = 8
 """More of them wait for memory, not for each other."""
+
+_SPENT: Final = -1
+"""In the place of a row: the run has done what it may."""
 
 REPORT_BYTES: Final = 4 << 20
 """Bytes read after which a process says how far it is."""
@@ -47,6 +51,7 @@ def collect_in_parallel(
 
     Raises:
         CheckpointError: A process ended before its work was done.
+        EffortError: All together did more than a run may.
     """
     if workers < 2 or len(rows) < 2:
         yield from collect(rows, open_, advance)
@@ -68,7 +73,14 @@ def share_out(sizes: Sequence[int], workers: int) -> list[list[int]]:
 
 
 def _work(share: Sequence[int], rows: Sequence[Sequence[TensorRecord]], open_: Open, send: Send) -> None:
-    """Send (row, statistics, failures) for each row, and (None, bytes read) in between."""
+    """Send (row, statistics, failures) for each row, and (None, bytes read) in between; of too much work, what and how much."""
+    try:
+        _send_rows(share, rows, open_, send)
+    except EffortError as error:
+        send((_SPENT, error.what, error.limit, error.actual))
+
+
+def _send_rows(share: Sequence[int], rows: Sequence[Sequence[TensorRecord]], open_: Open, send: Send) -> None:
     waiting = 0
 
     def advance(nbytes: int) -> None:
@@ -93,6 +105,8 @@ def _in_order(
         if message[0] is None:
             advance(message[1])
             continue
+        if message[0] == _SPENT:
+            raise EffortError(message[1], limit=message[2], actual=message[3])
         place, stats, failures = message
         known[place] = RowStats(
             None if stats is None else TensorStats(*stats),
@@ -140,8 +154,10 @@ def collect(
         for record in records:
             try:
                 part = _summarise(record, open_, advance)
+            except EffortError:
+                raise  # others would fail of it too
             except ParamInspectError as error:
-                failures.append(Failure(record, error))
+                failures.append(Failure(record, error.with_traceback(None)))  # whose frames hold what was read
                 continue
             if whole is None:
                 whole = part

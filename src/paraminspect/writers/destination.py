@@ -13,7 +13,7 @@ from paraminspect.files.door import place_of
 from paraminspect.files.reasons import hint_for, with_reason
 from paraminspect.files.storing import free_space, open_device
 from paraminspect.files.system import descriptor_in
-from paraminspect.formats.sharded import MODEL_ENDINGS, PICKLE_INDEX, SAFETENSORS_INDEX
+from paraminspect.formats.folder_models import MODEL_ENDINGS, is_index
 from paraminspect.formats.table import DISTRIBUTED
 from paraminspect.text import format_bytes, list_some, quote
 from paraminspect.writers.layout import Layout
@@ -60,19 +60,19 @@ def resolve(path: str) -> str:
     return resolved
 
 
-def check_file(target: str, path: str, force: bool) -> int | None:
-    """Permissions of the file that is to be replaced; None if there is none."""
+def check_file(target: str, path: str, force: bool) -> os.stat_result | None:
+    """The status of the file that is to be replaced; None if there is none."""
     try:
-        mode = os.stat(target).st_mode
+        status = os.stat(target)
     except FileNotFoundError:
         if path.endswith("/"):
             raise TargetError("it is named as a folder, and one file is to be written") from None
         return None
-    if stat.S_ISDIR(mode):
+    if stat.S_ISDIR(status.st_mode):
         raise TargetError("it is a folder, and one file is to be written", hint="name a file")
     if not force:
         raise TargetError("it is there already", hint="--force replaces it")
-    return stat.S_IMODE(mode)
+    return status
 
 
 def check_folder(target: str, layout: Layout, force: bool) -> None:
@@ -97,10 +97,7 @@ def _is_of_checkpoint(path: str) -> bool:
     """Whether a file is one of those that a folder of a model has by its nature."""
     name = os.path.basename(path)
     return os.path.isfile(path) and bool(
-        name.lower().endswith((*MODEL_ENDINGS, *DISTRIBUTED.endings))
-        or name in DISTRIBUTED.names
-        or SAFETENSORS_INDEX.fullmatch(name)
-        or PICKLE_INDEX.fullmatch(name)
+        name.lower().endswith((*MODEL_ENDINGS, *DISTRIBUTED.endings)) or name in DISTRIBUTED.names or is_index(name)
     )
 
 

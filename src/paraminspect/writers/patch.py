@@ -23,8 +23,8 @@ from paraminspect.files.paths import folder_of, relative, shown
 from paraminspect.files.reasons import reason_of
 from paraminspect.formats.companions import find_companions
 from paraminspect.formats.dtypes import BITS
+from paraminspect.formats.folders import find_index
 from paraminspect.formats.shapes import is_dense
-from paraminspect.formats.sharded import find_index
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.text import quote
 from paraminspect.writers.layout import Checksum, Copy, FileLayout, Layout, Piece, Slot

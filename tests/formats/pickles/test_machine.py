@@ -219,7 +219,7 @@ LIMITS = [
     ("MAX_INTEGER_BYTES", 4, b"\x8a\4abcd.", b"\x8a\5abcde.", "bytes in one integer"),
     ("MAX_INTEGER_BYTES", 4, b"I1234\n.", b"L12345L\n.", "digits"),
     ("MAX_NAME_BYTES", 6000, pickle.dumps({LONG: 1}), pickle.dumps({LONG + "x": 1}), "bytes in one dictionary key"),
-    ("LONGEST_LINE", 5, b"V12345\n.", b"V123456\n.", "bytes in one line"),
+    ("LONGEST_LINE", 5, b"I12345\n.", b"I123456\n.", "bytes in one line"),
     ("MAX_PICKLE_TEXT", 12_150, LONG_TEXT + b"}(h\0Nh\0Nu.", LONG_TEXT + b"}(h\0Nh\0Nh\0Nu.", "bytes of strings"),
     # arguments that are copied count each time: a dictionary of 50 entries, text of 50 characters
     ("MAX_PICKLE_OBJECTS", 150, FIFTY + COPY_DICT + b"h\1h\0\x85R" * 2 + b".",
@@ -284,7 +284,7 @@ def test_a_limit_on_different_globals(monkeypatch: pytest.MonkeyPatch) -> None:
         (b"Sabc\n.", MalformedError, "a string without quotes"),
         (b"T\0\0\0\x80.", MalformedError, "negative length"),
         (b"\x8b\xff\xff\xff\xff.", LimitExceededError, "bytes in one integer"),
-        (b"V" + b"x" * 70_000 + b"\n.", LimitExceededError, "bytes in one line"),
+        (b"c" + b"x" * 70_000 + b"\n.", LimitExceededError, "bytes in one line"),
     ],
 )
 def test_pickles_that_no_unpickler_accepts(data: bytes, error: type[ParamInspectError], message: str) -> None:

@@ -84,7 +84,7 @@ def written_out(value: object, seen: dict[int, int]) -> object:
     if isinstance(value, OddKey):
         return "key", value.text
     slots = [name for cls in type(value).__mro__ for name in getattr(cls, "__slots__", ()) if name != "build"]
-    return type(value).__name__, [(name, written_out(getattr(value, name), seen)) for name in slots]
+    return type(value).__name__, [(name, written_out(getattr(value, name, None), seen)) for name in slots]
 
 
 def assert_same(data: bytes) -> int:

@@ -181,6 +181,27 @@ def test_bytes_that_are_a_pickle(protocol: int) -> None:
     assert [data for _, data in found.nested] == [inner]
 
 
+@pytest.mark.parametrize("length", [10, 5_000, 100_000, 3_000_000])
+@pytest.mark.parametrize("protocol", range(6))
+def test_bytes_that_are_a_pickle_of_any_length(protocol: int, length: int) -> None:
+    inner = pickle.dumps(["x" * length, {"a": 1}], 2)
+    found = trace(pickle.dumps([inner, None], protocol))
+    ((_, data),) = found.nested
+    assert found.value == [data, None]
+    assert isinstance(data, bytes) is (length == 10)
+    assert found.error is None
+
+
+@pytest.mark.parametrize("quote", [b"'", b'"'])
+@pytest.mark.parametrize("written", [b"\\x80\\x02", b"\\200\\002", b"\x80\\x02"])
+def test_a_long_string_of_python_2_that_is_a_pickle(quote: bytes, written: bytes) -> None:
+    inner = b"X\x88\x13\0\0" + b"y" * 5000 + b"cposix\\nsystem\\n."
+    found = trace(b"(lp0\nS" + quote + written + inner + quote + b"\np1\na.")
+    ((_, data),) = found.nested
+    assert not isinstance(data, bytes)
+    assert data.unfold(quote + written + inner).startswith(b"\x80\x02X")
+
+
 def test_the_end_is_where_the_next_pickle_begins() -> None:
     first, second = pickle.dumps([1, 2]), pickle.dumps({"a": None})
     assert trace(first + second).end == len(first)

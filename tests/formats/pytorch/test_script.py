@@ -99,11 +99,12 @@ def test_a_frozen_module_has_attributes_only(tmp_path: Path) -> None:
     assert [record.name for record in open_source(path).tensors] == list(torch.jit.load(path).state_dict())
 
 
-def test_attributes_that_are_neither_parameter_nor_buffer_are_noted() -> None:
+def test_attributes_that_are_neither_parameter_nor_buffer_are_no_part_of_the_model() -> None:
     checkpoint = read(script_bytes(script()))
-    assert not any("ignored" in record.name for record in checkpoint.tensors)
-    shown = "blocks.0.ignored, blocks.1.ignored, shared.ignored and 1 more"
-    assert checkpoint.notes == (f"not in the state dict, since neither parameter nor buffer: {shown}",)
+    ignored = [record.name for record in checkpoint.tensors if record.role == "attribute"]
+    blocks = ("blocks.0", "blocks.1", "shared", "same")
+    assert ignored == [f"{block}.{name}" for block in blocks for name in ("ignored", "several.0", "several.1")]
+    assert checkpoint.notes == ()
 
 
 def test_classes_are_named_without_what_torchscript_adds() -> None:
@@ -138,15 +139,17 @@ def archive(root: bytes = ROOT, code: bytes | None = CODE, file: str = "__torch_
 
 def test_the_code_says_what_is_a_parameter() -> None:
     checkpoint = read(archive())
-    assert [(record.name, record.kind, record.trainable) for record in checkpoint.tensors] == [("w", "parameter", True)]
-    assert checkpoint.notes == ("not in the state dict, since neither parameter nor buffer: x",)
+    assert [(record.name, record.kind, record.role) for record in checkpoint.tensors] == [
+        ("w", "parameter", "model"),
+        ("x", "tensor", "attribute"),
+    ]
     buffers = CODE.replace(b"__buffers__ = []", b'__buffers__ = ["x"]')
     assert [record.kind for record in read(archive(code=buffers)).tensors] == ["parameter", "buffer"]
 
 
 def test_a_mangled_class_name() -> None:
     root = ROOT.replace(b"c__torch__\nM", b"c__torch__.pkg.___torch_mangle_7\nM")
-    (record,) = read(archive(root, file="__torch__/pkg/___torch_mangle_7.py")).tensors
+    record = read(archive(root, file="__torch__/pkg/___torch_mangle_7.py")).tensors[0]
     assert (record.kind, record.module_type) == ("parameter", "pkg.M")
 
 
@@ -199,7 +202,8 @@ def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_code_that_would_be_slow_to_search() -> None:
     quotes = b'class M(Module):\n  __parameters__ = ["' + b'\\"' * 300_000 + b"]\n"
     lines = b"class M(Module):\n" + b"  __parameters__ = [\n" * 100_000
-    assert [len(read(archive(code=code)).tensors) for code in (quotes, lines)] == [0, 0]
+    for code in (quotes, lines):
+        assert [record.role for record in read(archive(code=code)).tensors] == ["attribute", "attribute"]
 
 
 @cache

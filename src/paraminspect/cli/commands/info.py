@@ -10,6 +10,7 @@ from paraminspect.cli.explain import with_source
 from paraminspect.cli.opened import open_each, prefixed
 from paraminspect.cli.output import Output
 from paraminspect.files.paths import base_name, shown
+from paraminspect.files.seen import settle
 from paraminspect.models.open import Opened
 from paraminspect.render.columns import SOURCES
 from paraminspect.render.rows import Rows
@@ -48,6 +49,7 @@ def command(
     for model in open_each(source, options.asked("names", build), out):
         try:
             described = Described(model)
+            settle()
         except Exception as error:
             out.error(with_source(error, model.source))
             continue

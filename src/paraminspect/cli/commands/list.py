@@ -95,8 +95,11 @@ def _note_unused(checkpoint: Checkpoint, sources: Sequence[str], output: Output)
 def _tensor_values(listing: Listing) -> list[tuple[Any, ...]]:
     get = attrgetter("name", "shape", "dtype", "numel", "nbytes", "kind", "trainable")
     tied_to = listing.tied_to
-    return [(*get(record), tied_to.get(index)) for index, record in enumerate(listing.records)]
+    if not any(record.encoding_label for record in listing.records):
+        return [(*get(record), tied_to.get(index), None, None, None) for index, record in enumerate(listing.records)]
+    stands_for = attrgetter("logical_shape", "logical_numel", "encoding_label")
+    return [(*get(record), tied_to.get(index), *stands_for(record)) for index, record in enumerate(listing.records)]
 
 
 def _module_values(listing: Listing, depth: int) -> list[tuple[Any, ...]]:
-    return [(row.name, row.tensors, row.numel, row.nbytes, row.dtypes) for row in sum_modules(listing, depth)]
+    return list(sum_modules(listing, depth))

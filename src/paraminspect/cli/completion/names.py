@@ -12,7 +12,7 @@ from paraminspect.cli.completion.typed import Typed
 from paraminspect.cli.declare import Declared, Is
 from paraminspect.errors import ParamInspectError
 from paraminspect.names.listing import is_shown
-from paraminspect.records import TensorRecord
+from paraminspect.records import OF_MODEL, TensorRecord
 from paraminspect.text import counted, is_plain, shape_text
 
 MAX_CANDIDATES: Final = 400
@@ -139,7 +139,7 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 
 def _is_of_model(record: TensorRecord) -> bool:
-    return record.role == "model"
+    return record.role in OF_MODEL
 
 
 def _read_all(sources: Sequence[str], typed: Typed) -> Iterator[tuple[str, TensorRecord]]:

@@ -7,7 +7,7 @@ Dictionaries keep their string keys; any other key becomes an `OddKey`, so that 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 
 class Global:
@@ -86,6 +86,26 @@ class Opaque:
         return self.func.dotted if isinstance(self.func, Global) else ""
 
 
+class Run(Opaque):
+    """Objects of one class that stand one after another, of which only what differs is kept.
+
+    In a dictionary a run of keys stands for all of them, and that of the values lies under it.
+
+    Attributes:
+        count: How many.
+        columns: By the name of an attribute, that of each.
+        is_paired: Whether they are keys or values, and stand by turns.
+    """
+
+    __slots__ = ("columns", "count", "is_paired")
+
+    def __init__(self, func: object, count: int, columns: dict[str, list[Any]], *, is_paired: bool) -> None:
+        super().__init__(func, ())
+        self.count = count
+        self.columns = columns
+        self.is_paired = is_paired
+
+
 class OddKey:
     """A dictionary key that is no string: an int, a tuple, None, an object.
 
@@ -119,12 +139,21 @@ class LongBytes:
         text: Whether the pickle declares it as text.
     """
 
-    __slots__ = ("begin", "length", "text")
+    __slots__ = ("_unfold", "begin", "length", "text")
 
-    def __init__(self, begin: int, length: int, text: bool) -> None:
+    def __init__(self, begin: int, length: int, text: bool, unfold: Callable[[bytes], bytes] | None = None) -> None:
         self.begin = begin
         self.length = length
         self.text = text
+        self._unfold = unfold or (_latin1_of_utf8 if text else None)
+
+    def unfold(self, stored: bytes) -> bytes:
+        """The bytes that it stands for, of those that are stored or of the first of them: text stands for Latin-1."""
+        return stored if self._unfold is None else self._unfold(stored)
+
+
+def _latin1_of_utf8(stored: bytes) -> bytes:
+    return stored.decode("utf-8", "ignore").encode("latin-1", "replace")
 
 
 class Dtype:
@@ -184,11 +213,14 @@ class TensorValue:
         trainable: requires_grad; None where the pickle does not say.
         nbytes: Bytes of all its parts for layouts that are several storages; None means numel x itemsize.
         encoding: What else it takes to read the values; None for nearly all tensors.
+        state: Attributes of a tensor that has some; not set where nothing says so.
     """
 
     __slots__ = (
-        "dtype", "encoding", "kind", "layout", "nbytes", "numel", "offset", "shape", "storage", "stride", "trainable",
+        "dtype", "encoding", "kind", "layout", "nbytes", "numel", "offset", "shape", "state", "storage", "stride",
+        "trainable",
     )  # fmt: skip
+    state: object
 
     def __init__(  # noqa: PLR0917 (made in hundreds of thousands, where keywords cost)
         self,

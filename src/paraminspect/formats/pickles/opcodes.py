@@ -125,10 +125,19 @@ def _number(text: bytes) -> int:
 
 
 def _string_line(m: MachineState) -> None:
-    text = m._line().strip()
+    line = m._text_line(_unfold_string)
+    if isinstance(line, LongBytes):
+        m._stack.append(line)
+        return
+    text = line.strip()
     if len(text) < 2 or text[:1] not in b"'\"" or text[-1:] != text[:1]:
         raise MalformedError(f"a string without quotes before byte {m.position:,}")
     m._stack.append(_decode_python2(_ESCAPE.sub(_unescape, text[1:-1])))
+
+
+def _unfold_string(stored: bytes) -> bytes:
+    """What a string of Python 2 stands for, or the begin of one: without its quotes and escapes."""
+    return _ESCAPE.sub(_unescape, stored.strip()[1:].removesuffix(stored[:1]))
 
 
 _ESCAPE: Final = re.compile(rb"\\(x[0-9a-fA-F]{2}|[0-7]{1,3}|.)", re.DOTALL)
@@ -148,8 +157,15 @@ def _unescape(match: re.Match[bytes]) -> bytes:
 
 
 def _unicode_line(m: MachineState) -> None:
-    text = m._line().decode("raw_unicode_escape")
-    m._stack.append(text.encode("utf-8", "backslashreplace").decode())
+    line = m._text_line(_unfold_unicode)
+    if isinstance(line, LongBytes):
+        m._stack.append(line)
+    else:
+        m._stack.append(line.decode("raw_unicode_escape").encode("utf-8", "backslashreplace").decode())
+
+
+def _unfold_unicode(stored: bytes) -> bytes:
+    return stored.decode("raw_unicode_escape", "ignore").encode("latin-1", "replace")
 
 
 def _binput(m: MachineState) -> None:
@@ -165,10 +181,17 @@ def _long_binput(m: MachineState) -> None:
 
 
 def _memoize(m: MachineState) -> None:
-    m._put(len(m._memo))
+    m._put(len(m._memo) + m._left_out)
     # the shortcut leaves entries out, after which len(memo) no longer counts them
     if m._skipped:
         raise MemoSkippedError
+
+
+def _build(m: MachineState) -> None:
+    """Behind which objects may follow that are like this one."""
+    m._build(m._stack.pop())
+    if m._repeats is not None:
+        m._repeats.take(m)
 
 
 def _binget(m: MachineState) -> None:
@@ -320,10 +343,10 @@ _KNOWN: Final[Mapping[int, Handler]] = {
     0x71: _binput,
     0x72: _long_binput,
     0x94: _memoize,
-    0x70: lambda m: m._put(_number(m._line())),  # PUT
+    0x70: lambda m: m._put(_number(m._line(kept=False))),  # PUT
     0x68: _binget,
     0x6A: _long_binget,
-    0x67: lambda m: m._get(_number(m._line())),  # GET
+    0x67: lambda m: m._get(_number(m._line(kept=False))),  # GET
     0x28: _mark,
     0x30: lambda m: m._stack.pop(),  # POP
     0x31: lambda m: m._pop_mark(),  # POP_MARK
@@ -350,7 +373,7 @@ _KNOWN: Final[Mapping[int, Handler]] = {
     0x92: _newobj_ex,
     0x69: _inst,
     0x6F: _obj,
-    0x62: lambda m: m._build(m._stack.pop()),  # BUILD
+    0x62: _build,  # BUILD
     0x51: lambda m: m._persistent(m._stack.pop()),  # BINPERSID
     0x50: lambda m: m._persistent(_decode_python2(m._line())),  # PERSID
     0x82: _extension(1),  # EXT1

@@ -20,6 +20,7 @@ from paraminspect.formats.pickles.machine import MAX_PICKLE_OPS, PickleMachine
 from paraminspect.formats.pickles.opcodes import HANDLERS
 from paraminspect.formats.pickles.plain import BARE_STARTS
 from paraminspect.formats.pickles.python_modules import PYTHON_MODULES
+from paraminspect.formats.pickles.repeats import Repeats
 from paraminspect.formats.pickles.safe import ALLOCATORS, CALLED_SAFELY, MANY_BYTES, TAKES_A_FUNCTION
 from paraminspect.formats.pickles.state import LONGEST_FIXED, truncated
 from paraminspect.formats.pytorch.objects import GlobalTable, storage_ref
@@ -159,7 +160,8 @@ class _TracingMachine(PickleMachine):
         self._declare = declare
         self._joblib = joblib
         self._table = GlobalTable()
-        super().__init__(blob, self._find, self._refer, begin=begin, shortcut=self._table.shortcut)
+        # what is taken at once holds nothing but numbers and plain names, and its classes were named before
+        super().__init__(blob, self._find, self._refer, begin=begin, shortcut=self._table.shortcut, repeats=Repeats())
         self._table.shortcut.declare = declare
 
     def _restart(self) -> None:
@@ -433,11 +435,10 @@ class _TracingMachine(PickleMachine):
     # --- strings ---------------------------------------------------------------------------------------------
 
     def _payload(self, length: int, *, text: bool) -> bytes | LongBytes:
-        begin = self.position
         data = super()._payload(length, text=text)
         if length >= SMALLEST_PICKLE:
             if isinstance(data, LongBytes):
-                self._note_string(self._blob.read_up_to(begin, 4), data)
+                self._note_long(data)
             elif not text:
                 self._note_string(data, data)
         return data
@@ -445,13 +446,19 @@ class _TracingMachine(PickleMachine):
     def _note_text(self) -> None:
         """A text may stand for bytes: so pickles of protocol 0 to 2 write them."""
         text = self._stack[-1]
-        if type(text) is str and len(text) >= SMALLEST_PICKLE and text[0] in _FIRST_LETTERS:
+        if isinstance(text, LongBytes):
+            if self._code in _LINES:  # of others it is noted where they are read
+                self._note_long(text)
+        elif type(text) is str and len(text) >= SMALLEST_PICKLE and text[0] in _FIRST_LETTERS:
             data = text.encode("latin-1", "replace")
             self._note_string(data, data)
 
+    def _note_long(self, data: LongBytes) -> None:
+        head = data.unfold(self._blob.read_up_to(data.begin, _STORED_HEAD))
+        self._note_string(head.ljust(SMALLEST_PICKLE, b"\0"), data)
+
     def _note_string(self, head: bytes, data: bytes | LongBytes) -> None:
-        text = isinstance(data, LongBytes) and data.text
-        if may_be_file(head) or (text and head[:2] == b"\xc2\x80") or _may_be_bare(head, data):
+        if may_be_file(head) or _may_be_bare(head, data):
             if len(self.trace.nested) < MAX_NESTED:
                 self.trace.nested.append((self._op, data))
             else:
@@ -485,8 +492,14 @@ _ASKED_FOR: Final = frozenset({"keys", "replace", "__deepcopy__"})
 
 _FIRST_LETTERS: Final = frozenset(map(chr, b"\x93P" + BARE_STARTS))
 
-_TEXTS: Final = frozenset({0x53, 0x56, 0x58, 0x8C})
-"""STRING, UNICODE, BINUNICODE, SHORT_BINUNICODE."""
+_LINES: Final = frozenset({0x53, 0x56})
+"""STRING, UNICODE."""
+
+_TEXTS: Final = _LINES | {0x58, 0x8C}
+"""The same, BINUNICODE and SHORT_BINUNICODE."""
+
+_STORED_HEAD: Final = 32
+"""Bytes that stand for four at least, however they are written: as escapes behind a quote at most."""
 
 
 def printable(text: str, limit: int = SHOWN_TEXT) -> str:

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 
 from paraminspect.errors import MalformedError, UnknownFormatError
 from paraminspect.files.blob import Blob
+from paraminspect.formats.pickles.arrays import Arrays
 from paraminspect.formats.pickles.inert import StorageRef
 from paraminspect.formats.pickles.machine import PickleMachine
 from paraminspect.formats.pickles.remark import note_calls
@@ -51,6 +52,7 @@ class TorchArchive:
 
     Attributes:
         metadata: What small text records say: byteorder, version.
+        arrays: Of numpy, in what `load` has read.
 
     Raises:
         MalformedError: Entries lie below several folders that each hold a data.pkl.
@@ -79,6 +81,7 @@ class TorchArchive:
             )
         self._storages: dict[str, Storage] = {}
         self.metadata = self._read_metadata()
+        self.arrays = Arrays(directory.blob)
 
     def _read_metadata(self) -> dict[str, str]:
         metadata = {}
@@ -89,12 +92,16 @@ class TorchArchive:
                 metadata[name.lstrip(".")] = text.strip()
         return metadata
 
-    def pickle(self, name: str) -> Blob:
-        """The bytes of one pickle, inflated if need be."""
-        entry = self.directory.entries[self.root + name]
-        if entry.method == 0 and not entry.encrypted:
-            return self.directory.blob.part(self.directory.data_offset(entry), entry.size)
-        return Blob.from_bytes(self.directory.read(entry))
+    def load(self, table: GlobalTable) -> object:
+        """What data.pkl stands for, inert."""
+        entry = self.directory.entries[f"{self.root}data.pkl"]
+        is_inflated = bool(entry.method or entry.encrypted)
+        if is_inflated:
+            blob = Blob.from_bytes(self.directory.read(entry))
+        else:
+            blob = self.directory.blob.part(self.directory.data_offset(entry), entry.size)
+        self.arrays = Arrays(blob, is_torch=True, is_inflated=is_inflated)
+        return PickleMachine(blob, table.find, storage_ref, shortcut=table.shortcut).load()
 
     def storage(self, reference: StorageRef) -> Storage:
         """The storage a persistent id names; the same record for the same key.
@@ -105,7 +112,7 @@ class TorchArchive:
         key = reference.key
         storage = self._storages.get(key)
         if storage is None:
-            storage = self._storages[key] = self._find(key)
+            storage = self._storages[key] = self.arrays.storages.get(key) or self._find(key)
         check_size(reference, storage)
         return storage
 
@@ -119,7 +126,7 @@ class TorchArchive:
 
     def note_unlisted(self, root: object) -> Iterator[str]:
         """A remark on tensors below `root` whose storages were not asked for."""
-        if len(self._storages) < len(self._sizes()):
+        if len(self._storages.keys() - self.arrays.storages.keys()) < len(self._sizes()):
             from paraminspect.formats.pytorch.unlisted import note_unlisted
 
             yield from note_unlisted(root, self._storages)
@@ -151,12 +158,11 @@ def read_torch_zip(directory: ZipDirectory) -> Checkpoint:
     """
     archive = TorchArchive(directory)
     table = GlobalTable()
-    machine = PickleMachine(archive.pickle("data.pkl"), table.find, storage_ref, shortcut=table.shortcut)
-    root = machine.load()
+    root = archive.load(table)
     notes = list(note_calls(table.foreign))
     if directory.duplicates:
         notes.append(f"{len(directory.duplicates)} names stand twice in the zip, and readers disagree which one counts")
-    tensors = name_tensors(root, archive.storage)
+    tensors = archive.arrays.settle(name_tensors(root, archive.storage, archive.arrays.convert))
     notes += archive.note_unlisted(root)
     return Checkpoint(
         "torch zip",

@@ -6,6 +6,7 @@ a count of parameters is right for the checkpoints people publish.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from paraminspect.records import Kind, Role
@@ -15,18 +16,20 @@ BUFFER_NAMES: Final = frozenset(
         "running_mean", "running_var", "num_batches_tracked",  # torch.nn.modules.batchnorm
         "inv_freq",  # rotary embeddings of transformers
         "masked_bias",  # GPT-2 of transformers: the value masked scores get
+        "queue", "queue_ptr",  # MoCo
         "relative_position_index", "relative_coords_table", "attn_mask",  # Swin
     }
 )  # fmt: skip
 """Last component of the name of a tensor that no optimizer trains."""
 
-INTEGER_BUFFER_NAMES: Final = frozenset({"position_ids", "token_type_ids"})
+INTEGER_BUFFER_NAMES: Final = frozenset({"position_ids", "token_type_ids", "n_averaged"})
 """The same, if the tensor holds integers."""
 
 OPTIMIZER_KEYS: Final = frozenset(
     {
         "optimizer", "optimizers", "optim", "optimizer_state", "optimizer_states", "optimizer_state_dict",
-        "optimizers_state_dict", "optim_state_dict", "optim_state", "opt_state",
+        "optimizers_state_dict", "optim_state_dict", "optim_state", "opt_state", "opt", "last_optimizer_state",
+        "optimizer_g", "optimizer_d", "optim_g", "optim_d", "opt_g", "opt_d", "g_optim", "d_optim", "optimizer_history",
     }
 )  # fmt: skip
 """Keys of a training checkpoint under which the optimizer's state stands (torch examples, Lightning, FSDP)."""
@@ -35,10 +38,18 @@ STATE_KEYS: Final = frozenset(
     {
         "rng_state", "rng_states", "rng", "cuda_rng_state", "torch_rng_state", "cpu_rng_state", "random_state",
         "scheduler", "lr_scheduler", "lr_schedulers", "scheduler_state_dict", "lr_scheduler_state_dict",
-        "scaler", "grad_scaler", "scaler_state_dict", "amp", "callbacks", "loops",
+        "scaler", "grad_scaler", "scaler_state_dict", "amp_scaler", "loss_scaler", "amp", "callbacks", "loops",
+        "sched", "ema_sched", "schedulers", "scheduler_states", "param_schedulers", "metrics", "metric", "message_hub",
+        "averaging_state", "extra_state", "task_state", "rng_tracker_states",
     }
 )  # fmt: skip
 """Keys of other training state."""
+
+MODULE_KEYS: Final = frozenset({"opt", "metric", "metrics"})
+"""Those of all these that are a module, too, where names are flat."""
+
+LOSS_KEY: Final = re.compile(r"(\w+_)?(loss(es)?|loss_fn|criterion)")
+"""Key of what a nested checkpoint keeps of its losses; in a flat one it is a module."""
 
 GENERATOR_KEYS: Final = frozenset({key for key in STATE_KEYS if "rng" in key} | {"random_state"})
 """Those of them whose value is a tensor: the state of a random generator."""
@@ -74,10 +85,12 @@ def role_of_key(key: str, *, holds_tensor: bool = False) -> Role | None:
         return "state" if lowered in GENERATOR_KEYS else None
     if lowered in OPTIMIZER_KEYS:
         return "optimizer"
-    return "state" if lowered in STATE_KEYS else None
+    return "state" if lowered in STATE_KEYS or LOSS_KEY.fullmatch(lowered) else None
 
 
 def role_of_name(name: str) -> Role:
     """The same, of a flat name whose first component is the key ("optimizer.state.0.exp_avg")."""
     head = name.partition(".")[0]
-    return (role_of_key(head) if len(head) < len(name) else None) or "model"
+    if len(head) == len(name) or head.lower() in MODULE_KEYS or LOSS_KEY.fullmatch(head.lower()):
+        return "model"
+    return role_of_key(head) or "model"

@@ -17,6 +17,7 @@ from typing import Final
 from paraminspect.errors import NOT_WHOLE, MalformedError, TruncatedError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.dtypes import BITS
+from paraminspect.formats.pickles.arrays import Arrays
 from paraminspect.formats.pickles.inert import StorageRef
 from paraminspect.formats.pickles.machine import PickleMachine
 from paraminspect.formats.pickles.remark import note_calls
@@ -32,12 +33,17 @@ COUNTS_AHEAD: Final = 256
 
 
 class _LegacyStorages:
-    """Storages in the order of the key list, each with its place in the file."""
+    """Storages in the order of the key list, each with its place in the file.
 
-    def __init__(self) -> None:
+    Args:
+        arrays: Those of numpy, in the pickles.
+    """
+
+    def __init__(self, arrays: Arrays) -> None:
         self._declared: dict[str, StorageRef] = {}
         self._found: dict[str, Storage] = {}
         self._listed: set[str] = set()
+        self.arrays = arrays
 
     def load_persistent(self, pid: object) -> object:
         value = storage_ref(pid)
@@ -92,6 +98,8 @@ class _LegacyStorages:
 
     def resolve(self, reference: StorageRef) -> Storage:
         storage = self._found.get(reference.key)
+        if storage is None and (array := self.arrays.storages.get(reference.key)) is not None:
+            return array
         if storage is None:
             raise MalformedError(f"storage {reference.key!r} is not in the list of storage keys"[:200])
         check_size(reference, storage)
@@ -123,7 +131,7 @@ def read_torch_legacy(blob: Blob, begin: int) -> Checkpoint:
         begin: Offset of the second pickle, right after the magic number.
     """
     table = GlobalTable()
-    storages = _LegacyStorages()
+    storages = _LegacyStorages(Arrays(blob, is_torch=True))
     table.shortcut.declare = storages.declare
     position = begin
     parts: list[object] = []
@@ -137,7 +145,7 @@ def read_torch_legacy(blob: Blob, begin: int) -> Checkpoint:
     little = system.get("little_endian", True) if isinstance(system, dict) else True
     byteorder = "big" if little is False else "little"
     storages.locate(blob, position, keys)
-    tensors = name_tensors(root, storages.resolve)
+    tensors = storages.arrays.settle(name_tensors(root, storages.resolve, storages.arrays.convert))
     notes = [*note_calls(table.foreign), *storages.note_unlisted(root)]
     return Checkpoint(
         "torch legacy",

@@ -9,7 +9,7 @@ Source: the `_rebuild_*` functions of `torch._utils` and `torch._tensor` (argume
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError
@@ -188,25 +188,36 @@ def _rebuild_from_type(args: Args) -> object:
         return Opaque(func, inner)
     value = func.build(inner)
     if isinstance(value, TensorValue):
-        for part in state[:2] if isinstance(state, tuple) else (state,):  # __dict__, slots
-            if not isinstance(part, dict):
-                continue
+        parts = state[:2] if isinstance(state, tuple) else (state,)  # __dict__, slots
+        for part in parts:
             for flag, kind in (("_is_param", "parameter"), ("_is_buffer", "buffer")):
-                if part.get(flag) is True:
+                if isinstance(part, dict) and part.get(flag) is True:
                     value.kind = kind
-            if value.storage is None:
-                _take_local_part(value, part.get("_local_tensor"))
+        if value.layout == "strided":
+            value.state = state
+        elif value.layout == "chunked":
+            _take_local_parts(value, [tensor for part in parts for tensor in _local_parts(part)])
     return value
 
 
-def _take_local_part(value: TensorValue, local: object) -> None:
-    """A DTensor whose local part is the whole tensor has its bytes there."""
-    if isinstance(local, TensorValue):
-        if local.shape == value.shape and local.dtype == value.dtype:
-            value.storage, value.offset, value.stride = local.storage, local.offset, local.stride
-            value.layout, value.encoding = local.layout, local.encoding
-        else:
-            value.nbytes = local.numel * BITS.get(local.dtype, 8) // 8
+def _local_parts(state: object) -> Iterator[TensorValue]:
+    """What a rank has of a DTensor (an attribute), or of a ShardedTensor (the first item of its state)."""
+    shards = [shard.state for shard in state if isinstance(shard, Opaque)] if isinstance(state, list) else []
+    for place in shards or [state]:
+        attributes = place[1] if isinstance(place, tuple) and len(place) == 2 else place  # behind a None, slots
+        local = attributes.get("tensor" if shards else "_local_tensor") if isinstance(attributes, dict) else None
+        if isinstance(local, TensorValue):
+            yield local
+
+
+def _take_local_parts(value: TensorValue, parts: list[TensorValue]) -> None:
+    """A tensor whose local part is the whole has its bytes there; of any other only as many are in the file."""
+    if len(parts) == 1 and parts[0].shape == value.shape and parts[0].dtype == value.dtype:
+        (local,) = parts
+        value.storage, value.offset, value.stride = local.storage, local.offset, local.stride
+        value.layout, value.encoding = local.layout, local.encoding
+    elif parts:
+        value.nbytes = sum(local.numel * BITS.get(local.dtype, 8) // 8 for local in parts)
 
 
 def _sparse(layout: str, parts: object, size: object) -> TensorValue:

@@ -22,14 +22,12 @@ from typing import Final
 
 from paraminspect.errors import LimitExceededError
 from paraminspect.formats.pickles.inert import Global, Opaque, TensorValue
-from paraminspect.formats.pickles.machine import PickleMachine
 from paraminspect.formats.pickles.remark import note_calls
 from paraminspect.formats.pytorch.archive import TorchArchive, find_root
-from paraminspect.formats.pytorch.objects import GlobalTable, storage_ref
+from paraminspect.formats.pytorch.objects import GlobalTable
 from paraminspect.formats.pytorch.walk import MAX_NESTING, name_tensors
 from paraminspect.formats.zip_file import ZipDirectory
 from paraminspect.records import Checkpoint
-from paraminspect.text import list_some
 
 MAX_CODE_BYTES: Final = 32 << 20
 """Of all source files that are searched."""
@@ -55,14 +53,10 @@ def read_torchscript(directory: ZipDirectory) -> Checkpoint:
     """Parameters, buffers and tensor attributes of a scripted or traced module."""
     archive = TorchArchive(directory)
     table = GlobalTable()
-    machine = PickleMachine(archive.pickle("data.pkl"), table.find, storage_ref, shortcut=table.shortcut)
-    root = machine.load()
-    notes = list(note_calls(table.foreign))
-    shown, total = _as_modules(root, _ClassTables(archive))
-    if shown:
-        names = list_some(shown, SHOWN_ATTRIBUTES, total)
-        notes.append(f"not in the state dict, since neither parameter nor buffer: {names}")
+    root = archive.load(table)
+    _as_modules(root, _ClassTables(archive))
     tensors = name_tensors(root, archive.storage)
+    notes = [*note_calls(table.foreign), *archive.note_unlisted(root)]
     version = archive.metadata.get("version", "")
     return Checkpoint("torchscript", tensors, {}, tuple(notes), stored=archive.stored(), version=version)
 
@@ -94,19 +88,19 @@ class _ClassTables:
             yield match[1], (lists.get("parameters", frozenset()), lists.get("buffers", frozenset()))
 
 
-def _as_modules(root: object, tables: _ClassTables) -> tuple[list[str], int]:
-    """Give scripted objects the tables of a pickled `nn.Module`, so that one walk serves both; in place.
-
-    Returns:
-        Names of the first tensors that are plain attributes, which are left out, and how many there are.
-    """
+def _as_modules(root: object, tables: _ClassTables) -> None:
+    """Give scripted objects the tables of a pickled `nn.Module`, so that one walk serves both; in place."""
     pending: list[tuple[object, str, int]] = [(root, "", 0)]
     seen: set[int] = set()
-    shown: list[str] = []
-    left_out = work = 0
+    work = 0
     while pending:
         value, prefix, depth = pending.pop()
-        if not isinstance(value, Opaque) or id(value) in seen or not isinstance(value.state, dict):
+        if not isinstance(value, Opaque) or id(value) in seen:
+            continue
+        names = tables.of(value.class_name)
+        if isinstance(value.func, Global):
+            value.func = Global(*_shown_class(value.func))
+        if not isinstance(value.state, dict):
             continue
         if depth > MAX_NESTING:
             raise LimitExceededError("levels of nesting", limit=MAX_NESTING, actual=None)
@@ -114,24 +108,19 @@ def _as_modules(root: object, tables: _ClassTables) -> tuple[list[str], int]:
         work += len(value.state) + len(prefix) // 64
         if work > MAX_ATTRIBUTES:
             raise LimitExceededError("attributes of scripted modules", limit=MAX_ATTRIBUTES, actual=None)
-        names = tables.of(value.class_name)
         if names is None:
             continue
         parameters, buffers = names
         tensors = {key: item for key, item in value.state.items() if isinstance(item, TensorValue)}
         modules = {key: item for key, item in value.state.items() if isinstance(item, Opaque)}
-        plain = [key for key in tensors if key not in parameters and key not in buffers]
-        shown += [f"{prefix}{key}"[:200] for key in plain[: SHOWN_ATTRIBUTES - len(shown)]]
-        left_out += len(plain)
+        others = {key: item for key, item in value.state.items() if key not in modules and key not in parameters}
         value.state = {
+            **{key: item for key, item in others.items() if key not in buffers},
             "_parameters": {key: item for key, item in tensors.items() if key in parameters},
             "_buffers": {key: item for key, item in tensors.items() if key in buffers},
             "_modules": modules,
         }
-        if isinstance(value.func, Global):
-            value.func = Global(*_shown_class(value.func))
         pending.extend((module, f"{prefix}{key}.", depth + 1) for key, module in reversed(modules.items()))
-    return shown, left_out
 
 
 def _shown_class(func: Global) -> tuple[str, str]:

@@ -1,8 +1,8 @@
-"""Tensors that a pickle holds where the walk does not look: in the state of an object that is no dictionary.
+"""Tensors that a pickle holds where the walk does not look, and parts of some that other files have the rest of.
 
-Objects with slots, frozen dataclasses and those with a `__getstate__` of their own write lists and tuples, whose items
-have no names. They are found by looking into everything that the pickle made, which is only done where it refers to
-storages that no listed tensor uses.
+They are keys of dictionaries, attributes of tensors, items of arrays of objects, arguments of functions that are not known;
+or storages that no tensor has. They are found by looking into everything that the pickle made, which is only done where it
+refers to storages that no listed tensor uses.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Final
 
-from paraminspect.formats.pickles.inert import OddKey, Opaque, TensorValue
+from paraminspect.formats.pickles.inert import OddKey, Opaque, StorageRef, TensorValue
 from paraminspect.text import counted, list_some, shape_text, shorten
 
 SHOWN: Final = 3
@@ -29,22 +29,36 @@ def note_unlisted(root: object, listed: Collection[str]) -> Iterator[str]:
         root: What the pickle stands for.
         listed: Keys of the storages of all tensors that are listed.
     """
-    count = 0
-    shown = []
-    for value, path, holder in _find_tensors(root):
-        if value.storage is not None and value.storage.key not in listed:
-            count += 1
-            if count <= SHOWN:
-                shape = "" if value.shape is None else f" {shape_text(value.shape)}"
-                shown.append(f"{_text(path)}{shape}" + (f" of {shorten(holder)}" if holder else ""))
-    if count:
-        are = "is" if count == 1 else "are"
-        said = f"{counted(count, 'tensor')} inside objects that are not understood {are} not listed"
-        yield f"{said}: {list_some(shown, SHOWN, count)}"
+    counts = dict.fromkeys(_WORDS, 0)
+    shown: dict[str, list[str]] = {kind: [] for kind in _WORDS}
+    for kind, value, path, holder in _find(root):
+        storage = value if isinstance(value, StorageRef) else value.storage
+        if kind == "part" or (storage is not None and storage.key not in listed):
+            counts[kind] += 1
+            if counts[kind] <= SHOWN:
+                shape = getattr(value, "shape", None)
+                text = _text(path) + ("" if shape is None else f" {shape_text(shape)}")
+                shown[kind].append(text + (f" of {shorten(holder)}" if holder else ""))
+    for kind, (noun, one, many) in _WORDS.items():
+        if count := counts[kind]:
+            said = f"{counted(count, noun)} {one if count == 1 else many}"
+            yield f"{said}: {list_some(shown[kind], SHOWN, count)}"
 
 
-def _find_tensors(root: object) -> Iterator[tuple[TensorValue, _Path | None, str]]:
-    """Every tensor below `root`, once, with the way to it and the class of the innermost object around it."""
+_WORDS: Final = {
+    "tensor": ("tensor", "inside an object that is not understood is not listed",
+               "inside objects that are not understood are not listed"),
+    "storage": ("storage", "without a tensor is not listed", "without a tensor are not listed"),
+    "part": ("tensor", "is here in part, the rest is in files of other ranks",
+             "are here in part, the rest is in files of other ranks"),
+}  # fmt: skip
+
+
+def _find(root: object) -> Iterator[tuple[str, TensorValue | StorageRef, _Path | None, str]]:
+    """Every tensor and bare storage below `root`, once, with the way to it and the class of the innermost object around.
+
+    Of a tensor that is here in part, its parts are left out.
+    """
     seen: set[int] = set()
     pending: list[tuple[object, _Path | None, str]] = [(root, None, "")]
     while pending:
@@ -53,7 +67,13 @@ def _find_tensors(root: object) -> Iterator[tuple[TensorValue, _Path | None, str
             continue
         seen.add(id(value))
         if isinstance(value, TensorValue):
-            yield value, path, holder
+            is_part = value.layout == "chunked" and value.nbytes is not None
+            yield "part" if is_part else "tensor", value, path, holder
+            if not is_part and hasattr(value, "state"):
+                pending.append((value.state, path, "a tensor"))
+            continue
+        if isinstance(value, StorageRef):
+            yield "storage", value, path, holder
             continue
         inside = value.class_name if isinstance(value, Opaque) else holder
         below = [(item, (path, step) if step else path, inside) for step, item in _items(value)]
@@ -64,6 +84,8 @@ def _items(value: object) -> Iterator[tuple[str, object]]:
     """What a value holds that may hold tensors, each with its step of a name."""
     if isinstance(value, dict):
         for key, item in value.items():
+            if isinstance(key, OddKey | Opaque):
+                yield "<key>", key.value if isinstance(key, OddKey) else key
             if isinstance(item, _HOLDERS):
                 yield key if isinstance(key, str) else key.text if isinstance(key, OddKey) else "<object>", item
     elif isinstance(value, list | tuple):
@@ -76,7 +98,7 @@ def _items(value: object) -> Iterator[tuple[str, object]]:
                 yield "", item
 
 
-_HOLDERS: Final = (TensorValue, dict, list, tuple, Opaque)
+_HOLDERS: Final = (TensorValue, StorageRef, dict, list, tuple, Opaque)
 
 
 def _text(path: _Path | None) -> str:

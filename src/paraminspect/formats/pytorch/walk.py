@@ -7,13 +7,14 @@ twice; cycles are cut, and repeated visits are bounded, so that 10^30 paths to o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, NamedTuple, TypeGuard
 
 from paraminspect.errors import LimitExceededError
 from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.pickles.inert import Global, OddKey, Opaque, StorageRef, TensorValue, ValueEncoding
 from paraminspect.formats.pytorch.classify import LONGEST_GENERATOR_KEY, kind_of, role_of_key
+from paraminspect.formats.pytorch.known_names import is_packed, known_names
 from paraminspect.formats.shapes import MAX_NAME_BYTES, MAX_TENSORS
 from paraminspect.records import Encoding, Kind, Quantizer, Role, Storage, TensorRecord
 
@@ -210,9 +211,20 @@ def _list_entries(value: list[object] | tuple[object, ...], place: Place) -> Ite
             yield f"{prefix}{index}", item, place
 
 
+def _named_entries(
+    items: list[object] | tuple[object, ...], names: Mapping[int, str], place: Place
+) -> Iterator[tuple[str, object, Place]]:
+    """The items under the names that they have in a state dict, else under their numbers."""
+    for index, item in enumerate(items):
+        if isinstance(item, _HOLDERS):
+            name = names.get(index, str(index))
+            yield f"{place.prefix}{name}" if name else place.prefix[:-1], item, place
+
+
 def _parts(value: Opaque) -> Iterator[dict[object, object] | list[object] | tuple[object, ...]]:
     """All containers whose entries are listed as those of the object itself."""
     yield _constructor_items(value)
+    yield _stated_items(value)
     for state in _states(value):
         yield state
         for key in _TABLES:
@@ -226,9 +238,24 @@ def _parts(value: Opaque) -> Iterator[dict[object, object] | list[object] | tupl
 
 
 def _states(value: Opaque) -> list[dict[object, object]]:
-    """The `__dict__` of an object, and its slots."""
-    states = value.state[:2] if isinstance(value.state, tuple) else (value.state,)
+    """The `__dict__` of an object, and its slots; empty of one whose class writes something else."""
+    states = value.state if _has_slots(value.state) else (value.state,)
     return [state for state in states if isinstance(state, dict)]
+
+
+def _has_slots(state: object) -> TypeGuard[tuple[object, ...]]:
+    """Whether it is (`__dict__`, slots), as Python itself writes it."""
+    return (
+        isinstance(state, tuple) and len(state) == 2 and all(part is None or isinstance(part, dict) for part in state)
+    )
+
+
+def _stated_items(value: Opaque) -> list[object] | tuple[object, ...]:
+    """What a class with a `__getstate__` of its own writes, where it is no dictionary."""
+    state = value.state
+    if isinstance(state, list | tuple) and not _has_slots(state):
+        return state
+    return (state,) if isinstance(state, TensorValue | Opaque) else ()
 
 
 def _constructor_items(value: Opaque) -> tuple[object, ...]:
@@ -244,7 +271,9 @@ def _object_entries(value: Opaque, place: Place) -> Iterator[tuple[str, object, 
     """A module's tensors in the order of `state_dict()`, then its other attributes; any other object's attributes."""
     if value.class_name.startswith("numpy"):
         return  # an array that the pickle holds is no tensor
-    yield from _list_entries(_constructor_items(value), place)
+    names = known_names(value.class_name)
+    yield from _named_entries(_constructor_items(value), names.arguments, place)
+    yield from _named_entries(_stated_items(value), names.state, place)
     for state in _states(value):
         if isinstance(state.get("_modules"), dict) and isinstance(state.get("_parameters"), dict):
             yield from _module_entries(state, place, value.class_name)
@@ -263,6 +292,7 @@ def _module_entries(state: dict[object, object], place: Place, module_type: str)
         (state.get("_parameters"), place._replace(kind="parameter")),
         (state.get("_buffers"), place._replace(kind="buffer")),
         (state.get("_modules"), place),
+        ({key: item for key, item in state.items() if is_packed(item)}, place),
         (_attributes(state), place._replace(kind="tensor", role=attribute)),
     )
     for table, owner in tables:
@@ -272,7 +302,7 @@ def _module_entries(state: dict[object, object], place: Place, module_type: str)
 
 def _attributes(state: dict[object, object]) -> dict[object, object]:
     """What a module holds beside its tables: its tensors will not train, move or be saved."""
-    return {key: item for key, item in state.items() if key not in _TABLES}
+    return {key: item for key, item in state.items() if key not in _TABLES and not is_packed(item)}
 
 
 def _record(name: str, value: TensorValue, place: Place, resolve: Resolve, identity: int = 0) -> TensorRecord:

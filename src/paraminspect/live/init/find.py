@@ -15,6 +15,7 @@ from paraminspect.rules.targets import Other, Target
 from paraminspect.tied.shared_bytes import find_canonical
 
 _BUFFER, _ATTRIBUTE, _STATE = "buffers", "plain tensor attributes", "optimizer state"
+_PART = "parts of quantised tensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +100,8 @@ def _model_target(names: Sequence[NamedTensor]) -> Target:
 def _record_target(names: Sequence[TensorRecord]) -> Target:
     """The target of one stored tensor, met by all these names."""
     record, *aliases = names
-    if record.layout == "gguf":
-        problem = f"quantised ({record.dtype})"
+    if record.layout == "gguf" or record.logical is not None:
+        problem = f"quantised ({record.encoding_label or record.dtype})"
     elif record.shape is None or record.layout not in ("strided", "chunked"):
         problem = "ragged" if record.shape is None else f"of layout {record.layout}"
     else:
@@ -137,4 +138,4 @@ def _dtype_of(tensor: Tensor) -> str:
 def _what(record: TensorRecord) -> str:
     if record.kind == "buffer":
         return _BUFFER
-    return _ATTRIBUTE if record.role == "attribute" else _STATE
+    return {"attribute": _ATTRIBUTE, "part": _PART}.get(record.role, _STATE)

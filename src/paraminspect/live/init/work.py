@@ -114,7 +114,7 @@ def model_work(live: LiveModel, plan: InitPlan) -> list[Work]:
 def checkpoint_work(checkpoint: Checkpoint, plan: InitPlan) -> list[Work]:
     """All tensors of a checkpoint, each once, in the order of the file; views of another shape stand for themselves."""
     stored = StoredTensors()
-    records = checkpoint.tensors
+    records = [record.as_stored for record in checkpoint.tensors]
     work = []
     for record in records:
         dtype, shape = plain_dtype(record), record.shape or ()

@@ -1,0 +1,142 @@
+"""What there is to judge by: stored tensors whose names go together, and what the model says of its quantisation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple, TypeGuard
+
+from paraminspect.records import Logical, TensorRecord
+
+MAX_BYTES: Final = 1 << 16
+"""Of a small tensor whose values say how others are packed."""
+
+FLOATS: Final = frozenset({"float32", "float16", "bfloat16"})
+"""Types of scales, and of the numbers that come of them."""
+
+WIDTHS: Final = (2, 3, 4, 5, 6, 8)
+"""Bits of one integer."""
+
+
+class NotItError(Exception):
+    """Tensors have the names of a scheme, and not its types or shapes: they are something else."""
+
+
+class Settings:
+    """What a `config.json` says of quantisation, read when it is first asked for.
+
+    Args:
+        load: Gives the whole of it; {} where there is none.
+    """
+
+    def __init__(self, load: Callable[[], Mapping[str, Any]]) -> None:
+        self._load = load
+        self._config: Mapping[str, Any] | None = None
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """All of it."""
+        if self._config is None:
+            self._config = self._load()
+        return self._config
+
+    @property
+    def quantisation(self) -> Mapping[str, Any]:
+        """The `quantization_config` of transformers and what writes like it; {} where there is none."""
+        for config in (self.config, self.config.get("text_config"), self.config.get("language_config")):
+            found = config.get("quantization_config", config.get("compression_config")) if is_object(config) else None
+            if is_object(found):
+                return found
+        return {}
+
+    @property
+    def method(self) -> str:
+        """How it calls the scheme; "" where it does not tell."""
+        method = self.quantisation.get("quant_method")
+        return method if isinstance(method, str) else ""
+
+    def mlx(self, layer: str) -> Mapping[str, Any]:
+        """What MLX says of one layer."""
+        found = self.config.get("quantization")
+        if not is_object(found):
+            return {}
+        own = found.get(layer)
+        return own if is_object(own) else found
+
+
+def is_object(value: object) -> TypeGuard[dict[str, Any]]:
+    """Whether it is an object of JSON."""
+    return isinstance(value, dict)
+
+
+class Found(NamedTuple):
+    """Stored tensors of one name.
+
+    Attributes:
+        scheme: Name of the row that they may be of.
+        name: Of the tensor that they would stand for.
+        parts: By what they are, the main one first.
+        settings: What the model says.
+        read: Gives the bytes of a small one.
+    """
+
+    scheme: str
+    name: str
+    parts: Mapping[str, TensorRecord]
+    settings: Settings
+    read: Callable[[TensorRecord], bytes]
+
+    def shape(self, part: str, dims: int | None = None) -> tuple[int, ...]:
+        """The shape of one of them.
+
+        Raises:
+            NotItError: It has another number of dimensions.
+        """
+        shape = self.parts[part].shape
+        if shape is None or (dims is not None and len(shape) != dims):
+            raise NotItError
+        return shape
+
+    def dtype(self, part: str) -> str:
+        """The type of one of them; "" where there is none."""
+        return self.parts[part].dtype if part in self.parts else ""
+
+    def logical(
+        self,
+        label: str,
+        shape: tuple[int, ...] | None,
+        dtype: str,
+        *,
+        numel: int | None = None,
+        problem: tuple[str, str] = ("", ""),
+        **settings: object,
+    ) -> Logical:
+        """What they stand for."""
+        if numel is None:
+            numel = 1
+            for size in shape or ():
+                numel *= size
+        parts = tuple(self.parts.items())
+        return Logical(self.scheme, label, self.name, shape, numel, dtype, parts, tuple(settings.items()), *problem)
+
+
+def must(condition: object) -> None:
+    """Raise where something does not fit.
+
+    Raises:
+        NotItError: It does not.
+    """
+    if not condition:
+        raise NotItError
+
+
+def untold(what: str) -> tuple[str, str]:
+    """The problem of a model that does not say how it is packed."""
+    return (
+        f"{what} is not told: there is no config.json with a quantization_config beside it",
+        "put the config.json of the model beside the file, or show what is stored with --stored",
+    )
+
+
+def other(what: str) -> tuple[str, str]:
+    """The problem of a packing that is known, and not decoded."""
+    return f"{what} cannot be decoded yet", "show what is stored with --stored"
