@@ -59,8 +59,11 @@ VERSIONS: Final = {
 }
 """Key of the version -> who writes it."""
 
-OPTIMIZERS: Final = frozenset({"last_optimizer_state", "opt"})
-"""Keys of an optimizer's state beside those of `classify`, if that is what stands there: of fairseq and fastai."""
+OPTIMIZER_OR_OPTIONS: Final = frozenset({"opt"})
+"""Keys of an optimizer's state with some (fastai), of what was given to the run with others (YOLOv5)."""
+
+TELLING: Final = frozenset({"metric", "metrics", "extra_state"})
+"""Keys of training state that is worth a word; the state of schedulers, generators, loops is not."""
 
 _GROUPS: Final = ("param_groups", "hypers")
 """Key of the groups of parameters in an optimizer's state: of torch, of fastai."""
@@ -92,7 +95,7 @@ def find_training(root: object) -> Training | None:
         name = key_text(key)
         lowered = name.lower()
         entries = entries_of(value)
-        if is_array(value) or lowered in _MODEL or role_of_key(name) or _is_optimizer(name, value):
+        if is_array(value) or lowered in _MODEL or _is_optimizer(name, value) or _is_dull(lowered, value):
             continue
         if lowered in ARGUMENTS and entries is not None:
             arguments[name] = as_data(value, room)
@@ -129,9 +132,16 @@ def learning_rates(top: Mapping[object, object]) -> tuple[float, ...]:
 
 
 def _is_optimizer(key: str, value: object) -> bool:
-    if role_of_key(key) == "optimizer":
-        return True
-    return key.lower() in OPTIMIZERS and not (entries_of(value) or {}).keys().isdisjoint(_GROUPS)
+    if role_of_key(key) != "optimizer":
+        return False
+    groups = (entries_of(value) or {}).keys()
+    return key.lower() not in OPTIMIZER_OR_OPTIONS or not groups.isdisjoint(_GROUPS)
+
+
+def _is_dull(key: str, value: object) -> bool:
+    """Whether it is the state of something, as a container."""
+    is_container = entries_of(value) is not None or isinstance(value, list | tuple | Opaque)
+    return is_container and role_of_key(key) == "state" and key not in TELLING
 
 
 def _rates_of(value: object) -> Iterator[object]:
