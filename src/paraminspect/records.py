@@ -70,8 +70,9 @@ class Piece(NamedTuple):
         offsets: Of its first element in the whole tensor, one for each dimension.
         sizes: Of the box.
         path: The file.
-        begin: Where in it a torch zip begins that holds this piece and nothing else.
-        nbytes: Of that zip.
+        begin: Where in it a torch zip begins that holds this piece and nothing else, or its bytes.
+        nbytes: Of that zip, or of the bytes.
+        stored: The tensor that it is in the file; None where the zip tells.
     """
 
     offsets: tuple[int, ...]
@@ -79,6 +80,7 @@ class Piece(NamedTuple):
     path: str
     begin: int
     nbytes: int
+    stored: TensorRecord | None = None
 
 
 class Message(NamedTuple):

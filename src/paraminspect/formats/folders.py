@@ -13,7 +13,7 @@ from paraminspect.errors import SourceError
 from paraminspect.files.door import Listing, list_folder
 from paraminspect.files.paths import base_name, is_masked, join
 from paraminspect.formats.folder_models import Chosen, choose, find_models, look_into
-from paraminspect.formats.loaders import MARKS, PARTS, SHARD_NAME
+from paraminspect.formats.loaders import MARKS, PARTS, RANK_SHARDS, SHARD_NAME
 from paraminspect.formats.sharded import ReadFile, list_names, read_index, read_numbered, shown_name
 from paraminspect.records import Checkpoint
 
@@ -27,7 +27,7 @@ def read_folder(path: str, read_file: ReadFile) -> Checkpoint:
     2. the only index of safetensors, then that of pickles
     3. the only model: a file with the extension of one, or files that are shards by their names, all of them
 
-    For 3 safetensors go before pickles. What trainers keep beside a model is none. A torch.distributed.checkpoint folder
+    What ranks of torch.distributed wrote into safetensors is one model too. For 3 safetensors go before pickles. What trainers keep beside a model is none. A torch.distributed.checkpoint folder
     is not read here.
 
     Args:
@@ -73,6 +73,10 @@ def find_index(checkpoint: Checkpoint, folder: str | None) -> str | None:
 
 def _read_several(folder: str, chosen: Chosen, read_file: ReadFile) -> Checkpoint:
     """Shards without an index, or parts."""
+    if chosen.label == RANK_SHARDS:
+        from paraminspect.formats.rank_shards import read_rank_shards
+
+        return read_rank_shards(folder, chosen.files, read_file)
     shard = SHARD_NAME.fullmatch(chosen.files[0])
     if shard is not None:
         return read_numbered(folder, shard, chosen.files, read_file)

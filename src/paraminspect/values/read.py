@@ -369,7 +369,7 @@ def _check_axis(quantizer: Quantizer, shape: tuple[int, ...], scales: Array, zer
 
 
 def _open_pieces(record: TensorRecord, files: Files, *, as_bits: bool = False) -> Numbers:
-    """Pieces of a chunked tensor, each in a torch zip of its own.
+    """Pieces of a chunked tensor, each a tensor of a file, or in a torch zip of its own.
 
     Args:
         as_bits: Whether elements keep their bits, and their type does not matter.
@@ -406,7 +406,9 @@ def _pairs(sizes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _find_piece(record: TensorRecord, piece: Piece, files: Files) -> TensorRecord:
-    """The only tensor of the zip that holds a piece."""
+    """The tensor that a piece is in its file."""
+    if piece.stored is not None:
+        return piece.stored
     from paraminspect.formats.pytorch.archive import read_torch_zip
     from paraminspect.formats.zip_file import read_zip_directory
 
