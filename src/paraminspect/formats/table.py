@@ -171,7 +171,7 @@ FORMATS: Final = (
     Format(
         SHARDED, "sharded checkpoint",
         "a Hugging Face folder or its `*.index.json`, shards in safetensors or torch's format; what ranks wrote with "
-        "`HuggingFaceStorageWriter`",
+        "`HuggingFaceStorageWriter`; a step of DeepSpeed's ZeRO",
         endings=(".index.json",), is_model=False, kind="folder", asked_by=("/",), carried="",
         writer=f"{_PLANNERS}:shards", editor=_PATCH, checks=f"{_SCAN}.headers:check_pieces",
     ),
