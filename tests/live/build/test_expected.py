@@ -45,7 +45,7 @@ def test_what_is_counted() -> None:
     model = nn.Linear(4, 3, device="meta")
     inputs = torch.empty(5, 4, device="meta")
     with one_effort() as run:
-        with counting(model):
+        with counting(model, is_planned=True):
             model(inputs)
         assert (run.spent(PRODUCTS), run.spent(RETURNED)) == (2 * 5 * 4 * 3, 5 * 3 * 4)
         assert 0 < run.spent(OPERATIONS) < 5

@@ -32,11 +32,15 @@ RETURNED: Final = Bound("bytes that the layers of forward passes return in one r
 class Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """While it is entered, what runs on the meta device is counted.
 
+    Args:
+        is_planned: Whether it will run in memory too, so that what it would take there counts.
+
     Raises:
         EffortError: At the operation that is too much.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_planned: bool) -> None:
+        self._is_planned = is_planned
         super().__init__()  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(
@@ -47,6 +51,8 @@ class Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
         run = effort()
         run.spend(OPERATIONS, 1)
         out = func(*args, **(kwargs or {}))
+        if not self._is_planned:
+            return out
         if count := flop_registry.get(func.overloadpacket):
             run.spend(PRODUCTS, count(*args, **(kwargs or {}), out_val=out))
         if not any(each.alias_info is not None for each in func._schema.returns):  # views, and what is changed in place
@@ -56,24 +62,27 @@ class Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 @contextmanager
-def counting(model: nn.Module) -> Iterator[None]:
+def counting(model: nn.Module, *, is_planned: bool = False) -> Iterator[None]:
     """What the model runs inside, on the meta device, is counted; recurrent layers at once, not step by step.
+
+    Args:
+        is_planned: As of `Counting`.
 
     Raises:
         EffortError: As `Counting`.
     """
     layers = [module for module in model.modules() if isinstance(module, nn.RNNBase)]
     for layer in layers:
-        layer.forward = partial(_run_recurrent, layer)
+        layer.forward = partial(_run_recurrent, layer, is_planned=is_planned)
     try:
-        with Counting():
+        with Counting(is_planned=is_planned):
             yield
     finally:
         for layer in layers:
             del layer.forward
 
 
-def _run_recurrent(layer: nn.RNNBase, inputs: Tensor, hx: object = None) -> tuple[Tensor, object]:
+def _run_recurrent(layer: nn.RNNBase, inputs: Tensor, hx: object = None, *, is_planned: bool) -> tuple[Tensor, object]:
     """What the layer returns, without its thousands of steps."""
     if inputs.dim() not in (2, 3) or inputs.size(-1) != layer.input_size or hx is not None:
         made: tuple[Tensor, object] = type(layer).forward(layer, inputs, hx)
@@ -83,8 +92,9 @@ def _run_recurrent(layer: nn.RNNBase, inputs: Tensor, hx: object = None) -> tupl
     batch = (inputs.size(0 if layer.batch_first else 1),) if batched else ()
     steps = inputs.size(1 if batched and layer.batch_first else 0)
     run = effort()
-    run.spend(OPERATIONS, steps * layer.num_layers * ways)
-    run.spend(PRODUCTS, 2 * steps * max(1, *batch, 1) * sum(each.numel() for each in layer.parameters()))
+    if is_planned:
+        run.spend(OPERATIONS, steps * layer.num_layers * ways)
+        run.spend(PRODUCTS, 2 * steps * max(1, *batch, 1) * sum(each.numel() for each in layer.parameters()))
     width = layer.proj_size or layer.hidden_size
     output = inputs.new_empty((*inputs.shape[:-1], ways * width))
     hidden = inputs.new_empty((ways * layer.num_layers, *batch, width))

@@ -117,6 +117,7 @@ def run_forward(
     *,
     plan: ModelPlan | None = None,
     on_return: Callable[[Call, object], None] | None = None,
+    is_planned: bool = False,
 ) -> Any:
     """The model's output, in evaluation mode and without gradients.
 
@@ -127,6 +128,7 @@ def run_forward(
         inputs: In order of the forward call.
         plan: Of a spec's model, for the places in error messages.
         on_return: Called with each call of a module that returns, and its output.
+        is_planned: On the meta device: whether it will run in memory too.
 
     Raises:
         SpecError: It fails, at the layer that does; of a model without plan, SourceError.
@@ -137,7 +139,7 @@ def run_forward(
     try:
         model.eval()
         counted: AbstractContextManager[object] = (
-            counting(model) if all(each.is_meta for each in inputs) else nullcontext()
+            counting(model, is_planned=is_planned) if all(each.is_meta for each in inputs) else nullcontext()
         )
         with calls, torch.no_grad(), counted:
             return call_model(calls, inputs, plan=plan)

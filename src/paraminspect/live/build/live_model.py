@@ -103,7 +103,12 @@ class LiveModel:
         effort().allow(f"the model of {self.source}", sum(record.nbytes or 0 for record in self.records))
         try:
             outline = Builder(self.plan, seed=self._seed, modules=None, notes=[]).build()
-            run_forward(outline, [each.to("meta") for each in inputs if isinstance(each, Tensor)], plan=self.plan)
+            run_forward(
+                outline,
+                [each.to("meta") for each in inputs if isinstance(each, Tensor)],
+                plan=self.plan,
+                is_planned=True,
+            )
             check_memory()
         except LimitExceededError:
             raise
