@@ -2,6 +2,7 @@
 
     ParamInspectError                 one line for the user, and what to do next
     ├── SourceError                   SOURCE cannot be opened: missing, a directory without a model, no permission
+    │   ├── ChangedError              a file that is not what it was when it was opened first
     │   └── FarError                  a server that does not answer, refuses, or sends something else than it should
     ├── CheckpointError               the bytes are not a model file we can read
     │   ├── UnknownFormatError        recognised as something else, or as nothing
@@ -58,6 +59,10 @@ class ParamInspectError(Exception):
 
 class SourceError(ParamInspectError):
     """SOURCE cannot be opened."""
+
+
+class ChangedError(SourceError):
+    """A file changed while it was read."""
 
 
 class FarError(SourceError):

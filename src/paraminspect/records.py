@@ -146,7 +146,7 @@ class Encoding(NamedTuple):
     """
 
     quantizer: Quantizer | None = None
-    pieces: tuple[Piece, ...] = ()
+    pieces: Sequence[Piece] = ()
     negated: bool = False
     conjugated: bool = False
     message: Message | None = None

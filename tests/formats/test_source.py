@@ -644,4 +644,4 @@ def test_a_missing_file_hints_at_what_was_meant(tmp_path: Path, typed: str, hint
 def test_a_scheme_that_nobody_knows() -> None:
     with pytest.raises(SourceError, match="ftp:// cannot be read") as caught:
         open_source("ftp://host/model.pt")
-    assert caught.value.hint == "known are hf://, s3://, gs:// and https://"
+    assert caught.value.hint == "known are hf://, s3://, gs://, https://, ollama:// and file://"

@@ -90,8 +90,8 @@ def test_any_run_of_a_tensor_in_pieces(data: st.DataObject) -> None:
     pieces = []
     for offsets, sizes in boxes:
         place = tuple(slice(at, at + size) for at, size in zip(offsets, sizes, strict=True))
-        pieces.append((offsets, sizes, InMemory(np.ascontiguousarray(whole[place]).reshape(-1))))
-    numbers = Boxes(shape, pieces, np.dtype(np.float32))
+        pieces.append(InMemory(np.ascontiguousarray(whole[place]).reshape(-1)))
+    numbers = Boxes(shape, boxes, pieces.__getitem__, np.dtype(np.float32))
     begin = data.draw(st.integers(0, whole.size))
     end = data.draw(st.integers(begin, whole.size))
     assert np.array_equal(numbers.read(begin, end), whole.reshape(-1)[begin:end])
@@ -106,7 +106,7 @@ def test_a_long_row_in_pieces_is_not_held_whole() -> None:
             return super().read(begin, end)
 
     half = np.arange(1000, dtype=np.float32)
-    boxes = [((0, 0, 0), (1, 50, 20), Watched(half)), ((0, 50, 0), (1, 50, 20), Watched(half))]
-    numbers = Boxes((1, 100, 20), boxes, np.dtype(np.float32))
+    boxes = [((0, 0, 0), (1, 50, 20)), ((0, 50, 0), (1, 50, 20))]
+    numbers = Boxes((1, 100, 20), boxes, lambda _: Watched(half), np.dtype(np.float32))
     assert numbers.read(990, 1010).tolist() == [*range(990, 1000), *range(10)]
     assert asked == [10, 10]

@@ -24,7 +24,6 @@ from paraminspect.errors import CheckpointError, LimitExceededError, MalformedEr
 from paraminspect.formats.source import open_source
 from paraminspect.records import Storage, TensorRecord
 from paraminspect.values import decode as numbers_module
-from paraminspect.values.boxes import check_boxes
 from paraminspect.values.read import open_numbers, read_tensor
 from paraminspect.values.stored_bytes import MAX_RESTARTS, Files
 from tests.making.stored import tensor_stats
@@ -256,20 +255,6 @@ def test_pieces_of_a_distributed_checkpoint() -> None:
     )
     assert one.keys() == two.keys()
     assert [name for name in one if one[name].tobytes() != two[name].tobytes()] == []
-
-
-@pytest.mark.parametrize(
-    ("boxes", "message"),
-    [
-        ([((0, 0), (2, 4)), ((2, 0), (2, 3))], "hold 14 of 16"),
-        ([((0, 0), (3, 4)), ((2, 0), (1, 4))], "overlap"),
-        ([((0, 0), (2, 4)), ((0, 0), (2, 4))], "overlap"),
-    ],
-)  # fmt: skip
-def test_pieces_must_be_the_whole(boxes: Any, message: str) -> None:
-    check_boxes((4, 4), [((0, 0), (2, 4)), ((2, 0), (2, 1)), ((2, 1), (2, 3))])
-    with pytest.raises(CheckpointError, match=message):
-        check_boxes((4, 4), boxes)
 
 
 # --- real and odd files, held against torch ------------------------------------------------------------------------

@@ -42,5 +42,5 @@ def test_a_file_that_shrinks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, co
     monkeypatch.setattr(stored_bytes, "open_again", shrink)
     done = run_here(*COMMANDS[command])
     assert done.status == 2
-    assert "the file became shorter while it was read" in done.stderr
+    assert "the file changed while it was read: it had" in done.stderr
     assert sorted(os.listdir()) == ["m.safetensors", "spec.yaml"]

@@ -233,61 +233,6 @@ def test_two_folders_at_once(tmp_path: Path, due: list[bytes], put: Any) -> None
     assert sorted(os.listdir(tmp_path / "out")) == NAMES
 
 
-def make_stale(kind: str, place: Path) -> None:
-    match kind:
-        case "file":
-            place.write_text("half")
-        case "unreadable":
-            place.write_text("half")
-            place.chmod(0)
-        case "folder":
-            (place / "sub").mkdir(parents=True)
-            (place / "sub" / "x").touch()
-        case "link":
-            victim = place.with_name("victim")
-            victim.write_text("untouched")
-            place.symlink_to(victim)
-
-
-@pytest.mark.parametrize("kind", ["file", "unreadable", "folder", "link"])
-@pytest.mark.parametrize("layout", [LAYOUT, SHARDS], ids=["to a file", "to a folder"])
-def test_what_a_killed_run_left_is_taken_over(
-    kind: str, layout: Layout, tmp_path: Path, due: list[bytes], put: Any
-) -> None:
-    make_stale(kind, tmp_path / ".out.paraminspect-partial")
-    with open_target(layout, str(tmp_path / "out")) as sink:
-        put(sink, due)
-    assert litter(tmp_path) == []
-    assert kind != "link" or (tmp_path / "victim").read_text() == "untouched"
-
-
-CHILD = """
-import sys, time
-from paraminspect.writers.whole_files import open_target
-from paraminspect.writers.layout import OutTensor
-from paraminspect.writers.torch_zip import plan_torch_zip
-with open_target(plan_torch_zip([OutTensor("a", "uint8", (1000,))]), sys.argv[1], force=True) as sink:
-    sink.put(0, 0, bytes(500))
-    print("half", flush=True)
-    time.sleep(60)
-"""
-
-
-def test_killed_in_the_middle(path: Path, due: list[bytes], put: Any, whole: bytes) -> None:
-    path.write_text("old")
-    with subprocess.Popen([sys.executable, "-c", CHILD, str(path)], stdout=subprocess.PIPE) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == b"half\n"
-        with pytest.raises(TargetError, match="another run"):
-            open_target(LAYOUT, str(path), force=True).__enter__()
-        child.send_signal(signal.SIGKILL)
-    assert path.read_text() == "old"
-    assert litter(path.parent) == [".m.pt.paraminspect-partial"]
-    with open_target(LAYOUT, str(path), force=True) as sink:
-        put(sink, due)
-    assert path.read_bytes() == whole
-
-
 INTERRUPTED = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -684,7 +629,7 @@ def test_write_whole(path: Path) -> None:
     assert path.read_bytes() == b"ab"
 
 
-CLEANING = ("end", "discard", "close", "_remove_stale", "_remove", "_is_at")
+CLEANING = ("end", "discard", "close", "remove_left", "_remove", "_is_at")
 
 
 class Interrupted:

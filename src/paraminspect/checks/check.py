@@ -13,8 +13,10 @@ from paraminspect.errors import CheckpointError, FarError, LimitExceededError, S
 from paraminspect.files.blob import Blob, open_blob
 from paraminspect.files.door import list_folder, place_of, raise_broken
 from paraminspect.files.paths import base_name, folder_of, join, relative
+from paraminspect.files.seen import reading, settle
 from paraminspect.formats.sharded import MAX_SHARDS, shards_of
 from paraminspect.formats.source import is_index
+from paraminspect.formats.tiling import NOT_WHOLE
 from paraminspect.limits import EffortError, one_effort
 from paraminspect.models.open import Opened
 from paraminspect.records import Checkpoint, Finding
@@ -55,13 +57,14 @@ def check_stored(
     Raises:
         SourceError: There is nothing to check.
     """
-    with one_effort(afresh=True):  # what is said of one source does not depend on those before
+    with one_effort(afresh=True), reading():  # what is said of one source does not depend on those before
         checkpoint, said = read_checkpoint(path)
         found = scan_files(path)
         if checkpoint is not None:
             said += check_checkpoint(checkpoint)
             if deep:
                 said += check_deep(checkpoint, progress)
+        settle()
     return arrange(found, said), checkpoint
 
 
@@ -92,7 +95,7 @@ def read_checkpoint(source: str) -> tuple[Checkpoint | None, list[Finding]]:
             return None, []  # what a loader would run of it is looked at all the same
         error.message = error.message.partition(f" ({READER_SAID}")[0]
         return None, [as_finding(error, Place(None if source == STDIN else source))]
-    notes = [note for note in checkpoint.notes if not note.startswith(READER_SAID)]
+    notes = [note for note in checkpoint.notes if not note.startswith((READER_SAID, NOT_WHOLE))]
     return checkpoint, [_from_note(note) for note in notes]
 
 

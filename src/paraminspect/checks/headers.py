@@ -10,6 +10,7 @@ from paraminspect.checks.codes import find
 from paraminspect.files.door import look
 from paraminspect.files.paths import base_name
 from paraminspect.formats.table import format_of, resolve
+from paraminspect.formats.tiling import flaw_of
 from paraminspect.names.listing import is_shown
 from paraminspect.records import Checkpoint, Finding, TensorRecord
 from paraminspect.text import counted, format_bytes
@@ -124,6 +125,15 @@ def check_end(checkpoint: Checkpoint) -> Iterator[Finding]:
     end = -(-max(ends, default=checkpoint.nbytes) // step) * step
     if checkpoint.nbytes > end + 2 * step:  # some writers pad twice
         yield find("extra-bytes", "", f"{checkpoint.nbytes - end:,} bytes behind the last tensor", offset=end)
+
+
+def check_pieces(checkpoint: Checkpoint) -> Iterator[Finding]:
+    """Tensors whose pieces leave holes or overlap."""
+    found = [(record.name, flaw) for record in checkpoint.tensors if (flaw := flaw_of(record)) is not None]
+    for name, flaw in found[:MAX_TOLD]:
+        yield find(flaw.code, name, flaw.message, hint="save it again, or copy the whole folder")
+    if len(found) > MAX_TOLD:
+        yield find("hole", "", f"{counted(len(found) - MAX_TOLD, 'more tensor')} whose pieces are not the whole")
 
 
 def check_external(checkpoint: Checkpoint) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from paraminspect.cli.declare import Declared, declare
 from paraminspect.cli.explain import FAILED, OutputError
 from paraminspect.cli.output import Output, print_whatever_happens
 from paraminspect.errors import ParamInspectError
+from paraminspect.files.seen import reading
 from paraminspect.limits import one_effort
 
 PROGRAM = "paraminspect"
@@ -250,5 +251,5 @@ def _run(arguments: list[str]) -> int:
         with group.make_context(PROGRAM, [], resilient_parsing=True) as context:
             print(context.get_help(), file=sys.stderr)  # noqa: T201 - nobody asked for it
         return FAILED
-    with group.make_context(PROGRAM, arguments) as context, one_effort():
+    with group.make_context(PROGRAM, arguments) as context, one_effort(), reading():
         return int(group.invoke(context) or 0)

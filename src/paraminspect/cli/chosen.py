@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from paraminspect.cli.explain import with_source
 from paraminspect.cli.opened import prefixed
 from paraminspect.cli.output import Output
-from paraminspect.errors import ParamInspectError
+from paraminspect.errors import ChangedError, ParamInspectError
+from paraminspect.files.seen import settle
 from paraminspect.models.open import Opened
 from paraminspect.names.listing import Listing, make_listing
 from paraminspect.names.selector import make_filter
@@ -69,6 +70,10 @@ def choose_from(
         if hidden := describe_hidden(listing.hidden):
             output.note(prefixed(hidden, checkpoint.source, sources))
         yield model, listing
+        try:
+            settle()
+        except ChangedError as error:
+            output.error(error)
     if not matched:
         output.status = max(output.status, NOTHING_MATCHED)
 

@@ -10,6 +10,7 @@ from typing import Literal, TextIO
 from paraminspect.cli.explain import FAILED, OutputError, excerpt, explain, wants_traceback
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.paths import shown
+from paraminspect.files.seen import raise_changed
 from paraminspect.render import render_rows
 from paraminspect.render.rows import Format, Rows
 from paraminspect.render.style import Style
@@ -86,7 +87,12 @@ class Output:
         self._header = False
 
     def write(self, pieces: Iterable[str]) -> None:
-        """Write pieces of text to standard output, and flush it. Raises what `write_rows` does."""
+        """Write pieces of text to standard output, and flush it. Raises what `write_rows` does.
+
+        Raises:
+            ChangedError: They are about a file that has changed meanwhile.
+        """
+        raise_changed()
         if self._stdout is None:
             raise OutputError(OSError(None, "it is closed"))
         try:
@@ -129,7 +135,7 @@ class Output:
             return
         from paraminspect.writers.whole_files import write_whole
 
-        write_whole(file, pieces)
+        self.notes(write_whole(file, pieces))
 
     def refuse_binary(self, what: str, hint: str) -> None:
         """Keep what is no text from a terminal.

@@ -7,6 +7,8 @@ from typing import Any
 
 from paraminspect.cli.chosen import NOTHING_MATCHED
 from paraminspect.cli.output import Output
+from paraminspect.errors import ChangedError
+from paraminspect.files.seen import raise_changed
 from paraminspect.names.listing import Totals, add_totals
 from paraminspect.records import Checkpoint
 from paraminspect.render.columns import TOTALS
@@ -41,9 +43,18 @@ class Report:
         self._reverse = reverse
         self._parts: list[Rows] = []
         self._totals: list[Totals] = []
+        self._changed: Checkpoint | None = None
 
     def add(self, checkpoint: Checkpoint, rows: Rows, totals: Totals | None) -> None:
-        """Take the rows of one source; `totals` are not needed where the output streams."""
+        """Take the rows of one source, unless its files have changed; `totals` are not needed where the output streams."""
+        if checkpoint is self._changed:
+            return
+        try:
+            raise_changed()
+        except ChangedError as error:
+            self._output.error(error)
+            self._changed = checkpoint
+            return
         rows = self._arrange(rows, checkpoint.source)
         if self._output.streams or totals is None:
             self._output.write_rows(rows)

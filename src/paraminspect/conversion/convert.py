@@ -134,6 +134,7 @@ def carry_out(
         ParamInspectError: A tensor cannot be read, the output not be written, or it does not read back the same.
     """
     layout, items, _ = prepared.outlined
+    remarks: list[str] = []
     total = sum(slot.nbytes for slot in layout.slots)
     contents = Contents(read, is_stored=is_stored)
 
@@ -149,12 +150,13 @@ def carry_out(
             os.close(kept)
     else:
         with open_target(layout, file, force=force, look=look if check else None) as sink:
+            remarks = sink.remarks
             write_all(items, layout, contents, sink, progress("written", total))
     return Written(
         len(items),
         len(layout.files),
         layout.nbytes,
-        (*prepared.notes, *describe_lost(items, contents.lost)),
+        (*prepared.notes, *describe_lost(items, contents.lost), *remarks),
         layout.is_folder,
     )
 

@@ -139,6 +139,8 @@ _PLACES: Final = {
     "s3": "buckets",
     "gs": "buckets",
     "gcs": "buckets",
+    "file": "file_place",
+    "ollama": "ollama",
 }
 """Module that has the place of a scheme."""
 

@@ -4,16 +4,36 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from paraminspect.errors import FarError
-from paraminspect.files.door import Given, Listing, Look, Made
+from paraminspect.files.door import File, Given, Listing, Look, Made
 from paraminspect.files.paths import join, split_query
-from paraminspect.files.ranged import FarFile
 from paraminspect.files.threads import side_by_side
 
 MAX_LISTED: Final = 20_000
 """Entries of a far folder."""
+
+
+ABSENT: Final = ("missing", "not-in-snapshot")
+"""Faults that say that there is no such file."""
+
+
+class FarFile(File, Protocol):
+    """A file of a server; see `ranged.FarFile`.
+
+    Attributes:
+        note: What the user should know of how it was read; "" for nothing.
+    """
+
+    note: str
+
+    def drop(self) -> None:
+        """Nobody reads it any more."""
+
+    def raise_broken(self) -> None:
+        """Raise why a range of it could not be had, if there is such a reason."""
+
 
 opened: dict[str, FarFile] = {}
 """Files by URL: what was learnt of one while its header was read holds for its values too."""
@@ -54,7 +74,7 @@ class FarPlace(ABC):
         try:
             self.look(path)
         except FarError as error:
-            if error.fault not in ("missing", "gone", "denied"):  # S3 denies what is not there
+            if error.fault not in (*ABSENT, "gone", "denied"):  # S3 denies what is not there
                 raise
             return False
         return True
@@ -116,7 +136,7 @@ def find_in_lists(find: Callable[[str], Look | None], urls: Sequence[str]) -> li
         try:
             found.append(find(url))
         except FarError as error:
-            if error.fault != "missing":
+            if error.fault not in ABSENT:
                 raise
             found.append(None)
     return found

@@ -78,14 +78,22 @@ FAULTS: Final[dict[str, Fault]] = {
     "no-repository": Fault("no such model on the hub, or it is private (404)", "{login}"),
     "no-revision": Fault("the model has no revision {revision!r}", "without @REVISION it is main"),
     "gated": Fault("access to this model is granted on its page (403)", "agree to its terms there, then: {login}"),
-    "offline": Fault("HF_HUB_OFFLINE is set, so nothing is fetched", "{cached}"),
+    "offline": Fault("HF_HUB_OFFLINE is set, so nothing is fetched", "without it, the file is read from the hub"),
+    "not-in-snapshot": Fault(
+        "the cache has no such file at this commit", "hf download {model} fetches what is missing"
+    ),
+    "not-cached": Fault("HF_HUB_OFFLINE is set, and the cache ({cache}) does not have {model}", "{hint}"),
+    # what other programs keep here
+    "file-host": Fault("a file:// URL of another machine: {host}", "{hint}"),
+    "ollama-name": Fault("{text!r} is no name of a model of Ollama", "a model is ollama://NAME or ollama://NAME:TAG"),
+    "ollama-missing": Fault("Ollama has no model {model!r} in {folder}", "{hint}"),
     # buckets
     "no-bucket": Fault("no such bucket: {bucket}"),
     "no-credentials": Fault("{what} wants credentials, and there are none", "{login}"),
     "bucket": Fault("{what}: {why}"),
     # what is not there to read it with
     "no-package": Fault("reading {scheme}:// needs {package}", "pip install 'paraminspect[{extra}]'"),
-    "no-scheme": Fault("{scheme}:// cannot be read", "known are hf://, s3://, gs:// and https://"),
+    "no-scheme": Fault("{scheme}:// cannot be read", "known are hf://, s3://, gs://, https://, ollama:// and file://"),
 }
 
 

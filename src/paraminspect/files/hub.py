@@ -3,8 +3,9 @@
 A revision is looked up once in a run, and everything is read at the commit that it stands for, so that a push in between
 changes nothing. Listings come from the hub's interface, bytes from where it keeps the file, by ranges.
 
-What the hub wants to know of its user (HF_TOKEN, the file that `hf auth login` writes, HF_ENDPOINT) is looked up by
-huggingface_hub. Copies that it keeps are not used: they may be of another revision.
+What the hub wants to know of its user (HF_TOKEN, the file that `hf auth login` writes, HF_ENDPOINT, HF_HUB_CACHE, HF_HOME) is
+looked up by huggingface_hub. A file of that commit that its cache has is read there. As huggingface_hub does it, the commit
+is the one that the cache knows where HF_HUB_OFFLINE is set and where the hub does not answer or refuses (which is said).
 
 Source: the hub's interface as huggingface_hub 2.4 uses it, `HfApi.repo_info`, `HfApi.list_repo_tree`.
 """
@@ -19,13 +20,16 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote, unquote
 
 from paraminspect.errors import FarError
-from paraminspect.files import far
+from paraminspect.files import far, hub_cache
 from paraminspect.files.addresses import parse_address
 from paraminspect.files.connections import Response
 from paraminspect.files.door import Listing, Look
 from paraminspect.files.far import FarPlace, find_in_lists
 from paraminspect.files.faults import fault
+from paraminspect.files.hub_cache import CachedFile
+from paraminspect.files.local import PLACE as LOCAL
 from paraminspect.files.ranged import FarFile
+from paraminspect.files.system import open_to_read
 from paraminspect.files.web import get_whole, open_web
 
 MAX_PAGES: Final = 200
@@ -38,6 +42,15 @@ _SPECIAL: Final = re.compile(r"refs/(?:pr/\d+|convert/[\w-]+)", re.ASCII)
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 _NEXT: Final = re.compile(r'<([^>]+)>\s*;\s*rel="next"')
 _OTHERS: Final = ("datasets", "spaces", "buckets", "kernels")
+
+
+NOT_THERE: Final = frozenset(
+    {
+        "unknown-host", "refused", "unreachable", "silent", "slow", "hung-up", "cut", "busy", "failing", "tls", "not-http",
+        "no-repository", "gated", "unauthorised", "denied", "offline",
+    }
+)  # fmt: skip
+"""Faults after which the cache is asked: there is no answer, or one for others only. That a revision is gone is an answer."""
 
 
 class HubName(NamedTuple):
@@ -84,6 +97,7 @@ class Hub(FarPlace):
 
     def __init__(self) -> None:
         self._commits: dict[tuple[str, str], str] = {}
+        self._remarks: dict[tuple[str, str], str] = {}  # of commits that only the cache knows, why that is
         self._folders: dict[tuple[str, str, str], dict[str, Look]] = {}
 
     def look(self, path: str) -> Look:
@@ -95,7 +109,7 @@ class Hub(FarPlace):
         folder, _, last = name.path.rpartition("/")
         found = self._list(name, folder).get(last)
         if found is None:
-            raise fault("missing", host=_host())
+            raise self._absent(name)
         return found
 
     def list_folder(self, path: str) -> Listing:
@@ -105,11 +119,15 @@ class Hub(FarPlace):
         files = sorted(each for each, look in entries.items() if look.kind == "file")
         return Listing(files, sorted(entries.keys() - files))
 
-    def fetch(self, url: str) -> FarFile:
+    def fetch(self, url: str) -> FarFile | CachedFile:
         """A file at the commit."""
         name = parse_name(url)
         path = quote(name.path, safe="/")
-        address = f"{_endpoint()}/{name.repository}/resolve/{self._commit(name)}/{path}"
+        commit = self._commit(name)
+        cached = _open_cached(name, commit, self._remarks.get((name.repository, commit), ""))
+        if cached is not None:
+            return cached
+        address = f"{_endpoint()}/{name.repository}/resolve/{commit}/{path}"
         return open_web(address, _headers(), login=LOGIN, explain=_explain)
 
     def presence(self, paths: Sequence[str]) -> Sequence[Look | None]:
@@ -126,7 +144,8 @@ class Hub(FarPlace):
         """A revision may stand for another commit by now."""
         super().forget(path)
         name = parse_name(path)
-        self._commits.pop((name.repository, name.revision), None)
+        commit = self._commits.pop((name.repository, name.revision), None)
+        self._remarks.pop((name.repository, commit or ""), None)
         for key in [key for key in self._folders if key[0] == name.repository]:
             del self._folders[key]
 
@@ -134,20 +153,27 @@ class Hub(FarPlace):
         """The commit that a revision stands for."""
         key = name.repository, name.revision
         if key not in self._commits:
-            revision = quote(name.revision, safe="")
-            info, _ = _ask(f"{_endpoint()}/api/models/{name.repository}/revision/{revision}", name)
-            commit = info.get("sha") if isinstance(info, dict) else None
-            if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
-                raise fault("lies", host=_host(), what="a revision without a commit")
-            self._commits[key] = commit
+            try:
+                self._commits[key] = _ask_commit(name)
+            except FarError as error:
+                self._commits[key] = commit = _cached_commit(name, error)
+                self._remarks[name.repository, commit] = _remark(error, commit)
         return self._commits[key]
+
+    def _absent(self, name: HubName) -> FarError:
+        """Who says that there is no such file."""
+        if (name.repository, self._commit(name)) in self._remarks:
+            return fault("not-in-snapshot", model=name.repository)
+        return fault("missing", host=_host())
 
     def _list(self, name: HubName, folder: str) -> dict[str, Look]:
         """What is in a folder of the model, by name."""
         commit = self._commit(name)
         key = name.repository, commit, folder
         if key not in self._folders:
-            self._folders[key] = self._fetch_list(name, commit, folder)
+            is_cached = (name.repository, commit) in self._remarks
+            find = _list_cached if is_cached else self._fetch_list
+            self._folders[key] = find(name, commit, folder)
         return self._folders[key]
 
     def _fetch_list(self, name: HubName, commit: str, folder: str) -> dict[str, Look]:
@@ -167,6 +193,73 @@ class Hub(FarPlace):
                 return entries
             url = following
         raise fault("too-many", limit=far.MAX_LISTED)
+
+
+def _ask_commit(name: HubName) -> str:
+    """The commit that a revision stands for, as the hub says it."""
+    revision = quote(name.revision, safe="")
+    info, _ = _ask(f"{_endpoint()}/api/models/{name.repository}/revision/{revision}", name)
+    commit = info.get("sha") if isinstance(info, dict) else None
+    if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
+        raise fault("lies", host=_host(), what="a revision without a commit")
+    return commit
+
+
+def _cached_commit(name: HubName, error: FarError) -> str:
+    """The commit that a revision stood for when it was last fetched.
+
+    Args:
+        error: Why the hub does not say.
+
+    Raises:
+        FarError: That, where the cache has no such revision either.
+    """
+    if error.fault not in NOT_THERE:
+        raise error
+    folder = _cached_folder(name)
+    commit = hub_cache.find_snapshot(folder, name.revision)
+    if commit is not None:
+        return commit
+    others = hub_cache.describe_revisions(folder)
+    if error.fault == "offline":
+        revision = "" if name.revision == "main" else f"@{name.revision}"
+        hint = others or f"without HF_HUB_OFFLINE it is read from the hub; hf download {name.repository} puts it there"
+        raise fault(
+            "not-cached", model=f"{name.repository}{revision}", cache=_library().HF_HUB_CACHE, hint=hint
+        ) from None
+    if others:
+        error.hint = others
+    raise error
+
+
+def _remark(error: FarError, commit: str) -> str:
+    """What to say of a model of which only the cache knows; nothing where that is what the user wants."""
+    return "" if error.fault == "offline" else f"{error.message}: read from the cache, commit {commit[:12]}"
+
+
+def _cached_folder(name: HubName) -> str:
+    return hub_cache.folder_of_repository(str(_library().HF_HUB_CACHE), name.repository)
+
+
+def _open_cached(name: HubName, commit: str, note: str) -> CachedFile | None:
+    """A file of the commit, if the cache has it."""
+    path = hub_cache.path_in_snapshot(_cached_folder(name), commit, name.path)
+    (found,) = LOCAL.presence([path])
+    if found is None or found.kind != "file":
+        return None
+    return CachedFile(found.size, open_to_read(path), note)
+
+
+def _list_cached(name: HubName, commit: str, folder: str) -> dict[str, Look]:
+    """What the cache has of a folder of the model."""
+    path = hub_cache.path_in_snapshot(_cached_folder(name), commit, folder)
+    try:
+        listing = LOCAL.list_folder(path)
+    except OSError:
+        raise fault("not-in-snapshot", model=name.repository) from None
+    found = LOCAL.presence([os.path.join(path, each) for each in (*listing.files, *listing.folders)])
+    looks = zip((*listing.files, *listing.folders), found, strict=True)
+    return {each: look for each, look in looks if look is not None}
 
 
 def _entry_of(entry: object) -> tuple[str, Look]:
@@ -235,7 +328,7 @@ def _endpoint() -> str:
     """
     constants = _library()
     if constants.HF_HUB_OFFLINE:
-        raise fault("offline", cached=f"copies that were fetched before are in {constants.HF_HUB_CACHE}")
+        raise fault("offline")
     return os.environ.get("HF_ENDPOINT", str(constants.ENDPOINT)).rstrip("/")
 
 

@@ -6,13 +6,14 @@ import os
 import stat
 import weakref
 from collections.abc import Callable, Iterable, Sequence
+from contextvars import copy_context
 from time import monotonic
 from typing import Final
 
 from paraminspect.errors import SourceError
 from paraminspect.files.door import Given, Listing, Look, Made
+from paraminspect.files.seen import note_opened
 from paraminspect.files.system import open_to_read, read_at, read_into
-from paraminspect.limits import shared_effort
 
 MAX_READERS: Final = 8
 """Files that are read at one time."""
@@ -111,7 +112,9 @@ class Local:
         if not stat.S_ISREG(status.st_mode):
             os.close(fd)
             raise SourceError("not a regular file")
-        return LocalFile(status.st_size, fd)
+        file = LocalFile(status.st_size, fd)
+        note_opened(path, status)
+        return file
 
     def presence(self, paths: Sequence[str]) -> Sequence[Look | None]:
         """One look at each."""
@@ -145,8 +148,9 @@ class Local:
         if left:
             from concurrent.futures import ThreadPoolExecutor  # 10 ms that most sources do not need
 
+            contexts = [copy_context() for _ in left]  # what is read there is part of what is read here
             with ThreadPoolExecutor(min(MAX_READERS, len(left))) as pool:
-                made += pool.map(shared_effort(work), left)
+                made += pool.map(lambda context, item: context.run(work, item), contexts, left)
         return made
 
     def forget(self, path: str) -> None:

@@ -14,12 +14,40 @@ _SECRETS: Final = (
     r"(?P<query>\?(?:\S*[^\s'\":,;.)])?)?"
 )
 _WITHOUT_QUERY: Final = ("hf://", "s3://", "gs://", "gcs://")
+_QUOTED: Final = ("http", "https", "file")
+"""Schemes whose paths are escaped."""
+
+_HERE: Final = ("", "localhost", "127.0.0.1")
+"""Hosts of a file:// URL that are this machine."""
+
 MASK: Final = "***"
 
 
 def is_far(path: str | None) -> bool:
     """Whether a path is a URL."""
     return path is not None and _FAR.match(path) is not None
+
+
+def plain_path(path: str) -> str:
+    """The path of this machine that a file:// URL names, an absolute one; any other text as it is.
+
+    Raises:
+        FarError: A file of another machine.
+
+    Source:
+        RFC 8089, without its appendices.
+    """
+    if scheme_of(path) != "file":
+        return path
+    from urllib.parse import unquote
+
+    host, slash, rest = path.partition("://")[2].partition("/")
+    if host.lower() not in _HERE or not slash:
+        from paraminspect.files.faults import fault
+
+        raise fault("file-host", host=host, hint=f"an absolute path has three slashes: file:///{host}{slash}{rest}")
+    found = unquote(f"/{rest}", errors="surrogateescape")
+    return found[1:] if os.name == "nt" and found[2:3] == ":" else found
 
 
 def is_masked(text: str) -> bool:
@@ -78,7 +106,7 @@ def join(folder: str, name: str) -> str:
     if not is_far(folder):
         return os.path.join(folder, name)
     base, query = split_query(folder)
-    if scheme_of(folder) in ("http", "https"):
+    if scheme_of(folder) in _QUOTED:
         from urllib.parse import quote
 
         name = quote(name, safe="/")
@@ -117,7 +145,7 @@ def base_name(path: str) -> str:
     if not is_far(path):
         return os.path.basename(path)
     base = split_query(path)[0].rpartition("/")[2]
-    if scheme_of(path) in ("http", "https"):
+    if scheme_of(path) in _QUOTED:
         from urllib.parse import unquote
 
         return unquote(base)
@@ -129,7 +157,7 @@ def relative(path: str, folder: str) -> str:
     if not is_far(path):
         return os.path.relpath(path, folder or ".")
     inside = split_query(path)[0].removeprefix(split_query(folder)[0].rstrip("/")).lstrip("/")
-    if scheme_of(path) in ("http", "https"):
+    if scheme_of(path) in _QUOTED:
         from urllib.parse import unquote
 
         return unquote(inside)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from typing import Final
+import stat
+from typing import Final, Literal
 
 from paraminspect.files.system import BINARY
 
@@ -26,7 +27,7 @@ _DIRECTORY: Final = getattr(os, "O_DIRECTORY", 0)
 _DIRECT: Final = getattr(os, "O_DIRECT", 0)
 
 _NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL})
-"""What file systems answer that do not lock; then two runs at once are not told apart."""
+"""What file systems answer that do not lock."""
 
 _NO_KERNEL_COPY: Final = frozenset(
     {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM, errno.ETXTBSY}
@@ -74,18 +75,36 @@ def open_device(path: str) -> int:
     return os.open(path, os.O_WRONLY | BINARY)
 
 
-def lock(fd: int) -> bool:
-    """Whether the lock on an open file is ours; True as well where there are none."""
+Lock = Literal["ours", "theirs", "none"]
+"""Who has the lock on an open file; "none" where there is no telling, since its file system does not lock."""
+
+
+def lock(fd: int) -> Lock:
+    """Lock an open file, or find out who has."""
     if not HAS_LOCKS:
-        return True
+        return "none"
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return False
+        return "theirs"
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
-    return True
+        return "none"
+    return "ours"
+
+
+def kept_mode(replaced: os.stat_result, fd: int) -> int:
+    """Permissions of a file that takes the place of another one: the same, as far as its owner or group gave them.
+
+    A bit that lets others run it as its owner, or as its group, does not pass to another owner, or group.
+    """
+    mode, now = stat.S_IMODE(replaced.st_mode), os.fstat(fd)
+    if now.st_uid != replaced.st_uid:
+        mode &= ~stat.S_ISUID
+    if now.st_gid != replaced.st_gid:
+        mode &= ~stat.S_ISGID
+    return mode
 
 
 def set_mode(fd: int, path: str, mode: int) -> None:

@@ -21,6 +21,7 @@ from paraminspect.errors import CheckpointError, FarError, LimitExceededError, M
 from paraminspect.files.blob import open_blob
 from paraminspect.files.door import Look, place_of
 from paraminspect.files.paths import base_name, folder_of, join, stays_inside
+from paraminspect.files.seen import note_all
 from paraminspect.formats.json_text import MAX_JSON_BYTES, parse_object
 from paraminspect.formats.table import SHARDED
 from paraminspect.records import Checkpoint, TensorRecord
@@ -206,6 +207,7 @@ def _read_shards(paths: Sequence[str], read_file: ReadFile, shards: Sequence[str
                 raise
             return None
 
+    note_all(paths)  # a shard that is replaced before its turn does not belong to those before it
     read_ones = place_of(paths[0]).each(read, paths, SLOW_READ_S) if paths else []
     checkpoints = [each for each in read_ones if each is not None]
     if len(checkpoints) < len(paths):

@@ -14,7 +14,8 @@ from paraminspect.errors import CheckpointError, ParamInspectError, SourceError
 from paraminspect.files.blob import Blob, open_blob
 from paraminspect.files.door import is_there, look, place_of
 from paraminspect.files.local import LocalFile
-from paraminspect.files.paths import base_name, folder_of, join, shown
+from paraminspect.files.paths import base_name, folder_of, join, plain_path, shown
+from paraminspect.files.seen import note_all
 from paraminspect.files.system import name_of, open_pipe
 from paraminspect.formats.json_text import MAX_JSON_BYTES
 from paraminspect.formats.roles import settle_roles
@@ -30,6 +31,9 @@ PIPE_WAIT_MS: Final = 1000
 
 MAX_SUGGESTED: Final = 2_000
 """Names of a folder among which one is looked for that was meant."""
+
+MAX_MANIFEST_BYTES: Final = 1 << 20
+MANIFEST_MARK: Final = b"application/vnd.ollama.image."
 
 SPOOL_CHUNK: Final = 1 << 20
 
@@ -61,6 +65,7 @@ def open_source(source: str | os.PathLike[str]) -> Checkpoint:
     text = os.fspath(source)
     with _named(shown(text)), one_effort():
         checkpoint = _read_standard_input() if text == STDIN else read_path(text)
+        note_all(checkpoint.files)
         return _finished(checkpoint, shown(text))
 
 
@@ -112,7 +117,7 @@ def read_path(path: str) -> Checkpoint:
 
 def _missing(path: str) -> SourceError:
     """What to say of a path that leads nowhere: a name much like it, or the part of it that is missing."""
-    folder, name = os.path.split(path)
+    folder, name = os.path.split(plain_path(path))
     if folder and not os.path.isdir(folder):
         return SourceError("no such file or folder", hint=f"there is no folder {folder!r}")
     from itertools import islice
@@ -171,6 +176,10 @@ def _read_file(path: str) -> Checkpoint:
         from paraminspect.formats.sharded import read_index
 
         return _with_config(read_index(path, read_shard), folder_of(path))
+    if blob.read_near(0, 1) == b"{" and is_manifest(blob):
+        from paraminspect.formats.ollama import read_manifest
+
+        return read_manifest(blob, path, read_shard)
     checkpoint = read_blob(blob)
     # those of ONNX may be several
     return replace(checkpoint, nbytes=max(blob.size, checkpoint.nbytes), files=checkpoint.files or (path,))
@@ -181,6 +190,11 @@ def is_index(blob: Blob) -> bool:
     head = blob.read_up_to(0, 64)
     # a safetensors header may be as long as the code of a brace; the zeros above it tell
     return head.lstrip()[:1] == b"{" and b"\0" not in head and b'"weight_map"' in blob.read_up_to(0, MAX_JSON_BYTES)
+
+
+def is_manifest(blob: Blob) -> bool:
+    """Whether a file is the JSON of Ollama that names the layers of a model."""
+    return blob.size <= MAX_MANIFEST_BYTES and MANIFEST_MARK in blob.read_up_to(0, MAX_MANIFEST_BYTES)
 
 
 def _read_pipe(path: str) -> Checkpoint:

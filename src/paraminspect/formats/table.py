@@ -172,6 +172,7 @@ FORMATS: Final = (
     Format(
         "torch distributed", "`torch.distributed.checkpoint`", "the folder, shapes of whole tensors",
         endings=(".distcp",), names=(".metadata",), is_model=False, is_pickle=True, keeps_ties=False,
+        checks=f"{_SCAN}.headers:check_pieces",
     ),
     Format(
         "torch distributed part", "a file of such a folder", container="pickle",

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, BinaryIO, Final, Literal, TypeAlias
 
 from paraminspect.errors import SourceError
+from paraminspect.files.seen import reading
 from paraminspect.library.model import Model, several
 from paraminspect.limits import one_run
 from paraminspect.models.asked import Asked
@@ -190,7 +191,8 @@ def diff(
     chosen = ([record for record in each.checkpoint.tensors if record.role in OF_MODEL] for each in sides)
     one, other = (rename(records, several(maps)) for records in both_stored(*chosen))
     numbers = (sides[0].numbers, sides[1].numbers)
-    return diff_records(one, other, numbers, only=only, tolerance=Tolerance(rtol, atol))
+    with reading(*(side.seen for side in sides)):
+        return diff_records(one, other, numbers, only=only, tolerance=Tolerance(rtol, atol))
 
 
 @one_run
@@ -215,7 +217,9 @@ def check(source: Source, *, deep: bool = False) -> list[Finding]:
     from paraminspect.models.recognise import recognise
 
     if not isinstance(source, str | os.PathLike):
-        return check_opened(_hold(source), deep=deep)
+        opened = _hold(source)
+        with reading(opened.seen):
+            return check_opened(opened, deep=deep)
     found = recognise(os.fspath(source))
     if found.kind == "checkpoint":
         return check_source(source, deep=deep)
@@ -273,8 +277,9 @@ def convert(
     opened = _hold(source)
     wanted = Wanted(module, several(select), several(exclude), everything, several(rename), dtype)
     file = os.fspath(output)
-    prepared = prepare(opened.saved, file, wanted, metadata=metadata, carry=carry_metadata, shard_size=shard_size)
-    return carry_out(prepared, file, opened.numbers, force=force, check=verify, is_stored=opened.live is None)
+    with reading(opened.seen):
+        prepared = prepare(opened.saved, file, wanted, metadata=metadata, carry=carry_metadata, shard_size=shard_size)
+        return carry_out(prepared, file, opened.numbers, force=force, check=verify, is_stored=opened.live is None)
 
 
 @one_run

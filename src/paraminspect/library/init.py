@@ -137,8 +137,10 @@ def _write(checkpoint: Checkpoint, work: Sequence[Work], run: Run, wanted: Wante
                 return run.run(planned.work, planned.indices)
         finally:
             os.close(kept)
-    with open_target(planned.layout, wanted.file, force=wanted.force) as run.sink:
+    with open_target(planned.layout, wanted.file, force=wanted.force) as sink:
+        run.sink = sink
         done = run.run(planned.work, planned.indices)
+    notes += sink.remarks
     what = counted(len(work), "tensor")
     if planned.layout.is_folder:
         what += f" in {counted(len(planned.layout.files), 'file')}"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from paraminspect.errors import SelectionError
+from paraminspect.files.seen import reading
 from paraminspect.limits import one_run
 from paraminspect.names.listing import Listing, make_listing, total
 from paraminspect.names.selector import make_filter
@@ -76,10 +77,12 @@ class Tensor:
         Quantised ones are the numbers that they stand for: float32, or of the shape and type of `record.as_meant`.
 
         Raises:
-            ParamInspectError: They cannot be had: sparse, damaged, not decoded yet.
+            ParamInspectError: They cannot be had: sparse, damaged, not decoded yet; the file has changed since it was
+                opened.
         """
         self._opened.count_files()
-        return self._opened.array(self.record)
+        with reading(self._opened.seen):
+            return self._opened.array(self.record)
 
     @one_run
     def stats(self) -> TensorStats:
@@ -91,7 +94,8 @@ class Tensor:
         from paraminspect.values.stats import summarise
 
         self._opened.count_files()
-        return summarise(self._opened.numbers(self.record)).stats()
+        with reading(self._opened.seen):
+            return summarise(self._opened.numbers(self.record)).stats()
 
     def to_dict(self) -> dict[str, Any]:
         """The row that `paraminspect list -f json` prints."""
@@ -189,7 +193,8 @@ class Model:
         self.opened.count_files()
         if self.opened.live is not None:
             return find_in(Source(self.checkpoint.tensors)).groups
-        return find_in(open_stored(self.checkpoint, everything=True)).groups
+        with reading(self.opened.seen):
+            return find_in(open_stored(self.checkpoint, everything=True)).groups
 
     @one_run
     def stats(self) -> dict[str, TensorStats]:

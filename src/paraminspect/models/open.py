@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from paraminspect.errors import LimitExceededError, ParamInspectError, SourceError
+from paraminspect.files.seen import Seen, reading
 from paraminspect.limits import effort
 from paraminspect.models.asked import Asked, Kind, parse_definitions
 from paraminspect.models.recognise import Recognised, recognise
@@ -85,6 +86,7 @@ class Opened:
         plan: What rules do to each tensor; None where there are none, or nobody asked.
         notes: Remarks on how it was opened, before those of the checkpoint.
         weights: What the user typed for them.
+        seen: The files that it is in, and that its weights are in, as they were when it was opened.
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class Opened:
         self._names: Mapping[object, str] | None = None
         self._files: Files | None = None
         self._lock = threading.RLock()
+        self.seen = Seen()
 
     def count_files(self) -> None:
         """In a run that did not open it: its files allow work all the same."""
@@ -239,7 +242,10 @@ def open_model(
     if found is None:
         found = recognise(source) if isinstance(source, str) else Recognised("module")
     try:
-        return _OPENERS[found.kind](source, found, asked)  # type: ignore[no-any-return]
+        with reading() as seen:
+            opened: Opened = _OPENERS[found.kind](source, found, asked)
+        opened.seen = seen
+        return opened
     except RefusedError:
         raise
     except ModuleNotFoundError as error:

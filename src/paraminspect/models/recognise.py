@@ -8,6 +8,7 @@ from typing import BinaryIO, Final, NamedTuple
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.door import place_of
+from paraminspect.files.paths import plain_path
 from paraminspect.models.asked import Kind
 
 STDIN: Final = "-"
@@ -49,6 +50,7 @@ def recognise(source: str) -> Recognised:
         return _CHECKPOINT
     if source == STDIN:
         return _recognise_standard_input()
+    source = plain_path(source)
     try:
         is_file = stat.S_ISREG(os.stat(source).st_mode)
     except (OSError, ValueError):

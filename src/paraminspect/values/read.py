@@ -20,10 +20,11 @@ from paraminspect.formats.dtypes import PACKED
 from paraminspect.formats.quantised.schemes import BY_NAME
 from paraminspect.formats.shapes import contiguous_stride
 from paraminspect.formats.table import resolve
+from paraminspect.formats.tiling import find_flaw, flaw_of
 from paraminspect.limits import NUMBERS, ONE_TENSOR, effort
-from paraminspect.records import Encoding, Logical, Quantizer, TensorRecord
+from paraminspect.records import Encoding, Logical, Piece, Quantizer, TensorRecord
 from paraminspect.values.blocks import DECODERS
-from paraminspect.values.boxes import Boxes, check_boxes
+from paraminspect.values.boxes import Boxes
 from paraminspect.values.decode import (
     BLOCK_SIZES,
     CHUNK,
@@ -46,9 +47,6 @@ from paraminspect.values.stored_bytes import QUANTISED, Files
 from paraminspect.values.widen import to_float64
 
 Array = np.ndarray[Any, Any]
-
-MAX_PIECES: Final = 8_192
-"""Of one tensor: one for each rank that saved it."""
 
 MAX_AXIS: Final = 1 << 24
 """Scales of one quantised tensor."""
@@ -108,6 +106,8 @@ def open_elements(record: TensorRecord, files: Files) -> Numbers:
     Raises:
         ParamInspectError: As `open_numbers`.
     """
+    if record.layout == "chunked":
+        return _open_pieces(record, files, as_bits=True)
     return open_numbers(as_bits(record), files)
 
 
@@ -393,29 +393,52 @@ def _check_axis(quantizer: Quantizer, shape: tuple[int, ...], scales: Array, zer
         raise CheckpointError(f"its {scales.size:,} scales do not fit axis {axis} of its shape")
 
 
-def _open_pieces(record: TensorRecord, files: Files) -> Numbers:
+def _open_pieces(record: TensorRecord, files: Files, *, as_bits: bool = False) -> Numbers:
     """Pieces of a chunked tensor, each in a torch zip of its own.
+
+    Args:
+        as_bits: Whether elements keep their bits, and their type does not matter.
 
     Raises:
         CheckpointError: Pieces are missing or overlap, or hold something else than the metadata say.
     """
-    pieces = record.encoding.pieces if record.encoding is not None else ()
-    if len(pieces) > MAX_PIECES:
-        raise LimitExceededError("pieces of a tensor", limit=MAX_PIECES, actual=len(pieces))
-    if not pieces:
+    bits = _BIT_TYPES.get((record.nbytes or 0) // max(record.numel, 1)) if as_bits else None
+    dtype = np.dtype(bits) if bits else element_type(record.dtype) or np.dtype(np.float32)
+    if record.encoding is None or not record.encoding.pieces:
         raise CheckpointError("where its pieces are is not known")
-    check_boxes(record.shape or (), [(piece.offsets, piece.sizes) for piece in pieces])
+    if not record.numel:
+        return InMemory(np.empty(0, dtype))
+    pieces = [piece for piece in record.encoding.pieces if 0 not in piece.sizes]
+    boxes = [(piece.offsets, piece.sizes) for piece in pieces]
+    flaw = flaw_of(record) or find_flaw(record.shape or (), boxes)
+    if flaw is not None:
+        raise CheckpointError(flaw.message)
+
+    def open_piece(number: int) -> Numbers:
+        stored = _find_piece(record, pieces[number], files)
+        return open_numbers(stored if bits is None else stored._replace(dtype=bits), files)
+
+    if len(pieces) == 1:
+        return open_piece(0)
+    shape = record.shape or ()
+    if record.dtype == "float4_e2m1fn_x2" and bits is None:  # two numbers for each element
+        shape, boxes = _pairs(shape), [(_pairs(begin), _pairs(sizes)) for begin, sizes in boxes]
+    return Boxes(shape, boxes, open_piece, dtype)
+
+
+def _pairs(sizes: tuple[int, ...]) -> tuple[int, ...]:
+    return (*sizes[:-1], 2 * sizes[-1])
+
+
+def _find_piece(record: TensorRecord, piece: Piece, files: Files) -> TensorRecord:
+    """The only tensor of the zip that holds a piece."""
     from paraminspect.formats.pytorch.archive import read_torch_zip
     from paraminspect.formats.zip_file import read_zip_directory
 
-    boxes = []
-    for piece in pieces:
-        blob = files.blob(piece.path).part(piece.begin, piece.nbytes)
-        tensors = read_torch_zip(read_zip_directory(blob)).tensors
-        if len(tensors) != 1 or tensors[0].shape != piece.sizes or tensors[0].dtype != record.dtype:
-            raise CheckpointError(f"the piece at {list(piece.offsets)} is not the tensor that the metadata say")
-        if tensors[0].storage is not None and tensors[0].storage.begin is None:
-            raise CheckpointError("a piece is compressed")
-        if tensors[0].numel:
-            boxes.append((piece.offsets, piece.sizes, open_numbers(tensors[0], files)))
-    return Boxes(record.shape or (), boxes, element_type(record.dtype) or np.dtype(np.float32))
+    blob = files.blob(piece.path).part(piece.begin, piece.nbytes)
+    tensors = read_torch_zip(read_zip_directory(blob)).tensors
+    if len(tensors) != 1 or tensors[0].shape != piece.sizes or tensors[0].dtype != record.dtype:
+        raise CheckpointError(f"the piece at {list(piece.offsets)} is not the tensor that the metadata say")
+    if tensors[0].storage is not None and tensors[0].storage.begin is None:
+        raise CheckpointError("a piece is compressed")
+    return tensors[0]

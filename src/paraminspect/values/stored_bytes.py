@@ -10,7 +10,7 @@ import threading
 from collections import OrderedDict
 from typing import Final, NamedTuple, Protocol
 
-from paraminspect.errors import CheckpointError, FarError, LimitExceededError, SourceError
+from paraminspect.errors import ChangedError, CheckpointError, FarError, LimitExceededError, SourceError
 from paraminspect.files.blob import Blob, open_blob
 from paraminspect.files.reasons import reason_of
 from paraminspect.formats.dtypes import PACKED
@@ -299,7 +299,7 @@ def open_again(path: str | None) -> Blob:
         return open_blob(path)
     except OSError as error:
         raise CheckpointError(f"cannot be opened any more: {reason_of(error)}") from None
-    except FarError:
+    except (ChangedError, FarError):
         raise
     except SourceError:
         raise CheckpointError("values cannot be read from a pipe", hint="write it to a file first") from None

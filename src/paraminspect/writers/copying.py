@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from paraminspect.errors import FarError, SourceError, TruncatedError
+from paraminspect.errors import ChangedError, FarError, SourceError, TruncatedError
 from paraminspect.files import system
 from paraminspect.files.blob import Blob, open_blob
 from paraminspect.files.paths import shown
@@ -58,7 +58,7 @@ def open_regular(path: str | None) -> Blob:
         return open_blob(path)
     except OSError as error:
         raise SourceError(f"cannot be read: {reason_of(error)}", source=source) from None
-    except FarError as error:
+    except (ChangedError, FarError) as error:
         error.source = source
         raise
     except SourceError:

@@ -60,19 +60,19 @@ def resolve(path: str) -> str:
     return resolved
 
 
-def check_file(target: str, path: str, force: bool) -> int | None:
-    """Permissions of the file that is to be replaced; None if there is none."""
+def check_file(target: str, path: str, force: bool) -> os.stat_result | None:
+    """The status of the file that is to be replaced; None if there is none."""
     try:
-        mode = os.stat(target).st_mode
+        status = os.stat(target)
     except FileNotFoundError:
         if path.endswith("/"):
             raise TargetError("it is named as a folder, and one file is to be written") from None
         return None
-    if stat.S_ISDIR(mode):
+    if stat.S_ISDIR(status.st_mode):
         raise TargetError("it is a folder, and one file is to be written", hint="name a file")
     if not force:
         raise TargetError("it is there already", hint="--force replaces it")
-    return stat.S_IMODE(mode)
+    return status
 
 
 def check_folder(target: str, layout: Layout, force: bool) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import stat
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from paraminspect.errors import TargetError
+from paraminspect.files.seen import reading_back, settle
 from paraminspect.files.storing import create, open_inside, sync_folder
 from paraminspect.writers.copying import open_sources
 from paraminspect.writers.destination import check_file, check_folder, check_space, resolve
 from paraminspect.writers.layout import Copy, Layout
-from paraminspect.writers.partial import Partial, recover_folder
+from paraminspect.writers.partial import Partial, describe_left, recover_folder, remove_left_for, remove_left_in
 from paraminspect.writers.sink import FileSink
 
 Look = Callable[[str], None]
@@ -28,10 +28,12 @@ class Output(ABC):
     """
 
     look: Look | None = None
+    _is_new = True
 
-    def __init__(self, layout: Layout, path: str, partials: Sequence[Partial]) -> None:
+    def __init__(self, layout: Layout, path: str, partials: Sequence[Partial], *, replaces: bool = True) -> None:
         self._layout = layout
         self._partials = partials
+        self._replaces = replaces
         self.sink = FileSink(layout, path, self._open_file)
 
     @property
@@ -65,9 +67,23 @@ class Output(ABC):
     def _make_files(self) -> None:  # noqa: B027 - only folders have some
         """Make what lies in a temporary folder."""
 
-    @abstractmethod
     def finish(self) -> None:
-        """Let it appear."""
+        """Let it appear, unless what it was made of has changed meanwhile."""
+        self._complete()
+        if self.look is not None and self._is_new:
+            with reading_back():
+                self.look(self._partials[0].path)
+        settle()
+        self._commit()
+
+    @abstractmethod
+    def _complete(self) -> None:
+        """Write what is known only now, and have all of it on the disk."""
+
+    def _commit(self) -> None:
+        for partial in self._partials:
+            partial.commit(replace=self._replaces)
+        self.sink.remarks += describe_left(path for partial in self._partials for path in partial.left)
 
     def end(self) -> None:
         """Remove what is left of it."""
@@ -80,19 +96,15 @@ class _NewFile(Output):
     """One file."""
 
     def __init__(self, layout: Layout, path: str, partial: Partial, *, replace: bool) -> None:
-        super().__init__(layout, path, [partial])
+        super().__init__(layout, path, [partial], replaces=replace)
         self._partial = partial
-        self._replace = replace
 
     def _open_file(self, file: int) -> AbstractContextManager[int]:
         return nullcontext(self._partial.file)
 
-    def finish(self) -> None:
+    def _complete(self) -> None:
         self.sink.write_checksums(0)
         self._partial.sync()
-        if self.look is not None:
-            self.look(self._partial.path)
-        self._partial.commit(replace=self._replace)
 
 
 class _NewFolder(Output):
@@ -113,32 +125,34 @@ class _NewFolder(Output):
 
     def _make_files(self) -> None:
         recover_folder(self._partial.target)
+        if self._replace:
+            remove_left_in(self._partial.target)
         check_folder(self._partial.target, self._layout, self._replace)
         for file in self._layout.files:
             path = os.path.join(self._partial.path, file.name)
             os.makedirs(os.path.dirname(path), exist_ok=True)
             os.close(create(path, 0o666))
 
-    def finish(self) -> None:
+    def _complete(self) -> None:
         for file in self._written:
             self.sink.write_checksums(file)
             with self._open_file(file) as fd:
                 os.fsync(fd)
         for folder, _, _ in os.walk(self._partial.path):
             sync_folder(folder)
-        if self.look is not None:
-            self.look(self._partial.path)
-        self._partial.commit(replace=True)
 
 
 class _OldFolder(Output):
     """The folder that is copied from: of its files only those are written, and replaced one by one, that change."""
 
+    _is_new = False
+
     def __init__(self, layout: Layout, path: str, folder: str) -> None:
         self._by_file: dict[int, Partial] = {}
         for file in sorted({slot.file for slot in layout.slots if slot.nbytes}):
             target = os.path.realpath(os.path.join(folder, layout.files[file].name))
-            self._by_file[file] = Partial(target, mode=stat.S_IMODE(os.stat(target).st_mode))
+            self._by_file[file] = Partial(target, replaced=os.stat(target))
+        self._folder = folder
         super().__init__(layout, path, list(self._by_file.values()))
 
     @property
@@ -148,12 +162,16 @@ class _OldFolder(Output):
     def _open_file(self, file: int) -> AbstractContextManager[int]:
         return nullcontext(self._by_file[file].file)
 
-    def finish(self) -> None:
+    def _complete(self) -> None:
         for file, partial in self._by_file.items():
             self.sink.write_checksums(file)
             partial.sync()
-        for partial in self._by_file.values():
-            partial.commit(replace=True)
+
+    def _commit(self) -> None:
+        super()._commit()
+        others = [file.name for number, file in enumerate(self._layout.files) if number not in self._by_file]
+        left = remove_left_for(os.path.realpath(os.path.join(self._folder, name)) for name in others)
+        self.sink.remarks += describe_left(left)
 
 
 def choose_output(layout: Layout, path: str, force: bool) -> Output:
@@ -165,8 +183,8 @@ def choose_output(layout: Layout, path: str, force: bool) -> Output:
     """
     target = resolve(path)
     if not layout.is_folder:
-        mode = check_file(target, path, force)
-        return _NewFile(layout, path, Partial(target, mode=mode), replace=force)
+        replaced = check_file(target, path, force)
+        return _NewFile(layout, path, Partial(target, replaced=replaced), replace=force)
     folder = os.path.dirname(target)
     if os.path.basename(target) in {file.name for file in layout.files} and _copies_from(layout, folder):
         target = folder  # the index of shards stands for all of them, as it does where it is read

@@ -1,8 +1,10 @@
 """The temporary file or folder that becomes the target at the end.
 
 It lies beside the target under a name that depends on the target's only, `.NAME.paraminspect-partial`, and is locked
-while it is written (or, where there are no locks, cannot be removed while it is open). So a run that finds one knows whether another run is alive (it is locked) or was killed (it is not:
-it is removed), and there is never more than one. The target stays as it was until the rename.
+while it is written (or, where the system has no locks, cannot be removed while it is open). So a run that finds one
+knows whether another run is alive (it is locked) or was killed (it is not: it is removed), and there is never more than
+one. On a file system that does not lock there is no telling: what is found stays, is said, and the new one gets a number.
+The target stays as it was until the rename.
 """
 
 from __future__ import annotations
@@ -11,12 +13,23 @@ import errno
 import os
 import shutil
 import stat
+from collections.abc import Iterable
 from contextlib import suppress
 from hashlib import sha256
 from typing import Final
 
 from paraminspect.errors import TargetError
-from paraminspect.files.storing import HAS_LOCKS, create, lock, open_folder, open_found, set_mode, sync_folder
+from paraminspect.files.paths import shown
+from paraminspect.files.storing import (
+    HAS_LOCKS,
+    create,
+    kept_mode,
+    lock,
+    open_folder,
+    open_found,
+    set_mode,
+    sync_folder,
+)
 
 SUFFIX: Final = ".paraminspect-partial"
 OLD_SUFFIX: Final = ".paraminspect-old"
@@ -45,19 +58,21 @@ class Partial:
 
     Args:
         target: Absolute path without symbolic links in its last part; its folder exists.
-        mode: Permissions of the file that is replaced; None for those of a new one.
+        replaced: Of the file that is replaced, whose permissions it gets; None where there is none.
 
     Attributes:
         path: Of the temporary file or folder.
         fd: Its descriptor, which holds the lock; None before it is made and once it is given up, and for a folder
             that cannot be opened.
+        left: What stays of other runs, of which nobody knows whether they are alive.
     """
 
-    def __init__(self, target: str, *, is_folder: bool = False, mode: int | None = None) -> None:
+    def __init__(self, target: str, *, is_folder: bool = False, replaced: os.stat_result | None = None) -> None:
         self.target = target
         self.path = sibling(target, SUFFIX)
+        self.left: list[str] = []
         self._is_folder = is_folder
-        self._mode = mode
+        self._replaced = replaced
         self.fd: int | None = None
         self._status: os.stat_result | None = None
         self._begun = False
@@ -70,7 +85,10 @@ class Partial:
             OSError: It cannot be made.
         """
         for _ in range(MAX_ATTEMPTS):
-            _remove_stale(self.path)
+            if not remove_left(self.path):
+                self.left.append(self.path)
+                self.path = sibling(self.target, f".{len(self.left) + 1}{SUFFIX}")
+                continue
             self._begun = True
             try:
                 self.fd = self._create()
@@ -78,11 +96,17 @@ class Partial:
                 self._begun = False
                 continue
             status = os.lstat(self.path) if self.fd is None else os.fstat(self.fd)
-            if self.fd is None or (lock(self.fd) and _is_at(status, self.path)):
+            if self.fd is None or (lock(self.fd) != "theirs" and _is_at(status, self.path)):
                 self._status = status
                 return
             self._begun = False
             self.close()
+        if self.left:
+            raise TargetError(
+                f"{len(self.left)} files of other runs lie beside it, and the file system has no locks, which would tell "
+                "whether they are alive",
+                hint=f"if none is, remove {shown(self.left[0])} and those like it",
+            )
         raise _busy()
 
     def _create(self) -> int | None:
@@ -90,7 +114,8 @@ class Partial:
             os.mkdir(self.path)
             return open_folder(self.path)
         # readable by its owner until the end, or a later run could not see whether it is locked
-        return create(self.path, 0o666 if self._mode is None else self._mode & 0o777 | 0o600)
+        mode = 0o666 if self._replaced is None else stat.S_IMODE(self._replaced.st_mode) & 0o777 | 0o600
+        return create(self.path, mode)
 
     @property
     def file(self) -> int:
@@ -105,8 +130,8 @@ class Partial:
 
     def sync(self) -> None:
         """Its bytes are on the disk, and its permissions are the final ones."""
-        if self._mode is not None:
-            set_mode(self.file, self.path, self._mode)
+        if self._replaced is not None:
+            set_mode(self.file, self.path, kept_mode(self._replaced, self.file))
         os.fsync(self.file)
 
     def commit(self, *, replace: bool) -> None:
@@ -158,7 +183,7 @@ class Partial:
         if self._status is None:
             if self._begun:  # and interrupted
                 with suppress(TargetError):
-                    _remove_stale(self.path)
+                    remove_left(self.path)
         elif _is_at(self._status, self.path):
             _remove(self.path)
 
@@ -179,8 +204,8 @@ def recover_folder(target: str) -> None:
             os.rename(old, target)
 
 
-def _remove_stale(path: str) -> None:
-    """Remove what a killed run left.
+def remove_left(path: str) -> bool:
+    """Remove what a killed run left; False, and nothing is done, where nobody knows whether it was killed.
 
     Raises:
         TargetError: It is locked: that run is alive.
@@ -190,23 +215,55 @@ def _remove_stale(path: str) -> None:
             _remove(path)
         except PermissionError:  # that run has it open
             raise _busy() from None
-        return
+        return True
     try:
         fd = open_found(path)
     except FileNotFoundError:
-        return
+        return True
     except OSError as error:
         if error.errno not in (errno.ELOOP, errno.ENXIO, errno.EACCES):
             raise
         _remove(path)  # a link, a socket: no file of ours, and nothing is written through it
-        return
+        return True
     try:
-        if not lock(fd):
+        holder = lock(fd)
+        if holder == "theirs":
             raise _busy()
-        if _is_at(os.fstat(fd), path):
+        if holder == "ours" and _is_at(os.fstat(fd), path):
             _remove(path)
     finally:
         os.close(fd)
+    return holder == "ours"
+
+
+def remove_left_for(targets: Iterable[str]) -> list[str]:
+    """Remove what killed runs left for these files, but for what is in use; gives what stays as nobody knows whether it is."""
+    left = []
+    for path in (sibling(target, SUFFIX) for target in targets):
+        with suppress(TargetError, OSError):
+            if not remove_left(path):
+                left.append(path)
+    return left
+
+
+def remove_left_in(folder: str) -> None:
+    """The same of all files of a folder that will be replaced.
+
+    Raises:
+        TargetError: One is in use.
+    """
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        if name.startswith(".") and name.endswith(SUFFIX):
+            remove_left(os.path.join(folder, name))
+
+
+def describe_left(left: Iterable[str]) -> list[str]:
+    """What is to be said of what stays."""
+    return [
+        f"{shown(path)} is left from another run and stays: the file system has no locks, which would tell whether that "
+        "run is alive"
+        for path in left
+    ]
 
 
 def _remove(path: str) -> None:

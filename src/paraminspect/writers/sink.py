@@ -34,9 +34,13 @@ class Sink(ABC):
 
     Args:
         path: As the user typed it, for errors.
+
+    Attributes:
+        remarks: What is to be said of the output when it is there.
     """
 
     def __init__(self, layout: Layout, path: str) -> None:
+        self.remarks: list[str] = []
         self._layout = layout
         self._path = path
         self._done = [0] * len(layout.slots)

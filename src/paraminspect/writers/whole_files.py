@@ -12,11 +12,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 
 from paraminspect.errors import TargetError
+from paraminspect.files.seen import settle
 from paraminspect.writers.copying import CHUNK, open_sources, read_at, write_all
 from paraminspect.writers.destination import check_file, check_space, explained, open_stream_at, resolve
 from paraminspect.writers.layout import Layout
 from paraminspect.writers.outputs import Look, choose_output
-from paraminspect.writers.partial import Partial
+from paraminspect.writers.partial import Partial, describe_left
 from paraminspect.writers.sink import FileSink, Sink, StreamSink
 
 __all__ = ["Sink", "open_stream", "open_target", "write_whole"]
@@ -84,13 +85,16 @@ def open_stream(layout: Layout, fd: int, path: str = "-") -> Iterator[Sink]:
         yield sink
 
 
-def write_whole(path: str, pieces: Iterable[bytes], *, force: bool = True) -> None:
+def write_whole(path: str, pieces: Iterable[bytes], *, force: bool = True) -> list[str]:
     """Write a small file whose bytes come one after another.
 
     Args:
         path: Where to, as in `open_target`.
         pieces: Its bytes; what they raise leaves the file that was there.
         force: Whether a file that is there is replaced.
+
+    Returns:
+        What is to be said of it.
 
     Raises:
         TargetError: As in `open_target`.
@@ -104,11 +108,11 @@ def write_whole(path: str, pieces: Iterable[bytes], *, force: bool = True) -> No
                     write_all(fd, piece)
         finally:
             os.close(fd)
-        return
+        return []
     with explained(path):
         target = resolve(path)
-        mode = check_file(target, path, force)
-    partial = Partial(target, mode=mode)
+        replaced = check_file(target, path, force)
+    partial = Partial(target, replaced=replaced)
     try:
         with explained(path):
             partial.make()
@@ -117,10 +121,13 @@ def write_whole(path: str, pieces: Iterable[bytes], *, force: bool = True) -> No
                 write_all(partial.file, piece)
         with explained(path):
             partial.sync()
+        settle()
+        with explained(path):
             partial.commit(replace=force)
     finally:
         partial.discard()
         partial.close()
+    return describe_left(partial.left)
 
 
 @contextmanager

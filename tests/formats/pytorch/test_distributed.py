@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.distributed.checkpoint.metadata import ChunkStorageMetadata, Metadata, TensorStorageMetadata
 
+from paraminspect.checks.check import check_source
 from paraminspect.errors import (
     CheckpointError,
     LimitExceededError,
@@ -27,6 +28,9 @@ from paraminspect.files.blob import Blob
 from paraminspect.formats.pytorch import distributed
 from paraminspect.formats.pytorch.distributed import read_distributed
 from paraminspect.formats.source import open_source
+from paraminspect.limits import OPCODES, one_effort
+from paraminspect.values.read import read_tensor
+from tests.making.distributed import grid, metadata_of_ranks, save_in_pieces
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
 
@@ -193,7 +197,7 @@ def test_limits(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(LimitExceededError, match="entries in a distributed checkpoint"):
         open_source(folder)
     monkeypatch.undo()
-    monkeypatch.setattr(distributed, "MAX_SHARDS", 0)
+    monkeypatch.setattr(distributed, "MAX_FILES", 0)
     with pytest.raises(LimitExceededError, match="files of a distributed checkpoint"):
         open_source(folder)
 
@@ -213,3 +217,90 @@ def test_damage(folder: Path) -> None:
             read_distributed(Blob.from_bytes(bytes(data)), str(folder))
 
     flipped_bytes_give_records_or_an_error()
+
+
+# --- many ranks -------------------------------------------------------------------------------------------------
+
+
+def many_ranks(folder: Path, tensors: int, ranks: int) -> Path:
+    folder.mkdir(exist_ok=True)
+    write(folder, metadata_of_ranks(tensors, ranks, by_rank=True))
+    for rank in range(ranks):
+        with open(folder / f"__{rank}_0.distcp", "wb") as file:
+            file.truncate(tensors * 70_000 + 64)
+    return folder
+
+
+def test_opcodes_and_pieces_of_many_ranks(tmp_path: Path) -> None:
+    """Work, not time: a sixth of an opcode for each byte of the metadata, and no more for more ranks."""
+    spent = []
+    for ranks in (200, 400):
+        folder = many_ranks(tmp_path / str(ranks), 10, ranks)
+        with one_effort(afresh=True) as effort:
+            checkpoint = open_source(folder)
+            spent.append(effort.spent(OPCODES))
+        pieces = checkpoint.tensors[3].encoding.pieces
+        assert len(pieces) == ranks
+        assert pieces[7] == ((28, 0), (4, 8), str(folder / "__7_0.distcp"), 3 * 70_000, 64)
+        assert checkpoint.notes == ()
+    assert spent[0] < 9 * 10 * 200
+    assert spent[1] - spent[0] < 6 * 10 * 200
+
+
+def test_pieces_are_those_that_torch_reads(tmp_path: Path) -> None:
+    metadata = save_in_pieces(tmp_path, {"w": torch.arange(30.0).view(5, 6)}, {"w": grid((5, 6), (3, 2))})
+    (record,) = open_source(tmp_path).tensors
+    due = {tuple(key.offset or ()): value for key, value in metadata.storage_data.items()}
+    assert len(record.encoding.pieces) == len(due)
+    for piece in record.encoding.pieces:
+        info = due[piece.offsets]
+        assert (piece.path, piece.begin, piece.nbytes) == (
+            str(tmp_path / info.relative_path), info.offset, info.length,
+        )  # fmt: skip
+    found = {"w": torch.zeros(5, 6)}
+    dcp.load(found, checkpoint_id=tmp_path, no_dist=True)
+    assert torch.equal(found["w"], torch.from_numpy(read_tensor(record)))
+
+
+def flawed(folder: Path, change: Callable[[Metadata], Any]) -> Path:
+    metadata = save_in_pieces(folder, {"w": torch.arange(30.0).view(5, 6)}, {"w": grid((5, 6), (3, 2))})
+    change(metadata)
+    write(folder, metadata)
+    return folder
+
+
+FLAWS: dict[str, tuple[Callable[[Metadata], Any], str, str]] = {
+    "a chunk is missing": (lambda m: m.state_dict_metadata["w"].chunks.pop(), "hole", "its pieces hold 27 of 30 elements"),
+    "no file is known": (lambda m: m.storage_data.popitem(), "hole", "of 1 of its 6 pieces no file is known"),
+    "two overlap": (
+        lambda m: m.state_dict_metadata["w"].chunks.append(ChunkStorageMetadata(torch.Size([1, 1]), torch.Size([1, 2]))),
+        "overlap",
+        "its pieces overlap",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", FLAWS)
+def test_holes_and_overlaps_are_said(kind: str, tmp_path: Path) -> None:
+    change, code, message = FLAWS[kind]
+    folder = flawed(tmp_path, change)
+    checkpoint = open_source(folder)
+    assert checkpoint.notes == (f"not whole: 'w' ({message})",)
+    (finding,) = [each for each in check_source(folder) if each.name == "w"]
+    assert (finding.severity, finding.code, finding.message) == ("error", code, message)
+    assert not [each for each in check_source(folder) if "not whole" in each.message]
+    with pytest.raises(CheckpointError, match=message):
+        read_tensor(checkpoint.tensors[0])
+
+
+def test_one_chunk_listed_twice_is_no_overlap(tmp_path: Path) -> None:
+    folder = flawed(tmp_path, lambda m: m.state_dict_metadata["w"].chunks.append(m.state_dict_metadata["w"].chunks[0]))
+    checkpoint = open_source(folder)
+    assert checkpoint.notes == ()
+    assert read_tensor(checkpoint.tensors[0]).tolist() == torch.arange(30.0).view(5, 6).tolist()
+
+
+def test_a_missing_file_is_a_finding(tmp_path: Path) -> None:
+    folder = flawed(tmp_path, lambda _: None)
+    (folder / "__4_0.distcp").unlink()
+    assert "missing-file" in {each.code for each in check_source(folder)}

@@ -7,7 +7,7 @@ Dictionaries keep their string keys; any other key becomes an `OddKey`, so that 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 
 class Global:
@@ -84,6 +84,26 @@ class Opaque:
     def class_name(self) -> str:
         """Dotted name of the class or function it came from, "" if that is no global."""
         return self.func.dotted if isinstance(self.func, Global) else ""
+
+
+class Run(Opaque):
+    """Objects of one class that stand one after another, of which only what differs is kept.
+
+    In a dictionary a run of keys stands for all of them, and that of the values lies under it.
+
+    Attributes:
+        count: How many.
+        columns: By the name of an attribute, that of each.
+        is_paired: Whether they are keys or values, and stand by turns.
+    """
+
+    __slots__ = ("columns", "count", "is_paired")
+
+    def __init__(self, func: object, count: int, columns: dict[str, list[Any]], *, is_paired: bool) -> None:
+        super().__init__(func, ())
+        self.count = count
+        self.columns = columns
+        self.is_paired = is_paired
 
 
 class OddKey:

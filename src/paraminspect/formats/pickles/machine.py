@@ -18,9 +18,10 @@ Source: the opcode descriptions of CPython's `pickletools`; torch's use of them 
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from typing import Final
 
-from paraminspect.errors import MalformedError, ParamInspectError
+from paraminspect.errors import LimitExceededError, MalformedError, ParamInspectError
 from paraminspect.formats.pickles.opcodes import HANDLERS
 from paraminspect.formats.pickles.state import LONGEST_FIXED, MachineState, MemoSkippedError, truncated
 from paraminspect.limits import OPCODES
@@ -43,12 +44,41 @@ class PickleMachine(MachineState):
             MalformedError: Not a pickle, or one no unpickler would accept.
             LimitExceededError: More of something than the named bounds allow.
         """
-        try:
-            return self._run()
-        except MemoSkippedError:
-            self._restart()
-            self._shortcut = None
-            return self._run()
+        with suppress(MemoSkippedError):
+            try:
+                value = self._run()
+            except (MalformedError, ValueError, IndexError):
+                if not self._runs or self.position >= self._blob.size:
+                    raise
+            else:
+                if not self._runs:
+                    return value
+        self._restart()
+        self._shortcut = self._repeats = None
+        return self._run()
+
+    def _replay(self, begin: int, end: int, first: int) -> None:
+        """Interpret opcodes that were taken at once, for the memo entries from `first` on that they make."""
+        memo = self._memo
+        known = len(memo)
+        place = self._stack, self._base, self._pos, self._buffer, self._low_water
+        self._stack, self._base, self._pos, self._buffer, self._low_water = [], begin, 0, b"", -1
+        while self.position < end:
+            self._effort.spend(OPCODES, 1)
+            if self._pos > self._low_water:
+                self._refill(LONGEST_FIXED)
+            op = self._buffer[self._pos]
+            self._pos += 1
+            if op == 0x94:  # MEMOIZE, which would count anew
+                if isinstance(self._stack[-1], str | tuple):  # what may be changed must be the object that was left out
+                    memo.setdefault(first, self._stack[-1])
+                first += 1
+            else:
+                HANDLERS[op](self)
+        self._stack, self._base, self._pos, self._buffer, self._low_water = place
+        self._left_out -= len(memo) - known
+        if len(memo) > self._most_memo:
+            raise LimitExceededError("memo entries in one pickle", limit=self._most_memo, actual=None)
 
     def _run(self) -> object:
         handlers = HANDLERS

@@ -181,10 +181,17 @@ def _long_binput(m: MachineState) -> None:
 
 
 def _memoize(m: MachineState) -> None:
-    m._put(len(m._memo))
+    m._put(len(m._memo) + m._left_out)
     # the shortcut leaves entries out, after which len(memo) no longer counts them
     if m._skipped:
         raise MemoSkippedError
+
+
+def _build(m: MachineState) -> None:
+    """Behind which objects may follow that are like this one."""
+    m._build(m._stack.pop())
+    if m._repeats is not None:
+        m._repeats.take(m)
 
 
 def _binget(m: MachineState) -> None:
@@ -366,7 +373,7 @@ _KNOWN: Final[Mapping[int, Handler]] = {
     0x92: _newobj_ex,
     0x69: _inst,
     0x6F: _obj,
-    0x62: lambda m: m._build(m._stack.pop()),  # BUILD
+    0x62: _build,  # BUILD
     0x51: lambda m: m._persistent(m._stack.pop()),  # BINPERSID
     0x50: lambda m: m._persistent(_decode_python2(m._line())),  # PERSID
     0x82: _extension(1),  # EXT1

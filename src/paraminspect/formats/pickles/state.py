@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from paraminspect.errors import NOT_WHOLE, LimitExceededError, MalformedError, TruncatedError
 from paraminspect.files.blob import Blob
-from paraminspect.formats.pickles.inert import Builder, LongBytes, Opaque, describe_key
+from paraminspect.formats.pickles.inert import Builder, LongBytes, Opaque, Run, describe_key
 from paraminspect.formats.shapes import MAX_NAME_BYTES
 from paraminspect.limits import OPCODES, EffortError, effort
 
@@ -73,6 +73,19 @@ class Shortcut(Protocol):
         """The memo changed where it had been read."""
 
 
+class Repeated(Protocol):
+    """Takes objects that are like the one before; see `repeats`."""
+
+    def take(self, m: Any) -> None:
+        """Take what follows, once an object is built."""
+
+    def restore(self, m: Any, index: int) -> bool:
+        """Make the memo entry that was left out; whether there is one."""
+
+    def forget(self) -> None:
+        """The memo changed where it had been read."""
+
+
 class Mark:
     """What MARK puts on the stack."""
 
@@ -112,6 +125,7 @@ class MachineState:
         load_persistent: The persistent id (any inert value) -> the value to push.
         begin: Offset of the pickle in the blob.
         shortcut: Takes the opcodes of a whole tensor at once; None for opcode by opcode.
+        repeats: The same of objects that are like the one before.
     """
 
     def __init__(
@@ -122,12 +136,14 @@ class MachineState:
         *,
         begin: int = 0,
         shortcut: Shortcut | None = None,
+        repeats: Repeated | None = None,
     ) -> None:
         self._blob = blob
         self._find_global = find_global
         self._load_persistent = load_persistent
         self._begin = begin
         self._shortcut = shortcut
+        self._repeats = repeats
         self._effort = effort()
         self._most_objects = max(MAX_PICKLE_OBJECTS, self._effort.nbytes // BYTES_EACH)
         self._most_memo = max(MAX_PICKLE_MEMO, self._effort.nbytes // BYTES_EACH)
@@ -143,6 +159,8 @@ class MachineState:
         self._memo: dict[int, object] = {}
         self._top = -1  # highest memo index in use
         self._skipped = False
+        self._left_out = 0  # memo entries of objects that were taken at once
+        self._runs: dict[int, Run] = {}  # on the stack
         self._objects = 0
         self._text = 0  # bytes of strings
         self._taken = 0  # values made by the shortcut
@@ -255,18 +273,32 @@ class MachineState:
             if stack[index] is MARK:
                 items = stack[index + 1 :]
                 del stack[index:]
+                if self._left_out:
+                    self._note_runs(items)
                 return items
         raise MalformedError(f"no MARK on the stack at byte {self.position:,}")
+
+    def _note_runs(self, items: list[object]) -> None:
+        """Runs leave the stack with all that stands around them, each once."""
+        for item in items:
+            if type(item) is Run and self._runs.pop(id(item), None) is None:
+                raise MemoSkippedError
 
     def _put(self, index: int) -> None:
         if index > self._top:
             self._top = index
-        elif self._shortcut is not None:
-            self._shortcut.forget()  # an entry it may remember is overwritten
+        else:
+            if self._left_out:
+                raise MemoSkippedError  # it may be one of those
+            for each in (self._shortcut, self._repeats):
+                if each is not None:
+                    each.forget()  # an entry it may remember is overwritten
         memo = self._memo
         value = memo[index] = self._stack[-1]
         if value is MARK:
             raise self._mark_as_value()
+        if type(value) is Run:
+            raise MemoSkippedError
         if len(memo) > self._most_memo:
             raise LimitExceededError("memo entries in one pickle", limit=self._most_memo, actual=None)
 
@@ -278,7 +310,10 @@ class MachineState:
         try:
             self._stack.append(self._memo[index])
         except KeyError:
-            if self._skipped:
+            if self._repeats is not None and self._repeats.restore(self, index):
+                self._stack.append(self._memo[index])
+                return
+            if self._skipped or self._left_out:
                 raise MemoSkippedError from None
             raise MalformedError(f"memo entry {index} at byte {self.position:,} was never stored") from None
 
@@ -305,12 +340,16 @@ class MachineState:
 
     def _set_items(self, items: list[object]) -> None:
         target = self._stack[-1]
+        if type(target) is Run:
+            raise MemoSkippedError
         if isinstance(target, Opaque):
             if target.entries is None:
                 target.entries = {}
             target = target.entries
         if not isinstance(target, dict):
             raise MalformedError(f"SETITEMS at byte {self.position:,} on something that is no dictionary")
+        if self._left_out and not _runs_fit(items):
+            raise MemoSkippedError
         if len(items) % 2:
             raise MalformedError(f"a key without a value at byte {self.position:,}")
         for index in range(0, len(items), 2):
@@ -341,19 +380,37 @@ class MachineState:
 
     def _append_items(self, items: list[object]) -> None:
         target = self._stack[-1]
+        if type(target) is Run:
+            raise MemoSkippedError
         if isinstance(target, Opaque):
             if target.items is None:
                 target.items = []
             target = target.items
         if not isinstance(target, list):
             raise MalformedError(f"APPENDS at byte {self.position:,} on something that is no list")
+        if self._left_out and any(type(item) is Run and item.is_paired for item in items):
+            raise MemoSkippedError
         target.extend(items)
 
     def _build(self, state: object) -> None:
         target = self._stack[-1]
+        if type(target) is Run:
+            raise MemoSkippedError
         if isinstance(target, Opaque):
             if isinstance(target.state, dict) and isinstance(state, dict):
                 self._count_objects(len(target.state) + len(state))
                 target.state = {**target.state, **state}  # a second BUILD updates __dict__
             else:
                 target.state = state
+
+
+def _runs_fit(items: list[object]) -> bool:
+    """Whether each run of keys is followed by one of as many values."""
+    if not any(type(item) is Run for item in items):
+        return True
+    for key, value in zip(items[::2], items[1::2], strict=False):
+        if (isinstance(key, Run) or isinstance(value, Run)) and not (
+            isinstance(key, Run) and isinstance(value, Run) and key.count == value.count
+        ):
+            return False
+    return len(items) % 2 == 0

@@ -20,6 +20,7 @@ from paraminspect.formats.pickles.machine import MAX_PICKLE_OPS, PickleMachine
 from paraminspect.formats.pickles.opcodes import HANDLERS
 from paraminspect.formats.pickles.plain import BARE_STARTS
 from paraminspect.formats.pickles.python_modules import PYTHON_MODULES
+from paraminspect.formats.pickles.repeats import Repeats
 from paraminspect.formats.pickles.safe import ALLOCATORS, CALLED_SAFELY, MANY_BYTES, TAKES_A_FUNCTION
 from paraminspect.formats.pickles.state import LONGEST_FIXED, truncated
 from paraminspect.formats.pytorch.objects import GlobalTable, storage_ref
@@ -159,7 +160,8 @@ class _TracingMachine(PickleMachine):
         self._declare = declare
         self._joblib = joblib
         self._table = GlobalTable()
-        super().__init__(blob, self._find, self._refer, begin=begin, shortcut=self._table.shortcut)
+        # what is taken at once holds nothing but numbers and plain names, and its classes were named before
+        super().__init__(blob, self._find, self._refer, begin=begin, shortcut=self._table.shortcut, repeats=Repeats())
         self._table.shortcut.declare = declare
 
     def _restart(self) -> None:

@@ -10,7 +10,7 @@ Source: `torch.distributed.checkpoint.metadata` and `.filesystem`; folders of to
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from paraminspect.errors import CheckpointError, LimitExceededError, MalformedError, TruncatedError
@@ -18,21 +18,33 @@ from paraminspect.files.blob import Blob
 from paraminspect.files.door import Look, look, place_of
 from paraminspect.files.paths import join, stays_inside
 from paraminspect.formats.dtypes import BITS
-from paraminspect.formats.pickles.inert import Dtype, OddKey, Opaque
+from paraminspect.formats.pickles.inert import Dtype, OddKey, Opaque, Run
 from paraminspect.formats.pickles.machine import PickleMachine
 from paraminspect.formats.pickles.remark import note_calls
+from paraminspect.formats.pickles.repeats import Repeats
 from paraminspect.formats.pytorch.classify import kind_of, role_of_key
 from paraminspect.formats.pytorch.objects import GlobalTable
-from paraminspect.formats.shapes import MAX_TENSORS, check_sizes, count_elements
-from paraminspect.formats.sharded import MAX_SHARDS
-from paraminspect.records import Checkpoint, Encoding, Piece, Role, TensorRecord
+from paraminspect.formats.pytorch.pieces import Boxes, Pieces, Places
+from paraminspect.formats.shapes import MAX_NUMEL, MAX_TENSORS, check_sizes, count_elements
+from paraminspect.formats.tiling import Box, Flaw, find_flaw, note_flaws
+from paraminspect.records import Checkpoint, Encoding, Role, TensorRecord
 from paraminspect.text import list_some, quote
 
 METADATA_MARK: Final = b"torch.distributed.checkpoint.metadata"
 METADATA_HEAD: Final = 4096
 """Bytes that are searched for the mark."""
 
-_Places = dict[tuple[str, tuple[int, ...] | None], tuple[str, int, int]]
+MAX_FILES: Final = 4_000_000
+"""Of one checkpoint: ranks may write a file for each piece."""
+
+MAX_KNOWN: Final = 1 << 12
+"""Ways of dividing a tensor that are not looked at anew."""
+
+FAR: Final = MAX_NUMEL // 2
+"""No file is as long."""
+
+
+_Known = dict[object, tuple[Boxes, Flaw | None]]
 
 
 def is_metadata(blob: Blob) -> bool:
@@ -49,19 +61,18 @@ def read_distributed(metadata: Blob, folder: str) -> Checkpoint:
         TruncatedError: A piece ends before the range the metadata gives.
     """
     table = GlobalTable()
-    root = PickleMachine(metadata, table.find).load()
+    root = PickleMachine(metadata, table.find, repeats=Repeats()).load()
     state = _state(root, "Metadata")
     if state is None:
         raise MalformedError(
             "not the metadata of torch.distributed.checkpoint"
             + "".join(f" ({note})" for note in note_calls(table.foreign))
         )
-    places = _places(state)
-    tensors = list(_tensors(state, folder, places))
-    sizes = _piece_sizes(places)
-    files = _check_pieces(folder, sizes)
+    located = _Located(state)
+    files = _check_pieces(folder, located.sizes())
+    tensors = list(_tensors(state, folder, located))
     others = len(_dict(state.get("state_dict_metadata"))) - len(tensors)
-    notes = list(note_calls(table.foreign))
+    notes = [*note_calls(table.foreign), *note_flaws(tensors)]
     if others:
         notes.append(f"entries that are no tensors: {others:,}")
     return Checkpoint("torch distributed", tensors, {}, tuple(notes), files=files)
@@ -78,11 +89,12 @@ def _dict(value: object) -> dict[object, object]:
     return value if isinstance(value, dict) else {}
 
 
-def _tensors(state: dict[object, object], folder: str, places: _Places) -> Iterator[TensorRecord]:
+def _tensors(state: dict[object, object], folder: str, located: _Located) -> Iterator[TensorRecord]:
     paths = _dict(state.get("planner_data"))
     entries = _dict(state.get("state_dict_metadata"))
     if len(entries) > MAX_TENSORS:
         raise LimitExceededError("entries in a distributed checkpoint", limit=MAX_TENSORS, actual=len(entries))
+    known: _Known = {}
     for name, entry in entries.items():
         tensor = _state(entry, "TensorStorageMetadata")
         if tensor is None:
@@ -92,27 +104,132 @@ def _tensors(state: dict[object, object], folder: str, places: _Places) -> Itera
         if not isinstance(name, str):
             raise MalformedError("a name in the metadata is no string")
         record = _record(name, tensor, paths.get(name))
-        yield record._replace(encoding=Encoding(pieces=tuple(_pieces(record, tensor, folder, places))))
+        boxes, flaw = _look_into(record, _boxes(tensor.get("chunks")), known)
+        places = located.places.get(name) or Places()
+        if flaw is None and (unknown := set(boxes[0]).difference(places.offsets)):
+            flaw = Flaw("hole", f"of {len(unknown):,} of its {len(boxes[0]):,} pieces no file is known")
+        yield record._replace(encoding=Encoding(pieces=Pieces(folder, located.files, boxes, places, flaw)))
 
 
-def _pieces(record: TensorRecord, tensor: dict[object, object], folder: str, places: _Places) -> Iterator[Piece]:
-    """Where each chunk of a tensor lies; one whose place the metadata do not give is left out.
+def _look_into(record: TensorRecord, boxes: Boxes, known: _Known) -> tuple[Boxes, Flaw | None]:
+    """The same boxes, and why they are not the tensor; most tensors are divided like another one.
 
     Raises:
-        MalformedError: A chunk that reaches past the tensor.
+        MalformedError: A piece that reaches past the tensor.
     """
+    key = record.shape, boxes
+    if key not in known:
+        each_once = dict.fromkeys(zip(*boxes, strict=True))
+        _check_boxes(record, each_once)
+        if len(known) >= MAX_KNOWN:
+            known.clear()
+        known[key] = boxes, find_flaw(record.shape or (), each_once)
+    return known[key]
+
+
+def _check_boxes(record: TensorRecord, boxes: Iterable[Box]) -> None:
     shape = record.shape or ()
-    chunks = tensor.get("chunks")
-    for chunk in chunks if isinstance(chunks, list | tuple) else ():
-        box = _state(chunk, "ChunkStorageMetadata") or {}
-        offsets, sizes = check_sizes(box.get("offsets"), "chunk"), check_sizes(box.get("sizes"), "chunk")
+    for offsets, sizes in boxes:
         if len(offsets) != len(shape) or len(sizes) != len(shape):
             raise MalformedError(f"a chunk of {quote(record.name)} has other dimensions")
         if any(begin + size > whole for begin, size, whole in zip(offsets, sizes, shape, strict=True)):
             raise MalformedError(f"a chunk of {quote(record.name)} reaches past its end")
-        place = places.get((record.name, offsets))
-        if place is not None:
-            yield Piece(offsets, sizes, join(folder, place[0]), *place[1:])
+
+
+def _boxes(chunks: object) -> Boxes:
+    """What the pieces are of a tensor."""
+    offsets: list[tuple[int, ...]] = []
+    sizes: list[tuple[int, ...]] = []
+    for chunk in chunks if isinstance(chunks, list | tuple) else ():
+        if isinstance(chunk, Run):
+            offsets += _sizes(chunk, "offsets")
+            sizes += _sizes(chunk, "sizes")
+        else:
+            box = _state(chunk, "ChunkStorageMetadata") or {}
+            offsets.append(check_sizes(box.get("offsets"), "chunk"))
+            sizes.append(check_sizes(box.get("sizes"), "chunk"))
+    return tuple(offsets), tuple(sizes)
+
+
+def _sizes(chunks: Run, key: str) -> list[tuple[int, ...]]:
+    column: list[tuple[int, ...]] = chunks.columns.get(key, [])
+    if {type(each) for each in column} != {tuple}:
+        raise MalformedError("a chunk's offsets are no list of sizes")
+    return column
+
+
+class _Located:
+    """Where each piece of each tensor lies, as `storage_data` says.
+
+    Attributes:
+        files: Names of all files, each once.
+        places: By name of the tensor.
+
+    Raises:
+        MalformedError: A file outside the folder, a negative range.
+    """
+
+    def __init__(self, state: dict[object, object]) -> None:
+        self.files: list[str] = []
+        self.places: dict[str, Places] = {}
+        self._numbers: dict[str, int] = {}
+        data = _dict(state.get("storage_data"))
+        for key, value in data.items():
+            index = key.value if isinstance(key, OddKey) else key
+            if isinstance(index, Run) and isinstance(value, Run):
+                self._add_run(index, value)
+            elif isinstance(index, Opaque):
+                self._add(index, _state(value, "_StorageInfo"))
+
+    def _add(self, index: Opaque, info: dict[object, object] | None) -> None:
+        if info is None:
+            return
+        state = _dict(index.state)
+        name, offsets = state.get("fqn"), state.get("offset")
+        begin, length = info.get("offset"), info.get("length")
+        if type(begin) is not int or type(length) is not int or not 0 <= begin < FAR or not 0 <= length < FAR:
+            raise MalformedError("a piece of the checkpoint has no range")
+        known = None if offsets is None else check_sizes(offsets, "chunk")
+        number = self._number(info.get("relative_path"))
+        self._places(name if isinstance(name, str) else "").add(known, number, begin, length)
+
+    def _add_run(self, index: Run, info: Run) -> None:
+        """What `_add` does, of many."""
+        keys, values = index.columns, info.columns
+        unknown = [None] * index.count
+        names, offsets = keys.get("fqn", unknown), keys.get("offset", unknown)
+        files, begins, lengths = (values.get(key, unknown) for key in ("relative_path", "offset", "length"))
+        if {type(each) for column in (begins, lengths) for each in column} != {int} or max(*begins, *lengths) >= FAR:
+            raise MalformedError("a piece of the checkpoint has no range")
+        numbers, places = self._numbers, self.places
+        for name, at, file, begin, length in zip(names, offsets, files, begins, lengths, strict=True):
+            number = numbers.get(file)
+            (places.get(name) or self._places(name)).add(
+                at, self._number(file) if number is None else number, begin, length
+            )
+
+    def _places(self, name: str) -> Places:
+        if name not in self.places:
+            self.places[name] = Places()
+        return self.places[name]
+
+    def _number(self, file: object) -> int:
+        if not isinstance(file, str) or not stays_inside(file):
+            raise MalformedError(f"the metadata names a file outside its folder: {file!r}"[:200], fault="path-escape")
+        number = self._numbers.setdefault(file, len(self.files))
+        if number == len(self.files):
+            if number == MAX_FILES:
+                raise LimitExceededError("files of a distributed checkpoint", limit=MAX_FILES, actual=None)
+            self.files.append(file)
+        return number
+
+    def sizes(self) -> dict[str, int]:
+        """How long each file must be: the largest end of a range in it."""
+        ends = [0] * len(self.files)
+        for places in self.places.values():
+            for file, begin, length in zip(places.files, places.begins, places.lengths, strict=True):
+                ends[file] = max(ends[file], begin + length)
+        return dict(zip(self.files, ends, strict=True))
 
 
 def _record(name: str, tensor: dict[object, object], path: object) -> TensorRecord:
@@ -144,44 +261,6 @@ def _dtype(name: str, properties: object) -> str:
     if not isinstance(dtype, Dtype):
         raise MalformedError(f"tensor {quote(name)} has no dtype")
     return dtype.name
-
-
-def _places(state: dict[object, object]) -> _Places:
-    """File, offset and length of each piece.
-
-    Raises:
-        MalformedError: A file outside the folder, a negative range.
-    """
-    places: _Places = {}
-    for key, value in _dict(state.get("storage_data")).items():
-        info = _state(value, "_StorageInfo")
-        index = key.value if isinstance(key, OddKey) else key
-        if info is None or not isinstance(index, Opaque):
-            continue
-        file, offset, length = info.get("relative_path"), info.get("offset"), info.get("length")
-        if type(offset) is not int or type(length) is not int or offset < 0 or length < 0:
-            raise MalformedError("a piece of the checkpoint has no range")
-        if not isinstance(file, str) or not stays_inside(file):
-            raise MalformedError(f"the metadata names a file outside its folder: {file!r}"[:200], fault="path-escape")
-        places[_index_key(index)] = file, offset, length
-    return places
-
-
-def _index_key(index: Opaque) -> tuple[str, tuple[int, ...] | None]:
-    """Name and offset of a chunk, as `MetadataIndex(fqn, offset, index)` has them; no tensor has an offset of None."""
-    state = _dict(index.state)
-    name, offset = state.get("fqn"), state.get("offset")
-    return name if isinstance(name, str) else "", None if offset is None else check_sizes(offset, "chunk")
-
-
-def _piece_sizes(places: _Places) -> dict[str, int]:
-    """How long each file must be: the largest end of a range in it."""
-    sizes: dict[str, int] = {}
-    for file, offset, length in places.values():
-        sizes[file] = max(sizes.get(file, 0), offset + length)
-    if len(sizes) > MAX_SHARDS:
-        raise LimitExceededError("files of a distributed checkpoint", limit=MAX_SHARDS, actual=len(sizes))
-    return sizes
 
 
 def _check_pieces(folder: str, sizes: dict[str, int]) -> tuple[str, ...]:
