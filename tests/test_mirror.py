@@ -51,6 +51,9 @@ WITHOUT: dict[str, str] = {
     "tested by files/test_system.py": """
         files/processes
     """,
+    "tested by formats/pytorch/test_zero.py": """
+        values/split
+    """,
     "tested by formats/test_folders.py": """
         formats/folder_models
     """,

@@ -70,14 +70,44 @@ class Piece(NamedTuple):
         offsets: Of its first element in the whole tensor, one for each dimension.
         sizes: Of the box.
         path: The file.
-        begin: Where in it a torch zip begins that holds this piece and nothing else.
-        nbytes: Of that zip.
+        begin: Where in it a torch zip begins that holds this piece and nothing else, or its bytes.
+        nbytes: Of that zip, or of the bytes.
+        stored: The tensor that it is in the file; None where the zip tells.
     """
 
     offsets: tuple[int, ...]
     sizes: tuple[int, ...]
     path: str
     begin: int
+    nbytes: int
+    stored: TensorRecord | None = None
+
+
+class Stretch(NamedTuple):
+    """Bytes that lie one after another in a file.
+
+    Attributes:
+        path: The file.
+        begin: Of the first byte.
+        nbytes: How many.
+    """
+
+    path: str
+    begin: int
+    nbytes: int
+
+
+class Split(NamedTuple):
+    """Where the elements of a tensor are that ranks have shared out: equally many bytes of each, one rank behind another.
+
+    Attributes:
+        rows: Of each rank, the stretches that are one run of bytes together; the same for many tensors.
+        offset: Where in a row its part begins.
+        nbytes: Of each part; behind the last element there may be padding.
+    """
+
+    rows: tuple[tuple[Stretch, ...], ...]
+    offset: int
     nbytes: int
 
 
@@ -143,6 +173,7 @@ class Encoding(NamedTuple):
         conjugated: The same of the imaginary parts.
         message: Of numbers that are fields of a message.
         logical: Of a tensor that stands for another one, together with others.
+        split: Of a chunked tensor, where it is not in pieces.
     """
 
     quantizer: Quantizer | None = None
@@ -151,6 +182,7 @@ class Encoding(NamedTuple):
     conjugated: bool = False
     message: Message | None = None
     logical: Logical | None = None
+    split: Split | None = None
 
 
 class TensorRecord(NamedTuple):

@@ -165,9 +165,10 @@ FORMATS: Final = (
     ),
     Format(
         SHARDED, "sharded checkpoint",
-        "a Hugging Face folder or its `*.index.json`, shards in safetensors or torch's format",
+        "a Hugging Face folder or its `*.index.json`, shards in safetensors or torch's format; what ranks wrote with "
+        "`HuggingFaceStorageWriter`; a step of DeepSpeed's ZeRO",
         endings=(".index.json",), is_model=False, kind="folder", asked_by=("/",), carried="",
-        writer=f"{_PLANNERS}:shards", editor=_PATCH,
+        writer=f"{_PLANNERS}:shards", editor=_PATCH, checks=f"{_SCAN}.headers:check_pieces",
     ),
     Format(
         "torch distributed", "`torch.distributed.checkpoint`", "the folder, shapes of whole tensors",

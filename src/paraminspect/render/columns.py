@@ -181,9 +181,12 @@ CHANGES: Final = (
     ),
     Column("before", about="type and shape, the norm of the values, or the tensor it is tied to"),
     Column("after", about="the same"),
-    Column("max_abs", "float", spare=1, about="the largest absolute difference"),
-    Column("relative", "float", about="norm of the difference over the norm before"),
-    Column("cosine", "float", spare=2, about="of the angle between both"),
+    Column(
+        "max_abs", "float", spare=1, about="the largest absolute difference; `nan` where a value became NaN, or was"
+    ),
+    Column("relative", "float", about="norm of the difference over the norm before; `nan` as `max_abs`"),
+    Column("cosine", "float", spare=2, about="of the angle between both; `nan` as `max_abs`"),
+    Column("nan_changed", "int", dull=0, spare=3, about="values that are NaN on one side only"),
 )
 """Of `diff`."""
 

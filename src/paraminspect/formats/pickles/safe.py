@@ -93,6 +93,8 @@ REBUILT: Final = frozenset(
         "torch._C.ScriptObject", "torch.utils.hooks.RemovableHandle", "joblib.numpy_pickle.NumpyArrayWrapper",
         *(f"torch.{device}{kind}Tensor" for device in ("", "cuda.") for kind in (
             "Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")),
+        "deepspeed.runtime.fp16.loss_scaler.LossScaler", "deepspeed.runtime.fp16.loss_scaler.DynamicLossScaler",
+        "deepspeed.utils.tensor_fragment.fragment_address",
         "numpy.iinfo", "numpy.finfo", "numpy.poly1d", "numpy.recarray", "numpy.rec.recarray", "numpy.ma.MaskedArray",
         "numpy.ma.core.MaskedArray", "numpy.random.bit_generator.SeedSequence", "numpy.random._generator.Generator", "numpy.random.mtrand.RandomState",
     }
@@ -140,6 +142,7 @@ PRODUCERS: Final[dict[str, str]] = {
             "ComputeEnvironment", "DynamoBackend", "LoggerType", "PrecisionType", "RNGType", "CustomDtype")],
         "accelerate: within transformers' training_args.bin",
     ),
+    "deepspeed.runtime.zero.config.ZeroStageEnum": "deepspeed: checkpoints of ZeRO",
     "peft.utils.peft_types.PeftType": "peft: whole models",
     "peft.utils.peft_types.TaskType": "peft: whole models",
     "timm.layers.format.Format": "timm: whole models",
