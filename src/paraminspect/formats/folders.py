@@ -27,8 +27,8 @@ def read_folder(path: str, read_file: ReadFile) -> Checkpoint:
     2. the only index of safetensors, then that of pickles
     3. the only model: a file with the extension of one, or files that are shards by their names, all of them
 
-    What ranks of torch.distributed wrote into safetensors is one model too. For 3 safetensors go before pickles. What trainers keep beside a model is none. A torch.distributed.checkpoint folder
-    is not read here.
+    What ranks wrote into safetensors together is one model too, and so is a step of DeepSpeed's ZeRO. For 3 safetensors go
+    before pickles. What trainers keep beside a model is none. A torch.distributed.checkpoint folder is not read here.
 
     Args:
         path: Of the folder; what it is called does not matter.
@@ -41,6 +41,12 @@ def read_folder(path: str, read_file: ReadFile) -> Checkpoint:
     """
     listing = look_into(path)
     chosen = choose(listing.files)
+    if chosen is not None and chosen.files[0].endswith("_model_states.pt"):
+        from paraminspect.formats.pytorch.zero import read_zero  # for few folders
+
+        checkpoint = read_zero(path, listing.files, read_file)
+        if checkpoint is not None:
+            return checkpoint
     if chosen is None:
         from paraminspect.formats.folder_hints import explain  # for who names the wrong folder
 

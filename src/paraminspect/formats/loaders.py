@@ -109,7 +109,7 @@ PARTS: Final = (
         _UNIVERSAL,
     ),
     Parts(
-        r"(zero_pp_rank_\d+_)?mp_rank_\d+_model_states\.pt", "*mp_rank_*_model_states.pt",
+        r"(zero_pp_rank_\d+_|(layer_\d+_)?expert_\d+_)?mp_rank_\d+_model_states\.pt", "*mp_rank_*_model_states.pt",
         "parts of one model for as many devices (DeepSpeed)", _UNIVERSAL,
     ),
 )  # fmt: skip
