@@ -72,7 +72,9 @@ class Tensor:
 
     @one_run
     def numpy(self) -> np.ndarray[Any, Any]:
-        """All values, of its shape; quantised ones as the float32 they stand for, bfloat16 and float8 by ml_dtypes.
+        """All values, of its shape; bfloat16 and float8 by ml_dtypes.
+
+        Quantised ones are the numbers that they stand for: float32, or of the shape and type of `record.as_meant`.
 
         Raises:
             ParamInspectError: They cannot be had: sparse, damaged, not decoded yet; the file has changed since it was

@@ -143,6 +143,14 @@ class Opened:
             return self.checkpoint
         return replace(self.checkpoint, tensors=[each for each in self.checkpoint.tensors if each.name not in unsaved])
 
+    def as_stored(self) -> Opened:
+        """The same with every tensor as it is stored, scales and the like among them, whatever they stand for."""
+        tensors = [
+            each.as_stored if each.role != "part" else each._replace(role="model") for each in self.checkpoint.tensors
+        ]
+        self.checkpoint = replace(self.checkpoint, tensors=tensors)
+        return self
+
     def tensor(self, record: TensorRecord) -> Tensor:
         """The values of a tensor of a live model, with the rules applied; from any thread.
 

@@ -55,6 +55,7 @@ def command(
     slice_: Slice = "",
     precision: Precision = 4,
     full: Full = False,
+    stored: options.Stored = False,
     output_file: OutputFile = "",
     rules: options.Rules,
     build: options.Build,
@@ -77,6 +78,7 @@ def command(
     format_ = _choose_format(output_format, output_file, out)
     model = open_one(source, options.asked("values", build, rules), out)
     if model is not None:
+        model = model.as_stored() if stored else model
         try:
             records = choose_records(model.checkpoint.tensors, name)
             if format_ == "npy" and len(records) != 1:

@@ -133,7 +133,8 @@ def trace_pickle(
     try:
         trace.value = machine.load()
     except ParamInspectError as error:
-        machine.trace.error = error
+        machine.trace.error = error.with_traceback(None)  # which would hold the machine, as would what it came from
+        error.__context__ = None
         if isinstance(error, EffortError):
             effort().is_spent = True
     except (IndexError, ValueError, OverflowError, UnicodeError, struct.error) as error:
@@ -162,6 +163,10 @@ class _TracingMachine(PickleMachine):
         # what is taken at once holds nothing but numbers and plain names, and its classes were named before
         super().__init__(blob, self._find, self._refer, begin=begin, shortcut=self._table.shortcut, repeats=Repeats())
         self._table.shortcut.declare = declare
+
+    def release(self) -> None:
+        """Let go of itself: nobody collects cycles, and a file may hold a pickle for each piece of a checkpoint."""
+        del self._find_global, self._load_persistent
 
     def _restart(self) -> None:
         super()._restart()
