@@ -75,6 +75,12 @@ def test_float64_past_float32_is_counted_at_its_end() -> None:
     assert cells.highs[-1] == np.finfo(np.float32).max
 
 
+def test_zeros_between_bins_are_of_the_upper_one_however_many_numbers_there_are() -> None:
+    numbers = np.concatenate([np.zeros(1000), np.linspace(-1, 1, 70_000)]).astype(np.float32)
+    found = Distribution.of_cells(count_cells(numbers)).histogram(-1, 1)
+    assert found[16] - found[15] == 1000
+
+
 def test_of_nothing() -> None:
     nothing = Distribution.of_values(np.empty(0), np.empty(0, np.int64))
     assert nothing.quantiles() is None

@@ -104,7 +104,8 @@ def prepare(
     outlined = lay_out(plan.items, row, file, merged, shard_size)
     if outlined.layout.is_folder:
         whole = not (wanted.module or wanted.select or wanted.exclude or wanted.renames)
-        companions, remarks = read_companions(checkpoint, whole=whole)
+        decoded = any(item.record.logical is not None for item in plan.items)
+        companions, remarks = read_companions(checkpoint, whole=whole, decoded=decoded)
         layout = replace(outlined.layout, files=(*outlined.layout.files, *companions))
         outlined, notes = outlined._replace(layout=layout), [*notes, *remarks]
     return Prepared(plan, outlined, (*plan.notes, *notes, *outlined.notes))
