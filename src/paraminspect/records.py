@@ -384,6 +384,7 @@ class Checkpoint:
         files: Paths of the files that were read.
         declared: What it says of ties. Where an alias is not stored, `tensors` has it all the same, as `declared`.
         stored: Bytes that are there for tensors to use, without padding; None where that is not known.
+        unused: Of files that hold nothing else, bytes that no tensor has, where the reader counts them itself.
         kept_open: What closes the copy of a pipe when the checkpoint is gone.
     """
 
@@ -396,6 +397,7 @@ class Checkpoint:
     files: tuple[str, ...] = ()
     declared: tuple[Declaration, ...] = ()
     stored: int | None = None
+    unused: int = 0
     kept_open: object = field(default=None, repr=False, compare=False)
 
 

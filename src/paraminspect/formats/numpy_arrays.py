@@ -102,7 +102,8 @@ def read_npy(blob: Blob) -> Checkpoint:
     storage = Storage("", header.nbytes, blob.path, *((None, begin) if header.swapped else (begin, None)))
     notes = (f"{excess:,} bytes after the array are not part of it",) if excess else ()
     files = () if blob.path is None else (blob.path,)
-    return Checkpoint("npy", (_make_record("", header, storage),), notes=notes, nbytes=blob.size, files=files)
+    record = _make_record("", header, storage)
+    return Checkpoint("npy", (record,), notes=notes, nbytes=blob.size, files=files, stored=header.nbytes + excess)
 
 
 def is_npz(directory: ZipDirectory) -> bool:
@@ -122,6 +123,7 @@ def read_npz(directory: ZipDirectory) -> Checkpoint:
     """
     tensors: list[TensorRecord] = []
     skipped = longer = 0
+    stored = sum(entry.size for entry in directory.shadowed)
     for name, entry in directory.entries.items():
         if not name.endswith(".npy"):
             skipped += 1
@@ -131,6 +133,7 @@ def read_npz(directory: ZipDirectory) -> Checkpoint:
         record, excess = _read_member(directory, entry)
         tensors.append(record)
         longer += bool(excess)
+        stored += (record.nbytes or 0) + excess
     remarks = (
         ("members left out because they are not arrays", skipped),
         ("members with bytes after their array", longer),
@@ -143,6 +146,7 @@ def read_npz(directory: ZipDirectory) -> Checkpoint:
         notes=tuple(f"{remark}: {count:,}" for remark, count in remarks if count),
         nbytes=blob.size,
         files=() if blob.path is None else (blob.path,),
+        stored=stored,
     )
 
 
