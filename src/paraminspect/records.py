@@ -27,6 +27,22 @@ PAIRS = "float4_e2m1fn_x2"
 """torch's type of two numbers in one element."""
 
 
+class Folded(NamedTuple):
+    """Bytes that a file has as UTF-8, a character each: pickles of protocol 2 have no others.
+
+    Attributes:
+        begin: File offset of the text.
+        nbytes: Of the text.
+        skip: Characters before the first byte.
+        is_swapped: Whether the bytes of each element are in big-endian order.
+    """
+
+    begin: int
+    nbytes: int
+    skip: int = 0
+    is_swapped: bool = False
+
+
 class Storage(NamedTuple):
     """One run of bytes that tensors are views of.
 
@@ -40,6 +56,7 @@ class Storage(NamedTuple):
         begin: File offset of the first byte; None where the bytes do not lie in the file as they are
             (compressed, in another byte order, inside a pickle, spread over several chunks).
         swapped_begin: The same where the bytes of each element are in big-endian order and `begin` is None for that.
+        kept: The bytes themselves where a pickle has few of them, or how they are found in its text.
     """
 
     key: str
@@ -47,6 +64,7 @@ class Storage(NamedTuple):
     path: str | None = None
     begin: int | None = None
     swapped_begin: int | None = None
+    kept: bytes | Folded | None = None
 
 
 class Quantizer(NamedTuple):

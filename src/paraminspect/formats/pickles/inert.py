@@ -147,6 +147,11 @@ class LongBytes:
         self.text = text
         self._unfold = unfold or (_latin1_of_utf8 if text else None)
 
+    @property
+    def is_utf8(self) -> bool:
+        """Whether it is UTF-8 text, as protocol 2 writes bytes."""
+        return self._unfold is _latin1_of_utf8
+
     def unfold(self, stored: bytes) -> bytes:
         """The bytes that it stands for, of those that are stored or of the first of them: text stands for Latin-1."""
         return stored if self._unfold is None else self._unfold(stored)
