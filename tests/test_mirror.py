@@ -12,7 +12,7 @@ SOURCE = TESTS.parent / "src" / "paraminspect"
 WITHOUT: dict[str, str] = {
     "holds names, types and numbers, and decides nothing": """
         architecture/built_in architecture/model architecture/plan checks/codes formats/pickles/python_modules
-        formats/quantised/schemes formats/loaders
+        formats/quantised/schemes formats/loaders values/grids
         formats/pickles/safe_torch formats/pickles/tables render/columns render/style rules/rule rules/targets
     """,
     "tested by architecture/test_parse.py and architecture/test_expand.py": """
@@ -26,7 +26,7 @@ WITHOUT: dict[str, str] = {
     """,
     "tested by cli/test_golden.py": """
         cli/app cli/chosen cli/commands/check cli/commands/convert cli/commands/diff cli/commands/grad
-        cli/commands/init cli/commands/list cli/commands/rules cli/commands/shared cli/commands/show
+        cli/commands/info cli/commands/init cli/commands/list cli/commands/rules cli/commands/shared cli/commands/show
         cli/commands/stats cli/commands/tree cli/explain cli/live_tree cli/opened cli/options cli/report
     """,
     "tested by cli/test_streams.py": """

@@ -27,6 +27,22 @@ PAIRS = "float4_e2m1fn_x2"
 """torch's type of two numbers in one element."""
 
 
+class Folded(NamedTuple):
+    """Bytes that a file has as UTF-8, a character each: pickles of protocol 2 have no others.
+
+    Attributes:
+        begin: File offset of the text.
+        nbytes: Of the text.
+        skip: Characters before the first byte.
+        is_swapped: Whether the bytes of each element are in big-endian order.
+    """
+
+    begin: int
+    nbytes: int
+    skip: int = 0
+    is_swapped: bool = False
+
+
 class Storage(NamedTuple):
     """One run of bytes that tensors are views of.
 
@@ -40,6 +56,7 @@ class Storage(NamedTuple):
         begin: File offset of the first byte; None where the bytes do not lie in the file as they are
             (compressed, in another byte order, inside a pickle, spread over several chunks).
         swapped_begin: The same where the bytes of each element are in big-endian order and `begin` is None for that.
+        kept: The bytes themselves where a pickle has few of them, or how they are found in its text.
     """
 
     key: str
@@ -47,6 +64,7 @@ class Storage(NamedTuple):
     path: str | None = None
     begin: int | None = None
     swapped_begin: int | None = None
+    kept: bytes | Folded | None = None
 
 
 class Quantizer(NamedTuple):
@@ -143,6 +161,7 @@ class Logical(NamedTuple):
         settings: What else is known of how it is packed, such as ("bits", 4).
         problem: Why its numbers cannot be had; "" where they can.
         hint: The way out then.
+        is_one: Whether the file has them as one object, under one name, which other kinds of files cannot.
     """
 
     scheme: str
@@ -155,6 +174,7 @@ class Logical(NamedTuple):
     settings: tuple[tuple[str, object], ...] = ()
     problem: str = ""
     hint: str = ""
+    is_one: bool = False
 
     @property
     def form(self) -> tuple[object, ...]:
@@ -385,6 +405,8 @@ class Checkpoint:
         declared: What it says of ties. Where an alias is not stored, `tensors` has it all the same, as `declared`.
         stored: Bytes that are there for tensors to use, without padding; None where that is not known.
         unused: Of files that hold nothing else, bytes that no tensor has, where the reader counts them itself.
+        version: Of the format, as the file has it; "" where the format has none.
+        root: The object of a pickle, inert, where it holds more than tensors by their names.
         kept_open: What closes the copy of a pipe when the checkpoint is gone.
     """
 
@@ -398,7 +420,103 @@ class Checkpoint:
     declared: tuple[Declaration, ...] = ()
     stored: int | None = None
     unused: int = 0
+    version: str = ""
+    root: object = field(default=None, repr=False, compare=False)
     kept_open: object = field(default=None, repr=False, compare=False)
+
+
+Severity = Literal["info", "warning", "error", "danger"]
+"""How bad a finding is, in ascending order:
+
+    info      worth knowing, and common in good files
+    warning   worth a look: unusual, or not to be judged from the file alone
+    error     the file is damaged, or contradicts itself
+    danger    loading the file can do harm
+"""
+
+
+class Training(NamedTuple):
+    """What a checkpoint says of its training, in its own words (untrusted).
+
+    Attributes:
+        framework: Who wrote it, with the version; None where no key says so.
+        epoch: As the file calls it; None where it does not, as below.
+        step: Of the optimizer, as the file calls it.
+        learning_rate: Of the first group of parameters.
+        learning_rates: Those of all groups, each once.
+        arguments: Key of the checkpoint -> what was given to the run: plain data by names.
+        state: What else stands in it that is plain data.
+    """
+
+    framework: str | None = None
+    epoch: float | None = None
+    step: float | None = None
+    learning_rate: float | None = None
+    learning_rates: tuple[float, ...] = ()
+    arguments: Mapping[str, object] = {}
+    state: Mapping[str, object] = {}
+
+
+class ModuleShare(NamedTuple):
+    """A module and how much of the model it is.
+
+    Attributes:
+        name: Dotted path.
+        type: Dotted class; None where the file does not say.
+        parameters: Elements of the tensors in it and below it.
+        share: Of all parameters, 0 to 1.
+    """
+
+    name: str
+    type: str | None
+    parameters: int
+    share: float
+
+
+class Info(NamedTuple):
+    """What a source says of itself, in short.
+
+    Attributes:
+        source: As the user named it.
+        format: As of `Checkpoint`.
+        version: Of the format; None where there is none.
+        files: Paths of the files that were read.
+        nbytes: Size of all of them; None of what is no file.
+        tensors: Parameters, each once: no buffers, no optimizer state.
+        parameters: Number of their elements; of quantised ones, of what they stand for, where the file tells.
+        logical_parameters: The same, where there are quantised ones; else None.
+        tied: Names that are second names of a tensor.
+        dtypes: The most bytes first.
+        training: What a training checkpoint says; None of any other.
+        metadata: What the file says of itself, in its own words (untrusted text).
+        safety: Whether loading it runs code, in one line.
+        model: What is known of the architecture, in the terms of `config.json`: of that, of the keys of GGUF, of a spec.
+        others: What is there besides parameters: "buffer", "optimizer", "attribute", "state", and how many.
+        modules: The modules of the first two levels.
+        severity: How bad the worst is that `safety` tells; None where it tells nothing bad.
+        stored: Elements that are stored for the parameters, with those of scales and the like.
+        encodings: How quantised ones are packed.
+    """
+
+    source: str
+    format: str
+    version: str | None
+    files: tuple[str, ...]
+    nbytes: int | None
+    tensors: int
+    parameters: int
+    logical_parameters: int | None
+    tied: int
+    dtypes: tuple[str, ...]
+    training: Training | None
+    metadata: Mapping[str, str]
+    safety: str
+    model: Mapping[str, object]
+    others: Mapping[str, int]
+    modules: tuple[ModuleShare, ...]
+    severity: Severity | None = None
+    stored: int = 0
+    encodings: tuple[str, ...] = ()
 
 
 class InitStep(NamedTuple):
@@ -491,15 +609,6 @@ class GradRecord(NamedTuple):
 
 Problem = Literal["nan", "inf", "zero", "constant"]
 """What may be wrong with the values of a tensor: some are no number, some infinite, all are zero, all are equal."""
-
-Severity = Literal["info", "warning", "error", "danger"]
-"""How bad a finding is, in ascending order:
-
-    info      worth knowing, and common in good files
-    warning   worth a look: unusual, or not to be judged from the file alone
-    error     the file is damaged, or contradicts itself
-    danger    loading the file can do harm
-"""
 
 
 class Finding(NamedTuple):

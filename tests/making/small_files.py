@@ -42,18 +42,48 @@ def after() -> bytes:
 
 def mixed() -> bytes:
     """A GGUF file of a block that can be decoded and two that cannot."""
-    kinds = (("a.q8_0", 32, 8), ("b.iq2_xxs", 256, 16), ("c.iq2_xxs", 256, 16))
+    kinds = (("a.q8_0", 32, 8), ("b.q2_0", 256, 42), ("c.q2_0", 256, 42))
     infos = b"".join(
         struct.pack(f"<Q{len(name)}sIQIQ", len(name), name.encode(), 1, numel, kind, 128 * place)
         for place, (name, numel, kind) in enumerate(kinds)
     )
     head = struct.pack("<4sIQQ", b"GGUF", 3, len(kinds), 0) + infos
     block = struct.pack("<e", 0.5) + bytes(range(32))
-    return head.ljust(-(-len(head) // 32) * 32, b"\0") + block.ljust(128, b"\0") + bytes(128 + 66)
+    return head.ljust(-(-len(head) // 32) * 32, b"\0") + block.ljust(128, b"\0") + bytes(128 + 72)
 
 
-FILES = {"before.safetensors": before, "after.safetensors": after, "mixed.gguf": mixed}
-"""Whose values are read."""
+def hostile_metadata() -> bytes:
+    """Metadata that would clear a screen, turn text around, forge a line, and fill a terminal."""
+    metadata = {
+        "title": "\x1b[2J\u202egpj.exe",
+        "author\nsafety": "line one\nsafety      fine\r",
+        "notes": "long " * 400,
+        "tab\t": "\\",
+    }
+    return safetensors_bytes({"h.0.w": ("F32", [2], floats(1, 2)), "h.1.w": ("F32", [2], floats(1, 2))}, metadata)
+
+
+_ARRAY = (
+    b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85U\x01btR(K\x01K\x02\x85cnumpy\ndtype\n"
+    b"(U\x02f4K\x00K\x01tR(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89C\x08" + floats(1, 2) + b"tb"
+)
+"""A pickled array of two numbers."""
+
+
+def owned() -> bytes:
+    """A training checkpoint that runs a command when it is loaded."""
+    text = b"X\x05\x00\x00\x00epochK\x03X\x01\x00\x00\x00w" + _ARRAY
+    return b"\x80\x03}(" + text + b"X\x01\x00\x00\x00xcposix\nsystem\nX\x02\x00\x00\x00id\x85Ru."
+
+
+FILES = {
+    "before.safetensors": before,
+    "after.safetensors": after,
+    "mixed.gguf": mixed,
+    "metadata.safetensors": hostile_metadata,
+    "owned.pkl": owned,
+}
+"""Read as they are."""
 
 SPECS = {
     "unknown_type.yaml": "model:\n  - Linear: [4, 3]\n  - RELU\n",

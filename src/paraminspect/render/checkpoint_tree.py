@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from paraminspect.names.listing import Leaf, Module
@@ -24,6 +25,9 @@ from paraminspect.text import display_width, escape_text, pad, shape_text, short
 
 MIN_LABEL = 16
 """Columns a name keeps on a narrow terminal; a line that is longer still wraps."""
+
+MAX_LABEL = 1_000
+"""Columns that lines are filled up to; a longer one stands out, or one name of a megabyte would make as many of each line."""
 
 GAP = "  "
 _GUIDES = ("├── ", "└── ", "│   ", "    ")
@@ -149,7 +153,14 @@ def _describe(leaf: Leaf) -> str:
 
 
 def render_tree(
-    root: Module, label: str, style: Style, *, depth: int | None = None, fold: bool = True, closing: str = ""
+    root: Module,
+    label: str,
+    style: Style,
+    *,
+    depth: int | None = None,
+    fold: bool = True,
+    closing: str = "",
+    most: int | None = None,
 ) -> Iterator[str]:
     """Draw a module tree.
 
@@ -158,12 +169,15 @@ def render_tree(
         depth: Levels below the first line; None for all.
         fold: Make one line of siblings that are alike, and of modules that hold nothing but one other.
         closing: Last line, after an empty one.
+        most: Lines below the first; None for all. That there are more is said.
     """
     tree = _Tree(style, depth, fold=fold)
     lines = [_Line("", escape_text(label), _class_name(root), "", root.numel)]
-    if depth != 0:
-        lines += tree.lines(root)
+    below = tree.lines(root) if depth != 0 else iter(())
+    lines += islice(below, most)
     yield from _aligned(lines, root.numel, style)
+    if most is not None and next(below, None) is not None:
+        yield f"{style.ellipsis}\n"
     if closing:
         yield f"\n{wrap(closing, style.width)}\n"
 
@@ -201,12 +215,12 @@ def _aligned(lines: Sequence[_Line], whole: int, style: Style) -> Iterator[str]:
     # What a tied tensor says may reach into the columns of numbers, which it leaves empty.
     detail_width = max(display_width(line.detail) for line in lines if line.numel is not None)
     count_width, share_width = max(map(len, counts)), max(map(len, shares))
-    label_width = max(map(_width, lines))
+    label_width = min(max(map(_width, lines)), MAX_LABEL)
     if style.width is not None:
         rest = style.width - detail_width - count_width - share_width - 3 * len(GAP)
         if label_width > rest:
             lines = [line._replace(stem=_narrow(line.stem)) for line in lines]
-            label_width = max(map(_width, lines))
+            label_width = min(max(map(_width, lines)), MAX_LABEL)
         label_width = min(label_width, max(rest, MIN_LABEL))
         room = style.width - label_width - len(GAP)
         lines = [
@@ -242,6 +256,8 @@ def _left(line: _Line, width: int, style: Style) -> str:
     if free >= 0:
         note = GAP + style.dim(line.note) if line.note else ""
         return style.dim(line.stem) + line.label + note + " " * free
+    if width == MAX_LABEL and style.width is None:
+        return style.dim(line.stem) + line.label + (GAP + style.dim(line.note) if line.note else "")
     room = max(width - len(line.stem), MIN_SHORTENED)
     return style.dim(line.stem) + pad(shorten_middle(line.label, room, style.ellipsis), room)
 

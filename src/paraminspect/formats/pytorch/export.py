@@ -167,8 +167,10 @@ def read_torch_export(directory: ZipDirectory) -> Checkpoint:
                 "an AOTInductor package: its weights are inside the compiled library",
                 hint="export with torch.export.save, or compile with aot_inductor.package_constants_on_disk_format",
             )
+    version = str(archive.metadata.get("schema_version", ""))
+    notes = tuple(archive.notes())
     return Checkpoint(
-        "torch.export", archive.tensors, archive.metadata, tuple(archive.notes()), stored=archive.stored()
+        "torch.export", archive.tensors, archive.metadata, notes, stored=archive.stored(), version=version
     )
 
 

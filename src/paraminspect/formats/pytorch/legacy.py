@@ -22,7 +22,7 @@ from paraminspect.formats.pickles.inert import StorageRef
 from paraminspect.formats.pickles.machine import PickleMachine
 from paraminspect.formats.pickles.remark import note_calls
 from paraminspect.formats.pytorch.objects import GlobalTable, check_size, storage_ref
-from paraminspect.formats.pytorch.walk import name_tensors
+from paraminspect.formats.pytorch.walk import beside_tensors, name_tensors
 from paraminspect.records import Checkpoint, Storage
 from paraminspect.text import quote
 
@@ -79,7 +79,7 @@ class _LegacyStorages:
                     f"storage {quote(name)}",
                     hint=NOT_WHOLE,
                 )
-            self._found[name] = tuple.__new__(Storage, (name, nbytes, blob.path, blob.begin + begin, None))
+            self._found[name] = tuple.__new__(Storage, (name, nbytes, blob.path, blob.begin + begin, None, None))
             begin += nbytes
 
     def _fetch_counts(self, blob: Blob, begin: int, keys: Sequence[object]) -> None:
@@ -93,8 +93,8 @@ class _LegacyStorages:
             blob.prefetch(offsets[first : first + COUNTS_AHEAD], 8)
 
     def stored(self) -> int:
-        """Bytes of all storages."""
-        return sum(storage.nbytes for storage in self._found.values())
+        """Bytes of all storages and arrays."""
+        return sum(storage.nbytes for storage in self._found.values()) + self.arrays.nbytes
 
     def resolve(self, reference: StorageRef) -> Storage:
         storage = self._found.get(reference.key)
@@ -153,4 +153,5 @@ def read_torch_legacy(blob: Blob, begin: int) -> Checkpoint:
         {"byteorder": byteorder},
         tuple(notes),
         stored=storages.stored(),
+        root=beside_tensors(root),
     )
