@@ -161,6 +161,7 @@ class Logical(NamedTuple):
         settings: What else is known of how it is packed, such as ("bits", 4).
         problem: Why its numbers cannot be had; "" where they can.
         hint: The way out then.
+        is_one: Whether the file has them as one object, under one name, which other kinds of files cannot.
     """
 
     scheme: str
@@ -173,6 +174,7 @@ class Logical(NamedTuple):
     settings: tuple[tuple[str, object], ...] = ()
     problem: str = ""
     hint: str = ""
+    is_one: bool = False
 
     @property
     def form(self) -> tuple[object, ...]:

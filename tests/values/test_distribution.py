@@ -58,6 +58,8 @@ def test_a_zero_among_many_is_zero(zero: float) -> None:
     found = Distribution.of_cells(count_cells(array)).quantiles((0.5,))
     assert found is not None
     assert str(found[0]) == "0.0"
+    histogram = np.array(Distribution.of_cells(count_cells(array)).histogram(array.min(), array.max()))
+    assert np.abs(histogram - np.histogram(array, BINS)[0]).max() <= array.size / 500
 
 
 def test_numbers_that_are_not_finite_are_left_out() -> None:
