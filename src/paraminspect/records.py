@@ -161,6 +161,7 @@ class Logical(NamedTuple):
         settings: What else is known of how it is packed, such as ("bits", 4).
         problem: Why its numbers cannot be had; "" where they can.
         hint: The way out then.
+        is_one: Whether the file has them as one object, under one name, which other kinds of files cannot.
     """
 
     scheme: str
@@ -173,6 +174,7 @@ class Logical(NamedTuple):
     settings: tuple[tuple[str, object], ...] = ()
     problem: str = ""
     hint: str = ""
+    is_one: bool = False
 
     @property
     def form(self) -> tuple[object, ...]:
@@ -402,6 +404,7 @@ class Checkpoint:
         files: Paths of the files that were read.
         declared: What it says of ties. Where an alias is not stored, `tensors` has it all the same, as `declared`.
         stored: Bytes that are there for tensors to use, without padding; None where that is not known.
+        unused: Of files that hold nothing else, bytes that no tensor has, where the reader counts them itself.
         version: Of the format, as the file has it; "" where the format has none.
         root: The object of a pickle, inert, where it holds more than tensors by their names.
         kept_open: What closes the copy of a pipe when the checkpoint is gone.
@@ -416,6 +419,7 @@ class Checkpoint:
     files: tuple[str, ...] = ()
     declared: tuple[Declaration, ...] = ()
     stored: int | None = None
+    unused: int = 0
     version: str = ""
     root: object = field(default=None, repr=False, compare=False)
     kept_open: object = field(default=None, repr=False, compare=False)

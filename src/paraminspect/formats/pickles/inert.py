@@ -219,13 +219,15 @@ class TensorValue:
         nbytes: Bytes of all its parts for layouts that are several storages; None means numel x itemsize.
         encoding: What else it takes to read the values; None for nearly all tensors.
         state: Attributes of a tensor that has some; not set where nothing says so.
+        wrapped: Class and attributes of a subclass whose values are those of other tensors; not set for all else.
     """
 
     __slots__ = (
         "dtype", "encoding", "kind", "layout", "nbytes", "numel", "offset", "shape", "state", "storage", "stride",
-        "trainable",
+        "trainable", "wrapped",
     )  # fmt: skip
     state: object
+    wrapped: tuple[str, dict[str, object]]
 
     def __init__(  # noqa: PLR0917 (made in hundreds of thousands, where keywords cost)
         self,
@@ -267,6 +269,8 @@ class TensorValue:
         )
         twin.kind = self.kind
         twin.encoding = self.encoding
+        if self.layout == "chunked" and hasattr(self, "wrapped"):
+            twin.wrapped = self.wrapped
         return twin
 
 
