@@ -57,12 +57,13 @@ class TensorShortcut:
         measure: Checks (shape, stride) and gives their layout.
 
     Attributes:
-        declare: Is told of each storage, as the machine's `load_persistent` would be; None where nobody asks.
+        declare: Is told of each storage, as the machine's `load_persistent` would be, and gives the one that counts;
+            None where nobody asks.
     """
 
     def __init__(self, builder: Builder, measure: Callable[[tuple[int, ...], tuple[int, ...]], Layout]) -> None:
         self.builder = builder
-        self.declare: Callable[[StorageRef], None] | None = None
+        self.declare: Callable[[StorageRef], StorageRef] | None = None
         self._measure = measure
         self._ints: dict[bytes, int] = {}
         self._layouts: dict[tuple[bytes, bytes], Layout] = {}
@@ -141,8 +142,8 @@ class TensorShortcut:
             return None
         name = memo[first] = key.decode()  # the next tensor of this storage has it from the memo
         storage = StorageRef(name, storage_type.dtype, nbytes)
-        if self.declare is not None:
-            self.declare(storage)
+        if self.declare is not None and self.declare(storage) is not storage:
+            return None  # it was declared before, perhaps as another type: the machine asks again
         value = TensorValue(storage, begin, dims, steps, storage_type.dtype, elements)
         value.trainable = grad == b"\x88"
         return value, match.end(), first + count - 1

@@ -162,11 +162,12 @@ class _TracingMachine(PickleMachine):
         self._table = GlobalTable()
         # what is taken at once holds nothing but numbers and plain names, and its classes were named before
         super().__init__(blob, self._find, self._refer, begin=begin, shortcut=self._table.shortcut, repeats=Repeats())
-        self._table.shortcut.declare = declare
+        self._table.shortcut.declare = None if declare is None else self._declare_taken
 
     def release(self) -> None:
         """Let go of itself: nobody collects cycles, and a file may hold a pickle for each piece of a checkpoint."""
         del self._find_global, self._load_persistent
+        self._table.shortcut.declare = None
 
     def _restart(self) -> None:
         super()._restart()
@@ -248,6 +249,12 @@ class _TracingMachine(PickleMachine):
         if isinstance(value, StorageRef) and self._declare is not None:
             self._declare(value)
         return value
+
+    def _declare_taken(self, reference: StorageRef) -> StorageRef:
+        """The same of a storage that the shortcut takes."""
+        if self._declare is not None:
+            self._declare(reference)
+        return reference
 
     # --- calls -----------------------------------------------------------------------------------------------
 

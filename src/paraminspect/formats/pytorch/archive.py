@@ -24,6 +24,7 @@ from paraminspect.formats.pickles.arrays import Arrays
 from paraminspect.formats.pickles.inert import StorageRef
 from paraminspect.formats.pickles.machine import PickleMachine
 from paraminspect.formats.pickles.remark import note_calls
+from paraminspect.formats.pytorch.first_use import FirstUses
 from paraminspect.formats.pytorch.objects import GlobalTable, check_size, storage_ref
 from paraminspect.formats.pytorch.walk import beside_tensors, name_tensors
 from paraminspect.formats.zip_file import ZipDirectory
@@ -92,8 +93,13 @@ class TorchArchive:
                 metadata[name.lstrip(".")] = text.strip()
         return metadata
 
-    def load(self, table: GlobalTable) -> object:
-        """What data.pkl stands for, inert."""
+    def load(self, table: GlobalTable, uses: FirstUses | None = None) -> object:
+        """What data.pkl stands for, inert.
+
+        Args:
+            table: Of its globals.
+            uses: Takes its storages; None where each use has a type of its own, as TorchScript reads them.
+        """
         entry = self.directory.entries[f"{self.root}data.pkl"]
         is_inflated = bool(entry.method or entry.encrypted)
         if is_inflated:
@@ -101,7 +107,9 @@ class TorchArchive:
         else:
             blob = self.directory.blob.part(self.directory.data_offset(entry), entry.size)
         self.arrays = Arrays(blob, is_torch=True, is_inflated=is_inflated)
-        return PickleMachine(blob, table.find, storage_ref, shortcut=table.shortcut).load()
+        table.shortcut.declare = None if uses is None else uses.declare
+        refer = storage_ref if uses is None else uses.load_persistent
+        return PickleMachine(blob, table.find, refer, shortcut=table.shortcut).load()
 
     def storage(self, reference: StorageRef) -> Storage:
         """The storage a persistent id names; the same record for the same key.
@@ -158,8 +166,9 @@ def read_torch_zip(directory: ZipDirectory) -> Checkpoint:
     """
     archive = TorchArchive(directory)
     table = GlobalTable()
-    root = archive.load(table)
-    notes = list(note_calls(table.foreign))
+    uses = FirstUses()
+    root = archive.load(table, uses)
+    notes = [*note_calls(table.foreign), *uses.notes()]
     if directory.duplicates:
         notes.append(f"{len(directory.duplicates)} names stand twice in the zip, and readers disagree which one counts")
     tensors = archive.arrays.settle(name_tensors(root, archive.storage, archive.arrays.convert))

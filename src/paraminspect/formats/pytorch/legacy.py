@@ -21,7 +21,8 @@ from paraminspect.formats.pickles.arrays import Arrays
 from paraminspect.formats.pickles.inert import StorageRef
 from paraminspect.formats.pickles.machine import PickleMachine
 from paraminspect.formats.pickles.remark import note_calls
-from paraminspect.formats.pytorch.objects import GlobalTable, check_size, storage_ref
+from paraminspect.formats.pytorch.first_use import FirstUses
+from paraminspect.formats.pytorch.objects import GlobalTable, check_size
 from paraminspect.formats.pytorch.walk import beside_tensors, name_tensors
 from paraminspect.records import Checkpoint, Storage
 from paraminspect.text import quote
@@ -37,24 +38,14 @@ class _LegacyStorages:
 
     Args:
         arrays: Those of numpy, in the pickles.
+        declared: As the object refers to them first, by their keys.
     """
 
-    def __init__(self, arrays: Arrays) -> None:
-        self._declared: dict[str, StorageRef] = {}
+    def __init__(self, arrays: Arrays, declared: dict[str, StorageRef]) -> None:
+        self._declared = declared
         self._found: dict[str, Storage] = {}
         self._listed: set[str] = set()
         self.arrays = arrays
-
-    def load_persistent(self, pid: object) -> object:
-        value = storage_ref(pid)
-        if isinstance(value, StorageRef):
-            self.declare(value)
-        return value
-
-    def declare(self, reference: StorageRef) -> None:
-        first = self._declared.setdefault(reference.key, reference)
-        if first.dtype != reference.dtype:
-            raise MalformedError(f"storage {reference.key!r} is both {first.dtype} and {reference.dtype}"[:200])
 
     def locate(self, blob: Blob, begin: int, keys: object) -> None:
         """Walk over the raw data that follows the key list at `begin`."""
@@ -131,12 +122,13 @@ def read_torch_legacy(blob: Blob, begin: int) -> Checkpoint:
         begin: Offset of the second pickle, right after the magic number.
     """
     table = GlobalTable()
-    storages = _LegacyStorages(Arrays(blob, is_torch=True))
-    table.shortcut.declare = storages.declare
+    uses = FirstUses()
+    storages = _LegacyStorages(Arrays(blob, is_torch=True), uses.storages)
+    table.shortcut.declare = uses.declare
     position = begin
     parts: list[object] = []
     for _ in range(4):  # protocol version, system, object, keys
-        machine = PickleMachine(blob, table.find, storages.load_persistent, begin=position, shortcut=table.shortcut)
+        machine = PickleMachine(blob, table.find, uses.load_persistent, begin=position, shortcut=table.shortcut)
         parts.append(machine.load())
         position = machine.position
     version, system, root, keys = parts
@@ -146,7 +138,7 @@ def read_torch_legacy(blob: Blob, begin: int) -> Checkpoint:
     byteorder = "big" if little is False else "little"
     storages.locate(blob, position, keys)
     tensors = storages.arrays.settle(name_tensors(root, storages.resolve, storages.arrays.convert))
-    notes = [*note_calls(table.foreign), *storages.note_unlisted(root)]
+    notes = [*note_calls(table.foreign), *uses.notes(), *storages.note_unlisted(root)]
     return Checkpoint(
         "torch legacy",
         tensors,

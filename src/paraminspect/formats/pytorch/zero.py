@@ -33,6 +33,7 @@ from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.pickles.inert import TensorValue
 from paraminspect.formats.pickles.remark import note_calls
 from paraminspect.formats.pytorch.archive import TorchArchive
+from paraminspect.formats.pytorch.first_use import FirstUses
 from paraminspect.formats.pytorch.objects import GlobalTable
 from paraminspect.formats.pytorch.walk import name_tensors
 from paraminspect.formats.shapes import check_sizes, count_elements
@@ -170,7 +171,7 @@ def _load(folder: str, name: str) -> _File:
         raise MalformedError(f"{name} is no file of torch.save")
     archive = TorchArchive(read_zip_directory(blob))
     table = GlobalTable()
-    root = archive.load(table)
+    root = archive.load(table, FirstUses())
     if not isinstance(root, dict):
         raise MalformedError(f"{name} holds no dictionary")
     return _File(path, root, archive, tuple(note_calls(table.foreign)), blob.size)
