@@ -470,7 +470,7 @@ class Info(NamedTuple):
         safety: Whether loading it runs code, in one line.
         model: What is known of the architecture, in the terms of `config.json`: of that, of the keys of GGUF, of a spec.
         others: What is there besides parameters: "buffer", "optimizer", "attribute", "state", and how many.
-        modules: The modules of the first two levels.
+        modules: Those of two levels, below those that hold all there is.
         severity: How bad the worst is that `safety` tells; None where it tells nothing bad.
         stored: Elements that are stored for the parameters, with those of scales and the like.
         encodings: How quantised ones are packed.

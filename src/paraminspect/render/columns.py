@@ -244,7 +244,8 @@ SOURCES: Final = (
     Column(
         "modules",
         "items",
-        about="how many modules the first two levels have; in JSON their `name`, `type`, `parameters` and `share`",
+        about="how many modules two levels have, below those that hold all there is; in JSON their `name`, `type`, "
+        "`parameters` and `share`",
     ),
     Column("severity", about="how bad that is which `safety` tells: `warning`, `error`, `danger`"),
     Column("stored", "int", about="elements that are stored for them, with scales and the like"),
