@@ -48,6 +48,34 @@ GLOBALS: Final = (
 )  # fmt: skip
 
 
+UNKNOWN: Final = (
+    ("fastcore.xtras", "run"), ("ultralytics.utils.checks", "check_requirements"), ("mmengine.config", "Config.fromfile"),
+    ("gymnasium.envs.registration", "make"), ("detectron2.config", "LazyConfig.load"), ("fairseq.utils", "import_user_module"),
+    ("fastai.learner", "load_learner"), ("hyperpyyaml", "load_hyperpyyaml"), ("speechbrain.utils.importutils", "import_from_path"),
+    ("nemo.core.classes.common", "Serialization.from_config_dict"), ("monai.utils", "load_submodules"), ("spacy.util", "load_model"),
+    ("stable_baselines3.common.save_util", "json_to_data"), ("tqdm.cli", "main"), ("xgboost", "Booster.load_model"),
+    ("catboost", "CatBoost.load_model"), ("pydantic.types", "ImportString"), ("pandas", "set_option"),
+    ("pandas.plotting._core", "_load_backend"), ("pandas.compat._optional", "import_optional_dependency"),
+    ("sklearn.datasets", "fetch_openml"), ("scipy.datasets", "face"), ("transformers", "AutoModel.from_pretrained"),
+    ("transformers", "pipeline"), ("datasets", "load_dataset"), ("accelerate.utils.environment", "get_gpu_info"),
+    ("numpy.lib", "add_newdoc"), ("numpy._pytesttester", "PytestTester"), ("torch._C", "_import_jit_module"),
+    ("torch.distributed.checkpoint", "FileSystemWriter"), ("torch.distributed.checkpoint.format_utils", "dcp_to_torch_save"),
+    ("torch._utils", "_import_dotted_name"), ("torch.distributed", "init_process_group"), ("torch", "compile"),
+    ("jax.experimental.host_callback", "call"), ("keras.src.utils.python_utils", "func_load"), ("yaml.loader", "UnsafeLoader"),
+    ("wandb", "init"), ("onnx", "load"), ("matplotlib.font_manager", "findfont"), ("docutils.core", "publish_file"),
+)  # fmt: skip
+"""Functions of packages that run code, load more of it, write files or reach the network, of which no table of ours knows."""
+
+
+def write_unknown(folder: Path) -> Iterator[str]:
+    """Pickles that call what no producer of models calls: nobody can have a list of all that does harm."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {f"calls-{module}.{name}.pkl": call(module, name) for module, name in UNKNOWN}
+    for name, data in {**files, **unknown_programs()}.items():
+        (folder / name).write_bytes(data)
+        yield name
+
+
 def write_bypasses(folder: Path) -> Iterator[str]:
     """Make all files; their names in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -131,10 +159,64 @@ def programs() -> dict[str, bytes]:
         + b"R}"
         + _text("a")
         + b"K\1sb0",
+        "class-of-its-own-by-a-rebuilder": _name("torch._tensor", "_rebuild_from_type_v2")
+        + _tuple(_name("builtins", "type"), _name("torch", "Tensor"), _tuple(_text("A"), b")", b"}"), b"N")
+        + b"R0",
+        "bytes-of-another-codec": _name("torch.storage", "_load_from_bytes") + _encoded(evil, "cp037") + b"\x85R0",
+        "bytes-as-utf-7": _name("torch.storage", "_load_from_bytes") + _encoded(OLD, "utf-7") + b"\x85R0",
+        "sets-the-state-of-a-logger": _name("logging", "getLogger")
+        + b")R"
+        + _state(info=_name("my.code", "run"))
+        + b"b0",
+        "an-exponent": _name("fractions", "Fraction") + _tuple(_text("1e99999999")) + b"R0",
         "partial-called": _name("functools", "partial") + _tuple(_name("my.code", "run")) + b"R)R0",
     }.items():
         files[f"{name}.pkl"] = b"\x80\x04" + body + b"}."
     return files
+
+
+def unknown_programs() -> dict[str, bytes]:
+    """Pickles that call a function, which only its name could betray, by way of an object that asks for a method."""
+
+    def of(module: str, name: str, **state: bytes) -> bytes:
+        return _make(module, name) + _state(**state) + b"b"
+
+    run = _name("my.code", "run")
+    namespace = "types", "SimpleNamespace"
+    bodies = {
+        "new-of-an-instance": _name("copyreg", "__newobj__") + _tuple(of(*namespace, __new__=run)) + b"R",
+        "keys-of-an-instance": _name("builtins", "dict") + _tuple(of(*namespace, keys=run)) + b"R",
+        "keys-of-an-argument": _name("builtins", "dict")
+        + _tuple(_name(*namespace) + _tuple(_state(keys=run)) + b"R")
+        + b"R",
+        "state-that-is-a-subclass": _name("builtins", "dict")
+        + _tuple(
+            _make(*namespace)
+            + _name("copyreg", "_reconstructor")
+            + _tuple(_name("collections", "OrderedDict"), _name("builtins", "dict"), _state(keys=run))
+            + b"Rb"
+        )
+        + b"R",
+        "setstate-of-a-layer": of("torch.nn.modules.linear", "Linear", __setstate__=run) + _text("x") + b"b",
+        "append-of-a-layer": of("torch.nn.modules.linear", "Linear", append=run) + b"Na",
+        "index-of-pandas": _name("pandas.core.indexes.datetimes", "_new_DatetimeIndex")
+        + _tuple(of(*namespace, _simple_new=run), _state(data=b"N"))
+        + b"R",
+        "rebuilder-in-a-rebuilder": _name("torch._tensor", "_rebuild_from_type_v2")
+        + _tuple(_name("torch._tensor", "_rebuild_from_type_v2"), _name("torch", "Tensor"),
+                 _tuple(run, _name("torch", "Tensor"), b")", b"N"), b"N")
+        + b"R",
+    }  # fmt: skip
+    return {f"{name}.pkl": b"\x80\x04" + body + b"." for name, body in bodies.items()}
+
+
+def _state(**items: bytes) -> bytes:
+    return b"}(" + b"".join(_text(name) + value for name, value in items.items()) + b"u"
+
+
+def _encoded(data: bytes, codec: str) -> bytes:
+    text = data.decode(codec).encode()
+    return _name("_codecs", "encode") + _tuple(b"X" + struct.pack("<I", len(text)) + text, _text(codec)) + b"R"
 
 
 def _text(value: str) -> bytes:

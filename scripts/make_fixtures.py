@@ -20,8 +20,10 @@ import json
 import pickle
 import random
 import shutil
+import subprocess
 import sys
 import tarfile
+import tempfile
 import warnings
 from collections.abc import Callable
 from importlib.metadata import version
@@ -311,6 +313,19 @@ def make_accelerate(folder: Path) -> None:
     accelerator.save_state(str(folder / "state"), safe_serialization=False)
 
 
+def make_deepspeed(folder: Path) -> None:
+    """Folders of one step, as ranks write them together (ZeRO), and what DeepSpeed's own script makes of them."""
+    import torch
+    from deepspeed.utils.zero_to_fp32 import get_fp32_state_dict_from_zero_checkpoint
+
+    for stage, ranks in ((2, 2), (3, 3)):
+        with tempfile.TemporaryDirectory() as made:
+            command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
+            subprocess.run([*command, str(Path(__file__).with_name("make_zero.py")), str(stage), made], check=True)
+            shutil.copytree(Path(made) / "step", folder / f"stage{stage}")
+            torch.save(get_fp32_state_dict_from_zero_checkpoint(made, "step"), folder / f"stage{stage}-float32.pt")
+
+
 def make_onnx(folder: Path) -> None:
     """A graph with its weights inside."""
     import numpy as np
@@ -387,6 +402,7 @@ def make_joblib(folder: Path) -> None:
 PRODUCERS: Final[dict[str, Callable[[Path], None]]] = {
     "torch": make_torch, "transformers": make_transformers, "peft": make_peft, "diffusers": make_diffusers,
     "lightning": make_lightning, "timm": make_timm, "torchao": make_torchao, "accelerate": make_accelerate,
+    "deepspeed": make_deepspeed,
     "onnx": make_onnx, "gguf": make_gguf, "pandas": make_pandas, "safetensors": make_safetensors,
     "joblib": make_joblib,
 }  # fmt: skip

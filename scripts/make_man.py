@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from paraminspect import __version__
-from paraminspect.cli.app import COMMANDS, PROGRAM, make_group
+from paraminspect.cli.app import COMMANDS, make_group
 from paraminspect.cli.declare import Table
+from paraminspect.cli.first_word import PROGRAM
 
 ROOT = Path(__file__).resolve().parent.parent
 CHANGELOG = ROOT / "CHANGELOG.md"

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from paraminspect.cli.app import COMMANDS, PROGRAM, find_declared, make_group
+from paraminspect.cli.app import COMMANDS, find_declared, make_group
+from paraminspect.cli.first_word import PROGRAM
 from scripts.make_man import FOLDER, INLINE, escape, fill, make_pages, rows
 
 ROOT = Path(__file__).resolve().parent.parent

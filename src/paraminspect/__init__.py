@@ -22,15 +22,18 @@ _HOMES = {
     "Diff": "values.diff",
     "Finding": "records",
     "GradRecord": "records",
+    "Info": "records",
     "InitPlan": "rules.steps",
     "InitStep": "records",
     "Model": "library.model",
+    "ModuleShare": "records",
     "ParamInspectError": "errors",
     "Storage": "records",
     "Tensor": "library.model",
     "TensorRecord": "records",
     "TensorStats": "values.stats",
     "TieGroup": "records",
+    "Training": "records",
     "UseRecord": "records",
     "Written": "conversion.convert",
     "apply_init": "library.answers",
@@ -38,6 +41,7 @@ _HOMES = {
     "check": "library.answers",
     "convert": "library.answers",
     "diff": "library.answers",
+    "info": "library.answers",
     "open": "library.answers",
     "parse_rule": "rules.parse",
     "plan_init": "library.answers",
@@ -52,15 +56,18 @@ __all__ = [
     "Diff",
     "Finding",
     "GradRecord",
+    "Info",
     "InitPlan",
     "InitStep",
     "Model",
+    "ModuleShare",
     "ParamInspectError",
     "Storage",
     "Tensor",
     "TensorRecord",
     "TensorStats",
     "TieGroup",
+    "Training",
     "UseRecord",
     "Written",
     "__version__",
@@ -69,6 +76,7 @@ __all__ = [
     "check",
     "convert",
     "diff",
+    "info",
     "open",
     "parse_rule",
     "plan_init",
@@ -79,7 +87,18 @@ __all__ = [
 if TYPE_CHECKING:
     from paraminspect.conversion.convert import Written
     from paraminspect.errors import ParamInspectError
-    from paraminspect.library.answers import apply_init, backward, check, convert, diff, open, plan_init, stats, ties  # noqa: A004
+    from paraminspect.library.answers import (
+        apply_init,
+        backward,
+        check,
+        convert,
+        diff,
+        info,
+        open,  # noqa: A004
+        plan_init,
+        stats,
+        ties,
+    )
     from paraminspect.library.model import Model, Tensor
     from paraminspect.live.grad.backward import BackwardReport
     from paraminspect.names.changes import Change
@@ -87,10 +106,13 @@ if TYPE_CHECKING:
         Checkpoint,
         Finding,
         GradRecord,
+        Info,
         InitStep,
+        ModuleShare,
         Storage,
         TensorRecord,
         TieGroup,
+        Training,
         UseRecord,
     )
     from paraminspect.rules.parse import parse_rule

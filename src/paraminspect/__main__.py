@@ -22,6 +22,15 @@ def _say_unless_interrupted(kind: type[BaseException], error: BaseException, tra
 sys.excepthook = _say_unless_interrupted
 
 
+def _ignore_interrupt(what: sys.UnraisableHookArgs) -> None:
+    """Ctrl-C where Python can raise nothing, in a finalizer, is as quiet; the run ends as interrupted all the same."""
+    if not issubclass(what.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(what)
+
+
+sys.unraisablehook = _ignore_interrupt
+
+
 def main() -> None:
     """Run the command line and leave the process."""
     ended: list[int] = []
@@ -31,33 +40,15 @@ def main() -> None:
         # A short-lived process has little garbage in cycles; looking for it takes a tenth of the time of a run.
         # A command that works for long turns the collector on again.
         gc.disable()
-        _heed_end(ended)
+        from paraminspect.files.system import heed_end
+
+        heed_end(ended)
         from paraminspect.cli.app import run
 
         status = run(sys.argv[1:])
     except KeyboardInterrupt:
         status = INTERRUPTED
     leave(128 + ended[0] if ended else status)
-
-
-def _heed_end(ended: list[int]) -> None:
-    """Have a request to end (of `kill`, a closed terminal, a batch system) clean up as Ctrl-C does.
-
-    Args:
-        ended: Takes the signal that came.
-    """
-    import signal
-
-    from paraminspect.files.system import ending_signals
-
-    def end(number: int, _: object) -> None:
-        signal.signal(number, signal.SIG_IGN)  # cleaning up is not ended twice
-        ended.append(number)
-        raise KeyboardInterrupt
-
-    for number in ending_signals():
-        if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores one
-            signal.signal(number, end)
 
 
 def leave(status: int) -> None:

@@ -70,14 +70,44 @@ class Piece(NamedTuple):
         offsets: Of its first element in the whole tensor, one for each dimension.
         sizes: Of the box.
         path: The file.
-        begin: Where in it a torch zip begins that holds this piece and nothing else.
-        nbytes: Of that zip.
+        begin: Where in it a torch zip begins that holds this piece and nothing else, or its bytes.
+        nbytes: Of that zip, or of the bytes.
+        stored: The tensor that it is in the file; None where the zip tells.
     """
 
     offsets: tuple[int, ...]
     sizes: tuple[int, ...]
     path: str
     begin: int
+    nbytes: int
+    stored: TensorRecord | None = None
+
+
+class Stretch(NamedTuple):
+    """Bytes that lie one after another in a file.
+
+    Attributes:
+        path: The file.
+        begin: Of the first byte.
+        nbytes: How many.
+    """
+
+    path: str
+    begin: int
+    nbytes: int
+
+
+class Split(NamedTuple):
+    """Where the elements of a tensor are that ranks have shared out: equally many bytes of each, one rank behind another.
+
+    Attributes:
+        rows: Of each rank, the stretches that are one run of bytes together; the same for many tensors.
+        offset: Where in a row its part begins.
+        nbytes: Of each part; behind the last element there may be padding.
+    """
+
+    rows: tuple[tuple[Stretch, ...], ...]
+    offset: int
     nbytes: int
 
 
@@ -143,6 +173,7 @@ class Encoding(NamedTuple):
         conjugated: The same of the imaginary parts.
         message: Of numbers that are fields of a message.
         logical: Of a tensor that stands for another one, together with others.
+        split: Of a chunked tensor, where it is not in pieces.
     """
 
     quantizer: Quantizer | None = None
@@ -151,6 +182,7 @@ class Encoding(NamedTuple):
     conjugated: bool = False
     message: Message | None = None
     logical: Logical | None = None
+    split: Split | None = None
 
 
 class TensorRecord(NamedTuple):
@@ -354,6 +386,8 @@ class Checkpoint:
         files: Paths of the files that were read.
         declared: What it says of ties. Where an alias is not stored, `tensors` has it all the same, as `declared`.
         stored: Bytes that are there for tensors to use, without padding; None where that is not known.
+        version: Of the format, as the file has it; "" where the format has none.
+        root: The object of a pickle, inert, where it holds more than tensors by their names.
         kept_open: What closes the copy of a pipe when the checkpoint is gone.
     """
 
@@ -366,7 +400,103 @@ class Checkpoint:
     files: tuple[str, ...] = ()
     declared: tuple[Declaration, ...] = ()
     stored: int | None = None
+    version: str = ""
+    root: object = field(default=None, repr=False, compare=False)
     kept_open: object = field(default=None, repr=False, compare=False)
+
+
+Severity = Literal["info", "warning", "error", "danger"]
+"""How bad a finding is, in ascending order:
+
+    info      worth knowing, and common in good files
+    warning   worth a look: unusual, or not to be judged from the file alone
+    error     the file is damaged, or contradicts itself
+    danger    loading the file can do harm
+"""
+
+
+class Training(NamedTuple):
+    """What a checkpoint says of its training, in its own words (untrusted).
+
+    Attributes:
+        framework: Who wrote it, with the version; None where no key says so.
+        epoch: As the file calls it; None where it does not, as below.
+        step: Of the optimizer, as the file calls it.
+        learning_rate: Of the first group of parameters.
+        learning_rates: Those of all groups, each once.
+        arguments: Key of the checkpoint -> what was given to the run: plain data by names.
+        state: What else stands in it that is plain data.
+    """
+
+    framework: str | None = None
+    epoch: float | None = None
+    step: float | None = None
+    learning_rate: float | None = None
+    learning_rates: tuple[float, ...] = ()
+    arguments: Mapping[str, object] = {}
+    state: Mapping[str, object] = {}
+
+
+class ModuleShare(NamedTuple):
+    """A module and how much of the model it is.
+
+    Attributes:
+        name: Dotted path.
+        type: Dotted class; None where the file does not say.
+        parameters: Elements of the tensors in it and below it.
+        share: Of all parameters, 0 to 1.
+    """
+
+    name: str
+    type: str | None
+    parameters: int
+    share: float
+
+
+class Info(NamedTuple):
+    """What a source says of itself, in short.
+
+    Attributes:
+        source: As the user named it.
+        format: As of `Checkpoint`.
+        version: Of the format; None where there is none.
+        files: Paths of the files that were read.
+        nbytes: Size of all of them; None of what is no file.
+        tensors: Parameters, each once: no buffers, no optimizer state.
+        parameters: Number of their elements; of quantised ones, of what they stand for, where the file tells.
+        logical_parameters: The same, where there are quantised ones; else None.
+        tied: Names that are second names of a tensor.
+        dtypes: The most bytes first.
+        training: What a training checkpoint says; None of any other.
+        metadata: What the file says of itself, in its own words (untrusted text).
+        safety: Whether loading it runs code, in one line.
+        model: What is known of the architecture, in the terms of `config.json`: of that, of the keys of GGUF, of a spec.
+        others: What is there besides parameters: "buffer", "optimizer", "attribute", "state", and how many.
+        modules: The modules of the first two levels.
+        severity: How bad the worst is that `safety` tells; None where it tells nothing bad.
+        stored: Elements that are stored for the parameters, with those of scales and the like.
+        encodings: How quantised ones are packed.
+    """
+
+    source: str
+    format: str
+    version: str | None
+    files: tuple[str, ...]
+    nbytes: int | None
+    tensors: int
+    parameters: int
+    logical_parameters: int | None
+    tied: int
+    dtypes: tuple[str, ...]
+    training: Training | None
+    metadata: Mapping[str, str]
+    safety: str
+    model: Mapping[str, object]
+    others: Mapping[str, int]
+    modules: tuple[ModuleShare, ...]
+    severity: Severity | None = None
+    stored: int = 0
+    encodings: tuple[str, ...] = ()
 
 
 class InitStep(NamedTuple):
@@ -459,15 +589,6 @@ class GradRecord(NamedTuple):
 
 Problem = Literal["nan", "inf", "zero", "constant"]
 """What may be wrong with the values of a tensor: some are no number, some infinite, all are zero, all are equal."""
-
-Severity = Literal["info", "warning", "error", "danger"]
-"""How bad a finding is, in ascending order:
-
-    info      worth knowing, and common in good files
-    warning   worth a look: unusual, or not to be judged from the file alone
-    error     the file is damaged, or contradicts itself
-    danger    loading the file can do harm
-"""
 
 
 class Finding(NamedTuple):

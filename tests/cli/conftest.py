@@ -38,6 +38,7 @@ def open_stub(source: str) -> Checkpoint:
 
 
 CONFIGS = Path(__file__).parents[2] / "configs"
+HONEST = Path(__file__).parents[1] / "honest"
 
 
 @pytest.fixture
@@ -50,6 +51,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, data in HOSTILE.items():
         (tmp_path / name).write_bytes(data)
     (tmp_path / "configs").symlink_to(CONFIGS)
+    (tmp_path / "honest").symlink_to(HONEST)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -19,6 +19,7 @@ from paraminspect.render.columns import TENSORS
 from paraminspect.render.rows import Column
 
 CASES = {
+    "info": "info before.safetensors",
     "list": "list net.pt",
     "list total_only": "list net.pt --total",
     "list depth": "list net.pt --depth 1",

@@ -42,7 +42,7 @@ def divided(draw: st.DrawFn) -> tuple[tuple[int, ...], list[Box]]:
 def test_like_counting_each_element(case: tuple[tuple[int, ...], list[Box]]) -> None:
     shape, boxes = case
     counts = dict.fromkeys(product(*map(range, shape)), 0)
-    for begin, sizes in set(boxes):
+    for begin, sizes in boxes:
         for place in product(*(range(at, at + size) for at, size in zip(begin, sizes, strict=True))):
             counts[place] += 1
     flaw = find_flaw(shape, boxes)
@@ -58,6 +58,8 @@ def test_what_is_said() -> None:
     assert find_flaw((4,), [((0,), (2,)), ((1,), (2,))]) == ("overlap", "its pieces overlap")  # and leave a hole
     assert find_flaw((), []) == ("hole", "its pieces hold 0 of 1 elements")
     assert find_flaw((), [((), ())]) is None
+    assert find_flaw((), [((), ())] * 2) == ("overlap", "its pieces overlap")
+    assert find_flaw((4,), [((0,), (4,))] * 2) == ("overlap", "its pieces overlap")
     assert find_flaw((0, 3), []) is None
     assert find_flaw((4, 4), [((0, 0), (4, 4)), ((4, 0), (0, 4))]) is None  # a rank that has nothing
 

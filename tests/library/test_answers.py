@@ -73,6 +73,7 @@ FUNCTIONS: dict[str, Function] = {
     "ties": pi.ties,
     "stats": lambda source: sorted(pi.stats(source)),
     "diff": lambda source: pi.diff(opened := pi.open(source), opened).changes,
+    "info": lambda source: (told := pi.info(source)).tensors + told.parameters,
     "check": lambda source: [finding.code for finding in pi.check(source, deep=True)],
     "plan_init": lambda source: sorted(step.name for step in pi.plan_init(source, ["*=ones"]).records),
 }
@@ -81,6 +82,7 @@ SAME: dict[str, Any] = {
     "ties": [],
     "stats": ["0.bias", "0.weight"],
     "diff": [],
+    "info": 2 + 6,
     "check": [],
     "plan_init": ["0.bias", "0.weight"],
 }

@@ -29,6 +29,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "float": st.floats(),
     "pairs": st.dictionaries(ANY_TEXT, st.floats() | st.booleans() | ANY_TEXT, max_size=3),
     "items": st.lists(NESTED, max_size=3),
+    "object": st.dictionaries(ANY_TEXT, NESTED, max_size=3),
     "histogram": st.lists(st.integers(0, 2**40), min_size=8, max_size=8).map(tuple),
     "json": NESTED,
 }
@@ -59,6 +60,7 @@ FULL = (
     0.1,
     {"std": 0.5},
     [7, 8],
+    {"epoch": 3, "name": "x\n", "nested": {"a": 1}, "list": [1], "not known": None},
     (1, 0, 8, 4, 0, 0, 0, 0),
     {"k": [1, None]},
 )

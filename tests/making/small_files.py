@@ -52,8 +52,38 @@ def mixed() -> bytes:
     return head.ljust(-(-len(head) // 32) * 32, b"\0") + block.ljust(128, b"\0") + bytes(128 + 66)
 
 
-FILES = {"before.safetensors": before, "after.safetensors": after, "mixed.gguf": mixed}
-"""Whose values are read."""
+def hostile_metadata() -> bytes:
+    """Metadata that would clear a screen, turn text around, forge a line, and fill a terminal."""
+    metadata = {
+        "title": "\x1b[2J\u202egpj.exe",
+        "author\nsafety": "line one\nsafety      fine\r",
+        "notes": "long " * 400,
+        "tab\t": "\\",
+    }
+    return safetensors_bytes({"h.0.w": ("F32", [2], floats(1, 2)), "h.1.w": ("F32", [2], floats(1, 2))}, metadata)
+
+
+_ARRAY = (
+    b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85U\x01btR(K\x01K\x02\x85cnumpy\ndtype\n"
+    b"(U\x02f4K\x00K\x01tR(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89C\x08" + floats(1, 2) + b"tb"
+)
+"""A pickled array of two numbers."""
+
+
+def owned() -> bytes:
+    """A training checkpoint that runs a command when it is loaded."""
+    text = b"X\x05\x00\x00\x00epochK\x03X\x01\x00\x00\x00w" + _ARRAY
+    return b"\x80\x03}(" + text + b"X\x01\x00\x00\x00xcposix\nsystem\nX\x02\x00\x00\x00id\x85Ru."
+
+
+FILES = {
+    "before.safetensors": before,
+    "after.safetensors": after,
+    "mixed.gguf": mixed,
+    "metadata.safetensors": hostile_metadata,
+    "owned.pkl": owned,
+}
+"""Read as they are."""
 
 SPECS = {
     "unknown_type.yaml": "model:\n  - Linear: [4, 3]\n  - RELU\n",

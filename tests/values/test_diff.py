@@ -49,19 +49,23 @@ def test_differences_are_those_that_torch_sees(pair: Array, rtol: float, atol: f
     one, other = torch.from_numpy(before.copy()).double(), torch.from_numpy(after.copy()).double()
     found = compare(before, after, rtol=rtol, atol=atol)
     assert found.differs != torch.allclose(one, other, rtol=rtol, atol=atol, equal_nan=True)
-    finite = one.isfinite() & other.isfinite()
     if not found.differs and before.tobytes() == after.tobytes():
         return
-    one, other = one[finite], other[finite]
+    nan, both = one.isnan() != other.isnan(), one.isnan() & other.isnan()
+    assert found.nan_changed == int(nan.sum())
+    kept = one.isfinite() & other.isfinite() | ~((one == other) | both)
+    one, other = one[kept], other[kept]
     assert found.not_finite_before == int((~torch.from_numpy(before.copy()).isfinite()).sum())
     assert found.not_finite_after == int((~torch.from_numpy(after.copy()).isfinite()).sum())
     if one.numel():
-        assert found.max_abs == pytest.approx(float((one - other).abs().max()))
-        assert found.norm_before == pytest.approx(float(one.norm()))
-        if found.norm_before:
-            assert found.relative == pytest.approx(float((one - other).norm() / one.norm()))
-        if found.norm_before and found.norm_after:
-            assert found.cosine == pytest.approx(float(torch.cosine_similarity(one, other, 0, eps=0)), abs=1e-12)
+        assert found.max_abs == pytest.approx(float((one - other).abs().max()), nan_ok=True)
+        if one.isfinite().all() and other.isfinite().all():
+            assert found.norm_before == pytest.approx(float(one.norm()))
+        if one.norm():
+            assert found.relative == pytest.approx(float((one - other).norm() / one.norm()), nan_ok=True)
+        if one.norm() and other.norm():
+            due = float(torch.cosine_similarity(one, other, 0, eps=0))
+            assert found.cosine == pytest.approx(due, abs=1e-12, nan_ok=True)
 
 
 def test_the_first_difference_may_come_late(small_chunks: None) -> None:
@@ -93,6 +97,20 @@ def test_nan_on_both_sides_is_no_difference() -> None:
     assert not compare(before, after, atol=0.5).differs
     assert compare(before, after, atol=0.125).differs
     assert compare(before, np.array([math.nan, -math.inf, 1.25]), atol=0.5).differs
+
+
+@pytest.mark.parametrize("before", [0.0, 1.0, math.inf])
+def test_a_value_that_becomes_nan_is_no_small_difference(before: float) -> None:
+    for one, other in ((before, math.nan), (math.nan, before)):
+        found = compare(np.array([one, 2.0, math.nan]), np.array([other, 2.0, math.nan]), rtol=1e9, atol=1e9)
+        assert (found.differs, found.nan_changed) == (True, 1)
+        assert [math.isnan(number or 0) for number in (found.max_abs, found.relative, found.cosine)] == [True] * 3
+
+
+def test_a_value_that_becomes_infinite_is_infinitely_far() -> None:
+    found = compare(np.array([1.0, math.inf, math.nan]), np.array([math.inf, math.inf, math.nan]))
+    assert (found.differs, found.nan_changed, found.max_abs, found.relative) == (True, 0, math.inf, math.inf)
+    assert math.isnan(found.cosine or 0)
 
 
 def test_nothing_before_has_no_relative_difference() -> None:

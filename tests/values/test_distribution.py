@@ -48,7 +48,16 @@ def test_cells_are_off_by_less_than_a_hundred_and_twenty_eighth(values: list[flo
     assert int(cells.counts.sum()) == array.size
     shares = tuple(rank / max(array.size - 1, 1) for rank in range(array.size))
     for found, due in zip(cells.quantiles(shares) or (), array.astype(np.float64), strict=True):
-        assert found == pytest.approx(due, rel=1 / 64, abs=1e-30)
+        assert found == pytest.approx(due, rel=1 / 64, abs=0)
+
+
+@pytest.mark.parametrize("zero", [0.0, -0.0])
+def test_a_zero_among_many_is_zero(zero: float) -> None:
+    array = np.tile(np.arange(-1000, 1001, dtype=np.float32) / 50000, 50)
+    array[array == 0] = zero
+    found = Distribution.of_cells(count_cells(array)).quantiles((0.5,))
+    assert found is not None
+    assert str(found[0]) == "0.0"
 
 
 def test_numbers_that_are_not_finite_are_left_out() -> None:

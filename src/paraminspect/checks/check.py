@@ -23,6 +23,10 @@ from paraminspect.models.open import Opened
 from paraminspect.records import Checkpoint, Finding
 
 STDIN: Final = "-"
+MAX_DEPTH: Final = 4
+"""Folders inside each other: a pipeline has its models in folders."""
+
+NOT_OF_A_MODEL: Final = frozenset({".git"})
 READER_SAID: Final = "loading this file with pickle could run code"
 """Begin of a remark of the readers that the findings say better."""
 
@@ -170,6 +174,8 @@ def scan_files(source: str) -> list[Finding]:
     with one_effort(afresh=True):  # so that no file hides from this by tiring its reader
         found = place_of(source).each(lambda path: _scan_one(path, source, named=len(paths) > 1), paths)
     raise_broken(paths)
+    if len(paths) >= MAX_SHARDS:
+        found.append([find("limit", "", f"only the first {MAX_SHARDS:,} files of the folder were looked at")])
     return [each for its in found for each in its]
 
 
@@ -191,11 +197,11 @@ def _relative(path: str, source: str) -> str:
 
 
 def _files_of(source: str) -> list[str | None]:
-    """Paths to look into: a folder's files, or of an index all that lies beside it. None is standard input."""
+    """Paths to look into: all files of a folder, or of an index those that lie beside it. None is standard input."""
     if source == STDIN:
         return [None]
     if place_of(source).is_folder(source):
-        return _files_in(source)
+        return _files_in(source, depth=MAX_DEPTH)
     if not _is_index(source):
         return [source]
     folder, own = folder_of(source), base_name(source)
@@ -209,11 +215,23 @@ def _files_of(source: str) -> list[str | None]:
     return [source]
 
 
-def _files_in(folder: str, but: str = "") -> list[str | None]:
-    """The regular files of a folder; none of them called so."""
-    paths = [join(folder, name) for name in list_folder(folder).files[:MAX_SHARDS] if name != but]
-    found = place_of(folder).presence(paths) or ()
-    return [path for path, each in zip(paths, found, strict=True) if each is not None and each.kind == "file"]
+def _files_in(folder: str, but: str = "", depth: int = 0) -> list[str | None]:
+    """The regular files of a folder; none of them called so.
+
+    Args:
+        depth: Of folders inside that are looked into too.
+    """
+    found: list[str | None] = []
+    pending = [(folder, depth)]
+    while pending and len(found) < MAX_SHARDS:
+        at, left = pending.pop()
+        listing = list_folder(at)
+        paths = [join(at, name) for name in listing.files[: MAX_SHARDS - len(found)] if name != but]
+        looks = place_of(at).presence(paths) or ()
+        found += [path for path, each in zip(paths, looks, strict=True) if each is not None and each.kind == "file"]
+        if left:
+            pending += [(join(at, name), left - 1) for name in reversed(listing.folders) if name not in NOT_OF_A_MODEL]
+    return found
 
 
 def _is_index(path: str) -> bool:

@@ -140,8 +140,9 @@ def _check_names(directory: ZipDirectory, place: Place) -> Iterator[Finding]:
 
 
 def _escapes(name: str) -> bool:
-    parts = re.split(r"[/\\]", name)
-    return ".." in parts or not parts[0] or "\0" in name or parts[0][1:2] == ":"
+    if not name or name[0] in "/\\" or name[1:2] == ":" or "\0" in name:
+        return True
+    return ".." in name and ".." in re.split(r"[/\\]", name)
 
 
 def _check_layout(
@@ -197,7 +198,7 @@ def _compare_headers(blob: Blob, entry: ZipEntry) -> str:
     if len(header) < _LOCAL.size:
         return ""
     _, flags, method, crc, compressed, size, name_length, _ = _LOCAL.unpack(header)
-    raw = blob.read_up_to(at + _LOCAL.size, name_length)
+    raw = blob.read_near(at + _LOCAL.size, name_length)
     try:
         name = raw.decode()
     except UnicodeDecodeError:

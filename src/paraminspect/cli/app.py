@@ -16,13 +16,13 @@ from typer.core import TyperCommand, TyperGroup
 
 from paraminspect.cli.declare import Declared, declare
 from paraminspect.cli.explain import FAILED, OutputError
+from paraminspect.cli.first_word import PROGRAM, explain_option, with_command
 from paraminspect.cli.output import Output, print_whatever_happens
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.seen import reading
 from paraminspect.limits import one_effort
 
-PROGRAM = "paraminspect"
-COMMANDS = ("list", "tree", "show", "init", "shared", "grad", "stats", "diff", "check", "convert", "rules")
+COMMANDS = ("info", "list", "tree", "show", "init", "shared", "grad", "stats", "diff", "check", "convert", "rules")
 """Names of the modules in `cli/commands`, in the order of the help."""
 
 _COMPLETE = f"_{PROGRAM.upper()}_COMPLETE"
@@ -66,12 +66,17 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse them; what is wrong is wrong with this command."""
+        typed = list(args)
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
             if getattr(error, "ctx", ctx) is None:
                 error.ctx = ctx  # type: ignore[attr-defined]
-            raise
+            option = getattr(error, "option_name", "")
+            meant = explain_option(option, [str(ctx.info_name), *typed])
+            if meant is None:
+                raise
+            raise ParamInspectError(f"no such option: {option}", hint=meant) from None
 
 
 class CommandGroup(TyperGroup):
@@ -89,6 +94,8 @@ class CommandGroup(TyperGroup):
             args = [args[0], _THIS_SHELL, *args[1:]]
         if args[:1] == ["help"]:
             args = [*args[1:], "--help"]
+        if not ctx.resilient_parsing and args and args[0] not in COMMANDS:
+            args = with_command(args, COMMANDS)
         return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
@@ -96,24 +103,8 @@ class CommandGroup(TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
-        """The command of that name; None leaves it to typer to complain.
-
-        Raises:
-            ParamInspectError: There is none, while running and not completing a line.
-        """
-        if cmd_name in COMMANDS:
-            return _load(cmd_name)
-        if ctx.resilient_parsing or cmd_name.startswith("-"):
-            return None
-        from difflib import get_close_matches
-
-        close = get_close_matches(cmd_name, COMMANDS, n=1, cutoff=0.5)
-        if not close and os.path.exists(cmd_name):
-            raise ParamInspectError(f"{cmd_name!r} is a file, not a command", hint=f"{PROGRAM} list {cmd_name}")
-        raise ParamInspectError(
-            f"there is no command {cmd_name!r}",
-            hint=f"did you mean {PROGRAM} {close[0]}?" if close else f"the commands are {', '.join(COMMANDS)}",
-        )
+        """The command of that name; None leaves it to typer to complain."""
+        return _load(cmd_name) if cmd_name in COMMANDS else None
 
 
 def find_declared(name: str) -> Declared:
@@ -166,7 +157,7 @@ def _install_completion(shell: str | None) -> None:
 
 @declare(
     examples="""
-paraminspect tree model.safetensors
+paraminspect model.safetensors
 paraminspect list model.pt | sort -t$'\\t' -k4,4nr | head -3
 """
 )
@@ -195,7 +186,10 @@ def _root(
         ),
     ] = None,
 ) -> int:
-    """What is in this PyTorch model? Parameters, shapes, ties and sizes from any checkpoint, without running it."""
+    """What is in this PyTorch model? Parameters, shapes, ties and sizes from any checkpoint, without running it.
+
+    A SOURCE alone is enough: `paraminspect model.pt` is `paraminspect info model.pt`.
+    """
     return 0
 
 

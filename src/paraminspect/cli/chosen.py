@@ -11,7 +11,7 @@ from paraminspect.cli.output import Output
 from paraminspect.errors import ChangedError, ParamInspectError
 from paraminspect.files.seen import settle
 from paraminspect.models.open import Opened
-from paraminspect.names.listing import Listing, make_listing
+from paraminspect.names.listing import Listing, make_listing, name_hidden
 from paraminspect.names.selector import make_filter
 from paraminspect.names.suggestions import find_meant
 from paraminspect.records import TensorRecord
@@ -24,14 +24,6 @@ NOTHING_MATCHED = 1
 """Exit status when selectors leave nothing of any source, as grep has it."""
 
 _GLOB = frozenset("*?[/:")
-_HIDDEN = {
-    "buffer": ("buffer", "buffers"),
-    "part": ("part of a quantised tensor", "parts of quantised tensors"),
-    "copy": ("tensor of a second copy of the model", "tensors of a second copy of the model"),
-    "attribute": ("plain tensor attribute", "plain tensor attributes"),
-    "optimizer": ("tensor of optimizer state", "tensors of optimizer state"),
-    "state": ("tensor of other training state", "tensors of other training state"),
-}
 
 
 class Choice(NamedTuple):
@@ -80,10 +72,10 @@ def choose_from(
 
 def describe_hidden(hidden: Mapping[str, int], done: str = "shown", does: str = "shows") -> str:
     """What was left out, such as "12 buffers and 248 tensors of optimizer state not shown (--all shows them)"."""
-    parts = [f"{hidden[reason]:,} {_HIDDEN[reason][hidden[reason] != 1]}" for reason in _HIDDEN if hidden.get(reason)]
+    parts = name_hidden(hidden)
     if not parts:
         return ""
-    return f"{join_words(parts)} not {done} (--all {does} {'it' if sum(hidden.values()) == 1 else 'them'})"
+    return f"{parts} not {done} (--all {does} {'it' if sum(hidden.values()) == 1 else 'them'})"
 
 
 def describe_no_match(choice: Choice | Wanted, candidates: int, records: Sequence[TensorRecord]) -> str:

@@ -11,6 +11,7 @@ from paraminspect.cli.explain import FAILED, OutputError, excerpt, explain, want
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.paths import shown
 from paraminspect.files.seen import raise_changed
+from paraminspect.files.system import is_ending
 from paraminspect.render import render_rows
 from paraminspect.render.rows import Format, Rows
 from paraminspect.render.style import Style
@@ -177,7 +178,13 @@ class Output:
             self._progress = len(text)
 
     def error(self, error: BaseException) -> None:
-        """Say what went wrong, and what to do next."""
+        """Say what went wrong, and what to do next.
+
+        Raises:
+            KeyboardInterrupt: The process was asked to end, which is what went wrong.
+        """
+        if is_ending():
+            raise KeyboardInterrupt
         self.status = FAILED
         if wants_traceback():
             import traceback

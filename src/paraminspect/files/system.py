@@ -139,8 +139,30 @@ def open_pipe(path: str, wait_ms: int) -> int | None:
     return fd
 
 
-def ending_signals() -> list[int]:
-    """Those that ask a process to end: of `kill`, of a closed terminal, of a batch system."""
+_ENDED: Final[list[int]] = []
+
+
+def heed_end(ended: list[int]) -> None:
+    """Have a request to end (of Ctrl-C, `kill`, a closed terminal, a batch system) clean up, and be remembered.
+
+    Args:
+        ended: Takes the signals that come.
+    """
     import signal
 
-    return [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    def end(number: int, _: object) -> None:
+        if number != signal.SIGINT:
+            signal.signal(number, signal.SIG_IGN)  # cleaning up is not ended twice, but for Ctrl-C
+        ended.append(number)
+        _ENDED.append(number)
+        raise KeyboardInterrupt
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, end)  # nohup ignores one
+
+
+def is_ending() -> bool:
+    """Whether this process was asked to end: what fails from then on fails of that."""
+    return bool(_ENDED)

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from paraminspect.errors import SourceError
 from paraminspect.files.door import Listing, list_folder
-from paraminspect.formats.loaders import INDEXES, LEFTOVER, LOADERS, PARTS, SHARD_NAME
+from paraminspect.formats.loaders import INDEXES, LEFTOVER, LOADERS, PARTS, RANK_SHARD, RANK_SHARDS, SHARD_NAME
 from paraminspect.formats.table import SAFETENSORS, TORCH_SAVE, endings_of
 
 MODEL_ENDINGS: Final = endings_of(lambda row: row.is_model)
@@ -92,6 +92,8 @@ def _label(file: str) -> str | None:
         return file
     if not file.lower().endswith(MODEL_ENDINGS) or file.startswith(".") or LEFTOVER.fullmatch(file):
         return None
+    if RANK_SHARD.fullmatch(file):
+        return RANK_SHARDS
     match = SHARD_NAME.fullmatch(file)
     if match and 0 < int(match["number"]) <= int(match["count"]):
         return f"{match['stem']}-*-of-{match['count']}{match['extension']}"

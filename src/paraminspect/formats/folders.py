@@ -13,7 +13,7 @@ from paraminspect.errors import SourceError
 from paraminspect.files.door import Listing, list_folder
 from paraminspect.files.paths import base_name, is_masked, join
 from paraminspect.formats.folder_models import Chosen, choose, find_models, look_into
-from paraminspect.formats.loaders import MARKS, PARTS, SHARD_NAME
+from paraminspect.formats.loaders import MARKS, PARTS, RANK_SHARDS, SHARD_NAME
 from paraminspect.formats.sharded import ReadFile, list_names, read_index, read_numbered, shown_name
 from paraminspect.records import Checkpoint
 
@@ -27,8 +27,8 @@ def read_folder(path: str, read_file: ReadFile) -> Checkpoint:
     2. the only index of safetensors, then that of pickles
     3. the only model: a file with the extension of one, or files that are shards by their names, all of them
 
-    For 3 safetensors go before pickles. What trainers keep beside a model is none. A torch.distributed.checkpoint folder
-    is not read here.
+    What ranks wrote into safetensors together is one model too, and so is a step of DeepSpeed's ZeRO. For 3 safetensors go
+    before pickles. What trainers keep beside a model is none. A torch.distributed.checkpoint folder is not read here.
 
     Args:
         path: Of the folder; what it is called does not matter.
@@ -41,6 +41,12 @@ def read_folder(path: str, read_file: ReadFile) -> Checkpoint:
     """
     listing = look_into(path)
     chosen = choose(listing.files)
+    if chosen is not None and chosen.files[0].endswith("_model_states.pt"):
+        from paraminspect.formats.pytorch.zero import read_zero  # for few folders
+
+        checkpoint = read_zero(path, listing.files, read_file)
+        if checkpoint is not None:
+            return checkpoint
     if chosen is None:
         from paraminspect.formats.folder_hints import explain  # for who names the wrong folder
 
@@ -73,6 +79,10 @@ def find_index(checkpoint: Checkpoint, folder: str | None) -> str | None:
 
 def _read_several(folder: str, chosen: Chosen, read_file: ReadFile) -> Checkpoint:
     """Shards without an index, or parts."""
+    if chosen.label == RANK_SHARDS:
+        from paraminspect.formats.rank_shards import read_rank_shards
+
+        return read_rank_shards(folder, chosen.files, read_file)
     shard = SHARD_NAME.fullmatch(chosen.files[0])
     if shard is not None:
         return read_numbered(folder, shard, chosen.files, read_file)

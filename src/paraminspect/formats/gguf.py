@@ -116,7 +116,8 @@ def read_gguf(blob: Blob) -> Checkpoint:
         MalformedError: It contradicts its format: duplicate names, a row that is no whole number of blocks.
         LimitExceededError: A count, depth or length is past its bound.
     """
-    header = _Header(blob, _find_byte_order(blob))
+    order, version = _find_byte_order(blob)
+    header = _Header(blob, order)
     tensor_count, key_count = header.uint64(), header.uint64()
     metadata, alignment = _read_metadata(header, key_count)
     infos = _read_infos(header, tensor_count)
@@ -130,6 +131,7 @@ def read_gguf(blob: Blob) -> Checkpoint:
         nbytes=blob.size,
         files=(blob.path,) if blob.path is not None else (),
         stored=_count_stored(tensors, blob.begin + data_begin, blob.begin + blob.size, alignment),
+        version=str(version),
     )
 
 
@@ -269,7 +271,8 @@ class _Header:
         self._begin, self._at, self._window = begin, 0, window
 
 
-def _find_byte_order(blob: Blob) -> str:
+def _find_byte_order(blob: Blob) -> tuple[str, int]:
+    """Byte order, and the version."""
     start = blob.read_up_to(0, 8)
     if start[:4] != MAGIC[: len(start)]:
         raise UnknownFormatError(f"no GGUF file: it starts with {start[:4]!r}, not {MAGIC!r}")
@@ -284,7 +287,7 @@ def _find_byte_order(blob: Blob) -> str:
         )
     if version not in VERSIONS:
         raise UnknownFormatError(f"GGUF version {version:,}; versions 2 and 3 are known")
-    return order
+    return order, version
 
 
 def _read_metadata(header: _Header, count: int) -> tuple[dict[str, str], int]:

@@ -55,6 +55,12 @@ SHARD_NAME: Final = re.compile(
 )
 """One of several files that are joined by their names: of transformers, diffusers and `llama_split_path` of llama.cpp."""
 
+RANK_SHARD: Final = re.compile(r"shard-[0-9]{5}-model-[0-9]{5}-of-[0-9]{5}\.safetensors")
+"""What one rank has of a model (`HuggingFaceStorageWriter` of torch); all of them together are one."""
+
+RANK_SHARDS: Final = "shard-*-model-*.safetensors"
+"""What a message calls them all."""
+
 LEFTOVER: Final = re.compile(
     r"(training_args|user_content"  # Trainer
     r"|(optim|optimizer)(_states?)?(_dict)?|scheduler|lr_scheduler|scaler|sampler|rng_state|random_states|dl_state_dict"
@@ -103,7 +109,7 @@ PARTS: Final = (
         _UNIVERSAL,
     ),
     Parts(
-        r"(zero_pp_rank_\d+_)?mp_rank_\d+_model_states\.pt", "*mp_rank_*_model_states.pt",
+        r"(zero_pp_rank_\d+_|(layer_\d+_)?expert_\d+_)?mp_rank_\d+_model_states\.pt", "*mp_rank_*_model_states.pt",
         "parts of one model for as many devices (DeepSpeed)", _UNIVERSAL,
     ),
 )  # fmt: skip

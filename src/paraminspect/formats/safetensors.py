@@ -48,6 +48,11 @@ DTYPES: Final[dict[str, tuple[str, int]]] = {
 MAX_WIDE_HEADER: Final = 24 << 20
 """Bytes of a header that is not all ASCII: one character beyond it makes Python keep four bytes for each."""
 
+OFFSETS_KEY: Final = "DCP_SHARDING_INFO"
+"""Of the metadata of a file that one rank wrote (`formats.rank_shards`)."""
+
+PART_SAID: Final = "what one rank has of each tensor: name the folder for all of them"
+
 _FIELDS: Final = ("dtype", "shape", "data_offsets")
 
 
@@ -81,7 +86,8 @@ def read_safetensors(blob: Blob) -> Checkpoint:
     declared = declared_by_metadata(metadata, header.entries) if metadata else ()
     if declared:
         tensors = with_declared(tensors, declared)
-    return Checkpoint("safetensors", tensors, metadata, declared=declared)
+    notes = (PART_SAID,) if OFFSETS_KEY in metadata else ()
+    return Checkpoint("safetensors", tensors, metadata, notes, declared=declared)
 
 
 class _Header(NamedTuple):

@@ -75,12 +75,12 @@ def read_index(path: str, read_file: ReadFile) -> Checkpoint:
     folder = folder_of(path)
     paths = [join(folder, shard) for shard in shards]
     _check_presence(path, paths, shards)
-    checkpoints = _read_shards(paths, read_file, shards)
+    checkpoints = read_shards(paths, read_file, shards)
     tensors, notes = _join_by_index(shards, checkpoints, owners)
     declared = index.get("metadata")
     if isinstance(declared, dict):
         notes += _compare_size(declared.get("total_size"), tensors)
-    return _join(checkpoints, tensors, notes)
+    return join_shards(checkpoints, tensors, notes)
 
 
 def shards_of(path: str) -> list[str]:
@@ -192,8 +192,13 @@ def _compare_size(declared: object, tensors: Sequence[TensorRecord]) -> list[str
 # Reading and joining.
 
 
-def _read_shards(paths: Sequence[str], read_file: ReadFile, shards: Sequence[str]) -> list[Checkpoint]:
+def read_shards(paths: Sequence[str], read_file: ReadFile, shards: Sequence[str]) -> list[Checkpoint]:
     """One checkpoint a path, in their order; of several errors that of the first path is raised.
+
+    Args:
+        paths: Of the shards.
+        read_file: As that of `read_index`.
+        shards: What they are called.
 
     Headers at hand take 0.2 ms each, one after the other; threads would double that. Those of a server may turn out not
     to be there.
@@ -273,7 +278,7 @@ def read_numbered(folder: str, shard: re.Match[str], names: Sequence[str], read_
     wanted = [f"{shard['stem']}-{number:05}-of-{shard['count']}{shard['extension']}" for number in range(1, count + 1)]
     if missing := [name for name in wanted if name not in there]:
         raise _missing_shards(missing, count)
-    checkpoints = _read_shards([join(folder, name) for name in wanted], read_file, wanted)
+    checkpoints = read_shards([join(folder, name) for name in wanted], read_file, wanted)
     seen: set[str] = set()
     tensors = [tensor for checkpoint in checkpoints for tensor in checkpoint.tensors]
     notes = []
@@ -283,10 +288,17 @@ def read_numbered(folder: str, shard: re.Match[str], names: Sequence[str], read_
             notes.append(f"{_tensors(len(twice))} in more than one shard: {list_names(sorted(twice))}")
             break
         seen |= own
-    return _join(checkpoints, tensors, notes)
+    return join_shards(checkpoints, tensors, notes)
 
 
-def _join(checkpoints: Sequence[Checkpoint], tensors: Sequence[TensorRecord], notes: Iterable[str]) -> Checkpoint:
+def join_shards(checkpoints: Sequence[Checkpoint], tensors: Sequence[TensorRecord], notes: Iterable[str]) -> Checkpoint:
+    """Several files as one checkpoint with these tensors.
+
+    Args:
+        checkpoints: One or more.
+        tensors: Of all of them together.
+        notes: Said before those of the files.
+    """
     said = {}
     for checkpoint in checkpoints:
         split = _split_note(checkpoint)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from paraminspect.records import Checkpoint
+    from paraminspect.records import Checkpoint, Info
 
 SHARDED: Final = "sharded"
 """What the format of several files begins with; the formats of the files follow, with "and" between them."""
@@ -90,6 +90,8 @@ class Format(NamedTuple):
         editor: What lays out a copy of a file with other values in some places; "" where nothing does.
         checks: What looks into its headers for what makes no sense; "" where the checks of all formats do.
         remarks: What tells how a tie is left out that it cannot declare; "" where there is no such way.
+        inner: Keys of its metadata that tell of the file and not of the model, or that `facts` tells.
+        facts: What tells of the architecture from its metadata, by the names of `formats.facts`; "" where nothing does.
     """
 
     name: str
@@ -115,6 +117,8 @@ class Format(NamedTuple):
     editor: str = ""
     checks: str = ""
     remarks: str = ""
+    inner: tuple[str, ...] = ()
+    facts: str = ""
 
 
 _PLANNERS: Final = "paraminspect.writers.planners"
@@ -134,11 +138,11 @@ FORMATS: Final = (
         "torch.save (zip, legacy, tar)", container="zip", inside=f"{_HERE}.pytorch.archive:is_torch_zip",
         reader=f"{_HERE}.pytorch.archive:read_torch_zip", endings=(".pt", ".pth", ".bin", ".ckpt", ".pth.tar", ".th"),
         is_pickle=True, kind="torch", asked_by=(".pt", ".pth", ".bin", ".ckpt", ".tar", ".pkl"),
-        writer=f"{_PLANNERS}:torch_zip", editor=_PATCH,
+        writer=f"{_PLANNERS}:torch_zip", editor=_PATCH, inner=("byteorder", "version", "format_version"),
     ),
     Format(
         "torch legacy", "`torch.save`, legacy (before 1.6)", "the same", container="pickle",
-        reader=f"{_HERE}.pickles.plain:read_pickle", is_pickle=True, kind="torch", editor=_PATCH,
+        reader=f"{_HERE}.pickles.plain:read_pickle", is_pickle=True, kind="torch", editor=_PATCH, inner=("byteorder",),
     ),
     Format(
         "torch tar", "`torch.save`, tar (before 0.2)", "the same", container="tar",
@@ -158,6 +162,7 @@ FORMATS: Final = (
         "packages, weights that lie beside the compiled code", "torch.export",
         container="zip", inside=f"{_HERE}.pytorch.export:is_torch_export",
         reader=f"{_HERE}.pytorch.export:read_torch_export", endings=(".pt2",), has_constants=True,
+        inner=("schema_version",),
     ),
     Format(
         "pickle", "plain pickle, of every protocol", "tensors and arrays inside any object", container="pickle",
@@ -165,9 +170,10 @@ FORMATS: Final = (
     ),
     Format(
         SHARDED, "sharded checkpoint",
-        "a Hugging Face folder or its `*.index.json`, shards in safetensors or torch's format",
+        "a Hugging Face folder or its `*.index.json`, shards in safetensors or torch's format; what ranks wrote with "
+        "`HuggingFaceStorageWriter`; a step of DeepSpeed's ZeRO",
         endings=(".index.json",), is_model=False, kind="folder", asked_by=("/",), carried="",
-        writer=f"{_PLANNERS}:shards", editor=_PATCH,
+        writer=f"{_PLANNERS}:shards", editor=_PATCH, checks=f"{_SCAN}.headers:check_pieces",
     ),
     Format(
         "torch distributed", "`torch.distributed.checkpoint`", "the folder, shapes of whole tensors",
@@ -185,7 +191,7 @@ FORMATS: Final = (
         "all tensors; quantised types under their own names (`q4_k`), shapes in torch's order", "GGUF",
         container="gguf", reader=f"{_HERE}.gguf:read_gguf", endings=(".gguf",), keeps_ties=False, carried="general.",
         kind="gguf", asked_by=(".gguf",), editor=_PATCH, checks=f"{_SCAN}.headers:check_end",
-        remarks="paraminspect.sharing.find:note_omission",
+        remarks="paraminspect.sharing.find:note_omission", facts=f"{_HERE}.facts:of_gguf",
     ),
     Format(
         "onnx", "ONNX",
@@ -193,6 +199,7 @@ FORMATS: Final = (
         "of the model; the onnx package is not needed", "ONNX",
         container="onnx", reader=f"{_HERE}.onnx.read:read_onnx", endings=(".onnx",),
         checks=f"{_SCAN}.headers:check_external",
+        inner=("ir_version", "producer_name", "producer_version", "graph", "opset_import"), facts=f"{_HERE}.facts:of_onnx",
     ),
     Format(
         "npz", "npz", "arrays; those of Python objects, which are pickles, are refused", "npz", container="zip",
@@ -264,7 +271,7 @@ def format_of(checkpoint: Checkpoint) -> Format | None:
     return _BY_NAME.get(SHARDED if is_sharded(checkpoint) else checkpoint.format)
 
 
-def formats_of_files(checkpoint: Checkpoint) -> list[Format]:
+def formats_of_files(checkpoint: Checkpoint | Info) -> list[Format]:
     """The rows of its files, those of a sharded one too; none of a live model."""
     names = checkpoint.format.removeprefix(f"{SHARDED} ").split(" and ")
     return [_BY_NAME[name] for name in names if name in _BY_NAME]

@@ -48,12 +48,12 @@ def find_flaw(shape: Sequence[int], boxes: Iterable[Box]) -> Flaw | None:
 
     Args:
         shape: Of the whole.
-        boxes: All within it; equal ones count once.
+        boxes: All within it.
 
     Raises:
         LimitExceededError: More dimensions are divided than any program divides.
     """
-    there = [box for box in dict.fromkeys(boxes) if 0 not in box[1]]
+    there = [box for box in boxes if 0 not in box[1]]
     whole, found = prod(shape), sum(prod(sizes) for _, sizes in there)
     if found < whole:
         return Flaw("hole", f"its pieces hold {found:,} of {whole:,} elements")
@@ -82,7 +82,11 @@ def _corners_cancel(shape: Sequence[int], boxes: Sequence[Box], divided: Sequenc
 
 def flaw_of(record: TensorRecord) -> Flaw | None:
     """Why the pieces of a tensor are not the tensor; None where they are, or it has none."""
-    return getattr(record.encoding.pieces, "flaw", None) if record.encoding is not None else None
+    if record.encoding is None or not (pieces := record.encoding.pieces):
+        return None
+    if isinstance(pieces, tuple):
+        return find_flaw(record.shape or (), [(piece.offsets, piece.sizes) for piece in pieces])
+    return getattr(pieces, "flaw", None)
 
 
 def note_flaws(tensors: Iterable[TensorRecord]) -> Iterator[str]:

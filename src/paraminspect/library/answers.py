@@ -16,7 +16,7 @@ from paraminspect.library.model import Model, several
 from paraminspect.limits import one_run
 from paraminspect.models.asked import Asked
 from paraminspect.models.open import Opened, no_architecture, open_model
-from paraminspect.records import OF_MODEL, Checkpoint, Finding, InitStep, TieGroup
+from paraminspect.records import OF_MODEL, Checkpoint, Finding, Info, InitStep, TieGroup
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -126,6 +126,29 @@ def ties(source: Source) -> list[TieGroup]:
         ('transformer.wte.weight', 'lm_head.weight')
     """
     return Model(_hold(source), _VALUES).ties()
+
+
+@one_run
+def info(source: Source) -> Info:
+    """What a source says of itself: format, size, state of training, metadata, architecture, safety, modules.
+
+    Of a file nothing is executed, and torch is not needed.
+
+    Args:
+        source: Any; of a selection, all of it.
+
+    Raises:
+        ParamInspectError: The source cannot be opened.
+
+    Example:
+        >>> info("training.pt").training.epoch
+        3
+    """
+    from paraminspect.library.info import Described
+
+    opened = _hold(source)
+    with reading(opened.seen):
+        return Described(opened).info
 
 
 @one_run

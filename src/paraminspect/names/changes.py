@@ -30,9 +30,10 @@ class Change:
         change: What is different. A tensor may have several changes.
         before: What it was: shape, type, or whose alias; of values, their norm and how many are not finite.
         after: What it is.
-        max_abs: Largest absolute difference of two finite values; None where values were not compared.
-        relative: Norm of the difference, relative to the norm before; None where that is 0.
-        cosine: Of the angle between before and after; None where one of them is 0.
+        max_abs: Largest absolute difference, NaN where a value became NaN or was; None where values were not compared.
+        relative: Norm of the difference, relative to the norm before; NaN as `max_abs`, None where that norm is 0.
+        cosine: Of the angle between before and after; NaN as `max_abs`, None where one of them is 0.
+        nan_changed: Values that are NaN on one side only; None where values were not compared.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Change:
     max_abs: float | None = None
     relative: float | None = None
     cosine: float | None = None
+    nan_changed: int | None = None
 
 
 class Pair(NamedTuple):

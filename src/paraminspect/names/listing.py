@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from paraminspect.errors import SelectionError
 from paraminspect.names.selector import make_filter
 from paraminspect.names.suggestions import find_meant
 from paraminspect.records import OF_MODEL, TensorRecord
+from paraminspect.text import join_words
 from paraminspect.tied.shared_bytes import find_canonical
 
 MAX_DEPTH = 128
@@ -21,6 +22,16 @@ MAX_DEPTH = 128
 
 MAX_SUGGESTED = 5_000
 """Names that are searched for one that was meant."""
+
+
+_HIDDEN: Final = {
+    "buffer": ("buffer", "buffers"),
+    "part": ("part of a quantised tensor", "parts of quantised tensors"),
+    "copy": ("tensor of a second copy of the model", "tensors of a second copy of the model"),
+    "attribute": ("plain tensor attribute", "plain tensor attributes"),
+    "optimizer": ("tensor of optimizer state", "tensors of optimizer state"),
+    "state": ("tensor of other training state", "tensors of other training state"),
+}
 
 
 class Totals(NamedTuple):
@@ -139,6 +150,11 @@ def is_shown(record: TensorRecord) -> bool:
 def count_hidden(records: Sequence[TensorRecord]) -> Counter[str]:
     """How many are no parameters, by what they are: "buffer", "part", "optimizer", .."""
     return Counter(record.role if record.role != "model" else "buffer" for record in records if not is_shown(record))
+
+
+def name_hidden(hidden: Mapping[str, int]) -> str:
+    """What `count_hidden` counts, in words: "12 buffers and 248 tensors of optimizer state"; "" for nothing."""
+    return join_words([f"{hidden[each]:,} {_HIDDEN[each][hidden[each] != 1]}" for each in _HIDDEN if hidden.get(each)])
 
 
 def make_listing(

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from paraminspect.names.listing import Leaf, Module
@@ -149,7 +150,14 @@ def _describe(leaf: Leaf) -> str:
 
 
 def render_tree(
-    root: Module, label: str, style: Style, *, depth: int | None = None, fold: bool = True, closing: str = ""
+    root: Module,
+    label: str,
+    style: Style,
+    *,
+    depth: int | None = None,
+    fold: bool = True,
+    closing: str = "",
+    most: int | None = None,
 ) -> Iterator[str]:
     """Draw a module tree.
 
@@ -158,12 +166,15 @@ def render_tree(
         depth: Levels below the first line; None for all.
         fold: Make one line of siblings that are alike, and of modules that hold nothing but one other.
         closing: Last line, after an empty one.
+        most: Lines below the first; None for all. That there are more is said.
     """
     tree = _Tree(style, depth, fold=fold)
     lines = [_Line("", escape_text(label), _class_name(root), "", root.numel)]
-    if depth != 0:
-        lines += tree.lines(root)
+    below = tree.lines(root) if depth != 0 else iter(())
+    lines += islice(below, most)
     yield from _aligned(lines, root.numel, style)
+    if most is not None and next(below, None) is not None:
+        yield f"{style.ellipsis}\n"
     if closing:
         yield f"\n{wrap(closing, style.width)}\n"
 

@@ -181,9 +181,12 @@ CHANGES: Final = (
     ),
     Column("before", about="type and shape, the norm of the values, or the tensor it is tied to"),
     Column("after", about="the same"),
-    Column("max_abs", "float", spare=1, about="the largest absolute difference"),
-    Column("relative", "float", about="norm of the difference over the norm before"),
-    Column("cosine", "float", spare=2, about="of the angle between both"),
+    Column(
+        "max_abs", "float", spare=1, about="the largest absolute difference; `nan` where a value became NaN, or was"
+    ),
+    Column("relative", "float", about="norm of the difference over the norm before; `nan` as `max_abs`"),
+    Column("cosine", "float", spare=2, about="of the angle between both; `nan` as `max_abs`"),
+    Column("nan_changed", "int", dull=0, spare=3, about="values that are NaN on one side only"),
 )
 """Of `diff`."""
 
@@ -207,6 +210,47 @@ WRITTEN: Final = (
     Column("from_dtype", about="its type in the source, where that is another"),
 )
 """Of `convert --dry-run`."""
+
+SOURCES: Final = (
+    Column("source", "name", about="what was named"),
+    Column("format", about="as `list` calls it"),
+    Column("version", about="of the format, where it has one"),
+    Column("files", "names", about="paths of the files that were read, between commas; a JSON list"),
+    Column("nbytes", "bytes", about="size of all of them, in bytes"),
+    Column("tensors", "int", about="how many parameters there are, a tied one counted once"),
+    Column("parameters", "int", about="number of their elements, of quantised ones of what they stand for"),
+    Column("logical_parameters", "int", about="the same, where some are quantised and the file tells"),
+    Column("tied", "int", about="how many names are second names of a tensor"),
+    Column("dtypes", "names", about="their types, the most bytes first, between commas; a JSON list"),
+    Column(
+        "training",
+        "object",
+        about="of a training checkpoint `framework`, `epoch`, `step`, `learning_rate`; in JSON also `learning_rates` of "
+        "all groups, `arguments` by the key under which they stand, and in `state` what else is plain data",
+    ),
+    Column("metadata", "object", about="what the file says of itself, in its own words"),
+    Column("safety", about="whether loading it runs code: `no code: ..`, `pickle, nothing unknown`, or what is found"),
+    Column(
+        "model",
+        "object",
+        about="the architecture as `config.json`, the keys of GGUF, ONNX or a spec tell it: `architecture`, "
+        "`hidden_size`, `layers`, `context_length`, `vocabulary`, `quantization`, ..",
+    ),
+    Column(
+        "others",
+        "object",
+        about="what is there besides parameters: `buffer`, `part`, `copy`, `optimizer`, `attribute`, `state`",
+    ),
+    Column(
+        "modules",
+        "items",
+        about="how many modules the first two levels have; in JSON their `name`, `type`, `parameters` and `share`",
+    ),
+    Column("severity", about="how bad that is which `safety` tells: `warning`, `error`, `danger`"),
+    Column("stored", "int", about="elements that are stored for them, with scales and the like"),
+    Column("encodings", "names", (), about="how quantised ones are packed, between commas; a JSON list"),
+)
+"""Of `info`."""
 
 INITIALIZERS: Final = (
     Column("name", "name", about="of the initializer, as rules have it"),

@@ -143,6 +143,11 @@ def _raw_pairs(pairs: Mapping[str, Any]) -> str:
     return ",".join(f"{escape_text(key)}={_raw(value)}" for key, value in pairs.items())
 
 
+def _raw_object(members: Mapping[str, Any]) -> str:
+    """What of an object fits into a cell: members that are numbers and words."""
+    return _raw_pairs({key: value for key, value in members.items() if isinstance(value, str | int | float)})
+
+
 def _raw_json(value: Any) -> str:
     import json
 
@@ -171,6 +176,7 @@ _CELLS: dict[str, Callable[[Any], str]] = {
     "float": lambda value: repr(float(value)),
     "pairs": _raw_pairs,
     "histogram": sparkline,
+    "object": _raw_object,
     "json": _raw_json,
 }
 """What a known value of a kind is in a pipe."""

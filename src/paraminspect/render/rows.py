@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 Format = Literal["table", "tsv", "csv", "json", "jsonl", "markdown", "names"]
 
 ColumnKind = Literal[
-    "name", "text", "int", "bytes", "shape", "bool", "names", "float", "pairs", "items", "histogram", "json"
+    "name", "text", "int", "bytes", "shape", "bool", "names", "float", "pairs", "items", "object", "histogram", "json"
 ]
 """Type of a column's values, None in each of them meaning "not known":
 
@@ -23,6 +23,7 @@ ColumnKind = Literal[
     names   sequence of str: joined by commas
     float   float: all digits in a pipe, four on a table; not a number and infinities are null in JSON
     items   sequence of what json.dumps takes: their number, but in JSON all of them
+    object  mapping of names to what json.dumps takes: "epoch=3,step=1200" of what is no mapping or list, in JSON all of it
     histogram  sequence of counts: a sparkline, in JSON the counts
     pairs   mapping of names to numbers and words: "mean=0.0,std=0.02" in a pipe, four digits on a table
     json    anything json.dumps takes

@@ -28,15 +28,18 @@ class Difference:
 
     Attributes:
         differs: Whether any value differs by more than the tolerance, or is NaN or infinite on one side only.
-        max_abs: Largest absolute difference of two finite values.
+        nan_changed: Values that are NaN on one side only: then no number says how far they are apart.
         not_finite_before: Values before that are NaN or infinite.
         not_finite_after: The same after.
     """
 
     differs: bool = False
-    max_abs: float = 0.0
+    nan_changed: int = 0
     not_finite_before: int = 0
     not_finite_after: int = 0
+    _largest: float = 0.0
+    _inf_changed: bool = False
+    _inf_before: bool = False
     _apart: float = 0.0
     _before: float = 0.0
     _after: float = 0.0
@@ -53,13 +56,24 @@ class Difference:
         return math.sqrt(self._after)
 
     @property
+    def max_abs(self) -> float:
+        """Largest absolute difference, infinite ones too; NaN where some value became NaN, or was."""
+        return math.nan if self.nan_changed else math.inf if self._inf_changed else self._largest
+
+    @property
     def relative(self) -> float | None:
-        """Norm of the difference, relative to the norm before; None where that is 0."""
+        """Norm of the difference, relative to the norm before; None where that is 0, else NaN as `max_abs`."""
+        if self.nan_changed or self._inf_before:
+            return math.nan
+        if self._inf_changed:
+            return math.inf
         return math.sqrt(self._apart / self._before) if self._before else None
 
     @property
     def cosine(self) -> float | None:
-        """Of the angle between both; None where one is 0."""
+        """Of the angle between both; None where one is 0, NaN where values became infinite or NaN, or were."""
+        if self.nan_changed or self._inf_changed:
+            return math.nan
         lengths = self.norm_before * self.norm_after
         return max(-1.0, min(1.0, self._product / lengths)) if lengths else None
 
@@ -144,15 +158,14 @@ def _add(found: Difference, one: Array, other: Array, rtol: float, atol: float) 
     if not finite.all():
         found.not_finite_before += int(np.count_nonzero(~np.isfinite(old)))
         found.not_finite_after += int(np.count_nonzero(~np.isfinite(new)))
-        alike = equal | (np.isnan(old) & np.isnan(new))
-        found.differs = found.differs or not bool(alike[~finite].all())
+        _add_not_finite(found, old[~finite], new[~finite], equal[~finite])
         old, new, equal = old[finite], new[finite], equal[finite]
         if not old.size:
             return
     with np.errstate(all="ignore"):
         apart = old - new
         size = np.abs(apart)
-        found.max_abs = max(found.max_abs, float(size.max()))
+        found._largest = max(found._largest, float(size.max()))
         if not found.differs:
             allowed = atol + rtol * np.abs(new) if rtol else atol
             found.differs = bool((~equal & ~(size <= allowed)).any() if rtol or atol else not equal.all())
@@ -161,3 +174,13 @@ def _add(found: Difference, one: Array, other: Array, rtol: float, atol: float) 
         found._before += sum_of_squares(old.view(np.float64))
         found._after += sum_of_squares(new.view(np.float64))
         found._product += sum_of_squares(old.view(np.float64), new.view(np.float64))
+
+
+def _add_not_finite(found: Difference, old: Array, new: Array, equal: Array) -> None:
+    """Pairs of which one at least is NaN or infinite."""
+    was, became = np.isnan(old), np.isnan(new)
+    changed = ~equal & ~was & ~became
+    found.nan_changed += int(np.count_nonzero(was != became))
+    found._inf_changed = found._inf_changed or bool(changed.any())
+    found._inf_before = found._inf_before or bool(np.isinf(old[changed]).any())
+    found.differs = found.differs or bool(found.nan_changed) or found._inf_changed

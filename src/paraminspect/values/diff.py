@@ -110,7 +110,7 @@ def _compare(pair: Pair, opens: tuple[Open, Open], tolerance: Tolerance, diff: D
     if not found.differs:
         return None
     before, after = _texts(found)
-    return Change(pair.name, "values", before, after, found.max_abs, found.relative, found.cosine)
+    return Change(pair.name, "values", before, after, found.max_abs, found.relative, found.cosine, found.nan_changed)
 
 
 def _same_bytes(pair: Pair, opens: tuple[Open, Open], advance: Advance) -> bool:

@@ -3,7 +3,8 @@
 Numbers of at most 16 bits are counted by bit pattern, few numbers are kept and sorted: both are exact. Many numbers of
 wider types are counted in cells, by the upper 16 bits of their float32: sign, exponent and 7 bits of the fraction. What
 is estimated from a cell lies in the same cell as the exact answer, so it is off by less than 1/128 of it (for float64
-between 1e-38 and 3e38 in magnitude; what lies outside is counted at the end of that range).
+between 1e-38 and 3e38 in magnitude; what lies outside is counted at the end of that range, and what is nearer to 0 than
+1e-40 as 0).
 """
 
 from __future__ import annotations
@@ -145,5 +146,6 @@ def _cell_edges() -> tuple[Array, Array, Array]:
     magnitudes = np.arange(0x7F80, dtype=np.uint32)
     near = (magnitudes << np.uint32(16)).view(np.float32).astype(np.float64)
     far = ((magnitudes << np.uint32(16)) | np.uint32(0xFFFF)).view(np.float32).astype(np.float64)
-    lows, highs = np.concatenate([-far[::-1], near]), np.concatenate([-near[::-1], far])
+    far[0] = 0.0  # zeros are common, numbers that near to it are not: of a zero the answer is exact
+    lows, highs = np.concatenate([0 - far[::-1], near]), np.concatenate([0 - near[::-1], far])
     return lows, highs, np.concatenate([0x8000 + magnitudes[::-1], magnitudes]).astype(np.intp)

@@ -41,6 +41,7 @@ from paraminspect.values.decode import (
 from paraminspect.values.dtypes import numpy_dtype
 from paraminspect.values.fields import NARROW_BITS, Narrow, decode_fields
 from paraminspect.values.slices import check_slice, fill_slice, take_slice
+from paraminspect.values.split import open_split
 from paraminspect.values.stored_bytes import QUANTISED, Files
 from paraminspect.values.widen import to_float64
 
@@ -369,7 +370,7 @@ def _check_axis(quantizer: Quantizer, shape: tuple[int, ...], scales: Array, zer
 
 
 def _open_pieces(record: TensorRecord, files: Files, *, as_bits: bool = False) -> Numbers:
-    """Pieces of a chunked tensor, each in a torch zip of its own.
+    """Pieces of a chunked tensor, each a tensor of a file, or in a torch zip of its own.
 
     Args:
         as_bits: Whether elements keep their bits, and their type does not matter.
@@ -379,6 +380,8 @@ def _open_pieces(record: TensorRecord, files: Files, *, as_bits: bool = False) -
     """
     bits = _BIT_TYPES.get((record.nbytes or 0) // max(record.numel, 1)) if as_bits else None
     dtype = np.dtype(bits) if bits else element_type(record.dtype) or np.dtype(np.float32)
+    if record.encoding is not None and record.encoding.split is not None:
+        return open_split(record, record.encoding.split, dtype, files)
     if record.encoding is None or not record.encoding.pieces:
         raise CheckpointError("where its pieces are is not known")
     if not record.numel:
@@ -406,7 +409,9 @@ def _pairs(sizes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _find_piece(record: TensorRecord, piece: Piece, files: Files) -> TensorRecord:
-    """The only tensor of the zip that holds a piece."""
+    """The tensor that a piece is in its file."""
+    if piece.stored is not None:
+        return piece.stored
     from paraminspect.formats.pytorch.archive import read_torch_zip
     from paraminspect.formats.zip_file import read_zip_directory
 

@@ -103,7 +103,16 @@ def failures_as_errors(failures: Sequence[Failure], source: str) -> list[ParamIn
 def change_rows(diff: Diff, before: Checkpoint, after: Checkpoint) -> Rows:
     """A row for each change."""
     values: list[tuple[Any, ...]] = [
-        (each.name, each.change, each.before or None, each.after or None, each.max_abs, each.relative, each.cosine)
+        (
+            each.name,
+            each.change,
+            each.before or None,
+            each.after or None,
+            each.max_abs,
+            each.relative,
+            each.cosine,
+            each.nan_changed,
+        )
         for each in diff.changes
     ]
     counts = Counter(each.change for each in diff.changes)

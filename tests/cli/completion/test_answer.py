@@ -52,7 +52,7 @@ def test_every_option_is_completed_or_known_not_to_be() -> None:
 
 def test_the_columns_of_every_command_are_completed(ask: Any) -> None:
     due = {
-        "list": "numel", "shared": "saved", "init": "fan_in", "grad": "norm_ratio", "stats": "q99", "diff": "cosine",
+        "info": "training", "list": "numel", "shared": "saved", "init": "fan_in", "grad": "norm_ratio", "stats": "q99", "diff": "cosine",
         "check": "severity", "convert": "from_dtype", "rules": "selector",
     }  # fmt: skip
     for command, column in due.items():

@@ -241,7 +241,7 @@ def test_opcodes_and_pieces_of_many_ranks(tmp_path: Path) -> None:
             spent.append(effort.spent(OPCODES))
         pieces = checkpoint.tensors[3].encoding.pieces
         assert len(pieces) == ranks
-        assert pieces[7] == ((28, 0), (4, 8), str(folder / "__7_0.distcp"), 3 * 70_000, 64)
+        assert pieces[7] == ((28, 0), (4, 8), str(folder / "__7_0.distcp"), 3 * 70_000, 64, None)
         assert checkpoint.notes == ()
     assert spent[0] < 9 * 10 * 200
     assert spent[1] - spent[0] < 6 * 10 * 200

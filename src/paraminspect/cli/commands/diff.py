@@ -68,8 +68,8 @@ def command(
     """What has changed between two models, whatever their formats.
 
     Of values: the largest absolute difference, the norm of the difference relative to the norm before, and the cosine
-    of the angle between both. Both sides are read a piece at a time. Two NaN are equal, and so are 0 and -0. A tensor
-    that is tied to the same other one on both sides is compared once.
+    of the angle between both; nan where a value became NaN, or was. Both sides are read a piece at a time. Two NaN are
+    equal, and so are 0 and -0. A tensor that is tied to the same other one on both sides is compared once.
     """
     from paraminspect.cli.opened import open_pair
     from paraminspect.cli.progress import Progress

@@ -20,6 +20,7 @@ from paraminspect.cli.completion.choices import Answer, complete
 from paraminspect.cli.completion.names import Candidate
 from paraminspect.cli.completion.typed import is_option, read_typed
 from paraminspect.cli.completion.words import quote, split_words
+from paraminspect.cli.first_word import DEFAULT, is_source
 from paraminspect.files.processes import leave_after
 from paraminspect.text import is_plain
 
@@ -89,14 +90,19 @@ def _find(
         if typed.target is not None or current.startswith("-"):
             return typed.prefix, complete(program.declared, parameters, typed)
         names = [name for name in program.list_commands(None) if name.startswith(current)]
+        if current and not names:
+            return "", None  # a SOURCE, which needs no command
         # a command's help costs an import
         return "", [Candidate(name, help=_summary(program, name) if shows_help else "") for name in names]
     name = before[place]
+    words = before[place + 1 :]
     if name not in program.list_commands(None):
-        return "", []
+        if not is_source(name):
+            return "", []
+        name, words = DEFAULT, before[place:]
     command = program.get_command(None, name)
     parameters = _parameters(command)
-    typed = read_typed(parameters, before[place + 1 :], current, behind)
+    typed = read_typed(parameters, words, current, behind)
     return typed.prefix, complete(command.declared, parameters, typed)
 
 

@@ -22,7 +22,7 @@ from paraminspect.formats.pickles.remark import note_calls
 from paraminspect.formats.pytorch.legacy import is_legacy_magic, read_torch_legacy
 from paraminspect.formats.pytorch.objects import GlobalTable
 from paraminspect.formats.pytorch.objects import storage_ref as torch_storage_ref
-from paraminspect.formats.pytorch.walk import name_tensors
+from paraminspect.formats.pytorch.walk import beside_tensors, name_tensors
 from paraminspect.records import Checkpoint, Storage
 from paraminspect.text import quote
 
@@ -123,7 +123,7 @@ def read_pickle(blob: Blob) -> Checkpoint:
             hint="nothing in it is a torch tensor or a numpy array",
             fault="no-tensors",
         )
-    return Checkpoint("pickle", tensors, {}, notes, stored=table.stored())
+    return Checkpoint("pickle", tensors, {}, notes, stored=table.stored(), root=beside_tensors(root))
 
 
 class _PlainTable(GlobalTable):

@@ -11,7 +11,7 @@ Source: the `__reduce__` methods of torch, numpy 1 and 2, pandas and Python's st
 from __future__ import annotations
 
 from functools import cache
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 Expected = Literal["", "named", "rebuilt", "called"]
 """The most that honest files do with a name: keep it, make instances without a call (NEWOBJ), call it. "" if nothing."""
@@ -93,6 +93,8 @@ REBUILT: Final = frozenset(
         "torch._C.ScriptObject", "torch.utils.hooks.RemovableHandle", "joblib.numpy_pickle.NumpyArrayWrapper",
         *(f"torch.{device}{kind}Tensor" for device in ("", "cuda.") for kind in (
             "Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")),
+        "deepspeed.runtime.fp16.loss_scaler.LossScaler", "deepspeed.runtime.fp16.loss_scaler.DynamicLossScaler",
+        "deepspeed.utils.tensor_fragment.fragment_address",
         "numpy.iinfo", "numpy.finfo", "numpy.poly1d", "numpy.recarray", "numpy.rec.recarray", "numpy.ma.MaskedArray",
         "numpy.ma.core.MaskedArray", "numpy.random.bit_generator.SeedSequence", "numpy.random._generator.Generator", "numpy.random.mtrand.RandomState",
     }
@@ -140,6 +142,7 @@ PRODUCERS: Final[dict[str, str]] = {
             "ComputeEnvironment", "DynamoBackend", "LoggerType", "PrecisionType", "RNGType", "CustomDtype")],
         "accelerate: within transformers' training_args.bin",
     ),
+    "deepspeed.runtime.zero.config.ZeroStageEnum": "deepspeed: checkpoints of ZeRO",
     "peft.utils.peft_types.PeftType": "peft: whole models",
     "peft.utils.peft_types.TaskType": "peft: whole models",
     "timm.layers.format.Format": "timm: whole models",
@@ -199,18 +202,31 @@ HARMLESS: Final[dict[str, Expected]] = {
 }  # fmt: skip
 """Parts of Python's library that do turn up in training state; a file of tensors needs none of them."""
 
-TAKES_A_FUNCTION: Final[dict[str, int]] = {
-    "torch._tensor._rebuild_from_type": 0,
-    "torch._tensor._rebuild_from_type_v2": 0,
-    "torch.tensor._rebuild_from_type": 0,
-    "torch.tensor._rebuild_from_type_v2": 0,
-    "numpy.random._pickle.__randomstate_ctor": 1,
-    "numpy.random._pickle.__generator_ctor": 1,
-    "numpy.random._pickle.__bit_generator_ctor": 0,
-    "torch._dynamo.eval_frame.OptimizedModule": 1,
-    "copyreg._reconstructor": 1,
+
+class Calling(NamedTuple):
+    """How a function calls one of its arguments.
+
+    Attributes:
+        function: Which it calls.
+        arguments: Which of them is the tuple of what it is called with; None where those before it are.
+    """
+
+    function: int
+    arguments: int | None = None
+
+
+TAKES_A_FUNCTION: Final[dict[str, Calling]] = {
+    "torch._tensor._rebuild_from_type": Calling(0, 2),
+    "torch._tensor._rebuild_from_type_v2": Calling(0, 2),
+    "torch.tensor._rebuild_from_type": Calling(0, 2),
+    "torch.tensor._rebuild_from_type_v2": Calling(0, 2),
+    "numpy.random._pickle.__randomstate_ctor": Calling(1),
+    "numpy.random._pickle.__generator_ctor": Calling(1),
+    "numpy.random._pickle.__bit_generator_ctor": Calling(0),
+    "torch._dynamo.eval_frame.OptimizedModule": Calling(1),
+    "copyreg._reconstructor": Calling(1),
 }
-"""Of the safe names, those that call one of their arguments: which."""
+"""Of the safe names, those that call one of their arguments."""
 
 CALLED_SAFELY: Final = frozenset({"torch._dynamo.eval_frame.OptimizeContext"})
 """Classes whose instances may be what such a name calls: the call wraps a function, and calls nothing."""

@@ -13,6 +13,7 @@ from typing import Final
 
 from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.files.blob import Blob
+from paraminspect.formats.pickles.attributes import find_functions, find_special
 from paraminspect.formats.pickles.danger import Verdict, judge
 from paraminspect.formats.pickles.inert import Dtype, Global, LongBytes, OddKey, Opaque, StorageRef, TensorValue
 from paraminspect.formats.pickles.joblib_arrays import count_bytes, is_wrapper
@@ -21,7 +22,7 @@ from paraminspect.formats.pickles.opcodes import HANDLERS
 from paraminspect.formats.pickles.plain import BARE_STARTS
 from paraminspect.formats.pickles.python_modules import PYTHON_MODULES
 from paraminspect.formats.pickles.repeats import Repeats
-from paraminspect.formats.pickles.safe import ALLOCATORS, CALLED_SAFELY, MANY_BYTES, TAKES_A_FUNCTION
+from paraminspect.formats.pickles.safe import ALLOCATORS, CALLED_SAFELY, MANY_BYTES, TAKES_A_FUNCTION, Calling
 from paraminspect.formats.pickles.state import LONGEST_FIXED, truncated
 from paraminspect.formats.pytorch.objects import GlobalTable, storage_ref
 from paraminspect.limits import OPCODES, EffortError, effort
@@ -303,41 +304,44 @@ class _TracingMachine(PickleMachine):
             suspicion = "calls whatever it is given"
         elif identity in TAKES_A_FUNCTION:
             self._note_function(args, TAKES_A_FUNCTION[identity])
-        elif identity.endswith(".newObj") and isinstance(args, tuple):  # of scikit-learn: `obj.__new__(obj)`
+        elif identity == "fractions.Fraction" and _has_exponent(args):
+            suspicion = "allocates as much memory as its exponent says"
+        elif isinstance(args, tuple) and not identity.startswith("torch."):
             for item in args:
-                self._note_attributes(item, _NEW, args)
-        elif isinstance(args, tuple) and identity.partition(".")[0] in PYTHON_MODULES:
-            for item in args:
-                self._note_attributes(item, _ASKED_FOR, ())
+                self._note_attributes(item, _ASKED_FOR, args)
         unexpected = use.calls == 1 and use.verdict.expected != "called" and self._code not in _MAKES_INSTANCES
         if (suspicion or unexpected) and use not in self.trace.uses:
             self._note(use)
         use.suspicion = use.suspicion or suspicion
 
-    def _note_function(self, args: object, at: int) -> None:
+    def _note_function(self, args: object, calling: Calling) -> None:
         """A safe function calls one of its arguments."""
-        if not isinstance(args, tuple) or len(args) <= at:
+        if not isinstance(args, tuple) or len(args) <= calling.function:
             return
-        func = args[at]
+        func = args[calling.function]
+        given = args[: calling.function]
+        if calling.arguments is not None:
+            item = args[calling.arguments] if len(args) > calling.arguments else ()
+            given = item if isinstance(item, tuple) else (item,)
         if isinstance(func, Opaque):
             use = self._by_global.get(id(func.func))
             if use is None or use.verdict.identity not in CALLED_SAFELY:
                 self._note_computed(preview(func))
         elif isinstance(func, Global):
             code, self._code = self._code, _REDUCE
-            self._note_call(func, args[at + 2 : at + 3] if at == 0 else args[:1])
+            self._note_call(func, given)
             self._code = code
 
     def _note_attributes(self, item: object, names: frozenset[str], args: tuple[object, ...]) -> None:
         """An object is used in a way for which it is asked for a method: one that the pickle itself has set is called."""
-        state = item.state if isinstance(item, Opaque) else None
-        for part in state[:2] if isinstance(state, tuple) else (state,):
-            for name in names & part.keys() if isinstance(part, dict) else ():
-                func = part[name]
-                if isinstance(func, Global | Opaque):
-                    code, self._code = self._code, _REDUCE
-                    self._note_called(func, args)
-                    self._code = code
+        if isinstance(item, Opaque):
+            self._note_called_by_use(find_functions(item, names), args)
+
+    def _note_called_by_use(self, functions: Iterable[object], args: tuple[object, ...]) -> None:
+        for func in functions:
+            code, self._code = self._code, _REDUCE
+            self._note_called(func, args)
+            self._code = code
 
     def _reach(self, func: Global, args: object) -> bool:
         """`getattr` of an object with a literal name: how pickle writes a method. What it makes is not yet called.
@@ -384,6 +388,8 @@ class _TracingMachine(PickleMachine):
         if self._is_imported(target):
             self._note_patch(target, state)
         self._note_attributes(target, _SET_STATE, (state,))
+        if isinstance(state, dict | tuple | Opaque):
+            self._note_called_by_use(find_special(state), ())
         super()._build(state)
         if isinstance(target, Opaque) and is_wrapper(target):
             self.trace.wraps_arrays = True
@@ -425,7 +431,7 @@ class _TracingMachine(PickleMachine):
     def _is_imported(self, target: object) -> bool:
         """Whether something comes from a module as it is, or was reached from an object with getattr."""
         func = target.func if isinstance(target, Opaque) else target
-        return isinstance(func, Global) and (func is target or func.name == "getattr")
+        return isinstance(func, Global) and (func is target or func.name in _GIVES_WHAT_IS_THERE)
 
     def _note_patch(self, target: object, state: object) -> None:
         if len(self.trace.patched) < MAX_USES:
@@ -484,11 +490,13 @@ _REDUCE: Final = 0x52
 
 _LOADERS: Final = frozenset({"torch.storage._load_from_bytes"})
 
-_NEW: Final = frozenset({"__new__"})
 _SET_STATE: Final = frozenset({"__setstate__"})
 _APPEND: Final = frozenset({"append", "extend", "add"})
-_ASKED_FOR: Final = frozenset({"keys", "replace", "__deepcopy__"})
-"""Methods that the unpickler and Python's own classes look for at an object itself, not at its class."""
+_ASKED_FOR: Final = frozenset({"keys", "replace", "_simple_new", "__deepcopy__", "__new__"})
+"""Methods that the unpickler, Python's own classes and rebuilders look for at an object itself, not at its class."""
+
+_GIVES_WHAT_IS_THERE: Final = frozenset({"getattr", "getLogger", "_get_thnn_function_backend"})
+"""Functions that give no new object: what is set on it stays set."""
 
 _FIRST_LETTERS: Final = frozenset(map(chr, b"\x93P" + BARE_STARTS))
 
@@ -516,6 +524,10 @@ def _count(args: object) -> int:
 def _asked(args: object) -> int:
     first = args[0] if isinstance(args, tuple) and args else None
     return first if type(first) is int else 0
+
+
+def _has_exponent(args: object) -> bool:
+    return isinstance(args, tuple) and any(isinstance(item, str) and "e" in item.lower() for item in args)
 
 
 def _arguments(args: object) -> str:

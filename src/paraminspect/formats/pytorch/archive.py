@@ -25,7 +25,7 @@ from paraminspect.formats.pickles.inert import StorageRef
 from paraminspect.formats.pickles.machine import PickleMachine
 from paraminspect.formats.pickles.remark import note_calls
 from paraminspect.formats.pytorch.objects import GlobalTable, check_size, storage_ref
-from paraminspect.formats.pytorch.walk import name_tensors
+from paraminspect.formats.pytorch.walk import beside_tensors, name_tensors
 from paraminspect.formats.zip_file import ZipDirectory
 from paraminspect.records import Checkpoint, Storage
 
@@ -164,4 +164,12 @@ def read_torch_zip(directory: ZipDirectory) -> Checkpoint:
         notes.append(f"{len(directory.duplicates)} names stand twice in the zip, and readers disagree which one counts")
     tensors = archive.arrays.settle(name_tensors(root, archive.storage, archive.arrays.convert))
     notes += archive.note_unlisted(root)
-    return Checkpoint("torch zip", tensors, archive.metadata, tuple(notes), stored=archive.stored())
+    return Checkpoint(
+        "torch zip",
+        tensors,
+        archive.metadata,
+        tuple(notes),
+        stored=archive.stored(),
+        version=archive.metadata.get("version", ""),
+        root=beside_tensors(root),
+    )

@@ -167,7 +167,8 @@ def read_torch_export(directory: ZipDirectory) -> Checkpoint:
                 "an AOTInductor package: its weights are inside the compiled library",
                 hint="export with torch.export.save, or compile with aot_inductor.package_constants_on_disk_format",
             )
-    return Checkpoint("torch.export", archive.tensors, archive.metadata, tuple(archive.notes()))
+    version = str(archive.metadata.get("schema_version", ""))
+    return Checkpoint("torch.export", archive.tensors, archive.metadata, tuple(archive.notes()), version=version)
 
 
 class _Archive:

@@ -22,7 +22,7 @@ from paraminspect.formats.pickles.inert import StorageRef
 from paraminspect.formats.pickles.machine import PickleMachine
 from paraminspect.formats.pickles.remark import note_calls
 from paraminspect.formats.pytorch.objects import GlobalTable, check_size, storage_ref
-from paraminspect.formats.pytorch.walk import name_tensors
+from paraminspect.formats.pytorch.walk import beside_tensors, name_tensors
 from paraminspect.records import Checkpoint, Storage
 from paraminspect.text import quote
 
@@ -153,4 +153,5 @@ def read_torch_legacy(blob: Blob, begin: int) -> Checkpoint:
         {"byteorder": byteorder},
         tuple(notes),
         stored=storages.stored(),
+        root=beside_tensors(root),
     )

@@ -305,8 +305,10 @@ def _list(args: Args) -> list[object]:
 
 
 def _encode(args: Args) -> object:
-    """`_codecs.encode(text, "latin1")`: how protocol 2 writes byte strings."""
+    """`_codecs.encode(text, "latin1")`: how protocol 2 writes byte strings; what another codec makes is not known."""
     text = args[0] if args else b""
+    if len(args) != 2 or args[1] not in ("latin1", "latin-1"):
+        return Opaque(Global("_codecs", "encode"), args)
     if isinstance(text, str):
         return text.encode("latin-1", "replace")
     return text if isinstance(text, LongBytes) else b""

@@ -57,7 +57,8 @@ def read_torchscript(directory: ZipDirectory) -> Checkpoint:
     _as_modules(root, _ClassTables(archive))
     tensors = name_tensors(root, archive.storage)
     notes = [*note_calls(table.foreign), *archive.note_unlisted(root)]
-    return Checkpoint("torchscript", tensors, {}, tuple(notes), stored=archive.stored())
+    version = archive.metadata.get("version", "")
+    return Checkpoint("torchscript", tensors, {}, tuple(notes), stored=archive.stored(), version=version)
 
 
 class _ClassTables:

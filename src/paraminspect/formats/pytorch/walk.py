@@ -73,6 +73,16 @@ def name_tensors(root: object, resolve: Resolve, convert: Convert | None = None)
     return _Walk(resolve, convert).run(root)
 
 
+def beside_tensors(root: object) -> object:
+    """The object of a pickle without the tensors that are its own entries; None if nothing is left, and of a module.
+
+    A state dict is nothing else, and what is kept of it would take memory.
+    """
+    if type(root) is not dict:
+        return root if isinstance(root, Opaque) and not any("_modules" in state for state in _states(root)) else None
+    return {key: item for key, item in root.items() if type(item) is not TensorValue} or None
+
+
 class _Walk:
     def __init__(self, resolve: Resolve, convert: Convert | None) -> None:
         self._resolve = resolve

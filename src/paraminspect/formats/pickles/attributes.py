@@ -1,0 +1,57 @@
+"""What attributes a pickle gives to an object: where one stands in for a method, whoever uses the object calls it.
+
+They come as the state that BUILD sets, a dictionary or a pair of them; of a few classes as an argument. A dictionary may
+be one of a class derived from it, filled by the opcodes for items or by its rebuilder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Final
+
+from paraminspect.formats.pickles.inert import Global, Opaque
+
+HARMLESS_SPECIAL: Final = frozenset(
+    {"__name__", "__qualname__", "__doc__", "__module__", "__wrapped__", "__dict__", "__annotations__", "__orig_class__",
+     "__defaults__", "__kwdefaults__", "__args__", "__origin__", "__parameters__", "__cached_setstate__", "__objclass__"}
+)  # fmt: skip
+"""Special names that objects have as attributes of their own."""
+
+MAX_PARTS: Final = 16
+"""Dictionaries that are looked into for one object."""
+
+
+def find_functions(item: object, names: Collection[str]) -> Iterator[object]:
+    """What an object has in the place of methods of these names: functions, classes and what was made of them."""
+    for part in _dictionaries(item):
+        for name in names & part.keys():
+            if isinstance(part[name], Global | Opaque):
+                yield part[name]
+
+
+def find_special(state: object) -> Iterator[object]:
+    """What a state has in the place of special methods, `__setstate__` or `__new__`; no honest object has one of its own."""
+    for part in _dictionaries(state):
+        for name, value in part.items():
+            if (
+                type(name) is str
+                and name.startswith("__")
+                and name.endswith("__")
+                and isinstance(value, Global | Opaque)
+                and name not in HARMLESS_SPECIAL
+            ):
+                yield value
+
+
+def _dictionaries(value: object) -> Iterator[dict[object, object]]:
+    pending = [value]
+    for _ in range(MAX_PARTS):
+        if not pending:
+            return
+        value = pending.pop()
+        if isinstance(value, dict):
+            yield value
+        elif isinstance(value, tuple):
+            pending += [item for item in value[:3] if isinstance(item, dict | tuple | Opaque)]
+        elif isinstance(value, Opaque):
+            pending += [each for each in (value.state, value.entries, value.args) if each]

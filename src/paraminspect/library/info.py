@@ -1,0 +1,153 @@
+"""What a source says of itself, in one record: format, size, training, metadata, architecture, safety, modules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from paraminspect.checks.safety import Safety, tell_safety
+from paraminspect.files.paths import is_masked
+from paraminspect.formats.table import formats_of_files, resolve
+from paraminspect.models.open import Opened
+from paraminspect.names.listing import Listing, Module, count_hidden, make_listing, make_tree, total
+from paraminspect.records import Checkpoint, Info, ModuleShare, Training
+
+if TYPE_CHECKING:
+    from paraminspect.live.build.live_model import LiveModel
+
+MAX_MODULES: Final = 2_000
+"""Modules that are told of one source; `tree` has them all."""
+
+_LIVE: Final = {"spec": "no code: spec", "factory": "runs the factory's code", "module": "a model in memory"}
+
+
+class Described:
+    """A source that was opened, described.
+
+    Attributes:
+        info: What it says of itself.
+        notes: Remarks besides those of the checkpoint.
+    """
+
+    def __init__(self, opened: Opened) -> None:
+        checkpoint = opened.checkpoint
+        listing = make_listing(checkpoint.tensors, aliases=True)
+        totals = total(listing)
+        self._listing = listing
+        self.notes: tuple[str, ...] = ()
+        model, training = self._tell(opened)
+        safety = _safety(opened)
+        self.info = Info(
+            source=checkpoint.source,
+            format=checkpoint.format,
+            version=checkpoint.version or None,
+            files=checkpoint.files,
+            nbytes=checkpoint.nbytes if opened.live is None else None,
+            tensors=totals.tensors,
+            parameters=totals.parameters,
+            logical_parameters=totals.parameters if totals.encodings else None,
+            tied=totals.tied,
+            dtypes=totals.dtypes,
+            training=training,
+            metadata=checkpoint.metadata,
+            safety=safety.line,
+            model=model,
+            others=count_hidden(checkpoint.tensors),
+            modules=tuple(_modules(listing, totals.parameters)),
+            severity=safety.severity,
+            stored=totals.stored,
+            encodings=totals.encodings,
+        )
+
+    def tree(self) -> Module:
+        """Its tensors by module, aliases among them."""
+        return make_tree(self._listing)
+
+    def _tell(self, opened: Opened) -> tuple[Mapping[str, object], Training | None]:
+        if opened.live is not None:
+            return _of_live(opened, opened.live), None
+        checkpoint = opened.checkpoint
+        facts: Mapping[str, object] = next(
+            (resolve(row.facts)(checkpoint) for row in formats_of_files(checkpoint) if row.facts), {}
+        )
+        training = None
+        if checkpoint.root is not None:
+            from paraminspect.formats.training import find_training
+
+            training = find_training(checkpoint.root)
+        if _is_folder(checkpoint):
+            from paraminspect.formats.beside import read_beside
+
+            beside = read_beside(checkpoint)
+            self.notes = beside.notes
+            facts = {**facts, **beside.model}
+            training = beside.training or training
+        return facts, training
+
+
+def _is_folder(checkpoint: Checkpoint) -> bool:
+    """Whether other files may tell of it: a single file speaks for itself."""
+    from paraminspect.formats.companions import find_folder
+
+    return find_folder(checkpoint) is not None
+
+
+def _safety(opened: Opened) -> Safety:
+    """What loading it would run."""
+    if opened.live is not None:
+        return Safety(_LIVE[opened.kind])
+    checkpoint = opened.checkpoint
+    if checkpoint.kept_open is not None or is_masked(checkpoint.source):  # a pipe is gone, a URL is not known any more
+        return tell_safety(checkpoint.files, checkpoint)
+    return tell_safety((opened.source or checkpoint.source,), checkpoint)
+
+
+def _of_live(opened: Opened, live: LiveModel) -> dict[str, object]:
+    """Modules, rules, input and loss of a spec; the class of what a factory makes."""
+    told: dict[str, object] = {"modules": sum(1 for _ in live.model.modules())}
+    if live.plan is None:
+        return {"architecture": type(live.model).__name__, **told}
+    plan = live.plan
+    told["loss"] = plan.loss.kind
+    rules = [rule for each in plan.rule_sets for rule in each.rules]
+    if plan.vars:
+        told["vars"] = dict(plan.vars)
+    if plan.ties:
+        told["ties"] = {each.alias: each.source for each in plan.ties}
+    if rules:
+        told["rules"] = [rule.text for rule in rules]
+    if plan.inputs:
+        told["input"] = {each.name: _input(each.shape, each.dtype, each.file) for each in plan.inputs}
+    return told
+
+
+def _input(shape: tuple[int, ...] | None, dtype: str | None, file: str | None) -> str:
+    return file or f"[{','.join(map(str, shape or ()))}] {dtype}"
+
+
+def _modules(listing: Listing, whole: int) -> list[ModuleShare]:
+    """The modules of the first two levels; those of one module that integers name in the order of these."""
+    sums: dict[str, dict[str, int]] = {}
+    types: dict[str, str] = {}
+    for index, record in enumerate(listing.records):
+        first, inside, rest = record.name.partition(".")
+        if not inside:
+            continue
+        second, deeper, _ = rest.partition(".")
+        below = sums.setdefault(first, {"": 0})
+        logical = record.logical_numel
+        numel = 0 if index in listing.repeated else record.numel if logical is None else logical
+        below[""] += numel
+        if deeper and second:
+            below[second] = below.get(second, 0) + numel
+        if record.module_type:
+            types[record.name.rpartition(".")[0]] = record.module_type
+    found = []
+    for first, below in islice(sums.items(), MAX_MODULES):
+        names = [second for second in below if second]
+        if all(map(str.isdecimal, names)):
+            names.sort(key=lambda name: (len(name), name))
+        for path, numel in ((first, below[""]), *((f"{first}.{second}", below[second]) for second in names)):
+            found.append(ModuleShare(path, types.get(path), numel, numel / whole if whole else 0.0))
+    return found[:MAX_MODULES]
