@@ -2,7 +2,8 @@
 
 A row is one text, "[PREFIX] ALIAS=SOURCE RULE [RULE].., ..": PREFIX is the name of the base model, which its own files leave
 out; a RULE is what one version of transformers does: "+" ties, "-" does not, and behind it the parts of config.json whose
-`tie_word_embeddings` change that, "." for the top, with "&" between those that change it only together. Versions that agree have one RULE.
+`tie_word_embeddings` change that, "." for the top, with "&" between those that change it only together. Versions that agree
+have one RULE. Behind them stands "old" if the last version that has the class does not tie these names.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, Final
 KEY: Final = "tie_word_embeddings"
 NUMBER: Final = re.compile(r"(^|\.)\d+(\.|$)")
 WIDTH: Final = 118
+OLD: Final = "old"
 
 Rules = dict[tuple[str, str], list[str]]
 
@@ -32,9 +34,12 @@ def write_table(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         for name, row in version["classes"].items():
             rules = classes.setdefault(name, {})
             prefixes[name] = row["prefix"]
-            for pair, rule in rules_of(row["ties"]).items():
+            of_this = rules_of(row["ties"])
+            for pair, rule in of_this.items():
                 if rule not in rules.setdefault(pair, []):
                     rules[pair].append(rule)
+            for pair, those in rules.items():  # what a later version does not tie
+                rules[pair] = [*(each for each in those if each != OLD), *([OLD] if pair not in of_this else [])]
     rows: dict[str, list[str]] = {}
     for name, rules in classes.items():
         if rules:

@@ -23,6 +23,9 @@ TIE_KEY: Final = "tie_word_embeddings"
 TOP: Final = "."
 """In a rule, the config itself, not a part of it."""
 
+OLD: Final = "old"
+"""Behind the rules of a pair that the last version does not tie."""
+
 ORIGIN: Final = "config.json"
 
 
@@ -44,12 +47,14 @@ class Pair(NamedTuple):
     Attributes:
         alias: The name that is given up.
         source: The name that is kept, mostly of the input embedding.
-        rules: Of the versions that have both.
+        rules: Of the versions that tie them, under some config.
+        is_old: Whether the last version that has the class does not: then it may not have both names.
     """
 
     alias: str
     source: str
     rules: tuple[Rule, ...]
+    is_old: bool = False
 
 
 def find_pairs(name: str) -> tuple[str, list[Pair]]:
@@ -72,12 +77,14 @@ def _parse(row: str) -> tuple[str, list[Pair]]:
     for each in rest.split(", "):
         names, *rules = each.split(" ")
         alias, _, source = names.partition("=")
-        parsed = (
-            Rule(rule[0] == "+", tuple(tuple(part.split("&")) for part in rule[1:].split(",") if part))
-            for rule in rules
-        )
-        pairs.append(Pair(alias, source, tuple(parsed)))
+        is_old = rules[-1] == OLD
+        parsed = tuple(_parse_rule(rule) for rule in (rules[:-1] if is_old else rules))
+        pairs.append(Pair(alias, source, parsed, is_old))
     return prefix, pairs
+
+
+def _parse_rule(text: str) -> Rule:
+    return Rule(text[0] == "+", tuple(tuple(part.split("&")) for part in text[1:].split(",") if part))
 
 
 def declared_by_config(config: Mapping[str, object], names: Set[str]) -> list[Declaration]:
@@ -112,8 +119,9 @@ def _without_prefix(pair: Pair, prefix: str, names: Set[str]) -> Pair:
 
 def _declare(pair: Pair, pairs: Sequence[Pair], config: Mapping[str, object], names: Set[str]) -> Declaration | None:
     held = [holds(rule, config) for rule in pair.rules]
+    always = all(held) and not pair.is_old
     if pair.source in names and pair.alias in names:
-        if all(held):
+        if always:
             return Declaration(pair.alias, pair.source, ORIGIN)
         says_no = any(_said(part, config) is False for rule in pair.rules for parts in rule.parts for part in parts)
         return Declaration(pair.alias, pair.source, ORIGIN, tied=False) if says_no and not any(held) else None
@@ -121,7 +129,7 @@ def _declare(pair: Pair, pairs: Sequence[Pair], config: Mapping[str, object], na
         return None
     if pair.source in names:
         return Declaration(pair.alias, pair.source, ORIGIN)
-    return _declare_without_source(pair, pairs, names) if all(held) else None
+    return _declare_without_source(pair, pairs, names) if always else None
 
 
 def _declare_without_source(pair: Pair, pairs: Sequence[Pair], names: Set[str]) -> Declaration | None:

@@ -1,7 +1,7 @@
 """Names that the model classes of transformers tie.
 
-Made by `scripts/make_tied_names.py` of transformers 4.40.2, 4.57.6, 5.24.0; not to be edited. Each row is what a
-class ties, as `class_ties` reads it, and the names of the classes.
+Made by `scripts/make_tied_names.py` of transformers 4.40.2, 4.46.3, 4.57.6, 5.24.0; not to be edited. Each row is
+what a class ties, as `class_ties` reads it, and the names of the classes.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ TIES: Final[dict[str, str]] = {
         "ErnieForCausalLM ErnieForMaskedLM ErnieForPreTraining",
     "[esm] lm_head.decoder.weight=esm.embeddings.word_embeddings.weight +.":
         "EsmForMaskedLM",
-    "[flava] mim_head.bias=mim_head.decoder.bias +., mim_head.decoder.bias=mim_head.bias +, mlm_head.bias=mlm_head.decoder.bias +., mlm_head.decoder.bias=mlm_head.bias +, mmm_image_head.bias=mmm_image_head.decoder.bias +., mmm_image_head.decoder.bias=mmm_image_head.bias +, mmm_text_head.bias=mmm_text_head.decoder.bias +., mmm_text_head.decoder.bias=mmm_text_head.bias +":
+    "[flava] mim_head.bias=mim_head.decoder.bias +., mim_head.decoder.bias=mim_head.bias + old, mlm_head.bias=mlm_head.decoder.bias +., mlm_head.decoder.bias=mlm_head.bias + old, mmm_image_head.bias=mmm_image_head.decoder.bias +., mmm_image_head.decoder.bias=mmm_image_head.bias + old, mmm_text_head.bias=mmm_text_head.decoder.bias +., mmm_text_head.decoder.bias=mmm_text_head.bias + old":
         "FlavaForPreTraining",
     "[fnet] cls.predictions.decoder.bias=cls.predictions.bias + +., cls.predictions.decoder.weight=fnet.embeddings.word_embeddings.weight +.":
         "FNetForMaskedLM FNetForPreTraining",
@@ -94,7 +94,7 @@ TIES: Final[dict[str, str]] = {
         "LEDForSequenceClassification",
     "[longformer] lm_head.decoder.bias=lm_head.bias + +., lm_head.decoder.weight=longformer.embeddings.word_embeddings.weight +.":
         "LongformerForMaskedLM",
-    "[luke] entity_predictions.decoder.weight=luke.entity_embeddings.entity_embeddings.weight + +., lm_head.bias=lm_head.decoder.bias +., lm_head.decoder.bias=lm_head.bias +, lm_head.decoder.weight=luke.embeddings.word_embeddings.weight +.":
+    "[luke] entity_predictions.decoder.weight=luke.entity_embeddings.entity_embeddings.weight + +., lm_head.bias=lm_head.decoder.bias +., lm_head.decoder.bias=lm_head.bias + old, lm_head.decoder.weight=luke.embeddings.word_embeddings.weight +. old":
         "LukeForMaskedLM",
     "[lxmert] cls.predictions.decoder.weight=lxmert.embeddings.word_embeddings.weight + +.":
         "LxmertForPreTraining",
@@ -114,7 +114,7 @@ TIES: Final[dict[str, str]] = {
         "PPDocLayoutV3Model",
     "[model] decoder.embed_tokens.eoi_embedding=encoder.embed_tokens.eoi_embedding +., decoder.embed_tokens.weight=encoder.embed_tokens.weight +.":
         "T5Gemma2Model",
-    "[model] decoder.embed_tokens.weight=encoder.embed_tokens.weight -., decoder.output_projection.weight=decoder.embed_tokens.weight -., decoder.output_projection.weight=encoder.embed_tokens.weight -., encoder.embed_tokens.weight=decoder.embed_tokens.weight -.":
+    "[model] decoder.embed_tokens.weight=encoder.embed_tokens.weight -. old, decoder.output_projection.weight=decoder.embed_tokens.weight -., decoder.output_projection.weight=encoder.embed_tokens.weight -. old, encoder.embed_tokens.weight=decoder.embed_tokens.weight -.":
         "FSMTModel",
     "[model] decoder.embed_tokens.weight=shared.weight + +., encoder.embed_tokens.weight=shared.weight + +.":
         "BartModel BigBirdPegasusModel BlenderbotModel BlenderbotSmallModel M2M100Model MBartModel MarianModel "
@@ -174,7 +174,7 @@ TIES: Final[dict[str, str]] = {
         "VaultGemmaForCausalLM XGLMForCausalLM YoutuForCausalLM Zamba2ForCausalLM ZambaForCausalLM ZayaForCausalLM",
     "[model] lm_head.weight=model.embed_tokens.weight +.&text_config":
         "PaddleOCRVLForConditionalGeneration",
-    "[model] lm_head.weight=model.embed_tokens.weight +., lm_head.weight=model.language_model.embed_tokens.weight +.":
+    "[model] lm_head.weight=model.embed_tokens.weight +., lm_head.weight=model.language_model.embed_tokens.weight +. old":
         "Gemma3nForCausalLM",
     "[model] lm_head.weight=model.embed_tokens.weight -.":
         "AXK1ForCausalLM AXK2ForCausalLM AfmoeForCausalLM Apertus1p5TextForCausalLM ApertusForCausalLM "
@@ -232,7 +232,7 @@ TIES: Final[dict[str, str]] = {
         "VibeVoiceForConditionalGeneration",
     "[model] lm_head.weight=model.language_model.shared.weight +. +text_config, model.language_model.decoder.embed_tokens.weight=model.language_model.shared.weight + +text_config, model.language_model.encoder.embed_tokens.weight=model.language_model.shared.weight + +text_config":
         "Florence2ForConditionalGeneration",
-    "[model] lm_head.weight=model.local_encoder.embed_tokens.weight -., model.local_encoder.embed_tokens.weight=lm_head.weight -.":
+    "[model] lm_head.weight=model.local_encoder.embed_tokens.weight -. old, model.local_encoder.embed_tokens.weight=lm_head.weight -.":
         "BltForCausalLM",
     "[model] lm_head.weight=model.shared.weight +., model.decoder.embed_tokens.weight=model.shared.weight + +., model.encoder.embed_tokens.weight=model.shared.weight + +.":
         "BartForConditionalGeneration BigBirdPegasusForConditionalGeneration BlenderbotForConditionalGeneration "
@@ -253,7 +253,7 @@ TIES: Final[dict[str, str]] = {
         "PPDocLayoutV3ForObjectDetection",
     "[model] model.decoder.embed_tokens.eoi_embedding=model.encoder.embed_tokens.eoi_embedding +., model.decoder.embed_tokens.weight=model.encoder.embed_tokens.weight +.":
         "T5Gemma2ForSequenceClassification T5Gemma2ForTokenClassification",
-    "[model] model.decoder.embed_tokens.weight=model.encoder.embed_tokens.weight -., model.decoder.output_projection.weight=model.decoder.embed_tokens.weight -., model.decoder.output_projection.weight=model.encoder.embed_tokens.weight -., model.encoder.embed_tokens.weight=model.decoder.embed_tokens.weight -.":
+    "[model] model.decoder.embed_tokens.weight=model.encoder.embed_tokens.weight -. old, model.decoder.output_projection.weight=model.decoder.embed_tokens.weight -., model.decoder.output_projection.weight=model.encoder.embed_tokens.weight -. old, model.encoder.embed_tokens.weight=model.decoder.embed_tokens.weight -.":
         "FSMTForConditionalGeneration",
     "[model] model.decoder.embed_tokens.weight=model.shared.weight + +., model.encoder.embed_tokens.weight=model.shared.weight + +.":
         "BartForQuestionAnswering BartForSequenceClassification BigBirdPegasusForQuestionAnswering "
@@ -261,7 +261,7 @@ TIES: Final[dict[str, str]] = {
         "MvpForQuestionAnswering MvpForSequenceClassification PLBartForSequenceClassification",
     "[model] model.language_model.lm_head.weight=model.language_model.embed_tokens.weight +.":
         "HyperCLOVAXVisionV2ForConditionalGeneration",
-    "[model] model.language_model.lm_head.weight=model.language_model.model.embed_tokens.weight +text_config, model.lm_head.weight=model.model.language_model.embed_tokens.weight +text_config, model.lm_head.weight=model.model.language_model.model.embed_tokens.weight +text_config":
+    "[model] model.language_model.lm_head.weight=model.language_model.model.embed_tokens.weight +text_config old, model.lm_head.weight=model.model.language_model.embed_tokens.weight +text_config old, model.lm_head.weight=model.model.language_model.model.embed_tokens.weight +text_config":
         "ShieldGemma2ForImageClassification",
     "[model] output_projection.weight=model.decoder.embed_tokens.weight +.":
         "TrOCRForCausalLM",
@@ -380,7 +380,7 @@ TIES: Final[dict[str, str]] = {
         "LongT5ForConditionalGeneration T5ForConditionalGeneration UMT5ForConditionalGeneration",
     "[transformer] decoder.embed_tokens.weight=shared.weight +, encoder.embed_tokens.weight=shared.weight +, lm_head.weight=shared.weight + -.":
         "MT5ForConditionalGeneration",
-    "[transformer] decoder.embed_tokens.weight=shared.weight +, encoder.embed_tokens.weight=shared.weight +, lm_head.weight=shared.weight +.":
+    "[transformer] decoder.embed_tokens.weight=shared.weight +, encoder.embed_tokens.weight=shared.weight +, lm_head.weight=shared.weight +. old":
         "Pop2PianoForConditionalGeneration",
     "[transformer] encoder.embed_patches.proj.bias=patch_embed.proj.bias +, encoder.embed_patches.proj.weight=patch_embed.proj.weight +, encoder.embed_tokens.weight=shared.weight +":
         "UdopEncoderModel",
@@ -388,7 +388,7 @@ TIES: Final[dict[str, str]] = {
         "LongT5EncoderModel MT5EncoderModel T5EncoderModel UMT5EncoderModel",
     "[transformer] lm_head.weight=transformer.tokens_embed.weight +.":
         "OpenAIGPTLMHeadModel",
-    "[transformer] lm_head.weight=transformer.tokens_embed.weight +., transformer.tokens_embed.weight=lm_head.weight +.":
+    "[transformer] lm_head.weight=transformer.tokens_embed.weight +. old, transformer.tokens_embed.weight=lm_head.weight +.":
         "OpenAIGPTDoubleHeadsModel",
     "[transformer] lm_head.weight=transformer.w.weight +.":
         "CTRLLMHeadModel",
@@ -406,7 +406,7 @@ TIES: Final[dict[str, str]] = {
         "MT5ForSequenceClassification T5ForSequenceClassification UMT5ForSequenceClassification",
     "[transformer] transformer.encoder.embed_tokens.weight=transformer.shared.weight +":
         "MT5ForTokenClassification T5ForTokenClassification UMT5ForTokenClassification",
-    "[vilt] mlm_score.decoder.bias=mlm_score.bias +, mlm_score.decoder.weight=vilt.embeddings.text_embeddings.word_embeddings.weight + -.":
+    "[vilt] mlm_score.decoder.bias=mlm_score.bias + old, mlm_score.decoder.weight=vilt.embeddings.text_embeddings.word_embeddings.weight + -.":
         "ViltForMaskedLM",
     "[vision_encoder_decoder] decoder.cls.predictions.decoder.bias=decoder.cls.predictions.bias +decoder, decoder.cls.predictions.decoder.weight=decoder.bert.embeddings.word_embeddings.weight +decoder":
         "VisionEncoderDecoderModel",
