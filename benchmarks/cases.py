@@ -188,6 +188,12 @@ def make_cases(data: str, binaries: str) -> list[Case]:
             START_UP,
         ),
         Case(
+            "ranks",
+            "torch.distributed.checkpoint of 873 tensors by 256 ranks, 223,488 pieces, 39 MB of metadata",
+            {LIST: listing("ranks"), BARE_PICKLE: script("bare_metadata", "ranks")},
+            (Budget("slower", 2, BARE_PICKLE), Budget("megabytes", 100)),
+        ),
+        Case(
             "gguf",
             "256 tensors and a vocabulary of 32,000 tokens, `.gguf`",
             {TYPER: typer, LIST: listing("small.gguf"), GGUF_DUMP: (f"{binaries}/gguf-dump", f"{data}/small.gguf")},

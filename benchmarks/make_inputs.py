@@ -6,6 +6,7 @@ A process of its own, for it imports torch, and the one that measures must stay 
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 import sys
 from collections.abc import Callable
@@ -17,10 +18,12 @@ import onnx
 import torch
 from safetensors.torch import save_file
 
+from benchmarks.ranks import STEP, metadata_of_ranks
 from scripts.gpt2 import EMBEDDING, HEAD, gpt2_shapes
 
 MANY = 100_000
 SHARDS = 160
+RANK_TENSORS, RANKS = 873, 256
 SHARD_LAYER_SHAPES = {
     "input_layernorm": (16_384,),
     "mlp.down_proj": (16_384, 53_248),
@@ -78,6 +81,15 @@ def _many_onnx(path: Path) -> None:
     onnx.save_model(onnx.helper.make_model(graph), path)
 
 
+def _ranks(folder: Path) -> None:
+    """Metadata of 256 ranks; their files are holes."""
+    folder.mkdir()
+    (folder / ".metadata").write_bytes(pickle.dumps(metadata_of_ranks(RANK_TENSORS, RANKS, by_rank=True)))
+    for rank in range(RANKS):
+        with open(folder / f"__{rank}_0.distcp", "wb") as file:
+            file.truncate(RANK_TENSORS * STEP)
+
+
 def _shards(folder: Path) -> None:
     """A sharded checkpoint of bfloat16 whose data is one hole: 1 TB by its headers, nothing on disk."""
     folder.mkdir()
@@ -127,6 +139,7 @@ INPUTS: dict[str, Callable[[Path], None]] = {
     "many.pt": _many_torch,
     "many-legacy.pt": lambda path: _many_torch(path, legacy=True),
     "many.onnx": _many_onnx,
+    "ranks": _ranks,
     "shards": _shards,
     "small.gguf": _gguf,
 }

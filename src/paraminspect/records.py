@@ -27,6 +27,22 @@ PAIRS = "float4_e2m1fn_x2"
 """torch's type of two numbers in one element."""
 
 
+class Folded(NamedTuple):
+    """Bytes that a file has as UTF-8, a character each: pickles of protocol 2 have no others.
+
+    Attributes:
+        begin: File offset of the text.
+        nbytes: Of the text.
+        skip: Characters before the first byte.
+        is_swapped: Whether the bytes of each element are in big-endian order.
+    """
+
+    begin: int
+    nbytes: int
+    skip: int = 0
+    is_swapped: bool = False
+
+
 class Storage(NamedTuple):
     """One run of bytes that tensors are views of.
 
@@ -40,6 +56,7 @@ class Storage(NamedTuple):
         begin: File offset of the first byte; None where the bytes do not lie in the file as they are
             (compressed, in another byte order, inside a pickle, spread over several chunks).
         swapped_begin: The same where the bytes of each element are in big-endian order and `begin` is None for that.
+        kept: The bytes themselves where a pickle has few of them, or how they are found in its text.
     """
 
     key: str
@@ -47,6 +64,7 @@ class Storage(NamedTuple):
     path: str | None = None
     begin: int | None = None
     swapped_begin: int | None = None
+    kept: bytes | Folded | None = None
 
 
 class Quantizer(NamedTuple):
@@ -143,6 +161,7 @@ class Logical(NamedTuple):
         settings: What else is known of how it is packed, such as ("bits", 4).
         problem: Why its numbers cannot be had; "" where they can.
         hint: The way out then.
+        is_one: Whether the file has them as one object, under one name, which other kinds of files cannot.
     """
 
     scheme: str
@@ -155,6 +174,7 @@ class Logical(NamedTuple):
     settings: tuple[tuple[str, object], ...] = ()
     problem: str = ""
     hint: str = ""
+    is_one: bool = False
 
     @property
     def form(self) -> tuple[object, ...]:

@@ -54,26 +54,3 @@ def save_in_pieces(folder: Path, tensors: Mapping[str, torch.Tensor], boxes: Map
     metadata = Metadata(entries, {name: tuple(name.split(".")) for name in entries}, storage)
     (folder / ".metadata").write_bytes(pickle.dumps(metadata))
     return metadata
-
-
-def metadata_of_ranks(tensors: int, ranks: int, *, by_rank: bool = False) -> Metadata:
-    """What so many ranks write of tensors of which each has four rows; as they are gathered, each has names of its own."""
-    names = [f"model.layers.{number}.mlp.gate_proj.weight" for number in range(tensors)]
-    entries: dict[str, Any] = {
-        name: TensorStorageMetadata(
-            TensorProperties(dtype=torch.bfloat16),
-            torch.Size([4 * ranks, 8]),
-            [ChunkStorageMetadata(torch.Size([4 * rank, 0]), torch.Size([4, 8])) for rank in range(ranks)],
-        )
-        for name in names
-    }
-    storage = {}
-    numbers = range(tensors)
-    for number, rank in (
-        product(numbers, range(ranks)) if not by_rank else ((n, r) for r in range(ranks) for n in numbers)
-    ):
-        name = names[number] if not by_rank else bytes(names[number], "ascii").decode()
-        storage[MetadataIndex(name, torch.Size([4 * rank, 0]), rank)] = _StorageInfo(
-            f"__{rank}_0.distcp", number * 70_000, 64
-        )
-    return Metadata(entries, {name: tuple(name.split(".")) for name in names}, storage)

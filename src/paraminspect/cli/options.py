@@ -29,6 +29,9 @@ Source = Annotated[
     Is("source"),
 ]
 All = Annotated[bool, Option("--all", "-a", help="Buffers, optimizer state and all other tensors too.")]
+Stored = Annotated[
+    bool, Option("--stored", help="Quantised weights as they are stored, not the numbers that they stand for.")
+]
 Reverse = Annotated[bool, Option("--reverse", "-r", help="The last first.")]
 Seed = Annotated[int, Option("--seed", metavar="N", help="Of all that is drawn.")]
 Force = Annotated[bool, Option("--force", help="Overwrite.")]

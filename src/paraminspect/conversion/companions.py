@@ -2,26 +2,57 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from paraminspect.errors import ParamInspectError
 from paraminspect.files.blob import open_blob
-from paraminspect.formats.companions import MAX_NAMED, find_companions
+from paraminspect.formats.companions import CONFIG, MAX_NAMED, find_companions
+from paraminspect.formats.json_text import parse_object
 from paraminspect.records import Checkpoint
 from paraminspect.text import list_some
 from paraminspect.writers.layout import FileLayout, Piece
 
+QUANTISATION: Final = ("quantization_config", "compression_config", "quantization")
+"""What a configuration says of quantised weights, by its keys."""
 
-def read_companions(checkpoint: Checkpoint, *, whole: bool) -> tuple[tuple[FileLayout, ...], list[str]]:
+
+def read_companions(
+    checkpoint: Checkpoint, *, whole: bool, decoded: bool = False
+) -> tuple[tuple[FileLayout, ...], list[str]]:
     """Files to be written beside the weights, byte for byte, and remarks.
 
     Args:
         whole: Whether all its weights are written under their names: else its configuration describes another model.
+        decoded: Whether quantised weights are written as numbers, so that the configuration must not say how they were.
     """
     found = find_companions(checkpoint)
     if not whole:
         there = [*found.names, *found.left]
         return (), [f"not copied, as they describe the whole model: {list_some(there, MAX_NAMED)}"] if there else []
     files: list[FileLayout] = []
+    changed: list[str] = []
     for name, path in zip(found.names, found.paths, strict=True):
         blob = open_blob(path)
-        files.append(FileLayout(name, blob.size, (Piece(0, blob.read(0, blob.size)),)))
-    notes = [f"copied as they are: {list_some(found.names, MAX_NAMED)}"] if files else []
-    return tuple(files), notes + found.remarks
+        data = blob.read(0, blob.size)
+        if decoded and name == CONFIG:
+            data, dropped = _without_quantisation(data)
+            changed += [f"{CONFIG} is copied without {key}" for key in dropped]
+        files.append(FileLayout(name, len(data), (Piece(0, data),)))
+    copied = [name for name in found.names if not (changed and name == CONFIG)]
+    notes = [f"copied as they are: {list_some(copied, MAX_NAMED)}"] if copied else []
+    return tuple(files), notes + changed + found.remarks
+
+
+def _without_quantisation(data: bytes) -> tuple[bytes, list[str]]:
+    """A configuration of weights that are not quantised, and the keys that it lacks then."""
+    import json
+
+    try:
+        config = parse_object(data, CONFIG)
+    except ParamInspectError:
+        return data, []
+    dropped: list[str] = [key for key in QUANTISATION if key in config]
+    if not dropped:
+        return data, []
+    kept = {key: value for key, value in config.items() if key not in dropped}
+    return (json.dumps(kept, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass"), dropped

@@ -35,7 +35,7 @@ def verify(path: str, items: Sequence[Item], source: Contents, advance: Advance)
         raise _differs(f"it cannot be read back: {error.message}") from None
     for file in written.files:
         forget(file)
-    by_name = {record.name: (place, record) for place, record in enumerate(written.tensors)}
+    by_name = {record.name: (place, record.as_stored) for place, record in enumerate(written.tensors)}
     names = [name for item in items for name in (item.out.name, *item.out.aliases)]
     if sorted(by_name) != sorted(names):
         raise _differs(f"it holds {len(by_name):,} names, not the {len(names):,} that were written")

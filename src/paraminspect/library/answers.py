@@ -188,7 +188,8 @@ def diff(
 ) -> Diff:
     """What has changed between two sources of any kind.
 
-    Buffers are compared too, optimizer and other training state is not.
+    Buffers are compared too, optimizer and other training state is not. Quantised weights are compared as the tensors
+    that they stand for.
 
     Args:
         before: Any.
@@ -206,14 +207,15 @@ def diff(
         >>> [(change.name, change.change) for change in diff("old.pt", "new.safetensors").changes]
         [('h.0.attn.c_attn.bias', 'values')]
     """
-    from paraminspect.names.changes import rename
+    from paraminspect.names.changes import both_stored, rename
     from paraminspect.values.diff import Tolerance, diff_records
 
     sides = (_hold(before), _hold(after))
-    one, other = (
-        rename([record.as_stored for record in each.checkpoint.tensors if record.role in OF_MODEL], several(maps))
-        for each in sides
-    )
+    chosen = ([record for record in each.checkpoint.tensors if record.role in OF_MODEL] for each in sides)
+    one, other = (rename(records, several(maps)) for records in both_stored(*chosen))
+    if only in (None, "values"):
+        sides[0].expect(record for name, record in one.items() if name in other)
+        sides[1].expect(record for name, record in other.items() if name in one)
     numbers = (sides[0].numbers, sides[1].numbers)
     with reading(*(side.seen for side in sides)):
         return diff_records(one, other, numbers, only=only, tolerance=Tolerance(rtol, atol))
@@ -274,7 +276,8 @@ def convert(
     Args:
         source: Any; of a selection, all its tensors count: `select` chooses here.
         output: Its ending says what is written: .safetensors, .pt, .pth, .bin, .npz, or / for a folder of shards.
-        dtype: Of floating-point tensors; "" keeps each one's. Quantised ones become float32, or this.
+        dtype: Of floating-point tensors; "" keeps each one's. Quantised ones become float32, or this; those that lie in
+            several tensors are copied as they are, unless this is given.
         module: Only what is inside it; names become relative to it.
         select: Selectors, any of which must match; empty for all.
         exclude: Selectors, none of which may match.
@@ -448,6 +451,7 @@ def backward(
         loss = feed.loss()
     if inputs is None:
         inputs, _ = feed.batch()
+        live.expect_pass(inputs.positional)
         materialise(live.model, inputs, live.plan)
     return backward_report(live.model, inputs, loss, uses=uses, seed=seed, reasons=reasons, plan=live.plan)
 

@@ -72,7 +72,9 @@ class Tensor:
 
     @one_run
     def numpy(self) -> np.ndarray[Any, Any]:
-        """All values, of its shape; quantised ones as the float32 they stand for, bfloat16 and float8 by ml_dtypes.
+        """All values, of its shape; bfloat16 and float8 by ml_dtypes.
+
+        Quantised ones are the numbers that they stand for: float32, or of the shape and type of `record.as_meant`.
 
         Raises:
             ParamInspectError: They cannot be had: sparse, damaged, not decoded yet; the file has changed since it was
@@ -197,6 +199,7 @@ class Model:
     @one_run
     def stats(self) -> dict[str, TensorStats]:
         """Statistics of each tensor by its name; see `paraminspect.stats`."""
+        self.opened.expect(self._listing.records)
         return {tensor.name: tensor.stats() for tensor in self}
 
     def to_dicts(self) -> list[dict[str, Any]]:

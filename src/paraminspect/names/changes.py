@@ -132,10 +132,43 @@ def rename_records(records: Sequence[TensorRecord], maps: Sequence[str], option:
 def rename(records: Sequence[TensorRecord], maps: Sequence[str]) -> dict[str, TensorRecord]:
     """Records by the names that `--map` gives them; of two equal names in a file the last one.
 
+    Quantised weights are the tensors that they stand for, without the parts that these are made of.
+
     Raises:
         SelectionError: As `rename_records`.
     """
-    return dict(zip(rename_records(records, maps), records, strict=True))
+    made_of = {each.name for record in records for each in record.beside}
+    meant = [_as_compared(each) for each in records if each.role != "part" or each.name not in made_of]
+    return dict(zip(rename_records(meant, maps), meant, strict=True))
+
+
+def both_stored(
+    before: Sequence[TensorRecord], after: Sequence[TensorRecord]
+) -> tuple[list[TensorRecord], list[TensorRecord]]:
+    """Both sides, with a quantised weight as it is stored where the other side has the same and is not told what it is.
+
+    A copy may lack the configuration that tells it.
+    """
+    return _stored_as_in(after, before), _stored_as_in(before, after)
+
+
+def _stored_as_in(others: Sequence[TensorRecord], records: Sequence[TensorRecord]) -> list[TensorRecord]:
+    if all(record.logical is None for record in records):
+        return list(records)
+    there = {each.name: (each.dtype, each.shape) for each in others if each.logical is None and each.role != "part"}
+    stored = {
+        part.name
+        for record in records
+        if record.logical is not None
+        and all(there.get(part.name) == (part.dtype, part.shape) for _, part in record.logical.parts)
+        for _, part in record.logical.parts
+    }
+    return [record.as_stored._replace(role="model") if record.name in stored else record for record in records]
+
+
+def _as_compared(record: TensorRecord) -> TensorRecord:
+    """What a quantised weight stands for; its type is how it is packed, which is a difference too."""
+    return record if record.logical is None else record.as_meant._replace(dtype=record.logical.label)
 
 
 def compare_headers(

@@ -22,6 +22,9 @@ def choose_records(records: Sequence[TensorRecord], names: Sequence[str]) -> lis
     by_name: dict[str, TensorRecord] = {}
     for record in records:
         by_name.setdefault(record.name, record)
+    for record in records:
+        if (logical := record.logical) is not None:
+            by_name.setdefault(logical.name, record)
     for name in names:
         if name in by_name:
             chosen[name] = by_name[name]

@@ -114,12 +114,21 @@ def _compare(pair: Pair, opens: tuple[Open, Open], tolerance: Tolerance, diff: D
 
 
 def _same_bytes(pair: Pair, opens: tuple[Open, Open], advance: Advance) -> bool:
-    """Whether tensors that cannot be decoded are of one type and hold the same bytes."""
-    before, after = as_bytes(pair.before), as_bytes(pair.after)
-    if before is None or after is None or pair.before.dtype != pair.after.dtype or before.nbytes != after.nbytes:
+    """Whether tensors that cannot be decoded are of one type and hold the same bytes, in all that they are made of."""
+    if pair.before.dtype != pair.after.dtype:
         return False
-    one, other = opens[0](before), opens[1](after)
-    return not compare_values(one, other, advance=advance).differs
+    sides = [(each.as_stored, *each.beside) for each in (pair.before, pair.after)]
+    return len(sides[0]) == len(sides[1]) and all(
+        _same(one, other, opens, advance) for one, other in zip(*sides, strict=True)
+    )
+
+
+def _same(before: TensorRecord, after: TensorRecord, opens: tuple[Open, Open], advance: Advance) -> bool:
+    """Whether two stored tensors are of one type and hold the same bytes."""
+    one, other = as_bytes(before), as_bytes(after)
+    if one is None or other is None or before.dtype != after.dtype or one.nbytes != other.nbytes:
+        return False
+    return not compare_values(opens[0](one), opens[1](other), advance=advance).differs
 
 
 def _texts(found: Difference) -> tuple[str, str]:

@@ -17,10 +17,12 @@ import numpy as np
 
 from paraminspect.errors import CheckpointError, LimitExceededError, ParamInspectError
 from paraminspect.formats.dtypes import PACKED
+from paraminspect.formats.quantised.schemes import DECODERS as OF_SCHEMES
 from paraminspect.formats.shapes import contiguous_stride
+from paraminspect.formats.table import resolve
 from paraminspect.formats.tiling import find_flaw, flaw_of
 from paraminspect.limits import NUMBERS, ONE_TENSOR, effort
-from paraminspect.records import Encoding, Piece, Quantizer, TensorRecord
+from paraminspect.records import Encoding, Logical, Piece, Quantizer, TensorRecord
 from paraminspect.values.blocks import DECODERS
 from paraminspect.values.boxes import Boxes
 from paraminspect.values.decode import (
@@ -70,7 +72,8 @@ def open_numbers(record: TensorRecord, files: Files) -> Numbers:
         LimitExceededError: Elements that overlap more often than any honest tensor's, too many pieces, more numbers in
             this run than the bytes of its files justify.
     """
-    record = record.as_stored
+    if record.logical is not None:
+        return _open_logical(record.logical, files)
     if record.layout == "chunked":
         return _open_pieces(record, files)
     numbers = _open(record, files)
@@ -151,6 +154,7 @@ def read_part(record: TensorRecord, index: tuple[Any, ...], files: Files) -> Arr
     Raises:
         ParamInspectError: As `read_tensor` and `take_slice`.
     """
+    record = record.as_meant
     if not index or not record.numel or not record.shape:
         return take_slice(read_tensor(record, files), index)
     if _has_places(record):
@@ -184,6 +188,7 @@ def read_summary(
     Raises:
         ParamInspectError: As `read_part`.
     """
+    record = record.as_meant
     if _has_places(record) and record.numel and record.shape:
         part = _narrowed(record, index)
         array = read_tensor(part, files) if part.numel <= above else _ends(part, 0, edge, files)
@@ -224,7 +229,8 @@ def _has_places(record: TensorRecord) -> bool:
     """Whether each of its elements lies in a place of its own, at its stride."""
     encoding = record.encoding or Encoding()
     is_coded = record.dtype in QUANTISED or record.dtype in PACKED or record.dtype == "float4_e2m1fn_x2"
-    return record.layout == "strided" and encoding.message is None and not is_coded and record.nbytes is not None
+    is_plain = encoding.message is None and encoding.logical is None
+    return record.layout == "strided" and is_plain and not is_coded and record.nbytes is not None
 
 
 def _narrowed(record: TensorRecord, index: tuple[Any, ...]) -> TensorRecord:
@@ -248,8 +254,10 @@ def _narrowed(record: TensorRecord, index: tuple[Any, ...]) -> TensorRecord:
 
 
 def _shape_of(record: TensorRecord, numbers: Numbers) -> tuple[int, ...]:
-    """The shape of its numbers: of packed pairs the last dimension is longer."""
-    shape = record.shape or ()
+    """The shape of its numbers: of packed pairs the last dimension is longer, others stand for something else."""
+    shape = record.as_meant.shape or ()
+    if record.logical is not None:
+        return shape
     if shape and record.numel and numbers.numel != record.numel:
         return (*shape[:-1], shape[-1] * (numbers.numel // record.numel))
     return shape
@@ -272,6 +280,23 @@ def element_type(dtype: str) -> np.dtype[Any] | None:
     if dtype in NARROW_BITS:
         return np.dtype({"u": np.uint8, "i": np.int8}.get(dtype[0], np.float32))
     return np.dtype(np.complex64) if dtype == "complex32" else numpy_dtype(dtype)
+
+
+def _open_logical(logical: Logical, files: Files) -> Numbers:
+    """What reads the numbers of a tensor that several stored ones stand for.
+
+    Raises:
+        CheckpointError: They cannot be had, and why.
+    """
+    decoder = OF_SCHEMES[logical.scheme]
+    if logical.problem or not decoder or logical.shape is None:
+        raise CheckpointError(
+            logical.problem or f"values of {logical.label} cannot be decoded yet", hint=logical.hint or None
+        )
+    if not logical.numel:
+        return InMemory(np.empty(0, element_type(logical.dtype) or np.float32))
+    numbers: Numbers = resolve(decoder)(logical, files)
+    return numbers
 
 
 def _open_blocks(record: TensorRecord, files: Files) -> Numbers:

@@ -37,14 +37,22 @@ def parts_as_text(parts: Iterable[Part], options: PrintOptions) -> Iterator[str]
     """Name, kind, type and shape in a line, the values below."""
     gap = ""
     for record, array, of in parts:
-        shape = shape_text(record.shape or ())
-        part = "" if of == record.shape else f" -> {shape_text(of)}"
         name = escape_text(record.name) or EMPTY_NAME
-        yield f"{gap}{name}  {_TYPES[record.kind]}  {record.dtype}  {shape}{part}\n"
-        dtype = record.dtype if numpy_dtype(record.dtype) is not None else array.dtype.name  # of quantised ones
+        yield f"{gap}{name}  {_TYPES[record.kind]}  {_describe(record, of)}\n"
+        dtype = record.as_meant.dtype
+        dtype = dtype if numpy_dtype(dtype) is not None else array.dtype.name  # of quantised ones
         is_cut = math.prod(of) > options.threshold  # the array may have only what a summary shows
         yield f"{format_tensor(array, dtype, replace(options, threshold=0) if is_cut else options)}\n"
         gap = "\n"
+
+
+def _describe(record: TensorRecord, of: tuple[int, ...]) -> str:
+    """Type and shape, of what it stands for too, and the shape of the part that is shown."""
+    meant, stored = record.as_meant, f"{record.dtype}  {shape_text(record.shape or ())}"
+    part = "" if of == meant.shape else f" -> {shape_text(of)}"
+    if record.logical is None:
+        return f"{stored}{part}"
+    return f"{stored}  {record.encoding_label}: {meant.dtype}  {shape_text(meant.shape or ())}{part}"
 
 
 def parts_as_json(parts: Iterable[Part], checkpoint: Checkpoint, slice_: str) -> Iterator[str]:
@@ -56,9 +64,10 @@ def parts_as_json(parts: Iterable[Part], checkpoint: Checkpoint, slice_: str) ->
         members = {
             "name": record.name,
             "shape": list(array.shape),
-            "dtype": record.dtype,
+            "dtype": record.as_meant.dtype,
             "kind": record.kind,
             "trainable": record.trainable,
+            "encoding": record.encoding_label,
             "values": nested_values(array),
         }
         yield separator + encode(members)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch.distributed.checkpoint.filesystem import _StorageInfo
 from torch.distributed.checkpoint.metadata import ChunkStorageMetadata, MetadataIndex
 
+from benchmarks.ranks import metadata_of_ranks
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles import repeats
@@ -21,7 +22,6 @@ from paraminspect.formats.pickles.machine import PickleMachine
 from paraminspect.formats.pickles.repeats import Repeats
 from paraminspect.formats.pytorch.objects import GlobalTable
 from paraminspect.limits import OPCODES, one_effort
-from tests.making.distributed import metadata_of_ranks
 
 
 @pytest.fixture(autouse=True)

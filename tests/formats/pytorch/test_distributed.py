@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.distributed.checkpoint.metadata import ChunkStorageMetadata, Metadata, TensorStorageMetadata
 
+from benchmarks.ranks import LENGTH, STEP, metadata_of_ranks
 from paraminspect.checks.check import check_source
 from paraminspect.errors import (
     CheckpointError,
@@ -30,7 +31,7 @@ from paraminspect.formats.pytorch.distributed import read_distributed
 from paraminspect.formats.source import open_source
 from paraminspect.limits import OPCODES, one_effort
 from paraminspect.values.read import read_tensor
-from tests.making.distributed import grid, metadata_of_ranks, save_in_pieces
+from tests.making.distributed import grid, save_in_pieces
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
 
@@ -227,7 +228,7 @@ def many_ranks(folder: Path, tensors: int, ranks: int) -> Path:
     write(folder, metadata_of_ranks(tensors, ranks, by_rank=True))
     for rank in range(ranks):
         with open(folder / f"__{rank}_0.distcp", "wb") as file:
-            file.truncate(tensors * 70_000 + 64)
+            file.truncate(tensors * STEP + LENGTH)
     return folder
 
 
@@ -241,7 +242,7 @@ def test_opcodes_and_pieces_of_many_ranks(tmp_path: Path) -> None:
             spent.append(effort.spent(OPCODES))
         pieces = checkpoint.tensors[3].encoding.pieces
         assert len(pieces) == ranks
-        assert pieces[7] == ((28, 0), (4, 8), str(folder / "__7_0.distcp"), 3 * 70_000, 64, None)
+        assert pieces[7] == ((28, 0), (4, 8), str(folder / "__7_0.distcp"), 3 * STEP, LENGTH, None)
         assert checkpoint.notes == ()
     assert spent[0] < 9 * 10 * 200
     assert spent[1] - spent[0] < 6 * 10 * 200
@@ -304,3 +305,16 @@ def test_a_missing_file_is_a_finding(tmp_path: Path) -> None:
     folder = flawed(tmp_path, lambda _: None)
     (folder / "__4_0.distcp").unlink()
     assert "missing-file" in {each.code for each in check_source(folder)}
+
+
+def test_one_list_of_chunks_for_many_tensors(tmp_path: Path) -> None:
+    """A few bytes each: what is looked at is counted."""
+    metadata = metadata_of_ranks(1, 3000)
+    (entry,) = metadata.state_dict_metadata.values()
+    metadata.state_dict_metadata = {f"w{number}": entry for number in range(4000)}
+    for place in metadata.storage_data.values():
+        place.relative_path = "one.distcp"
+    write(tmp_path, metadata)
+    (tmp_path / "one.distcp").write_bytes(bytes(64))
+    with pytest.raises(LimitExceededError, match="opcodes"):
+        open_source(tmp_path)

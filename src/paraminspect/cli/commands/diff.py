@@ -14,7 +14,7 @@ from paraminspect.cli.explain import with_source
 from paraminspect.cli.opened import prefixed
 from paraminspect.cli.output import Output
 from paraminspect.errors import ParamInspectError, SelectionError
-from paraminspect.names.changes import rename
+from paraminspect.names.changes import both_stored, rename
 from paraminspect.names.listing import select_records
 from paraminspect.records import TensorRecord
 from paraminspect.render.columns import CHANGES
@@ -61,6 +61,7 @@ def command(
     choose: options.Choose,
     rows: options.Rows,
     everything: options.All = False,
+    stored: options.Stored = False,
     rules: options.Rules,
     build: options.Build,
     output: options.Output,
@@ -68,8 +69,9 @@ def command(
     """What has changed between two models, whatever their formats.
 
     Of values: the largest absolute difference, the norm of the difference relative to the norm before, and the cosine
-    of the angle between both; nan where a value became NaN, or was. Both sides are read a piece at a time. Two NaN are
-    equal, and so are 0 and -0. A tensor that is tied to the same other one on both sides is compared once.
+    of the angle between both; nan where a value became NaN, or was. Both sides are read a piece at a time; quantised
+    weights are compared as the tensors that they stand for. Two NaN are equal, and so are 0 and -0. A tensor that is
+    tied to the same other one on both sides is compared once.
     """
     from paraminspect.cli.opened import open_pair
     from paraminspect.cli.progress import Progress
@@ -85,12 +87,16 @@ def command(
     if sides is None:
         out.finish()
         return out.status
+    sides = (sides[0].as_stored(), sides[1].as_stored()) if stored else sides
     choice = Choice(choose.module, choose.select, choose.exclude, everything)
     chosen = [_choose(side, source, choice, sources, out) for side, source in zip(sides, sources, strict=True)]
     if not any(chosen):
         raise SelectionError("nothing is left to compare", hint="--all takes in optimizer state and plain attributes")
-    old, new = (_renamed(records, map_, source) for records, source in zip(chosen, sources, strict=True))
+    old, new = (_renamed(records, map_, source) for records, source in zip(both_stored(*chosen), sources, strict=True))
     nbytes = sum(record.nbytes or 0 for name, record in old.items() if name in new)
+    if only in (None, "values"):
+        sides[0].expect(record for name, record in old.items() if name in new)
+        sides[1].expect(record for name, record in new.items() if name in old)
     opens = (sides[0].numbers, sides[1].numbers)
     with Progress(out, "comparing") as progress:
         advance = progress.counting(nbytes)

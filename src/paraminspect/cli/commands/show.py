@@ -55,6 +55,7 @@ def command(
     slice_: Slice = "",
     precision: Precision = 4,
     full: Full = False,
+    stored: options.Stored = False,
     output_file: OutputFile = "",
     rules: options.Rules,
     build: options.Build,
@@ -77,11 +78,13 @@ def command(
     format_ = _choose_format(output_format, output_file, out)
     model = open_one(source, options.asked("values", build, rules), out)
     if model is not None:
+        model = model.as_stored() if stored else model
         try:
             records = choose_records(model.checkpoint.tensors, name)
             if format_ == "npy" and len(records) != 1:
                 hint = "name one, or --format json"
                 raise ParamInspectError(f"npy holds one tensor, not {len(records):,}", hint=hint)
+            model.expect(records)
             unloaded = model.unloaded
             out.notes(
                 f"{record.name} is not loaded from {model.weights}: these are its initial values"

@@ -71,6 +71,7 @@ def command(
     reverse: options.Reverse = False,
     rows: options.Rows,
     everything: options.All = False,
+    stored: options.Stored = False,
     fail_on: FailOn = (),
     plot: Plot = "",
     rules: options.Rules,
@@ -95,7 +96,8 @@ def command(
     out = output.open(rows.header)
     report = Report(out, source, columns, sort=sort, reverse=reverse)
     choice = Choice(choose.module, choose.select, choose.exclude, everything)
-    models = open_each(source, options.asked("values", build, rules), out)
+    opened = open_each(source, options.asked("values", build, rules), out)
+    models = (model.as_stored() if stored else model for model in opened)
     drawn: list[tuple[str, TensorStats]] = []
     at_once = out.streams and not sort and not reverse
     key, noun = ("tensors", "tensor") if depth is None else ("modules", "module")
@@ -133,6 +135,7 @@ def _read(model: Opened, plan: Sequence[Row], output: Output) -> Iterator[tuple[
 
     nbytes = sum(record.nbytes or 0 for row in plan for record in row.records)
     rows = [row.records for row in plan]
+    model.expect(record for row in rows for record in row)
     with Progress(output, "reading") as progress:
         advance, workers = progress.counting(nbytes), count_workers(nbytes)
         yield from zip(plan, collect_in_parallel(rows, model.numbers, advance, workers=workers), strict=True)

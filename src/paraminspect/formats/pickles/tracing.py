@@ -25,13 +25,10 @@ from paraminspect.formats.pickles.repeats import Repeats
 from paraminspect.formats.pickles.safe import ALLOCATORS, CALLED_SAFELY, MANY_BYTES, TAKES_A_FUNCTION, Calling
 from paraminspect.formats.pickles.state import LONGEST_FIXED, truncated
 from paraminspect.formats.pytorch.objects import GlobalTable, storage_ref
-from paraminspect.limits import OPCODES, EffortError, effort
+from paraminspect.limits import OPCODES, STRINGS, EffortError, effort
 
 MAX_USES: Final = 2_000
 """Different globals of one pickle that are told of; what is dangerous always is."""
-
-MAX_NESTED: Final = 5_000
-"""Strings of one pickle that may be pickles themselves."""
 
 MAX_LOADED: Final = 20_000
 """Byte strings of one pickle that are loaded as files of their own: one for each tensor that `pickle` itself wrote."""
@@ -94,7 +91,7 @@ class Trace:
         computed: Offset and preview of calls of something that is no named class or function, and of names that are computed.
         patched: Offset and preview of states that are set on an imported class or function itself.
         nested: Strings that may be a pickle, or a file that holds one, with the offsets of their opcodes.
-        unread: How many more there are.
+        unread: How many more there are than a run may look into.
         loaded: Those of them that are handed to `torch.storage._load_from_bytes`, which loads them.
         value: What it stands for; None if it was not read to its end.
         end: Offset of the first byte behind it, or of the byte at which it could not be read on.
@@ -136,7 +133,8 @@ def trace_pickle(
     try:
         trace.value = machine.load()
     except ParamInspectError as error:
-        machine.trace.error = error
+        machine.trace.error = error.with_traceback(None)  # which would hold the machine, as would what it came from
+        error.__context__ = None
         if isinstance(error, EffortError):
             effort().is_spent = True
     except (IndexError, ValueError, OverflowError, UnicodeError, struct.error) as error:
@@ -149,6 +147,7 @@ def trace_pickle(
     trace = machine.trace  # a new one if the machine began anew
     trace.end = machine.position
     trace.names = set(machine.named)
+    machine.release()
     return trace
 
 
@@ -164,6 +163,10 @@ class _TracingMachine(PickleMachine):
         # what is taken at once holds nothing but numbers and plain names, and its classes were named before
         super().__init__(blob, self._find, self._refer, begin=begin, shortcut=self._table.shortcut, repeats=Repeats())
         self._table.shortcut.declare = declare
+
+    def release(self) -> None:
+        """Let go of itself: nobody collects cycles, and a file may hold a pickle for each piece of a checkpoint."""
+        del self._find_global, self._load_persistent
 
     def _restart(self) -> None:
         super()._restart()
@@ -465,7 +468,8 @@ class _TracingMachine(PickleMachine):
 
     def _note_string(self, head: bytes, data: bytes | LongBytes) -> None:
         if may_be_file(head) or _may_be_bare(head, data):
-            if len(self.trace.nested) < MAX_NESTED:
+            if self._effort.left(STRINGS):
+                self._effort.spend(STRINGS, 1)
                 self.trace.nested.append((self._op, data))
             else:
                 self.trace.unread += 1

@@ -27,6 +27,7 @@ from paraminspect.formats.pytorch.objects import GlobalTable
 from paraminspect.formats.pytorch.pieces import Boxes, Pieces, Places
 from paraminspect.formats.shapes import MAX_NUMEL, MAX_TENSORS, check_sizes, count_elements
 from paraminspect.formats.tiling import Box, Flaw, find_flaw, note_flaws
+from paraminspect.limits import OPCODES, effort
 from paraminspect.records import Checkpoint, Encoding, Role, TensorRecord
 from paraminspect.text import list_some, quote
 
@@ -117,6 +118,7 @@ def _look_into(record: TensorRecord, boxes: Boxes, known: _Known) -> tuple[Boxes
     Raises:
         MalformedError: A piece that reaches past the tensor.
     """
+    effort().spend(OPCODES, len(boxes[0]))  # a list of them may be that of many tensors
     key = record.shape, boxes
     if key not in known:
         each_once = dict.fromkeys(zip(*boxes, strict=True))

@@ -66,9 +66,9 @@ def read_experts(found: Found) -> Logical:
 
 def read_pairs(found: Found) -> Logical:
     """(.., outputs, inputs / 2) bytes with a scale for each 16 or 32 of a row."""
-    *outer, half = found.shape("weight")
+    *outer, half = found.rows("weight")
     shape = (*outer, 2 * half)
-    *rows, groups = found.shape("scale")
+    *rows, groups = found.rows("scale")
     must(outer and groups and shape[-1] % groups == 0 and rows == outer)
     group, method, stored = shape[-1] // groups, found.settings.method, found.dtype("scale")
     problem, label = ("", ""), "nvfp4"

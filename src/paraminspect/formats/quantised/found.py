@@ -96,6 +96,16 @@ class Found(NamedTuple):
             raise NotItError
         return shape
 
+    def rows(self, part: str) -> tuple[int, ...]:
+        """The shape of one that has a dimension at least.
+
+        Raises:
+            NotItError: It is a single number.
+        """
+        shape = self.shape(part)
+        must(shape)
+        return shape
+
     def dtype(self, part: str) -> str:
         """The type of one of them; "" where there is none."""
         return self.parts[part].dtype if part in self.parts else ""

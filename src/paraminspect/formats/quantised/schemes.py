@@ -52,7 +52,7 @@ def _four_bits(kind: str) -> Scheme:
     title = f"bitsandbytes {kind}"
     return Scheme(
         title, title, _STATE + kind, parts, (), "", _NESTED, f"{_HERE}.bitsandbytes:read_four_bits",
-        f"{_VALUES}:FourBits",
+        f"{_VALUES}:four_bits",
     )  # fmt: skip
 
 
@@ -60,52 +60,59 @@ SCHEMES: Final = (
     Scheme(
         "gptq", "GPTQ", "g_idx",
         (("qweight", "qweight"), ("qzeros", "qzeros"), ("scales", "scales"), ("g_idx", "g_idx")), _INTEGERS, "weight",
-        (), f"{_HERE}.words:read_gptq", f"{_VALUES}:Gptq",
+        (), f"{_HERE}.words:read_gptq", f"{_VALUES}:gptq",
     ),
     Scheme(
         "awq", "AWQ", "qzeros", (("qweight", "qweight"), ("qzeros", "qzeros"), ("scales", "scales")), _INTEGERS, "weight",
-        (("g_idx", "g_idx"),), f"{_HERE}.words:read_awq", f"{_VALUES}:Awq",
+        (("g_idx", "g_idx"),), f"{_HERE}.words:read_awq", f"{_VALUES}:awq",
     ),
     _four_bits("nf4"),
     _four_bits("fp4"),
     Scheme(
         "bitsandbytes int8", "bitsandbytes int8", "SCB", (("weight", "weight"), ("SCB", "SCB")), ("int8",), "weight",
-        (("weight_format", "weight_format"),), f"{_HERE}.bitsandbytes:read_eight_bits", f"{_VALUES}:Rowwise",
+        (("weight_format", "weight_format"),), f"{_HERE}.bitsandbytes:read_eight_bits", f"{_VALUES}:rowwise",
     ),
     Scheme(
         "mxfp4 experts", "MXFP4 (gpt-oss)", "_scales", (("blocks", "_blocks"), ("scales", "_scales")), ("uint8",), "",
-        (), f"{_HERE}.floats:read_experts", f"{_VALUES}:Experts",
+        (), f"{_HERE}.floats:read_experts", f"{_VALUES}:experts",
     ),
     Scheme(
         "mlx", "MLX", "scales", (("weight", "weight"), ("scales", "scales")), ("uint32",), "weight",
-        (("biases", "biases"),), f"{_HERE}.words:read_mlx", f"{_VALUES}:Mlx",
+        (("biases", "biases"),), f"{_HERE}.words:read_mlx", f"{_VALUES}:mlx",
     ),
     Scheme(
         "pack-quantized", "compressed-tensors, packed", "_scale",
         (("packed", "_packed"), ("scale", "_scale"), ("shape", "_shape")), ("int32",), "",
-        (("zero_point", "_zero_point"), ("g_idx", "_g_idx")), f"{_HERE}.words:read_packed", f"{_VALUES}:Packed",
+        (("zero_point", "_zero_point"), ("g_idx", "_g_idx")), f"{_HERE}.words:read_packed", f"{_VALUES}:packed",
     ),
     Scheme(
         "fp4 packed", "NVFP4 and MXFP4 (compressed-tensors)", "_scale",
         (("weight", "_packed"), ("scale", "_scale")), ("uint8",), "",
         (("global_scale", "_global_scale"), ("zero_point", "_zero_point")), f"{_HERE}.floats:read_pairs",
-        f"{_VALUES}:Pairs",
+        f"{_VALUES}:pairs",
     ),
     Scheme(
         "fp4", "NVFP4 (ModelOpt)", "_scale", (("weight", ""), ("scale", "_scale"), ("scale_2", "_scale_2")), ("uint8",),
-        "", (), f"{_HERE}.floats:read_pairs", f"{_VALUES}:Pairs",
+        "", (), f"{_HERE}.floats:read_pairs", f"{_VALUES}:pairs",
     ),
     Scheme(
         "scaled inverse", "FP8 with scales of blocks (DeepSeek)", "_scale_inv",
-        (("weight", ""), ("scale", "_scale_inv")), _FLOAT8, "", (), f"{_HERE}.floats:read_scaled", f"{_VALUES}:Scaled",
+        (("weight", ""), ("scale", "_scale_inv")), _FLOAT8, "", (), f"{_HERE}.floats:read_scaled", f"{_VALUES}:scaled",
     ),
     Scheme(
         "scaled", "FP8 and int8 with scales (compressed-tensors, ModelOpt, FBGEMM)", "_scale",
         (("weight", ""), ("scale", "_scale")), (*_FLOAT8, "int8"), "", (("zero_point", "_zero_point"),),
-        f"{_HERE}.floats:read_scaled", f"{_VALUES}:Scaled",
+        f"{_HERE}.floats:read_scaled", f"{_VALUES}:scaled",
     ),
 )  # fmt: skip
 """In the order in which they are tried: tensors are of the first that they can be."""
 
-BY_NAME: Final = {scheme.name: scheme for scheme in SCHEMES}
+DECODERS: Final = {
+    **{scheme.name: scheme.decoder for scheme in SCHEMES},
+    "torchao blocks": f"{_VALUES}:scaled",
+    "torchao pairs": f"{_VALUES}:pairs",
+    "torchao int4": "",
+}
+"""Of schemes by name; those of torchao are told by the class of the tensor, not by names."""
+
 KEYS: Final = tuple({scheme.key for scheme in SCHEMES})

@@ -64,7 +64,7 @@ def read_awq(found: Found) -> Logical:
 
 def read_mlx(found: Found) -> Logical:
     """(.., outputs, inputs * bits / 32), a scale and a bias for each group of inputs."""
-    *outer, words = found.shape("weight")
+    *outer, words = found.rows("weight")
     said = found.settings.mlx(found.name.removesuffix(".weight"))
     bits, group, mode = said.get("bits"), said.get("group_size"), said.get("mode", "affine")
     must(type(bits) is int and bits in WIDTHS and type(group) is int and group > 0)  # the one, or the other
@@ -85,7 +85,7 @@ def read_mlx(found: Found) -> Logical:
 
 def read_packed(found: Found) -> Logical:
     """(.., outputs, inputs * bits / 32) of compressed-tensors; the shape is in a tensor of its own."""
-    *outer, words = found.shape("packed")
+    *outer, words = found.rows("packed")
     told = found.shape("shape", 1)[0]
     must(found.dtype("shape") in ("int64", "int32") and told == len(outer) + 1 and found.dtype("scale") in FLOATS)
     data, size = found.read(found.parts["shape"]), 8 if found.dtype("shape") == "int64" else 4

@@ -44,5 +44,5 @@ def flipped(record: TensorRecord | None, values: Tensor) -> Tensor:
 
 
 def by_name(checkpoint: Checkpoint) -> Mapping[str, TensorRecord]:
-    """The model's tensors by name; of two equal names the last one."""
-    return {record.name: record for record in checkpoint.tensors if record.role == "model"}
+    """The model's tensors by name, quantised ones as what they stand for; of two equal names the last one."""
+    return {record.name: record for each in checkpoint.tensors if (record := each.as_meant).role == "model"}
