@@ -70,6 +70,8 @@ SAFETENSORS: Final[dict[str, Callable[[], Made]]] = {
     "modules.safetensors": lambda: named(".".join(f"{i * 40 + j:x}" for j in range(40)) for i in range(1 << 20)),
     "numbered.safetensors": lambda: named(f"a.{i}.b.{i % 7}.w" for i in range(1 << 20)),
     "long_name.safetensors": lambda: named(["x" * 900_000]),
+    "one_long.safetensors": lambda: named([*(f"{i:x}" for i in range(9000)), "x" * 400_000]),
+    "one_dotted.safetensors": lambda: named([*(f"{i:x}.w" for i in range(9000)), "x." * 200_000]),
     "long_names.safetensors": lambda: named(f"{i}" + "x" * 9000 for i in range(1 << 20)),
     "wide.safetensors": lambda: named(f"{i:x}" + "字👩‍👩‍👧é̂" * 20 for i in range(1 << 20)),
     "controls.safetensors": lambda: named(f"{i:x}\x1b[2J\n\u202e\x00" * 4 for i in range(1 << 20)),

@@ -176,9 +176,51 @@ def make_mlx(folder: Path) -> None:
         mx.save_safetensors(str(case / "expected.safetensors"), {"l.weight": numbers})
 
 
+def make_torchao(folder: Path) -> None:
+    """Weights of every class that runs without a device, as `torch.save` has them and flattened for safetensors."""
+    import torch
+    from safetensors.torch import save_file
+    from torch import nn
+    from torchao import quantization
+    from torchao.prototype.mx_formats.mx_tensor import MXTensor
+    from torchao.prototype.mx_formats.nvfp4_tensor import NVFP4Tensor
+    from torchao.prototype.safetensors.safetensors_support import flatten_tensor_state_dict
+    from torchao.quantization.granularity import PerGroup, PerTensor
+
+    weight = torch.randn(16, 64, dtype=torch.bfloat16)
+    cases: dict[str, Any] = {
+        "mxfp8": MXTensor.to_mx(weight, torch.float8_e4m3fn, 32),
+        "mxfp4": MXTensor.to_mx(weight, torch.float4_e2m1fn_x2, 32),
+        "nvfp4": NVFP4Tensor.to_nvfp4(weight),
+    }
+    for name, config in {
+        "int8": quantization.Int8WeightOnlyConfig(),
+        "int8-dynamic": quantization.Int8DynamicActivationInt8WeightConfig(),
+        "float8-row": quantization.Float8WeightOnlyConfig(),
+        "float8-tensor": quantization.Float8DynamicActivationFloat8WeightConfig(granularity=PerTensor()),
+        "int4-group": quantization.IntxWeightOnlyConfig(weight_dtype=torch.int4, granularity=PerGroup(32)),
+    }.items():
+        net = nn.Sequential(nn.Linear(64, 16, bias=False)).to(torch.float32 if name == "int8" else torch.bfloat16)
+        try:
+            quantization.quantize_(net, config)
+        except (AssertionError, RuntimeError, ImportError) as error:
+            sys.stderr.write(f"torchao: no {name}: {error}\n")
+            continue
+        cases[name] = net.state_dict()["0.weight"]
+    for name, tensor in cases.items():
+        expected = {"0.weight": tensor.dequantize()}
+        (folder / f"{name}-pickle").mkdir(parents=True)
+        torch.save({"0.weight": tensor}, folder / f"{name}-pickle" / "model.pt")
+        _beside(folder / f"{name}-pickle", {}, expected)
+        flat, metadata = flatten_tensor_state_dict({"0.weight": tensor})
+        (folder / name).mkdir()
+        save_file(flat, folder / name / "model.safetensors", metadata)
+        _beside(folder / name, {}, expected)
+
+
 MAKERS: Final[dict[str, Callable[[Path], None]]] = {
     "bitsandbytes": make_bitsandbytes, "transformers": make_transformers, "compressed-tensors": make_compressed_tensors,
-    "autoawq": make_autoawq, "mlx": make_mlx,
+    "autoawq": make_autoawq, "mlx": make_mlx, "torchao": make_torchao,
 }  # fmt: skip
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,17 +13,33 @@ import pytest
 import torch
 
 import paraminspect as pi
+from paraminspect.checks.container import Place, scan_part
 from paraminspect.errors import LimitExceededError
 from paraminspect.files.blob import Blob, open_blob
 from paraminspect.files.local import PLACE
 from paraminspect.files.processes import Send, run_forked
 from paraminspect.files.threads import side_by_side
+from paraminspect.formats import zip_file
 from paraminspect.formats.pickles import machine
 from paraminspect.formats.pickles.machine import PickleMachine
+from paraminspect.formats.pickles.tracing import trace_pickle
 from paraminspect.formats.pytorch.objects import GlobalTable
-from paraminspect.limits import NUMBERS, OPCODES, Bound, Effort, EffortError, effort, one_effort
+from paraminspect.formats.zip_file import read_zip_directory
+from paraminspect.limits import (
+    MEMBERS,
+    NUMBERS,
+    OPCODES,
+    STRINGS,
+    WINDOWS,
+    Bound,
+    Effort,
+    EffortError,
+    effort,
+    one_effort,
+)
 from tests.making.safetensors_files import raw_safetensors, safetensors_bytes
 from tests.making.torch_files import save_tensors
+from tests.making.zips import zip_bytes
 
 FEW = Bound("things", 10, 2)
 
@@ -141,9 +160,54 @@ def test_each_call_of_the_library_is_a_run(tmp_path: Path, monkeypatch: pytest.M
         assert not pi.diff(path, model).changes
 
 
+def test_a_traced_pickle_leaves_no_ring_behind() -> None:
+    blob = Blob.from_bytes(b"\x80\x02cos\nsystem\n)R.")
+    trace_pickle(blob)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            assert trace_pickle(blob).uses
+        assert gc.collect() < 20
+    finally:
+        gc.enable()
+
+
+def test_each_pickle_of_a_row_is_read_through_a_window() -> None:
+    row = b"\x80\x02N." * 100
+    with one_effort() as run:
+        scan_part(Blob.from_bytes(row), Place())
+        assert 100 * len(row) // 2 < run.spent(WINDOWS) < 300 * len(row)
+
+
+def test_strings_that_may_be_pickles_are_a_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Effort, "limit", lambda self, bound: 10 if bound is STRINGS else 1 << 30)
+    data = b"\x80\x03](" + b"C\x04\x80\x03N." * 30 + b"e."
+    with one_effort():
+        found = scan_part(Blob.from_bytes(data), Place())
+    assert [each.message for each in found] == ["20 more strings that may be pickles are not looked at"]
+
+
+def test_what_is_unpacked_is_counted() -> None:
+    with one_effort() as run:
+        scan_part(Blob.from_bytes(zlib.compress(bytes(5000))), Place())
+        assert run.spent(MEMBERS) == 5000
+
+
+def test_what_is_held_of_a_member_is_relative_to_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zip_file, "FREE_INFLATED", 1000)
+    directory = read_zip_directory(
+        Blob.from_bytes(zip_bytes({"a": bytes(100_000), "b": bytes(900)}, zipfile.ZIP_DEFLATED))
+    )
+    assert directory.read(directory.entries["b"]) == bytes(900)
+    with pytest.raises(LimitExceededError, match="bytes in 'a'"):
+        directory.read(directory.entries["a"])
+    assert sum(map(len, directory.stream(directory.entries["a"]))) == 100_000
+
+
 def test_all_pickles_of_a_run_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
     pickle = b"N" * 30 + b"."
-    monkeypatch.setattr(Effort, "limit", lambda self, bound: 100)
+    monkeypatch.setattr(Effort, "limit", lambda self, bound: 100 if bound is OPCODES else 1 << 30)
     with one_effort() as run:
         for _ in range(3):
             load(Blob.from_bytes(pickle))

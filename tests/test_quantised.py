@@ -83,6 +83,12 @@ def test_totals_are_those_of_the_model(folder: Path) -> None:
     assert found.parameters == sum(record.numel for record in expected_of(folder).values())
     assert found.tensors == len(expected_of(folder))
     assert found.stored == sum(record.numel for record in open_source(model_of(folder)).tensors)
+    with_parts = total(make_listing(open_source(model_of(folder)).tensors, everything=True))
+    assert (with_parts.parameters, with_parts.stored, with_parts.nbytes) == (
+        found.parameters,
+        found.stored,
+        found.nbytes,
+    )
     assert found.encodings
 
 
@@ -114,11 +120,19 @@ def data_of(path: Path) -> dict[str, tuple[str, list[int], bytes]]:
     }
 
 
+@pytest.mark.parametrize("folder", [folder for folder in FOLDERS if model_of(folder).suffix == ".pt"], ids=str)
+def test_objects_of_a_pickle_are_converted_to_their_numbers(folder: Path, tmp_path: Path) -> None:
+    """In the type that they pass for."""
+    paraminspect.convert(model_of(folder), tmp_path / "numbers.safetensors", verify=True)
+    assert paraminspect.diff(tmp_path / "numbers.safetensors", folder / "expected.safetensors").changes == []
+
+
 @EACH
 def test_converted_to_numbers(folder: Path, tmp_path: Path) -> None:
     expected = expected_of(folder)
     paraminspect.convert(model_of(folder), tmp_path / "numbers.safetensors", dtype="float32", verify=True)
     written = load_file(tmp_path / "numbers.safetensors")
+    assert not open_source(tmp_path / "numbers.safetensors").metadata.keys() & {"tensor_names", *expected}
     assert set(written) == set(expected)
     for name, array in written.items():
         assert array.dtype == np.float32

@@ -35,11 +35,17 @@ class Bound(NamedTuple):
 
     what: str
     free: int
-    per_byte: int
+    per_byte: float
 
 
 OPCODES: Final = Bound("opcodes of pickles in one run", 8_000_000, 8)
 """Half a second a million. Each takes a byte at least, and `check` passes over them twice."""
+
+WINDOWS: Final = Bound("bytes of pickles read in one run", 1 << 30, 64)
+"""A pickle is read through a window, which reaches over those behind it."""
+
+STRINGS: Final = Bound("strings that may be pickles in one run", 5_000, 1 / 16)
+"""A twentieth of a second a thousand, those inside them not counted."""
 
 MEMBERS: Final = Bound("bytes of zip members in one run", 1 << 29, 64)
 """Inflated, if they are deflated: two seconds a GiB in each process. Weights deflate to half their size; `check --deep` reads them
@@ -63,7 +69,7 @@ ONE_MATCH: Final = 32
 
 FINDINGS: Final = Bound("findings in one run", 50_000, 0)
 
-SHARED: Final = (OPCODES, MEMBERS, DIRECTORIES, NUMBERS)
+SHARED: Final = (OPCODES, WINDOWS, STRINGS, MEMBERS, DIRECTORIES, NUMBERS)
 """What is counted over processes too."""
 
 
@@ -102,7 +108,7 @@ class Effort:
 
     def limit(self, bound: Bound) -> int:
         """Most that may be spent."""
-        return bound.free + bound.per_byte * self.nbytes
+        return bound.free + int(bound.per_byte * self.nbytes)
 
     def left(self, bound: Bound) -> int:
         """What may still be spent."""

@@ -27,6 +27,22 @@ PAIRS = "float4_e2m1fn_x2"
 """torch's type of two numbers in one element."""
 
 
+class Folded(NamedTuple):
+    """Bytes that a file has as UTF-8, a character each: pickles of protocol 2 have no others.
+
+    Attributes:
+        begin: File offset of the text.
+        nbytes: Of the text.
+        skip: Characters before the first byte.
+        is_swapped: Whether the bytes of each element are in big-endian order.
+    """
+
+    begin: int
+    nbytes: int
+    skip: int = 0
+    is_swapped: bool = False
+
+
 class Storage(NamedTuple):
     """One run of bytes that tensors are views of.
 
@@ -40,6 +56,7 @@ class Storage(NamedTuple):
         begin: File offset of the first byte; None where the bytes do not lie in the file as they are
             (compressed, in another byte order, inside a pickle, spread over several chunks).
         swapped_begin: The same where the bytes of each element are in big-endian order and `begin` is None for that.
+        kept: The bytes themselves where a pickle has few of them, or how they are found in its text.
     """
 
     key: str
@@ -47,6 +64,7 @@ class Storage(NamedTuple):
     path: str | None = None
     begin: int | None = None
     swapped_begin: int | None = None
+    kept: bytes | Folded | None = None
 
 
 class Quantizer(NamedTuple):
@@ -143,6 +161,7 @@ class Logical(NamedTuple):
         settings: What else is known of how it is packed, such as ("bits", 4).
         problem: Why its numbers cannot be had; "" where they can.
         hint: The way out then.
+        is_one: Whether the file has them as one object, under one name, which other kinds of files cannot.
     """
 
     scheme: str
@@ -155,6 +174,7 @@ class Logical(NamedTuple):
     settings: tuple[tuple[str, object], ...] = ()
     problem: str = ""
     hint: str = ""
+    is_one: bool = False
 
     @property
     def form(self) -> tuple[object, ...]:
@@ -384,6 +404,7 @@ class Checkpoint:
         files: Paths of the files that were read.
         declared: What it says of ties. Where an alias is not stored, `tensors` has it all the same, as `declared`.
         stored: Bytes that are there for tensors to use, without padding; None where that is not known.
+        unused: Of files that hold nothing else, bytes that no tensor has, where the reader counts them itself.
         version: Of the format, as the file has it; "" where the format has none.
         root: The object of a pickle, inert, where it holds more than tensors by their names.
         kept_open: What closes the copy of a pipe when the checkpoint is gone.
@@ -398,6 +419,7 @@ class Checkpoint:
     files: tuple[str, ...] = ()
     declared: tuple[Declaration, ...] = ()
     stored: int | None = None
+    unused: int = 0
     version: str = ""
     root: object = field(default=None, repr=False, compare=False)
     kept_open: object = field(default=None, repr=False, compare=False)

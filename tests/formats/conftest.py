@@ -50,6 +50,15 @@ def flatten(value: object, prefix: str = "") -> Iterator[Found]:
             yield from flatten(item, f"{prefix}{index}.")
 
 
+def arrays(value: object, prefix: str = "") -> Iterator[str]:
+    """Names of numpy arrays, which are listed too."""
+    if isinstance(value, np.ndarray):
+        yield prefix[:-1]
+    elif isinstance(value, dict | list | tuple):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from arrays(item, f"{prefix}{key}.")
+
+
 def groups(storages: dict[str, object]) -> set[frozenset[str]]:
     """Names that have the same storage."""
     together = defaultdict(set)
@@ -88,12 +97,13 @@ def check_like_torch(checkpoint: Checkpoint, value: object, *, mapped: bool = Tr
     """A checkpoint against the object: names, everything of each tensor, bytes in the file, shared storages.
 
     Args:
-        checkpoint: What the reader gave; plain attributes of modules are passed over.
+        checkpoint: What the reader gave; plain attributes of modules and arrays are passed over.
         value: What torch loads from the same file.
         mapped: Whether the bytes lie in the file as they are.
         shared: Whether the file says which tensors share a storage.
     """
-    records = [record for record in checkpoint.tensors if record.role != "attribute"]
+    known = set(arrays(value))
+    records = [record for record in checkpoint.tensors if record.role != "attribute" and record.name not in known]
     wanted = list(flatten(value))
     assert sorted(record.name for record in records) == sorted(found.name for found in wanted)
     by_name = {found.name: found for found in wanted}

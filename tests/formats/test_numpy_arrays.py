@@ -187,7 +187,10 @@ def test_objects_are_not_unpickled(tmp_path: Path):
             read_one(buffer.getvalue())
         assert "not run" in caught.value.hint
         with pytest.raises(MalformedError, match=r"^member 'evil.npy': the array holds Python objects"):
-            read_archive(npz_bytes(good=np.zeros(3), evil=array))
+            read_archive(npz_bytes(evil=array))
+        found = read_archive(npz_bytes(first=np.zeros(3), evil=array, good=np.ones(2)))
+        assert [each.name for each in found.tensors] == ["first", "good"]
+        assert found.notes == ("1 array of Python objects is left out, each a pickle that was not run: 'evil'",)
     assert not list(tmp_path.iterdir())
 
 

@@ -42,14 +42,14 @@ def after() -> bytes:
 
 def mixed() -> bytes:
     """A GGUF file of a block that can be decoded and two that cannot."""
-    kinds = (("a.q8_0", 32, 8), ("b.iq2_xxs", 256, 16), ("c.iq2_xxs", 256, 16))
+    kinds = (("a.q8_0", 32, 8), ("b.q2_0", 256, 42), ("c.q2_0", 256, 42))
     infos = b"".join(
         struct.pack(f"<Q{len(name)}sIQIQ", len(name), name.encode(), 1, numel, kind, 128 * place)
         for place, (name, numel, kind) in enumerate(kinds)
     )
     head = struct.pack("<4sIQQ", b"GGUF", 3, len(kinds), 0) + infos
     block = struct.pack("<e", 0.5) + bytes(range(32))
-    return head.ljust(-(-len(head) // 32) * 32, b"\0") + block.ljust(128, b"\0") + bytes(128 + 66)
+    return head.ljust(-(-len(head) // 32) * 32, b"\0") + block.ljust(128, b"\0") + bytes(128 + 72)
 
 
 def hostile_metadata() -> bytes:

@@ -107,6 +107,18 @@ def labels(lines: list[str]) -> list[str]:
     return [line.split("─ ")[-1].split("  ")[0].split("  [")[0].strip() for line in lines[1:]]
 
 
+def test_one_long_name_does_not_lengthen_every_line() -> None:
+    names = [*(f"{i}.w" for i in range(0, 60, 2)), "x." * 9000 + "w"]
+    drawn = tree([tensor(name, 2) for name in names], fold=False)
+    rows = table(
+        [(name, 2, 8) for name in names],
+        (Column("name", "name"), Column("numel", "int"), Column("n", "int")),
+        width=None,
+    )
+    for lines in (drawn, rows):
+        assert sorted(map(len, lines))[-2] < 1_100
+
+
 def test_only_neighbours_that_follow_on_and_are_alike_fold() -> None:
     blocks = {"b.0": 2, "b.1": 2, "b.2": 3, "b.3": 3, "b.5": 3, "b.x": 3, "b.y": 3}
     assert labels(tree([tensor(f"{block}.w", size) for block, size in blocks.items()])) == [

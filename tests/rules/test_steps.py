@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paraminspect.errors import RuleError
+from paraminspect.errors import LimitExceededError, RuleError
 from paraminspect.records import InitStep
 from paraminspect.rules.parse import parse_rule
 from paraminspect.rules.steps import FLOATING, InitPlan, plan_rules
@@ -228,3 +228,10 @@ def test_a_padding_row_is_remarked() -> None:
     assert note(tensor, "*=normal") == "row 1 (padding_idx) kept zero"
     assert note(tensor, "*=add(1)") == "row 1 (padding_idx) left as it is"
     assert note(tensor, "*=keep") == ""
+
+
+def test_orthogonal_matrices_are_counted_before_they_are_made() -> None:
+    honest = [target(f"{i}.weight", (8192, 28672)) for i in range(200)]
+    assert len(plan(honest, "*=orthogonal").steps) == 200
+    with pytest.raises(LimitExceededError, match="multiplications of orthogonal"):
+        plan([target("a.weight", (40_000, 40_000))], "*=orthogonal")

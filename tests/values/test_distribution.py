@@ -58,6 +58,8 @@ def test_a_zero_among_many_is_zero(zero: float) -> None:
     found = Distribution.of_cells(count_cells(array)).quantiles((0.5,))
     assert found is not None
     assert str(found[0]) == "0.0"
+    histogram = np.array(Distribution.of_cells(count_cells(array)).histogram(array.min(), array.max()))
+    assert np.abs(histogram - np.histogram(array, BINS)[0]).max() <= array.size / 500
 
 
 def test_numbers_that_are_not_finite_are_left_out() -> None:
@@ -71,6 +73,12 @@ def test_float64_past_float32_is_counted_at_its_end() -> None:
     cells = Distribution.of_cells(count_cells(np.array([1e300, -1e300, 1.0])))
     assert int(cells.counts.sum()) == 3
     assert cells.highs[-1] == np.finfo(np.float32).max
+
+
+def test_zeros_between_bins_are_of_the_upper_one_however_many_numbers_there_are() -> None:
+    numbers = np.concatenate([np.zeros(1000), np.linspace(-1, 1, 70_000)]).astype(np.float32)
+    found = Distribution.of_cells(count_cells(numbers)).histogram(-1, 1)
+    assert found[16] - found[15] == 1000
 
 
 def test_of_nothing() -> None:

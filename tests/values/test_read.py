@@ -356,7 +356,7 @@ def test_what_is_not_dense_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("dtype", "layout", "message"),
     [
-        ("iq2_xxs", "gguf", "values of iq2_xxs cannot be decoded yet"),
+        ("q2_0", "gguf", "values of q2_0 cannot be decoded yet"),
         ("unknown(99)", "gguf", "cannot be decoded yet"),
         ("bits8", "strided", "bits8 has no arithmetic"),
         ("<U3", "strided", "<U3 has no arithmetic"),

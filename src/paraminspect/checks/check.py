@@ -80,6 +80,7 @@ def check_opened(model: Opened, *, deep: bool) -> list[Finding]:
     elif deep:
         from paraminspect.checks.values import check_values
 
+        model.expect(model.checkpoint.tensors)
         found += check_values(model.checkpoint.tensors, model.numbers)
     return arrange([], found)
 

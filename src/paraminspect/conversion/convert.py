@@ -99,12 +99,12 @@ def prepare(
     if not plan.items:
         raise SelectionError("there is nothing to write", hint=_why_nothing(plan, wanted))
     names = {name for item in plan.items for name in (item.out.name, *item.out.aliases)}
-    merged, notes = merge_metadata(carry_metadata(checkpoint) if carry else {}, metadata or {}, names)
+    decoded = any(item.record.logical is not None for item in plan.items)
+    merged, notes = merge_metadata(carry_metadata(checkpoint, decoded=decoded) if carry else {}, metadata or {}, names)
     row = choose_format(file, checkpoint, own_format(checkpoint), sharded=bool(shard_size))
     outlined = lay_out(plan.items, row, file, merged, shard_size)
     if outlined.layout.is_folder:
         whole = not (wanted.module or wanted.select or wanted.exclude or wanted.renames)
-        decoded = any(item.record.logical is not None for item in plan.items)
         companions, remarks = read_companions(checkpoint, whole=whole, decoded=decoded)
         layout = replace(outlined.layout, files=(*outlined.layout.files, *companions))
         outlined, notes = outlined._replace(layout=layout), [*notes, *remarks]

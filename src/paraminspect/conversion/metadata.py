@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from paraminspect.errors import ParamInspectError
+from paraminspect.formats.quantised.torchao import NAMES
 from paraminspect.formats.table import formats_of_files
 from paraminspect.records import Checkpoint
 from paraminspect.text import quote
@@ -31,18 +32,27 @@ def parse_metadata(texts: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def carry_metadata(checkpoint: Checkpoint) -> dict[str, str]:
-    """What of a source's metadata describes the model: all of safetensors but its ties, `general.*` of GGUF."""
+def carry_metadata(checkpoint: Checkpoint, *, decoded: bool = False) -> dict[str, str]:
+    """What of a source's metadata describes the model: all of safetensors but its ties, `general.*` of GGUF.
+
+    Args:
+        decoded: Whether quantised weights are written as numbers, so that nothing may say how they were packed.
+    """
     rows = formats_of_files(checkpoint)
     begin = rows[0].carried if rows else None  # the metadata are those of the first file
     if begin is None:
         return {}
-    ties = {each.alias for each in checkpoint.declared if each.origin == "metadata"}
+    left = {NAMES, *_names_of_torchao(checkpoint)} if decoded and NAMES in checkpoint.metadata else set()
+    ties = left | {each.alias for each in checkpoint.declared if each.origin == "metadata"}
     return {
         key: value
         for key, value in checkpoint.metadata.items()
         if key.startswith(begin) and key not in ties and not (begin and key in _OF_THE_FORMAT)
     }
+
+
+def _names_of_torchao(checkpoint: Checkpoint) -> set[str]:
+    return {key for key, value in checkpoint.metadata.items() if value.startswith('{"_type"')}
 
 
 def merge_metadata(

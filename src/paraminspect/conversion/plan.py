@@ -111,11 +111,17 @@ def plan_conversion(checkpoint: Checkpoint, wanted: Wanted = Wanted()) -> Conver
 
 
 def as_written(records: Sequence[TensorRecord], dtype: str) -> list[TensorRecord]:
-    """Quantised weights as they are stored; or, where a type is asked for, as the tensors that they stand for."""
-    if not dtype:
-        return [record.as_stored for record in records]
-    made_of = {each.name for record in records for each in record.beside}
-    return [record.as_meant for record in records if record.role != "part" or record.name not in made_of]
+    """Quantised weights as they are stored; or as the tensors that they stand for.
+
+    The latter where a type is asked for, and where they are objects of a kind that only a pickle holds.
+    """
+    decoded = [record for record in records if (one := record.logical) is not None and (dtype or one.is_one)]
+    made_of = {each.name for record in decoded for each in record.beside}
+    return [
+        record.as_meant if (one := record.logical) is not None and (dtype or one.is_one) else record.as_stored
+        for record in records
+        if record.role != "part" or record.name not in made_of
+    ]
 
 
 def _item(record: TensorRecord, name: str, dtype: str) -> Item:
@@ -145,7 +151,8 @@ def _check_all(records: Sequence[TensorRecord], *, is_stored: bool) -> None:
 def _problem(record: TensorRecord, is_stored: bool) -> str:
     """Why a tensor cannot be written; "" if it can."""
     if record.logical is not None and record.logical.problem:
-        return f"{record.logical.problem} (without --dtype it is copied as it is stored)"
+        way = "" if record.logical.is_one else " (without --dtype it is copied as it is stored)"
+        return f"{record.logical.problem}{way}"
     if record.shape is None or record.layout not in ("strided", "gguf", "chunked", "packed"):
         return "it is ragged" if record.shape is None else f"it is {record.layout}, not dense"
     if record.layout not in ("gguf", "packed") and record.dtype not in BITS:
@@ -184,15 +191,18 @@ def _idle_renames(records: Sequence[TensorRecord], renames: Sequence[str]) -> li
 
 def note_decoded(records: Iterable[TensorRecord], dtype: str) -> list[str]:
     """What is to be said of blocks and scaled integers that are written as the numbers they stand for."""
-    kinds = [
-        each.dtype if each.logical is None else each.logical.label
+    decoded = [
+        each
         for each in records
         if each.logical is not None or (each.layout != "packed" and plain_dtype(each) != each.dtype)
     ]
+    kinds = [each.dtype if each.logical is None else each.logical.label for each in decoded]
     if not kinds:
         return []
     named = ", ".join(sorted(set(kinds)))
-    return [f"{counted(len(kinds), 'quantised tensor')} ({named}) written as {dtype or DEQUANTISED} numbers"]
+    types = {each.dtype if each.logical is not None else DEQUANTISED for each in decoded}
+    written = dtype or ", ".join(sorted(types))
+    return [f"{counted(len(kinds), 'quantised tensor')} ({named}) written as {written} numbers"]
 
 
 def _remarks(items: Sequence[Item], views: int, wanted: Wanted) -> list[str]:

@@ -89,7 +89,7 @@ def _read_several(folder: str, chosen: Chosen, read_file: ReadFile) -> Checkpoin
     parts = next(each for each in PARTS if each.label == chosen.label)
     raise SourceError(
         f"{list_names(chosen.files)} are {parts.what}, which cannot be joined without knowing how it was cut",
-        hint=f"name one, or have them made one: {parts.hint}",
+        hint=f"name one; {parts.hint}",
     )
 
 

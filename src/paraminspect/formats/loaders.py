@@ -102,7 +102,7 @@ PARTS: Final = (
     ),
     Parts(
         r"pytorch_model_fsdp(_\d+)?_rank_?\d+\.bin", "pytorch_model_fsdp_rank*.bin",
-        "what each rank has of one model (FSDP, LOCAL_STATE_DICT)", "save it as FULL_STATE_DICT or SHARDED_STATE_DICT",
+        "what each rank has of one model (FSDP, LOCAL_STATE_DICT)", "saved as FULL_STATE_DICT or SHARDED_STATE_DICT it is one model",
     ),
     Parts(
         r"layer_\d+-model_(\d+-model_)?states\.pt", "layer_*-model_states.pt", "layers of one model (pipeline of DeepSpeed)",

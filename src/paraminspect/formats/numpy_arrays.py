@@ -10,7 +10,8 @@ version 1, 32 bits in 2 and 3, little-endian), the header, and the elements. The
 bytes), of dates a unit (`<M8[ns]`); a structured type is a list of fields, `(name, descr)` or `(name, descr, shape)`.
 Where any of it is `O`, what follows is a pickle and not an array: we refuse.
 
-An `.npz` file is a zip with a member `NAME.npy` for each array, stored or deflated.
+An `.npz` file is a zip with a member `NAME.npy` for each array, stored or deflated. Members that are pickles are left out
+where there are others.
 
 The literal is parsed here rather than by `ast.literal_eval`, which takes far more than a header may hold, warns on
 odd escapes and recurses as deep as the text asks.
@@ -22,7 +23,7 @@ Source:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from paraminspect.errors import NOT_WHOLE, LimitExceededError, MalformedError, ParamInspectError, TruncatedError
@@ -31,7 +32,7 @@ from paraminspect.formats.dtypes import NUMPY_TYPES
 from paraminspect.formats.shapes import MAX_DIMENSIONS, MAX_NUMEL, MAX_TENSORS
 from paraminspect.formats.zip_file import STORED, ZipDirectory, ZipEntry
 from paraminspect.records import Checkpoint, Storage, TensorRecord
-from paraminspect.text import quote
+from paraminspect.text import counted, list_some, quote
 
 NPY_MAGIC = b"\x93NUMPY"
 
@@ -46,6 +47,9 @@ MAX_DIGITS = 20
 
 MAX_TYPE_TEXT = 100
 """Characters of a structured type that a record repeats, and of a value that an error message does."""
+
+MAX_NAMED = 3
+"""Arrays that a remark names."""
 
 _HEAD = 256  # holds the header of any array that is not structured
 
@@ -62,6 +66,12 @@ _TOKEN = re.compile(
 _ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U(00(?:0[0-9a-f]|10)[0-9a-f]{4})|([nrt\\'\"]))")
 _PLAIN_ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
+
+
+class _ObjectsError(MalformedError):
+    """The elements are Python objects, in a pickle."""
+
+    fault = "unreadable"
 
 
 class _Header(NamedTuple):
@@ -102,7 +112,8 @@ def read_npy(blob: Blob) -> Checkpoint:
     storage = Storage("", header.nbytes, blob.path, *((None, begin) if header.swapped else (begin, None)))
     notes = (f"{excess:,} bytes after the array are not part of it",) if excess else ()
     files = () if blob.path is None else (blob.path,)
-    return Checkpoint("npy", (_make_record("", header, storage),), notes=notes, nbytes=blob.size, files=files)
+    record = _make_record("", header, storage)
+    return Checkpoint("npy", (record,), notes=notes, nbytes=blob.size, files=files, stored=header.nbytes + excess)
 
 
 def is_npz(directory: ZipDirectory) -> bool:
@@ -118,19 +129,30 @@ def read_npz(directory: ZipDirectory) -> Checkpoint:
 
     Raises:
         TruncatedError, MalformedError, LimitExceededError: As `read_npy`, with the name of the member, and as
-            `ZipDirectory.read_prefix`. One such member spoils the file.
+            `ZipDirectory.read_prefix`. One such member spoils the file, but not one of Python objects beside others.
     """
     tensors: list[TensorRecord] = []
+    objects: list[_ObjectsError] = []
+    left: list[str] = []
     skipped = longer = 0
+    stored = sum(entry.size for entry in directory.shadowed)
     for name, entry in directory.entries.items():
         if not name.endswith(".npy"):
             skipped += 1
             continue
         if len(tensors) == MAX_TENSORS:
             raise LimitExceededError("arrays in one archive", limit=MAX_TENSORS, actual=None)
-        record, excess = _read_member(directory, entry)
+        try:
+            record, excess = _read_member(directory, entry)
+        except _ObjectsError as error:
+            objects.append(error)
+            left.append(quote(name.removesuffix(".npy")))
+            continue
         tensors.append(record)
         longer += bool(excess)
+        stored += (record.nbytes or 0) + excess
+    if objects and not tensors:
+        raise objects[0]
     remarks = (
         ("members left out because they are not arrays", skipped),
         ("members with bytes after their array", longer),
@@ -140,10 +162,18 @@ def read_npz(directory: ZipDirectory) -> Checkpoint:
     return Checkpoint(
         "npz",
         tensors,
-        notes=tuple(f"{remark}: {count:,}" for remark, count in remarks if count),
+        notes=(*_describe_objects(left), *(f"{remark}: {count:,}" for remark, count in remarks if count)),
         nbytes=blob.size,
         files=() if blob.path is None else (blob.path,),
+        stored=stored,
     )
+
+
+def _describe_objects(names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    what = f"{counted(len(names), 'array')} of Python objects {'are' if len(names) > 1 else 'is'} left out"
+    return [f"{what}, each a pickle that was not run: {list_some(names, MAX_NAMED)}"]
 
 
 def _read_member(directory: ZipDirectory, entry: ZipEntry) -> tuple[TensorRecord, int]:
@@ -309,10 +339,9 @@ def _match_descr(descr: str) -> tuple[str, str, str, str]:
     ):
         raise MalformedError(f"the element type {_quote(descr)} is not one of numpy's")
     if match[2] == "O":
-        raise MalformedError(
+        raise _ObjectsError(
             "the array holds Python objects (a pickle)",
             hint="it was not run; save arrays of numbers, or tensors as safetensors",
-            fault="unreadable",
         )
     return ">" if match[1] == ">" else "<", match[2], match[3], match[4] or ""
 

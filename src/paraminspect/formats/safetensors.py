@@ -195,7 +195,7 @@ class _Entries:
         elif bits % 8:
             stride = None  # elements do not begin at whole bytes
         # what Storage(..) and TensorRecord(..) do, in half the time
-        storage = tuple.__new__(Storage, (name, nbytes, self._path, self._data_begin + begin, None))
+        storage = tuple.__new__(Storage, (name, nbytes, self._path, self._data_begin + begin, None, None))
         head = name.partition(".")[0]
         role = self._roles.get(head) or self._roles.setdefault(head, role_of_name(name))
         kind = kind_of(name, shape, dtype)

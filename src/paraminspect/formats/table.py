@@ -202,7 +202,7 @@ FORMATS: Final = (
         inner=("ir_version", "producer_name", "producer_version", "graph", "opset_import"), facts=f"{_HERE}.facts:of_onnx",
     ),
     Format(
-        "npz", "npz", "arrays; those of Python objects, which are pickles, are refused", "npz", container="zip",
+        "npz", "npz", "arrays; those of Python objects, which are pickles, are left out and named in a note", "npz", container="zip",
         inside=f"{_HERE}.numpy_arrays:is_npz", reader=f"{_HERE}.numpy_arrays:read_npz", endings=(".npz",),
         keeps_ties=False, kind="npz", asked_by=(".npz",), writer=f"{_PLANNERS}:npz",
         adapter="paraminspect.conversion.outline:fit_npz", editor=_PATCH,

@@ -40,6 +40,11 @@ MAX_ZIP_DIRECTORY: Final = 512 << 20
 MAX_INFLATED: Final = 256 << 20
 """Bytes one compressed zip entry may inflate to before we stop."""
 
+FREE_INFLATED: Final = 32 << 20
+MAX_RATIO: Final = 64
+"""Bytes of a deflated member that are held, whatever its size, and how many more for each byte of it: pickles and JSON deflate
+to a tenth."""
+
 STORED = 0
 DEFLATED = 8
 
@@ -259,6 +264,9 @@ class ZipDirectory:
         if entry.method == STORED:
             spend(MEMBERS, min(length, entry.compressed_size))
             return self.blob.read(offset, min(length, entry.compressed_size))
+        most = FREE_INFLATED + MAX_RATIO * entry.compressed_size
+        if length > most:
+            raise LimitExceededError(f"bytes in {quote(entry.name)}", limit=most, actual=length)
         end = offset + min(entry.compressed_size, 2 * length + MAX_DEFLATE_OVERHEAD)
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         out = io.BytesIO()  # unlike a list to be joined, it hands its value over without a copy

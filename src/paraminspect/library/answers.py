@@ -213,6 +213,9 @@ def diff(
     sides = (_hold(before), _hold(after))
     chosen = ([record for record in each.checkpoint.tensors if record.role in OF_MODEL] for each in sides)
     one, other = (rename(records, several(maps)) for records in both_stored(*chosen))
+    if only in (None, "values"):
+        sides[0].expect(record for name, record in one.items() if name in other)
+        sides[1].expect(record for name, record in other.items() if name in one)
     numbers = (sides[0].numbers, sides[1].numbers)
     with reading(*(side.seen for side in sides)):
         return diff_records(one, other, numbers, only=only, tolerance=Tolerance(rtol, atol))
@@ -448,6 +451,7 @@ def backward(
         loss = feed.loss()
     if inputs is None:
         inputs, _ = feed.batch()
+        live.expect_pass(inputs.positional)
         materialise(live.model, inputs, live.plan)
     return backward_report(live.model, inputs, loss, uses=uses, seed=seed, reasons=reasons, plan=live.plan)
 

@@ -199,6 +199,7 @@ class Model:
     @one_run
     def stats(self) -> dict[str, TensorStats]:
         """Statistics of each tensor by its name; see `paraminspect.stats`."""
+        self.opened.expect(self._listing.records)
         return {tensor.name: tensor.stats() for tensor in self}
 
     def to_dicts(self) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ what is returned or raised.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -116,6 +116,18 @@ class Opened:
     def count_files(self) -> None:
         """In a run that did not open it: its files allow work all the same."""
         effort().allow_opened(tuple(self.checkpoint.files), self.checkpoint.nbytes)
+
+    def expect(self, records: Iterable[TensorRecord]) -> None:
+        """The values of so many tensors will be asked for, to be looked at.
+
+        Raises:
+            LimitExceededError: A spec would draw more than may be allocated.
+        """
+        from paraminspect.architecture.expand import MAX_MODEL_BYTES
+
+        if self.kind == "spec" and (nbytes := sum(each.nbytes or 0 for each in records)) > MAX_MODEL_BYTES:
+            hint = "a part of it: --select; `init -o FILE` writes models of any size"
+            raise LimitExceededError("bytes of values to draw", limit=MAX_MODEL_BYTES, actual=nbytes, hint=hint)
 
     @property
     def unloaded(self) -> frozenset[str]:

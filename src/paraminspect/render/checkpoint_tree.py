@@ -26,6 +26,9 @@ from paraminspect.text import display_width, escape_text, pad, shape_text, short
 MIN_LABEL = 16
 """Columns a name keeps on a narrow terminal; a line that is longer still wraps."""
 
+MAX_LABEL = 1_000
+"""Columns that lines are filled up to; a longer one stands out, or one name of a megabyte would make as many of each line."""
+
 GAP = "  "
 _GUIDES = ("├── ", "└── ", "│   ", "    ")
 _GUIDES_ASCII = ("|-- ", "`-- ", "|   ", "    ")
@@ -212,12 +215,12 @@ def _aligned(lines: Sequence[_Line], whole: int, style: Style) -> Iterator[str]:
     # What a tied tensor says may reach into the columns of numbers, which it leaves empty.
     detail_width = max(display_width(line.detail) for line in lines if line.numel is not None)
     count_width, share_width = max(map(len, counts)), max(map(len, shares))
-    label_width = max(map(_width, lines))
+    label_width = min(max(map(_width, lines)), MAX_LABEL)
     if style.width is not None:
         rest = style.width - detail_width - count_width - share_width - 3 * len(GAP)
         if label_width > rest:
             lines = [line._replace(stem=_narrow(line.stem)) for line in lines]
-            label_width = max(map(_width, lines))
+            label_width = min(max(map(_width, lines)), MAX_LABEL)
         label_width = min(label_width, max(rest, MIN_LABEL))
         room = style.width - label_width - len(GAP)
         lines = [
@@ -253,6 +256,8 @@ def _left(line: _Line, width: int, style: Style) -> str:
     if free >= 0:
         note = GAP + style.dim(line.note) if line.note else ""
         return style.dim(line.stem) + line.label + note + " " * free
+    if width == MAX_LABEL and style.width is None:
+        return style.dim(line.stem) + line.label + (GAP + style.dim(line.note) if line.note else "")
     room = max(width - len(line.stem), MIN_SHORTENED)
     return style.dim(line.stem) + pad(shorten_middle(line.label, room, style.ellipsis), room)
 

@@ -25,6 +25,10 @@ MIN_OTHER_NAME = 16
 MIN_SHORTENED = 8
 """What a name is cut down to at the worst; a terminal narrower than that wraps its lines."""
 
+MAX_CELL = 1_000
+"""Columns of the terminal that cells are filled up to where nothing says how wide it is: a longer one stands out, or a name of
+a megabyte would make as many of each row."""
+
 MIN_COLUMNS = 2
 """A table keeps as many, however narrow the terminal."""
 
@@ -63,7 +67,8 @@ def _block(column: Column, values: Sequence[Any], style: Style) -> _Block:
     if column.kind == "name" and values and column.name == "name":
         cells = [EMPTY_NAME if value == "" else cell for value, cell in zip(values, cells, strict=True)]
     width = max(map(len, cells), default=0) if "".join(cells).isascii() else max(map(display_width, cells), default=0)
-    return _Block(column, cells, max(width, len(column.name)))
+    known = width if style.width is not None else min(width, MAX_CELL)
+    return _Block(column, cells, max(known, len(column.name)))
 
 
 def _is_dull(block: _Block, values: Sequence[tuple[Any, ...]], index: int) -> bool:

@@ -6,11 +6,12 @@ The last rule that matches a tensor's canonical name wins; each tensor is initia
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from paraminspect.errors import RuleError
+from paraminspect.errors import LimitExceededError, RuleError
 from paraminspect.records import InitStep
 from paraminspect.rules.parse import rule_error
 from paraminspect.rules.remarks import REMARKS, alias_note, why_unmatched
@@ -24,6 +25,10 @@ FLOATING: Final = frozenset(
     | {f"float8_{kind}" for kind in ("e4m3fn", "e5m2", "e4m3fnuz", "e5m2fnuz")}
 )
 """Types whose tensors can be initialised; float8_e8m0fnu, for the scales of blocks, has neither a zero nor a sign."""
+
+FREE_PRODUCTS: Final = 1 << 40
+MOST_PRODUCTS: Final = 1 << 14
+"""Multiplications of `orthogonal` for each element of the model, and a minute's beside them: no published layer is wider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,7 @@ def plan_rules(targets: Sequence[Target], rules: Sequence[Rule], others: Sequenc
 
     Raises:
         RuleError: A rule that cannot be applied to a tensor that it wins.
+        LimitExceededError: Orthogonal matrices of a hundred thousand rows and columns.
     """
     matched, won = set[int](), set[int]()
     steps = []
@@ -130,10 +136,23 @@ def plan_rules(targets: Sequence[Target], rules: Sequence[Rule], others: Sequenc
             continue
         won.add(numbers[-1])
         steps.append(_plan_step(target, rules, numbers[-1]))
+    _check_products(steps)
     unmatched = {
         number: why_unmatched(rule, targets, others) for number, rule in enumerate(rules, 1) if number not in matched
     }
     return InitPlan(tuple(rules), tuple(steps), unmatched, tuple(sorted(matched - won)))
+
+
+def _check_products(steps: Sequence[PlannedStep]) -> None:
+    """Making a matrix orthogonal takes as many multiplications for each element as it has rows or columns."""
+    limit = FREE_PRODUCTS + MOST_PRODUCTS * sum(math.prod(step.target.shape) for step in steps)
+    products = 0
+    for step in steps:
+        if step.initializer is not None and step.initializer.name == "orthogonal":
+            numel = math.prod(step.target.shape)
+            products += numel * min(step.target.shape[0], numel // max(1, step.target.shape[0]))
+    if products > limit:
+        raise LimitExceededError("multiplications of orthogonal", limit=limit, actual=products)
 
 
 def _plan_step(target: Target, rules: Sequence[Rule], number: int) -> PlannedStep:

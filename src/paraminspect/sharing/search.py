@@ -58,6 +58,7 @@ def search(model: Opened, *, everything: bool, equal: bool) -> tuple[Searched, l
         if equal:
             from paraminspect.live.build.arrays import LiveContents
 
+            model.expect(source.records)
             source = source._replace(contents=LiveContents(model.tensor))
     found = find_in(source)
     notes = [*found.notes, note_ties(checkpoint)]

@@ -18,12 +18,17 @@ from typing import Any, Final
 
 import numpy as np
 
+from paraminspect.values.grids import grid, signs
+
 Array = np.ndarray[Any, Any]
 
 _NIBBLES: Final = (0, 4)
 _PAIRS: Final = (0, 2, 4, 6)
 _IQ4: Final = np.array([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113], np.float32)
 """The 16 numbers of `iq4_nl` and `iq4_xs`."""
+
+_DELTA: Final = np.float32(0.125)
+"""By which the numbers of `iq1_s` and `iq1_m` are off those of their grid."""
 
 _E2M1: Final = np.array([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12], np.float32)
 """Twice the 16 numbers of a float of 4 bits; the scale of a block is halved instead."""
@@ -206,9 +211,97 @@ def _nvfp4(blocks: Array) -> Array:
     return _scaled(value, _E2M1.take(_unpack(blocks[:, 4:], _NIBBLES, 15, 8)))
 
 
+def _words(packed: Array, dtype: str) -> Array:
+    """Bytes as little-endian words of (blocks, words)."""
+    words: Array = np.ascontiguousarray(packed).view(dtype)
+    return words
+
+
+def _bits(words: Array, shifts: tuple[int, ...], mask: int) -> Array:
+    """Fields of each word one after another, as (blocks, words * fields in a word)."""
+    fields: Array = words[:, :, None] >> np.array(shifts, words.dtype) & words.dtype.type(mask)
+    return fields.reshape(words.shape[0], -1)
+
+
+def _rows(name: str, codes: Array) -> Array:
+    """The numbers for which (blocks, n) codes of a grid stand, as (blocks, numbers)."""
+    rows: Array = grid(name)[codes].reshape(codes.shape[0], -1)
+    return rows
+
+
+_SEVENS: Final = (0, 7, 14, 21)
+_ONES: Final = tuple(range(8))
+
+
+def _signs_of(codes: Array) -> Array:
+    """1 or -1 for each number: eight for each code of seven bits."""
+    found: Array = signs()[codes].reshape(codes.shape[0], -1)
+    return found
+
+
+def _signs_in(packed: Array) -> Array:
+    """1 or -1 for each number, a bit each."""
+    return np.float32(1) - np.float32(2) * _floats(_bits(packed, _ONES, 1))
+
+
+def _steps(blocks: Array, scales: Array, unit: float) -> Array:
+    """The scale of each group of a block, from the block's own and a few bits for the group."""
+    return _half(blocks, 0) * (np.float32(0.5) + _floats(scales)) * np.float32(unit)
+
+
+def _iq2_xxs(blocks: Array) -> Array:
+    pairs = _words(blocks[:, 2:], "<u4").reshape(blocks.shape[0], 8, 2)
+    codes = pairs[:, :, :1].astype("<u4").copy().view(np.uint8).reshape(blocks.shape[0], -1)
+    steps = _steps(blocks, pairs[:, :, 1] >> np.uint32(28), 0.25)
+    return _scaled(steps, _rows("iq2_xxs", codes)) * _signs_of(_bits(pairs[:, :, 1], _SEVENS, 127))
+
+
+def _iq2_xs(blocks: Array) -> Array:
+    codes = _words(blocks[:, 2:66], "<u2")
+    steps = _steps(blocks, _bits(blocks[:, 66:], _NIBBLES, 15), 0.25)
+    return _scaled(steps, _rows("iq2_xs", codes & np.uint16(511))) * _signs_of(codes >> np.uint16(9))
+
+
+def _iq2_s(blocks: Array) -> Array:
+    codes = blocks[:, 2:34].astype(np.uint16) | _bits(blocks[:, 66:74], _PAIRS, 3).astype(np.uint16) << np.uint16(8)
+    steps = _steps(blocks, _bits(blocks[:, 74:], _NIBBLES, 15), 0.25)
+    return _scaled(steps, _rows("iq2_s", codes)) * _signs_in(blocks[:, 34:66])
+
+
+def _iq3_xxs(blocks: Array) -> Array:
+    words = _words(blocks[:, 66:], "<u4")
+    steps = _steps(blocks, words >> np.uint32(28), 0.5)
+    return _scaled(steps, _rows("iq3_xxs", blocks[:, 2:66])) * _signs_of(_bits(words, _SEVENS, 127))
+
+
+def _iq3_s(blocks: Array) -> Array:
+    codes = blocks[:, 2:66].astype(np.uint16) | _bits(blocks[:, 66:74], _ONES, 1).astype(np.uint16) << np.uint16(8)
+    steps = _half(blocks, 0) * (np.float32(1) + np.float32(2) * _floats(_bits(blocks[:, 106:], _NIBBLES, 15)))
+    return _scaled(steps, _rows("iq3_s", codes)) * _signs_in(blocks[:, 74:106])
+
+
+def _iq1_s(blocks: Array) -> Array:
+    high = _words(blocks[:, 34:], "<u2")
+    codes = blocks[:, 2:34].astype(np.uint16) | _bits(high, (0, 3, 6, 9), 7) << np.uint16(8)
+    steps = _half(blocks, 0) * _floats(np.uint16(2) * (high >> np.uint16(12) & np.uint16(7)) + np.uint16(1))
+    lows = np.where(high & np.uint16(0x8000), _DELTA, -_DELTA)
+    return _scaled(steps, _less(_rows("iq1_s", codes), lows))
+
+
+def _iq1_m(blocks: Array) -> Array:
+    words = _words(blocks[:, 48:], "<u2")
+    parts = (words & np.uint16(0xF000)) >> np.array([12, 8, 4, 0], np.uint16)
+    scale = np.bitwise_or.reduce(parts, axis=1, keepdims=True).view(np.float16).astype(np.float32)
+    codes = blocks[:, :32].astype(np.uint16) | _bits(blocks[:, 32:48], _NIBBLES, 7).astype(np.uint16) << np.uint16(8)
+    steps = scale * _floats(np.uint16(2) * _bits(words, (0, 3, 6, 9), 7) + np.uint16(1))
+    lows = np.where(_bits(blocks[:, 32:48], (3, 7), 1), _DELTA, -_DELTA)
+    return _scaled(steps, _less(_rows("iq1_s", codes), lows))
+
+
 DECODERS: Final[dict[str, Callable[[Array], Array]]] = {
     "q4_0": _q4_0, "q4_1": _q4_1, "q5_0": _q5_0, "q5_1": _q5_1, "q8_0": _q8_0, "q8_1": _q8_1,
     "q2_k": _q2_k, "q3_k": _q3_k, "q4_k": _q4_k, "q5_k": _q5_k, "q6_k": _q6_k, "q8_k": _q8_k,
-    "iq4_nl": _iq4_nl, "iq4_xs": _iq4_xs, "tq1_0": _tq1_0, "tq2_0": _tq2_0, "mxfp4": _mxfp4, "nvfp4": _nvfp4,
+    "iq1_s": _iq1_s, "iq1_m": _iq1_m, "iq2_xxs": _iq2_xxs, "iq2_xs": _iq2_xs, "iq2_s": _iq2_s, "iq3_xxs": _iq3_xxs,
+    "iq3_s": _iq3_s, "iq4_nl": _iq4_nl, "iq4_xs": _iq4_xs, "tq1_0": _tq1_0, "tq2_0": _tq2_0, "mxfp4": _mxfp4, "nvfp4": _nvfp4,
 }  # fmt: skip
 """By block type."""

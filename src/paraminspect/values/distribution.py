@@ -89,7 +89,8 @@ class Distribution:
                 return tuple(found.astype(np.int64).tolist())
         edges = np.linspace(low / 2, high / 2, BINS + 1)[1:-1] * 2
         ends = np.concatenate([[0], np.cumsum(self.counts)])
-        place = np.searchsorted(self.highs, edges, "right")  # of the cell that an edge cuts
+        # of the cell that an edge cuts; a number on it is of the bin above, but the least, which is of the first
+        place = np.where(edges > low, np.searchsorted(self.highs, edges), np.searchsorted(self.highs, edges, "right"))
         cell = np.minimum(place, self.counts.size - 1)
         width = self.highs[cell] - self.lows[cell]
         inside = np.clip((edges - self.lows[cell]) / np.where(width > 0, width, 1), 0, 1)

@@ -17,7 +17,7 @@ import numpy as np
 
 from paraminspect.errors import CheckpointError, LimitExceededError, ParamInspectError
 from paraminspect.formats.dtypes import PACKED
-from paraminspect.formats.quantised.schemes import BY_NAME
+from paraminspect.formats.quantised.schemes import DECODERS as OF_SCHEMES
 from paraminspect.formats.shapes import contiguous_stride
 from paraminspect.formats.table import resolve
 from paraminspect.formats.tiling import find_flaw, flaw_of
@@ -288,14 +288,14 @@ def _open_logical(logical: Logical, files: Files) -> Numbers:
     Raises:
         CheckpointError: They cannot be had, and why.
     """
-    scheme = BY_NAME[logical.scheme]
-    if logical.problem or not scheme.decoder or logical.shape is None:
+    decoder = OF_SCHEMES[logical.scheme]
+    if logical.problem or not decoder or logical.shape is None:
         raise CheckpointError(
             logical.problem or f"values of {logical.label} cannot be decoded yet", hint=logical.hint or None
         )
     if not logical.numel:
         return InMemory(np.empty(0, element_type(logical.dtype) or np.float32))
-    numbers: Numbers = resolve(scheme.decoder)(logical, files)
+    numbers: Numbers = resolve(decoder)(logical, files)
     return numbers
 
 

@@ -6,8 +6,10 @@ end of the process.
 
 from __future__ import annotations
 
+import codecs
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple, Protocol
 
 from paraminspect.errors import ChangedError, CheckpointError, FarError, LimitExceededError, SourceError
@@ -16,10 +18,13 @@ from paraminspect.files.reasons import reason_of
 from paraminspect.formats.dtypes import PACKED
 from paraminspect.formats.shapes import contiguous_stride
 from paraminspect.formats.zip_file import ZipDirectory, ZipEntry, read_zip_directory
-from paraminspect.records import Storage, TensorRecord
+from paraminspect.records import Folded, Storage, TensorRecord
 
 MAX_OPEN: Final = 64
 """Files that are kept open; a checkpoint may have thousands of shards."""
+
+TEXT_CHUNK: Final = 1 << 20
+"""Bytes of text that are read at a time."""
 
 MAX_RESTARTS: Final = 64
 """How often one member may be inflated anew from its beginning, because a tensor asks for what has gone by."""
@@ -153,18 +158,20 @@ class FileBytes:
         return self._blob.read(self._begin + begin, length)
 
 
-class InflatedBytes:
-    """A compressed member, inflated front to back; a step back begins anew. For one thread.
+class StreamedBytes:
+    """Bytes that are made front to back; a step back begins anew. For one thread.
 
     Args:
-        directory: Of the archive.
-        entry: The member.
+        name: What holds them.
+        size: Of all that is made, in bytes; None where it ends by itself.
+        stream: Begins to make them.
         skip: Bytes before those of the storage.
     """
 
-    def __init__(self, directory: ZipDirectory, entry: ZipEntry, skip: int = 0) -> None:
-        self._directory = directory
-        self._entry = entry
+    def __init__(self, name: str, size: int | None, stream: Callable[[], Iterator[bytes]], skip: int = 0) -> None:
+        self._name = name[:80]
+        self._size = size
+        self._stream = stream
         self._skip = skip
         self._restarts = -1
         self._position = 1 << 62
@@ -174,8 +181,8 @@ class InflatedBytes:
         """See `ByteSource`.
 
         Raises:
-            MalformedError: The member holds less than it declares, or is damaged.
-            LimitExceededError: It was begun anew too often.
+            MalformedError: There are fewer than declared, or they are damaged.
+            LimitExceededError: They were begun anew too often.
         """
         begin += self._skip
         if begin < self._position:
@@ -187,14 +194,14 @@ class InflatedBytes:
                 self._position += len(self._kept)
                 self._kept = next(self._pieces, b"")
                 if not self._kept:
-                    raise CheckpointError(f"{self._entry.name[:80]!r} ends before its tensors do")
+                    raise CheckpointError(f"{self._name!r} ends before its tensors do")
                 continue
             at = begin - self._position
             part = self._kept[at : at + missing]
             parts.append(part)
             begin += len(part)
             missing -= len(part)
-        if self._position + len(self._kept) >= self._entry.size:
+        if self._size is not None and self._position + len(self._kept) >= self._size:
             next(self._pieces, b"")  # behind the last byte its CRC is checked
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -202,11 +209,42 @@ class InflatedBytes:
         self._restarts += 1
         if self._restarts > MAX_RESTARTS:
             raise LimitExceededError(
-                f"passes over {self._entry.name[:80]!r}", limit=MAX_RESTARTS, actual=None, hint="save it uncompressed"
+                f"passes over {self._name!r}", limit=MAX_RESTARTS, actual=None, hint="save it uncompressed"
             )
-        self._pieces = self._directory.stream(self._entry)
+        self._pieces = self._stream()
         self._position = 0
         self._kept = b""
+
+
+def _inflated(directory: ZipDirectory, entry: ZipEntry, skip: int = 0) -> StreamedBytes:
+    """A compressed member."""
+    return StreamedBytes(entry.name, entry.size, lambda: directory.stream(entry), skip)
+
+
+def _unfolded(blob: Blob, folded: Folded) -> StreamedBytes:
+    """Bytes that are UTF-8 text."""
+
+    def stream() -> Iterator[bytes]:
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        try:
+            for at in range(0, folded.nbytes, TEXT_CHUNK):
+                text = decoder.decode(blob.read(folded.begin + at, min(TEXT_CHUNK, folded.nbytes - at)))
+                if text:
+                    yield text.encode("latin-1")
+        except UnicodeError:
+            raise CheckpointError("its values lie inside a pickle as text, which is no text of bytes") from None
+
+    return StreamedBytes("the text of a pickle", None, stream, folded.skip)
+
+
+class KeptBytes(NamedTuple):
+    """Bytes in memory."""
+
+    data: bytes
+
+    def read(self, begin: int, length: int) -> bytes:
+        """See `ByteSource`."""
+        return self.data[begin : begin + length]
 
 
 class Files:
@@ -246,6 +284,10 @@ class Files:
         Raises:
             CheckpointError: They do not lie in a file as they are, nor in a compressed member of a zip.
         """
+        if isinstance(storage.kept, bytes):
+            return Located(KeptBytes(storage.kept), "<")
+        if storage.kept is not None:
+            return Located(_unfolded(self.blob(storage.path), storage.kept), ">" if storage.kept.is_swapped else "<")
         begin = storage.swapped_begin if storage.begin is None else storage.begin
         if begin is not None:
             blob = self.blob(storage.path)
@@ -261,8 +303,8 @@ class Files:
             from paraminspect.formats.numpy_arrays import find_elements
 
             skip, swapped = find_elements(directory, entry)
-            return Located(InflatedBytes(directory, entry, skip), ">" if swapped else "<")
-        return Located(InflatedBytes(directory, entry), _order(directory, entry))
+            return Located(_inflated(directory, entry, skip), ">" if swapped else "<")
+        return Located(_inflated(directory, entry), _order(directory, entry))
 
     def _member(self, directory: ZipDirectory, storage: Storage) -> ZipEntry:
         members = self._members.get(storage.path)

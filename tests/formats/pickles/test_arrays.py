@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from paraminspect.errors import CheckpointError
 from paraminspect.formats import open_source
 from paraminspect.records import TensorRecord
 from paraminspect.values.read import read_tensor
@@ -74,3 +75,35 @@ def test_an_array_in_a_compressed_pickle_has_no_place(tmp_path: Path) -> None:
 def test_a_plain_pickle_of_both_is_all_model(tmp_path: Path) -> None:
     (tmp_path / "m.pkl").write_bytes(pickle.dumps({"a": LONG, "w": torch.ones(2)}, 4))
     assert [each.role for each in open_source(tmp_path / "m.pkl").tensors] == ["model", "model"]
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4])
+@pytest.mark.parametrize("numel", [0, 1, 7, 5000])
+@pytest.mark.parametrize("dtype", ["<f8", ">f8", ">i2", "<c16", ">c8", "|u1", "?"])
+def test_values_of_arrays_are_read_in_every_form(tmp_path: Path, dtype: str, numel: int, protocol: int) -> None:
+    array = (np.arange(numel) % 251).astype(dtype).reshape(-1, 1)
+    (tmp_path / "m.pkl").write_bytes(pickle.dumps({"a": array}, protocol))
+    torch.save({"a": array}, tmp_path / "m.pt", pickle_protocol=protocol)
+    torch.save({"a": array}, tmp_path / "l.pt", pickle_protocol=protocol, _use_new_zipfile_serialization=False)
+    for name in ("m.pkl", "m.pt", "l.pt"):
+        (tensor,) = open_source(tmp_path / name).tensors
+        assert np.array_equal(read_tensor(tensor), array)
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4])
+@pytest.mark.parametrize("numel", [1, 7, 5000])
+def test_values_of_tensors_in_plain_pickles_are_read_in_every_form(tmp_path: Path, numel: int, protocol: int) -> None:
+    whole = torch.arange(float(numel))
+    (tmp_path / "m.pkl").write_bytes(pickle.dumps({"a": whole, "b": whole[numel // 2 :]}, protocol))
+    for tensor, wanted in zip(open_source(tmp_path / "m.pkl").tensors, (whole, whole[numel // 2 :]), strict=True):
+        assert np.array_equal(read_tensor(tensor), wanted.numpy())
+
+
+def test_text_that_stands_for_no_bytes(tmp_path: Path) -> None:
+    data = pickle.dumps({"a": LONG}, 2)
+    at = data.index(b"_codecs\nencode")
+    place = data.index("ð?".encode(), at)
+    (tmp_path / "m.pkl").write_bytes(data[:place] + "\u20ac".encode() + data[place + 3 :])  # as many bytes of text
+    tensor = open_source(tmp_path / "m.pkl").tensors[0]
+    with pytest.raises(CheckpointError, match="no text of bytes"):
+        read_tensor(tensor)

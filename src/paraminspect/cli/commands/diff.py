@@ -94,6 +94,9 @@ def command(
         raise SelectionError("nothing is left to compare", hint="--all takes in optimizer state and plain attributes")
     old, new = (_renamed(records, map_, source) for records, source in zip(both_stored(*chosen), sources, strict=True))
     nbytes = sum(record.nbytes or 0 for name, record in old.items() if name in new)
+    if only in (None, "values"):
+        sides[0].expect(record for name, record in old.items() if name in new)
+        sides[1].expect(record for name, record in new.items() if name in old)
     opens = (sides[0].numbers, sides[1].numbers)
     with Progress(out, "comparing") as progress:
         advance = progress.counting(nbytes)

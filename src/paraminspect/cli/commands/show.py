@@ -84,6 +84,7 @@ def command(
             if format_ == "npy" and len(records) != 1:
                 hint = "name one, or --format json"
                 raise ParamInspectError(f"npy holds one tensor, not {len(records):,}", hint=hint)
+            model.expect(records)
             unloaded = model.unloaded
             out.notes(
                 f"{record.name} is not loaded from {model.weights}: these are its initial values"

@@ -135,6 +135,7 @@ def _read(model: Opened, plan: Sequence[Row], output: Output) -> Iterator[tuple[
 
     nbytes = sum(record.nbytes or 0 for row in plan for record in row.records)
     rows = [row.records for row in plan]
+    model.expect(record for row in rows for record in row)
     with Progress(output, "reading") as progress:
         advance, workers = progress.counting(nbytes), count_workers(nbytes)
         yield from zip(plan, collect_in_parallel(rows, model.numbers, advance, workers=workers), strict=True)

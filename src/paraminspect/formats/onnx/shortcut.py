@@ -70,7 +70,7 @@ class OnnxShortcut:
         kind = "buffer" if dtype in NEVER_TRAINED else kind_of(name, shape, dtype)
         blob = self._blob
         # what Storage(..) and TensorRecord(..) do, in half the time
-        storage = tuple.__new__(Storage, (name, nbytes, blob.path, blob.begin + at + place, None))
+        storage = tuple.__new__(Storage, (name, nbytes, blob.path, blob.begin + at + place, None, None))
         fields = (
             name, shape, dtype, numel, nbytes, kind, None, "model", "", None, "strided", storage, 0, stride, None, False,
             None, (),

@@ -1,6 +1,7 @@
 """numpy arrays inside a pickle: `_reconstruct` (or `_frombuffer`) with dtype, shape and bytes in the state.
 
-The bytes of a long array lie in the file as they are, except in protocol 2, which writes them as text.
+The bytes of a long array lie in the file as they are, except in protocol 2, which writes them as text; those of a short one
+are kept.
 
 Source: `numpy.ndarray.__reduce__`.
 """
@@ -15,7 +16,7 @@ from paraminspect.formats.dtypes import BITS, NUMPY_TYPES
 from paraminspect.formats.pickles.inert import Global, LongBytes, Opaque, StorageRef, TensorValue
 from paraminspect.formats.pytorch.classify import kind_of
 from paraminspect.formats.shapes import check_sizes, contiguous_stride, count_elements
-from paraminspect.records import Role, Storage, TensorRecord
+from paraminspect.records import Folded, Role, Storage, TensorRecord
 
 _ARRAY: str = "array"
 """What a value says it is until `settle` has seen the others."""
@@ -39,6 +40,11 @@ class Arrays:
         self._kind = _ARRAY if is_torch else "tensor"
         self._values: dict[int, tuple[Opaque, TensorValue]] = {}
         self.storages: dict[str, Storage] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """Of all that were asked for."""
+        return sum(storage.nbytes for storage in self.storages.values())
 
     def convert(self, value: Opaque) -> object:
         """A tensor value for a pickled array of a type that torch has, the same for the same; anything else as it is.
@@ -76,19 +82,48 @@ class Arrays:
         if nbytes > length:  # bytes as text take more, not fewer: those above 0x7f are two
             raise MalformedError("a numpy array has fewer bytes than its shape needs")
         stride = contiguous_stride(dims[::-1])[::-1] if fortran else contiguous_stride(dims)
-        storage = None
-        if isinstance(data, LongBytes) and not data.text and self._has_places:
-            storage = self._add(name, data, swapped=swapped)
+        storage = self._add(name, data, swapped=swapped)
         made = TensorValue(storage, 0, dims, stride, name, numel)
         made.kind = self._kind
         return made
 
-    def _add(self, dtype: str, data: LongBytes, *, swapped: bool) -> StorageRef:
-        key = f"bytes {data.begin}"
-        begin = self._blob.begin + data.begin
-        places = (None, begin) if swapped else (begin, None)
-        self.storages[key] = Storage(key, data.length, self._blob.path, *places)
-        return StorageRef(key, dtype, data.length)
+    def _add(self, dtype: str, data: object, *, swapped: bool) -> StorageRef | None:
+        key = f"array {len(self.storages)}"
+        storage = None
+        if isinstance(data, bytes):
+            kept = _swap(data, dtype) if swapped else data
+            storage = Storage(key, len(data), self._blob.path, kept=kept)
+        elif isinstance(data, LongBytes) and self._has_places:
+            storage = place_bytes(key, data.length, self._blob, data, swapped=swapped)
+        if storage is None:
+            return None
+        self.storages[key] = storage
+        return StorageRef(key, dtype, storage.nbytes)
+
+
+def place_bytes(
+    key: str, nbytes: int, blob: Blob, data: LongBytes, *, skip: int = 0, swapped: bool = False
+) -> Storage | None:
+    """A storage whose bytes a pickle holds in a long string; None of text of which they cannot be made piece by piece.
+
+    Args:
+        key: Of the storage.
+        nbytes: Of it, at least.
+        blob: The pickle, of a file.
+        data: The string.
+        skip: Bytes of it before those of the storage.
+        swapped: Whether they are in big-endian order.
+    """
+    begin = blob.begin + data.begin
+    if not data.text:
+        return Storage(key, nbytes, blob.path, *((None, begin + skip) if swapped else (begin + skip, None)))
+    return Storage(key, nbytes, blob.path, kept=Folded(begin, data.length, skip, swapped)) if data.is_utf8 else None
+
+
+def _swap(data: bytes, dtype: str) -> bytes:
+    """The bytes of each number in the other order; of a complex one, those of each of its parts."""
+    size = BITS[dtype] // (16 if dtype.startswith("complex") else 8)
+    return b"".join(data[at : at + size][::-1] for at in range(0, len(data), size))
 
 
 def _settled(record: TensorRecord, *, has_model: bool) -> TensorRecord:

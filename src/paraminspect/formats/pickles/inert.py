@@ -147,6 +147,11 @@ class LongBytes:
         self.text = text
         self._unfold = unfold or (_latin1_of_utf8 if text else None)
 
+    @property
+    def is_utf8(self) -> bool:
+        """Whether it is UTF-8 text, as protocol 2 writes bytes."""
+        return self._unfold is _latin1_of_utf8
+
     def unfold(self, stored: bytes) -> bytes:
         """The bytes that it stands for, of those that are stored or of the first of them: text stands for Latin-1."""
         return stored if self._unfold is None else self._unfold(stored)
@@ -214,13 +219,15 @@ class TensorValue:
         nbytes: Bytes of all its parts for layouts that are several storages; None means numel x itemsize.
         encoding: What else it takes to read the values; None for nearly all tensors.
         state: Attributes of a tensor that has some; not set where nothing says so.
+        wrapped: Class and attributes of a subclass whose values are those of other tensors; not set for all else.
     """
 
     __slots__ = (
         "dtype", "encoding", "kind", "layout", "nbytes", "numel", "offset", "shape", "state", "storage", "stride",
-        "trainable",
+        "trainable", "wrapped",
     )  # fmt: skip
     state: object
+    wrapped: tuple[str, dict[str, object]]
 
     def __init__(  # noqa: PLR0917 (made in hundreds of thousands, where keywords cost)
         self,
@@ -262,6 +269,8 @@ class TensorValue:
         )
         twin.kind = self.kind
         twin.encoding = self.encoding
+        if self.layout == "chunked" and hasattr(self, "wrapped"):
+            twin.wrapped = self.wrapped
         return twin
 
 

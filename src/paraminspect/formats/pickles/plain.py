@@ -15,7 +15,7 @@ from typing import Final
 
 from paraminspect.errors import LimitExceededError, MalformedError, UnknownFormatError
 from paraminspect.files.blob import Blob
-from paraminspect.formats.pickles.arrays import Arrays
+from paraminspect.formats.pickles.arrays import Arrays, place_bytes
 from paraminspect.formats.pickles.inert import Builder, LongBytes, StorageRef
 from paraminspect.formats.pickles.machine import PickleMachine
 from paraminspect.formats.pickles.remark import note_calls
@@ -159,10 +159,12 @@ class _PlainTable(GlobalTable):
         length = data.length if isinstance(data, LongBytes) else len(data)
         if position + found.nbytes > length:
             raise MalformedError(f"a storage inside a pickle has {length:,} bytes, it declares more")
-        is_raw = isinstance(data, LongBytes) and not data.text
-        begin = self._blob.begin + data.begin + position if isinstance(data, LongBytes) and is_raw else None
         key = f"pickled {len(self._storages)}"
-        self._storages[key] = Storage(key, found.nbytes, self._blob.path, begin)
+        if isinstance(data, LongBytes):
+            storage = place_bytes(key, found.nbytes, self._blob, data, skip=position)
+        else:
+            storage = Storage(key, found.nbytes, self._blob.path, kept=data[position : position + found.nbytes])
+        self._storages[key] = storage or Storage(key, found.nbytes, self._blob.path)
         return StorageRef(key, found.dtype, found.nbytes)
 
     def resolve(self, reference: StorageRef) -> Storage:
@@ -184,8 +186,8 @@ class _PlainTable(GlobalTable):
             yield from note_unlisted(root, self._listed)
 
     def stored(self) -> int:
-        """Bytes of all storages, and of the arrays that lie in the file as they are."""
-        return sum(storage.nbytes for each in (self._storages, self.arrays.storages) for storage in each.values())
+        """Bytes of all storages and arrays."""
+        return sum(storage.nbytes for storage in self._storages.values()) + self.arrays.nbytes
 
 
 def _read_nested(blob: Blob) -> tuple[StorageRef, int]:

@@ -9,7 +9,7 @@ from paraminspect.errors import NOT_WHOLE, LimitExceededError, MalformedError, T
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles.inert import Builder, LongBytes, Opaque, Run, describe_key
 from paraminspect.formats.shapes import MAX_NAME_BYTES
-from paraminspect.limits import OPCODES, EffortError, effort
+from paraminspect.limits import OPCODES, WINDOWS, EffortError, effort
 
 MAX_PICKLE_OBJECTS: Final = 500_000
 """Containers and opaque objects one pickle may make, outside recognised tensors; more only if the file has BYTES_EACH."""
@@ -167,6 +167,10 @@ class MachineState:
         if self._shortcut is not None:
             self._shortcut.forget()
 
+    def release(self) -> None:
+        """Give up everything: its own methods make a ring of it, which would stay where nobody looks for those."""
+        self.__dict__.clear()
+
     @property
     def position(self) -> int:
         """Offset in the blob of the next byte that is not read yet."""
@@ -179,6 +183,7 @@ class MachineState:
         self._base += self._pos
         self._buffer = self._blob.read_ahead(self._base, need, WINDOW)
         self._pos = 0
+        self._effort.spend(WINDOWS, len(self._buffer))
         at_end = self._base + len(self._buffer) >= self._blob.size
         self._low_water = len(self._buffer) if at_end else len(self._buffer) - LONGEST_FIXED
 

@@ -25,13 +25,10 @@ from paraminspect.formats.pickles.repeats import Repeats
 from paraminspect.formats.pickles.safe import ALLOCATORS, CALLED_SAFELY, MANY_BYTES, TAKES_A_FUNCTION, Calling
 from paraminspect.formats.pickles.state import LONGEST_FIXED, truncated
 from paraminspect.formats.pytorch.objects import GlobalTable, storage_ref
-from paraminspect.limits import OPCODES, EffortError, effort
+from paraminspect.limits import OPCODES, STRINGS, EffortError, effort
 
 MAX_USES: Final = 2_000
 """Different globals of one pickle that are told of; what is dangerous always is."""
-
-MAX_NESTED: Final = 5_000
-"""Strings of one pickle that may be pickles themselves."""
 
 MAX_LOADED: Final = 20_000
 """Byte strings of one pickle that are loaded as files of their own: one for each tensor that `pickle` itself wrote."""
@@ -94,7 +91,7 @@ class Trace:
         computed: Offset and preview of calls of something that is no named class or function, and of names that are computed.
         patched: Offset and preview of states that are set on an imported class or function itself.
         nested: Strings that may be a pickle, or a file that holds one, with the offsets of their opcodes.
-        unread: How many more there are.
+        unread: How many more there are than a run may look into.
         loaded: Those of them that are handed to `torch.storage._load_from_bytes`, which loads them.
         value: What it stands for; None if it was not read to its end.
         end: Offset of the first byte behind it, or of the byte at which it could not be read on.
@@ -471,7 +468,8 @@ class _TracingMachine(PickleMachine):
 
     def _note_string(self, head: bytes, data: bytes | LongBytes) -> None:
         if may_be_file(head) or _may_be_bare(head, data):
-            if len(self.trace.nested) < MAX_NESTED:
+            if self._effort.left(STRINGS):
+                self._effort.spend(STRINGS, 1)
                 self.trace.nested.append((self._op, data))
             else:
                 self.trace.unread += 1
@@ -498,7 +496,7 @@ _LOADERS: Final = frozenset({"torch.storage._load_from_bytes"})
 
 _SET_STATE: Final = frozenset({"__setstate__"})
 _APPEND: Final = frozenset({"append", "extend", "add"})
-_ASKED_FOR: Final = frozenset({"keys", "replace", "_simple_new", "__deepcopy__", "__new__"})
+_ASKED_FOR: Final = frozenset({"keys", "replace", "_simple_new", "from_arrays", "__deepcopy__", "__new__"})
 """Methods that the unpickler, Python's own classes and rebuilders look for at an object itself, not at its class."""
 
 _GIVES_WHAT_IS_THERE: Final = frozenset({"getattr", "getLogger", "_get_thnn_function_backend"})

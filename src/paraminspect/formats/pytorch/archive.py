@@ -117,8 +117,8 @@ class TorchArchive:
         return storage
 
     def stored(self) -> int:
-        """Bytes of all storages, whether or not a pickle refers to them."""
-        return sum(self._sizes())
+        """Bytes of all storages, whether or not a pickle refers to them, and of arrays."""
+        return sum(self._sizes()) + self.arrays.nbytes
 
     def _sizes(self) -> list[int]:
         root = self._data_root

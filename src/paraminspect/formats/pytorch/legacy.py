@@ -79,7 +79,7 @@ class _LegacyStorages:
                     f"storage {quote(name)}",
                     hint=NOT_WHOLE,
                 )
-            self._found[name] = tuple.__new__(Storage, (name, nbytes, blob.path, blob.begin + begin, None))
+            self._found[name] = tuple.__new__(Storage, (name, nbytes, blob.path, blob.begin + begin, None, None))
             begin += nbytes
 
     def _fetch_counts(self, blob: Blob, begin: int, keys: Sequence[object]) -> None:
@@ -93,8 +93,8 @@ class _LegacyStorages:
             blob.prefetch(offsets[first : first + COUNTS_AHEAD], 8)
 
     def stored(self) -> int:
-        """Bytes of all storages."""
-        return sum(storage.nbytes for storage in self._found.values())
+        """Bytes of all storages and arrays."""
+        return sum(storage.nbytes for storage in self._found.values()) + self.arrays.nbytes
 
     def resolve(self, reference: StorageRef) -> Storage:
         storage = self._found.get(reference.key)

@@ -183,7 +183,7 @@ def _rebuild_wrapper(args: Args) -> TensorValue:
 
 def _rebuild_from_type(args: Args) -> object:
     """A tensor subclass: (func, type, args of func, state). The state marks parameters and buffers."""
-    func, _, inner, state = args[:4]
+    func, subclass, inner, state = args[:4]
     if not isinstance(func, Builder) or func.name not in _TENSOR_BUILDERS or not isinstance(inner, tuple):
         return Opaque(func, inner)
     value = func.build(inner)
@@ -196,8 +196,18 @@ def _rebuild_from_type(args: Args) -> object:
         if value.layout == "strided":
             value.state = state
         elif value.layout == "chunked":
-            _take_local_parts(value, [tensor for part in parts for tensor in _local_parts(part)])
+            local = [tensor for part in parts for tensor in _local_parts(part)]
+            _take_local_parts(value, local)
+            if not local and isinstance(parts[0], dict):
+                value.wrapped = subclass.name if isinstance(subclass, Global) else "", _told(parts[0])
     return value
+
+
+def _told(state: dict[object, object]) -> dict[str, object]:
+    """Attributes of a wrapper, types of torch as their names."""
+    return {
+        key: value.name if isinstance(value, Dtype) else value for key, value in state.items() if isinstance(key, str)
+    }
 
 
 def _local_parts(state: object) -> Iterator[TensorValue]:

@@ -113,9 +113,35 @@ class _Walk:
         return self._records
 
     def _add(self, name: str, value: TensorValue, place: Place, identity: int) -> None:
+        if value.layout == "chunked" and hasattr(value, "wrapped") and self._add_wrapped(name, value, place, identity):
+            return
         self._records.append(_record(name, value, place, self._resolve, identity))
         if len(self._records) > MAX_TENSORS:
             raise LimitExceededError("tensors in one file", limit=MAX_TENSORS, actual=None)
+
+    def _add_wrapped(self, name: str, value: TensorValue, place: Place, identity: int) -> bool:
+        """The tensors that one of a wrapper subclass is made of; False if it has none of its own."""
+        from paraminspect.formats.quantised.torchao import Wrapped, describe
+
+        kind, attributes = value.wrapped
+        if place.depth > MAX_NESTING:
+            raise LimitExceededError("levels of nesting", limit=MAX_NESTING, actual=None)
+        inner = {key: each for key, each in attributes.items() if type(each) is TensorValue}
+        self._count_repeats(attributes, len(inner))
+        own = {key: _record(f"{name}.{key}", each, place, self._resolve) for key, each in inner.items() if each.storage}
+        told = {key: each for key, each in attributes.items() if key not in inner}
+        logical = describe(Wrapped(kind, name, own, told, value.shape, value.dtype, is_one=True))
+        if logical is None:
+            for key, each in inner.items():
+                self._text += len(name) + len(key)
+                self._add(f"{name}.{key}", each, _below(name, place)._replace(kind=place.kind), id(each))
+            return bool(inner)
+        whole = _record(name, value, place, self._resolve, identity)
+        (what, main), *rest = logical.parts
+        main = main._replace(name=name, kind=whole.kind, trainable=whole.trainable, identity=whole.identity)
+        self._records.append(main._replace(encoding=Encoding(logical=logical._replace(parts=((what, main), *rest)))))
+        self._records += [record._replace(role="part") for _, record in rest]
+        return True
 
     def _enter(
         self,

@@ -107,5 +107,12 @@ SCHEMES: Final = (
 )  # fmt: skip
 """In the order in which they are tried: tensors are of the first that they can be."""
 
-BY_NAME: Final = {scheme.name: scheme for scheme in SCHEMES}
+DECODERS: Final = {
+    **{scheme.name: scheme.decoder for scheme in SCHEMES},
+    "torchao blocks": f"{_VALUES}:scaled",
+    "torchao pairs": f"{_VALUES}:pairs",
+    "torchao int4": "",
+}
+"""Of schemes by name; those of torchao are told by the class of the tensor, not by names."""
+
 KEYS: Final = tuple({scheme.key for scheme in SCHEMES})

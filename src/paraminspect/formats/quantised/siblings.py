@@ -10,6 +10,7 @@ from paraminspect.errors import ParamInspectError
 from paraminspect.files.blob import Blob, open_blob
 from paraminspect.formats.quantised.found import MAX_BYTES, Found, NotItError, Settings
 from paraminspect.formats.quantised.schemes import KEYS, SCHEMES, Scheme
+from paraminspect.formats.quantised.torchao import NAMES, find_flattened
 from paraminspect.formats.table import resolve
 from paraminspect.records import Checkpoint, Encoding, Logical, TensorRecord
 
@@ -27,13 +28,13 @@ def find_logical(checkpoint: Checkpoint, load: Callable[[], Mapping[str, Any]]) 
         load: Gives the `config.json` of the model; {} where there is none.
     """
     keys = [record.name for record in checkpoint.tensors if record.name.endswith(KEYS) and record.role == "model"]
-    if not keys:
+    if not keys and NAMES not in checkpoint.metadata:
         return checkpoint
     by_name = {record.name: record for record in checkpoint.tensors if not record.declared}
     read = _Small(by_name, keys)
     settings = Settings(load)
-    found: dict[str, Logical] = {}
-    taken: set[str] = set()
+    found = {logical.parts[0][1].name: logical for logical in find_flattened(checkpoint.metadata, by_name)}
+    taken = {each.name for logical in found.values() for _, each in logical.parts}
     for name in keys:
         for scheme in SCHEMES:
             if name not in taken and name.endswith(scheme.key):

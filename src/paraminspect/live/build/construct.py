@@ -20,8 +20,8 @@ MAX_LAYER_TENSORS: Final = 20_000
 """Tensors that the constructor of one layer may make, copies included: stops `{LSTM: [1, 1, 1000000000]}`, whose
 constructor takes quadratic time. Each layer inside a Transformer makes some 30."""
 
-MAX_MODEL_TENSORS: Final = 1_000_000
-"""Tensors that the constructors of one spec may make altogether."""
+MAX_MODEL_TENSORS: Final = 250_000
+"""Tensors that the constructors of one spec may make altogether; the largest mixtures of experts have 100,000."""
 
 UNUSABLE = frozenset(
     name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any
 
@@ -18,6 +19,7 @@ from paraminspect.architecture.plan import ModelPlan
 from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.live.build.complaints import describe_tensors, first_line, suggest_remedy
 from paraminspect.live.build.containers import StepError
+from paraminspect.live.build.expected import counting
 from paraminspect.live.build.memory import is_out_of_memory
 from paraminspect.live.build.user_code import running_user_code
 from paraminspect.text import shape_text
@@ -115,6 +117,7 @@ def run_forward(
     *,
     plan: ModelPlan | None = None,
     on_return: Callable[[Call, object], None] | None = None,
+    is_planned: bool = False,
 ) -> Any:
     """The model's output, in evaluation mode and without gradients.
 
@@ -125,15 +128,20 @@ def run_forward(
         inputs: In order of the forward call.
         plan: Of a spec's model, for the places in error messages.
         on_return: Called with each call of a module that returns, and its output.
+        is_planned: On the meta device: whether it will run in memory too.
 
     Raises:
         SpecError: It fails, at the layer that does; of a model without plan, SourceError.
+        EffortError: It would take too much; on the meta device.
     """
     training = [module for module in model.modules() if module.training]
     calls = CallPaths(model, on_return)
     try:
         model.eval()
-        with calls, torch.no_grad():
+        counted: AbstractContextManager[object] = (
+            counting(model, is_planned=is_planned) if all(each.is_meta for each in inputs) else nullcontext()
+        )
+        with calls, torch.no_grad(), counted:
             return call_model(calls, inputs, plan=plan)
     finally:
         for module in training:

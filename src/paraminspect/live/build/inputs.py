@@ -13,6 +13,7 @@ from paraminspect.architecture.plan import ModelPlan
 from paraminspect.architecture.tensors import MAX_INPUT_NUMEL
 from paraminspect.errors import ParamInspectError
 from paraminspect.live.build.complaints import first_line
+from paraminspect.live.build.expected import make_room
 from paraminspect.live.build.seeds import derive_seed
 from paraminspect.records import TensorRecord
 
@@ -62,6 +63,7 @@ def _make(description: TensorInput, device: str, seed: int) -> Tensor:
     _check_range(description, dtype)
     if device == "meta":
         return torch.empty(shape, dtype=dtype, device="meta")
+    make_room(torch.empty(shape, dtype=dtype, device="meta"))
     if description.fill is not None:
         return torch.full(shape, description.fill, dtype=dtype)
     own = seed if description.seed is None else description.seed

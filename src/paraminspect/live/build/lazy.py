@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import copy
+from typing import Final
 
 from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from paraminspect.architecture.plan import ModelPlan
+from paraminspect.errors import LimitExceededError
 from paraminspect.live.build.forward import run_forward
 from paraminspect.live.build.inputs import make_inputs
+
+MAX_LAZY: Final = 2_000
+"""Lazy layers of one model: each takes a thousandth of a second."""
 
 
 def materialise(model: nn.Module, plan: ModelPlan) -> dict[str, nn.Module]:
@@ -22,6 +27,7 @@ def materialise(model: nn.Module, plan: ModelPlan) -> dict[str, nn.Module]:
         What were lazy layers, by path.
 
     Raises:
+        LimitExceededError: More than MAX_LAZY of them.
         SpecError: At the lazy layer: the spec has no input, or the layer gets none; or the model fails on it.
     """
     waiting = [
@@ -31,6 +37,8 @@ def materialise(model: nn.Module, plan: ModelPlan) -> dict[str, nn.Module]:
     ]
     if not waiting:
         return {}
+    if len(waiting) > MAX_LAZY:
+        raise LimitExceededError("lazy layers", limit=MAX_LAZY, actual=len(waiting), hint="write their sizes")
     if not plan.inputs:
         raise waiting[0].mark.error(
             f"{waiting[0].type} at {waiting[0].path}: its shape follows from the input, and the spec has none",

@@ -11,13 +11,16 @@ from torch import Tensor, nn
 from paraminspect.architecture.expand import MAX_MODEL_BYTES, check_types
 from paraminspect.architecture.model import Spec
 from paraminspect.architecture.plan import ModelPlan
-from paraminspect.errors import ParamInspectError, SourceError
+from paraminspect.errors import LimitExceededError, ParamInspectError, SourceError
+from paraminspect.limits import effort
 from paraminspect.live.build.build import Builder, build_model
 from paraminspect.live.build.construct import torch_types
 from paraminspect.live.build.describe import describe_model, find_tensor, iter_tensors, note_attributes
+from paraminspect.live.build.expected import check_memory
 from paraminspect.live.build.factory import build_factory, load_modules, parse_arguments
-from paraminspect.live.build.forward import trace_shapes
+from paraminspect.live.build.forward import run_forward, trace_shapes
 from paraminspect.live.build.inputs import make_inputs
+from paraminspect.live.build.memory import available_memory
 from paraminspect.live.build.single import Drawer
 from paraminspect.live.build.stored import StoredTensors
 from paraminspect.live.build.weights import WeightReport, load_weights
@@ -86,6 +89,32 @@ class LiveModel:
             inputs = make_inputs(self.plan, device=self.device, seed=self._seed)
         return trace_shapes(self.model, inputs, plan=self.plan)
 
+    def expect_pass(self, inputs: Sequence[object]) -> None:
+        """Count what a forward pass of a spec's model will take, before it is run.
+
+        Args:
+            inputs: By position.
+
+        Raises:
+            LimitExceededError: More than the size of the model justifies, or than there is memory for.
+        """
+        if self.plan is None or not all(isinstance(each, Tensor) for each in inputs):
+            return
+        effort().allow(f"the model of {self.source}", sum(record.nbytes or 0 for record in self.records))
+        try:
+            outline = Builder(self.plan, seed=self._seed, modules=None, notes=[]).build()
+            run_forward(
+                outline,
+                [each.to("meta") for each in inputs if isinstance(each, Tensor)],
+                plan=self.plan,
+                is_planned=True,
+            )
+            check_memory()
+        except LimitExceededError:
+            raise
+        except ParamInspectError:
+            return  # of layers of the user's own, or that do not run without numbers; what is wrong is said where it runs
+
     def tensor(self, name: str) -> Tensor:
         """The values of one tensor, by any of its names.
 
@@ -144,12 +173,17 @@ def build_spec(
         if device == "meta":
             builder = Builder(plan, seed=seed, modules=modules, notes=notes)
             model = builder.build()
-            drawer = Drawer(builder, model, max_bytes)
+            drawer = Drawer(builder, model, _memory_for_one(max_bytes))
         else:
             model = build_model(plan, device=device, seed=seed, modules=modules, max_bytes=max_bytes, notes=notes)
         live = LiveModel(model, describe_model(model), plan, spec.source, "spec", device, notes)
     live._drawer, live._seed = drawer, seed
     return _noted(live)
+
+
+def _memory_for_one(max_bytes: int) -> int:
+    available = available_memory()
+    return max_bytes if available is None else min(available, max_bytes)
 
 
 def build_from_factory(source: str, arguments: Sequence[str], *, device: str = "meta", seed: int = 0) -> LiveModel:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from torch import Tensor, nn
 
 from paraminspect.architecture.plan import ModulePlan
 from paraminspect.errors import LimitExceededError, SelectionError
+from paraminspect.limits import Bound, effort
 from paraminspect.live.build.build import Builder
 from paraminspect.live.build.construct import Construction
 from paraminspect.live.build.containers import Child
 from paraminspect.live.build.describe import find_tensor
+
+DRAWN: Final = Bound("bytes of layers drawn in one run", 1 << 30, 8)
+"""A second a GiB. A layer is drawn as a whole for each of its tensors, unless they are asked for one after the other."""
+
+ONE_DRAWN: Final = 1 << 14
+"""Bytes that making one tensor takes as long as."""
 
 
 class Drawer:
@@ -28,6 +37,9 @@ class Drawer:
         self._model = model
         self._max_bytes = max_bytes
         self._last: tuple[str, Child] | None = None
+        tensors = {id(each): each for each in [*model.parameters(), *model.buffers()]}
+        self._nbytes = sum(each.numel() * each.element_size() for each in tensors.values())
+        self._source = f"the model of {builder.plan.source}"
 
     def draw(self, name: str, tensor: Tensor) -> Tensor:
         """A tensor of the model, in memory.
@@ -37,7 +49,7 @@ class Drawer:
             tensor: The model's own, on the meta device.
 
         Raises:
-            LimitExceededError: Its layer is larger than `max_bytes`.
+            LimitExceededError: Its layer is larger than `max_bytes`, or layers were drawn many times over.
         """
         origin = self._builder.origins.get(id(tensor))
         plan, local = (origin.plan, origin.name) if origin is not None else self._of_attribute(name)
@@ -56,17 +68,19 @@ class Drawer:
 
     def _leaf(self, plan: ModulePlan) -> Child:
         if self._last is None or self._last[0] != plan.path:
-            self._check_size(plan)
+            tensors = self._tensors_of(plan)
+            nbytes = sum(each.numel() * each.element_size() for each in tensors)
+            if nbytes > self._max_bytes:
+                raise LimitExceededError(f"bytes in {plan.path}", limit=self._max_bytes, actual=nbytes)
+            run = effort()
+            run.allow(self._source, self._nbytes)
+            run.spend(DRAWN, nbytes + ONE_DRAWN * len(tensors))
             self._last = None
             self._last = plan.path, self._builder.leaf(plan, Construction("cpu"))
         return self._last[1]
 
-    def _check_size(self, plan: ModulePlan) -> None:
+    def _tensors_of(self, plan: ModulePlan) -> list[Tensor]:
         if plan.kind == "parameter":
-            tensors: list[Tensor] = [self._model.get_parameter(plan.path)]
-        else:
-            module = self._model.get_submodule(plan.path)
-            tensors = [*module.parameters(), *module.buffers()]
-        nbytes = sum(each.numel() * each.element_size() for each in tensors)
-        if nbytes > self._max_bytes:
-            raise LimitExceededError(f"bytes in {plan.path}", limit=self._max_bytes, actual=nbytes)
+            return [self._model.get_parameter(plan.path)]
+        module = self._model.get_submodule(plan.path)
+        return [*module.parameters(), *module.buffers()]

@@ -42,6 +42,7 @@ def _run(live: LiveModel, plan: BackwardPlan, on_step: Callable[[int], None]) ->
     convert(model, dtype=dtype, device=device, train=plan.train)
     inputs, loss = feed.batch()
     check_inputs(model, inputs)
+    live.expect_pass(inputs.positional)
     materialise(model, inputs, live.plan)
     if plan.steps == 1:
         return backward_report(model, inputs, loss, uses=plan.uses, seed=plan.seed, plan=live.plan)

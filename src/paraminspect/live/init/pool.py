@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from paraminspect.files.processes import count_processors
+from paraminspect.limits import shared_effort
 
 TICK_S = 0.1
 """How often the waiting thread looks up: for Ctrl-C, and to show progress."""
@@ -60,7 +61,7 @@ class Pool:
             Exception: What the first job that failed raised; KeyboardInterrupt of the calling thread.
         """
         threads = [
-            threading.Thread(target=self._serve, args=(work,), daemon=True)
+            threading.Thread(target=shared_effort(self._serve), args=(work,), daemon=True)
             for _ in range(min(self._workers, len(self._costs)))
         ]
         self._running = len(threads)
