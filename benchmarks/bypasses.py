@@ -202,6 +202,13 @@ def unknown_programs() -> dict[str, bytes]:
         "index-of-pandas": _name("pandas.core.indexes.datetimes", "_new_DatetimeIndex")
         + _tuple(of(*namespace, _simple_new=run), _state(data=b"N"))
         + b"R",
+        "intervals-of-pandas": _name("pandas.core.indexes.interval", "_new_IntervalIndex")
+        + _tuple(of(*namespace, from_arrays=run), _state(left=b"N"))
+        + b"R",
+        "partial-of-what-is-named": _name("functools", "partial")
+        + _tuple(_name("torch.utils.checkpoint", "checkpoint"), run)
+        + b"R)R",
+        "checkpoint-of-torch": _name("torch.utils.checkpoint", "checkpoint") + _tuple(run) + b"R",
         "rebuilder-in-a-rebuilder": _name("torch._tensor", "_rebuild_from_type_v2")
         + _tuple(_name("torch._tensor", "_rebuild_from_type_v2"), _name("torch", "Tensor"),
                  _tuple(run, _name("torch", "Tensor"), b")", b"N"), b"N")

@@ -22,7 +22,7 @@ PATIENCE_S: Final = 15
 """Of processor, for each process."""
 
 COMMANDS: Final = {
-    "list": "list {}", "list --all": "list --all {}", "list table": "list --all --format table {}",
+    "info": "info {}", "list": "list {}", "list --all": "list --all {}", "list table": "list --all --format table {}",
     "list json": "list --all --aliases -f json {}", "list -d": "list -d 2 --sort numel {}", "tree": "tree --all {}",
     "tree no-fold": "tree --no-fold {}", "show": "show {} *", "show full": "show --full {} /./", "stats": "stats {}",
     "stats --all": "stats --all {}", "shared": "shared --all {}", "shared --equal": "shared --equal --all {}",
@@ -34,7 +34,7 @@ COMMANDS: Final = {
 
 
 OF_SPECS: Final = {
-    "list": "list {}", "list --all": "list --all {}", "list --aliases": "list --aliases -f json {}", "tree": "tree {}",
+    "info": "info {}", "list": "list {}", "list --all": "list --all {}", "list --aliases": "list --aliases -f json {}", "tree": "tree {}",
     "tree no-fold": "tree --no-fold {}", "tree shapes": "tree --with-shapes {}", "shared": "shared {}", "show": "show {} *",
     "stats": "stats {}", "diff": "diff {} {}", "shared --equal": "shared --equal {}", "check --deep": "check --deep {}",
     "init": "init {}", "init -o": "init {} -o out.safetensors", "grad": "grad {}", "convert": "convert {} -o out.pt",

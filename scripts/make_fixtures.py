@@ -157,6 +157,7 @@ def _distributed(torch: Any, nn: Any, folder: Path) -> None:
     from torch.distributed import checkpoint
     from torch.distributed._shard import sharded_tensor
     from torch.distributed._shard.sharding_spec import ChunkShardingSpec
+    from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
     from torch.distributed.tensor import Shard, distribute_tensor, init_device_mesh
 
     distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
@@ -166,6 +167,7 @@ def _distributed(torch: Any, nn: Any, folder: Path) -> None:
     sharded = sharded_tensor.rand(ChunkShardingSpec(dim=0, placements=["rank:0/cpu"]), 4, 4)
     torch.save({"w": sharded}, folder / "sharded-tensor.pt")
     torch.save(nn.parallel.DistributedDataParallel(nn.Linear(3, 3)).module, folder / "ddp.pt")
+    torch.save(checkpoint_wrapper(nn.Linear(3, 3)), folder / "checkpointed.pt")
     checkpoint.save({"w": tensor, "b": torch.ones(2), "step": 1}, checkpoint_id=folder / "dcp")
     distributed.destroy_process_group()
 
@@ -191,6 +193,8 @@ def make_transformers(folder: Path) -> None:
         hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2, vocab_size=32
     )
     torch.save(transformers.BertModel(bert), folder / "whole-bert.pt")
+    with torch.no_grad():
+        torch.save(model(torch.arange(4)[None], use_cache=False), folder / "model-output.pt")
 
 
 def make_peft(folder: Path) -> None:
@@ -207,6 +211,8 @@ def make_peft(folder: Path) -> None:
         if name == "lora":
             torch.save(model.state_dict(), folder / "lora.pt")
             torch.save(peft.get_peft_model_state_dict(model), folder / "adapter_model.bin")
+    prompt = peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=2)
+    torch.save({"prompt": torch.ones(2, 4), "config": prompt}, folder / "prompt.pt")
 
 
 def make_diffusers(folder: Path) -> None:
@@ -226,6 +232,7 @@ def make_diffusers(folder: Path) -> None:
     control.save_pretrained(folder / "controlnet")
     average = EMAModel(net.parameters(), model_cls=diffusers.UNet2DModel, model_config=net.config)
     torch.save(average.state_dict(), folder / "ema.pt")
+    torch.save(diffusers.DDPMScheduler(num_train_timesteps=4), folder / "whole-scheduler.pt")
 
 
 def make_lightning(folder: Path) -> None:
@@ -358,6 +365,12 @@ def make_pandas(folder: Path) -> None:
 
     table = pandas.DataFrame({"loss": [0.1, 0.2], "name": ["a", "b"], "at": pandas.to_datetime(["2020", "2021"])})
     torch.save({"w": torch.ones(2), "log": table, "row": table["loss"]}, folder / "log.pt")
+    others = {
+        "periods": pandas.period_range("2020", periods=2, freq="M"), "deltas": pandas.timedelta_range(0, periods=2),
+        "intervals": pandas.interval_range(0, 3), "interval": pandas.Interval(1, 2), "nothing": [pandas.NaT, pandas.NA],
+        "sparse": pandas.arrays.SparseArray([0, 1]), "frequency": pandas.offsets.MonthEnd(), "w": table["loss"].to_numpy(),
+    }  # fmt: skip
+    (folder / "dates.pkl").write_bytes(pickle.dumps(others))
 
 
 def make_safetensors(folder: Path) -> None:

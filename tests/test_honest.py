@@ -13,8 +13,11 @@ from scripts.make_fixtures import HONEST, PRODUCERS, sources
 REASONS = {
     ("*", "norm-untouched"): "the models were made, and never trained",
     ("joblib/*Classifier.joblib", "pickle-unknown"): "classes of scikit-learn, whose code runs when they are loaded",
-    ("pandas/log.pt", "pickle-unknown"): "classes of pandas, whose code runs when they are loaded",
+    ("pandas/*", "pickle-unknown"): "classes of pandas, whose code runs when they are loaded",
     ("timm/whole-*.pt", "pickle-unknown"): "classes of timm, the same",
+    ("diffusers/whole-*.pt", "pickle-unknown"): "classes of diffusers, the same",
+    ("peft/prompt.pt", "pickle-unknown"): "classes of peft, the same",
+    ("torch/checkpointed.pt", "pickle-unknown"): "functions behind the dot of a class, which are not called",
     ("transformers/whole-*.pt", "pickle-unknown"): "classes of transformers, the same",
     ("transformers/training_args.bin", "pickle-unknown"): "classes of transformers and accelerate, the same",
     ("torchao/*.pt", "pickle-unknown"): "classes of torchao, the same",

@@ -404,6 +404,7 @@ class Checkpoint:
         files: Paths of the files that were read.
         declared: What it says of ties. Where an alias is not stored, `tensors` has it all the same, as `declared`.
         stored: Bytes that are there for tensors to use, without padding; None where that is not known.
+        unused: Of files that hold nothing else, bytes that no tensor has, where the reader counts them itself.
         version: Of the format, as the file has it; "" where the format has none.
         root: The object of a pickle, inert, where it holds more than tensors by their names.
         kept_open: What closes the copy of a pipe when the checkpoint is gone.
@@ -418,6 +419,7 @@ class Checkpoint:
     files: tuple[str, ...] = ()
     declared: tuple[Declaration, ...] = ()
     stored: int | None = None
+    unused: int = 0
     version: str = ""
     root: object = field(default=None, repr=False, compare=False)
     kept_open: object = field(default=None, repr=False, compare=False)

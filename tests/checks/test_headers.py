@@ -17,7 +17,7 @@ from torch import nn
 
 from paraminspect.checks import headers as tensors
 from paraminspect.checks.check import check_source
-from paraminspect.records import Checkpoint, Finding, TensorRecord
+from paraminspect.records import Checkpoint, Finding, Storage, TensorRecord
 from tests.making.gguf_files import info, make_gguf
 from tests.making.safetensors_files import raw_safetensors
 from tests.making.torch_files import torch_bytes
@@ -171,3 +171,14 @@ def test_a_hole_in_a_gguf_file(check: Check) -> None:
     data = make_gguf((), infos, bytes((1 << 20) + 32))
     (found,) = of(check(data), "unused-bytes")
     assert found.message.startswith(f"{(1 << 20) - 32:,} of {(1 << 20) + 32:,} bytes")
+
+
+def test_a_tensor_that_is_reached_by_two_paths_is_one() -> None:
+    storage = Storage("0", 8, "a.pt", 0)
+    first, other = (TensorRecord("a", (2,), "float32", 2, 8, storage=storage, stride=(1,)) for _ in range(2))
+    placeless = TensorRecord("b", (2,), "float32", 2, 8)
+    assert [each.code for each in tensors.check_tensors(Checkpoint("torch zip", [first, other, placeless]))] == []
+    found = [each.name for each in tensors.check_tensors(Checkpoint("torch zip", [first, other, placeless, placeless]))]
+    assert found == ["b"]
+    half = first._replace(shape=(1,), numel=1, nbytes=4)
+    assert [each.name for each in tensors.check_tensors(Checkpoint("torch zip", [first, half]))] == ["a"]

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
+from paraminspect.checks.check import check_source
 from paraminspect.formats import open_source
 from paraminspect.records import Checkpoint, Storage, TensorRecord
 from paraminspect.tied.unused import MIN_SHARE, MIN_UNUSED, find_unused
+from tests.making.formats import export_bytes
+from tests.making.numpy_files import npy_bytes
+from tests.making.onnx_files import floats, model
+from tests.making.zips import zip_bytes
 
 
 def count_by_hand(state: dict[str, torch.Tensor]) -> tuple[int, int]:
@@ -113,3 +120,55 @@ def test_a_hostile_file_costs_no_more_than_its_effort(monkeypatch: pytest.Monkey
         for k in range(3_000)
     ]
     assert find_unused(Checkpoint("torch zip", tensors, stored=1 << 30)) is None
+
+
+def test_bytes_behind_the_arrays_of_numpy(tmp_path: Path) -> None:
+    array = npy_bytes(np.zeros(10, np.float32))
+    (tmp_path / "a.npy").write_bytes(array + bytes(MIN_UNUSED))
+    (tmp_path / "a.npz").write_bytes(zip_bytes({"a.npy": array + bytes(MIN_UNUSED), "b.npy": array}))
+    for name, stored in (("a.npy", 40 + MIN_UNUSED), ("a.npz", 80 + MIN_UNUSED)):
+        assert find_unused(open_source(tmp_path / name)) == (MIN_UNUSED, stored, ())
+    (tmp_path / "a.npz").write_bytes(zip_bytes({"a.npy": array, "b.npy": array}))
+    assert find_unused(open_source(tmp_path / "a.npz")) is None
+
+
+def test_an_array_that_another_of_its_name_hides(tmp_path: Path) -> None:
+    array = npy_bytes(np.zeros(MIN_UNUSED, np.float32))
+    (tmp_path / "a.npz").write_bytes(zip_bytes([("a.npy", array), ("a.npy", array)]))
+    assert find_unused(open_source(tmp_path / "a.npz")) == (len(array), len(array) + 4 * MIN_UNUSED, ())
+
+
+def test_members_of_an_exported_program(tmp_path: Path) -> None:
+    path = tmp_path / "m.pt2"
+    path.write_bytes(export_bytes())
+    checkpoint = open_source(path)
+    assert (checkpoint.stored, find_unused(checkpoint)) == (8, None)
+    with zipfile.ZipFile(path, "a") as archive:
+        root = archive.namelist()[0].partition("/")[0]
+        archive.writestr(f"{root}/data/weights/weight_9", bytes(MIN_UNUSED))
+        archive.writestr(f"{root}/data/extra", bytes(MIN_UNUSED))
+    assert find_unused(open_source(path)) == (MIN_UNUSED, MIN_UNUSED + 8, ())
+    found = [each.code for each in check_source(path) if each.code.startswith("unused")]
+    assert found == ["unused-bytes"]
+
+
+def outside(name: str, offset: int) -> onnx.TensorProto:
+    """Eight numbers in the file "w"."""
+    tensor = floats(name, 8)
+    onnx.external_data_helper.set_external_data(tensor, "w", offset, 32)
+    tensor.ClearField("raw_data")
+    tensor.ClearField("float_data")
+    return tensor
+
+
+@pytest.mark.parametrize(("gap", "said"), [(4096, False), (MIN_UNUSED, False), (MIN_UNUSED + 1, True)])
+def test_holes_in_external_data(tmp_path: Path, gap: int, *, said: bool) -> None:
+    weights = np.ones(8, np.float32).tobytes()
+    (tmp_path / "w").write_bytes(weights + bytes(gap) + weights)
+    tensors = [outside("a", 0), outside("b", 32 + gap)]
+    (tmp_path / "m.onnx").write_bytes(model(*tensors).SerializeToString())
+    found = find_unused(open_source(tmp_path / "m.onnx"))
+    assert (found is not None) is said
+    assert found is None or (found.nbytes, found.views) == (gap, ())
+    codes = [each.code for each in check_source(tmp_path / "m.onnx")]
+    assert codes == ["unused-storage"] * said

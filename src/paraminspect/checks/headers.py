@@ -19,9 +19,6 @@ from paraminspect.tied.unused import find_unused
 MAX_TOLD: Final = 20
 """Tensors that one kind of finding names."""
 
-MAX_PADDING: Final = 64 << 10
-"""Bytes between two tensors of external data that alignment may take."""
-
 STATE_LIKE_PARAMETER: Final = frozenset(
     {
         "exp_avg", "exp_avg_sq", "max_exp_avg_sq", "exp_inf", "momentum_buffer", "square_avg", "grad_avg", "acc_delta",
@@ -46,6 +43,8 @@ def check_tensors(checkpoint: Checkpoint) -> Iterator[Finding]:
 
 def _check_names(records: Sequence[TensorRecord]) -> Iterator[Finding]:
     counts = Counter(record.name for record in records)
+    if len(counts) < len(records):
+        counts = _count_different(records, {name for name, count in counts.items() if count > 1})
     twice = [name for name, count in counts.items() if count > 1]
     for name in twice[:MAX_TOLD]:
         yield find(
@@ -54,6 +53,16 @@ def _check_names(records: Sequence[TensorRecord]) -> Iterator[Finding]:
         )  # fmt: skip
     if len(twice) > MAX_TOLD:
         yield find("duplicate-name", "", f"{len(twice) - MAX_TOLD:,} more names stand twice", severity="warning")
+
+
+def _count_different(records: Sequence[TensorRecord], names: set[str]) -> Counter[str]:
+    """How many tensors go by each of some names; one that is reached by two paths, as an item and an attribute, is one."""
+    seen: set[tuple[object, ...]] = set()
+    for at, each in enumerate(records):
+        if each.name in names:
+            place = at if each.storage is None else (id(each.storage), each.offset, each.shape, each.stride)
+            seen.add((each.name, place))
+    return Counter(str(name) for name, _ in seen)
 
 
 def _check_dtypes(records: Sequence[TensorRecord]) -> Iterator[Finding]:
@@ -138,25 +147,17 @@ def check_pieces(checkpoint: Checkpoint) -> Iterator[Finding]:
 
 def check_external(checkpoint: Checkpoint) -> Iterator[Finding]:
     """Tensors that share some of their bytes in a file of external data, and bytes of it that none has."""
-    ranges: dict[str, set[tuple[int, int, str]]] = {path: set() for path in checkpoint.files[1:]}
-    for record in checkpoint.tensors:
-        place = record.byte_range
-        if place is None and record.storage is not None and record.storage.begin == 0 and record.nbytes:
-            place = record.storage.path, record.offset, record.offset + record.nbytes
-        if place is not None and place[0] in ranges and place[1] < place[2]:
-            ranges[place[0]].add((place[1], place[2], record.name))
+    from paraminspect.formats.onnx.external import count_unused, find_ranges  # other formats do without
+
     told = 0
-    for path, spans in ranges.items():
-        end, unused, before, begun = 0, 0, "", -1
-        for begin, until, name in sorted(spans):
+    for path, spans in find_ranges(checkpoint.files[1:], checkpoint.tensors).items():
+        end, before, begun = 0, "", -1
+        for begin, until, name in spans:
             if begin < end and (begin, until) != (begun, end) and (told := told + 1) <= MAX_TOLD:
                 message = f"shares {min(end, until) - begin:,} bytes of external data with {before!r}"
                 yield find("overlap", name, message, severity="warning", path=path, offset=begin)
-            unused += begin - end if begin - end > MAX_PADDING else 0
             if until > end:
                 begun, end, before = begin, until, name
-        size = look(path).size
-        unused += size - end if size - end > MAX_PADDING else 0
-        if unused:
+        if unused := count_unused(spans, look(path).size):
             base = base_name(path)
             yield find("unused-storage", "", f"{format_bytes(unused)} of {base!r} that no tensor uses", path=path)

@@ -112,7 +112,8 @@ def read_npy(blob: Blob) -> Checkpoint:
     storage = Storage("", header.nbytes, blob.path, *((None, begin) if header.swapped else (begin, None)))
     notes = (f"{excess:,} bytes after the array are not part of it",) if excess else ()
     files = () if blob.path is None else (blob.path,)
-    return Checkpoint("npy", (_make_record("", header, storage),), notes=notes, nbytes=blob.size, files=files)
+    record = _make_record("", header, storage)
+    return Checkpoint("npy", (record,), notes=notes, nbytes=blob.size, files=files, stored=header.nbytes + excess)
 
 
 def is_npz(directory: ZipDirectory) -> bool:
@@ -134,6 +135,7 @@ def read_npz(directory: ZipDirectory) -> Checkpoint:
     objects: list[_ObjectsError] = []
     left: list[str] = []
     skipped = longer = 0
+    stored = sum(entry.size for entry in directory.shadowed)
     for name, entry in directory.entries.items():
         if not name.endswith(".npy"):
             skipped += 1
@@ -148,6 +150,7 @@ def read_npz(directory: ZipDirectory) -> Checkpoint:
             continue
         tensors.append(record)
         longer += bool(excess)
+        stored += (record.nbytes or 0) + excess
     if objects and not tensors:
         raise objects[0]
     remarks = (
@@ -162,6 +165,7 @@ def read_npz(directory: ZipDirectory) -> Checkpoint:
         notes=(*_describe_objects(left), *(f"{remark}: {count:,}" for remark, count in remarks if count)),
         nbytes=blob.size,
         files=() if blob.path is None else (blob.path,),
+        stored=stored,
     )
 
 

@@ -47,6 +47,8 @@ class Unused(NamedTuple):
 def find_unused(checkpoint: Checkpoint) -> Unused | None:
     """What no tensor uses, if it is worth a word; None where it is not, and where it is not known."""
     stored = checkpoint.stored
+    if checkpoint.unused:
+        return _worth_a_word(checkpoint.unused, checkpoint.nbytes, ())
     if stored is None or stored < MIN_UNUSED:
         return None
     found = _divide(checkpoint.tensors)
@@ -63,10 +65,12 @@ def find_unused(checkpoint: Checkpoint) -> Unused | None:
         rest = (records[0].storage.nbytes if records[0].storage is not None else 0) - covered
         if rest > 0:
             left.append((-rest, records[0].name))
-    unused = stored - used
-    if unused < MIN_UNUSED or unused * MIN_SHARE < stored:
-        return None
-    return Unused(unused, stored, tuple(name for _, name in sorted(left)))
+    return _worth_a_word(stored - used, stored, tuple(name for _, name in sorted(left)))
+
+
+def _worth_a_word(unused: int, stored: int, views: tuple[str, ...]) -> Unused | None:
+    few = unused < MIN_UNUSED or unused * MIN_SHARE < stored
+    return None if few else Unused(unused, stored, views)
 
 
 def _divide(tensors: Sequence[TensorRecord]) -> tuple[int, list[list[TensorRecord]]] | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from paraminspect.errors import CheckpointError, FarError, LimitExceededError, MalformedError, TruncatedError
@@ -19,7 +19,7 @@ from paraminspect.files.door import look, place_of
 from paraminspect.files.paths import folder_of, join, stays_inside
 from paraminspect.files.system import is_nameless
 from paraminspect.formats.shapes import MAX_NUMEL
-from paraminspect.records import Storage
+from paraminspect.records import Storage, TensorRecord
 from paraminspect.text import quote
 
 FETCH_HINT: Final = "it belongs into the folder of the model: fetch it too"
@@ -28,6 +28,10 @@ MAX_FILES: Final = 20_000
 """Beside one model."""
 
 _NUMBER: Final = re.compile(r"[0-9]{1,20}")
+
+
+MAX_PADDING: Final = 64 << 10
+"""Bytes between two tensors of external data that alignment may take."""
 
 
 class ExternalData:
@@ -84,6 +88,12 @@ class ExternalData:
             )
         return storage, begin
 
+    def count_unused(self, tensors: Sequence[TensorRecord]) -> int:
+        """Bytes of all files that none of the tensors has."""
+        sizes = {storage.path: storage.nbytes for storage in self._storages.values()}
+        ranges = find_ranges(self.files, tensors) if self.files else {}
+        return sum(count_unused(spans, sizes[path]) for path, spans in ranges.items())
+
     def _number(self, name: str, entries: Mapping[str, str], key: str) -> int | None:
         text = entries.get(key, "")
         if not text:
@@ -116,6 +126,29 @@ class ExternalData:
         self.files.append(path)
         self.nbytes += found.size
         return Storage(location, found.size, path, 0)
+
+
+def find_ranges(
+    checkpoint_files: Sequence[str], tensors: Iterable[TensorRecord]
+) -> dict[str, list[tuple[int, int, str]]]:
+    """Begin, end and name of each tensor in files of external data, by path, sorted; each range once a name."""
+    ranges: dict[str, set[tuple[int, int, str]]] = {path: set() for path in checkpoint_files}
+    for record in tensors:
+        place = record.byte_range
+        if place is None and record.storage is not None and record.storage.begin == 0 and record.nbytes:
+            place = record.storage.path, record.offset, record.offset + record.nbytes
+        if place is not None and place[0] in ranges and place[1] < place[2]:
+            ranges[place[0]].add((place[1], place[2], record.name))
+    return {path: sorted(spans) for path, spans in ranges.items()}
+
+
+def count_unused(spans: Iterable[tuple[int, int, str]], size: int) -> int:
+    """Bytes of one file that no tensor has, without what alignment takes."""
+    end = unused = 0
+    for begin, until, _ in (*spans, (size, size, "")):
+        unused += begin - end if begin - end > MAX_PADDING else 0
+        end = max(end, until)
+    return unused
 
 
 def _check_location(location: str) -> None:

@@ -137,6 +137,7 @@ def read_onnx(blob: Blob) -> Checkpoint:
         nbytes=blob.size + model.external.nbytes,
         files=() if blob.path is None else (blob.path, *model.external.files),
         declared=declared,
+        unused=model.external.count_unused(model.tensors),
         version=model.metadata.get("ir_version", ""),
     )
 

@@ -90,7 +90,7 @@ CALLED: Final = frozenset(
 REBUILT: Final = frozenset(
     {
         "torch.Tensor", "torch.nn.Parameter", "torch.nn.Module", "torch.ScriptObject",
-        "torch._C.ScriptObject", "torch.utils.hooks.RemovableHandle", "joblib.numpy_pickle.NumpyArrayWrapper",
+        "torch._C.ScriptObject", "torch.utils.hooks.RemovableHandle", "torch.distributed.algorithms.join._JoinConfig", "joblib.numpy_pickle.NumpyArrayWrapper",
         *(f"torch.{device}{kind}Tensor" for device in ("", "cuda.") for kind in (
             "Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")),
         "deepspeed.runtime.fp16.loss_scaler.LossScaler", "deepspeed.runtime.fp16.loss_scaler.DynamicLossScaler",
@@ -103,6 +103,7 @@ REBUILT: Final = frozenset(
 
 NAMED: Final = frozenset(
     {
+        "torch.utils.checkpoint.checkpoint",  # within the partial that `checkpoint_wrapper` keeps
         *(f"builtins.{name}" for name in (
             "abs", "all", "any", "callable", "divmod", "hash", "isinstance", "issubclass", "len", "max", "min", "pow",
             "repr", "round", "sorted", "sum", "print", "property", "staticmethod", "classmethod", "super")),
@@ -143,11 +144,71 @@ PRODUCERS: Final[dict[str, str]] = {
         "accelerate: within transformers' training_args.bin",
     ),
     "deepspeed.runtime.zero.config.ZeroStageEnum": "deepspeed: checkpoints of ZeRO",
-    "peft.utils.peft_types.PeftType": "peft: whole models",
-    "peft.utils.peft_types.TaskType": "peft: whole models",
+    **dict.fromkeys(
+        [f"peft.{name}" for name in (
+            "utils.peft_types.PeftType", "utils.peft_types.TaskType", "tuners.prompt_tuning.config.PromptTuningInit",
+            "tuners.multitask_prompt_tuning.config.MultitaskPromptTuningInit",
+            "tuners.p_tuning.config.PromptEncoderReparameterizationType")],
+        "peft: whole models",
+    ),
     "timm.layers.format.Format": "timm: whole models",
-    "diffusers.optimization.SchedulerType": "diffusers: training state",
-    "diffusers.schedulers.scheduling_utils.KarrasDiffusionSchedulers": "diffusers: whole pipelines",
+    **dict.fromkeys(
+        [f"diffusers.{name}" for name in (
+            "optimization.SchedulerType", "schedulers.scheduling_utils.KarrasDiffusionSchedulers",
+            "hooks.group_offloading.GroupOffloadingType", "models.attention_dispatch.AttentionBackendName",
+            "quantizers.quantization_config.QuantizationMethod",
+            "configuration_utils.FrozenDict")],  # a dictionary whose items are attributes too
+        "diffusers: whole models and schedulers",
+    ),
+    **dict.fromkeys(
+        [f"torchvision.{name}" for name in (
+            "transforms.functional.InterpolationMode", "transforms.autoaugment.AutoAugmentPolicy",
+            "tv_tensors._bounding_boxes.BoundingBoxFormat", "io.image.ImageReadMode")],
+        "torchvision: transforms beside a model",
+    ),
+    **dict.fromkeys(
+        [f"lightning.{name}" for name in (
+            "pytorch.callbacks.early_stopping.EarlyStoppingReason", "pytorch.callbacks.prediction_writer.WriteInterval",
+            "pytorch.callbacks.timer.Interval", "pytorch.trainer.states.RunningStage", "pytorch.trainer.states.TrainerFn",
+            "pytorch.trainer.states.TrainerStatus", "pytorch.utilities.enums.GradClipAlgorithmType")],
+        "lightning: checkpoints with callbacks",
+    ),
+    **dict.fromkeys(
+        [f"transformers.modeling_outputs.{name}" for name in (
+            "BaseModelOutput", "BaseModelOutputWithNoAttention", "BaseModelOutputWithPooling",
+            "BaseModelOutputWithPoolingAndNoAttention", "BaseModelOutputWithPast",
+            "BaseModelOutputWithCrossAttentions", "BaseModelOutputWithPoolingAndCrossAttentions",
+            "BaseModelOutputWithPastAndCrossAttentions", "MoEModelOutput", "MoeModelOutputWithPast",
+            "MoeCausalLMOutputWithPast", "MoEModelOutputWithPastAndCrossAttentions", "Seq2SeqModelOutput",
+            "MultimodalModelOutput", "MultimodalBaseModelOutputWithPast", "MultimodalCausalLMOutputWithPast",
+            "MultimodalMoeBaseModelOutputWithPast", "MultimodalMoeCausalLMOutputWithPast", "Seq2SeqMoEModelOutput",
+            "CausalLMOutput", "CausalLMOutputWithPast", "CausalLMOutputWithCrossAttentions",
+            "SequenceClassifierOutputWithPast", "MaskedLMOutput", "Seq2SeqLMOutput", "Seq2SeqMoEOutput",
+            "NextSentencePredictorOutput", "SequenceClassifierOutput", "Seq2SeqSequenceClassifierOutput",
+            "MultipleChoiceModelOutput", "TokenClassifierOutput", "QuestionAnsweringModelOutput",
+            "Seq2SeqQuestionAnsweringModelOutput", "SemanticSegmenterOutput", "ImageClassifierOutput",
+            "ImageClassifierOutputWithNoAttention", "DepthEstimatorOutput", "ImageSuperResolutionOutput",
+            "Wav2Vec2BaseModelOutput", "XVectorOutput", "BackboneOutput", "BaseModelOutputWithPoolingAndProjection",
+            "Seq2SeqSpectrogramOutput", "Seq2SeqTSModelOutput", "Seq2SeqTSPredictionOutput",
+            "SampleTSPredictionOutput", "MaskedImageModelingOutput")],
+        "transformers: results of a model that were saved",  # a dictionary whose items are attributes too
+    ),
+    **dict.fromkeys(
+        [f"torchao.{name}" for name in (
+            "experimental.quant_api.UIntxChooseQParamsAlgorithm", "float8.float8_training_tensor.GemmInputRole",
+            "prototype.attention.api.AttentionBackend", "prototype.attention.api.HadamardMode",
+            "prototype.blockwise_fp8_training.deepgemm_grouped_kernels.DeepGemmKGroupedLayout",
+            "prototype.float8nocompile.kernels.fp8_dynamic_tensorwise.KernelAlgorithm",
+            "prototype.moe_training.blockwise_fp8.grouped_mm_backend._GroupedMMBackendKind",
+            "prototype.moe_training.config.Float8TrainingRecipe", "prototype.moe_training.config.MXFP8TrainingRecipe",
+            "prototype.mx_formats.config.MXFP8Dim0CastKernelChoice",
+            "prototype.mx_formats.config.MXFP8Dim1CastKernelChoice",
+            "prototype.mx_formats.config.ScaleCalculationMode",
+            "prototype.pat.optim.prox_executor.GlobalDTensorMaterializationPolicy", "quantization.qat.api.QATStep",
+            "quantization.quantize_.common.quantization_step.QuantizationStep",
+            "quantization.quantize_.workflows.nf4.nf4_tensor.CompareOp")],
+        "torchao: configurations and training",
+    ),
     **dict.fromkeys(
         [f"torchao.{name}" for name in (
             "quantization.quant_primitives.MappingType", "quantization.quant_primitives.ZeroPointDomain",
@@ -181,8 +242,20 @@ PRODUCERS: Final[dict[str, str]] = {
             "core.indexes.base._new_Index", "core.indexes.datetimes._new_DatetimeIndex", "core.indexes.period._new_PeriodIndex",
             "core.internals.managers.BlockManager", "core.internals.managers.SingleBlockManager", "_libs.internals._unpickle_block",
             "_libs.arrays.__pyx_unpickle_NDArrayBacked", "_libs.tslibs.timestamps._unpickle_timestamp",
-            "_libs.tslibs.timedeltas._timedelta_unpickle", "_libs.tslibs.nattype.__nat_unpickle", "StringDtype")],
+            "_libs.tslibs.timedeltas._timedelta_unpickle", "_libs.tslibs.nattype.__nat_unpickle", "StringDtype",
+            "_libs.tslibs.nattype._nat_unpickle", "core.indexes.interval._new_IntervalIndex",
+            "core.indexes.timedeltas._new_TimedeltaIndex", "Interval", "_libs.interval.Interval", "Period",
+            "_libs.tslibs.period.Period", "PeriodDtype", "core.dtypes.dtypes.PeriodDtype", "_libs.sparse.IntIndex",
+            "_libs.sparse.BlockIndex")],
         "pandas: tables in logs of training",
+    ),
+    **dict.fromkeys(
+        [f"pandas._libs.tslibs.offsets.{name}" for name in (
+            "Day", "Hour", "Minute", "Second", "Milli", "Micro", "Nano", "MonthBegin", "MonthEnd", "BusinessMonthBegin",
+            "BusinessMonthEnd", "QuarterBegin", "QuarterEnd", "BQuarterBegin", "BQuarterEnd", "YearBegin", "YearEnd",
+            "BYearBegin", "BYearEnd", "Week", "WeekOfMonth", "LastWeekOfMonth", "SemiMonthBegin", "SemiMonthEnd",
+            "BusinessDay")],
+        "pandas: the frequency of dates",  # those called Custom ask a calendar, which may be any object
     ),
 }  # fmt: skip
 """What other producers call in their own files, each with the producer; each was read and does no more than make a value."""

@@ -138,8 +138,7 @@ DANGEROUS_NAMES: Final[dict[str, str]] = {
                      "itertools.starmap", "itertools.accumulate", "itertools.takewhile", "itertools.dropwhile",
                      "itertools.filterfalse", "itertools.groupby", "numpy.vectorize", "numpy.frompyfunc",
                      "numpy.apply_along_axis", "numpy.apply_over_axes", "numpy.fromfunction", "numpy.piecewise",
-                     "torch.utils._pytree.tree_map", "torch.func.functional_call", "torch.vmap",
-                     "torch.utils.checkpoint.checkpoint"), _CALLS),
+                     "torch.utils._pytree.tree_map", "torch.func.functional_call", "torch.vmap"), _CALLS),
 }  # fmt: skip
 """The same for single classes and functions, or for what is below them."""
 

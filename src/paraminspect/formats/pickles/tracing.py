@@ -496,7 +496,7 @@ _LOADERS: Final = frozenset({"torch.storage._load_from_bytes"})
 
 _SET_STATE: Final = frozenset({"__setstate__"})
 _APPEND: Final = frozenset({"append", "extend", "add"})
-_ASKED_FOR: Final = frozenset({"keys", "replace", "_simple_new", "__deepcopy__", "__new__"})
+_ASKED_FOR: Final = frozenset({"keys", "replace", "_simple_new", "from_arrays", "__deepcopy__", "__new__"})
 """Methods that the unpickler, Python's own classes and rebuilders look for at an object itself, not at its class."""
 
 _GIVES_WHAT_IS_THERE: Final = frozenset({"getattr", "getLogger", "_get_thnn_function_backend"})

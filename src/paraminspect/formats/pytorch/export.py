@@ -168,7 +168,10 @@ def read_torch_export(directory: ZipDirectory) -> Checkpoint:
                 hint="export with torch.export.save, or compile with aot_inductor.package_constants_on_disk_format",
             )
     version = str(archive.metadata.get("schema_version", ""))
-    return Checkpoint("torch.export", archive.tensors, archive.metadata, tuple(archive.notes()), version=version)
+    notes = tuple(archive.notes())
+    return Checkpoint(
+        "torch.export", archive.tensors, archive.metadata, notes, stored=archive.stored(), version=version
+    )
 
 
 class _Archive:
@@ -186,6 +189,7 @@ class _Archive:
         self._json = _Json(directory)
         self._storages: dict[str, Storage] = {}
         self._nested: dict[int, list[TensorRecord]] = {}
+        self._stored: int | None = 0  # bytes of storages in members that torch.save wrote
         self._program = _Program({}, {}, {})
         self._part = ""
         self._remarks: dict[str, list[str]] = {}
@@ -251,6 +255,14 @@ class _Archive:
             yield f"{count} names stand twice in the zip, and readers disagree which one counts"
         for remark, names in self._remarks.items():
             yield f"{remark}: {list_some(names, SHOWN_NAMES)}"
+
+    def stored(self) -> int | None:
+        """Bytes of all storages that are there, used or not."""
+        if self._stored is None:
+            return None
+        entries = self._directory.entries
+        raw = {name for name in entries if is_raw_member(name)}.union(self._root + member for member in self._storages)
+        return self._stored + sum(entries[name].size for name in raw if entries[name].header_offset not in self._nested)
 
     @property
     def _prefix(self) -> str:
@@ -338,6 +350,7 @@ class _Archive:
         inner = read_torch_zip(read_zip_directory(blob))
         for note in inner.notes:
             self._remark(note, member)
+        self._stored = None if self._stored is None or inner.stored is None else self._stored + inner.stored
         if not entry.method and not entry.encrypted:
             return list(inner.tensors)
         kept: dict[int, Storage] = {}
