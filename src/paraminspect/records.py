@@ -382,12 +382,14 @@ class Declaration(NamedTuple):
         name: The name whose tensor is kept.
         origin: Where it is said: "metadata" of a safetensors file, "config.json".
         tied: Whether the two are said to be one tensor, or said not to be.
+        copied: Whether the alias is stored a second time all the same, with the same bytes.
     """
 
     alias: str
     name: str
     origin: str
     tied: bool = True
+    copied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
