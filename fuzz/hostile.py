@@ -328,6 +328,7 @@ ARCHIVES: Final[dict[str, Callable[[], Made]]] = {
     "gzip.gz": lambda: gzip.compress(b"\x80\x02" + b"N0" * (60 << 20) + b"N."),
     "bzip.bz2": lambda: bz2.compress(b"\x80\x02" + b"N0" * (60 << 20) + b"N."),
     "xz.xz": lambda: lzma.compress(b"\x80\x02" + b"N0" * (60 << 20) + b"N.", preset=0),
+    "frames.lz4": lambda: (bytes.fromhex("04224d186050fb") + bytes(4)) * 80_000,
     "gzips.gz": lambda: gzip.compress(b"") * 45_000,
     "deep.npy": lambda: npy("[" * 60_000, "(1,)"),
     "fields.npy": lambda: npy(_fields(3000), "(1,)", bytes(12_000)),

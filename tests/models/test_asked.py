@@ -13,6 +13,7 @@ from paraminspect.models.asked import Asked, parse_definitions
 from tests.making.running import run_here
 
 COMMANDS = {
+    "info": ["info", "w.safetensors"],
     "list": ["list", "w.safetensors"],
     "tree": ["tree", "w.safetensors"],
     "show": ["show", "w.safetensors", "a"],
@@ -29,7 +30,7 @@ BUILD = [
 ]  # fmt: skip
 RULES = [["--rule", "a=ones"], ["--config", "c.yaml"], ["--rules-file", "m.py"], ["--seed", "3"], ["--no-init"]]
 CASES = [(name, option) for name in COMMANDS for option in BUILD] + [
-    (name, option) for name in COMMANDS for option in RULES if name not in ("list", "tree", "init")
+    (name, option) for name in COMMANDS for option in RULES if name not in ("info", "list", "tree", "init")
 ]
 
 
@@ -68,7 +69,39 @@ def test_a_factory_and_a_spec_take_their_own() -> None:
 
 
 def test_rules_may_change_a_checkpoint_where_they_are_the_purpose() -> None:
-    Asked(edits=True, rules=("a=ones",), seed=3, no_init=True).refuse("checkpoint")
+    Asked("values", edits=True, rules=("a=ones",), seed=3).refuse("checkpoint")
+
+
+@pytest.mark.parametrize("option", RULES, ids=lambda option: option[0])
+@pytest.mark.parametrize(
+    ("command", "with_values"),
+    [
+        (["check", "spec.yaml"], ["--deep"]),
+        (["shared", "spec.yaml"], ["--equal"]),
+        (["diff", "spec.yaml", "spec.yaml", "--only", "shapes"], None),
+    ],
+    ids=lambda words: (words or ["without"])[0],
+)
+def test_what_initialises_is_refused_where_no_values_are_asked_for(
+    command: list[str], with_values: list[str] | None, option: list[str]
+) -> None:
+    Path("m.py").write_text("def twos(tensor): tensor.fill_(2)\n")
+    Path("c.yaml").write_text("init: ['*=ones']\n")
+    option = ["--rule", "*=ones"] if option[0] == "--rule" else option
+    done = run_here(*command, *option)
+    if option == ["--no-init"] and command[0] != "shared":  # rules are planned, and these are not
+        assert done.status == 0
+        return
+    assert (done.status, done.stdout) == (2, "")
+    assert f"{option[0]} has no meaning where no values are asked for" in done.stderr
+    if with_values is not None:
+        assert run_here(*command, *with_values, *option).status in (0, 1)
+
+
+def test_a_checkpoint_has_no_rules_of_its_own_to_leave_out() -> None:
+    done = run_here("init", "w.safetensors", "--rule", "*=ones", "--no-init")
+    assert (done.status, done.stdout) == (2, "")
+    assert "--no-init has no meaning for a checkpoint" in done.stderr
 
 
 def test_definitions() -> None:

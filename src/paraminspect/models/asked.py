@@ -52,7 +52,7 @@ class Asked(NamedTuple):
     allow_unmatched: bool = False
 
     def refuse(self, kind: Kind) -> None:
-        """Refuse options that have no meaning for a kind of source.
+        """Refuse options that have no meaning for a kind of source, or none for what is asked of it.
 
         Raises:
             ParamInspectError: One is set.
@@ -61,6 +61,9 @@ class Asked(NamedTuple):
             article = {"module": "a model in memory"}.get(kind, f"a {kind}")
             option = _OPTIONS[name]
             raise SourceError(f"{option.text} has no meaning for {article}", hint=option.hints.get(kind, _HINT))
+        for name, option in _OPTIONS.items():
+            if getattr(self, name) and self.want in option.idle:
+                raise ParamInspectError(f"{option.text} has no meaning where no values are asked for", hint=_VALUES)
         for name in ("strip_prefix", "add_prefix", "allow_mismatch"):
             if getattr(self, name) and not self.weights:
                 raise ParamInspectError(f"{_OPTIONS[name].text} without --weights", hint="--weights CHECKPOINT")
@@ -92,16 +95,29 @@ class Asked(NamedTuple):
 
 
 class _Option(NamedTuple):
+    """An option.
+
+    Attributes:
+        kinds: Of source that take it.
+        hints: What to do instead for others.
+        initialises: Whether every kind takes it where rules may change what is there.
+        idle: What may be asked for without its having an effect.
+    """
+
     text: str
     kinds: frozenset[Kind]
     hints: Mapping[Kind, str] = {}
     initialises: bool = False
+    idle: frozenset[Want] = frozenset()
 
 
 _HINT: Final = "it belongs to a spec or a factory"
 _SPEC: Final[frozenset[Kind]] = frozenset({"spec"})
 _BUILT: Final[frozenset[Kind]] = frozenset({"spec", "factory"})
 _LIVE: Final[frozenset[Kind]] = frozenset({"spec", "factory", "module"})
+_VALUES: Final = "values are read by check --deep, shared --equal, and diff without --only"
+_NO_VALUES: Final[frozenset[Want]] = frozenset({"names", "plan"})
+_NAMES: Final[frozenset[Want]] = frozenset({"names"})
 _EDITED: Final[Mapping[Kind, str]] = {"checkpoint": "paraminspect init -o FILE writes one"}
 
 _OPTIONS: Final[Mapping[str, _Option]] = {
@@ -112,11 +128,11 @@ _OPTIONS: Final[Mapping[str, _Option]] = {
     "strip_prefix": _Option("--strip-prefix", _BUILT),
     "add_prefix": _Option("--add-prefix", _BUILT),
     "allow_mismatch": _Option("--allow-mismatch", _BUILT),
-    "rules": _Option("--rule", _LIVE, _EDITED, initialises=True),
-    "config": _Option("--config", _LIVE, _EDITED, initialises=True),
-    "rules_file": _Option("--rules-file", _LIVE, _EDITED, initialises=True),
-    "seed": _Option("--seed", _LIVE, initialises=True),
-    "no_init": _Option("--no-init", _LIVE, initialises=True),
+    "rules": _Option("--rule", _LIVE, _EDITED, initialises=True, idle=_NO_VALUES),
+    "config": _Option("--config", _LIVE, _EDITED, initialises=True, idle=_NO_VALUES),
+    "rules_file": _Option("--rules-file", _LIVE, _EDITED, initialises=True, idle=_NO_VALUES),
+    "seed": _Option("--seed", _LIVE, initialises=True, idle=_NO_VALUES),
+    "no_init": _Option("--no-init", _LIVE, idle=_NAMES),  # without values, rules are still planned
 }
 """Field -> the option that sets it, the kinds of source that take it, and what to do instead for others."""
 
