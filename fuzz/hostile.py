@@ -587,7 +587,7 @@ SPECS: Final[dict[str, Callable[[], Made]]] = {
     "doubling.yaml": lambda: _spec(*[f"{{Concat: {{dim: 0}}, from: [{'input' if not i else i - 1}, {'input' if not i else i - 1}]}}" for i in range(60)], "{Linear: [1, 1]}", more="input: [1, 1]\n"),
     "upsample.yaml": lambda: _spec(*["{Upsample: {scale_factor: 2}}"] * 40, more="input: [1, 1, 2, 2]\n"),
     "zero_pad.yaml": lambda: _spec("{ZeroPad2d: 2000000}", more="input: [1, 1, 2, 2]\n"),
-    "orthogonal.yaml": lambda: _spec("{Linear: [40000, 40000]}", more='init: ["*=orthogonal"]\n'),
+    "orthogonal.yaml": lambda: _spec("{Linear: [40000, 40000]}", more='init: ["*.weight=orthogonal"]\n'),
     "sparse.yaml": lambda: _spec("{Linear: [3, 30000000]}", more='init: ["*.weight=sparse(sparsity=0.9)"]\n'),
     "dirac.yaml": lambda: _spec("{Conv1d: [10000, 10000, 1]}", more='init: ["*.weight=dirac"]\n'),
     "lstm_long.yaml": lambda: _spec("{LSTM: [1, 64]}", more="input: [3000000, 1, 1]\n"),
