@@ -111,6 +111,8 @@ def check_tensors(checkpoint: Checkpoint, wanted: list[dict[str, Any]], entry: E
         Counter(key_of_truth(tensor, entry) for tensor in wanted if not tensor.get("in_object")), entry
     )
     optional = Counter(key_of_truth(tensor, entry) for tensor in wanted if tensor.get("in_object"))
+    if checkpoint.format == "torchscript":  # a truth is what `state_dict()` gives, which leaves attributes out
+        optional += Counter(key_of_record(each) for each in checkpoint.tensors if each.role == "attribute")
     assert not due - have, "missing"
     assert not have - due - optional, "too many"
 

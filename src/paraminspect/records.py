@@ -382,12 +382,14 @@ class Declaration(NamedTuple):
         name: The name whose tensor is kept.
         origin: Where it is said: "metadata" of a safetensors file, "config.json".
         tied: Whether the two are said to be one tensor, or said not to be.
+        copied: Whether the alias is stored a second time all the same, with the same bytes.
     """
 
     alias: str
     name: str
     origin: str
     tied: bool = True
+    copied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -492,7 +494,7 @@ class Info(NamedTuple):
         safety: Whether loading it runs code, in one line.
         model: What is known of the architecture, in the terms of `config.json`: of that, of the keys of GGUF, of a spec.
         others: What is there besides parameters: "buffer", "optimizer", "attribute", "state", and how many.
-        modules: The modules of the first two levels.
+        modules: Those of two levels, below those that hold all there is.
         severity: How bad the worst is that `safety` tells; None where it tells nothing bad.
         stored: Elements that are stored for the parameters, with those of scales and the like.
         encodings: How quantised ones are packed.

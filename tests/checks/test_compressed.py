@@ -13,6 +13,8 @@ import pytest
 import torch
 
 from paraminspect.checks import compressed
+from paraminspect.checks.container import Place
+from paraminspect.files.blob import Blob
 from paraminspect.limits import Bound
 from paraminspect.records import Finding
 from tests.making.formats import JOBLIB
@@ -94,3 +96,18 @@ def test_an_archive_of_torchserve_is_looked_into(check: Check, member: str) -> N
     manifest = {"MAR-INF/MANIFEST.json": b"{}", "handler.py": b"import os\n"}
     assert check(zip_bytes(manifest | {"model.pt": torch_bytes({"w": torch.ones(2)})})) == []
     assert "pickle-danger" in {each.code for each in check(zip_bytes(manifest | {member: EVIL}))}
+
+
+def test_a_stream_does_not_read_those_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, done = Blob.read_up_to, 0
+
+    def count(self: Blob, offset: int, length: int) -> bytes:
+        nonlocal done
+        data = read(self, offset, length)
+        done += len(data)
+        return data
+
+    monkeypatch.setattr(Blob, "read_up_to", count)
+    streams = gzip.compress(b"") * 2000
+    assert not list(compressed.scan_compressed(Blob.from_bytes(streams), Place()))
+    assert done < 2000 * 5000

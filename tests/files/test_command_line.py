@@ -113,7 +113,7 @@ def test_ctrl_c_while_shards_are_read_side_by_side(served: RangeServer) -> None:
 def test_no_secret_is_printed(served: RangeServer, format_: str) -> None:
     url = served.url.replace("http://", "http://me:hidden1@")
     sources = (f"{url}{NAME}?sig=hidden2", f"{url}/nothing.pt?sig=hidden2")
-    for command in ("list", "stats", "check", "shared"):
+    for command in ("info", "list", "stats", "check", "shared"):
         status, out, err = run(command, *sources, "--format", format_, PARAMINSPECT_DEBUG="1")
         assert status == 2
         assert "hidden" not in out + err

@@ -27,6 +27,8 @@ FILES = (
 FOLDERS = ("sharded", "dcp", "single")
 
 COMMANDS = (
+    ("info", "--format", "table"),
+    ("info", "-f", "json", "-c", "format,version,nbytes,parameters,training,metadata,safety,model,others,modules"),
     ("list", "--all"),
     ("list", "--format", "json"),
     ("tree",),

@@ -62,6 +62,7 @@ CHANGES: dict[Callable[[Path], None], str] = {
 }
 
 COMMANDS = {
+    "info": ["{0}"],
     "list": ["list", "{0}"],
     "tree": ["tree", "{0}"],
     "stats": ["stats", "{0}"],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 import safetensors.torch
@@ -17,11 +16,10 @@ from torch import nn
 from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.files.blob import Blob
 from paraminspect.formats import declared as declared_module
-from paraminspect.formats.declared import declared_by_config
 from paraminspect.formats.safetensors import read_safetensors
 from paraminspect.formats.source import open_source
 from paraminspect.names.listing import make_listing, total
-from paraminspect.records import Checkpoint, Declaration, TensorRecord
+from paraminspect.records import Checkpoint, Declaration
 from tests.making.safetensors_files import safetensors_bytes
 
 
@@ -97,55 +95,7 @@ def test_shards_keep_what_each_declares(tmp_path: Path) -> None:
 
 
 LLAMA = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "tie_word_embeddings": True}
-T5 = {
-    "model_type": "t5", "architectures": ["T5ForConditionalGeneration"], "is_encoder_decoder": True,
-    "tie_word_embeddings": True,
-}  # fmt: skip
 EMBED, HEAD = "model.embed_tokens.weight", "lm_head.weight"
-
-
-@pytest.mark.parametrize(
-    ("config", "names", "ties"),
-    [
-        (LLAMA, [EMBED], {HEAD: EMBED}),
-        (LLAMA, [EMBED, HEAD], {HEAD: EMBED}),
-        (LLAMA, ["body.weight"], {}),
-        (LLAMA | {"architectures": ["LlamaModel"]}, ["embed_tokens.weight"], {}),
-        (LLAMA | {"architectures": ["LlamaModel"]}, [EMBED, HEAD], {HEAD: EMBED}),
-        (LLAMA | {"architectures": None}, [EMBED], {}),
-        (LLAMA | {"architectures": []}, [EMBED], {}),
-        (LLAMA | {"architectures": [3]}, [EMBED], {}),
-        (LLAMA | {"tie_word_embeddings": "true"}, [EMBED], {}),
-        (LLAMA | {"model_type": ["llama"]}, [EMBED], {HEAD: EMBED}),
-        (LLAMA, ["vision.embed_tokens.weight", "text.embed_tokens.weight", HEAD], {}),  # which one?
-        (LLAMA, ["text.embed_tokens.weight", "text.lm_head.weight"], {"text.lm_head.weight": "text.embed_tokens.weight"}),
-        ({"architectures": ["GPT2LMHeadModel"], "tie_word_embeddings": True}, ["wte.weight"], {HEAD: "wte.weight"}),
-        (
-            {"model_type": "bert", "architectures": ["BertForMaskedLM"], "tie_word_embeddings": True},
-            ["bert.embeddings.word_embeddings.weight"],
-            {"cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight"},
-        ),
-        (
-            T5,
-            ["shared.weight"],
-            {"encoder.embed_tokens.weight": "shared.weight", "decoder.embed_tokens.weight": "shared.weight", HEAD: "shared.weight"},
-        ),
-        (T5 | {"is_encoder_decoder": 1}, ["shared.weight"], {HEAD: "shared.weight"}),
-        ({}, [EMBED, HEAD], {}),
-    ],
-)  # fmt: skip
-def test_what_a_config_declares(config: dict[str, Any], names: list[str], ties: dict[str, str]) -> None:
-    records = [TensorRecord(name, (6, 4), "float32", 24, 96) for name in names]
-    declared = declared_by_config(config, records)
-    assert {each.alias: each.name for each in declared} == ties
-    assert all(each.tied and each.origin == "config.json" for each in declared)
-
-
-def test_a_config_that_says_no() -> None:
-    records = [TensorRecord(name, (6, 4), "float32", 24, 96) for name in (EMBED, HEAD)]
-    config = LLAMA | {"tie_word_embeddings": False}
-    assert declared_by_config(config, records) == [Declaration(HEAD, EMBED, "config.json", tied=False)]
-    assert declared_by_config(config, records[:1]) == []
 
 
 @pytest.fixture
@@ -201,26 +151,6 @@ def test_a_config_that_is_a_pipe_or_a_folder(folder: Path) -> None:
     (folder / "config.json").unlink()
     (folder / "config.json").mkdir()
     assert "not a regular file" in open_source(folder).notes[0]
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["llama", "t5", "T5ForConditionalGeneration"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=4,
-)  # fmt: skip
-
-
-@settings(deadline=None)
-@given(
-    st.fixed_dictionaries({"tie_word_embeddings": st.booleans() | JSON}, optional=dict.fromkeys(["model_type", "architectures", "is_encoder_decoder"], JSON)),
-    st.lists(st.sampled_from([EMBED, HEAD, "shared.weight", "decoder.embed_tokens.weight", "", ".", "wte.weight"])),
-)  # fmt: skip
-def test_any_config_declares_ties_of_known_names(config: dict[str, Any], names: list[str]) -> None:
-    records = [TensorRecord(name, (6, 4), "float32", 24, 96) for name in names]
-    for each in declared_by_config(config, records):
-        assert each.name in names
-        assert each.alias != each.name
-        assert each.tied or each.alias in names
 
 
 @settings(deadline=None)

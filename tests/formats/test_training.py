@@ -84,6 +84,8 @@ def test_arguments_stand_under_their_key(tmp_path: Path) -> None:
             "cfg": None,
             "opt": {"epochs": 300},  # of YOLOv5, no optimizer
             "arch": "resnet50",
+            "optim": "adamw",  # a word, no state
+            "loss": 2.5,
             "best_acc": 0.75,
             "state_dict": {"w": torch.ones(2)},
             "rng_state": torch.zeros(2, dtype=torch.uint8),
@@ -97,7 +99,7 @@ def test_arguments_stand_under_their_key(tmp_path: Path) -> None:
         "config": {"dtype": "bfloat16"},
         "opt": {"epochs": 300},
     }
-    assert training.state == {"cfg": None, "arch": "resnet50", "best_acc": 0.75}
+    assert training.state == {"cfg": None, "arch": "resnet50", "optim": "adamw", "loss": 2.5, "best_acc": 0.75}
 
 
 @pytest.mark.parametrize("zipped", [True, False])
@@ -115,6 +117,14 @@ def test_arrays_are_no_state(tmp_path: Path) -> None:
     (tmp_path / "x.pkl").write_bytes(pickle.dumps({"w": np.ones(3), "stats": {"mean": np.ones(2), "n": 3}, "step": 7}))
     training = find_training(open_source(tmp_path / "x.pkl").root)
     assert training == Training(step=7)
+
+
+def test_arguments_that_were_saved_alone() -> None:
+    training = find_training(open_source(HONEST / "transformers" / "training_args.bin").root)
+    assert training is not None
+    given = training.arguments["TrainingArguments"]
+    assert isinstance(given, dict)
+    assert (given["max_steps"], given["optim"]) == (1, "adamw_torch_fused")
 
 
 def test_what_is_no_number_is_no_epoch(tmp_path: Path) -> None:

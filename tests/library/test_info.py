@@ -54,6 +54,16 @@ def test_modules_of_two_levels(tmp_path: Path) -> None:
     assert sum(each.share for each in told if "." not in each.name) == pytest.approx(39 / 40)
 
 
+def test_modules_below_those_that_hold_all(tmp_path: Path) -> None:
+    names = ["model.net.a.x.w", "model.net.a.y.deep.w", "model.net.b.w"]
+    save_file({name: torch.ones(1) for name in names}, tmp_path / "x.safetensors")
+    told = pi.info(tmp_path / "x.safetensors").modules
+    assert [each.name.removeprefix("model.net") for each in told] == ["model", "", ".a", ".a.x", ".a.y", ".b"]
+    assert [each.parameters for each in told] == [3, 3, 2, 1, 1, 1]
+    save_file({"a.w": torch.ones(1)}, tmp_path / "x.safetensors")
+    assert [each.name for each in pi.info(tmp_path / "x.safetensors").modules] == ["a"]
+
+
 def test_modules_are_bounded(tmp_path: Path) -> None:
     save_file({f"m{index}.w": torch.ones(1) for index in range(MAX_MODULES + 10)}, tmp_path / "x.safetensors")
     assert len(pi.info(tmp_path / "x.safetensors").modules) == MAX_MODULES

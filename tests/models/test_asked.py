@@ -13,6 +13,7 @@ from paraminspect.models.asked import Asked, parse_definitions
 from tests.making.running import run_here
 
 COMMANDS = {
+    "info": ["info", "w.safetensors"],
     "list": ["list", "w.safetensors"],
     "tree": ["tree", "w.safetensors"],
     "show": ["show", "w.safetensors", "a"],
@@ -29,7 +30,7 @@ BUILD = [
 ]  # fmt: skip
 RULES = [["--rule", "a=ones"], ["--config", "c.yaml"], ["--rules-file", "m.py"], ["--seed", "3"], ["--no-init"]]
 CASES = [(name, option) for name in COMMANDS for option in BUILD] + [
-    (name, option) for name in COMMANDS for option in RULES if name not in ("list", "tree", "init")
+    (name, option) for name in COMMANDS for option in RULES if name not in ("info", "list", "tree", "init")
 ]
 
 

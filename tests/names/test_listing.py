@@ -22,7 +22,7 @@ from paraminspect.names.listing import (
     sum_modules,
     total,
 )
-from paraminspect.records import Storage, TensorRecord
+from paraminspect.records import Encoding, Logical, Storage, TensorRecord
 from tests.making.records import tensor
 
 
@@ -127,6 +127,19 @@ def test_unknown_module_of_a_flat_file() -> None:
 
 def test_suggestions_are_quick_for_absurd_names() -> None:
     assert suggest_module([".".join("a" * 50_000)] * 3, "zzz") is None
+
+
+def test_sums_of_modules_count_what_quantised_tensors_are_made_of() -> None:
+    scales = tensor("a.q.scales", 4)._replace(role="part")
+    weight = tensor("a.q.weight", 4, 2, dtype="int8")
+    logical = Logical("s", "mine 4-bit", "a.q.weight", (4, 4), 16, "float32", (("weight", weight), ("scales", scales)))
+    records = [weight._replace(encoding=Encoding(logical=logical)), scales, tensor("b.bias", 2)]
+    for everything in (False, True):
+        listing = make_listing(records, everything=everything)
+        first, second = sum_modules(listing, 1)
+        assert (first.numel, first.nbytes, first.logical_numel) == (12, 8 + 16, 16)
+        assert (second.numel, second.logical_numel) == (2, None)
+        assert make_tree(make_listing(records)).numel == 18
 
 
 def test_unknown_size_makes_the_total_unknown() -> None:

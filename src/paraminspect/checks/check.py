@@ -16,6 +16,7 @@ from paraminspect.files.paths import base_name, folder_of, join, relative
 from paraminspect.files.seen import reading, settle
 from paraminspect.formats.sharded import MAX_SHARDS, shards_of
 from paraminspect.formats.source import is_index
+from paraminspect.formats.stored_twice import SECOND_TIME
 from paraminspect.formats.tiling import NOT_WHOLE
 from paraminspect.limits import EffortError, one_effort
 from paraminspect.models.open import Opened
@@ -100,7 +101,8 @@ def read_checkpoint(source: str) -> tuple[Checkpoint | None, list[Finding]]:
             return None, []  # what a loader would run of it is looked at all the same
         error.message = error.message.partition(f" ({READER_SAID}")[0]
         return None, [as_finding(error, Place(None if source == STDIN else source))]
-    notes = [note for note in checkpoint.notes if not note.startswith((READER_SAID, NOT_WHOLE))]
+    told = [note for note in checkpoint.notes if SECOND_TIME not in note]  # else by `check_declared`
+    notes = [note for note in told if not note.startswith((READER_SAID, NOT_WHOLE))]
     return checkpoint, [_from_note(note) for note in notes]
 
 

@@ -29,6 +29,8 @@ MAX_DICTIONARY: Final = 80 << 20
 """Bytes of memory that xz may take; its highest level asks for 65 MiB."""
 
 _PIECE: Final = 1 << 18
+_FIRST_PIECE: Final = 1 << 12
+"""Of a stream: what lies behind it in a piece is copied, and there may be tens of thousands in a megabyte."""
 
 
 class _Inflater(Protocol):
@@ -118,11 +120,12 @@ def _inflate(blob: Blob, magic: bytes, make: Callable[[], _Inflater]) -> Iterato
     """
     begin = 0
     while True:
-        inflater, position, pending = make(), begin, b""
+        inflater, position, pending, ahead = make(), begin, b"", _FIRST_PIECE
         while not inflater.eof:
             if not pending and getattr(inflater, "needs_input", True):  # bz2 and lzma keep what they have no room for
-                pending = blob.read_up_to(position, _PIECE)
+                pending = blob.read_up_to(position, ahead)
                 position += len(pending)
+                ahead = min(4 * ahead, _PIECE)
             piece = inflater.decompress(pending, _PIECE)
             pending = inflater.unconsumed_tail if isinstance(inflater, type(zlib.decompressobj())) else b""
             if piece:

@@ -8,6 +8,7 @@ from typing import Final
 
 from paraminspect.checks.codes import find
 from paraminspect.errors import ParamInspectError
+from paraminspect.formats.stored_twice import SECOND_TIME
 from paraminspect.limits import EffortError
 from paraminspect.records import Checkpoint, Finding
 from paraminspect.sharing.find import find_equal_in, find_in, open_stored
@@ -31,8 +32,9 @@ def check_declared(checkpoint: Checkpoint) -> Iterator[Finding]:
     """Ties that are declared while both tensors are stored; only those tensors are read."""
     if not checkpoint.declared:
         return
+    notes = [note for note in checkpoint.notes if SECOND_TIME in note]
     try:
-        notes = find_in(open_stored(checkpoint, everything=True)).notes
+        notes += find_in(open_stored(checkpoint, everything=True)).notes
     except ParamInspectError as error:
         yield find("not-checked", "", error.message)
         return

@@ -16,6 +16,7 @@ from paraminspect.conversion.plan import ConversionPlan, Item, Wanted, plan_conv
 from paraminspect.conversion.verify import verify
 from paraminspect.errors import SelectionError
 from paraminspect.files.paths import shown
+from paraminspect.formats.quantised.schemes import TOLD_BY_CONFIG
 from paraminspect.records import Checkpoint
 from paraminspect.render.columns import WRITTEN
 from paraminspect.render.rows import Rows
@@ -108,6 +109,11 @@ def prepare(
         companions, remarks = read_companions(checkpoint, whole=whole, decoded=decoded)
         layout = replace(outlined.layout, files=(*outlined.layout.files, *companions))
         outlined, notes = outlined._replace(layout=layout), [*notes, *remarks]
+    elif not decoded and any(each.logical and each.logical.scheme in TOLD_BY_CONFIG for each in checkpoint.tensors):
+        notes = [
+            *notes,
+            "config.json, which tells how its quantised weights are packed, stays behind: -o FOLDER/ takes it",
+        ]
     return Prepared(plan, outlined, (*plan.notes, *notes, *outlined.notes))
 
 

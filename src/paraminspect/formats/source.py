@@ -71,6 +71,10 @@ def open_source(source: str | os.PathLike[str]) -> Checkpoint:
 
 def _finished(checkpoint: Checkpoint, name: str) -> Checkpoint:
     """What was read, under the name that the user typed: with the roles and meanings that its tensors have together."""
+    if checkpoint.declared:
+        from paraminspect.formats.stored_twice import merge_copies
+
+        checkpoint = merge_copies(checkpoint)
     checkpoint = with_logical(checkpoint)
     return replace(checkpoint, source=name, tensors=settle_roles(checkpoint.tensors))
 

@@ -89,6 +89,9 @@ def find_training(root: object) -> Training | None:
     if top is None:
         return None
     room = Room()
+    if isinstance(root, Opaque) and root.entries is None and not _holds_tensors(root):
+        name = root.class_name.rpartition(".")[2]  # arguments that were saved alone
+        return Training(arguments={name: as_data(root, room)})
     arguments: dict[str, Any] = {}
     state: dict[str, Any] = {}
     for key, value in top.items():
@@ -132,7 +135,7 @@ def learning_rates(top: Mapping[object, object]) -> tuple[float, ...]:
 
 
 def _is_optimizer(key: str, value: object) -> bool:
-    if role_of_key(key) != "optimizer":
+    if role_of_key(key) != "optimizer" or not _is_container(value):
         return False
     groups = (entries_of(value) or {}).keys()
     return key.lower() not in OPTIMIZER_OR_OPTIONS or not groups.isdisjoint(_GROUPS)
@@ -140,8 +143,11 @@ def _is_optimizer(key: str, value: object) -> bool:
 
 def _is_dull(key: str, value: object) -> bool:
     """Whether it is the state of something, as a container."""
-    is_container = entries_of(value) is not None or isinstance(value, list | tuple | Opaque)
-    return is_container and role_of_key(key) == "state" and key not in TELLING
+    return _is_container(value) and role_of_key(key) == "state" and key not in TELLING
+
+
+def _is_container(value: object) -> bool:
+    return isinstance(value, dict | list | tuple | Opaque)
 
 
 def _rates_of(value: object) -> Iterator[object]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import islice
+from collections.abc import Mapping, Sequence
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Final
 
 from paraminspect.checks.safety import Safety, tell_safety
-from paraminspect.files.paths import is_masked
+from paraminspect.files.paths import is_masked, shown
 from paraminspect.formats.table import formats_of_files, resolve
 from paraminspect.models.open import Opened
 from paraminspect.names.listing import Listing, Module, count_hidden, make_listing, make_tree, total
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 MAX_MODULES: Final = 2_000
 """Modules that are told of one source; `tree` has them all."""
+
+MAX_OUTER: Final = 16
+"""Modules in each other that hold nothing else; an honest file has two or three."""
 
 _LIVE: Final = {"spec": "no code: spec", "factory": "runs the factory's code", "module": "a model in memory"}
 
@@ -42,7 +45,7 @@ class Described:
             source=checkpoint.source,
             format=checkpoint.format,
             version=checkpoint.version or None,
-            files=checkpoint.files,
+            files=tuple(map(shown, checkpoint.files)),
             nbytes=checkpoint.nbytes if opened.live is None else None,
             tensors=totals.tensors,
             parameters=totals.parameters,
@@ -127,11 +130,14 @@ def _input(shape: tuple[int, ...] | None, dtype: str | None, file: str | None) -
 
 
 def _modules(listing: Listing, whole: int) -> list[ModuleShare]:
-    """The modules of the first two levels; those of one module that integers name in the order of these."""
+    """The modules of two levels, below those that hold all there is; those that integers name in their order."""
     sums: dict[str, dict[str, int]] = {}
     types: dict[str, str] = {}
+    outer = _find_outer([record.name for record in listing.records])
     for index, record in enumerate(listing.records):
-        first, inside, rest = record.name.partition(".")
+        if record.module_type:
+            types[record.name.rpartition(".")[0]] = record.module_type
+        first, inside, rest = record.name[len(outer) :].partition(".")
         if not inside:
             continue
         second, deeper, _ = rest.partition(".")
@@ -141,13 +147,22 @@ def _modules(listing: Listing, whole: int) -> list[ModuleShare]:
         below[""] += numel
         if deeper and second:
             below[second] = below.get(second, 0) + numel
-        if record.module_type:
-            types[record.name.rpartition(".")[0]] = record.module_type
-    found = []
+    paths = [outer[:at] for at, character in enumerate(outer) if character == "."]
+    found = [ModuleShare(path, types.get(path), whole, 1.0) for path in paths]
     for first, below in islice(sums.items(), MAX_MODULES):
         names = [second for second in below if second]
         if all(map(str.isdecimal, names)):
             names.sort(key=lambda name: (len(name), name))
-        for path, numel in ((first, below[""]), *((f"{first}.{second}", below[second]) for second in names)):
+        inner = [(f"{outer}{first}.{second}", below[second]) for second in names]
+        for path, numel in ((f"{outer}{first}", below[""]), *inner):
             found.append(ModuleShare(path, types.get(path), numel, numel / whole if whole else 0.0))
     return found[:MAX_MODULES]
+
+
+def _find_outer(names: Sequence[str]) -> str:
+    """Path, with the dot behind it, of the modules that hold nothing but each other; "" if there are none."""
+    if not names:
+        return ""
+    first, last = min(names).split(".")[:-1], max(names).split(".")[:-1]
+    shared = [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))]
+    return "".join(f"{part}." for part in shared[:MAX_OUTER])

@@ -86,7 +86,7 @@ class ModuleSum(NamedTuple):
         numel: Elements that are stored for them.
         nbytes: Their size as stored; None if that of one is not known.
         dtypes: The most bytes first.
-        logical_numel: Elements of what they stand for.
+        logical_numel: Elements of what they stand for, where some are quantised.
     """
 
     name: str
@@ -94,7 +94,7 @@ class ModuleSum(NamedTuple):
     numel: int
     nbytes: int | None
     dtypes: tuple[str, ...]
-    logical_numel: int
+    logical_numel: int | None = None
 
 
 class Leaf:
@@ -231,13 +231,14 @@ def total(listing: Listing) -> Totals:
         if index in listing.repeated:
             continue
         if is_shown(record):
-            logical = record.logical_numel
-            parameters += record.numel if logical is None else logical
             stored += record.numel
-            if label := record.encoding_label:
+            label = record.encoding_label
+            if label is None:
+                parameters += record.numel
+            else:
+                parameters += record.logical_numel or 0
                 encodings[label] = None
-            for part in record.beside:
-                stored += part.numel
+                stored += sum(part.numel for part in record.beside)
         for each in _counted(record):
             _add_size(sizes, each)
     return Totals(
@@ -278,6 +279,7 @@ def sum_modules(listing: Listing, depth: int) -> list[ModuleSum]:
     """
     counts: dict[str, list[int]] = {}
     sizes: dict[str, dict[str, int | None]] = {}
+    packed: set[str] = set()
     for index, record in enumerate(listing.records):
         if index in listing.repeated:
             continue
@@ -287,14 +289,18 @@ def sum_modules(listing: Listing, depth: int) -> list[ModuleSum]:
         count[0] += 1
         if record.role == "part":  # whose elements count with those of the tensor it is part of
             continue
-        logical = record.logical_numel
-        count[2] += record.numel if logical is None else logical
+        if (logical := record.logical_numel) is None:
+            logical = record.numel
+        else:
+            packed.add(path)
+        count[2] += logical
         for each in _counted(record):
             count[1] += each.numel
             _add_size(sizes.setdefault(path, {}), each)
     return [
-        ModuleSum(path, tensors, numel, _sum_sizes(sizes.get(path, {})), _by_size(sizes.get(path, {})), logical)
+        ModuleSum(path, tensors, numel, _sum_sizes(found), _by_size(found), logical if path in packed else None)
         for path, (tensors, numel, logical) in counts.items()
+        for found in [sizes.get(path, {})]
     ]
 
 

@@ -23,9 +23,9 @@ TENSORS: Final = (
     Column("kind", dull="tensor", about="`parameter`, `buffer`, or `tensor` where the file does not say"),
     Column("trainable", "bool", about="`true` or `false` where the file says so"),
     Column("tied_to", "name", about="the name under which this tensor is counted; only `--aliases` shows such rows"),
-    Column("logical_shape", "shape", about="of the tensor that it stands for, with others; empty: as stored"),
-    Column("logical_numel", "int", about="number of the elements of that; empty: as stored"),
-    Column("encoding", about="how that is packed, such as `gptq 4-bit`; empty: as stored"),
+    Column("logical_shape", "shape", spare=2, about="of the tensor that it stands for, with others; empty: as stored"),
+    Column("logical_numel", "int", spare=3, about="number of the elements of that; empty: as stored"),
+    Column("encoding", spare=1, about="how that is packed, such as `gptq 4-bit`; empty: as stored"),
 )
 """Of `list`."""
 
@@ -38,7 +38,12 @@ _SUMS: Final = (
 MODULES: Final = (
     Column("name", "name", about="path of the module"),
     *_SUMS,
-    Column("logical_numel", "int", about="number of the elements that quantised ones stand for, and of the others"),
+    Column(
+        "logical_numel",
+        "int",
+        spare=1,
+        about="number of the elements that they stand for, where some are quantised; empty: as stored",
+    ),
 )
 """Of `list --depth`."""
 
@@ -244,7 +249,8 @@ SOURCES: Final = (
     Column(
         "modules",
         "items",
-        about="how many modules the first two levels have; in JSON their `name`, `type`, `parameters` and `share`",
+        about="how many modules two levels have, below those that hold all there is; in JSON their `name`, `type`, "
+        "`parameters` and `share`",
     ),
     Column("severity", about="how bad that is which `safety` tells: `warning`, `error`, `danger`"),
     Column("stored", "int", about="elements that are stored for them, with scales and the like"),

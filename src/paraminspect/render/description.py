@@ -32,6 +32,12 @@ MAX_VALUE: Final = 1_000
 MAX_ROWS: Final = 24
 """Lines of the tree on a terminal."""
 
+LEVELS: Final = 2
+"""Of the tree, below modules that hold all there is."""
+
+MAX_OUTER: Final = 16
+"""Of these."""
+
 NARROWEST: Final = 24
 """Columns that values take at least, however narrow the terminal."""
 
@@ -60,7 +66,16 @@ def render_info(info: Info, tree: Module, label: str, style: Style) -> Iterator[
     if tree.children:
         yield "\n"
         most = None if style.width is None else MAX_ROWS
-        yield from render_tree(tree, label, style, depth=2, most=most)
+        yield from render_tree(tree, label, style, depth=LEVELS + _count_outer(tree), most=most)
+
+
+def _count_outer(tree: Module) -> int:
+    """Modules that hold nothing but each other, which the tree has in one line."""
+    for count in range(MAX_OUTER):
+        if len(tree.children) != 1 or not isinstance(tree.children[0], Module):
+            return count
+        tree = tree.children[0]
+    return MAX_OUTER
 
 
 class _Flow(tuple[str, ...]):

@@ -89,9 +89,18 @@ def find_in(source: Source) -> Found:
         pairs += [(first, second)] if tied else []
     if pairs:
         groups = sorted(_join(groups, source.records, pairs), key=lambda group: group.indices[0])
+    copied = {places[each.alias] for each in source.declared if each.copied and each.alias in places}
+    if copied:
+        groups = [_without_copies(group, source.records, copied) for group in groups]
     if len(notes) > MAX_NOTES:
         notes = [*notes[:MAX_NOTES], f"{len(notes) - MAX_NOTES:,} more remarks on declared ties"]
     return Found(groups, notes)
+
+
+def _without_copies(group: TieGroup, records: Sequence[TensorRecord], copied: set[int]) -> TieGroup:
+    """The group with what it saves, less what its copies take."""
+    taken = sum(records[index].nbytes or 0 for index in group.indices if index in copied)
+    return group._replace(saved=group.saved - taken) if taken and group.saved is not None else group
 
 
 def _hold_against(declared: Declaration, source: Source, first: int, second: int) -> tuple[str, bool]:

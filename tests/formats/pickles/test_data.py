@@ -49,6 +49,15 @@ class DictConfig:
         self._content = {key: each if isinstance(each, DictConfig) else Node(each) for key, each in entries.items()}
 
 
+class ListConfig:
+    """A list of OmegaConf, which knows what it stands in."""
+
+    def __init__(self, parent: object, *items: object) -> None:
+        self._metadata = {"object_type": list}
+        self._parent = parent
+        self._content = [Node(each) for each in items]
+
+
 def inert(value: object) -> object:
     """What a pickle of it becomes."""
     stream = io.BytesIO()
@@ -85,6 +94,12 @@ def test_plain_data_is_itself() -> None:
 )
 def test_objects_of_training_scripts(value: object, wanted: object) -> None:
     assert as_data(inert(value), Room()) == wanted
+
+
+def test_a_list_of_omegaconf_does_not_tell_of_what_it_stands_in() -> None:
+    config = DictConfig(dim=64)
+    config._content["layers"] = ListConfig(config, 1, 2)
+    assert as_data(inert(config), Room()) == {"dim": 64, "layers": [1, 2]}
 
 
 def test_what_is_no_data_is_named() -> None:

@@ -103,6 +103,26 @@ def test_numbers_of_every_length() -> None:
     assert_same([ChunkStorageMetadata(value, value) for value in values for _ in range(3)])
 
 
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 4, 64])
+def test_memo_entries_behind_a_run_keep_their_numbers(length: int) -> None:
+    name = "x" * 9
+    many = [ChunkStorageMetadata(torch.Size([7] * length), torch.Size([7] * length)) for _ in range(9)]
+    assert assert_same([many, name, name])[1] == 8
+    files = [f"file{n}" for n in range(3)]
+    several = {MetadataIndex(f"w{n}", [n] * length, n): _StorageInfo(files[n // 3], n, n) for n in range(9)}
+    assert assert_same([several, name, name, list(several.values())[4].relative_path])[1] == 2 * (len(several) - 1)
+
+
+@pytest.mark.parametrize("old", [b"\x8c\2w5\x94", b"\x8c\5file1\x94"])
+def test_a_name_that_is_not_as_long_as_it_says(old: bytes) -> None:
+    names = [f"file{n}" for n in range(3)]
+    data = pickle.dumps({MetadataIndex(f"w{n}", [n], n): _StorageInfo(names[n // 3], n, n) for n in range(9)}, 4)
+    for length in (old[1] - 1, old[1] + 1):
+        changed = data.replace(old, old[:1] + bytes([length]) + old[2:])
+        assert changed != data
+        assert load_or_fail(changed, at_once=True) == load_or_fail(changed, at_once=False)
+
+
 def test_names() -> None:
     assert assert_same({**places(80, file="one"), MetadataIndex("é" * 9): _StorageInfo("two", 1, 2)})[1] == 2 * 79
     long = {MetadataIndex("x" * 300 + str(n), torch.Size([1])): _StorageInfo("y", n, n) for n in range(4)}
@@ -148,6 +168,7 @@ def test_opcodes_that_tell_the_last_one_apart() -> None:
         b"}be",
         b"(NNue",
         b"Nae",
+        b"q\xffeh\xff",
     ):
         changed = data[:begin] + b"ub" + other + data[begin + 3 :]
         assert load_or_fail(changed, at_once=True) == load_or_fail(changed, at_once=False), other

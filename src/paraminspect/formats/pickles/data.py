@@ -90,8 +90,8 @@ def entries_of(value: object) -> Mapping[object, object] | None:
     if not isinstance(state, dict):
         return None
     content = state.get("_content")
-    if isinstance(content, dict) and "_metadata" in state:
-        return content
+    if "_metadata" in state and "_content" in state:  # of OmegaConf, whose lists, and what is missing, are no mapping
+        return content if isinstance(content, dict) else None
     return None if "_val" in state or "_modules" in state or _is_listed(value) else state
 
 

@@ -232,12 +232,14 @@ class Repeats:
                 entries += len(column) - column.count(b")")
             elif field.kind == "name":
                 entries += sum(each[0] == 0x8C for each in column)
-        if has_names and not self._keep_names(m, template, raw):
-            return None, 0
+        kept = self._keep_names(m, template, raw) if has_names else {}
         columns: list[list[Any]] = []
         for field, column in zip(template.fields, raw, strict=True):
             decoded = self._decoded(m, field.kind, column)
             if decoded is None:
+                for index in kept:
+                    del m._memo[index]
+                m._left_out += len(kept)
                 return None, 0
             columns.append(decoded)
         if not has_names:
@@ -246,7 +248,7 @@ class Repeats:
             self._runs[remembered] = columns, entries
         return columns, entries
 
-    def _keep_names(self, m: PickleMachine, template: _Template, raw: list[Any]) -> bool:
+    def _keep_names(self, m: PickleMachine, template: _Template, raw: list[Any]) -> dict[int, str]:
         """Put names that come for the first time into the memo, where there are few of a field: the next refer to them."""
         new = {
             place: found
@@ -254,10 +256,10 @@ class Repeats:
             if field.kind == "name" and (found := [row for row, each in enumerate(column) if each[0] == 0x8C])
         }
         kept = {place: set(found) for place, found in new.items() if len(found) <= MAX_EAGER}
-        if not kept:
-            return True
-        index = len(m._memo) + m._left_out
         due: dict[int, str] = {}
+        if not kept:
+            return due
+        index = len(m._memo) + m._left_out
         for row in range(len(raw[0])):
             at = -1
             for place, field in enumerate(template.fields):
@@ -269,13 +271,11 @@ class Repeats:
                     index += 2 + (each != b")")
                 elif field.kind == "name" and each[0] == 0x8C:
                     if row in kept.get(place, ()):
-                        if each[1] != len(each) - 3:
-                            return False
                         due[index] = each[2:-1].decode("ascii")
                     index += 1
         m._memo.update(due)
         m._left_out -= len(due)
-        return True
+        return due
 
     def _decoded(self, m: PickleMachine, kind: str, column: Any) -> list[Any] | None:
         """The values that their bytes stand for; None where one is no name of its length, or negative."""

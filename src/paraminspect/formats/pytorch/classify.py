@@ -16,6 +16,7 @@ BUFFER_NAMES: Final = frozenset(
         "running_mean", "running_var", "num_batches_tracked",  # torch.nn.modules.batchnorm
         "inv_freq",  # rotary embeddings of transformers
         "masked_bias",  # GPT-2 of transformers: the value masked scores get
+        "final_logits_bias",  # BART and its kin
         "queue", "queue_ptr",  # MoCo
         "relative_position_index", "relative_coords_table", "attn_mask",  # Swin
     }

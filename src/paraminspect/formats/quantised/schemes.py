@@ -107,6 +107,9 @@ SCHEMES: Final = (
 )  # fmt: skip
 """In the order in which they are tried: tensors are of the first that they can be."""
 
+TOLD_BY_CONFIG: Final = frozenset(scheme.name for scheme in SCHEMES if "bitsandbytes" not in scheme.reader)
+"""Schemes whose files alone do not tell what their weights stand for."""
+
 DECODERS: Final = {
     **{scheme.name: scheme.decoder for scheme in SCHEMES},
     "torchao blocks": f"{_VALUES}:scaled",
