@@ -100,6 +100,8 @@ class Trace:
         names: All globals, what is safe among them.
         wraps_arrays: Whether `joblib.load` reads it otherwise than `pickle.load` does.
         parts: What the pickles would do that lie between its opcodes.
+        departs: Whether `value` may be other than a `PickleMachine` would make it, or it would have stopped.
+        foreign: (module, name) of what is on no allow-list, in order of appearance.
     """
 
     def __init__(self) -> None:
@@ -116,6 +118,8 @@ class Trace:
         self.names: set[tuple[str, str]] = set()
         self.wraps_arrays = False
         self.parts: list[Trace] = []
+        self.departs = False
+        self.foreign: list[tuple[str, str]] = []
 
 
 def trace_pickle(
@@ -147,6 +151,8 @@ def trace_pickle(
     trace = machine.trace  # a new one if the machine began anew
     trace.end = machine.position
     trace.names = set(machine.named)
+    trace.foreign = machine.foreign
+    trace.departs = trace.departs or machine.took_runs
     machine.release()
     return trace
 
@@ -168,6 +174,16 @@ class _TracingMachine(PickleMachine):
         """Let go of itself: nobody collects cycles, and a file may hold a pickle for each piece of a checkpoint."""
         del self._find_global, self._load_persistent
         self._table.shortcut.declare = None
+
+    @property
+    def foreign(self) -> list[tuple[str, str]]:
+        """See `Trace`."""
+        return self._table.foreign
+
+    @property
+    def took_runs(self) -> bool:
+        """Whether the value holds a `Run` in place of what it stands for."""
+        return self._repeats is not None and self._repeats.has_taken
 
     def _restart(self) -> None:
         super()._restart()
@@ -206,6 +222,7 @@ class _TracingMachine(PickleMachine):
         if isinstance(module, str) and isinstance(name, str):
             super()._global(module, name)
             return
+        self.trace.departs = True
         self._note_computed(f"what {preview(module)} and {preview(name)} name")
         self._push_object(Opaque(None, (module, name)))
 
@@ -245,7 +262,10 @@ class _TracingMachine(PickleMachine):
         try:
             value = storage_ref(pid)
         except ParamInspectError:
+            self.trace.departs = True
             return Opaque(None, (pid,))
+        if isinstance(pid, tuple) and len(pid) == 6 and pid[5] is not None:
+            self.trace.departs = True  # a view, of a storage that it declares beside itself
         if isinstance(value, StorageRef) and self._declare is not None:
             self._declare(value)
         return value
@@ -260,6 +280,7 @@ class _TracingMachine(PickleMachine):
 
     def _call(self, func: object, args: object) -> None:
         if isinstance(func, Global) and func.name == "getattr" and self._reach(func, args):
+            self.trace.departs = True
             return
         self._note_called(func, args)
         try:
@@ -267,6 +288,7 @@ class _TracingMachine(PickleMachine):
         except LimitExceededError:
             raise
         except ParamInspectError:  # a tensor with arguments that do not fit; what follows may run all the same
+            self.trace.departs = True
             self._push_object(Opaque(func, args))
 
     def _note_called(self, func: object, args: object) -> None:
@@ -429,6 +451,8 @@ class _TracingMachine(PickleMachine):
             self._note_patch(target, items)
         elif isinstance(target, dict | Opaque):
             super()._set_items(items)
+            return
+        self.trace.departs = True
 
     def _append_items(self, items: list[object]) -> None:
         target = self._stack[-1]
@@ -437,6 +461,8 @@ class _TracingMachine(PickleMachine):
         elif isinstance(target, list | Opaque):
             self._note_attributes(target, _APPEND, tuple(items[:1]))
             super()._append_items(items)
+            return
+        self.trace.departs = True
 
     def _is_imported(self, target: object) -> bool:
         """Whether something comes from a module as it is, or was reached from an object with getattr."""
