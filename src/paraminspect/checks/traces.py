@@ -29,7 +29,6 @@ class _Kept(NamedTuple):
     """A trace, and what it took.
 
     Attributes:
-        storages: First references to each storage, by its key.
         nbytes: That justified the effort.
         before: What was spent of each bound.
         spent: On the trace.
@@ -37,7 +36,6 @@ class _Kept(NamedTuple):
     """
 
     trace: Trace
-    storages: dict[str, StorageRef]
     nbytes: int
     before: tuple[int, ...]
     spent: tuple[int, ...]
@@ -77,12 +75,12 @@ class Traces:
             return None
         run.spend(OPCODES, kept.spent[0])
         run.spend(WINDOWS, kept.spent[1])
-        return Loaded(kept.trace.value, kept.storages, kept.trace.foreign)
+        return Loaded(kept.trace.value, kept.trace.storages, kept.trace.foreign)
 
     def trace(self, blob: Blob, declare: Callable[[StorageRef], None]) -> Trace:
         """As `trace_pickle` of a whole blob."""
         kept = self._find(blob)
-        for each in kept.storages.values():
+        for each in kept.trace.storages.values():
             declare(each)
         return kept.trace
 
@@ -107,21 +105,11 @@ class Traces:
 
 
 def _trace(blob: Blob, run: Effort) -> _Kept:
-    storages: dict[str, StorageRef] = {}
-    retyped = False
-
-    def declare(reference: StorageRef) -> None:
-        nonlocal retyped
-        first = storages.setdefault(reference.key, reference)
-        if first is not reference and (first.dtype, first.nbytes) != (reference.dtype, reference.nbytes):
-            retyped = True  # a reader gives it the type of the first
-
     nbytes, before = run.nbytes, tuple(map(run.spent, _BOUNDS))
-    trace = trace_pickle(blob, 0, declare)
-    trace.departs = trace.departs or retyped
+    trace = trace_pickle(blob, 0)
     spent = tuple(run.spent(bound) - was for bound, was in zip(_BOUNDS, before, strict=True))
     is_bounded = isinstance(trace.error, LimitExceededError) or trace.unread > 0
-    return _Kept(trace, storages, nbytes, before, spent, is_bounded)
+    return _Kept(trace, nbytes, before, spent, is_bounded)
 
 
 def trace_once(blob: Blob, begin: int, declare: Callable[[StorageRef], None]) -> Trace:

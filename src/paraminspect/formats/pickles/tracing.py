@@ -101,6 +101,7 @@ class Trace:
         wraps_arrays: Whether `joblib.load` reads it otherwise than `pickle.load` does.
         parts: What the pickles would do that lie between its opcodes.
         departs: Whether `value` may be other than a `PickleMachine` would make it, or it would have stopped.
+        storages: First references to each, by its key.
         foreign: (module, name) of what is on no allow-list, in order of appearance.
     """
 
@@ -119,6 +120,7 @@ class Trace:
         self.wraps_arrays = False
         self.parts: list[Trace] = []
         self.departs = False
+        self.storages: dict[str, StorageRef] = {}
         self.foreign: list[tuple[str, str]] = []
 
 
@@ -133,7 +135,7 @@ def trace_pickle(
         joblib: Step over arrays between the opcodes, as `joblib.load` does and `pickle.load` does not.
     """
     machine = _TracingMachine(blob, begin, declare, joblib=joblib)
-    trace = machine.trace
+    first = trace = machine.trace
     try:
         trace.value = machine.load()
     except ParamInspectError as error:
@@ -152,7 +154,7 @@ def trace_pickle(
     trace.end = machine.position
     trace.names = set(machine.named)
     trace.foreign = machine.foreign
-    trace.departs = trace.departs or machine.took_runs
+    trace.departs = trace.departs or machine.took_runs or trace is not first
     machine.release()
     return trace
 
@@ -168,7 +170,7 @@ class _TracingMachine(PickleMachine):
         self._table = GlobalTable()
         # what is taken at once holds nothing but numbers and plain names, and its classes were named before
         super().__init__(blob, self._find, self._refer, begin=begin, shortcut=self._table.shortcut, repeats=Repeats())
-        self._table.shortcut.declare = None if declare is None else self._declare_taken
+        self._table.shortcut.declare = self._declare_taken
 
     def release(self) -> None:
         """Let go of itself: nobody collects cycles, and a file may hold a pickle for each piece of a checkpoint."""
@@ -266,14 +268,28 @@ class _TracingMachine(PickleMachine):
             return Opaque(None, (pid,))
         if isinstance(pid, tuple) and len(pid) == 6 and pid[5] is not None:
             self.trace.departs = True  # a view, of a storage that it declares beside itself
-        if isinstance(value, StorageRef) and self._declare is not None:
+        if not isinstance(value, StorageRef):
+            return value
+        if self._declare is not None:
             self._declare(value)
-        return value
+        return self._first_use(value)
 
     def _declare_taken(self, reference: StorageRef) -> StorageRef:
         """The same of a storage that the shortcut takes."""
         if self._declare is not None:
             self._declare(reference)
+        if self._first_use(reference) is not reference:
+            self.trace.departs = True
+        return reference
+
+    def _first_use(self, reference: StorageRef) -> StorageRef:
+        """The first reference to a storage in place of an equal one, as a reader has it."""
+        first = self.trace.storages.setdefault(reference.key, reference)
+        if first is reference or not first.nbytes:
+            return reference
+        if (first.dtype, first.nbytes, first.offset) == (reference.dtype, reference.nbytes, reference.offset):
+            return first
+        self.trace.departs = True  # a reader gives it the type of the first
         return reference
 
     # --- calls -----------------------------------------------------------------------------------------------
