@@ -235,7 +235,7 @@ def _scan_members(
             return
         named = entry.name.lower().endswith(PICKLE_NAMES) or entry.name in pickled
         raw = bool(STORAGES.match(entry.name) or is_raw_member(entry.name) or entry.name.endswith(".py"))
-        member = (*entry[1:5], entry.encrypted, named, raw)
+        member = entry[1:5], entry.encrypted, named, raw
         if member in seen:
             continue  # the directory gives the same bytes another name
         seen.add(member)
