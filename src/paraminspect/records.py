@@ -194,6 +194,7 @@ class Encoding(NamedTuple):
         message: Of numbers that are fields of a message.
         logical: Of a tensor that stands for another one, together with others.
         split: Of a chunked tensor, where it is not in pieces.
+        sparse: The stored tensors of a sparse one by torch's names ("indices", "values"), where it can be decoded.
     """
 
     quantizer: Quantizer | None = None
@@ -203,6 +204,7 @@ class Encoding(NamedTuple):
     message: Message | None = None
     logical: Logical | None = None
     split: Split | None = None
+    sparse: tuple[tuple[str, TensorRecord], ...] = ()
 
 
 class TensorRecord(NamedTuple):
@@ -265,6 +267,11 @@ class TensorRecord(NamedTuple):
     def logical(self) -> Logical | None:
         """What it stands for with others; None where it stands for itself."""
         return self.encoding.logical if self.encoding is not None else None
+
+    @property
+    def sparse(self) -> tuple[tuple[str, TensorRecord], ...]:
+        """The parts of a sparse tensor that can be decoded; empty of any other."""
+        return self.encoding.sparse if self.encoding is not None else ()
 
     @property
     def as_stored(self) -> TensorRecord:

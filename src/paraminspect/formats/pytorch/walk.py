@@ -363,6 +363,8 @@ def _record(name: str, value: TensorValue, place: Place, resolve: Resolve, ident
 
 
 def _encoding(value: ValueEncoding, resolve: Resolve) -> Encoding:
+    if value.sparse:
+        return Encoding(sparse=tuple((name, _record(name, part, Place(), resolve)) for name, part in value.sparse))
     if value.scale is None:
         return Encoding(negated=value.negated, conjugated=value.conjugated)
     scale, zero_point = (
