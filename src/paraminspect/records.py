@@ -13,11 +13,11 @@ from typing import Literal, NamedTuple
 Kind = Literal["parameter", "buffer", "tensor"]
 """What a tensor is known to be; "tensor" where the file does not say (a state dict, safetensors, GGUF)."""
 
-Role = Literal["model", "part", "optimizer", "attribute", "state", "copy"]
+Role = Literal["model", "part", "optimizer", "unsaved", "attribute", "state", "copy"]
 """Where a tensor stands: in a model; there too, but as what it takes to read another tensor (scales, zero points); in an
-optimizer's state; as a plain attribute of a module (it will not train, move or be saved); as other training state (random
-generators, schedulers, loss scalers, losses); in a second copy of the model beside it (a moving average, a teacher that
-follows it)."""
+optimizer's state; as a buffer that a state dict leaves out; as a plain attribute of a module (it will not train, move or
+be saved); as other training state (random generators, schedulers, loss scalers, losses); in a second copy of the model
+beside it (a moving average, a teacher that follows it)."""
 
 OF_MODEL = ("model", "part")
 """Roles of what a model is saved with."""
