@@ -13,11 +13,11 @@ from typing import Literal, NamedTuple
 Kind = Literal["parameter", "buffer", "tensor"]
 """What a tensor is known to be; "tensor" where the file does not say (a state dict, safetensors, GGUF)."""
 
-Role = Literal["model", "part", "optimizer", "attribute", "state", "copy"]
+Role = Literal["model", "part", "optimizer", "unsaved", "attribute", "state", "copy"]
 """Where a tensor stands: in a model; there too, but as what it takes to read another tensor (scales, zero points); in an
-optimizer's state; as a plain attribute of a module (it will not train, move or be saved); as other training state (random
-generators, schedulers, loss scalers, losses); in a second copy of the model beside it (a moving average, a teacher that
-follows it)."""
+optimizer's state; as a buffer that a state dict leaves out; as a plain attribute of a module (it will not train, move or
+be saved); as other training state (random generators, schedulers, loss scalers, losses); in a second copy of the model
+beside it (a moving average, a teacher that follows it)."""
 
 OF_MODEL = ("model", "part")
 """Roles of what a model is saved with."""
@@ -194,6 +194,7 @@ class Encoding(NamedTuple):
         message: Of numbers that are fields of a message.
         logical: Of a tensor that stands for another one, together with others.
         split: Of a chunked tensor, where it is not in pieces.
+        sparse: The stored tensors of a sparse one by torch's names ("indices", "values"), where it can be decoded.
     """
 
     quantizer: Quantizer | None = None
@@ -203,6 +204,7 @@ class Encoding(NamedTuple):
     message: Message | None = None
     logical: Logical | None = None
     split: Split | None = None
+    sparse: tuple[tuple[str, TensorRecord], ...] = ()
 
 
 class TensorRecord(NamedTuple):
@@ -265,6 +267,11 @@ class TensorRecord(NamedTuple):
     def logical(self) -> Logical | None:
         """What it stands for with others; None where it stands for itself."""
         return self.encoding.logical if self.encoding is not None else None
+
+    @property
+    def sparse(self) -> tuple[tuple[str, TensorRecord], ...]:
+        """The parts of a sparse tensor that can be decoded; empty of any other."""
+        return self.encoding.sparse if self.encoding is not None else ()
 
     @property
     def as_stored(self) -> TensorRecord:

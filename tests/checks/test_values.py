@@ -12,7 +12,7 @@ from torch import nn
 
 from paraminspect.checks import values as contents
 from paraminspect.records import Finding
-from tests.making.torch_files import torch_bytes
+from tests.making.torch_files import not_dense, torch_bytes
 
 Check = Callable[..., list[Finding]]
 
@@ -106,7 +106,7 @@ def test_a_wrong_checksum_of_a_storage(check: Check) -> None:
 
 
 def test_values_that_cannot_be_read(check: Check) -> None:
-    sparse = torch.ones(2, 2).to_sparse()
+    sparse = not_dense()
     assert deep(check, {"a.weight": sparse}) == [("info", "not-checked", "a.weight")]
 
 

@@ -103,4 +103,5 @@ def test_formats_agree(run: Any, name: str) -> None:
 def test_gpt2_counts_its_tied_head_once(run: Any) -> None:
     assert totals_of(run, "gpt2.safetensors") == {
         "tensors": 148, "parameters": 124_439_808, "nbytes": 497_759_232, "tied": 1, "dtypes": ["float32"],
+        "stored": 124_439_808, "encodings": [],
     }  # fmt: skip

@@ -28,6 +28,12 @@ def script_bytes(module: torch.nn.Module) -> bytes:
     return stream.getvalue()
 
 
+def not_dense() -> torch.Tensor:
+    """A tensor whose values nobody here decodes: a batch of sparse matrices."""
+    with warnings.catch_warnings(action="ignore"):  # in beta state for years
+        return torch.ones(2, 3, 3).to_sparse_csr()
+
+
 def save_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> Path:
     """By its ending: safetensors, or a state dict in torch's format, `.legacy` in its old one."""
     if path.suffix == ".safetensors":

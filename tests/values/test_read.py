@@ -27,6 +27,7 @@ from paraminspect.values import decode as numbers_module
 from paraminspect.values.read import open_numbers, read_tensor
 from paraminspect.values.stored_bytes import MAX_RESTARTS, Files
 from tests.making.stored import tensor_stats
+from tests.making.torch_files import not_dense
 
 Array = np.ndarray[Any, Any]
 CORPUS = Path(os.environ.get("PARAMINSPECT_CORPUS", Path(__file__).parents[3] / "shared" / "corpus"))
@@ -348,8 +349,8 @@ def test_values_of_a_named_pipe(tmp_path: Path) -> None:
 
 
 def test_what_is_not_dense_is_named(tmp_path: Path) -> None:
-    torch.save({"s": torch.eye(3).to_sparse()}, tmp_path / "m.pt")
-    with pytest.raises(CheckpointError, match="s: it is sparse_coo, not dense"):
+    torch.save({"s": not_dense()}, tmp_path / "m.pt")
+    with pytest.raises(CheckpointError, match="s: it is sparse_csr, not dense"):
         read_all(tmp_path / "m.pt")
 
 

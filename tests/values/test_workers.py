@@ -22,12 +22,13 @@ from paraminspect.values.decode import InMemory, Numbers
 from paraminspect.values.read import open_numbers
 from paraminspect.values.stored_bytes import Files
 from paraminspect.values.workers import collect, collect_in_parallel, count_workers, share_out
+from tests.making.torch_files import not_dense
 
 
 @pytest.fixture
 def records(tmp_path: Path) -> list[TensorRecord]:
     due = {f"t{index}": torch.randn(200 + index) for index in range(20)}
-    torch.save({**due, "sparse": torch.eye(2).to_sparse(), "nan": torch.tensor([torch.nan])}, tmp_path / "m.pt")
+    torch.save({**due, "sparse": not_dense(), "nan": torch.tensor([torch.nan])}, tmp_path / "m.pt")
     return list(open_source(tmp_path / "m.pt").tensors)
 
 

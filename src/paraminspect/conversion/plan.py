@@ -153,11 +153,11 @@ def _problem(record: TensorRecord, is_stored: bool) -> str:
     if record.logical is not None and record.logical.problem:
         way = "" if record.logical.is_one else " (without --dtype it is copied as it is stored)"
         return f"{record.logical.problem}{way}"
-    if record.shape is None or record.layout not in ("strided", "gguf", "chunked", "packed"):
+    if record.shape is None or (record.layout not in ("strided", "gguf", "chunked", "packed") and not record.sparse):
         return "it is ragged" if record.shape is None else f"it is {record.layout}, not dense"
     if record.layout not in ("gguf", "packed") and record.dtype not in BITS:
         return f"torch has no dtype {record.dtype}"
-    if is_stored and record.numel and record.storage is None and record.layout != "chunked":
+    if is_stored and record.numel and record.storage is None and record.layout != "chunked" and not record.sparse:
         return "the file has no bytes for it"
     if record.layout == "gguf":
         from paraminspect.values.blocks import DECODERS

@@ -28,6 +28,7 @@ _HIDDEN: Final = {
     "buffer": ("buffer", "buffers"),
     "part": ("part of a quantised tensor", "parts of quantised tensors"),
     "copy": ("tensor of a second copy of the model", "tensors of a second copy of the model"),
+    "unsaved": ("buffer that no state dict has", "buffers that no state dict has"),
     "attribute": ("plain tensor attribute", "plain tensor attributes"),
     "optimizer": ("tensor of optimizer state", "tensors of optimizer state"),
     "state": ("tensor of other training state", "tensors of other training state"),

@@ -43,6 +43,7 @@ from paraminspect.values.decode import (
 from paraminspect.values.dtypes import numpy_dtype
 from paraminspect.values.fields import NARROW_BITS, Narrow, decode_fields
 from paraminspect.values.slices import check_slice, fill_slice, take_slice
+from paraminspect.values.sparse import Sparse
 from paraminspect.values.split import open_split
 from paraminspect.values.stored_bytes import QUANTISED, Files
 from paraminspect.values.widen import to_float64
@@ -82,8 +83,16 @@ def open_numbers(record: TensorRecord, files: Files) -> Numbers:
 
 
 def _open(record: TensorRecord, files: Files) -> Numbers:
+    if record.sparse:
+        dtype = element_type(record.dtype) or np.dtype(np.float32)
+        return (
+            Sparse(record, dtype, lambda part: read_tensor(part, files))
+            if record.numel
+            else InMemory(np.empty(0, dtype))
+        )
     if record.shape is None or record.layout not in ("strided", "gguf", "packed"):
-        raise CheckpointError(f"it is {record.layout}, not dense")
+        hint = "torch.load it and save its to_dense()" if record.layout.startswith("sparse") else None
+        raise CheckpointError(f"it is {record.layout}, not dense", hint=hint)
     if record.numel == 0:
         return InMemory(np.empty(0, element_type(record.dtype) or np.float32))
     if record.storage is None:

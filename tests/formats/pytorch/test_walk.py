@@ -118,8 +118,9 @@ def test_names_lead_to_the_tensors(root: Any) -> None:
 def test_a_module_says_what_is_a_parameter() -> None:
     root = module(
         parameters={"w": tensor(trainable=True), "frozen": tensor(trainable=False)},
-        buffers={"running": tensor(trainable=True)},
+        buffers={"running": tensor(trainable=True), "made": tensor()},
         plain=tensor(),
+        _non_persistent_buffers_set=["made"],
         nested={"list": [tensor(kind="parameter", trainable=True)]},
     )
     assert [
@@ -128,6 +129,7 @@ def test_a_module_says_what_is_a_parameter() -> None:
         ("w", "parameter", True, "model", "m.Net"),
         ("frozen", "parameter", False, "model", "m.Net"),
         ("running", "buffer", None, "model", "m.Net"),
+        ("made", "buffer", None, "unsaved", "m.Net"),
         ("plain", "tensor", None, "attribute", "m.Net"),
         ("nested.list.0", "parameter", True, "attribute", None),
     ]

@@ -26,7 +26,7 @@ Depth = Annotated[
 ]
 Sort = Annotated[
     str | None,
-    Option("--sort", help="Order by a column; else as in the file."),
+    Option("--sort", metavar="COLUMN", help="Order by a column; else as in the file."),
     OneOf([column.name for column in TENSORS if column.kind != "bool" and column.name != "tied_to"]),
 ]
 Aliases = Annotated[bool, Option("--aliases", help="Every name of a tied tensor.")]

@@ -197,6 +197,7 @@ class ValueEncoding(NamedTuple):
         axis: The same; None where there is one scale for all.
         negated: The bytes have the other sign.
         conjugated: So have those of the imaginary parts.
+        sparse: Parts of a sparse tensor by torch's names for them.
     """
 
     scale: float | TensorValue | None = None
@@ -204,6 +205,7 @@ class ValueEncoding(NamedTuple):
     axis: int | None = None
     negated: bool = False
     conjugated: bool = False
+    sparse: tuple[tuple[str, TensorValue], ...] = ()
 
 
 class TensorValue:

@@ -230,6 +230,16 @@ def _take_local_parts(value: TensorValue, parts: list[TensorValue]) -> None:
         value.nbytes = sum(local.numel * BITS.get(local.dtype, 8) // 8 for local in parts)
 
 
+_SPARSE_PARTS: Final = {
+    "sparse_coo": ("indices", "values"),
+    "sparse_csr": ("crow_indices", "col_indices", "values"),
+    "sparse_csc": ("ccol_indices", "row_indices", "values"),
+    "sparse_bsr": ("crow_indices", "col_indices", "values"),
+    "sparse_bsc": ("ccol_indices", "row_indices", "values"),
+}
+"""Layouts, with torch's names of their parts."""
+
+
 def _sparse(layout: str, parts: object, size: object) -> TensorValue:
     """Logical shape; bytes of all component tensors. The values' dtype is the tensor's."""
     tensors = [part for part in parts if isinstance(part, TensorValue)] if isinstance(parts, tuple) else []
@@ -237,7 +247,22 @@ def _sparse(layout: str, parts: object, size: object) -> TensorValue:
         raise MalformedError(f"a {layout} tensor without components")
     shape = check_sizes(size)
     nbytes = sum(tensor.numel * BITS.get(tensor.dtype, 8) // 8 for tensor in tensors)
-    return TensorValue(None, 0, shape, None, tensors[-1].dtype, count_elements(shape), layout=layout, nbytes=nbytes)
+    value = TensorValue(None, 0, shape, None, tensors[-1].dtype, count_elements(shape), layout=layout, nbytes=nbytes)
+    names = _SPARSE_PARTS.get(layout, ())
+    if len(tensors) == len(names) and _is_one_matrix(layout, len(shape), tensors):
+        value.encoding = ValueEncoding(sparse=tuple(zip(names, tensors, strict=True)))
+    return value
+
+
+def _is_one_matrix(layout: str, ndim: int, parts: list[TensorValue]) -> bool:
+    """Whether it is no batch of matrices, and no matrix of blocks of more than numbers."""
+    if layout == "sparse_coo":
+        return True
+    begins, others, values = (len(part.shape or ()) for part in parts)
+    is_plain = layout in {"sparse_csr", "sparse_csc"}
+    return (
+        (begins, others) == (1, 1) and ndim >= 2 and values == (ndim - 1 if is_plain else 3) and (is_plain or ndim == 2)
+    )
 
 
 def _rebuild_sparse(args: Args) -> TensorValue:
@@ -246,7 +271,7 @@ def _rebuild_sparse(args: Args) -> TensorValue:
     if not isinstance(data, tuple) or len(data) < 3:
         raise MalformedError("a sparse tensor without components")
     name = layout.removeprefix("torch.") if isinstance(layout, str) else "sparse"
-    tensors = 3 if name in {"sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc"} else 2
+    tensors = len(_SPARSE_PARTS.get(name, "ab"))
     return _sparse(name, data[:tensors], data[tensors])
 
 

@@ -314,9 +314,12 @@ def _object_entries(value: Opaque, place: Place) -> Iterator[tuple[str, object, 
 def _module_entries(state: dict[object, object], place: Place, module_type: str) -> Iterator[tuple[str, object, Place]]:
     place = place._replace(module_type=module_type, inside_module=True, owner=id(state))
     attribute: Role = "attribute" if place.role == "model" else place.role
+    unsaved: Role = "unsaved" if place.role == "model" else place.role
+    buffers, passing = _part_buffers(state)
     tables: tuple[tuple[object, Place], ...] = (
         (state.get("_parameters"), place._replace(kind="parameter")),
-        (state.get("_buffers"), place._replace(kind="buffer")),
+        (buffers, place._replace(kind="buffer")),
+        (passing, place._replace(kind="buffer", role=unsaved)),
         (state.get("_modules"), place),
         ({key: item for key, item in state.items() if is_packed(item)}, place),
         (_attributes(state), place._replace(kind="tensor", role=attribute)),
@@ -324,6 +327,20 @@ def _module_entries(state: dict[object, object], place: Place, module_type: str)
     for table, owner in tables:
         if isinstance(table, dict):
             yield from _dict_entries(table, owner)
+
+
+def _part_buffers(state: dict[object, object]) -> tuple[dict[object, object], dict[object, object]]:
+    """Those that `state_dict()` has, and those that were registered with persistent=False."""
+    buffers, names = state.get("_buffers"), state.get("_non_persistent_buffers_set")
+    if not isinstance(buffers, dict):
+        return {}, {}
+    if not names or not isinstance(names, list | tuple | set | frozenset | dict):
+        return buffers, {}
+    passing = {name for name in names if isinstance(name, str)}
+    return (
+        {name: item for name, item in buffers.items() if name not in passing},
+        {name: item for name, item in buffers.items() if name in passing},
+    )
 
 
 def _attributes(state: dict[object, object]) -> dict[object, object]:
@@ -363,6 +380,8 @@ def _record(name: str, value: TensorValue, place: Place, resolve: Resolve, ident
 
 
 def _encoding(value: ValueEncoding, resolve: Resolve) -> Encoding:
+    if value.sparse:
+        return Encoding(sparse=tuple((name, _record(name, part, Place(), resolve)) for name, part in value.sparse))
     if value.scale is None:
         return Encoding(negated=value.negated, conjugated=value.conjugated)
     scale, zero_point = (
