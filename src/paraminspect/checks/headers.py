@@ -42,9 +42,10 @@ def check_tensors(checkpoint: Checkpoint) -> Iterator[Finding]:
 
 
 def _check_names(records: Sequence[TensorRecord]) -> Iterator[Finding]:
-    counts = Counter(record.name for record in records)
-    if len(counts) < len(records):
-        counts = _count_different(records, {name for name, count in counts.items() if count > 1})
+    names = [record.name for record in records]
+    if len(set(names)) == len(names):
+        return
+    counts = _count_different(records, {name for name, count in Counter(names).items() if count > 1})
     twice = [name for name, count in counts.items() if count > 1]
     for name in twice[:MAX_TOLD]:
         yield find(
@@ -66,7 +67,10 @@ def _count_different(records: Sequence[TensorRecord], names: set[str]) -> Counte
 
 
 def _check_dtypes(records: Sequence[TensorRecord]) -> Iterator[Finding]:
-    kinds = Counter(each.dtype for each in records if is_shown(each) and each.dtype.startswith(("float", "bfloat")))
+    floats = {dtype for dtype in {each.dtype for each in records} if dtype.startswith(("float", "bfloat"))}
+    if len(floats) < 2:
+        return
+    kinds = Counter(each.dtype for each in records if each.dtype in floats and is_shown(each))
     if len(kinds) > 1:
         parts = ", ".join(f"{count:,} of {dtype}" for dtype, count in kinds.most_common())
         yield find("mixed-dtypes", "", f"parameters of several types: {parts}")
@@ -107,11 +111,12 @@ def _check_optimizer(records: Sequence[TensorRecord]) -> Iterator[Finding]:
     """Moments whose shape no parameter has, or that more moments have than parameters."""
     moments: dict[str, list[TensorRecord]] = {}
     for record in records:
-        key = record.name.rpartition(".")[2]
-        if record.role == "optimizer" and key in STATE_LIKE_PARAMETER and record.shape:
-            moments.setdefault(key, []).append(record)
-    model = Counter(each.shape for each in records if each.role == "model")
-    if not model or not moments:
+        if record.role == "optimizer" and record.shape:
+            key = record.name.rpartition(".")[2]
+            if key in STATE_LIKE_PARAMETER:
+                moments.setdefault(key, []).append(record)
+    model = Counter(each.shape for each in records if each.role == "model") if moments else None
+    if not model:
         return
     for key, found in moments.items():
         left = Counter(model)

@@ -229,12 +229,13 @@ def _scan_members(
     declared: dict[str, StorageRef] = {}
     pickled = find_pickled(directory) if is_torch_export(directory) else frozenset()
     for entry in entries:
-        if entry.name.endswith("/") or not entry.size:
+        name = entry.name
+        if name.endswith("/") or not entry.size:
             continue
         if run.is_spent:
             return
-        named = entry.name.lower().endswith(PICKLE_NAMES) or entry.name in pickled
-        raw = bool(STORAGES.match(entry.name) or is_raw_member(entry.name) or entry.name.endswith(".py"))
+        named = name.lower().endswith(PICKLE_NAMES) or name in pickled
+        raw = bool(STORAGES.match(name) or is_raw_member(name) or name.endswith(".py"))
         member = entry[1:5], entry.encrypted, named, raw
         if member in seen:
             continue  # the directory gives the same bytes another name
