@@ -4,7 +4,7 @@
 set -u -o pipefail
 
 shopt -s nocasematch
-names='(\.(safetensors|sft|pt|pth|bin|ckpt|pth\.tar|th|jit|torchscript|ptl|pt2|pkl|pickle|pdparams|index\.json|distcp|gguf|onnx|npz|npy|joblib|mar)|(^|/)(\.metadata))$'
+names='(\.(safetensors|sft|pt|pth|bin|ckpt|pth\.tar|th|nemo|jit|torchscript|ptl|pt2|pkl|pickle|pdparams|index\.json|distcp|gguf|onnx|npz|npy|joblib|mar)|(^|/)(\.metadata))$'
 files=()
 if [ -n "${FILES:-}" ]; then
   while IFS= read -r file; do [ -n "$file" ] && files+=("$file"); done <<< "$FILES"

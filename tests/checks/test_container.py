@@ -24,6 +24,7 @@ from paraminspect.checks.container import Place, scan_part
 from paraminspect.errors import SourceError
 from paraminspect.files.blob import Blob
 from paraminspect.records import Finding
+from tests.making.formats import packed_bytes
 from tests.making.numpy_files import npy_bytes, npz_bytes
 from tests.making.torch_files import legacy_bytes, torch_bytes
 from tests.making.zips import Change, rezipped, zip_bytes
@@ -194,6 +195,30 @@ def test_tar_links_and_paths(check: Check) -> None:
     link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
     found = check(tar_bytes(link, named("../up"), contents=[b"", b""]))
     assert codes(found) == {"archive-link", "path-escape"}
+
+
+@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_paths_that_the_header_of_a_tar_has_no_room_for(check: Check, form: int) -> None:
+    name = "a/" * 60 + "../" * 70 + "etc/passwd"
+    found = [each for each in check(packed_bytes({name: b"text"}, form)) if each.code == "path-escape"]
+    assert [each.name for each in found] == [name]
+    link = tarfile.TarInfo("b")
+    link.type, link.linkname = tarfile.SYMTYPE, "/" + "x" * 120
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=form) as archive:
+        archive.addfile(link)
+    (told,) = [each for each in check(stream.getvalue()) if each.code == "archive-link"]
+    assert link.linkname in told.message
+
+
+def test_a_member_of_more_bytes_than_octal_digits_tell(check: Check) -> None:
+    info = tarfile.TarInfo("model.bin")
+    info.size = 9 << 30
+    found = check(info.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+    assert [(each.code, each.name) for each in found if each.severity == "error" and "declared" in each.message] == [
+        ("truncated", "model.bin")
+    ]
+    assert "malformed" not in codes(found, "error")
 
 
 def test_damaged_tars(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +20,7 @@ from paraminspect.formats.foreign import FOLDERS, MAGICS, PATTERNS, TAILS, ZIPS,
 from paraminspect.formats.sniff import HEAD_BYTES, check_head, read_blob
 from paraminspect.formats.source import open_source
 from tests.making.formats import JOBLIB
+from tests.making.torch_files import torch_bytes
 from tests.making.zips import zip_bytes
 
 ZLIB = (
@@ -45,7 +50,7 @@ FILES = {
     "LightGBM": (b"tree\nversion=v4\n", "LightGBM", "lightgbm.Booster"),
     "Caffe": (b"\n\x05VGG16\xa2\x06\x10" + bytes(20), "Caffe", "netron"),
     "joblib": (JOBLIB, "joblib", "paraminspect check"),
-    "joblib, compressed": (ZLIB, "compressed with zlib", "pigz -dc FILE"),
+    "joblib, compressed": (ZLIB, "compressed with zlib", "pigz -dc FILE > UNPACKED"),
     "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(40), "a Keras or old TensorFlow model", "h5dump"),
 }
 
@@ -58,7 +63,8 @@ def test_a_file_is_named_with_what_reads_it(case: str, tmp_path: Path) -> None:
     with pytest.raises(UnknownFormatError) as caught:
         open_source(path)
     assert what in caught.value.message
-    assert hint in (caught.value.hint or "")
+    typed = hint.replace("FILE", str(path)).replace("UNPACKED", f"{path}.unpacked")
+    assert typed in (caught.value.hint or "")
     assert str(caught.value).isprintable()
     assert caught.value.message.startswith("the file is ")
     judged: dict[str, set[str]] = {"joblib": set(), "joblib, compressed": {"malformed"}}  # the latter ends early
@@ -134,3 +140,29 @@ def test_text_is_still_text(text: bytes) -> None:
 def test_any_bytes_behind_them_are_refused_or_read(head: bytes, rest: bytes) -> None:
     with contextlib.suppress(ParamInspectError):
         read_blob(Blob.from_bytes(head + rest))
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("model.pt.gz", "gzip -dc model.pt.gz > model.pt"),
+        ("my model.pt.GZ", "gzip -dc 'my model.pt.GZ' > 'my model.pt'"),
+        ("model.nemo", "gzip -dc model.nemo > model.nemo.unpacked"),
+        ("FILE.gz", "gzip -dc FILE.gz > FILE"),
+    ],
+)
+def test_the_hint_for_what_is_compressed_works_as_typed(
+    name: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_bytes(gzip.compress(torch_bytes({"w": torch.ones(2)})))
+    with pytest.raises(UnknownFormatError) as caught:
+        open_source(name)
+    assert caught.value.hint == f"unpack it first: {command}"
+    subprocess.run(["sh", "-c", command], check=True)
+    assert [each.name for each in open_source(shlex.split(command)[-1]).tensors] == ["w"]
+
+
+def test_of_a_file_far_away_the_hint_names_no_file() -> None:
+    kind = Foreign("compressed", "gzip -dc FILE > UNPACKED")
+    assert kind.hint_for("https://host/model.pt.gz") == kind.hint_for(None) == kind.hint

@@ -58,6 +58,17 @@ def dump(value: object) -> bytes:
     return pickle.dumps(value, 2)
 
 
+def packed_bytes(members: Mapping[str, bytes], form: int = tarfile.PAX_FORMAT) -> bytes:
+    """A tar of files."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=form) as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return stream.getvalue()
+
+
 def export_bytes() -> bytes:
     stream = io.BytesIO()
     with warnings.catch_warnings(action="ignore"):
@@ -95,6 +106,7 @@ SAMPLES: Mapping[str, Callable[[Path], Any]] = {
     "torch zip": make_of(lambda _: torch_bytes({"w": TENSOR})),
     "torch legacy": make_of(lambda _: legacy_bytes({"w": TENSOR})),
     "torch tar": make_of(lambda _: tar_bytes()),
+    "packed": make_of(lambda _: packed_bytes({"./config.yaml": b"a: 1", "./model.ckpt": torch_bytes({"w": TENSOR})})),
     "torchscript": make_of(lambda _: script_bytes(torch.nn.Linear(2, 1, bias=False))),
     "torch.export": make_of(lambda _: export_bytes()),
     "pickle": make_of(lambda _: dump({"w": VALUES})),

@@ -30,6 +30,7 @@ from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.writers.layout import Layout
 from paraminspect.writers.patch import plan_patch
 from paraminspect.writers.whole_files import open_stream, open_target
+from tests.making.formats import packed_bytes
 
 CORPUS = Path(os.environ.get("PARAMINSPECT_CORPUS", Path(__file__).parents[3] / "shared" / "corpus"))
 
@@ -104,6 +105,12 @@ def save_zip(path: Path) -> None:
     torch.save(model(), path)
 
 
+def save_packed(path: Path) -> None:
+    """In a tar, as NeMo has it."""
+    torch.save(model(), stream := io.BytesIO())
+    path.write_bytes(packed_bytes({"./model_config.yaml": b"a: 1", "./model_weights.ckpt": stream.getvalue()}))
+
+
 def save_zip_without_crc(path: Path) -> None:
     from torch.serialization import set_crc32_options
 
@@ -154,7 +161,7 @@ def save_gguf(path: Path) -> None:
 
 
 SAVED: list[Callable[[Path], None]] = [
-    save_zip, save_zip_without_crc, save_repacked, save_legacy, save_safetensors, save_npz, save_npy, save_gguf,
+    save_zip, save_packed, save_zip_without_crc, save_repacked, save_legacy, save_safetensors, save_npz, save_npy, save_gguf,
 ]  # fmt: skip
 
 

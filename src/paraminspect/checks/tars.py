@@ -3,71 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 from paraminspect.checks.codes import find
 from paraminspect.checks.container import Place, scan_part
 from paraminspect.checks.pickles import scan_pickle
+from paraminspect.errors import CheckpointError, LimitExceededError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles.inert import StorageType
-from paraminspect.formats.pytorch.tar import BLOCK, MAX_COUNT
+from paraminspect.formats.pytorch.tar import MAX_COUNT
+from paraminspect.formats.tar_file import FILES, LINKS, MAX_MEMBERS, TarMember, list_members
 from paraminspect.records import Finding
-
-MAX_MEMBERS: Final = 10_000
-LINKS: Final = {b"1": "a hard link", b"2": "a symbolic link", b"3": "a device", b"4": "a device", b"6": "a pipe"}
-"""Types of members that are no files."""
 
 _MAX_NDIM: Final = 64
 
 
 def scan_tar(blob: Blob, place: Place) -> Iterator[Finding]:
     """Findings of all members; nothing is unpacked and no link followed."""
-    position = 0
-    for _ in range(MAX_MEMBERS):
-        header = blob.read_up_to(position, BLOCK)
-        if len(header) < BLOCK or not header.strip(b"\0"):
+    for member in list_members(blob, MAX_MEMBERS):
+        yield from _check_member(member, place)
+        if member.kind not in FILES:
+            continue
+        if member.begin + member.size > blob.size:
+            message = f"{member.size:,} bytes declared, {max(0, blob.size - member.begin):,} are there"
+            yield find("truncated", member.name, message, path=place.path, offset=place.offset(member.begin))
             return
-        name = header[:100].rstrip(b"\0").decode("utf-8", "backslashreplace")
-        size_text = header[124:136].strip(b" \0") or b"0"
-        if not size_text.isdigit() or b"8" in size_text or b"9" in size_text:
-            yield find("malformed", name, "a tar header without a size", path=place.path, offset=place.offset(position))
-            return
-        size = int(size_text, 8)
-        yield from _check_member(header, name, place, position)
-        data = position + BLOCK
-        if header[156:157] in (b"0", b"\0", b"7"):
-            if data + size > blob.size:
-                message = f"{size:,} bytes declared, {max(0, blob.size - data):,} are there"
-                yield find("truncated", name, message, path=place.path, offset=place.offset(data))
-                return
-            yield from _scan_member(blob.part(data, size), name, place.inside(name, place.offset(data)))
-        position = data + -(-size // BLOCK) * BLOCK
-    yield find("limit", place.name, f"more than {MAX_MEMBERS:,} members in a tar", path=place.path)
+        inner = place.inside(member.name, place.offset(member.begin))
+        yield from _scan_member(blob.part(member.begin, member.size), member.name, inner)
 
 
 def find_members(blob: Blob) -> Iterator[tuple[int, int]]:
     """Begin and end of each file in the archive, up to what is no header."""
-    position = 0
-    for _ in range(MAX_MEMBERS):
-        header = blob.read_up_to(position, BLOCK)
-        size_text = header[124:136].strip(b" \0") or b"0"
-        if not header.strip(b"\0") or not set(size_text) <= set(b"01234567"):
-            return
-        begin, size = position + BLOCK, int(size_text, 8)
-        if header[156:157] in (b"0", b"\0", b"7"):
-            yield begin, begin + size
-        position = begin + -(-size // BLOCK) * BLOCK
+    with suppress(CheckpointError, LimitExceededError):
+        for member in list_members(blob, MAX_MEMBERS):
+            if member.kind in FILES:
+                yield member.begin, member.begin + member.size
 
 
-def _check_member(header: bytes, name: str, place: Place, position: int) -> Iterator[Finding]:
-    at = place.offset(position)
-    parts = name.replace("\\", "/").split("/")
-    if ".." in parts or name.startswith("/"):
-        yield find("path-escape", name, "the name of a tar member leads outside", path=place.path, offset=at)
-    kind = LINKS.get(header[156:157])
+def _check_member(member: TarMember, place: Place) -> Iterator[Finding]:
+    at = place.offset(member.header)
+    parts = member.name.replace("\\", "/").split("/")
+    if ".." in parts or member.name.startswith("/"):
+        yield find("path-escape", member.name, "the name of a tar member leads outside", path=place.path, offset=at)
+    kind = LINKS.get(member.kind)
     if kind:
-        target = header[157:257].rstrip(b"\0").decode("utf-8", "backslashreplace")
-        yield find("archive-link", name, f"{kind} to {target!r}", path=place.path, offset=at)
+        message = f"{kind} to {member.target!r}"
+        yield find("archive-link", member.name, message, path=place.path, offset=at)
 
 
 def _scan_member(blob: Blob, name: str, place: Place) -> Iterator[Finding]:

@@ -6,11 +6,14 @@ named here is out of scope, not broken, and the hint says where to turn.
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from paraminspect.files.blob import Blob
+from paraminspect.files.paths import is_far
 
 if TYPE_CHECKING:
     from paraminspect.formats.zip_file import ZipDirectory
@@ -21,11 +24,21 @@ class Foreign(NamedTuple):
 
     Attributes:
         what: Behind "the file is".
-        hint: What reads it, or what to do; None where there is nothing to say.
+        hint: What reads it, or what to do; None where there is nothing to say. FILE stands for the file, UNPACKED for
+            what comes out of it.
     """
 
     what: str
     hint: str | None = None
+
+    def hint_for(self, path: str | None) -> str | None:
+        """The hint as it can be typed of a file of this machine: with its name."""
+        if self.hint is None or path is None or is_far(path):
+            return self.hint
+        name, ending = os.path.splitext(path)
+        unpacked = name if ending.lower() in _ENDINGS else f"{path}.unpacked"
+        words = {"FILE": shlex.quote(path), "UNPACKED": shlex.quote(unpacked)}
+        return re.sub(r"\b(FILE|UNPACKED)\b", lambda found: words[found[0]], self.hint)
 
 
 _GGML: Final = "convert it with llama.cpp's convert_llama_ggml_to_gguf.py"
@@ -34,6 +47,9 @@ _TENSORFLOW: Final = "tf2onnx makes an .onnx of it, which can be read"
 _CHECKPOINT: Final = "tf.train.load_checkpoint reads it"
 _CORE_ML: Final = "coremltools reads it; name the PyTorch model that it was made from"
 _ORBAX: Final = "orbax.checkpoint restores it; safetensors.flax.save_file makes a file that can be read"
+
+_ENDINGS: Final = (".gz", ".bz2", ".xz", ".zst", ".lz4", ".lzma", ".z")
+"""What the names of files end in that are compressed as a whole."""
 
 _COMPRESSED: Final = (b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18")
 _LZMA: Final = re.compile(rb"\x5d\0\0..\xff{8}", re.DOTALL)
@@ -44,11 +60,11 @@ MAGICS: Final[tuple[tuple[int, bytes, Foreign], ...]] = (
      Foreign("a Git LFS pointer, not the file it stands for", "git lfs pull")),
     (0, b"\x7fELF", Foreign("a program (ELF), not a model")),
     (0, b"MZ", Foreign("a program (Windows), not a model")),
-    (0, b"\x1f\x8b", Foreign("compressed with gzip", "unpack it first: gzip -dc FILE | paraminspect list -")),
-    (0, b"BZh", Foreign("compressed with bzip2", "unpack it first: bzip2 -dc FILE | paraminspect list -")),
-    (0, b"\xfd7zXZ", Foreign("compressed with xz", "unpack it first: xz -dc FILE | paraminspect list -")),
-    (0, b"\x28\xb5\x2f\xfd", Foreign("compressed with zstd", "unpack it first: zstd -dc FILE | paraminspect list -")),
-    (0, b"\x04\x22\x4d\x18", Foreign("compressed with lz4", "unpack it first: lz4 -dc FILE | paraminspect list -")),
+    (0, b"\x1f\x8b", Foreign("compressed with gzip", "unpack it first: gzip -dc FILE > UNPACKED")),
+    (0, b"BZh", Foreign("compressed with bzip2", "unpack it first: bzip2 -dc FILE > UNPACKED")),
+    (0, b"\xfd7zXZ", Foreign("compressed with xz", "unpack it first: xz -dc FILE > UNPACKED")),
+    (0, b"\x28\xb5\x2f\xfd", Foreign("compressed with zstd", "unpack it first: zstd -dc FILE > UNPACKED")),
+    (0, b"\x04\x22\x4d\x18", Foreign("compressed with lz4", "unpack it first: lz4 -dc FILE > UNPACKED")),
     (0, b"7z\xbc\xaf\x27\x1c", Foreign("a 7z archive", "unpack it first")),
     (0, b"Rar!", Foreign("a rar archive", "unpack it first")),
     (0, b"\x89HDF", Foreign("HDF5: a Keras or old TensorFlow model, not one of PyTorch", "h5dump -H FILE lists it")),
@@ -77,9 +93,9 @@ PATTERNS: Final[tuple[tuple[re.Pattern[bytes], Foreign], ...]] = (
     (re.compile(rb"(?:[\x81-\x8f]|\xde..)(?:[\xa1-\xbf]|\xd9.)[\w ./:-]{1,31}", re.DOTALL),
      Foreign("msgpack: a Flax (JAX) model, not one of PyTorch",
              "flax.serialization.msgpack_restore reads it; safetensors.flax.save_file makes a file that can be read")),
-    (_LZMA, Foreign("compressed with lzma", "unpack it first: xz -dc FILE | paraminspect list -")),
+    (_LZMA, Foreign("compressed with lzma", "unpack it first: xz -dc FILE > UNPACKED")),
     (_ZLIB,
-     Foreign("compressed with zlib, as joblib does it", "unpack it first: pigz -dc FILE | paraminspect list -")),
+     Foreign("compressed with zlib, as joblib does it", "unpack it first: pigz -dc FILE > UNPACKED")),
     (re.compile(rb"\x08\x01\x12(?:[\x80-\xff]{1,4})?[\x00-\x7f]\x0a"),
      Foreign("a SavedModel of TensorFlow (or a Core ML model), not one of PyTorch", _SAVED_MODEL)),
     (re.compile(rb"\x08[\x02-\x20]\x12(?:[\x80-\xff]{1,4})?[\x00-\x7f][\x0a\x52\xa2]"),

@@ -6,6 +6,7 @@ Extensions lie: `.pth.tar` is mostly a zip, `.pt` may be an error page of a web 
 from __future__ import annotations
 
 import codecs
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from paraminspect.errors import FarError, ParamInspectError, TruncatedError, UnknownFormatError
@@ -48,7 +49,7 @@ def read_blob(blob: Blob) -> Checkpoint:
         raise _explain(blob, head)
     opened = _open(container, blob)
     rows = formats_in(container.name)
-    row = next((row for row in rows if row.reader and (not row.inside or resolve(row.inside)(opened))), None)
+    row = _reader_among(rows, opened)
     try:
         if row is None:
             raise _explain_zip(opened)
@@ -60,6 +61,20 @@ def read_blob(blob: Blob) -> Checkpoint:
         if known is None:
             raise
         raise _not_read(known) from None
+
+
+def find_reader(blob: Blob) -> Format | None:
+    """The format of one file; None of what has no reader.
+
+    Raises:
+        ParamInspectError: It is broken.
+    """
+    container = _find_container(blob.read_near(0, HEAD_BYTES), blob.size)
+    return None if container is None else _reader_among(formats_in(container.name), _open(container, blob))
+
+
+def _reader_among(rows: Sequence[Format], opened: Any) -> Format | None:
+    return next((row for row in rows if row.reader and (not row.inside or resolve(row.inside)(opened))), None)
 
 
 def _open(container: Container, blob: Blob) -> Any:
@@ -116,7 +131,7 @@ def _explain(blob: Blob, head: bytes) -> UnknownFormatError:
     foreign = recognise_bytes(blob, head)
     if foreign is not None:
         fault = "not-read" if is_compressed(head, blob.size) else "unknown-format"
-        return UnknownFormatError(f"the file is {foreign.what}", hint=foreign.hint, fault=fault)
+        return UnknownFormatError(f"the file is {foreign.what}", hint=foreign.hint_for(blob.path), fault=fault)
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype html", b"<html", b"<?xml", b"<head", b"<body", b"<!--")):
         return UnknownFormatError("the file is a web page (HTML or XML), not a model", hint=_DOWNLOAD)

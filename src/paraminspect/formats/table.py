@@ -146,7 +146,11 @@ FORMATS: Final = (
     ),
     Format(
         "torch tar", "`torch.save`, tar (before 0.2)", "the same", container="tar",
-        reader=f"{_HERE}.pytorch.tar:read_torch_tar", is_pickle=True, kind="torch", editor=_PATCH,
+        inside=f"{_HERE}.pytorch.tar:is_torch_tar", reader=f"{_HERE}.pytorch.tar:read_torch_tar", is_pickle=True, kind="torch", editor=_PATCH,
+    ),
+    Format(
+        "packed", "tar with one model inside (NeMo)", "the member that is a model of any other row, where it lies",
+        container="tar", reader=f"{_HERE}.packed:read_packed", endings=(".nemo",), is_pickle=True,
     ),
     Format(
         "torchscript", "TorchScript archive",

@@ -16,6 +16,7 @@ from paraminspect.errors import ChangedError, CheckpointError, FarError, LimitEx
 from paraminspect.files.blob import Blob, open_blob
 from paraminspect.files.reasons import reason_of
 from paraminspect.formats.dtypes import PACKED
+from paraminspect.formats.packed import find_model
 from paraminspect.formats.shapes import contiguous_stride
 from paraminspect.formats.zip_file import ZipDirectory, ZipEntry, read_zip_directory
 from paraminspect.records import Folded, Storage, TensorRecord
@@ -275,7 +276,7 @@ class Files:
         """The directory of a zip archive."""
         found = self._directories.get(path)
         if found is None:
-            found = self._directories[path] = read_zip_directory(self.blob(path))
+            found = self._directories[path] = read_zip_directory(find_model(self.blob(path)))
         return found
 
     def locate(self, storage: Storage) -> Located:
@@ -292,7 +293,7 @@ class Files:
         if begin is not None:
             blob = self.blob(storage.path)
             return Located(FileBytes(blob, begin, storage.nbytes), "<" if storage.begin is not None else ">")
-        if not self.blob(storage.path).read_up_to(0, 2) == b"PK":
+        if find_model(self.blob(storage.path)).read_up_to(0, 2) != b"PK":
             raise CheckpointError(
                 "its values lie inside a pickle as text",
                 hint="save it again with torch.save or safetensors",

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from paraminspect.errors import CheckpointError
 from paraminspect.files.blob import open_blob
+from paraminspect.formats.packed import find_model
 from paraminspect.formats.zip_file import STORED, ZipDirectory, ZipEntry, find_crc_fields, read_zip_directory
 from paraminspect.writers.layout import Checksum
 
@@ -34,9 +35,10 @@ def find_checksums(path: str | None, inside: Sequence[Changed]) -> tuple[Checksu
         path: Of the file; None for standard input.
         inside: What changes, in ascending order and without overlap.
     """
-    blob = open_blob(path)
+    blob = find_model(open_blob(path))
     if blob.read_up_to(0, len(_ZIP)) != _ZIP:
         return ()
+    inside = [Changed(each.begin - blob.begin, each.end - blob.begin, each.tensor) for each in inside]
     directory = read_zip_directory(blob)
     members = _changed_members(directory, inside)
     found = {(place, members[header]) for header, places in find_crc_fields(directory, members) for place in places}
@@ -44,7 +46,10 @@ def find_checksums(path: str | None, inside: Sequence[Changed]) -> tuple[Checksu
     for place, member in _without_overlap(sorted(found), inside):
         places.setdefault(member, []).append(place)
     whole = {(each.begin, each.end - each.begin): each.tensor for each in inside}
-    return tuple(Checksum(whole.get(member), *member, tuple(where)) for member, where in places.items())
+    return tuple(
+        Checksum(whole.get((begin, size)), blob.begin + begin, size, tuple(blob.begin + at for at in where))
+        for (begin, size), where in places.items()
+    )
 
 
 def _changed_members(directory: ZipDirectory, inside: Sequence[Changed]) -> dict[int, tuple[int, int]]:

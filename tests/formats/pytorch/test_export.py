@@ -330,6 +330,22 @@ def test_compiled_code_alone_is_refused_and_told_by_check(tmp_path: Path) -> Non
     assert "native-code" in {finding.code for finding in check_source(path)}
 
 
+@pytest.mark.parametrize(
+    ("members", "where"),
+    [({}, "in the compiled library"), ({"code_weights.blob": bytes(64)}, "in 'code_weights.blob', without names")],
+    ids=["library", "blob"],
+)
+def test_of_compiled_code_it_is_told_where_the_weights_are(
+    members: dict[str, bytes], where: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "net.pt2"
+    inside = {f"m/data/aotinductor/model/{name}": data for name, data in {"code.so": b"\x7fELF", **members}.items()}
+    path.write_bytes(zip_bytes({"m/archive_format": b"pt2", **inside}))
+    with pytest.raises(UnknownFormatError, match=where) as caught:
+        open_source(path)
+    assert '{"aot_inductor.package_constants_on_disk_format": "pickle_weights"}' in str(caught.value.hint)
+
+
 def _past_the_end(config: Any) -> None:
     config["config"]["norm.weight"]["tensor_meta"]["storage_offset"] = {"as_int": 1}
 

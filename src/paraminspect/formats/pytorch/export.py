@@ -34,6 +34,7 @@ from typing import Any, Final, NamedTuple
 
 from paraminspect.errors import LimitExceededError, MalformedError, ParamInspectError, UnknownFormatError
 from paraminspect.files.blob import Blob
+from paraminspect.files.paths import base_name
 from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.json_text import parse_object
 from paraminspect.formats.pickles.inert import StorageRef
@@ -134,6 +135,15 @@ def find_pickled(directory: ZipDirectory) -> frozenset[str]:
     return frozenset(found & directory.entries.keys())
 
 
+_BLOB: Final = "_weights.blob"
+"""What the name of a member ends in that holds all weights in one run of bytes."""
+
+_COMPILE_HINT: Final = (
+    "name the .pt2 of torch.export.save, or compile with "
+    'inductor_configs={"aot_inductor.package_constants_on_disk_format": "pickle_weights"}'
+)
+
+
 def read_torch_export(directory: ZipDirectory) -> Checkpoint:
     """Parameters, buffers and constants of an exported program, or of each in a package.
 
@@ -163,10 +173,9 @@ def read_torch_export(directory: ZipDirectory) -> Checkpoint:
         for model in compiled:
             archive.read_compiled(model, several=several)
         if compiled and not archive.tensors:
-            raise UnknownFormatError(
-                "an AOTInductor package: its weights are inside the compiled library",
-                hint="export with torch.export.save, or compile with aot_inductor.package_constants_on_disk_format",
-            )
+            blobs = [name for name in directory.entries if name.endswith(_BLOB)]
+            where = f"in {quote(base_name(blobs[0]))}, without names and shapes" if blobs else "in the compiled library"
+            raise UnknownFormatError(f"an AOTInductor package: its weights are {where}", hint=_COMPILE_HINT)
     version = str(archive.metadata.get("schema_version", ""))
     notes = tuple(archive.notes())
     return Checkpoint(

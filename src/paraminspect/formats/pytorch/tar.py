@@ -15,6 +15,7 @@ Source: `torch.serialization._legacy_load.legacy_load`.
 from __future__ import annotations
 
 import struct
+from typing import Final
 
 from paraminspect.errors import LimitExceededError, MalformedError, UnknownFormatError
 from paraminspect.files.blob import Blob
@@ -25,10 +26,11 @@ from paraminspect.formats.pickles.remark import note_calls
 from paraminspect.formats.pytorch.objects import GlobalTable, strided_tensor
 from paraminspect.formats.pytorch.walk import name_tensors
 from paraminspect.formats.shapes import MAX_DIMENSIONS, MAX_NUMEL
+from paraminspect.formats.tar_file import list_members
 from paraminspect.records import Checkpoint, Storage
 
-BLOCK = 512
-MAX_MEMBERS = 64
+_MEMBERS: Final = ("storages", "tensors", "pickle")
+
 MAX_COUNT = 10_000
 """Storages, or tensors, of one file; each has a pickle of its own."""
 
@@ -43,33 +45,20 @@ def read_torch_tar(blob: Blob) -> Checkpoint:
         UnknownFormatError: A tar, but not of torch.
     """
     members = _members(blob)
-    missing = [name for name in ("storages", "tensors", "pickle") if name not in members]
+    missing = [name for name in _MEMBERS if name not in members]
     if missing:
-        raise UnknownFormatError(
-            f"a tar archive without the member {missing[0]!r} that torch wrote",
-            hint="if it packs model files, unpack it first and name one of them",
-            fault="unknown-format" if len(missing) < 3 or not members else "packed",
-        )
+        raise UnknownFormatError(f"a tar archive without the member {missing[0]!r} that torch wrote")
     return _TarReader(members).read()
+
+
+def is_torch_tar(blob: Blob) -> bool:
+    """Whether a tar has a member that torch wrote."""
+    return not {member.path for member in list_members(blob)}.isdisjoint(_MEMBERS)
 
 
 def _members(blob: Blob) -> dict[str, Blob]:
     """Regular members by name; links and paths that lead elsewhere are left out."""
-    members: dict[str, Blob] = {}
-    position = 0
-    for _ in range(MAX_MEMBERS):
-        header = blob.read_up_to(position, BLOCK)
-        if len(header) < BLOCK or not header.strip(b"\0"):
-            break
-        try:
-            size = int(header[124:136].strip(b" \0") or b"0", 8)
-        except ValueError:
-            raise MalformedError(f"the tar header at byte {position:,} has no size") from None
-        name = header[:100].rstrip(b"\0").decode("utf-8", "backslashreplace").removeprefix("./")
-        if header[156:157] in (b"0", b"\0"):
-            members[name] = blob.part(position + BLOCK, size)
-        position += BLOCK + -(-size // BLOCK) * BLOCK
-    return members
+    return {each.path: blob.part(each.begin, each.size) for each in list_members(blob) if each.is_file}
 
 
 class _TarReader:
