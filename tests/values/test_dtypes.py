@@ -42,7 +42,7 @@ def test_types_that_numpy_has_no_name_for() -> None:
     ("dtype", "named"),
     [
         ("bfloat16", "bfloat16 as |V2"),
-        ("float8_e5m2", "float8, "),
+        ("float8_e4m3fn", "float8, "),
         ("float6_e2m3fn", "float6, "),
         ("int4", "int4 as |V1"),
     ],
