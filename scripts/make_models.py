@@ -160,7 +160,8 @@ def make_lightning(folder: Path) -> None:
     net = Net()
     trainer = lightning.Trainer(max_steps=1, accelerator="cpu", logger=False, enable_checkpointing=False,
                                 enable_progress_bar=False, enable_model_summary=False)  # fmt: skip
-    trainer.fit(net, torch.utils.data.DataLoader(torch.arange(8), batch_size=4))
+    rows: Any = torch.arange(8)
+    trainer.fit(net, torch.utils.data.DataLoader(rows, batch_size=4))
     trainer.save_checkpoint(folder / "last.ckpt")
     expect(folder, net.state_dict(), ties_of(net))
 

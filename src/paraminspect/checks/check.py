@@ -9,11 +9,13 @@ from typing import Final
 
 from paraminspect.checks.codes import find, rank
 from paraminspect.checks.container import Place, as_finding, scan_part
+from paraminspect.checks.traces import Traces
 from paraminspect.errors import CheckpointError, FarError, LimitExceededError, SourceError
 from paraminspect.files.blob import Blob, open_blob
 from paraminspect.files.door import list_folder, place_of, raise_broken
 from paraminspect.files.paths import base_name, folder_of, join, relative
 from paraminspect.files.seen import reading, settle
+from paraminspect.formats.once import making_once
 from paraminspect.formats.sharded import MAX_SHARDS, shards_of
 from paraminspect.formats.source import is_index
 from paraminspect.formats.stored_twice import SECOND_TIME
@@ -62,7 +64,11 @@ def check_stored(
     Raises:
         SourceError: There is nothing to check.
     """
-    with one_effort(afresh=True), reading():  # what is said of one source does not depend on those before
+    with (
+        one_effort(afresh=True),
+        reading(),
+        making_once(Traces()),
+    ):  # what is said of one source does not depend on those before
         checkpoint, said = read_checkpoint(path)
         found = scan_files(path)
         if checkpoint is not None:

@@ -57,11 +57,11 @@ def _check_names(records: Sequence[TensorRecord]) -> Iterator[Finding]:
 
 def _count_different(records: Sequence[TensorRecord], names: set[str]) -> Counter[str]:
     """How many tensors go by each of some names; one that is reached by two paths, as an item and an attribute, is one."""
-    seen: set[tuple[object, ...]] = set()
+    seen: dict[tuple[object, ...], None] = {}  # in the order of the file
     for at, each in enumerate(records):
         if each.name in names:
             place = at if each.storage is None else (id(each.storage), each.offset, each.shape, each.stride)
-            seen.add((each.name, place))
+            seen[each.name, place] = None
     return Counter(str(name) for name, _ in seen)
 
 

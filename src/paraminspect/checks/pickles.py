@@ -7,6 +7,7 @@ from typing import Final
 
 from paraminspect.checks.codes import find
 from paraminspect.checks.container import Place, scan_part, scan_rest
+from paraminspect.checks.traces import trace_once
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles.inert import LongBytes, StorageRef
@@ -144,7 +145,7 @@ def scan_pickle(
     def declare(reference: StorageRef) -> None:
         known.setdefault(reference.key, reference)
 
-    trace = trace_pickle(blob, begin, declare)
+    trace = trace_once(blob, begin, declare)
     found = _describe_all(trace, blob, place)
     if trace.wraps_arrays:
         other, trace = trace, trace_pickle(blob, begin, declare, joblib=True)

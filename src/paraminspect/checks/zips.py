@@ -44,7 +44,7 @@ PICKLE_NAMES: Final = (".debug_pkl", *endings_of(lambda row: row.is_pickle))
 STORAGES: Final = re.compile(r"[^/]+/(data|constants|xl_model_weights|tensors)/[^/]+\Z")
 """Raw bytes of tensors, whose first bytes may be anything."""
 
-NATIVE: Final = re.compile(r"\.(?:so|dll|dylib|pyd|cubin)\Z")
+NATIVE: Final = (".so", ".dll", ".dylib", ".pyd", ".cubin")
 """Compiled code, which AOTInductor packs into a `.pt2` and its loader runs."""
 
 SNIFFED: Final = 512
@@ -115,7 +115,7 @@ def _scan_archive(directory: ZipDirectory, place: Place) -> Iterator[Finding]:
         from paraminspect.checks.script import scan_code
 
         yield from scan_code(directory, place)
-    compiled = [entry.name for entry in everything if NATIVE.search(entry.name)]
+    compiled = [entry.name for entry in everything if entry.name.endswith(NATIVE)]
     if compiled:
         listed = ", ".join(map(quote, compiled[:3]))
         message = f"{counted(len(compiled), 'file')} of compiled code: {listed}"
@@ -126,8 +126,9 @@ def _check_names(directory: ZipDirectory, place: Place) -> Iterator[Finding]:
     names = list(directory.entries)
     for name in directory.duplicates[:MAX_TOLD]:
         yield find("zip-duplicate", name, "the archive holds this name more than once", path=place.path)
-    lowered = Counter(name.lower() for name in names)
-    twins = [name for name in names if lowered[name.lower()] > 1 and name.lower().endswith(".pkl")]
+    pickles = [name for name in names if name.lower().endswith(".pkl")]
+    lowered = Counter(name.lower() for name in pickles)
+    twins = [name for name in pickles if lowered[name.lower()] > 1]
     for name in twins[:MAX_TOLD]:
         message = "the archive holds this name in several spellings, and torch looks without regard to case"
         yield find("zip-duplicate", name, message, path=place.path)
@@ -194,11 +195,13 @@ def _tell_hole(blob: Blob, begin: int, end: int, place: Place) -> Iterator[Findi
 def _compare_headers(blob: Blob, entry: ZipEntry) -> str:
     """In what the local header contradicts the directory, "" if in nothing."""
     at = entry.header_offset
-    header = blob.read_near(at, _LOCAL.size)
+    header = blob.read_near(at, _LOCAL.size + len(entry.name))
     if len(header) < _LOCAL.size:
         return ""
-    _, flags, method, crc, compressed, size, name_length, _ = _LOCAL.unpack(header)
-    raw = blob.read_near(at + _LOCAL.size, name_length)
+    _, flags, method, crc, compressed, size, name_length, _ = _LOCAL.unpack_from(header)
+    raw = header[_LOCAL.size :]
+    if name_length != len(raw):  # or its letters take several bytes
+        raw = blob.read_near(at + _LOCAL.size, name_length)
     try:
         name = raw.decode()
     except UnicodeDecodeError:
@@ -232,7 +235,7 @@ def _scan_members(
             return
         named = entry.name.lower().endswith(PICKLE_NAMES) or entry.name in pickled
         raw = bool(STORAGES.match(entry.name) or is_raw_member(entry.name) or entry.name.endswith(".py"))
-        member = (*entry[1:5], entry.encrypted, named, raw)
+        member = entry[1:5], entry.encrypted, named, raw
         if member in seen:
             continue  # the directory gives the same bytes another name
         seen.add(member)
@@ -247,7 +250,7 @@ def _scan_members(
             broken += 1
             if named or broken <= MAX_TOLD:
                 yield as_finding(error, Place(place.path, entry.name))
-    unused = [entry for entry in entries if STORAGES.match(entry.name) and _key(entry) not in declared]
+    unused = [entry for entry in entries if _key(entry) not in declared and STORAGES.match(entry.name)]
     if declared and unused:
         size = sum(entry.size for entry in unused)
         listed = ", ".join(quote(entry.name) for entry in unused[:3])

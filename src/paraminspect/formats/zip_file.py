@@ -29,6 +29,7 @@ from typing import Final, NamedTuple
 
 from paraminspect.errors import NOT_WHOLE, LimitExceededError, MalformedError, TruncatedError
 from paraminspect.files.blob import Blob
+from paraminspect.formats.once import once
 from paraminspect.limits import DIRECTORIES, MEMBERS, effort
 from paraminspect.text import quote
 
@@ -307,7 +308,8 @@ def read_zip_directory(blob: Blob) -> ZipDirectory:
             f"no zip directory of {size:,} bytes at byte {offset:,}, where the end record says", hint=NOT_WHOLE
         )
     effort().spend(DIRECTORIES, size)
-    entries, shadowed = _read_entries(blob.read(offset, size), count)
+    data, run = blob.read(offset, size), once()
+    entries, shadowed = _read_entries(data, count) if run is None else run.entries(data, count, _read_entries)
     return ZipDirectory(blob, entries, tuple(shadowed), offset)
 
 

@@ -114,6 +114,11 @@ class Repeats:
         self._values: dict[bytes, Any] = {}
         self._runs: dict[tuple[bytes, int], tuple[list[list[Any]], int]] = {}
 
+    @property
+    def has_taken(self) -> bool:
+        """Whether there was a run."""
+        return bool(self._left)
+
     def take(self, m: PickleMachine) -> None:
         """Put runs on the stack in place of the opcodes of the items that follow the one that was made last."""
         last = m._stack[-1]

@@ -76,6 +76,10 @@ class Shortcut(Protocol):
 class Repeated(Protocol):
     """Takes objects that are like the one before; see `repeats`."""
 
+    @property
+    def has_taken(self) -> bool:
+        """Whether there were such."""
+
     def take(self, m: Any) -> None:
         """Take what follows, once an object is built."""
 

@@ -100,6 +100,9 @@ class Trace:
         names: All globals, what is safe among them.
         wraps_arrays: Whether `joblib.load` reads it otherwise than `pickle.load` does.
         parts: What the pickles would do that lie between its opcodes.
+        departs: Whether `value` may be other than a `PickleMachine` would make it, or it would have stopped.
+        storages: First references to each, by its key.
+        foreign: (module, name) of what is on no allow-list, in order of appearance.
     """
 
     def __init__(self) -> None:
@@ -116,6 +119,9 @@ class Trace:
         self.names: set[tuple[str, str]] = set()
         self.wraps_arrays = False
         self.parts: list[Trace] = []
+        self.departs = False
+        self.storages: dict[str, StorageRef] = {}
+        self.foreign: list[tuple[str, str]] = []
 
 
 def trace_pickle(
@@ -129,7 +135,7 @@ def trace_pickle(
         joblib: Step over arrays between the opcodes, as `joblib.load` does and `pickle.load` does not.
     """
     machine = _TracingMachine(blob, begin, declare, joblib=joblib)
-    trace = machine.trace
+    first = trace = machine.trace
     try:
         trace.value = machine.load()
     except ParamInspectError as error:
@@ -147,6 +153,8 @@ def trace_pickle(
     trace = machine.trace  # a new one if the machine began anew
     trace.end = machine.position
     trace.names = set(machine.named)
+    trace.foreign = machine.foreign
+    trace.departs = trace.departs or machine.took_runs or trace is not first
     machine.release()
     return trace
 
@@ -162,12 +170,22 @@ class _TracingMachine(PickleMachine):
         self._table = GlobalTable()
         # what is taken at once holds nothing but numbers and plain names, and its classes were named before
         super().__init__(blob, self._find, self._refer, begin=begin, shortcut=self._table.shortcut, repeats=Repeats())
-        self._table.shortcut.declare = None if declare is None else self._declare_taken
+        self._table.shortcut.declare = self._declare_taken
 
     def release(self) -> None:
         """Let go of itself: nobody collects cycles, and a file may hold a pickle for each piece of a checkpoint."""
         del self._find_global, self._load_persistent
         self._table.shortcut.declare = None
+
+    @property
+    def foreign(self) -> list[tuple[str, str]]:
+        """See `Trace`."""
+        return self._table.foreign
+
+    @property
+    def took_runs(self) -> bool:
+        """Whether the value holds a `Run` in place of what it stands for."""
+        return self._repeats is not None and self._repeats.has_taken
 
     def _restart(self) -> None:
         super()._restart()
@@ -206,6 +224,7 @@ class _TracingMachine(PickleMachine):
         if isinstance(module, str) and isinstance(name, str):
             super()._global(module, name)
             return
+        self.trace.departs = True
         self._note_computed(f"what {preview(module)} and {preview(name)} name")
         self._push_object(Opaque(None, (module, name)))
 
@@ -245,21 +264,39 @@ class _TracingMachine(PickleMachine):
         try:
             value = storage_ref(pid)
         except ParamInspectError:
+            self.trace.departs = True
             return Opaque(None, (pid,))
-        if isinstance(value, StorageRef) and self._declare is not None:
+        if isinstance(pid, tuple) and len(pid) == 6 and pid[5] is not None:
+            self.trace.departs = True  # a view, of a storage that it declares beside itself
+        if not isinstance(value, StorageRef):
+            return value
+        if self._declare is not None:
             self._declare(value)
-        return value
+        return self._first_use(value)
 
     def _declare_taken(self, reference: StorageRef) -> StorageRef:
         """The same of a storage that the shortcut takes."""
         if self._declare is not None:
             self._declare(reference)
+        if self._first_use(reference) is not reference:
+            self.trace.departs = True
+        return reference
+
+    def _first_use(self, reference: StorageRef) -> StorageRef:
+        """The first reference to a storage in place of an equal one, as a reader has it."""
+        first = self.trace.storages.setdefault(reference.key, reference)
+        if first is reference or not first.nbytes:
+            return reference
+        if (first.dtype, first.nbytes, first.offset) == (reference.dtype, reference.nbytes, reference.offset):
+            return first
+        self.trace.departs = True  # a reader gives it the type of the first
         return reference
 
     # --- calls -----------------------------------------------------------------------------------------------
 
     def _call(self, func: object, args: object) -> None:
         if isinstance(func, Global) and func.name == "getattr" and self._reach(func, args):
+            self.trace.departs = True
             return
         self._note_called(func, args)
         try:
@@ -267,6 +304,7 @@ class _TracingMachine(PickleMachine):
         except LimitExceededError:
             raise
         except ParamInspectError:  # a tensor with arguments that do not fit; what follows may run all the same
+            self.trace.departs = True
             self._push_object(Opaque(func, args))
 
     def _note_called(self, func: object, args: object) -> None:
@@ -429,6 +467,8 @@ class _TracingMachine(PickleMachine):
             self._note_patch(target, items)
         elif isinstance(target, dict | Opaque):
             super()._set_items(items)
+            return
+        self.trace.departs = True
 
     def _append_items(self, items: list[object]) -> None:
         target = self._stack[-1]
@@ -437,6 +477,8 @@ class _TracingMachine(PickleMachine):
         elif isinstance(target, list | Opaque):
             self._note_attributes(target, _APPEND, tuple(items[:1]))
             super()._append_items(items)
+            return
+        self.trace.departs = True
 
     def _is_imported(self, target: object) -> bool:
         """Whether something comes from a module as it is, or was reached from an object with getattr."""

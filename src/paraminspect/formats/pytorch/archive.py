@@ -20,6 +20,7 @@ from collections.abc import Iterator
 
 from paraminspect.errors import MalformedError, UnknownFormatError
 from paraminspect.files.blob import Blob
+from paraminspect.formats.once import once
 from paraminspect.formats.pickles.arrays import Arrays
 from paraminspect.formats.pickles.inert import StorageRef
 from paraminspect.formats.pickles.machine import PickleMachine
@@ -108,6 +109,12 @@ class TorchArchive:
             blob = self.directory.blob.part(self.directory.data_offset(entry), entry.size)
         self.arrays = Arrays(blob, is_torch=True, is_inflated=is_inflated)
         table.shortcut.declare = None if uses is None else uses.declare
+        run = once()
+        loaded = None if run is None or uses is None else run.loader.load(blob)
+        if uses is not None and loaded is not None:
+            uses.storages.update(loaded.storages)
+            table.foreign += loaded.foreign
+            return loaded.value
         refer = storage_ref if uses is None else uses.load_persistent
         return PickleMachine(blob, table.find, refer, shortcut=table.shortcut).load()
 
