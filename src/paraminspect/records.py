@@ -417,6 +417,7 @@ class Checkpoint:
         version: Of the format, as the file has it; "" where the format has none.
         root: The object of a pickle, inert, where it holds more than tensors by their names.
         kept_open: What closes the copy of a pipe when the checkpoint is gone.
+        member: Of the tar that packs it, the one that it is; "" of a file by itself.
     """
 
     format: str
@@ -432,6 +433,7 @@ class Checkpoint:
     version: str = ""
     root: object = field(default=None, repr=False, compare=False)
     kept_open: object = field(default=None, repr=False, compare=False)
+    member: str = ""
 
 
 Severity = Literal["info", "warning", "error", "danger"]

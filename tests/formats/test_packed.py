@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import pickle
+import subprocess
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -12,11 +14,11 @@ import numpy as np
 import pytest
 import torch
 
-from paraminspect.errors import CheckpointError, UnknownFormatError
+from paraminspect.errors import CheckpointError, SourceError, UnknownFormatError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.packed import find_model
 from paraminspect.formats.source import open_source
-from paraminspect.library.answers import diff
+from paraminspect.library.answers import convert, diff
 from tests.making.formats import SAMPLES, packed_bytes
 
 CONFIG = b"target: nemo\nname: x\n"
@@ -111,3 +113,38 @@ def test_the_last_of_one_name_counts(tmp_path: Path) -> None:
 def test_of_all_else_the_model_is_the_whole_file() -> None:
     blob = Blob.from_bytes(bytes(600))
     assert find_model(blob) is blob
+
+
+def run(*words: object) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "paraminspect", *map(str, words)], capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stderr
+
+
+def test_what_packs_nothing_does_not_write_a_file_that_is_called_so(tmp_path: Path) -> None:
+    torch.save({"w": torch.ones(2, 2)}, tmp_path / "model.ckpt")
+    packed = pack(tmp_path / "m.nemo", tmp_path / "model.ckpt")
+    before = packed.read_bytes()
+    for target in (packed, tmp_path / "other.nemo"):
+        with pytest.raises(SourceError, match="what kind of file"):
+            convert(packed, target, force=True)
+        status, said = run("init", packed, "--rule", "*=zeros", "--dtype", "float16", "-o", target, "--force")
+        assert (status, "what kind of file" in said) == (2, True)
+    assert packed.read_bytes() == before
+    assert not (tmp_path / "other.nemo").exists()
+
+
+def test_initialised_it_is_a_tar_under_a_name_like_its_own_and_else_a_file_by_itself(tmp_path: Path) -> None:
+    torch.save({"w": torch.ones(2, 2)}, tmp_path / "model.ckpt")
+    packed = pack(tmp_path / "m.nemo", tmp_path / "model.ckpt")
+    for name in ("new.nemo", "new.pt"):
+        assert run("init", packed, "--rule", "*=zeros", "-o", tmp_path / name)[0] == 0
+    with tarfile.open(tmp_path / "new.nemo") as archive:
+        config, model = archive.extractfile("./model_config.yaml"), archive.extractfile("./model.ckpt")
+        assert config is not None
+        assert model is not None
+        assert config.read() == CONFIG
+        inside = torch.load(io.BytesIO(model.read()))
+    for found in (inside, torch.load(tmp_path / "new.pt")):
+        assert torch.equal(found["w"], torch.zeros(2, 2))

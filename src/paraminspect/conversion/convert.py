@@ -102,7 +102,8 @@ def prepare(
     names = {name for item in plan.items for name in (item.out.name, *item.out.aliases)}
     decoded = any(item.record.logical is not None for item in plan.items)
     merged, notes = merge_metadata(carry_metadata(checkpoint, decoded=decoded) if carry else {}, metadata or {}, names)
-    row = choose_format(file, checkpoint, own_format(checkpoint), sharded=bool(shard_size))
+    own = None if checkpoint.member else own_format(checkpoint)  # nothing packs a tar
+    row = choose_format(file, checkpoint, own, sharded=bool(shard_size))
     outlined = lay_out(plan.items, row, file, merged, shard_size)
     if outlined.layout.is_folder:
         whole = not (wanted.module or wanted.select or wanted.exclude or wanted.renames)

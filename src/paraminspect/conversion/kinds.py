@@ -39,16 +39,21 @@ def choose_format(file: str, checkpoint: Checkpoint, own: Format | None, *, shar
         return SAFETENSORS
     if asked is not None:
         return asked
-    if own is not None and ending in {os.path.splitext(path)[1] for path in checkpoint.files} - {""}:
+    if own is not None and ends_like(file, checkpoint):
         return own
     if os.path.exists(file):
         if is_stream(file):
             return SAFETENSORS
-        if file in checkpoint.files:
+        if file in checkpoint.files and (own is not None or not checkpoint.member):
             return own or SAFETENSORS
     raise SourceError(
         f"-o {file}: what kind of file?", hint="end its name in .safetensors or .pt, or in / for a folder of shards"
     )
+
+
+def ends_like(file: str, checkpoint: Checkpoint) -> bool:
+    """Whether a name ends as one of the checkpoint's own files does."""
+    return os.path.splitext(file)[1] in {os.path.splitext(path)[1] for path in checkpoint.files} - {""}
 
 
 def own_format(checkpoint: Checkpoint) -> Format | None:

@@ -36,7 +36,8 @@ def read_packed(blob: Blob) -> Checkpoint:
     except ParamInspectError as error:
         error.message = f"its member {quote(member.path)}: {error.message}"
         raise
-    return replace(checkpoint, notes=(f"read from its member {quote(member.path)}", *checkpoint.notes))
+    notes = (f"read from its member {quote(member.path)}", *checkpoint.notes)
+    return replace(checkpoint, notes=notes, member=member.path)
 
 
 def find_model(blob: Blob) -> Blob:

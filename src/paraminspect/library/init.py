@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from paraminspect.conversion.companions import read_companions
-from paraminspect.conversion.kinds import SHARD_SIZE, STDOUT, choose_format, is_stream, own_format
+from paraminspect.conversion.kinds import SHARD_SIZE, STDOUT, choose_format, ends_like, is_stream, own_format
 from paraminspect.conversion.plan import note_decoded
 from paraminspect.errors import ParamInspectError
 from paraminspect.formats.companions import find_companions
@@ -153,6 +153,8 @@ def _write(checkpoint: Checkpoint, work: Sequence[Work], run: Run, wanted: Wante
 
 def _plan(checkpoint: Checkpoint, work: Sequence[Work], file: str, dtype: str, shard_size: str) -> _Output:
     own = own_format(checkpoint)
+    if checkpoint.member and (dtype or not ends_like(file, checkpoint)):
+        own = None  # its file is a tar, which is copied under a name of its kind, and not packed anew
     row = choose_format(file, checkpoint, own, sharded=bool(shard_size))
     is_stored = bool(checkpoint.files) and all(each.record is not None for each in work)
     is_own = own is not None and row.kind == own.kind

@@ -16,6 +16,10 @@ _ML_DTYPES: Final = frozenset({
 """Of the same name in ml_dtypes."""
 
 
+_NAMELESS: Final = {"V2": "bfloat16", "V1": "float8, float6, float4 and int4"}
+"""Types of ml_dtypes by what numpy writes for them in an npy file."""
+
+
 def numpy_dtype(name: str) -> np.dtype[Any] | None:
     """What numpy calls torch's type of that name; None for those it has nothing for (quantised blocks, packed pairs)."""
     if name in _NUMPY:
@@ -26,6 +30,22 @@ def numpy_dtype(name: str) -> np.dtype[Any] | None:
         dtype: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
         return dtype
     return None
+
+
+def why_no_numbers(name: str) -> tuple[str, str | None]:
+    """Why there are no numbers of a type that `numpy_dtype` does not know, and the way out."""
+    kinds = _NAMELESS.get(name.lstrip("<|>"))
+    if kinds is not None:
+        return (
+            f"its type is not in the file: numpy writes {kinds} as {name}, bytes without a type",
+            "save it as float32, or as safetensors or .pt, which have a name for it",
+        )
+    if name.startswith("float6"):
+        return (
+            f"values of {name} cannot be decoded: safetensors does not say in which order their bits lie",
+            "decode it with the program that wrote it",
+        )
+    return f"{name} has no arithmetic", None
 
 
 def is_floating(dtype: np.dtype[Any]) -> bool:

@@ -40,7 +40,7 @@ from paraminspect.values.decode import (
     Strided,
     is_dense,
 )
-from paraminspect.values.dtypes import numpy_dtype
+from paraminspect.values.dtypes import numpy_dtype, why_no_numbers
 from paraminspect.values.fields import NARROW_BITS, Narrow, decode_fields
 from paraminspect.values.slices import check_slice, fill_slice, take_slice
 from paraminspect.values.sparse import Sparse
@@ -329,7 +329,8 @@ def _open_elements(record: TensorRecord, files: Files) -> Numbers:
         case "qint8" | "quint8" | "qint32":
             return _dequantise(record, _open_plain(record, files, QUANTISED[dtype]), files)
     if numpy_dtype(dtype) is None:
-        raise CheckpointError(f"{dtype} has no arithmetic")
+        message, hint = why_no_numbers(dtype)
+        raise CheckpointError(message, hint=hint)
     return _open_plain(record, files, dtype)
 
 

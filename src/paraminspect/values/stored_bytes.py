@@ -293,7 +293,7 @@ class Files:
         if begin is not None:
             blob = self.blob(storage.path)
             return Located(FileBytes(blob, begin, storage.nbytes), "<" if storage.begin is not None else ">")
-        if find_model(self.blob(storage.path)).read_up_to(0, 2) != b"PK":
+        if storage.path not in self._directories and find_model(self.blob(storage.path)).read_up_to(0, 2) != b"PK":
             raise CheckpointError(
                 "its values lie inside a pickle as text",
                 hint="save it again with torch.save or safetensors",

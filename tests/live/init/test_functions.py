@@ -90,3 +90,14 @@ def test_an_error_names_its_place_in_the_file(tmp_path: Path) -> None:
         apply_init(nn.Linear(3, 2), ["weight=f"], functions=own.functions)
     assert "f: RuntimeError: mat1 and mat2 shapes cannot be multiplied" in caught.value.message
     assert f"({path}:2)" in caught.value.message
+
+
+@pytest.mark.parametrize("code", [None, "x = 1\n", "raise RuntimeError('no')\n"])
+def test_the_file_of_functions_is_blamed_not_the_model(tmp_path: Path, code: str | None) -> None:
+    functions = tmp_path / "functions.py"
+    if code is not None:
+        functions.write_text(code)
+    with pytest.raises(SourceError) as caught:
+        load_functions(str(functions))
+    assert caught.value.source == str(functions)
+    assert not caught.value.message.startswith(str(functions))

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from paraminspect.errors import SourceError
+from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.live.build.user_code import import_file
 from paraminspect.rules.functions import describe_function, describe_functions
 from paraminspect.rules.initializers import INITIALIZERS
@@ -50,7 +50,12 @@ def load_functions(path: str, *, notes: list[str] | None = None) -> OwnFunctions
     Raises:
         SourceError: No such file, its code fails, or it defines no function of a tensor.
     """
-    module = import_file(path)
+    try:
+        module = import_file(path)
+    except ParamInspectError as error:
+        error.source = path  # not the model, for whose sake it is read
+        error.message = error.message.removeprefix(f"{path}: ")
+        raise
     found: dict[str, Callable[..., object]] = {}
     for name, each in vars(module).items():
         if name.startswith("_") or not inspect.isfunction(each) or each.__module__ != module.__name__:
@@ -62,7 +67,7 @@ def load_functions(path: str, *, notes: list[str] | None = None) -> OwnFunctions
         found[name] = each
     if not found:
         raise SourceError(
-            f"{path} defines no function of a tensor", hint="write def my_init(tensor, generator=None): .."
+            "it defines no function of a tensor", hint="write def my_init(tensor, generator=None): ..", source=path
         )
     own = own_functions(found, (path,))
     if notes is not None:
