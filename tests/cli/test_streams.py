@@ -70,7 +70,7 @@ def test_closed_standard_output_is_an_error(command: Command, model: Path) -> No
 
 def test_closed_standard_error_changes_nothing(command: Command, model: Path) -> None:
     process = start(command, "list", model, "--total", stderr=None, preexec_fn=lambda: os.close(2))
-    assert finish(process)[:2] == (0, b"3\t0\t0\t0\tfloat32\n")
+    assert finish(process)[:2] == (0, b"3\t0\t0\t0\tfloat32\t0\t\n")
     process = start(command, "list", "nowhere", stderr=None, preexec_fn=lambda: os.close(2))
     assert finish(process)[:2] == (2, b"")
 
@@ -88,7 +88,7 @@ def test_interrupt_is_silent_130(command: Command, large_model: Path) -> None:
 def test_standard_input(command: Command, model: Path) -> None:
     with open(model, "rb") as stream:
         piped = finish(start(command, "list", "-", "--total", stdin=stream))
-    assert piped == (0, b"3\t0\t0\t0\tfloat32\n", b"")
+    assert piped == (0, b"3\t0\t0\t0\tfloat32\t0\t\n", b"")
 
 
 def test_traceback_only_on_request(command: Command) -> None:

@@ -80,6 +80,7 @@ ODD = [math.nan, math.inf, -math.inf, 0.0, -0.0, 5e-324, 1e-45, 1.0, -2.5, 3e38,
 
 
 @settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(values=[5e-324, 7e-235], few=False)
 @given(values=st.lists(st.sampled_from(ODD) | st.floats(), max_size=40), few=st.booleans())
 def test_odd_values(values: list[float], few: bool, check_stats: Any) -> None:
     array = np.array(values, np.float64)

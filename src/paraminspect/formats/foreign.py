@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from paraminspect.files.blob import Blob
-from paraminspect.files.paths import is_far
 
 if TYPE_CHECKING:
     from paraminspect.formats.zip_file import ZipDirectory
@@ -33,7 +32,7 @@ class Foreign(NamedTuple):
 
     def hint_for(self, path: str | None) -> str | None:
         """The hint as it can be typed of a file of this machine: with its name."""
-        if self.hint is None or path is None or is_far(path):
+        if self.hint is None or path is None:
             return self.hint
         name, ending = os.path.splitext(path)
         unpacked = name if ending.lower() in _ENDINGS else f"{path}.unpacked"

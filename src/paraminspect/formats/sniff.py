@@ -131,7 +131,9 @@ def _explain(blob: Blob, head: bytes) -> UnknownFormatError:
     foreign = recognise_bytes(blob, head)
     if foreign is not None:
         fault = "not-read" if is_compressed(head, blob.size) else "unknown-format"
-        return UnknownFormatError(f"the file is {foreign.what}", hint=foreign.hint_for(blob.path), fault=fault)
+        return UnknownFormatError(
+            f"the file is {foreign.what}", hint=foreign.hint_for(None if blob.is_far else blob.path), fault=fault
+        )
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype html", b"<html", b"<?xml", b"<head", b"<body", b"<!--")):
         return UnknownFormatError("the file is a web page (HTML or XML), not a model", hint=_DOWNLOAD)

@@ -85,7 +85,8 @@ class Distribution:
         with np.errstate(over="ignore"):
             # numpy refuses a range of which it cannot make bins that have a width
             if self.is_exact and np.isfinite(high - low) and (np.diff(np.linspace(low, high, BINS + 1)) > 0).all():
-                found, _ = np.histogram(self.lows, BINS, (low, high), weights=self.counts)
+                numbers = np.clip(self.lows, low, high)  # those nearest to zero are taken for it
+                found, _ = np.histogram(numbers, BINS, (low, high), weights=self.counts)
                 return tuple(found.astype(np.int64).tolist())
         edges = np.linspace(low / 2, high / 2, BINS + 1)[1:-1] * 2
         ends = np.concatenate([[0], np.cumsum(self.counts)])

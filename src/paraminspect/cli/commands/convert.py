@@ -77,10 +77,9 @@ def command(
     """Write a model as safetensors, a torch state dict or npz.
 
     Any source will do: nothing of a pickle is run, torch is not needed for a file, and memory stays small. Tensors keep
-    their bytes, names and ties; --dtype rounds as torch does. Quantised tensors become float32, or what --dtype says;
-    those that lie in several tensors (GPTQ, AWQ, bitsandbytes, ..) are copied as they are, unless --dtype asks for numbers.
-    Without --all, optimizer state stays behind. The file appears whole or not at all. A spec or factory is initialised
-    first, by its rules or --rule.
+    their bytes, names and ties; --dtype rounds as torch does. Quantised tensors become float32, or what --dtype says; those
+    that lie in several tensors (GPTQ, AWQ, bitsandbytes, ..) are copied as they are, unless --dtype asks for numbers. Without
+    --all, optimizer state stays behind. The file appears whole or not at all. A spec or factory is initialised first.
     """
     from paraminspect.cli.chosen import describe_hidden
     from paraminspect.cli.opened import note_unloaded, open_one
