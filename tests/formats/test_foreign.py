@@ -163,6 +163,10 @@ def test_the_hint_for_what_is_compressed_works_as_typed(
     assert [each.name for each in open_source(shlex.split(command)[-1]).tensors] == ["w"]
 
 
-def test_of_a_file_far_away_the_hint_names_no_file() -> None:
-    kind = Foreign("compressed", "gzip -dc FILE > UNPACKED")
-    assert kind.hint_for("https://host/model.pt.gz") == kind.hint_for(None) == kind.hint
+def test_of_a_file_far_away_the_hint_names_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "model.pt.gz"
+    path.write_bytes(gzip.compress(torch_bytes({"w": torch.ones(2)})))
+    monkeypatch.setattr(Blob, "is_far", True)
+    with pytest.raises(UnknownFormatError) as caught:
+        open_source(path)
+    assert caught.value.hint == "unpack it first: gzip -dc FILE > UNPACKED"

@@ -39,7 +39,7 @@ REFUSED = [
     ("model: [{Attention: {heads: 3, kv_heads: 2}}]", "1:10", "Attention at 0: heads is 3, no multiple of kv_heads 2", None),
     ("model: [{Param: {shape: [4, 5], op: prepend}, name: p}]", "1:10", "Param at p: shape is [4,5]; expected [1,n,..]", None),
     ("model: [{Param: {shape: [], op: matmul}, name: p}]", "1:10", "Param at p: shape is []; expected one dimension", None),
-    ("model: [{Transformer: [8, 2, 1000000000]}]", "1:10", "Transformer at 0: it makes more than 20,000 tensors", None),
+    ("model: [{Transformer: [8, 2, 1000000000]}]", "1:10", "Transformer at 0: it makes more than 4,000 tensors", None),
     # names and ties
     ("model: [{ReLU, name: forward}]", "1:10", "a layer named forward", "choose another name"),
     ("model: [{ReLU, name: _wires}, {Add, from: [_wires, input]}]", "1:10", "a layer named _wires", "choose another name"),
@@ -80,7 +80,7 @@ def test_refused(refused: Callable[..., SpecError], text: str, place: str, messa
 def test_a_long_stack_of_lstms_is_refused(refused: Callable[..., SpecError]) -> None:
     error = refused("model: [{LSTM: [1, 1, 1000000000]}]")
     assert (error.line, error.column) == (1, 10)
-    assert "it makes more than 20,000 tensors" in error.message
+    assert "it makes more than 4,000 tensors" in error.message
 
 
 @pytest.mark.parametrize("layer", ["LSTM: [1, 1, 99999]", "GRU: {input_size: 1, hidden_size: 1, num_layers: 10001}",
@@ -92,7 +92,7 @@ def test_layers_of_layers_are_counted_before_they_are_made(
     for kind in (nn.LSTM, nn.GRU, nn.Transformer):
         monkeypatch.setattr(kind, "__init__", lambda self, *args, **kwargs: made.append("one"))
     error = refused(f"model: [{{{layer}}}]")
-    assert "it makes more than 20,000 tensors" in error.message
+    assert "it makes more than 4,000 tensors" in error.message
     assert not made
 
 

@@ -16,9 +16,9 @@ from paraminspect.architecture.plan import ModulePlan
 from paraminspect.live.build.complaints import describe_refusal, first_line
 from paraminspect.names.suggestions import closest
 
-MAX_LAYER_TENSORS: Final = 20_000
+MAX_LAYER_TENSORS: Final = 4_000
 """Tensors that the constructor of one layer may make, copies included: stops `{LSTM: [1, 1, 1000000000]}`, whose
-constructor takes quadratic time. Each layer inside a Transformer makes some 30."""
+constructor takes quadratic time. Each layer inside a Transformer makes some 30, of an LSTM 4."""
 
 MAX_MODEL_TENSORS: Final = 250_000
 """Tensors that the constructors of one spec may make altogether; the largest mixtures of experts have 100,000."""
