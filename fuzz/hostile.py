@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from tests.making.tars import packed_bytes
+
 MOST: Final = 1_000_000
 """Bytes of each."""
 
@@ -289,13 +291,7 @@ def _zips(depth: int, copies: int, leaf: bytes) -> bytes:
 
 
 def _tar(count: int, *, named: bytes = b"x") -> bytes:
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as made:
-        for i in range(count):
-            member = tarfile.TarInfo(f"{i:x}.pkl")
-            member.size = len(named)
-            made.addfile(member, io.BytesIO(named))
-    return stream.getvalue()
+    return packed_bytes(((f"{i:x}.pkl", named) for i in range(count)), tarfile.USTAR_FORMAT)
 
 
 def _fields(count: int) -> str:
@@ -386,17 +382,8 @@ def _torch_tar(count: int) -> bytes:
         + struct.pack("<q", 1)
         + bytes(4)
     )
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as made:
-        for name, data in (
-            ("storages", storage + b"\x80\x02]."),
-            ("tensors", number_of + tensor),
-            ("pickle", b"\x80\x02}."),
-        ):
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            made.addfile(member, io.BytesIO(data))
-    return stream.getvalue()
+    members = {"storages": storage + b"\x80\x02].", "tensors": number_of + tensor, "pickle": b"\x80\x02}."}
+    return packed_bytes(members, tarfile.USTAR_FORMAT)
 
 
 # --- GGUF, ONNX ----------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ import safetensors.torch
 import torch
 
 from fuzz.targets import SEPARATOR
+from tests.making.tars import packed_bytes
 
 
 def main() -> None:
@@ -146,17 +147,12 @@ def _tar() -> bytes:
     )
     numbers = b"".join(each.to_bytes(8, "little") for each in (2, 1, 0))
     tensor = pickle.dumps(1, 2) + pickle.dumps(("1", "0", torch.FloatTensor), 2) + (1).to_bytes(4, "little") + bytes(4)
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        for name, data in (
-            ("storages", storage + pickle.dumps([], 2)),
-            ("tensors", tensor + numbers),
-            ("pickle", b"\x80\x02}X\x01\x00\x00\x00wP1\ns."),
-        ):
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-    return stream.getvalue()
+    members = {
+        "storages": storage + pickle.dumps([], 2),
+        "tensors": tensor + numbers,
+        "pickle": b"\x80\x02}X\x01\x00\x00\x00wP1\ns.",
+    }
+    return packed_bytes(members, tarfile.USTAR_FORMAT)
 
 
 def _gguf() -> bytes:

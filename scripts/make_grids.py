@@ -1,4 +1,4 @@
-"""Write the grids of ggml's iq1, iq2 and iq3 blocks into `values/grids.py`, from the gguf package.
+"""Write the grids of ggml's iq1, iq2 and iq3 blocks into `values/grid_rows.py`, from the gguf package.
 
     python -m scripts.make_grids
 
@@ -16,59 +16,23 @@ from pathlib import Path
 import numpy as np
 from gguf import quants
 
-FILE = Path(__file__).resolve().parent.parent / "src/paraminspect/values/grids.py"
+FILE = Path(__file__).resolve().parent.parent / "src/paraminspect/values/grid_rows.py"
 NAMES = ("iq1_s", "iq2_xxs", "iq2_xs", "iq2_s", "iq3_xxs", "iq3_s")
 
-HEAD = '''"""Rows of numbers that the codes of ggml's iq1, iq2 and iq3 blocks stand for.
+HEAD = '''"""Rows of numbers that the codes of ggml's iq1, iq2 and iq3 blocks stand for, as `grids` unpacks them.
 
 Written by `scripts/make_grids.py` from gguf {version} (llama.cpp, MIT): do not edit.
 """
 
 from __future__ import annotations
 
-from base64 import b64decode
-from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Final
 
-import numpy as np
-
-Array = np.ndarray[Any, Any]
-
-
-class _Grid(NamedTuple):
-    """Rows of numbers.
-
-    Attributes:
-        width: Numbers of a row.
-        numbers: The different ones, in the order of their digits.
-        bits: Of a digit, the first one in the lowest bits of a byte.
-        digits: Of all rows, base64.
-    """
-
-    width: int
-    numbers: tuple[int, ...]
-    bits: int
-    digits: str
-
-
-@cache
-def grid(name: str) -> Array:
-    """The rows of a grid, float32, by the name of a block type."""
-    found = _GRIDS[name]
-    packed = np.frombuffer(b64decode(found.digits), np.uint8)[:, None]
-    digits = packed >> np.arange(0, 8, found.bits, dtype=np.uint8) & np.uint8((1 << found.bits) - 1)
-    rows: Array = np.array(found.numbers, np.float32)[digits].reshape(-1, found.width)
-    return rows
-
-
-def signs() -> Array:
-    """The eight signs for which each code of seven bits stands, 1 or -1: the eighth makes the minus signs even."""
-    bits = np.unpackbits(np.arange(128, dtype=np.uint8)[:, None], axis=1, bitorder="little")
-    bits[:, 7] = bits.sum(axis=1) & 1
-    return np.where(bits, np.float32(-1), np.float32(1))
-
-
-_GRIDS: Final[dict[str, _Grid]] = {{
+ROWS: Final[dict[str, tuple[int, tuple[int, ...], int, str]]] = {{
+'''
+TAIL = '''}  # fmt: skip
+"""By block type: numbers of a row; the different ones, in the order of their digits; bits of a digit, the first one in the
+lowest bits of a byte; the digits of all rows, base64."""
 '''
 
 
@@ -85,8 +49,8 @@ def main() -> None:
         packed = np.bitwise_or.reduce(digits << np.arange(0, 8, bits, dtype=np.uint8), axis=1)
         lines = textwrap.wrap(base64.b64encode(packed.astype(np.uint8).tobytes()).decode(), 100)
         text = "\n".join(f'        "{line}"' for line in lines)
-        parts.append(f'    "{name}": _Grid(\n        {rows.shape[1]}, {tuple(numbers)}, {bits},\n{text},\n    ),\n')
-    FILE.write_text("".join([*parts, "}  # fmt: skip\n"]))
+        parts.append(f'    "{name}": (\n        {rows.shape[1]}, {tuple(numbers)}, {bits},\n{text},\n    ),\n')
+    FILE.write_text("".join([*parts, TAIL]))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Writes the tables by which `check` knows the names of torch and of Python's own modules.
 
-    python scripts/make_safe_names.py torch WHEEL.. > src/paraminspect/formats/pickles/safe_torch.py
-    python scripts/make_safe_names.py python LISTS > src/paraminspect/formats/pickles/python_modules.py
+    python -m scripts.make_safe_names torch WHEEL.. > src/paraminspect/formats/pickles/safe_torch.py
+    python -m scripts.make_safe_names python LISTS > src/paraminspect/formats/pickles/python_modules.py
 
 WHEEL is a wheel of torch, of any platform: they all hold the same Python
 (`pip download --no-deps --only-binary=:all: --platform macosx_11_0_arm64 --python-version 3.11 torch==2.4.1`). Its sources
@@ -22,6 +22,8 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
+
+from scripts.generated import begin
 
 
 class Part(NamedTuple):
@@ -131,16 +133,13 @@ def write_torch(wheels: list[Path]) -> Iterator[str]:
             for name, home in _rehomed(tree):
                 found["rebuilt"].setdefault(home, set()).add(name)
     versions = sorted((wheel.name.split("-")[1] for wheel in wheels), key=lambda each: [*map(int, each.split("."))])
-    yield '"""Names that torch writes into its files, each defined at the top of the module by which it is called.'
-    yield ""
-    yield f"Made by `scripts/make_safe_names.py` of the sources of torch {versions[0]} to {versions[-1]}"
-    yield from textwrap.wrap(f"({', '.join(versions)}); not to be edited.", 118)
-    yield '"""'
-    yield ""
-    yield "from __future__ import annotations"
-    yield ""
-    yield "from typing import Final"
-    yield ""
+    yield from begin(
+        "Names that torch writes into its files, each defined at the top of the module by which it is called.",
+        [
+            f"Made by `scripts/make_safe_names.py` of the sources of torch {versions[0]} to {versions[-1]}",
+            *textwrap.wrap(f"({', '.join(versions)}); not to be edited.", 118),
+        ],
+    )
     texts = {
         "rebuilt": "Classes whose instances are made without a call (NEWOBJ); a file that torch wrote does not call them.",
         "called": "Functions and classes that such a file calls.",
@@ -248,17 +247,14 @@ def write_python(folder: Path) -> Iterator[str]:
     names = {line.partition(".")[0] for path in lists for line in path.read_text().split()}
     names |= sys.stdlib_module_names | set(PRIVATE.split())
     names = {name for name in names if not _NO_MODULE.fullmatch(name)}
-    yield '"""Names of the modules of Python itself, 2.7 to 3.14, private ones and those of its tests too.'
-    yield ""
-    yield "A frozen list, so that what is said of a file does not depend on the Python that says it. Made by"
-    yield "`scripts/make_safe_names.py` of the lists of the package `stdlib-list` (MIT) and of `sys.stdlib_module_names`;"
-    yield "not to be edited."
-    yield '"""'
-    yield ""
-    yield "from __future__ import annotations"
-    yield ""
-    yield "from typing import Final"
-    yield ""
+    yield from begin(
+        "Names of the modules of Python itself, 2.7 to 3.14, private ones and those of its tests too.",
+        [
+            "A frozen list, so that what is said of a file does not depend on the Python that says it. Made by",
+            "`scripts/make_safe_names.py` of the lists of the package `stdlib-list` (MIT) and of `sys.stdlib_module_names`;",
+            "not to be edited.",
+        ],
+    )
     yield "PYTHON_MODULES: Final = frozenset("
     yield "    {"
     text = ", ".join(f'"{name}"' for name in sorted(names))

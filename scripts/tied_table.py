@@ -13,6 +13,8 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from scripts.generated import begin
+
 KEY: Final = "tie_word_embeddings"
 NUMBER: Final = re.compile(r"(^|\.)\d+(\.|$)")
 WIDTH: Final = 118
@@ -45,19 +47,12 @@ def write_table(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         if rules:
             rows.setdefault(row_of(prefixes[name], rules), []).append(name)
     versions = ", ".join(each["version"] for each in found)
-    yield '"""Names that the model classes of transformers tie.'
-    yield ""
-    yield from textwrap.wrap(
+    told = textwrap.wrap(
         f"Made by `scripts/make_tied_names.py` of transformers {versions}; not to be edited. Each row is what a class ties, "
         "as `class_ties` reads it, and the names of the classes.",
         WIDTH,
     )
-    yield '"""'
-    yield ""
-    yield "from __future__ import annotations"
-    yield ""
-    yield "from typing import Final"
-    yield ""
+    yield from begin("Names that the model classes of transformers tie.", told)
     yield "TIES: Final[dict[str, str]] = {"
     for text, names in sorted(rows.items()):
         yield f'    "{text}":'

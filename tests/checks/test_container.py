@@ -24,8 +24,8 @@ from paraminspect.checks.container import Place, scan_part
 from paraminspect.errors import SourceError
 from paraminspect.files.blob import Blob
 from paraminspect.records import Finding
-from tests.making.formats import packed_bytes
 from tests.making.numpy_files import npy_bytes, npz_bytes
+from tests.making.tars import packed_bytes
 from tests.making.torch_files import legacy_bytes, torch_bytes
 from tests.making.zips import Change, rezipped, zip_bytes
 

@@ -19,7 +19,9 @@ from paraminspect.files.blob import Blob
 from paraminspect.formats.packed import find_model
 from paraminspect.formats.source import open_source
 from paraminspect.library.answers import convert, diff
-from tests.making.formats import SAMPLES, packed_bytes
+from tests.making.formats import SAMPLES
+from tests.making.tars import packed_bytes
+from tests.making.torch_files import torch_bytes
 
 CONFIG = b"target: nemo\nname: x\n"
 MODELS = ["safetensors", "torch zip", "torch legacy", "torchscript", "torch.export", "pickle", "gguf", "onnx", "npz"]
@@ -99,14 +101,8 @@ def test_a_tar_in_a_tar_is_no_model(tmp_path: Path) -> None:
 
 
 def test_the_last_of_one_name_counts(tmp_path: Path) -> None:
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as archive:
-        for values in (torch.ones(2), torch.ones(3)):
-            torch.save({"w": values}, inner := io.BytesIO())
-            info = tarfile.TarInfo("model.ckpt")
-            info.size = len(inner.getvalue())
-            archive.addfile(info, io.BytesIO(inner.getvalue()))
-    (tmp_path / "m.nemo").write_bytes(stream.getvalue())
+    members = [("model.ckpt", torch_bytes({"w": values})) for values in (torch.ones(2), torch.ones(3))]
+    (tmp_path / "m.nemo").write_bytes(packed_bytes(members))
     assert open_source(tmp_path / "m.nemo").tensors[0].shape == (3,)
 
 

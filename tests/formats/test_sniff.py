@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import io
 import json
 import lzma
 import pickle
-import tarfile
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +24,7 @@ from paraminspect.formats import open_source
 from paraminspect.formats.sniff import HEAD_BYTES, check_head, read_blob
 from tests.making.gguf_files import gguf_bytes
 from tests.making.numpy_files import npy_bytes, npz_bytes
+from tests.making.tars import packed_bytes
 from tests.making.torch_files import legacy_bytes, script_bytes, torch_bytes
 from tests.making.zips import zip_bytes
 
@@ -204,12 +203,10 @@ def test_zip_that_is_no_model(names: tuple[str, ...], words: str) -> None:
 
 
 def test_tar_that_torch_did_not_write() -> None:
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as archive:
-        archive.addfile(tarfile.TarInfo("model.pt"), io.BytesIO())
-    check_head(stream.getvalue()[:HEAD_BYTES])
+    data = packed_bytes({"model.pt": b""})
+    check_head(data[:HEAD_BYTES])
     with pytest.raises(UnknownFormatError, match="a tar archive that packs no model file"):
-        read_blob(Blob.from_bytes(stream.getvalue()))
+        read_blob(Blob.from_bytes(data))
 
 
 def test_configuration_of_a_model_is_no_index(tmp_path: Path) -> None:

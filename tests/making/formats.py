@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import pickle
 import struct
-import tarfile
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from tests.making.gguf_files import gguf_bytes
 from tests.making.numpy_files import npy_bytes, npz_bytes
 from tests.making.onnx_files import floats, model
 from tests.making.safetensors_files import safetensors_bytes
+from tests.making.tars import packed_bytes
 from tests.making.torch_files import legacy_bytes, script_bytes, torch_bytes
 from tests.making.zips import zip_bytes
 
@@ -45,28 +45,11 @@ def tar_bytes() -> bytes:
         "tensors": dump(1) + dump((2, 1, torch.FloatTensor)) + struct.pack("<ii3q", 1, 0, 2, 1, 0),
         "pickle": b"\x80\x02}U\x01wK\x02Qs.",
     }
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w:") as archive:
-        for name, content in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return stream.getvalue()
+    return packed_bytes(members)
 
 
 def dump(value: object) -> bytes:
     return pickle.dumps(value, 2)
-
-
-def packed_bytes(members: Mapping[str, bytes], form: int = tarfile.PAX_FORMAT) -> bytes:
-    """A tar of files."""
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w", format=form) as archive:
-        for name, content in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return stream.getvalue()
 
 
 def export_bytes() -> bytes:

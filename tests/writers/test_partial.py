@@ -21,16 +21,13 @@ from paraminspect.writers.layout import Copy, FileLayout, Layout, OutTensor, Pie
 from paraminspect.writers.shards import plan_shards
 from paraminspect.writers.torch_zip import plan_torch_zip
 from paraminspect.writers.whole_files import open_target, write_whole
+from tests.making.leftovers import litter
 from tests.making.running import run_here
 
 TENSORS = [OutTensor("a", "float32", (50,)), OutTensor("b", "uint8", (301,))]
 LAYOUT = plan_torch_zip(TENSORS)
 SHARDS = plan_shards(TENSORS, {}, 301)
 SHARDED = sorted(file.name for file in SHARDS.files)
-
-
-def litter(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.rglob("*") if path.name.startswith("."))
 
 
 @pytest.fixture

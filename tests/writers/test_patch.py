@@ -30,7 +30,7 @@ from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.writers.layout import Layout
 from paraminspect.writers.patch import plan_patch
 from paraminspect.writers.whole_files import open_stream, open_target
-from tests.making.formats import packed_bytes
+from tests.making.tars import packed_bytes
 
 CORPUS = Path(os.environ.get("PARAMINSPECT_CORPUS", Path(__file__).parents[3] / "shared" / "corpus"))
 

@@ -23,14 +23,11 @@ from paraminspect.writers.safetensors import plan_safetensors
 from paraminspect.writers.shards import plan_shards
 from paraminspect.writers.torch_zip import plan_torch_zip
 from paraminspect.writers.whole_files import open_stream, open_target, write_whole
+from tests.making.leftovers import litter
 
 TENSORS = [OutTensor("a", "float32", (50,)), OutTensor("none", "float32", (0,)), OutTensor("b", "uint8", (301,))]
 LAYOUT = plan_torch_zip(TENSORS)
 SHARDS = plan_shards(TENSORS, {}, 301)
-
-
-def litter(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.rglob("*") if path.name.startswith("."))
 
 
 @pytest.fixture

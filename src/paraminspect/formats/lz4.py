@@ -55,9 +55,7 @@ def read_lz4(blob: Blob) -> Generator[bytes, None, int]:
         piece = data if plain else _unfold(data, b"" if flags & _INDEPENDENT else window)
         window = (window + piece)[-_REACH:]
         yield piece
-    if flags & _CONTENT_SUM:
-        blob.read(at + 4, 4)
-    return at + 4 + (4 if flags & _CONTENT_SUM else 0)
+    return at + 4 + len(blob.read(at + 4, 4 if flags & _CONTENT_SUM else 0))
 
 
 def _unfold(data: bytes, before: bytes) -> bytes:

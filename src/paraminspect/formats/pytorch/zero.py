@@ -50,11 +50,6 @@ _OPTIMIZER: Final = re.compile(r"(?:bf16_|fp16_)?zero_pp_rank_(?P<rank>\d{1,6})_
 _PREFIX: Final = "module."
 
 
-def is_zero(file: str) -> bool:
-    """Whether a file is called like one of these."""
-    return bool(_STATES.fullmatch(file) or _EXPERT.fullmatch(file))
-
-
 def read_zero(folder: str, files: Sequence[str], read_file: ReadFile) -> Checkpoint | None:
     """The model of a folder of one step; None where it is cut up for tensor or pipeline parallelism too.
 
