@@ -297,21 +297,27 @@ class TensorRecord(NamedTuple):
         """Shape of what it stands for; None where that is its own, or not known."""
         if self.dtype == PAIRS and self.shape:
             return (*self.shape[:-1], 2 * self.shape[-1])
-        return None if self.encoding is None or self.encoding.logical is None else self.encoding.logical.shape
+        return None if (logical := self.logical) is None else logical.shape
 
     @property
     def logical_numel(self) -> int | None:
         """Elements of what it stands for; None where it stands for itself."""
         if self.dtype == PAIRS:
             return 2 * self.numel
-        return None if self.encoding is None or self.encoding.logical is None else self.encoding.logical.numel
+        return None if (logical := self.logical) is None else logical.numel
+
+    @property
+    def meant_numel(self) -> int:
+        """Elements of what it stands for, itself or another."""
+        logical = self.logical_numel
+        return self.numel if logical is None else logical
 
     @property
     def encoding_label(self) -> str | None:
         """What people call its encoding; None where it stands for itself."""
         if self.dtype == PAIRS:
             return PAIRS.removesuffix("_x2")
-        return None if self.encoding is None or self.encoding.logical is None else self.encoding.logical.label
+        return None if (logical := self.logical) is None else logical.label
 
     @property
     def parts(self) -> tuple[TensorRecord, ...]:

@@ -20,6 +20,7 @@ from paraminspect.errors import ParamInspectError
 from paraminspect.files.blob import Blob
 from paraminspect.files.local import LocalFile
 from paraminspect.formats.foreign import recognise_bytes
+from paraminspect.formats.lz4 import MAGIC as LZ4
 from paraminspect.formats.lz4 import read_lz4
 from paraminspect.limits import MEMBERS, EffortError, effort
 from paraminspect.records import Finding
@@ -48,7 +49,6 @@ _INFLATERS: Final[tuple[tuple[bytes, Callable[[], _Inflater]], ...]] = (
     (b"\x1f\x8b\x08", lambda: zlib.decompressobj(zlib.MAX_WBITS | 16)),
     (b"\x78", zlib.decompressobj),
 )
-_LZ4: Final = b"\x04\x22\x4d\x18"
 
 
 def scan_compressed(blob: Blob, place: Place) -> Iterator[Finding]:
@@ -56,7 +56,7 @@ def scan_compressed(blob: Blob, place: Place) -> Iterator[Finding]:
     if place.depth:
         return  # no loader unpacks what lies in another file
     head = blob.read_up_to(0, 16)
-    pieces = _inflate_lz4(blob) if head.startswith(_LZ4) else _inflate_streams(blob, head)
+    pieces = _inflate_lz4(blob) if head.startswith(LZ4) else _inflate_streams(blob, head)
     if pieces is None:
         known = recognise_bytes(blob, head)
         how = known.what if known else "compressed"
@@ -98,7 +98,7 @@ class _RestError(Exception):
 
 def _inflate_lz4(blob: Blob) -> Iterator[bytes]:
     end = yield from read_lz4(blob)
-    while blob.read_up_to(end, len(_LZ4)) == _LZ4:
+    while blob.read_up_to(end, len(LZ4)) == LZ4:
         end += yield from read_lz4(blob.part(end, blob.size - end))
     if end < blob.size:
         raise _RestError(blob.size - end)

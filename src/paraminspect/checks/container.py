@@ -92,10 +92,9 @@ def _scan(blob: Blob, place: Place) -> Iterator[Finding]:
 
 
 def _has_zip_end(blob: Blob) -> bool:
-    from paraminspect.formats.zip_file import MAX_COMMENT, ZIP_END  # other files do without
+    from paraminspect.formats.zip_file import ZIP_END, read_tail  # other files do without
 
-    begin = max(0, blob.size - MAX_COMMENT - 22)
-    return ZIP_END in blob.read_up_to(begin, blob.size - begin)
+    return ZIP_END in read_tail(blob)[1]
 
 
 def scan_rest(blob: Blob, begin: int, place: Place, what: str = "the model") -> Iterator[Finding]:

@@ -24,9 +24,9 @@ from paraminspect.formats.pickles.inert import LongBytes, StorageRef
 from paraminspect.formats.pickles.plain import BARE_STARTS, is_pickle
 from paraminspect.formats.pickles.tracing import may_be_file, trace_pickle
 from paraminspect.formats.pytorch.export import find_pickled, is_raw_member, is_torch_export
-from paraminspect.formats.table import endings_of
-from paraminspect.formats.zip_file import END, MAX_COMMENT, ZIP_END, ZipDirectory, ZipEntry, read_zip_directory
-from paraminspect.formats.zip_pieces import is_named_piece, split_archives
+from paraminspect.formats.table import TAR_MAGIC, endings_of, is_named_piece
+from paraminspect.formats.zip_file import ZIP_END, ZipDirectory, ZipEntry, read_tail, read_zip_directory
+from paraminspect.formats.zip_pieces import split_archives
 from paraminspect.limits import effort
 from paraminspect.records import Finding
 from paraminspect.text import counted, format_bytes, quote
@@ -61,7 +61,7 @@ _WIDE: Final = 0xFFFFFFFF
 def scan_zip(blob: Blob, place: Place) -> Iterator[Finding]:
     """Findings of an archive that begins where the blob begins."""
     archives, prefix = split_archives(blob)
-    if archives and not prefix and len(archives) > 1 and not is_named_piece(blob):
+    if archives and not prefix and len(archives) > 1 and not is_named_piece(blob.path):
         message = f"{len(archives):,} zip archives one after another: readers see the last one"
         yield find("polyglot", place.name, message, severity="info", path=place.path)
     if archives and prefix:
@@ -79,7 +79,8 @@ def scan_zip_behind(blob: Blob, place: Place) -> Iterator[Finding]:
     """A zip archive that ends a file of another format: `zipfile` would read that."""
     inside = _spans_inside(blob)
     for begin, part in split_archives(blob)[0]:
-        last_record = begin + part.size - len(_tail_of(part)) + _tail_of(part).rfind(ZIP_END)
+        tail_begin, tail = read_tail(part)
+        last_record = begin + tail_begin + tail.rfind(ZIP_END)
         if any(first <= begin and last_record < last for first, last in inside):
             continue  # a member or string, which is looked at as such
         message = f"a zip archive begins at byte {begin:,}, behind what the first bytes announce"
@@ -87,15 +88,10 @@ def scan_zip_behind(blob: Blob, place: Place) -> Iterator[Finding]:
         yield from scan_zip(part, place.behind(begin))
 
 
-def _tail_of(part: Blob) -> bytes:
-    begin = max(0, part.size - END.size - MAX_COMMENT)
-    return part.read_up_to(begin, part.size - begin)
-
-
 def _spans_inside(blob: Blob) -> list[tuple[int, int]]:
     """Where the members of a tar archive are, or the strings of a pickle: a zip archive may be one of them as a whole."""
     head = blob.read_up_to(0, 512)
-    if head[257:262] == b"ustar":
+    if head.startswith(TAR_MAGIC[1], TAR_MAGIC[0]):
         return list(find_members(blob))
     if not is_pickle(head):
         return []

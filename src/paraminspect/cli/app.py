@@ -94,7 +94,7 @@ class CommandGroup(TyperGroup):
             args = [args[0], _THIS_SHELL, *args[1:]]
         if args[:1] == ["help"]:
             args = [*args[1:], "--help"]
-        if not ctx.resilient_parsing and args and args[0] not in COMMANDS:
+        if not ctx.resilient_parsing:
             args = with_command(args, COMMANDS)
         return super().parse_args(ctx, args)
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from paraminspect.cli.explain import with_source
 from paraminspect.cli.output import Output
 from paraminspect.errors import ParamInspectError
+from paraminspect.files.paths import base_name, shown
 from paraminspect.models.asked import Asked, Kind
 from paraminspect.models.open import MisfitError, Opened, RefusedError, UnmatchedError, open_model
 from paraminspect.models.recognise import recognise
@@ -139,3 +140,8 @@ def _tell(error: RefusedError, output: Output) -> None:
         output.note(f"{error.weights} does not fit: {report.describe()}; --allow-mismatch goes on with what does")
         if error.hint:
             output.note(error.hint)
+
+
+def title(source: str) -> str:
+    """What the first line of a screen calls a source: the last part of a path."""
+    return "standard input" if source == "-" else base_name(source.rstrip("/")) or shown(source)

@@ -39,7 +39,6 @@ LOGIN: Final = "log in: hf auth login, or set HF_TOKEN"
 
 _NAME: Final = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 _SPECIAL: Final = re.compile(r"refs/(?:pr/\d+|convert/[\w-]+)", re.ASCII)
-_COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 _NEXT: Final = re.compile(r'<([^>]+)>\s*;\s*rel="next"')
 _OTHERS: Final = ("datasets", "spaces", "buckets", "kernels")
 
@@ -200,7 +199,7 @@ def _ask_commit(name: HubName) -> str:
     revision = quote(name.revision, safe="")
     info, _ = _ask(f"{_endpoint()}/api/models/{name.repository}/revision/{revision}", name)
     commit = info.get("sha") if isinstance(info, dict) else None
-    if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
+    if not isinstance(commit, str) or not hub_cache.COMMIT.fullmatch(commit):
         raise fault("lies", host=_host(), what="a revision without a commit")
     return commit
 

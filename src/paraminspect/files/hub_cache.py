@@ -15,6 +15,7 @@ import re
 from typing import Final
 
 from paraminspect.files.local import LocalFile
+from paraminspect.text import list_some
 
 COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 MAX_REF_BYTES: Final = 200
@@ -89,5 +90,4 @@ def describe_revisions(folder: str) -> str:
     found = list_revisions(folder)
     if not found:
         return ""
-    more = f" and {len(found) - MAX_NAMED:,} more" if len(found) > MAX_NAMED else ""
-    return f"the cache has it at {', '.join(f'@{each}' for each in found[:MAX_NAMED])}{more}"
+    return f"the cache has it at {list_some([f'@{each}' for each in found], MAX_NAMED)}"

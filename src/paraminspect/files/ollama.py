@@ -21,6 +21,7 @@ from paraminspect.errors import FarError
 from paraminspect.files.door import Listing, Look
 from paraminspect.files.faults import fault
 from paraminspect.files.local import Local, LocalFile
+from paraminspect.text import list_some
 
 HOST: Final = "registry.ollama.ai"
 NAMESPACE: Final = "library"
@@ -137,8 +138,7 @@ def _missing(url: str) -> FarError:
     name = url.partition("://")[2].strip("/")
     models = list_models()
     alike = [each for each in models if each.rpartition(":")[0] == name.partition(":")[0]] or models
-    more = f" and {len(alike) - MAX_NAMED:,} more" if len(alike) > MAX_NAMED else ""
-    hint = f"there are {', '.join(alike[:MAX_NAMED])}{more}" if alike else "OLLAMA_MODELS says where models are"
+    hint = f"there are {list_some(alike, MAX_NAMED)}" if alike else "OLLAMA_MODELS says where models are"
     return fault("ollama-missing", model=name, folder=models_folder(), hint=hint)
 
 

@@ -19,7 +19,7 @@ from paraminspect.files.door import place_of
 from paraminspect.files.paths import join
 from paraminspect.formats.companions import find_folder
 from paraminspect.formats.facts import Facts, of_config
-from paraminspect.formats.pickles.data import Room, as_data, entries_of
+from paraminspect.formats.pickles.data import Room, as_data, entries_of, number_of
 from paraminspect.formats.sharded import load_json
 from paraminspect.formats.source import read_shard
 from paraminspect.formats.training import learning_rates
@@ -77,11 +77,9 @@ def _training(reader: _Reader, names: list[str] | tuple[str, ...]) -> Training |
         return None
     told = {key: state[key] for key in TOLD if state.get(key) is not None}
     first = rates[0] if rates else None
-    return Training(None, _number(state.get("epoch")), _number(state.get("global_step")), first, rates, arguments, told)
-
-
-def _number(value: Any) -> float | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return Training(
+        None, number_of(state.get("epoch")), number_of(state.get("global_step")), first, rates, arguments, told
+    )
 
 
 class _Reader:

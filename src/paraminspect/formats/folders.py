@@ -14,7 +14,7 @@ from paraminspect.files.door import Listing, list_folder
 from paraminspect.files.paths import base_name, is_masked, join
 from paraminspect.formats.folder_models import Chosen, choose, find_models, look_into
 from paraminspect.formats.loaders import MARKS, PARTS, RANK_SHARDS, SHARD_NAME
-from paraminspect.formats.sharded import ReadFile, list_names, read_index, read_numbered, shown_name
+from paraminspect.formats.sharded import ReadFile, list_names, read_index, read_numbered
 from paraminspect.records import Checkpoint
 
 
@@ -122,4 +122,4 @@ def _note_parts(path: str, listing: Listing) -> Iterator[str]:
 
     below = find_below(path, listing.folders, depth=1)
     if below:
-        yield f"it is {mark.what}; not read: {list_names(map(shown_name, below))}"
+        yield f"it is {mark.what}; not read: {list_names(below)}"

@@ -10,15 +10,13 @@ from paraminspect.errors import FarError, ParamInspectError, UnknownFormatError
 from paraminspect.files.blob import Blob
 from paraminspect.files.paths import shown
 from paraminspect.formats.sniff import find_reader, read_blob
+from paraminspect.formats.table import TAR_MAGIC
 from paraminspect.formats.tar_file import TarMember, list_members
 from paraminspect.records import Checkpoint
 from paraminspect.text import counted, list_some, quote
 
 MAX_NAMED: Final = 3
 """Models that an error names."""
-
-_MAGIC: Final = b"ustar"
-_MAGIC_AT: Final = 257
 
 
 def read_packed(blob: Blob) -> Checkpoint:
@@ -42,7 +40,8 @@ def read_packed(blob: Blob) -> Checkpoint:
 
 def find_model(blob: Blob) -> Blob:
     """Where a file has its model: the one member of a tar that is one, of all else the whole file."""
-    if blob.read_up_to(_MAGIC_AT, len(_MAGIC)) != _MAGIC:
+    at, magic = TAR_MAGIC
+    if blob.read_up_to(at, len(magic)) != magic:
         return blob
     models = _find_models(blob)
     return _content(blob, models[0]) if len(models) == 1 else blob

@@ -25,6 +25,7 @@ from paraminspect.files.seen import note_all
 from paraminspect.formats.json_text import MAX_JSON_BYTES, parse_object
 from paraminspect.formats.table import SHARDED
 from paraminspect.records import Checkpoint, TensorRecord
+from paraminspect.text import counted, list_some
 
 MAX_SHARDS: Final = 20_000
 
@@ -249,10 +250,10 @@ def _join_by_index(
         )
     notes = []
     if unnamed:
-        notes.append(f"{_tensors(len(unnamed))} not named by the index: {list_names(unnamed)}")
+        notes.append(f"{counted(len(unnamed), 'tensor')} not named by the index: {list_names(unnamed)}")
     if elsewhere:
         notes.append(
-            f"{_tensors(len(elsewhere))} left out, as the index means another shard's: {list_names(elsewhere)}"
+            f"{counted(len(elsewhere), 'tensor')} left out, as the index means another shard's: {list_names(elsewhere)}"
         )
     return tensors, notes
 
@@ -285,7 +286,7 @@ def read_numbered(folder: str, shard: re.Match[str], names: Sequence[str], read_
     for checkpoint in checkpoints:
         own = {tensor.name for tensor in checkpoint.tensors}
         if twice := seen & own:
-            notes.append(f"{_tensors(len(twice))} in more than one shard: {list_names(sorted(twice))}")
+            notes.append(f"{counted(len(twice), 'tensor')} in more than one shard: {list_names(sorted(twice))}")
             break
         seen |= own
     return join_shards(checkpoints, tensors, notes)
@@ -332,15 +333,10 @@ def _split_note(checkpoint: Checkpoint) -> str | None:
 # Words.
 
 
-def _tensors(count: int) -> str:
-    return f"{count:,} tensor{'' if count == 1 else 's'}"
-
-
 def list_names(names: Iterable[str]) -> str:
     """Up to `MAX_NAMED` names and how many more there are."""
     every = list(names)
-    text = ", ".join(map(shown_name, every[:MAX_NAMED]))
-    return f"{text} and {len(every) - MAX_NAMED:,} more" if len(every) > MAX_NAMED else text
+    return list_some([shown_name(name) for name in every[:MAX_NAMED]], MAX_NAMED, len(every))
 
 
 def shown_name(name: str) -> str:

@@ -13,7 +13,6 @@ from paraminspect.errors import FarError, ParamInspectError, TruncatedError, Unk
 from paraminspect.files.blob import Blob
 from paraminspect.formats.shapes import MAX_NUMEL
 from paraminspect.formats.table import (
-    DISTRIBUTED,
     DISTRIBUTED_PART,
     FORMATS,
     Container,
@@ -21,6 +20,7 @@ from paraminspect.formats.table import (
     endings_of,
     find_containers,
     formats_in,
+    is_named_piece,
     resolve,
 )
 from paraminspect.records import Checkpoint
@@ -79,8 +79,7 @@ def _reader_among(rows: Sequence[Format], opened: Any) -> Format | None:
 
 def _open(container: Container, blob: Blob) -> Any:
     """What readers of the container take."""
-    called_so = blob.path is not None and blob.path.lower().endswith(DISTRIBUTED.endings)
-    if container.pieces and called_so and resolve(container.pieces)(blob):
+    if container.pieces and is_named_piece(blob.path) and resolve(container.pieces)(blob):
         raise _not_read(DISTRIBUTED_PART)
     return resolve(container.opener)(blob) if container.opener else blob
 

@@ -45,6 +45,9 @@ class Container(NamedTuple):
 _HERE: Final = "paraminspect.formats"
 _SCAN: Final = "paraminspect.checks"
 
+TAR_MAGIC: Final = (257, b"ustar")
+"""Where it is, and what."""
+
 CONTAINERS: Final = (
     Container("zip", ((0, b"PK\3\4"), (0, b"PK\5\6")), opener=f"{_HERE}.zip_file:read_zip_directory",
               scanner=f"{_SCAN}.zips:scan_zip", pieces=f"{_HERE}.zip_pieces:holds_pieces"),
@@ -54,7 +57,7 @@ CONTAINERS: Final = (
     Container("onnx", ((0, b"\x08"),), f"{_HERE}.onnx.read:is_onnx"),
     Container("pickle", test=f"{_HERE}.pickles.plain:is_any_pickle", scanner=f"{_SCAN}.pickles:scan_pickles",
               doubter=f"{_SCAN}.pickles:doubt_pickle"),
-    Container("tar", ((257, b"ustar"),), scanner=f"{_SCAN}.tars:scan_tar", doubter=f"{_SCAN}.tars:scan_tar"),
+    Container("tar", (TAR_MAGIC,), scanner=f"{_SCAN}.tars:scan_tar", doubter=f"{_SCAN}.tars:scan_tar"),
     Container("compressed", test=f"{_HERE}.foreign:is_compressed", scanner=f"{_SCAN}.compressed:scan_compressed"),
     # most text begins like one: only who looks for danger takes it for a pickle
     Container("bare pickle", test=f"{_HERE}.pickles.plain:may_be_bare_pickle",
@@ -242,6 +245,15 @@ DISTRIBUTED: Final = _BY_NAME["torch distributed"]
 
 DISTRIBUTED_PART: Final = _BY_NAME["torch distributed part"]
 """A file of it, by itself."""
+
+
+def is_named_piece(path: str | None) -> bool:
+    """Whether a file is called as torch.distributed.checkpoint calls those that hold many archives.
+
+    The name decides, as nowhere else: of a file of any other name, readers would see its last archive alone.
+    """
+    return path is not None and path.lower().endswith(DISTRIBUTED.endings)
+
 
 SHARDS: Final = _BY_NAME[SHARDED]
 """What is written into a folder."""

@@ -82,11 +82,11 @@ def _corners_cancel(shape: Sequence[int], boxes: Sequence[Box], divided: Sequenc
 
 def flaw_of(record: TensorRecord) -> Flaw | None:
     """Why the pieces of a tensor are not the tensor; None where they are, or it has none."""
-    if record.encoding is None or not (pieces := record.encoding.pieces):
-        return None
-    if isinstance(pieces, tuple):
-        return find_flaw(record.shape or (), [(piece.offsets, piece.sizes) for piece in pieces])
-    return getattr(pieces, "flaw", None)
+    pieces = () if record.encoding is None else record.encoding.pieces
+    if not isinstance(pieces, tuple):
+        flaw: Flaw | None = getattr(pieces, "flaw", None)
+        return flaw if flaw is not None and pieces else None  # to count pieces takes a look at each
+    return find_flaw(record.shape or (), [(piece.offsets, piece.sizes) for piece in pieces]) if pieces else None
 
 
 def note_flaws(tensors: Iterable[TensorRecord]) -> Iterator[str]:

@@ -342,13 +342,18 @@ def find_crc_fields(directory: ZipDirectory, members: Container[int]) -> Iterato
         at += _ENTRY.size + name + extra + comment
 
 
+def read_tail(blob: Blob) -> tuple[int, bytes]:
+    """Where the end record may begin, and the bytes from there on."""
+    begin = max(0, blob.size - END.size - MAX_COMMENT)
+    return begin, blob.read(begin, blob.size - begin)
+
+
 def _find_directory(blob: Blob) -> tuple[int, int, int, int]:
     """Count of entries, size and offset of the directory, and offset of the first end record behind it.
 
     The last end signature counts, as in miniz and `zipfile`, so that we see the archive torch sees.
     """
-    tail_begin = max(0, blob.size - END.size - MAX_COMMENT)
-    tail = blob.read(tail_begin, blob.size - tail_begin)
+    tail_begin, tail = read_tail(blob)
     at = tail.rfind(ZIP_END, 0, max(0, len(tail) - END.size + 4))
     if at < 0:
         raise TruncatedError("the file ends before its zip directory", hint=NOT_WHOLE)

@@ -6,21 +6,12 @@ import struct
 from typing import Final
 
 from paraminspect.files.blob import Blob
-from paraminspect.formats.table import DISTRIBUTED
 from paraminspect.formats.zip_file import END, MAX_COMMENT, ZIP_END
 
 MAX_ARCHIVES: Final = 100_000
 """In one file: a piece of a distributed checkpoint each."""
 
 _WIDE: Final = 0xFFFFFFFF
-
-
-def is_named_piece(blob: Blob) -> bool:
-    """Whether a file is called as torch.distributed.checkpoint calls those that hold many archives.
-
-    The name decides, as nowhere else: of a file of any other name, readers would see its last archive alone.
-    """
-    return blob.path is not None and blob.path.lower().endswith(DISTRIBUTED.endings)
 
 
 def holds_pieces(blob: Blob) -> bool:

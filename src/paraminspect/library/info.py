@@ -142,8 +142,7 @@ def _modules(listing: Listing, whole: int) -> list[ModuleShare]:
             continue
         second, deeper, _ = rest.partition(".")
         below = sums.setdefault(first, {"": 0})
-        logical = record.logical_numel
-        numel = 0 if index in listing.repeated else record.numel if logical is None else logical
+        numel = 0 if index in listing.repeated else record.meant_numel
         below[""] += numel
         if deeper and second:
             below[second] = below.get(second, 0) + numel

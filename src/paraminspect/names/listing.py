@@ -118,8 +118,7 @@ class Leaf:
     @property
     def numel(self) -> int:
         """Elements of what it stands for."""
-        logical = self.record.logical_numel
-        return self.record.numel if logical is None else logical
+        return self.record.meant_numel
 
 
 class Module:
@@ -232,12 +231,9 @@ def total(listing: Listing) -> Totals:
         if index in listing.repeated:
             continue
         if is_shown(record):
+            parameters += record.meant_numel
             stored += record.numel
-            label = record.encoding_label
-            if label is None:
-                parameters += record.numel
-            else:
-                parameters += record.logical_numel or 0
+            if (label := record.encoding_label) is not None:
                 encodings[label] = None
                 stored += sum(part.numel for part in record.beside)
         for each in _counted(record):
@@ -290,11 +286,9 @@ def sum_modules(listing: Listing, depth: int) -> list[ModuleSum]:
         count[0] += 1
         if record.role == "part":  # whose elements count with those of the tensor it is part of
             continue
-        if (logical := record.logical_numel) is None:
-            logical = record.numel
-        else:
+        if record.logical_numel is not None:
             packed.add(path)
-        count[2] += logical
+        count[2] += record.meant_numel
         for each in _counted(record):
             count[1] += each.numel
             _add_size(sizes.setdefault(path, {}), each)

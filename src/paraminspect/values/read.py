@@ -20,7 +20,7 @@ from paraminspect.formats.dtypes import PACKED
 from paraminspect.formats.quantised.schemes import DECODERS as OF_SCHEMES
 from paraminspect.formats.shapes import contiguous_stride
 from paraminspect.formats.table import resolve
-from paraminspect.formats.tiling import find_flaw, flaw_of
+from paraminspect.formats.tiling import find_flaw
 from paraminspect.limits import NUMBERS, ONE_TENSOR, effort
 from paraminspect.records import Encoding, Logical, Piece, Quantizer, TensorRecord
 from paraminspect.values.blocks import DECODERS
@@ -423,7 +423,7 @@ def _open_pieces(record: TensorRecord, files: Files, *, as_bits: bool = False) -
         return InMemory(np.empty(0, dtype))
     pieces = [piece for piece in record.encoding.pieces if 0 not in piece.sizes]
     boxes = [(piece.offsets, piece.sizes) for piece in pieces]
-    flaw = flaw_of(record) or find_flaw(record.shape or (), boxes)
+    flaw = getattr(record.encoding.pieces, "flaw", None) or find_flaw(record.shape or (), boxes)
     if flaw is not None:
         raise CheckpointError(flaw.message)
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from paraminspect.cli import options
 from paraminspect.cli.declare import Table, declare
 from paraminspect.cli.explain import with_source
-from paraminspect.cli.opened import open_each, prefixed
+from paraminspect.cli.opened import open_each, prefixed, title
 from paraminspect.cli.output import Output
-from paraminspect.files.paths import base_name, shown
 from paraminspect.files.seen import settle
 from paraminspect.models.open import Opened
 from paraminspect.render.columns import SOURCES
@@ -68,10 +67,9 @@ def command(
 def _write_screen(model: Opened, described: Described, output: Output, *, is_first: bool) -> None:
     from paraminspect.render.description import render_info
 
-    label = "standard input" if model.source == "-" else base_name(model.source.rstrip("/")) or shown(model.source)
     if not is_first:
         output.write(["\n"])
-    output.write(render_info(described.info, described.tree(), label, output.style()))
+    output.write(render_info(described.info, described.tree(), title(model.source), output.style()))
 
 
 def _rows(told: list[Info]) -> Rows:

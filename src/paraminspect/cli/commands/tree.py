@@ -9,11 +9,10 @@ from typer import Option
 from paraminspect.cli import options
 from paraminspect.cli.chosen import Choice, choose_from
 from paraminspect.cli.declare import declare
-from paraminspect.cli.opened import open_each
+from paraminspect.cli.opened import open_each, title
 from paraminspect.cli.output import Output
 from paraminspect.cli.report import describe_totals, totals_object
 from paraminspect.errors import ParamInspectError
-from paraminspect.files.paths import base_name, shown
 from paraminspect.names.listing import make_tree, total
 from paraminspect.render.checkpoint_tree import render_tree, tree_object
 
@@ -80,13 +79,8 @@ def command(
                 head = {"source": model.checkpoint.source, "format": model.checkpoint.format}
                 output.write([render_object({**head, "tree": tree_object(tree), "totals": totals_object(totals)})])
                 continue
-            label = module or _title(source)
+            label = module or title(source)
             closing = describe_totals(totals)
             output.write(render_tree(tree, label, output.style(), depth=depth, fold=not no_fold, closing=closing))
     output.finish()
     return output.status
-
-
-def _title(source: str) -> str:
-    """What the first line calls a source: the last part of a path."""
-    return "standard input" if source == "-" else base_name(source.rstrip("/")) or shown(source)

@@ -149,6 +149,13 @@ def _numpy_dtype(dtype: object) -> tuple[str | None, bool]:
     """What torch calls `numpy.dtype("f4", ..)`, None for types it lacks, and whether its bytes are in reverse order."""
     if not isinstance(dtype, Opaque) or dtype.class_name != "numpy.dtype" or not isinstance(dtype.args, tuple):
         return None, False
-    code = dtype.args[0] if dtype.args else None
-    swapped = isinstance(dtype.state, tuple) and ">" in dtype.state[1:2]
-    return NUMPY_TYPES.get(code) if isinstance(code, str) else None, swapped
+    code, swapped = dtype_code(dtype)
+    return NUMPY_TYPES.get(code or ""), swapped
+
+
+def dtype_code(dtype: object) -> tuple[str | None, bool]:
+    """What `numpy.dtype("f4", ..)` is called with, None if that is no text, and whether its bytes are in reverse order."""
+    if not isinstance(dtype, Opaque):
+        return None, False
+    code = dtype.args[0] if isinstance(dtype.args, tuple) and dtype.args else None
+    return code if isinstance(code, str) else None, isinstance(dtype.state, tuple) and ">" in dtype.state[1:2]

@@ -13,6 +13,7 @@ import struct
 from collections.abc import Mapping
 from typing import Any, Final
 
+from paraminspect.formats.pickles.arrays import dtype_code
 from paraminspect.formats.pickles.inert import Dtype, Global, LongBytes, OddKey, Opaque, TensorValue
 
 MAX_DATA: Final = 5_000
@@ -182,9 +183,8 @@ def _path(parts: list[str], separator: str) -> str:
 def _scalar(args: tuple[object, ...]) -> Any:
     """A number of numpy: its dtype and its bytes, little-endian unless the dtype says otherwise."""
     dtype, data = args if len(args) == 2 else (None, None)
-    kind = dtype.args[0] if isinstance(dtype, Opaque) and isinstance(dtype.args, tuple) and dtype.args else None
-    code = _SCALARS.get(kind) if isinstance(kind, str) else None
-    swapped = isinstance(dtype, Opaque) and isinstance(dtype.state, tuple) and ">" in dtype.state[1:2]
+    kind, swapped = dtype_code(dtype)
+    code = _SCALARS.get(kind or "")
     if code is None or not isinstance(data, bytes | str):
         return "<numpy scalar>"
     raw = data if isinstance(data, bytes) else data.encode("latin-1", "replace")

@@ -171,10 +171,6 @@ class MachineState:
         if self._shortcut is not None:
             self._shortcut.forget()
 
-    def release(self) -> None:
-        """Give up everything: its own methods make a ring of it, which would stay where nobody looks for those."""
-        self.__dict__.clear()
-
     @property
     def position(self) -> int:
         """Offset in the blob of the next byte that is not read yet."""

@@ -24,7 +24,7 @@ from paraminspect.formats.pickles.python_modules import PYTHON_MODULES
 from paraminspect.formats.pickles.repeats import Repeats
 from paraminspect.formats.pickles.safe import ALLOCATORS, CALLED_SAFELY, MANY_BYTES, TAKES_A_FUNCTION, Calling
 from paraminspect.formats.pickles.state import LONGEST_FIXED, truncated
-from paraminspect.formats.pytorch.objects import GlobalTable, storage_ref
+from paraminspect.formats.pytorch.objects import GlobalTable, is_view, storage_ref
 from paraminspect.limits import OPCODES, STRINGS, EffortError, effort
 
 MAX_USES: Final = 2_000
@@ -266,7 +266,7 @@ class _TracingMachine(PickleMachine):
         except ParamInspectError:
             self.trace.departs = True
             return Opaque(None, (pid,))
-        if isinstance(pid, tuple) and len(pid) == 6 and pid[5] is not None:
+        if is_view(pid):
             self.trace.departs = True  # a view, of a storage that it declares beside itself
         if not isinstance(value, StorageRef):
             return value
@@ -330,11 +330,11 @@ class _TracingMachine(PickleMachine):
             use.called = self._op
             use.preview = _arguments(args)[:SHOWN_PREVIEW]
         if use.verdict.level == "safe":
-            self._watch(use, func, args)
+            self._watch(use, args)
         elif not use.suspicion and use.verdict.level == "unknown" and use.calls:
             use.suspicion = self._suspect(use, args)
 
-    def _watch(self, use: Use, func: Global, args: object) -> None:
+    def _watch(self, use: Use, args: object) -> None:
         """What is safe, but not with any arguments."""
         identity = use.verdict.identity
         suspicion = ""

@@ -83,7 +83,7 @@ class TorchArchive:
             )
         self._storages: dict[str, Storage] = {}
         self.metadata = self._read_metadata()
-        self.arrays = Arrays(directory.blob)
+        self.arrays: Arrays  # of the object, once it is loaded
 
     def _read_metadata(self) -> dict[str, str]:
         metadata = {}

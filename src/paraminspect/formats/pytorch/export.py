@@ -159,7 +159,7 @@ def read_torch_export(directory: ZipDirectory) -> Checkpoint:
     archive = _Archive(directory, root or "")
     if root is None:
         archive.read_program("model", _PROGRAM, _first(directory, "serialized_state_dict"), several=False)
-        archive.read_dictionary(_first(directory, "serialized_constants"), "", constants=True)
+        archive.read_dictionary(_first(directory, "serialized_constants"), constants=True)
     else:
         models = archive.names_below("models/", ".json")
         compiled = sorted({name.partition("/")[0] for name in archive.names_below("data/aotinductor/", "")})
@@ -198,7 +198,7 @@ class _Archive:
         self._json = _Json(directory)
         self._storages: dict[str, Storage] = {}
         self._nested: dict[int, list[TensorRecord]] = {}
-        self._stored: int | None = 0  # bytes of storages in members that torch.save wrote
+        self._stored = 0  # bytes of storages in members that torch.save wrote
         self._program = _Program({}, {}, {})
         self._part = ""
         self._remarks: dict[str, list[str]] = {}
@@ -215,7 +215,7 @@ class _Archive:
         """One exported program of a package: its weights, then its constants."""
         self.read_program(model, f"models/{model}.json", f"data/weights/{model}.pt", several=several)
         if f"{self._root}data/constants/{model}.pt" in self._directory.entries:
-            self.read_dictionary(f"data/constants/{model}.pt", self._prefix, constants=True)
+            self.read_dictionary(f"data/constants/{model}.pt", constants=True)
         else:
             self._read_config("data/constants/", f"{model}_constants_config.json", constants=True)
 
@@ -225,7 +225,7 @@ class _Archive:
         self._program = _read_program(self._json.load(self._entry(graph)))
         self.metadata.update(self._program.metadata)
         if f"{self._root}{dictionary}" in self._directory.entries:
-            self.read_dictionary(dictionary, self._prefix, constants=False)
+            self.read_dictionary(dictionary, constants=False)
         else:
             self._read_config("data/weights/", f"{model}_weights_config.json", constants=False)
 
@@ -253,7 +253,7 @@ class _Archive:
             assert storage is not None
             self._add(name, _view(name, storage, dtype, offset=offset, shape=shape, stride=stride), constants=False)
 
-    def read_dictionary(self, member: str, prefix: str, *, constants: bool) -> None:
+    def read_dictionary(self, member: str, *, constants: bool) -> None:
         """A member that `torch.save` wrote: a dictionary of tensors."""
         for record in self._read_nested(member):
             self._add(record.name, record, constants=constants)
@@ -265,10 +265,8 @@ class _Archive:
         for remark, names in self._remarks.items():
             yield f"{remark}: {list_some(names, SHOWN_NAMES)}"
 
-    def stored(self) -> int | None:
+    def stored(self) -> int:
         """Bytes of all storages that are there, used or not."""
-        if self._stored is None:
-            return None
         entries = self._directory.entries
         raw = {name for name in entries if is_raw_member(name)}.union(self._root + member for member in self._storages)
         return self._stored + sum(entries[name].size for name in raw if entries[name].header_offset not in self._nested)
@@ -359,7 +357,7 @@ class _Archive:
         inner = read_torch_zip(read_zip_directory(blob))
         for note in inner.notes:
             self._remark(note, member)
-        self._stored = None if self._stored is None or inner.stored is None else self._stored + inner.stored
+        self._stored += inner.stored or 0
         if not entry.method and not entry.encrypted:
             return list(inner.tensors)
         kept: dict[int, Storage] = {}

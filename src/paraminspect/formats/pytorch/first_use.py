@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from paraminspect.formats.pickles.inert import StorageRef
-from paraminspect.formats.pytorch.objects import storage_ref
+from paraminspect.formats.pytorch.objects import is_view, storage_ref
 
 
 class FirstUses:
@@ -30,7 +30,7 @@ class FirstUses:
         value = storage_ref(pid)
         if not isinstance(value, StorageRef):
             return value
-        if isinstance(pid, tuple) and len(pid) == 6 and pid[5] is not None:
+        if is_view(pid):
             self.declare(storage_ref(pid[:5]))  # type: ignore[arg-type]  # the same storage without its view
             return value  # a view has the type that is declared with it
         return self.declare(value)

@@ -10,7 +10,7 @@ Source: the `_rebuild_*` functions of `torch._utils` and `torch._tensor` (argume
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, TypeGuard
 
 from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError
 from paraminspect.formats.dtypes import BITS, PACKED, STORAGE_TYPES, TORCH_ALIASES
@@ -461,6 +461,11 @@ def _checked(build: Callable[[Args], object]) -> Callable[[Args], object]:
     return checked
 
 
+def is_view(pid: object) -> TypeGuard[tuple[object, ...]]:
+    """Whether a persistent id names a part of a storage, with a type of its own."""
+    return isinstance(pid, tuple) and len(pid) == 6 and pid[5] is not None
+
+
 def storage_ref(pid: object) -> object:
     """What a persistent id stands for: a storage, or in old legacy files a module class.
 
@@ -500,9 +505,9 @@ def _storage_ref(pid: tuple[object, ...]) -> StorageRef:
         raise MalformedError("a storage whose key is no string")
     if type(numel) is not int or not 0 <= numel <= MAX_NUMEL:
         raise MalformedError("a storage of negative or absurd size")
-    view = pid[5] if len(pid) == 6 else None
-    if view is None:
+    if not is_view(pid):
         return StorageRef(key, dtype, numel * itemsize)
+    view = pid[5]
     if isinstance(view, tuple) and len(view) == 3 and type(view[1]) is int and type(view[2]) is int:
         offset, size = view[1], view[2]
         if offset < 0 or size < 0 or offset + size > numel:

@@ -9,7 +9,7 @@ submodules stand side by side. Which tensors are parameters and buffers the clas
       __buffers__ = []
 
 The code is searched for these two lines; it is not compiled or run. A tensor in neither list is a plain attribute:
-it is not part of the state dict, and only its name is reported, in a note.
+it is not part of the state dict.
 
 Source: torch/csrc/jit/serialization (export_module.cpp, import_source.cpp); files of torch 1.2 to 2.13.
 """
@@ -34,9 +34,6 @@ MAX_CODE_BYTES: Final = 32 << 20
 
 MAX_ATTRIBUTES: Final = 3_000_000
 """Attributes of all modules together; of modules with one dictionary, those of each."""
-
-SHOWN_ATTRIBUTES: Final = 3
-"""Names a note shows."""
 
 _CLASS: Final = re.compile(r"^class (\w+)\(Module\):\n((?:  .*\n|\n)*)", re.MULTILINE)
 _LIST: Final = re.compile(r"^  __(parameters|buffers)__ = \[(.*)\]$", re.MULTILINE)
