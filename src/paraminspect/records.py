@@ -154,7 +154,7 @@ class Logical(NamedTuple):
         scheme: Name of a row of `formats.quantised.schemes`.
         label: As people call it ("gptq 4-bit").
         name: Dotted name of the tensor that is meant, which need not be stored ("q.weight" for "q.qweight").
-        shape: Its shape; None where the file does not tell it.
+        shape: Its shape.
         numel: Its number of elements.
         dtype: Type of its numbers, as its producer's own code gives them.
         parts: The stored tensors by what they are ("scales"), first the one whose row stands for all.
@@ -167,7 +167,7 @@ class Logical(NamedTuple):
     scheme: str
     label: str
     name: str
-    shape: tuple[int, ...] | None
+    shape: tuple[int, ...]
     numel: int
     dtype: str
     parts: tuple[tuple[str, TensorRecord], ...]
@@ -286,7 +286,7 @@ class TensorRecord(NamedTuple):
         Its values are read from the same bytes.
         """
         logical = self.logical
-        if logical is None or logical.shape is None:
+        if logical is None:
             return self
         return self._replace(
             name=logical.name, shape=logical.shape, numel=logical.numel, dtype=logical.dtype, stride=None

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from paraminspect.errors import ParamInspectError
-from paraminspect.formats.quantised.torchao import NAMES
+from paraminspect.formats.quantised.torchao import NAMES, is_flattened
 from paraminspect.formats.table import formats_of_files
 from paraminspect.records import Checkpoint
 from paraminspect.text import quote
@@ -52,7 +52,7 @@ def carry_metadata(checkpoint: Checkpoint, *, decoded: bool = False) -> dict[str
 
 
 def _names_of_torchao(checkpoint: Checkpoint) -> set[str]:
-    return {key for key, value in checkpoint.metadata.items() if value.startswith('{"_type"')}
+    return {key for key, value in checkpoint.metadata.items() if is_flattened(value)}
 
 
 def merge_metadata(

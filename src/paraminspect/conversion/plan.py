@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.formats.dtypes import BITS
 from paraminspect.names.changes import parse_map, rename_records
-from paraminspect.names.listing import select_records
+from paraminspect.names.listing import select_records, without_parts
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.rules.steps import FLOATING
 from paraminspect.text import counted, quote
@@ -115,13 +115,12 @@ def as_written(records: Sequence[TensorRecord], dtype: str) -> list[TensorRecord
 
     The latter where a type is asked for, and where they are objects of a kind that only a pickle holds.
     """
-    decoded = [record for record in records if (one := record.logical) is not None and (dtype or one.is_one)]
-    made_of = {each.name for record in decoded for each in record.beside}
-    return [
-        record.as_meant if (one := record.logical) is not None and (dtype or one.is_one) else record.as_stored
-        for record in records
-        if record.role != "part" or record.name not in made_of
-    ]
+
+    def is_decoded(record: TensorRecord) -> bool:
+        return record.logical is not None and bool(dtype or record.logical.is_one)
+
+    kept = without_parts(records, filter(is_decoded, records))
+    return [record.as_meant if is_decoded(record) else record.as_stored for record in kept]
 
 
 def _item(record: TensorRecord, name: str, dtype: str) -> Item:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 from paraminspect.errors import SelectionError
+from paraminspect.names.listing import without_parts
 from paraminspect.records import TensorRecord
 from paraminspect.text import shape_text
 from paraminspect.tied.shared_bytes import find_canonical
@@ -137,8 +138,7 @@ def rename(records: Sequence[TensorRecord], maps: Sequence[str]) -> dict[str, Te
     Raises:
         SelectionError: As `rename_records`.
     """
-    made_of = {each.name for record in records for each in record.beside}
-    meant = [_as_compared(each) for each in records if each.role != "part" or each.name not in made_of]
+    meant = [_as_compared(each) for each in without_parts(records, records)]
     return dict(zip(rename_records(meant, maps), meant, strict=True))
 
 

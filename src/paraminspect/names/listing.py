@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from paraminspect.errors import SelectionError
@@ -221,6 +221,12 @@ def select_records(
         record for record in named if (everything or record.role in OF_MODEL) and keep(record.name, record.module_types)
     ]
     return chosen, hidden
+
+
+def without_parts(records: Sequence[TensorRecord], wholes: Iterable[TensorRecord]) -> list[TensorRecord]:
+    """All but the parts of quantised tensors that some of `wholes` are made of."""
+    made_of = {part.name for whole in wholes for part in whole.beside}
+    return [record for record in records if record.role != "part" or record.name not in made_of]
 
 
 def total(listing: Listing) -> Totals:

@@ -56,15 +56,16 @@ def _half(blocks: Array, at: int) -> Array:
     return blocks[:, at : at + 2].copy().view("<f2").astype(np.float32)
 
 
-def _unpack(packed: Array, shifts: tuple[int, ...], mask: int, run: int) -> Array:
-    """Fields of a few bits: of each `run` bytes first the lowest field of all, then the next.
+def _unpack(packed: Array, shifts: tuple[int, ...], mask: int, run: int = 1) -> Array:
+    """Fields of a few bits: of each `run` words first the lowest field of all, then the next.
 
     Returns:
-        uint8 of (blocks, bytes * fields in a byte).
+        Words of (blocks, words * fields in a word), of the type of `packed`.
     """
     count = packed.shape[0]
-    fields = packed.reshape(count, -1, 1, run) >> np.array(shifts, np.uint8).reshape(1, 1, -1, 1)
-    return (fields & np.uint8(mask)).reshape(count, -1)
+    fields = packed.reshape(count, -1, 1, run) >> np.array(shifts, packed.dtype).reshape(1, 1, -1, 1)
+    found: Array = (fields & packed.dtype.type(mask)).reshape(count, -1)
+    return found
 
 
 def _floats(numbers: Array) -> Array:
@@ -84,18 +85,18 @@ def _q4_1(blocks: Array) -> Array:
     return _half(blocks, 0) * _floats(_unpack(blocks[:, 4:], _NIBBLES, 15, 16)) + _half(blocks, 2)
 
 
-def _fifth_bits(packed: Array) -> Array:
+def _fifth_unpack(packed: Array) -> Array:
     """32 bits as the fifth one of 32 elements."""
     return np.unpackbits(packed, axis=1, bitorder="little") << np.uint8(4)
 
 
 def _q5_0(blocks: Array) -> Array:
-    numbers = _unpack(blocks[:, 6:], _NIBBLES, 15, 16) | _fifth_bits(blocks[:, 2:6])
+    numbers = _unpack(blocks[:, 6:], _NIBBLES, 15, 16) | _fifth_unpack(blocks[:, 2:6])
     return _half(blocks, 0) * (_floats(numbers) - np.float32(16))
 
 
 def _q5_1(blocks: Array) -> Array:
-    numbers = _unpack(blocks[:, 8:], _NIBBLES, 15, 16) | _fifth_bits(blocks[:, 4:8])
+    numbers = _unpack(blocks[:, 8:], _NIBBLES, 15, 16) | _fifth_unpack(blocks[:, 4:8])
     return _half(blocks, 0) * _floats(numbers) + _half(blocks, 2)
 
 
@@ -217,12 +218,6 @@ def _words(packed: Array, dtype: str) -> Array:
     return words
 
 
-def _bits(words: Array, shifts: tuple[int, ...], mask: int) -> Array:
-    """Fields of each word one after another, as (blocks, words * fields in a word)."""
-    fields: Array = words[:, :, None] >> np.array(shifts, words.dtype) & words.dtype.type(mask)
-    return fields.reshape(words.shape[0], -1)
-
-
 def _rows(name: str, codes: Array) -> Array:
     """The numbers for which (blocks, n) codes of a grid stand, as (blocks, numbers)."""
     rows: Array = grid(name)[codes].reshape(codes.shape[0], -1)
@@ -241,7 +236,7 @@ def _signs_of(codes: Array) -> Array:
 
 def _signs_in(packed: Array) -> Array:
     """1 or -1 for each number, a bit each."""
-    return np.float32(1) - np.float32(2) * _floats(_bits(packed, _ONES, 1))
+    return np.float32(1) - np.float32(2) * _floats(_unpack(packed, _ONES, 1))
 
 
 def _steps(blocks: Array, scales: Array, unit: float) -> Array:
@@ -253,36 +248,36 @@ def _iq2_xxs(blocks: Array) -> Array:
     pairs = _words(blocks[:, 2:], "<u4").reshape(blocks.shape[0], 8, 2)
     codes = pairs[:, :, :1].astype("<u4").copy().view(np.uint8).reshape(blocks.shape[0], -1)
     steps = _steps(blocks, pairs[:, :, 1] >> np.uint32(28), 0.25)
-    return _scaled(steps, _rows("iq2_xxs", codes)) * _signs_of(_bits(pairs[:, :, 1], _SEVENS, 127))
+    return _scaled(steps, _rows("iq2_xxs", codes)) * _signs_of(_unpack(pairs[:, :, 1], _SEVENS, 127))
 
 
 def _iq2_xs(blocks: Array) -> Array:
     codes = _words(blocks[:, 2:66], "<u2")
-    steps = _steps(blocks, _bits(blocks[:, 66:], _NIBBLES, 15), 0.25)
+    steps = _steps(blocks, _unpack(blocks[:, 66:], _NIBBLES, 15), 0.25)
     return _scaled(steps, _rows("iq2_xs", codes & np.uint16(511))) * _signs_of(codes >> np.uint16(9))
 
 
 def _iq2_s(blocks: Array) -> Array:
-    codes = blocks[:, 2:34].astype(np.uint16) | _bits(blocks[:, 66:74], _PAIRS, 3).astype(np.uint16) << np.uint16(8)
-    steps = _steps(blocks, _bits(blocks[:, 74:], _NIBBLES, 15), 0.25)
+    codes = blocks[:, 2:34].astype(np.uint16) | _unpack(blocks[:, 66:74], _PAIRS, 3).astype(np.uint16) << np.uint16(8)
+    steps = _steps(blocks, _unpack(blocks[:, 74:], _NIBBLES, 15), 0.25)
     return _scaled(steps, _rows("iq2_s", codes)) * _signs_in(blocks[:, 34:66])
 
 
 def _iq3_xxs(blocks: Array) -> Array:
     words = _words(blocks[:, 66:], "<u4")
     steps = _steps(blocks, words >> np.uint32(28), 0.5)
-    return _scaled(steps, _rows("iq3_xxs", blocks[:, 2:66])) * _signs_of(_bits(words, _SEVENS, 127))
+    return _scaled(steps, _rows("iq3_xxs", blocks[:, 2:66])) * _signs_of(_unpack(words, _SEVENS, 127))
 
 
 def _iq3_s(blocks: Array) -> Array:
-    codes = blocks[:, 2:66].astype(np.uint16) | _bits(blocks[:, 66:74], _ONES, 1).astype(np.uint16) << np.uint16(8)
-    steps = _half(blocks, 0) * (np.float32(1) + np.float32(2) * _floats(_bits(blocks[:, 106:], _NIBBLES, 15)))
+    codes = blocks[:, 2:66].astype(np.uint16) | _unpack(blocks[:, 66:74], _ONES, 1).astype(np.uint16) << np.uint16(8)
+    steps = _half(blocks, 0) * (np.float32(1) + np.float32(2) * _floats(_unpack(blocks[:, 106:], _NIBBLES, 15)))
     return _scaled(steps, _rows("iq3_s", codes)) * _signs_in(blocks[:, 74:106])
 
 
 def _iq1_s(blocks: Array) -> Array:
     high = _words(blocks[:, 34:], "<u2")
-    codes = blocks[:, 2:34].astype(np.uint16) | _bits(high, (0, 3, 6, 9), 7) << np.uint16(8)
+    codes = blocks[:, 2:34].astype(np.uint16) | _unpack(high, (0, 3, 6, 9), 7) << np.uint16(8)
     steps = _half(blocks, 0) * _floats(np.uint16(2) * (high >> np.uint16(12) & np.uint16(7)) + np.uint16(1))
     lows = np.where(high & np.uint16(0x8000), _DELTA, -_DELTA)
     return _scaled(steps, _less(_rows("iq1_s", codes), lows))
@@ -292,9 +287,9 @@ def _iq1_m(blocks: Array) -> Array:
     words = _words(blocks[:, 48:], "<u2")
     parts = (words & np.uint16(0xF000)) >> np.array([12, 8, 4, 0], np.uint16)
     scale = np.bitwise_or.reduce(parts, axis=1, keepdims=True).view(np.float16).astype(np.float32)
-    codes = blocks[:, :32].astype(np.uint16) | _bits(blocks[:, 32:48], _NIBBLES, 7).astype(np.uint16) << np.uint16(8)
-    steps = scale * _floats(np.uint16(2) * _bits(words, (0, 3, 6, 9), 7) + np.uint16(1))
-    lows = np.where(_bits(blocks[:, 32:48], (3, 7), 1), _DELTA, -_DELTA)
+    codes = blocks[:, :32].astype(np.uint16) | _unpack(blocks[:, 32:48], _NIBBLES, 7).astype(np.uint16) << np.uint16(8)
+    steps = scale * _floats(np.uint16(2) * _unpack(words, (0, 3, 6, 9), 7) + np.uint16(1))
+    lows = np.where(_unpack(blocks[:, 32:48], (3, 7), 1), _DELTA, -_DELTA)
     return _scaled(steps, _less(_rows("iq1_s", codes), lows))
 
 

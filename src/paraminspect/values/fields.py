@@ -89,7 +89,7 @@ def _from_integers(integers: Array, record: TensorRecord) -> Array:
     if integers.size != needed:
         raise MalformedError(f"it has {integers.size:,} numbers, its shape needs {needed:,}")
     if bits is not None:
-        codes = integers.astype(np.uint8) & np.uint8(63) if bits == 6 else _unpack(integers.astype(np.uint8), bits)
+        codes = integers.astype(np.uint8) & np.uint8(63) if bits == 6 else unpack_bits(integers.astype(np.uint8), bits)
         return _table(record.dtype)[codes[: record.numel]]
     dtype = numpy_dtype(record.dtype)
     assert dtype is not None
@@ -123,15 +123,29 @@ class Narrow(InOrder):
         last = -(-end * bits // 8)
         data = np.frombuffer(self._source.read(self._begin + first, last - first), np.uint8)
         skip = begin - first * 8 // bits
-        return _table(self._dtype)[_unpack(data, bits)[skip : skip + end - begin]]
+        return _table(self._dtype)[unpack_bits(data, bits)[skip : skip + end - begin]]
 
 
-def _unpack(data: Array, bits: int) -> Array:
-    """Codes of so many bits, of bytes."""
-    count = data.size * 8 // bits
-    each = np.unpackbits(data, bitorder="little")[: count * bits].reshape(count, bits)
-    codes: Array = np.packbits(each, axis=1, bitorder="little")[:, 0]
+def unpack_bits(data: Array, bits: int) -> Array:
+    """Codes of so many bits along the last dimension of bytes, the first in the lowest bits of the first."""
+    if bits == 8:
+        return data
+    if bits in (2, 4):
+        mask = np.uint8((1 << bits) - 1)
+        fields = [data >> np.uint8(place) & mask for place in range(0, 8, bits)]
+        return np.stack(fields, axis=-1).reshape(*data.shape[:-1], -1)
+    count = data.shape[-1] * 8 // bits
+    each = np.unpackbits(data, axis=-1, bitorder="little")[..., : count * bits]
+    codes: Array = np.packbits(each.reshape(*data.shape[:-1], count, bits), axis=-1, bitorder="little")[..., 0]
     return codes
+
+
+@cache
+def float4_pairs() -> Array:
+    """The two numbers of e2m1 that each byte stands for, the lower four bits first: float32 of (256, 2)."""
+    numbers = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6], np.float32)
+    codes = np.arange(256)
+    return np.stack([numbers[codes & 15], numbers[codes >> 4]], axis=1)
 
 
 @cache

@@ -23,6 +23,7 @@ def grid(name: str) -> Array:
     return rows
 
 
+@cache
 def signs() -> Array:
     """The eight signs for which each code of seven bits stands, 1 or -1: the eighth makes the minus signs even."""
     bits = np.unpackbits(np.arange(128, dtype=np.uint8)[:, None], axis=1, bitorder="little")

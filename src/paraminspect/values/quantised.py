@@ -19,6 +19,7 @@ from paraminspect.errors import CheckpointError, LimitExceededError, MalformedEr
 from paraminspect.records import Logical, TensorRecord
 from paraminspect.values.cast import cast
 from paraminspect.values.decode import InOrder
+from paraminspect.values.fields import float4_pairs, unpack_bits
 from paraminspect.values.read import read_part, read_tensor
 from paraminspect.values.stored_bytes import Files, as_bytes, is_contiguous
 from paraminspect.values.widen import widen
@@ -31,9 +32,6 @@ HELD: Final = 1 << 21
 
 MAX_COLUMNS: Final = 1 << 26
 """Of one row."""
-
-_E2M1: Final = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6], np.float32)
-"""The numbers of e2m1, by their bits."""
 
 _AWQ_ORDER: Final = (0, 4, 1, 5, 2, 6, 3, 7)
 """Where the eight integers of a word lie in it."""
@@ -153,21 +151,12 @@ class Rows(InOrder):
 def unpack(words: Array, bits: int) -> Array:
     """Integers of so many bits along the last dimension of words of 32, the first in the lowest bits of the first."""
     data = np.ascontiguousarray(words).astype("<u4", copy=False, casting="unsafe").view(np.uint8)
-    if bits == 8:
-        return data
-    if bits in (2, 4):
-        mask = np.uint8((1 << bits) - 1)
-        fields = [data >> np.uint8(place) & mask for place in range(0, 8, bits)]
-        return np.stack(fields, axis=-1).reshape(*data.shape[:-1], -1)
-    count = data.shape[-1] * 8 // bits
-    each = np.unpackbits(data, axis=-1, bitorder="little")[..., : count * bits]
-    codes: Array = np.packbits(each.reshape(*data.shape[:-1], count, bits), axis=-1, bitorder="little")[..., 0]
-    return codes
+    return unpack_bits(data, bits)
 
 
 def _pairs(data: Array) -> Array:
     """Two numbers of e2m1 for each byte, the lower four bits first."""
-    return _E2M1[np.stack([data & np.uint8(15), data >> np.uint8(4)], axis=-1)].reshape(*data.shape[:-1], -1)
+    return float4_pairs()[data].reshape(*data.shape[:-1], -1)
 
 
 def _spread(scales: Array, columns: int) -> Array:
@@ -179,18 +168,13 @@ def _floats(array: Array) -> Array:
     return array.astype(np.float32, copy=False)
 
 
-def _size(logical: Logical) -> tuple[int, ...]:
-    assert logical.shape is not None
-    return logical.shape
-
-
 def gptq(logical: Logical, files: Files) -> Rows:
     """(integer - zero point) * scale, those of the input's group; zero points of the first format lack one.
 
     Raises:
         MalformedError: An input of a group that is not there.
     """
-    parts, (outputs, inputs) = Parts(logical, files), _size(logical)
+    parts, (outputs, inputs) = Parts(logical, files), logical.shape
     bits = parts.setting("bits")
     scales, group = _floats(parts.whole("scales")), parts.whole("g_idx")
     if group.size and not 0 <= int(group.min()) <= int(group.max()) < len(scales):
@@ -209,7 +193,7 @@ def gptq(logical: Logical, files: Files) -> Rows:
 
 def awq(logical: Logical, files: Files) -> Rows:
     """The same, with groups of as many inputs one after another."""
-    parts, (_, inputs) = Parts(logical, files), _size(logical)
+    parts, (_, inputs) = Parts(logical, files), logical.shape
 
     def codes(words: Array) -> Array:
         fields = unpack(words, 4).reshape(len(words), -1, 8)[:, :, _AWQ_ORDER]
@@ -265,7 +249,7 @@ def four_bits(logical: Logical, files: Files) -> Rows:
 
 def rowwise(logical: Logical, files: Files) -> Rows:
     """An integer times the largest of its row, over 127."""
-    parts, (_, columns) = Parts(logical, files), _size(logical)
+    parts, (_, columns) = Parts(logical, files), logical.shape
 
     def decode(begin: int, end: int) -> Array:
         numbers = _floats(parts.rows("weight", begin, end)) * _floats(parts.part("SCB", slice(begin, end)))[:, None]
@@ -276,7 +260,7 @@ def rowwise(logical: Logical, files: Files) -> Rows:
 
 def experts(logical: Logical, files: Files) -> Rows:
     """A pair's number times 2 to the exponent of its block of 32 inputs; each expert transposed."""
-    parts, (_, inputs, outputs) = Parts(logical, files), _size(logical)
+    parts, (_, inputs, outputs) = Parts(logical, files), logical.shape
 
     def some(expert: int, begin: int, end: int) -> Array:
         groups = slice(begin // 32, end // 32)
@@ -298,7 +282,7 @@ def experts(logical: Logical, files: Files) -> Rows:
 
 def mlx(logical: Logical, files: Files) -> Rows:
     """An integer * scale + bias, those of the input's group, rounded after each of the two."""
-    parts, columns = Parts(logical, files), _size(logical)[-1]
+    parts, columns = Parts(logical, files), logical.shape[-1]
     bits = parts.setting("bits")
 
     def decode(begin: int, end: int) -> Array:
@@ -311,7 +295,7 @@ def mlx(logical: Logical, files: Files) -> Rows:
 
 def packed(logical: Logical, files: Files) -> Rows:
     """(integer - zero point) * scale; both are stored without a sign."""
-    parts, (outputs, columns) = Parts(logical, files), _size(logical)
+    parts, (outputs, columns) = Parts(logical, files), logical.shape
     bits = parts.setting("bits")
     half = 1 << (bits - 1)
     zeros: Array | None = None
@@ -331,7 +315,7 @@ def packed(logical: Logical, files: Files) -> Rows:
 
 def pairs(logical: Logical, files: Files) -> Rows:
     """A pair's number times the scale of its group, and that of the whole."""
-    parts, columns = Parts(logical, files), _size(logical)[-1]
+    parts, columns = Parts(logical, files), logical.shape[-1]
     whole = np.float32(1)
     if "scale_2" in parts:
         whole = _floats(parts.whole("scale_2")).reshape(-1)[0]
@@ -353,7 +337,7 @@ class _Grid:
 
     def __init__(self, logical: Logical, parts: Parts) -> None:
         self._parts = parts
-        self._rows, self._columns = _size(logical)[-2:]
+        self._rows, self._columns = logical.shape[-2:]
         self._block = parts.setting("block")
 
     @cached_property
@@ -385,6 +369,6 @@ class _Grid:
 
 def scaled(logical: Logical, files: Files) -> Rows:
     """A number times the scale of its block of rows and columns."""
-    shape = _size(logical)
+    shape = logical.shape
     grid = _Grid(logical, Parts(logical, files))
     return Rows(logical, grid.decode, math.prod(shape[-1:]))

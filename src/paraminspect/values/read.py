@@ -41,7 +41,7 @@ from paraminspect.values.decode import (
     is_dense,
 )
 from paraminspect.values.dtypes import numpy_dtype, why_no_numbers
-from paraminspect.values.fields import NARROW_BITS, Narrow, decode_fields
+from paraminspect.values.fields import NARROW_BITS, Narrow, decode_fields, float4_pairs
 from paraminspect.values.slices import check_slice, fill_slice, take_slice
 from paraminspect.values.sparse import Sparse
 from paraminspect.values.split import open_split
@@ -55,9 +55,6 @@ MAX_AXIS: Final = 1 << 24
 
 _BIT_TYPES: Final = {1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64"}
 """Types in which elements keep their bits whatever they are, by their size."""
-
-_FLOAT4: Final = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, -0.0, -0.5, -1.0, -1.5, -2.0, -3.0, -4.0, -6.0)
-"""The numbers of e2m1, by their bits."""
 
 
 def open_numbers(record: TensorRecord, files: Files) -> Numbers:
@@ -298,7 +295,7 @@ def _open_logical(logical: Logical, files: Files) -> Numbers:
         CheckpointError: They cannot be had, and why.
     """
     decoder = OF_SCHEMES[logical.scheme]
-    if logical.problem or not decoder or logical.shape is None:
+    if logical.problem or not decoder:
         raise CheckpointError(
             logical.problem or f"values of {logical.label} cannot be decoded yet", hint=logical.hint or None
         )
@@ -323,7 +320,7 @@ def _open_elements(record: TensorRecord, files: Files) -> Numbers:
         case "complex32":
             return Complex32(_open_plain(_halves(record), files, "float16"))
         case "float4_e2m1fn_x2":
-            return Mapped(_open_plain(record, files, "uint8"), _float4_table())
+            return Mapped(_open_plain(record, files, "uint8"), float4_pairs())
         case "quint4x2" | "quint2x4":
             return _open_packed(record, files)
         case "qint8" | "quint8" | "qint32":
@@ -352,12 +349,6 @@ def _halves(record: TensorRecord) -> TensorRecord:
     """A tensor of complex32 as one of float16 with a last dimension of two."""
     stride = None if record.stride is None else (*(2 * step for step in record.stride), 1)
     return record._replace(shape=(*(record.shape or ()), 2), stride=stride, numel=2 * record.numel)
-
-
-def _float4_table() -> Array:
-    """Two numbers for each byte, the lower four bits first."""
-    codes = np.arange(256)
-    return np.stack([np.array(_FLOAT4, np.float32)[codes & 15], np.array(_FLOAT4, np.float32)[codes >> 4]], axis=1)
 
 
 def _open_packed(record: TensorRecord, files: Files) -> Numbers:
@@ -415,12 +406,12 @@ def _open_pieces(record: TensorRecord, files: Files, *, as_bits: bool = False) -
     """
     bits = _BIT_TYPES.get((record.nbytes or 0) // max(record.numel, 1)) if as_bits else None
     dtype = np.dtype(bits) if bits else element_type(record.dtype) or np.dtype(np.float32)
-    if record.encoding is not None and record.encoding.split is not None:
-        return open_split(record, record.encoding.split, dtype, files)
-    if record.encoding is None or not record.encoding.pieces:
+    if record.encoding is None or not (record.encoding.split or record.encoding.pieces):
         raise CheckpointError("where its pieces are is not known")
     if not record.numel:
         return InMemory(np.empty(0, dtype))
+    if record.encoding.split is not None:
+        return open_split(record, record.encoding.split, dtype, files)
     pieces = [piece for piece in record.encoding.pieces if 0 not in piece.sizes]
     boxes = [(piece.offsets, piece.sizes) for piece in pieces]
     flaw = getattr(record.encoding.pieces, "flaw", None) or find_flaw(record.shape or (), boxes)

@@ -11,7 +11,7 @@ from paraminspect.errors import CheckpointError
 from paraminspect.formats.tiling import Box
 from paraminspect.records import Split, Stretch, TensorRecord
 from paraminspect.values.boxes import Boxes
-from paraminspect.values.decode import Dense, Element, InMemory, Numbers
+from paraminspect.values.decode import Dense, Element, Numbers
 from paraminspect.values.stored_bytes import FileBytes, Files
 
 
@@ -21,8 +21,6 @@ def open_split(record: TensorRecord, split: Split, element: np.dtype[Any], files
     Raises:
         CheckpointError: The stretches hold fewer than the shape needs.
     """
-    if not record.numel:
-        return InMemory(np.empty(0, element))
     boxes: list[Box] = []
     there: list[Stretch] = []
     at = 0

@@ -9,7 +9,7 @@ Source: `Fp8Dequantize` and `convert_moe_packed_tensors` of transformers 5.24, c
 
 from __future__ import annotations
 
-from paraminspect.formats.quantised.found import FLOATS, Found, must, other, untold
+from paraminspect.formats.quantised.found import FLOATS, Found, block_of, must, other, untold
 from paraminspect.records import Logical
 
 METHODS = ("fp8", "compressed-tensors", "modelopt", "fbgemm_fp8")
@@ -31,8 +31,7 @@ def _grid(found: Found, shape: tuple[int, ...], scale: str) -> tuple[int, int]:
         rows, columns = said
         if scales[-2:] == (-(-shape[-2] // rows), -(-shape[-1] // columns)):
             return rows, columns
-    must(scales[-2] and scales[-1] and shape[-2] % scales[-2] == 0 and shape[-1] % scales[-1] == 0)
-    return shape[-2] // scales[-2], shape[-1] // scales[-1]
+    return block_of(shape, scales)
 
 
 def read_scaled(found: Found) -> Logical:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import prod
 from typing import Any, Final, NamedTuple, TypeGuard
 
 from paraminspect.records import Logical, TensorRecord
@@ -113,20 +114,28 @@ class Found(NamedTuple):
     def logical(
         self,
         label: str,
-        shape: tuple[int, ...] | None,
+        shape: tuple[int, ...],
         dtype: str,
         *,
-        numel: int | None = None,
         problem: tuple[str, str] = ("", ""),
         **settings: object,
     ) -> Logical:
         """What they stand for."""
-        if numel is None:
-            numel = 1
-            for size in shape or ():
-                numel *= size
         parts = tuple(self.parts.items())
-        return Logical(self.scheme, label, self.name, shape, numel, dtype, parts, tuple(settings.items()), *problem)
+        return Logical(
+            self.scheme, label, self.name, shape, prod(shape), dtype, parts, tuple(settings.items()), *problem
+        )
+
+
+def block_of(shape: tuple[int, ...], scales: tuple[int, ...]) -> tuple[int, int]:
+    """Rows and columns of the block that each scale is for, as the numbers of scales say.
+
+    Raises:
+        NotItError: They are no whole number of blocks.
+    """
+    must(len(scales) == len(shape) and scales[:-2] == shape[:-2] and 0 not in scales)
+    must(shape[-2] % scales[-2] == 0 and shape[-1] % scales[-1] == 0)
+    return shape[-2] // scales[-2], shape[-1] // scales[-1]
 
 
 def must(condition: object) -> None:

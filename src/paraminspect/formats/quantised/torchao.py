@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from paraminspect.errors import MalformedError
 from paraminspect.formats.json_text import parse_object
-from paraminspect.formats.quantised.found import FLOATS, NotItError, is_object, must, other
+from paraminspect.formats.quantised.found import FLOATS, NotItError, block_of, is_object, must, other
 from paraminspect.records import Logical, TensorRecord
 
 ROLES: Final = {"qdata": "weight", "per_tensor_scale": "scale_2"}
@@ -132,10 +132,12 @@ def _grid(wrapped: Wrapped, shape: tuple[int, ...]) -> tuple[int, int]:
     assert scales.shape is not None
     if scales.numel == 1:
         return shape[-2], shape[-1]
-    found = scales.shape
-    must(len(found) == len(shape) and found[:-2] == shape[:-2] and 0 not in found)
-    must(shape[-2] % found[-2] == 0 and shape[-1] % found[-1] == 0)
-    return shape[-2] // found[-2], shape[-1] // found[-1]
+    return block_of(shape, scales.shape)
+
+
+def is_flattened(text: str) -> bool:
+    """Whether a value of the metadata tells of a tensor that torchao has flattened."""
+    return text.startswith('{"_type"')
 
 
 def find_flattened(metadata: Mapping[str, str], by_name: Mapping[str, TensorRecord]) -> Iterator[Logical]:
@@ -144,7 +146,7 @@ def find_flattened(metadata: Mapping[str, str], by_name: Mapping[str, TensorReco
         return
     for name, text in metadata.items():
         module, dot, last = name.rpartition(".")
-        if name == NAMES or not text.startswith('{"_type"') or not dot:
+        if name == NAMES or not is_flattened(text) or not dot:
             continue
         try:
             said = parse_object(text, "the metadata")

@@ -18,6 +18,7 @@ from paraminspect.live.build.containers import Child, attach, make_container
 from paraminspect.live.build.describe import MAX_MODULE_PATHS
 from paraminspect.live.build.layers import BUILTIN_MODULES, make_parameter
 from paraminspect.live.build.lazy import draw, materialise
+from paraminspect.live.build.memory import held_memory
 from paraminspect.live.build.seeds import global_seed, seeded
 from paraminspect.live.build.user_code import running_user_code
 from paraminspect.names.suggestions import closest, suggest
@@ -224,8 +225,7 @@ def _find_origins(model: nn.Module, plan: ModelPlan) -> dict[int, Origin]:
 
 
 def _check_size(model: nn.Module, max_bytes: int) -> None:
-    tensors = {id(tensor): tensor for tensor in [*model.parameters(), *model.buffers()]}
-    nbytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    nbytes = held_memory(model)
     if nbytes > max_bytes:
         raise LimitExceededError(
             "bytes of parameters and buffers",

@@ -20,7 +20,7 @@ from paraminspect.live.build.expected import check_memory
 from paraminspect.live.build.factory import build_factory, load_modules, parse_arguments
 from paraminspect.live.build.forward import run_forward, trace_shapes
 from paraminspect.live.build.inputs import make_inputs
-from paraminspect.live.build.memory import available_memory
+from paraminspect.live.build.memory import at_most
 from paraminspect.live.build.single import Drawer
 from paraminspect.live.build.stored import StoredTensors
 from paraminspect.live.build.weights import WeightReport, load_weights
@@ -173,17 +173,12 @@ def build_spec(
         if device == "meta":
             builder = Builder(plan, seed=seed, modules=modules, notes=notes)
             model = builder.build()
-            drawer = Drawer(builder, model, _memory_for_one(max_bytes))
+            drawer = Drawer(builder, model, at_most(max_bytes))
         else:
             model = build_model(plan, device=device, seed=seed, modules=modules, max_bytes=max_bytes, notes=notes)
         live = LiveModel(model, describe_model(model), plan, spec.source, "spec", device, notes)
     live._drawer, live._seed = drawer, seed
     return _noted(live)
-
-
-def _memory_for_one(max_bytes: int) -> int:
-    available = available_memory()
-    return max_bytes if available is None else min(available, max_bytes)
 
 
 def build_from_factory(source: str, arguments: Sequence[str], *, device: str = "meta", seed: int = 0) -> LiveModel:

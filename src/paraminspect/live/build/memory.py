@@ -36,11 +36,25 @@ def available_memory(device: str = "cpu") -> int | None:
     return min(found, default=None)
 
 
+def held_memory(model: nn.Module, *, trains: bool = False) -> int:
+    """Bytes of parameters and buffers, each counted once.
+
+    Args:
+        trains: Only of those that have a gradient.
+    """
+    tensors = {id(each): each for each in [*model.parameters(), *model.buffers()]}
+    return sum(each.numel() * each.element_size() for each in tensors.values() if each.requires_grad or not trains)
+
+
 def needed_memory(model: nn.Module) -> int:
     """Bytes of parameters, buffers and a gradient for each parameter that trains; activations come on top."""
-    tensors = {id(each): each for each in [*model.parameters(), *model.buffers()]}
-    needed = sum(each.numel() * each.element_size() for each in tensors.values())
-    return needed + sum(each.numel() * each.element_size() for each in tensors.values() if each.requires_grad)
+    return held_memory(model) + held_memory(model, trains=True)
+
+
+def at_most(limit: int) -> int:
+    """Bytes that may be taken: so many, or what is left if that is less."""
+    available = available_memory()
+    return limit if available is None else min(available, limit)
 
 
 def too_large(needed: int, available: int) -> BackwardError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Final
 
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from paraminspect.live.build.build import Builder
 from paraminspect.live.build.construct import Construction
 from paraminspect.live.build.containers import Child
 from paraminspect.live.build.describe import find_tensor
+from paraminspect.live.build.memory import held_memory
 
 DRAWN: Final = Bound("bytes of layers drawn in one run", 1 << 30, 8)
 """A second a GiB. A layer is drawn as a whole for each of its tensors, unless they are asked for one after the other."""
@@ -37,9 +39,11 @@ class Drawer:
         self._model = model
         self._max_bytes = max_bytes
         self._last: tuple[str, Child] | None = None
-        tensors = {id(each): each for each in [*model.parameters(), *model.buffers()]}
-        self._nbytes = sum(each.numel() * each.element_size() for each in tensors.values())
         self._source = f"the model of {builder.plan.source}"
+
+    @cached_property
+    def _nbytes(self) -> int:
+        return held_memory(self._model)
 
     def draw(self, name: str, tensor: Tensor) -> Tensor:
         """A tensor of the model, in memory.
