@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from paraminspect.values import distribution as module
@@ -40,6 +40,7 @@ def test_a_histogram_of_numbers_is_that_of_numpy(values: list[int]) -> None:
         assert found[BINS // 2] == array.size
 
 
+@example([0.0] * 15 + [1.0] * 11)
 @given(LISTS)
 def test_cells_are_off_by_less_than_a_hundred_and_twenty_eighth(values: list[float]) -> None:
     """Of one rank, so that nothing is interpolated between cells."""

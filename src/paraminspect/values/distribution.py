@@ -28,6 +28,9 @@ BINS: Final = 32
 
 QUANTILES: Final = (0.01, 0.25, 0.5, 0.75, 0.99)
 
+_ROUNDED: Final = 4 * float(np.finfo(np.float64).eps)
+"""Of a rank: as far as rounding moves a whole one; zeros beside it would be none."""
+
 _FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
 
 
@@ -73,6 +76,8 @@ class Distribution:
             return None
         ends = np.cumsum(self.counts)
         ranks = np.array(shares) * float(ends[-1] - 1)
+        whole = np.rint(ranks)
+        ranks = np.where(np.abs(ranks - whole) <= _ROUNDED * whole, whole, ranks)
         below = np.floor(ranks)
         low, high = (self._at(rank, ends) for rank in (below, np.minimum(below + 1, ends[-1] - 1)))
         return tuple((low + (high - low) * (ranks - below)).tolist())
