@@ -17,13 +17,12 @@ from typing import Any, Final, NamedTuple
 from paraminspect.errors import FarError, ParamInspectError
 from paraminspect.files.door import place_of
 from paraminspect.files.paths import join
-from paraminspect.formats.companions import find_folder
 from paraminspect.formats.facts import Facts, of_config
 from paraminspect.formats.pickles.data import Room, as_data, entries_of, number_of
 from paraminspect.formats.sharded import load_json
 from paraminspect.formats.source import read_shard
 from paraminspect.formats.training import learning_rates
-from paraminspect.records import Checkpoint, Training
+from paraminspect.records import Training
 from paraminspect.text import quote
 
 CONFIGS: Final = ("config.json", "adapter_config.json")
@@ -50,14 +49,13 @@ class Beside(NamedTuple):
     notes: tuple[str, ...]
 
 
-def read_beside(checkpoint: Checkpoint) -> Beside:
-    """Read what lies beside a model that is a folder, or known by an index in one; nothing of others."""
+def read_beside(folder: str) -> Beside:
+    """Read what lies in the folder of a model; "" is that where the command runs."""
     try:
-        folder = find_folder(checkpoint)
-        names = place_of(folder).find_in_folder(folder, (*CONFIGS, STATE, GIVEN, *RATES)) if folder else ()
+        names = place_of(folder).find_in_folder(folder, (*CONFIGS, STATE, GIVEN, *RATES))
     except (FarError, OSError):
         return Beside({}, None, ())
-    reader = _Reader(folder or "")
+    reader = _Reader(folder)
     facts: Facts = {}
     for name in CONFIGS:
         if name in names and (config := reader.json(name)):

@@ -11,7 +11,7 @@ from paraminspect.files.paths import is_masked, shown
 from paraminspect.formats.table import formats_of_files, resolve
 from paraminspect.models.open import Opened
 from paraminspect.names.listing import Listing, Module, count_hidden, make_listing, make_tree, total
-from paraminspect.records import Checkpoint, Info, ModuleShare, Training
+from paraminspect.records import Info, ModuleShare, Training
 
 if TYPE_CHECKING:
     from paraminspect.live.build.live_model import LiveModel
@@ -79,21 +79,17 @@ class Described:
             from paraminspect.formats.training import find_training
 
             training = find_training(checkpoint.root)
-        if _is_folder(checkpoint):
+        from paraminspect.formats.companions import find_folder
+
+        folder = find_folder(checkpoint)  # other files may tell of it: a single file speaks for itself
+        if folder is not None:
             from paraminspect.formats.beside import read_beside
 
-            beside = read_beside(checkpoint)
+            beside = read_beside(folder)
             self.notes = beside.notes
             facts = {**facts, **beside.model}
             training = beside.training or training
         return facts, training
-
-
-def _is_folder(checkpoint: Checkpoint) -> bool:
-    """Whether other files may tell of it: a single file speaks for itself."""
-    from paraminspect.formats.companions import find_folder
-
-    return find_folder(checkpoint) is not None
 
 
 def _safety(opened: Opened) -> Safety:
