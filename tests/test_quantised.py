@@ -165,6 +165,20 @@ def test_a_folder_of_numbers_has_a_config_that_says_so(tmp_path: Path) -> None:
     assert paraminspect.diff(tmp_path / "numbers", case / "expected.safetensors").changes == []
 
 
+@pytest.mark.parametrize("inner", ["text_config", "language_config"])
+def test_a_config_inside_of_one_says_it_too(inner: str, tmp_path: Path) -> None:
+    case = QUANTISED / "autoawq" / "gemm"
+    model = tmp_path / "model"
+    model.mkdir()
+    shutil.copy(case / "model.safetensors", model)
+    said = {**json.loads((case / "config.json").read_text()), "vocab_size": 8}
+    (model / "config.json").write_text(json.dumps({"model_type": "any", inner: said}))
+    written = paraminspect.convert(model, f"{tmp_path}/numbers/", dtype="float16")
+    told = {"model_type": "any", inner: {"vocab_size": 8}}
+    assert json.loads((tmp_path / "numbers/config.json").read_text()) == told
+    assert f"config.json is copied without {inner}.quantization_config" in written.notes
+
+
 def test_a_model_takes_the_numbers(tmp_path: Path) -> None:
     import torch
     from torch import nn

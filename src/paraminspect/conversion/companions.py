@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.blob import open_blob
 from paraminspect.formats.companions import CONFIG, MAX_NAMED, find_companions
 from paraminspect.formats.json_text import parse_object
+from paraminspect.formats.quantised.found import INNER, MLX, SAID_UNDER, is_object
 from paraminspect.records import Checkpoint
 from paraminspect.text import list_some
 from paraminspect.writers.layout import FileLayout, Piece
-
-QUANTISATION: Final = ("quantization_config", "compression_config", "quantization")
-"""What a configuration says of quantised weights, by its keys."""
 
 
 def read_companions(
@@ -51,8 +47,13 @@ def _without_quantisation(data: bytes) -> tuple[bytes, list[str]]:
         config = parse_object(data, CONFIG)
     except ParamInspectError:
         return data, []
-    dropped: list[str] = [key for key in QUANTISATION if key in config]
+    dropped: list[str] = []
+    for outer, part in (("", config), *((f"{key}.", config.get(key)) for key in INNER)):
+        if is_object(part):
+            there = [key for key in (*SAID_UNDER, MLX) if key in part]
+            for key in there:
+                del part[key]
+            dropped += [outer + key for key in there]
     if not dropped:
         return data, []
-    kept = {key: value for key, value in config.items() if key not in dropped}
-    return (json.dumps(kept, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass"), dropped
+    return (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass"), dropped

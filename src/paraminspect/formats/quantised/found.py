@@ -18,6 +18,16 @@ WIDTHS: Final = (2, 3, 4, 5, 6, 8)
 """Bits of one integer."""
 
 
+SAID_UNDER: Final = ("quantization_config", "compression_config")
+"""Keys of a configuration that says how weights are quantised: of transformers, and of what writes like it."""
+
+MLX: Final = "quantization"
+"""The key of MLX."""
+
+INNER: Final = ("text_config", "language_config")
+"""Configurations inside of one that may say it in its stead."""
+
+
 class NotItError(Exception):
     """Tensors have the names of a scheme, and not its types or shapes: they are something else."""
 
@@ -43,10 +53,10 @@ class Settings:
     @property
     def quantisation(self) -> Mapping[str, Any]:
         """The `quantization_config` of transformers and what writes like it; {} where there is none."""
-        for config in (self.config, self.config.get("text_config"), self.config.get("language_config")):
-            found = config.get("quantization_config", config.get("compression_config")) if is_object(config) else None
-            if is_object(found):
-                return found
+        for config in (self.config, *map(self.config.get, INNER)):
+            said = [config[key] for key in SAID_UNDER if key in config] if is_object(config) else []
+            if said and is_object(said[0]):
+                return said[0]
         return {}
 
     @property
@@ -57,7 +67,7 @@ class Settings:
 
     def mlx(self, layer: str) -> Mapping[str, Any]:
         """What MLX says of one layer."""
-        found = self.config.get("quantization")
+        found = self.config.get(MLX)
         if not is_object(found):
             return {}
         own = found.get(layer)
