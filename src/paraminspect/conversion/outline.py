@@ -11,15 +11,14 @@ from paraminspect.conversion.kinds import SHARD_SIZE
 from paraminspect.conversion.plan import Item
 from paraminspect.errors import ParamInspectError
 from paraminspect.formats.table import Format, resolve
+from paraminspect.records import PAIRS
 from paraminspect.text import counted, parse_size
 from paraminspect.writers.layout import Layout, OutTensor
 from paraminspect.writers.npz import DESCRIPTIONS
 from paraminspect.writers.planners import Packing
 
-_PAIRS: Final = "float4_e2m1fn_x2"
-
 WIDENED: Final = {
-    **dict.fromkeys(("bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu", _PAIRS), "float32"),
+    **dict.fromkeys(("bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu", PAIRS), "float32"),
     "complex32": "complex64",
 }  # fmt: skip
 """What numpy has in place of torch's types, without loss."""
@@ -72,7 +71,7 @@ def fit_npz(items: Sequence[Item]) -> tuple[list[Item], list[str]]:
     for item in items:
         out, is_kept = item.out, item.is_kept
         if out.dtype not in DESCRIPTIONS and out.dtype in WIDENED:
-            shape = (*out.shape[:-1], 2 * out.shape[-1]) if out.dtype == _PAIRS and out.shape else out.shape
+            shape = (*out.shape[:-1], 2 * out.shape[-1]) if out.dtype == PAIRS and out.shape else out.shape
             widened[out.dtype] = WIDENED[out.dtype]
             out, is_kept = replace(out, dtype=WIDENED[out.dtype], shape=shape), False
         names = (out.name, *out.aliases)

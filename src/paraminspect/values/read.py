@@ -22,7 +22,7 @@ from paraminspect.formats.shapes import contiguous_stride
 from paraminspect.formats.table import resolve
 from paraminspect.formats.tiling import find_flaw
 from paraminspect.limits import NUMBERS, ONE_TENSOR, effort
-from paraminspect.records import Encoding, Logical, Piece, Quantizer, TensorRecord
+from paraminspect.records import PAIRS, Encoding, Logical, Piece, Quantizer, TensorRecord
 from paraminspect.values.blocks import DECODERS
 from paraminspect.values.boxes import Boxes
 from paraminspect.values.decode import (
@@ -234,7 +234,7 @@ def _cut(array: Array, axis: int, edge: int) -> Array:
 def _has_places(record: TensorRecord) -> bool:
     """Whether each of its elements lies in a place of its own, at its stride."""
     encoding = record.encoding or Encoding()
-    is_coded = record.dtype in QUANTISED or record.dtype in PACKED or record.dtype == "float4_e2m1fn_x2"
+    is_coded = record.dtype in QUANTISED or record.dtype in PACKED or record.dtype == PAIRS
     is_plain = encoding.message is None and encoding.logical is None
     return record.layout == "strided" and is_plain and not is_coded and record.nbytes is not None
 
@@ -281,7 +281,7 @@ def _naming(record: TensorRecord) -> Iterator[None]:
 
 def element_type(dtype: str) -> np.dtype[Any] | None:
     """What numpy calls the numbers of a type, packed and quantised ones included; None where they are unknown to us."""
-    if dtype in QUANTISED or dtype in PACKED or dtype == "float4_e2m1fn_x2" or dtype in BLOCK_SIZES:
+    if dtype in QUANTISED or dtype in PACKED or dtype == PAIRS or dtype in BLOCK_SIZES:
         return numpy_dtype(dtype) or np.dtype(np.float32)
     if dtype in NARROW_BITS:
         return np.dtype({"u": np.uint8, "i": np.int8}.get(dtype[0], np.float32))
@@ -425,7 +425,7 @@ def _open_pieces(record: TensorRecord, files: Files, *, as_bits: bool = False) -
     if len(pieces) == 1:
         return open_piece(0)
     shape = record.shape or ()
-    if record.dtype == "float4_e2m1fn_x2" and bits is None:  # two numbers for each element
+    if record.dtype == PAIRS and bits is None:  # two numbers for each element
         shape, boxes = _pairs(shape), [(_pairs(begin), _pairs(sizes)) for begin, sizes in boxes]
     return Boxes(shape, boxes, open_piece, dtype)
 

@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.safetensors import DTYPES, MAX_HEADER_TENSORS, MAX_SAFETENSORS_HEADER
+from paraminspect.records import PAIRS
 from paraminspect.text import quote
 from paraminspect.writers.layout import FileLayout, Layout, OutTensor, Piece, Slot, check_names
 
@@ -28,7 +29,6 @@ METADATA: Final = "__metadata__"
 FORMAT: Final = "format"
 
 _NAMES: Final = {name: spelled for spelled, (name, _) in DTYPES.items() if name in BITS}
-_PAIRS: Final = "float4_e2m1fn_x2"
 
 
 class Packed(NamedTuple):
@@ -141,9 +141,9 @@ def _entry(tensor: OutTensor) -> dict[str, object]:
             hint="-o FILE.pt" if tensor.dtype in BITS else "a GGUF file can be written from one: -o FILE.gguf",
         )
     shape = list(tensor.shape)
-    if tensor.dtype == _PAIRS:  # the format counts the elements, torch the pairs
+    if tensor.dtype == PAIRS:  # the format counts the elements, torch the pairs
         if not shape:
-            raise ParamInspectError(f"safetensors cannot hold {quote(tensor.name)}: {_PAIRS} without dimensions")
+            raise ParamInspectError(f"safetensors cannot hold {quote(tensor.name)}: {PAIRS} without dimensions")
         shape[-1] *= 2
     return {"dtype": spelled, "shape": shape}
 
