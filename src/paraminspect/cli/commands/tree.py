@@ -45,6 +45,7 @@ def command(
     build: options.Build,
     output_format: TreeFormat = "auto",
     color: options.Color = "auto",
+    wide: options.Wide = False,
 ) -> int:
     """Show a model as a tree of its modules.
 
@@ -54,7 +55,7 @@ def command(
     is counted once; its other names are shown with "= NAME". Of a spec or factory, the modules are shown as
     print(model) shows them; with --select, --exclude or --all its tensors. Exit status as of list.
     """
-    output = Output("json" if output_format == "json" else "auto", colour=color)
+    output = Output("json" if output_format == "json" else "auto", colour=color, wide=wide)
     choice = Choice(choose.module, choose.select, choose.exclude, everything, aliases=True)
     module = choose.module.rstrip(".")
     as_modules = not (choose.select or choose.exclude or everything)
