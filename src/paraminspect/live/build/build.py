@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from torch import Tensor, nn
 
 from paraminspect.architecture.built_in import BUILTINS, CONTAINERS
 from paraminspect.architecture.expand import MAX_MODEL_BYTES
+from paraminspect.architecture.given import InputPlan
 from paraminspect.architecture.model import Tie
 from paraminspect.architecture.nodes import Mark
 from paraminspect.architecture.plan import INPUT, ModelPlan, ModulePlan
@@ -24,6 +25,8 @@ from paraminspect.live.build.user_code import running_user_code
 from paraminspect.names.suggestions import closest, suggest
 from paraminspect.text import shape_text, shorten
 
+_NOTHING: Final = InputPlan()
+
 
 def build_model(
     plan: ModelPlan,
@@ -33,6 +36,7 @@ def build_model(
     modules: Mapping[str, type[nn.Module]] | None = None,
     max_bytes: int = MAX_MODEL_BYTES,
     notes: list[str] | None = None,
+    asked: InputPlan = _NOTHING,
 ) -> nn.Module:
     """Build a model as its spec says.
 
@@ -44,6 +48,7 @@ def build_model(
         modules: The user's own classes by name; they go before those of torch.nn.
         max_bytes: What parameters and buffers may take in memory; without meaning on the meta device.
         notes: Takes remarks for the user: the warnings of constructors.
+        asked: Inputs in place of the spec's, for lazy layers.
 
     Raises:
         SpecError: A layer that cannot be built, with its line and column; a tie of tensors that differ.
@@ -51,7 +56,7 @@ def build_model(
     """
     remarks = [] if notes is None else notes
     try:
-        builder = Builder(plan, seed=seed, modules=modules, notes=remarks)
+        builder = Builder(plan, seed=seed, modules=modules, notes=remarks, asked=asked)
         model = builder.build()
         if device == "meta":
             return model
@@ -82,12 +87,20 @@ class Builder:
     Args:
         modules: The user's own classes by name.
         notes: Takes remarks for the user.
+        asked: Inputs in place of the spec's, for lazy layers.
     """
 
     def __init__(
-        self, plan: ModelPlan, *, seed: int, modules: Mapping[str, type[nn.Module]] | None, notes: list[str]
+        self,
+        plan: ModelPlan,
+        *,
+        seed: int,
+        modules: Mapping[str, type[nn.Module]] | None,
+        notes: list[str],
+        asked: InputPlan = _NOTHING,
     ) -> None:
         self.plan = plan
+        self.asked = asked
         self.seed = seed
         self.own = dict(modules or {})
         self.types = {**torch_types(), **self.own}
@@ -113,7 +126,7 @@ class Builder:
         model = self.container(root, entries)
         self._built.clear()
         if device == "meta":
-            self.materialised = materialise(model, self.plan)
+            self.materialised = materialise(model, self.plan, self.asked)
             self.origins = _find_origins(model, self.plan)
         apply_ties(model, self.plan.ties)
         self.notes = notes

@@ -8,20 +8,22 @@ from typing import Final
 from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
+from paraminspect.architecture.given import InputPlan
 from paraminspect.architecture.plan import ModelPlan
 from paraminspect.errors import LimitExceededError
+from paraminspect.live.build.feeding import Feeding
 from paraminspect.live.build.forward import run_forward
-from paraminspect.live.build.inputs import make_inputs
 
 MAX_LAZY: Final = 2_000
 """Lazy layers of one model: each takes a thousandth of a second."""
 
 
-def materialise(model: nn.Module, plan: ModelPlan) -> dict[str, nn.Module]:
+def materialise(model: nn.Module, plan: ModelPlan, asked: InputPlan) -> dict[str, nn.Module]:
     """Run the model once, so that its lazy layers know their shapes.
 
     Args:
         model: On the meta device; its lazy layers become ordinary ones.
+        asked: Inputs in place of the spec's.
 
     Returns:
         What were lazy layers, by path.
@@ -39,12 +41,12 @@ def materialise(model: nn.Module, plan: ModelPlan) -> dict[str, nn.Module]:
         return {}
     if len(waiting) > MAX_LAZY:
         raise LimitExceededError("lazy layers", limit=MAX_LAZY, actual=len(waiting), hint="write their sizes")
-    if not plan.inputs:
+    if not plan.inputs and asked == InputPlan():
         raise waiting[0].mark.error(
             f"{waiting[0].type} at {waiting[0].path}: its shape follows from the input, and the spec has none",
             hint="write input: [2, 4]",
         )
-    run_forward(model, make_inputs(plan, device="meta"), plan=plan)
+    run_forward(model, Feeding(asked, plan).inputs(device="meta"), plan=plan)
     for each in waiting:
         if is_lazy(model.get_submodule(each.path)):
             raise each.mark.error(f"{each.type} at {each.path}: its shape is not known, as it gets no input")
@@ -54,6 +56,11 @@ def materialise(model: nn.Module, plan: ModelPlan) -> dict[str, nn.Module]:
 def is_lazy(module: nn.Module) -> bool:
     """Whether a module has tensors without a shape."""
     return isinstance(module, LazyModuleMixin) and bool(module.has_uninitialized_params())
+
+
+def has_lazy(model: nn.Module) -> bool:
+    """Whether any of its modules has."""
+    return any(is_lazy(each) for each in model.modules())
 
 
 def draw(materialised: nn.Module, device: str) -> nn.Module:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from paraminspect.architecture.plan import ModelPlan
+from paraminspect.live.build.forward import Inputs, as_inputs
 from paraminspect.live.grad.diagnose import find_reasons
 from paraminspect.live.grad.gradients import GradientNumbers, angle, measure_gradients, norm_of
 from paraminspect.live.grad.losses import LossFunction, make_loss
-from paraminspect.live.grad.once import BackwardRun, Inputs, Outcome, as_inputs
+from paraminspect.live.grad.once import BackwardRun, Outcome
 from paraminspect.live.grad.uses import MAX_PART_BYTES
 from paraminspect.records import GradRecord, GradState, LossName, UseRecord
 from paraminspect.text import format_bytes
