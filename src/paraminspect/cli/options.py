@@ -228,10 +228,15 @@ def asked(
         want: What a source is opened for.
         rules: How it is initialised, of a command that has values.
         feed: What it is called with, of a command that runs it.
+
+    Raises:
+        ParamInspectError: An input is not described as it must be.
     """
-    given = {
-        name: value for group in (build, rules, feed) if group is not None for name, value in group._asdict().items()
-    }
+    given = {**build._asdict(), **(rules._asdict() if rules is not None else {})}
+    if feed is not None and (feed.inputs or feed.input_file):
+        from paraminspect.architecture.given import plan_inputs
+
+        given["inputs"] = plan_inputs(feed.inputs, feed.input_file)
     return Asked(want, edits, allow_unmatched=allow_unmatched, **given)
 
 

@@ -313,11 +313,9 @@ def no_architecture(checkpoint: Checkpoint, hint: str, source: str) -> SourceErr
 
 def _open_spec(source: str, found: Recognised, asked: Asked) -> Opened:
     from paraminspect.architecture.expand import plan_model
-    from paraminspect.architecture.given import plan_inputs
     from paraminspect.models.rules import read_spec
 
     asked.refuse("spec")
-    inputs = plan_inputs(asked.inputs, asked.input_file)
     config = _config(asked)
     spec = read_spec(found.text, source, parse_definitions(asked.define), config)
     rules = _rules(asked, config, spec)
@@ -327,17 +325,20 @@ def _open_spec(source: str, found: Recognised, asked: Asked) -> Opened:
 
     def build(device: str, limit: int) -> LiveModel:
         return build_spec(
-            spec, plan, modules_file=asked.modules_file, device=device, seed=asked.seed, max_bytes=limit, asked=inputs
+            spec,
+            plan,
+            modules_file=asked.modules_file,
+            device=device,
+            seed=asked.seed,
+            max_bytes=limit,
+            given=asked.inputs,
         )
 
     return _finish(source, "spec", _within_memory(build, asked), rules, asked)
 
 
 def _open_factory(source: str, found: Recognised, asked: Asked) -> Opened:
-    from paraminspect.architecture.given import plan_inputs
-
     asked.refuse("factory")
-    inputs = plan_inputs(asked.inputs, asked.input_file)
     config = _config(asked)
     from paraminspect.models.rules import check_definitions
 
@@ -347,7 +348,7 @@ def _open_factory(source: str, found: Recognised, asked: Asked) -> Opened:
     from paraminspect.live.build.live_model import build_from_factory
 
     device = "cpu" if asked.want in ("values", "memory") else "meta"
-    live = build_from_factory(source, asked.arguments, device=device, seed=asked.seed, asked=inputs)
+    live = build_from_factory(source, asked.arguments, device=device, seed=asked.seed, given=asked.inputs)
     return _finish(source, "factory", live, rules, asked)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -25,8 +25,6 @@ from paraminspect.live.build.user_code import running_user_code
 from paraminspect.names.suggestions import closest, suggest
 from paraminspect.text import shape_text, shorten
 
-_NOTHING: Final = InputPlan()
-
 
 def build_model(
     plan: ModelPlan,
@@ -36,7 +34,7 @@ def build_model(
     modules: Mapping[str, type[nn.Module]] | None = None,
     max_bytes: int = MAX_MODEL_BYTES,
     notes: list[str] | None = None,
-    asked: InputPlan = _NOTHING,
+    given: InputPlan | None = None,
 ) -> nn.Module:
     """Build a model as its spec says.
 
@@ -48,7 +46,7 @@ def build_model(
         modules: The user's own classes by name; they go before those of torch.nn.
         max_bytes: What parameters and buffers may take in memory; without meaning on the meta device.
         notes: Takes remarks for the user: the warnings of constructors.
-        asked: Inputs in place of the spec's, for lazy layers.
+        given: Inputs in place of the spec's, for lazy layers.
 
     Raises:
         SpecError: A layer that cannot be built, with its line and column; a tie of tensors that differ.
@@ -56,7 +54,7 @@ def build_model(
     """
     remarks = [] if notes is None else notes
     try:
-        builder = Builder(plan, seed=seed, modules=modules, notes=remarks, asked=asked)
+        builder = Builder(plan, seed=seed, modules=modules, notes=remarks, given=given)
         model = builder.build()
         if device == "meta":
             return model
@@ -87,7 +85,7 @@ class Builder:
     Args:
         modules: The user's own classes by name.
         notes: Takes remarks for the user.
-        asked: Inputs in place of the spec's, for lazy layers.
+        given: Inputs in place of the spec's, for lazy layers.
     """
 
     def __init__(
@@ -97,10 +95,10 @@ class Builder:
         seed: int,
         modules: Mapping[str, type[nn.Module]] | None,
         notes: list[str],
-        asked: InputPlan = _NOTHING,
+        given: InputPlan | None = None,
     ) -> None:
         self.plan = plan
-        self.asked = asked
+        self.given = given
         self.seed = seed
         self.own = dict(modules or {})
         self.types = {**torch_types(), **self.own}
@@ -126,7 +124,7 @@ class Builder:
         model = self.container(root, entries)
         self._built.clear()
         if device == "meta":
-            self.materialised = materialise(model, self.plan, self.asked)
+            self.materialised = materialise(model, self.plan, self.given)
             self.origins = _find_origins(model, self.plan)
         apply_ties(model, self.plan.ties)
         self.notes = notes

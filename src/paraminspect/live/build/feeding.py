@@ -48,7 +48,7 @@ class Feeding:
     """Makes what a model is called with.
 
     Args:
-        asked: Goes before the rest.
+        asked: Goes before the rest; None for nothing.
         plan: Of a spec's model; None for another.
         own: Examples that a model brings along; None if it has none.
         seed: Of the run; step N draws with `seed + N`.
@@ -58,8 +58,9 @@ class Feeding:
     """
 
     def __init__(
-        self, asked: InputPlan, plan: ModelPlan | None = None, own: Inputs | None = None, *, seed: int = 0
+        self, asked: InputPlan | None, plan: ModelPlan | None = None, own: Inputs | None = None, *, seed: int = 0
     ) -> None:
+        asked = asked or InputPlan()
         self._plan = plan
         self._seed = seed
         self._own = own or Inputs()

@@ -18,12 +18,12 @@ MAX_LAZY: Final = 2_000
 """Lazy layers of one model: each takes a thousandth of a second."""
 
 
-def materialise(model: nn.Module, plan: ModelPlan, asked: InputPlan) -> dict[str, nn.Module]:
+def materialise(model: nn.Module, plan: ModelPlan, given: InputPlan | None) -> dict[str, nn.Module]:
     """Run the model once, so that its lazy layers know their shapes.
 
     Args:
         model: On the meta device; its lazy layers become ordinary ones.
-        asked: Inputs in place of the spec's.
+        given: Inputs in place of the spec's.
 
     Returns:
         What were lazy layers, by path.
@@ -41,12 +41,12 @@ def materialise(model: nn.Module, plan: ModelPlan, asked: InputPlan) -> dict[str
         return {}
     if len(waiting) > MAX_LAZY:
         raise LimitExceededError("lazy layers", limit=MAX_LAZY, actual=len(waiting), hint="write their sizes")
-    if not plan.inputs and asked == InputPlan():
+    if not plan.inputs and given is None:
         raise waiting[0].mark.error(
             f"{waiting[0].type} at {waiting[0].path}: its shape follows from the input, and the spec has none",
             hint="write input: [2, 4]",
         )
-    run_forward(model, Feeding(asked, plan).inputs(device="meta"), plan=plan)
+    run_forward(model, Feeding(given, plan).inputs(device="meta"), plan=plan)
     for each in waiting:
         if is_lazy(model.get_submodule(each.path)):
             raise each.mark.error(f"{each.type} at {each.path}: its shape is not known, as it gets no input")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final
 
 from torch import Tensor, nn
 
@@ -32,8 +31,6 @@ from paraminspect.records import Checkpoint, TensorRecord
 
 Shapes = Mapping[str, tuple[tuple[int, ...], ...]]
 
-_NOTHING: Final = InputPlan()
-
 
 @dataclass(slots=True)
 class LiveModel:
@@ -48,7 +45,7 @@ class LiveModel:
         device: "meta" or "cpu".
         notes: Remarks for the user, one line each.
         weights: What became of `--weights`, None without.
-        asked: What the command line feeds it.
+        given: What the command line feeds it; None for nothing.
         own: Makes the inputs that it brings along as an example; None where it has none.
         checkpoint: The same as a reader of files gives it, for `list`, `tree`, `shared`.
     """
@@ -61,7 +58,7 @@ class LiveModel:
     device: str
     notes: list[str]
     weights: WeightReport | None = None
-    asked: InputPlan = _NOTHING
+    given: InputPlan | None = None
     own: Callable[[], Inputs] | None = None
     _drawer: Drawer | None = None
     _stored: StoredTensors | None = None
@@ -92,8 +89,8 @@ class LiveModel:
             ParamInspectError: There is no input, or one that the spec does not have.
         """
         with _named(self.source):
-            own = None if self.own is None or self.asked.code else self.own()
-            return Feeding(self.asked, self.plan, own, seed=self._seed)
+            own = self.own() if self.own is not None else None
+            return Feeding(self.given, self.plan, own, seed=self._seed)
 
     def inputs(self) -> Inputs:
         """What the model is called with, where it is: on the meta device, or in memory.
@@ -128,7 +125,7 @@ class LiveModel:
             return
         effort().allow(f"the model of {self.source}", sum(record.nbytes or 0 for record in self.records))
         try:
-            outline = Builder(self.plan, seed=self._seed, modules=None, notes=[], asked=self.asked).build()
+            outline = Builder(self.plan, seed=self._seed, modules=None, notes=[], given=self.given).build()
             run_forward(
                 outline,
                 [each.to("meta") for each in inputs if isinstance(each, Tensor)],
@@ -175,7 +172,7 @@ def build_spec(
     device: str = "meta",
     seed: int = 0,
     max_bytes: int = MAX_MODEL_BYTES,
-    asked: InputPlan = _NOTHING,
+    given: InputPlan | None = None,
 ) -> LiveModel:
     """Build the model of a spec.
 
@@ -186,7 +183,7 @@ def build_spec(
         device: "meta": names and shapes, without memory; "cpu": values too.
         seed: Of default initialisation and drawn inputs.
         max_bytes: What may be allocated.
-        asked: Inputs in place of the spec's, which give lazy layers their shapes.
+        given: Inputs in place of the spec's, which give lazy layers their shapes.
 
     Raises:
         SpecError: A layer that cannot be built, with file, line and column.
@@ -199,20 +196,20 @@ def build_spec(
         modules = load_modules(modules_file, notes=notes) if modules_file else {}
         check_types(plan, torch_types().keys() | modules.keys())
         if device == "meta":
-            builder = Builder(plan, seed=seed, modules=modules, notes=notes, asked=asked)
+            builder = Builder(plan, seed=seed, modules=modules, notes=notes, given=given)
             model = builder.build()
             drawer = Drawer(builder, model, at_most(max_bytes))
         else:
             model = build_model(
-                plan, device=device, seed=seed, modules=modules, max_bytes=max_bytes, notes=notes, asked=asked
+                plan, device=device, seed=seed, modules=modules, max_bytes=max_bytes, notes=notes, given=given
             )
-        live = LiveModel(model, describe_model(model), plan, spec.source, "spec", device, notes, asked=asked)
+        live = LiveModel(model, describe_model(model), plan, spec.source, "spec", device, notes, given=given)
     live._drawer, live._seed = drawer, seed
     return _noted(live)
 
 
 def build_from_factory(
-    source: str, arguments: Sequence[str], *, device: str = "meta", seed: int = 0, asked: InputPlan = _NOTHING
+    source: str, arguments: Sequence[str], *, device: str = "meta", seed: int = 0, given: InputPlan | None = None
 ) -> LiveModel:
     """Build the model that a Python factory makes.
 
@@ -221,7 +218,7 @@ def build_from_factory(
         arguments: `key=value` each.
         device: "meta": names and shapes, without memory; "cpu": values too.
         seed: Of default initialisation.
-        asked: Inputs; lazy layers take their shapes from them.
+        given: Inputs; lazy layers take their shapes from them.
 
     Raises:
         SourceError: No such factory, or its code fails.
@@ -229,8 +226,8 @@ def build_from_factory(
     notes: list[str] = []
     with _named(source):
         model = build_factory(source, arguments=parse_arguments(arguments), device=device, seed=seed, notes=notes)
-        live = LiveModel(model, [], None, source, "Python factory", device, notes, asked=asked, _seed=seed)
-        if asked != _NOTHING and has_lazy(model):
+        live = LiveModel(model, [], None, source, "Python factory", device, notes, given=given, _seed=seed)
+        if given is not None and has_lazy(model):
             with seeded(seed, "lazy"):
                 run_forward(model, live.inputs())
         live.records = describe_model(model)
