@@ -349,6 +349,8 @@ def _open_factory(source: str, found: Recognised, asked: Asked) -> Opened:
 
     device = "cpu" if asked.want in ("values", "memory") else "meta"
     live = build_from_factory(source, asked.arguments, device=device, seed=asked.seed, given=asked.inputs)
+    if asked.inputs is not None and asked.want != "memory":  # a backward pass runs it itself
+        live.run_once()
     return _finish(source, "factory", live, rules, asked)
 
 

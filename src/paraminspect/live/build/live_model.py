@@ -21,9 +21,8 @@ from paraminspect.live.build.expected import check_memory
 from paraminspect.live.build.factory import build_factory, load_modules, parse_arguments
 from paraminspect.live.build.feeding import Feeding, check_call
 from paraminspect.live.build.forward import Inputs, run_forward, trace_shapes
-from paraminspect.live.build.lazy import has_lazy
+from paraminspect.live.build.lazy import run_once
 from paraminspect.live.build.memory import at_most
-from paraminspect.live.build.seeds import seeded
 from paraminspect.live.build.single import Drawer
 from paraminspect.live.build.stored import StoredTensors
 from paraminspect.live.build.weights import WeightReport, load_weights
@@ -111,6 +110,16 @@ class LiveModel:
             ParamInspectError: There is no input, or it does not fit.
         """
         return trace_shapes(self.model, self.inputs() if inputs is None else inputs, plan=self.plan)
+
+    def run_once(self) -> None:
+        """Give lazy layers their shapes, and what forward makes its place, by calling the model once.
+
+        Raises:
+            ParamInspectError: There is no input; it does not fit, or the model fails on it.
+        """
+        positional, named = self.inputs()
+        self.notes += run_once(self.model, positional, named, plan=self.plan, seed=self._seed)
+        self.records = describe_model(self.model)
 
     def expect_pass(self, inputs: Sequence[object]) -> None:
         """Count what a forward pass of a spec's model will take, before it is run.
@@ -218,7 +227,7 @@ def build_from_factory(
         arguments: `key=value` each.
         device: "meta": names and shapes, without memory; "cpu": values too.
         seed: Of default initialisation.
-        given: Inputs; lazy layers take their shapes from them.
+        given: What it is called with.
 
     Raises:
         SourceError: No such factory, or its code fails.
@@ -226,12 +235,11 @@ def build_from_factory(
     notes: list[str] = []
     with _named(source):
         model = build_factory(source, arguments=parse_arguments(arguments), device=device, seed=seed, notes=notes)
-        live = LiveModel(model, [], None, source, "Python factory", device, notes, given=given, _seed=seed)
-        if given is not None and has_lazy(model):
-            with seeded(seed, "lazy"):
-                run_forward(model, live.inputs())
-        live.records = describe_model(model)
-        return _noted(live)
+        return _noted(
+            LiveModel(
+                model, describe_model(model), None, source, "Python factory", device, notes, given=given, _seed=seed
+            )
+        )
 
 
 def hold_module(model: nn.Module) -> LiveModel:
