@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from paraminspect.errors import ParamInspectError
+from paraminspect.live.build.untouched import leaving_untouched
 from paraminspect.live.grad.flow import BROKEN, LOST, MISSING, GradientFlow
 from paraminspect.live.grad.once import BackwardRun, go_back
 from paraminspect.live.grad.saved import Explainer
 from paraminspect.live.grad.severed import Severed
-from paraminspect.live.grad.untouched import leaving_untouched
 from paraminspect.live.grad.uses import UseTracker
 from paraminspect.records import GradState
 
@@ -34,9 +34,9 @@ def find_reasons(run: BackwardRun, states: Mapping[str, GradState]) -> dict[str,
         states: By parameter name.
     """
     reasons = {name: "requires_grad is False" for name, state in states.items() if state == "frozen"}
-    parameters = dict(run.model.named_parameters())
-    asked = {name: parameters[name] for name, state in states.items() if state not in ("ok", "frozen")}
-    asked = {name: each for name, each in asked.items() if each.numel()}
+    parameters = dict(run.model.named_parameters())  # not those that forward makes, each time anew
+    bad = [name for name, state in states.items() if state not in ("ok", "frozen")]
+    asked = {name: parameters[name] for name in bad if name in parameters and parameters[name].numel()}
     reasons |= {name: "has no elements" for name, each in parameters.items() if not each.numel()}
     if not asked:
         return reasons

@@ -189,8 +189,8 @@ class Severed(TorchFunctionMode):
         elif op in DETACHING:
             text = f"detached in {self.calls.path or 'the model'}"
         elif op == "grad":
-            text = "the gradient that grad takes in {} " + ("does not depend on it" if result.requires_grad else "has no graph (create_graph)")  # fmt: skip
-            text = text.format(self.calls.path or "the model")
+            what = "does not depend on it" if result.requires_grad else "has no graph (create_graph)"
+            text = f"the gradient that grad takes in {self.calls.path or 'the model'} {what}"
         else:
             text = f"no gradient passes {self._at(op)}"
         self._cuts.append(_Cut(text, lost, function is CheckpointFunction))
