@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from paraminspect.cli import progress
@@ -138,7 +138,6 @@ def test_expect_file_is_bounded(run: Any, tied: str, tmp_path: Path, monkeypatch
     assert "more than 10 bytes of expectations" in run("shared", tied, "--expect-file", "ties.txt").stderr
 
 
-@settings(deadline=None)
 @given(st.text(st.sampled_from('ab,\t\n #{}"[]:\\\0') | st.characters(), max_size=30))
 def test_any_text_is_a_list_of_expectations_or_an_error(text: str) -> None:
     try:
