@@ -28,6 +28,7 @@ _HOMES = {
     "Model": "library.model",
     "ModuleShare": "records",
     "ParamInspectError": "errors",
+    "Report": "library.report",
     "Storage": "records",
     "Tensor": "library.model",
     "TensorRecord": "records",
@@ -45,6 +46,7 @@ _HOMES = {
     "open": "library.answers",
     "parse_rule": "rules.parse",
     "plan_init": "library.answers",
+    "report": "library.answers",
     "stats": "library.answers",
     "ties": "library.answers",
 }
@@ -62,6 +64,7 @@ __all__ = [
     "Model",
     "ModuleShare",
     "ParamInspectError",
+    "Report",
     "Storage",
     "Tensor",
     "TensorRecord",
@@ -80,6 +83,7 @@ __all__ = [
     "open",
     "parse_rule",
     "plan_init",
+    "report",
     "stats",
     "ties",
 ]
@@ -96,10 +100,12 @@ if TYPE_CHECKING:
         info,
         open,  # noqa: A004
         plan_init,
+        report,
         stats,
         ties,
     )
     from paraminspect.library.model import Model, Tensor
+    from paraminspect.library.report import Report
     from paraminspect.live.grad.backward import BackwardReport
     from paraminspect.names.changes import Change
     from paraminspect.records import (

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from paraminspect.conversion.convert import Written
+    from paraminspect.library.report import Report
     from paraminspect.live.grad.backward import BackwardReport
     from paraminspect.live.grad.losses import LossFunction
     from paraminspect.live.init.apply import Functions
@@ -452,6 +453,53 @@ def backward(
         inputs, _ = feed.batch()
         live.expect_pass(inputs.positional)
     return backward_report(live.model, inputs, loss, uses=uses, seed=seed, reasons=reasons, plan=live.plan)
+
+
+@one_run
+def report(
+    source: Source,
+    after: Source | None = None,
+    *,
+    values: bool = True,
+    gradients: bool = False,
+    everything: bool = False,
+) -> Report:
+    """One page of all there is to say of a source, to look at and hand around.
+
+    Args:
+        source: Any.
+        after: A later one: what has changed is shown too.
+        values: Whether they are read, for statistics and changes; False takes headers alone.
+        gradients: Whether a spec, factory or module is run backward once, on the inputs of the spec.
+        everything: Buffers, optimizer state and other tensors too.
+
+    Returns:
+        The page: `html`, `write(path)`; a notebook shows it.
+
+    Raises:
+        ParamInspectError: A source cannot be opened, or cannot run. Tensors whose values cannot be read are named in
+            its notes.
+
+    Example:
+        >>> report("base.pt", "tuned.safetensors").write("changes.html")
+    """
+    from paraminspect.library.report import compare, describe_source, gradients_of, make_report, plan_listing
+
+    opened = [_in_memory(source, 0) if gradients else _hold(source), *([] if after is None else [_hold(after)])]
+    rows = None
+    if gradients:
+        from paraminspect.live.grad.asked import BackwardPlan
+
+        rows, _ = gradients_of(opened[0], BackwardPlan(uses=True))
+    parts = []
+    for each in opened:
+        with reading(each.seen):
+            parts.append(describe_source(each, plan_listing(each, everything=everything), values=values))
+    changes = None
+    if after is not None:
+        with reading(*(each.seen for each in opened)):
+            changes = compare(opened[0], opened[1], values=values)
+    return make_report(parts, changes, rows)
 
 
 def _in_memory(source: Source, seed: int) -> Opened:

@@ -17,6 +17,7 @@ from paraminspect.text import counted, escape_text
 if TYPE_CHECKING:
     import numpy as np
 
+    from paraminspect.library.report import Report
     from paraminspect.models.asked import Asked
     from paraminspect.models.open import Opened
     from paraminspect.values.stats import TensorStats
@@ -201,6 +202,12 @@ class Model:
         """Statistics of each tensor by its name; see `paraminspect.stats`."""
         self.opened.expect(self._listing.records)
         return {tensor.name: tensor.stats() for tensor in self}
+
+    def report(self, *, values: bool = True) -> Report:
+        """One page of all there is to say of it, which a notebook shows; see `paraminspect.report`."""
+        from paraminspect.library.answers import report
+
+        return report(self, values=values)
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """The rows that `paraminspect list -f json` prints; pandas and polars make a frame of them."""

@@ -1,0 +1,132 @@
+"""`paraminspect report`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Argument, Option
+
+from paraminspect.cli import options
+from paraminspect.cli.declare import Is, declare
+from paraminspect.cli.output import Output
+from paraminspect.errors import ParamInspectError
+
+if TYPE_CHECKING:
+    from paraminspect.library.report import Part
+    from paraminspect.models.open import Opened
+    from paraminspect.render.rows import Rows
+
+After = Annotated[str, Argument(metavar="[SOURCE2]", help="A later one: what has changed is shown too."), Is("source")]
+File = Annotated[str, Option("--output", "-o", metavar="FILE.html", help="Where to; else to a pipe."), options.FILE]
+Show = Annotated[bool, Option("--open", help="Open it in a browser.")]
+NoValues = Annotated[bool, Option("--no-values", help="Read headers only: no statistics, no changes of values.")]
+Grad = Annotated[bool, Option("--grad", help="Run a spec or factory backward once, and show its gradients.")]
+
+
+@declare(
+    examples="""
+paraminspect report model.safetensors -o report.html --open
+paraminspect report base.pt tuned.safetensors -o changes.html
+""",
+    status="0, 2 after an error.",
+)
+def command(
+    source: options.Source,
+    after: After = "",
+    *,
+    output_file: File = "",
+    show: Show = False,
+    no_values: NoValues = False,
+    grad: Grad = False,
+    everything: options.All = False,
+    force: options.Force = False,
+    feed: options.Feed,
+    run: options.Run,
+    rules: options.Rules,
+    build: options.Build,
+    color: options.Color = "auto",
+) -> int:
+    """Write one page to look at and hand around: HTML that holds its data, asks for nothing and opens from disk.
+
+    What info, check, tree, stats, shared, diff and grad say, to filter, sort, zoom and compare: a map of the modules, a
+    table of all tensors with their histograms, layers side by side, ties, changes, gradients. Of a file, values are
+    read once and nothing of it is executed.
+    """
+    from paraminspect.cli.opened import open_one
+    from paraminspect.library.report import compare, make_report
+
+    out = Output("auto", colour=color)
+    if not output_file:
+        if show:
+            raise ParamInspectError("--open needs a file to show", hint="-o report.html")
+        if out.is_terminal:
+            raise ParamInspectError("a page is no text for a terminal", hint="-o report.html, or a pipe")
+    if grad and after:
+        raise ParamInspectError("--grad shows one model", hint="leave out the second source")
+    asked = options.asked("memory" if grad else "names" if no_values else "values", build, rules, feed)
+    opened = [open_one(each, asked, out) for each in (source, after) if each]
+    models = [model for model in opened if model is not None]
+    if len(models) < len(opened):
+        out.finish()
+        return out.status
+    gradients = _run(models[0], run, rules, out) if grad else None
+    parts = [_describe(model, out, values=not no_values, everything=everything) for model in models]
+    changes: Rows | None = None
+    if after:
+        from paraminspect.cli.progress import Progress
+
+        nbytes = sum(record.nbytes or 0 for record in models[0].checkpoint.tensors)
+        with Progress(out, "comparing") as progress:
+            changes = compare(models[0], models[1], progress.counting(nbytes), values=not no_values)
+    page = make_report(parts, changes, gradients)
+    if output_file in ("", "-"):
+        out.write_bytes(page.pieces())
+    else:
+        page.write(output_file, force=force)
+        out.note(f"wrote {output_file}")
+    if show:
+        _open(output_file)
+    out.finish()
+    return out.status
+
+
+def _describe(model: Opened, out: Output, *, values: bool, everything: bool) -> Part:
+    from paraminspect.cli.progress import Progress
+    from paraminspect.library.report import describe_source, plan_listing, records_of
+    from paraminspect.values.workers import count_workers
+
+    listing = plan_listing(model, everything=everything)
+    nbytes = sum(record.nbytes or 0 for record in records_of(listing))
+    with Progress(out, "reading") as progress:
+        part = describe_source(
+            model, listing, values=values, advance=progress.counting(nbytes), workers=count_workers(nbytes)
+        )
+    for note in part.notes:
+        out.note(note)
+    return part
+
+
+def _run(model: Opened, run: options.Run, rules: options.Rules, out: Output) -> Rows:
+    from paraminspect.cli.progress import Waiting
+    from paraminspect.live.grad.asked import plan_backward
+
+    if model.live is None:
+        raise ParamInspectError(
+            "a checkpoint cannot run", hint="name a spec or factory, with --weights", source=model.source
+        )
+    plan = plan_backward(**run._asdict(), uses=True, seed=rules.seed)
+    from paraminspect.live.grad.run import run_backward
+
+    with Waiting(out, "forward and backward"):
+        told = run_backward(model.live, plan, on_step=lambda _: None)
+    out.notes(told.notes)
+    return told.rows()
+
+
+def _open(path: str) -> None:
+    import os
+    import webbrowser
+    from pathlib import Path
+
+    if not webbrowser.open(Path(os.path.abspath(path)).as_uri()):
+        raise ParamInspectError("no browser could be started", hint=f"open {path} in one")

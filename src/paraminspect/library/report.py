@@ -1,0 +1,205 @@
+"""A source, or two, as one page: all that the other functions say of it, collected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from paraminspect.errors import ParamInspectError
+from paraminspect.models.open import Opened
+from paraminspect.names.listing import Listing, make_listing
+from paraminspect.records import OF_MODEL, Finding, TensorRecord
+from paraminspect.render.rows import Rows
+
+if TYPE_CHECKING:
+    from paraminspect.live.grad.asked import BackwardPlan
+    from paraminspect.values.diff import Diff
+    from paraminspect.values.workers import Failure
+
+Advance = Callable[[int], None]
+
+FRAME_HEIGHT: Final = 720
+"""Pixels of the page inside of a notebook."""
+
+
+class Report:
+    """A page that holds its data, asks for nothing and opens from disk."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.document = document
+
+    def pieces(self) -> Iterator[bytes]:
+        """The page, in UTF-8, one piece after another."""
+        from paraminspect.pages.page import render_page
+
+        return render_page(self.document)
+
+    @property
+    def html(self) -> str:
+        """The page."""
+        return b"".join(self.pieces()).decode()
+
+    def write(self, path: str, *, force: bool = False) -> None:
+        """Write it to a file that appears whole or not at all.
+
+        Raises:
+            TargetError: It is there already, or cannot be written.
+        """
+        from paraminspect.writers.whole_files import write_whole
+
+        write_whole(path, self.pieces(), force=force)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return (
+            f'<iframe title="paraminspect report" width="100%" height="{FRAME_HEIGHT}" sandbox="allow-scripts" '
+            f'srcdoc="{escape(self.html)}"></iframe>'
+        )
+
+
+class Part(NamedTuple):
+    """One source on the page.
+
+    Attributes:
+        members: As the page has it.
+        notes: Remarks on it.
+        failures: Tensors whose values could not be read.
+    """
+
+    members: Mapping[str, Any]
+    notes: tuple[str, ...]
+    failures: Sequence[Failure]
+
+
+def plan_listing(opened: Opened, *, everything: bool) -> Listing:
+    """The tensors of a source that the page shows, under all their names."""
+    return make_listing(opened.checkpoint.tensors, everything=everything, aliases=True)
+
+
+def records_of(listing: Listing) -> list[TensorRecord]:
+    """Those whose values are read: each tensor once."""
+    repeated = {*listing.repeated, *listing.tied_to}
+    return [record for index, record in enumerate(listing.records) if index not in repeated]
+
+
+def describe_source(
+    opened: Opened, listing: Listing, *, values: bool = True, advance: Advance = lambda _: None, workers: int = 1
+) -> Part:
+    """What the page says of one source.
+
+    Args:
+        listing: Of its tensors, as `plan_listing` has it.
+        values: Whether they are read.
+        advance: Is told of the bytes that are read.
+        workers: Processes that read them.
+
+    Raises:
+        ParamInspectError: It cannot be read.
+    """
+    from paraminspect.library.info import Described
+    from paraminspect.pages.document import source_part
+
+    described = Described(opened)
+    statistics, failures = _statistics(opened, listing, advance, workers) if values else (None, [])
+    notes = (*opened.checkpoint.notes, *described.notes, *_name_failures(failures))
+    members = source_part(
+        described.info, listing, notes=notes, findings=_find(opened), statistics=statistics, ties=_ties(opened)
+    )
+    if opened.live is not None:
+        modules = opened.live.model.named_modules()
+        members["tensors"]["types"] = {
+            path: f"{type(each).__module__}.{type(each).__qualname__}" for path, each in modules
+        }
+    return Part(members, notes, failures)
+
+
+def compare(before: Opened, after: Opened, advance: Advance = lambda _: None, *, values: bool = True) -> Rows:
+    """The rows of `diff` between two sources: of their parameters and buffers."""
+    from paraminspect.names.changes import both_stored, rename
+    from paraminspect.values.diff import Tolerance, diff_records
+    from paraminspect.values.tabled import change_rows
+
+    chosen = ([each for each in side.checkpoint.tensors if each.role in OF_MODEL] for side in (before, after))
+    one, other = (rename(records, ()) for records in both_stored(*chosen))
+    if values:
+        before.expect(record for name, record in one.items() if name in other)
+        after.expect(record for name, record in other.items() if name in one)
+    found: Diff = diff_records(
+        one, other, (before.numbers, after.numbers), only=None if values else "shapes", tolerance=Tolerance(0.0, 0.0),
+        advance=advance,
+    )  # fmt: skip
+    return change_rows(found, before.checkpoint, after.checkpoint)
+
+
+def gradients_of(opened: Opened, plan: BackwardPlan) -> tuple[Rows, list[str]]:
+    """The rows of `grad`, and what is to be said of them.
+
+    Raises:
+        ParamInspectError: It cannot run.
+    """
+    if opened.live is None:
+        hint = "name a spec or factory, with --weights"
+        raise ParamInspectError("a checkpoint cannot run", hint=hint, source=opened.source)
+    from paraminspect.live.grad.run import run_backward
+
+    told = run_backward(opened.live, plan, on_step=lambda _: None)
+    return told.rows(), told.notes
+
+
+def make_report(parts: Sequence[Part], changes: Rows | None = None, gradients: Rows | None = None) -> Report:
+    """The page of one source, or of two of which the second is the later one."""
+    from paraminspect import __version__
+    from paraminspect.pages.document import change_part, document, gradient_part
+
+    changed = None if changes is None else change_part(changes)
+    passed = None if gradients is None else gradient_part(gradients)
+    return Report(document(__version__, [part.members for part in parts], changed, passed))
+
+
+def _find(opened: Opened) -> list[Finding]:
+    from paraminspect.checks.check import check_opened, check_stored
+
+    if opened.live is not None:
+        return check_opened(opened, deep=False)
+    path = opened.source or opened.checkpoint.source
+    try:
+        return check_stored(path, deep=False)[0]
+    except ParamInspectError:  # a pipe is read once
+        return check_opened(opened, deep=False)
+
+
+def _ties(opened: Opened) -> list[Any]:
+    from paraminspect.sharing.search import search
+
+    found, _ = search(opened, everything=False, equal=False)
+    return found.found.groups
+
+
+def _statistics(
+    opened: Opened, listing: Listing, advance: Advance, workers: int
+) -> tuple[list[tuple[Any, ...] | None], list[Failure]]:
+    """The cells of each tensor of a listing; none of a second name."""
+    from paraminspect.values.tabled import statistics_values
+    from paraminspect.values.workers import collect_in_parallel
+
+    records = records_of(listing)
+    opened.expect(records)
+    read = collect_in_parallel([[record] for record in records], opened.numbers, advance, workers=workers)
+    repeated = {*listing.repeated, *listing.tied_to}
+    cells: list[tuple[Any, ...] | None] = []
+    failures: list[Failure] = []
+    for index in range(len(listing.records)):
+        if index in repeated:
+            cells.append(None)
+            continue
+        result = next(read)
+        failures += result.failures
+        cells.append(statistics_values(result.stats) if result.stats is not None else None)
+    return cells, failures
+
+
+def _name_failures(failures: Sequence[Failure]) -> list[str]:
+    from paraminspect.values.tabled import failures_as_errors
+
+    return [error.message for error in failures_as_errors(failures, "")]
