@@ -137,7 +137,6 @@ def test_a_quote_that_does_not_end_is_refused(text: str) -> None:
     assert caught.value.hint is not None
 
 
-@settings(deadline=None)
 @given(st.text(), st.text())
 def test_a_name_can_always_be_written_so_that_it_means_itself(name: str, other: str) -> None:
     written = quote_name(name)
