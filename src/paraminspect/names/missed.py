@@ -40,9 +40,9 @@ def _explain_type(selector: Selector, types: TypeGlob, tensors: Tensors) -> str:
     around = TypeGlob(types.text, of_owner=False)
     if any(around.means(classes) for _, classes in tensors):
         return f"no {types.text} owns a tensor itself; {selector.text.replace('>:', ':', 1)} means all inside of it"
-    what = f"no module is a {types.text}"
-    known = _names(tensors, lambda classes: (*classes.own, *classes.around))
-    return f"{what}; {closest(class_name(types.text), known) or _the_classes(_owners(tensors))}"
+    known, bare = _names(tensors, lambda classes: (*classes.own, *classes.around)), class_name(types.text)
+    near = f"did you mean {bare}?" if bare in known else closest(bare, known)
+    return f"no module is a {types.text}; {near or _the_classes(_owners(tensors))}"
 
 
 def _explain_inside(selector: Selector, types: TypeGlob, tensors: Tensors) -> str:
