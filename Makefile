@@ -2,6 +2,8 @@
 # make test         install, lint, check documents and wheel, run the tests
 # make test-extra   run the tests that want a browser, other shells, readers of manual pages
 # make docs         run the commands of README.md and write their output into it; write the manual pages
+# make page         build the page of `paraminspect report` from web/, which takes Node; it is committed
+# make report       write three reports into build/, to look at
 # make bench        measure against benchmarks/ and write benchmarks/RESULTS.md
 # make lint, make clean
 #
@@ -20,7 +22,7 @@ DEMO := demo/gpt2.pt
 BENCH_ARGS ?= --output benchmarks/RESULTS.md
 
 .DELETE_ON_ERROR:
-.PHONY: demo install dev test test-extra lint pytest check-docs check-wheel docs bench clean help
+.PHONY: demo install dev test test-extra page check-page report lint pytest check-docs check-wheel docs bench clean help
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed '/^$$/q'
@@ -58,6 +60,19 @@ $(VENV)/.dev: $(VENV)/.installed
 
 $(DEMO): scripts/make_demo.py scripts/gpt2.py | $(VENV)/.installed
 	@$(BIN)/python -m scripts.make_demo $(@D)
+
+page:
+	cd web && npm ci --silent && npm run --silent build
+
+check-page: page
+	git diff --exit-code --stat src/paraminspect/pages || { \
+	  echo 'error: src/paraminspect/pages is not what web/ builds: make page, and commit it' >&2; exit 1; }
+
+report: $(DEMO)
+	@mkdir -p build
+	$(BIN)/paraminspect report $(DEMO) -o build/report.html --force
+	$(BIN)/paraminspect report demo/base.pt demo/tuned.safetensors -o build/changes.html --force
+	$(BIN)/paraminspect report configs/autoencoder.yaml --grad -o build/gradients.html --force
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check

@@ -21,12 +21,15 @@ WITHOUT: dict[str, str] = {
     "tested by architecture/test_parse.py and live/build/test_inputs.py": """
         architecture/tensors
     """,
+    "tested by library/test_report.py": """
+        pages/document
+    """,
     "tested by checks/test_container.py": """
         checks/tars
     """,
     "tested by cli/test_golden.py": """
         cli/app cli/chosen cli/commands/check cli/commands/convert cli/commands/diff cli/commands/grad
-        cli/commands/info cli/commands/init cli/commands/list cli/commands/rules cli/commands/shared cli/commands/show
+        cli/commands/info cli/commands/init cli/commands/list cli/commands/report cli/commands/rules cli/commands/shared cli/commands/show
         cli/commands/stats cli/commands/tree cli/explain cli/live_tree cli/opened cli/options cli/report
     """,
     "tested by cli/test_streams.py": """

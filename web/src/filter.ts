@@ -8,7 +8,7 @@ type Test = (row: Row) => boolean;
 export function glob(pattern: string): RegExp {
   const text = pattern.replace(/[.+^${}()|\\]/g, "\\$&").replaceAll("*", ".*").replaceAll("?", ".");
   try {
-    return new RegExp(`^(?:${text})$`, "i");
+    return new RegExp(`^(?:${text})$`, "is");
   } catch {
     return /^$/; // an open bracket
   }

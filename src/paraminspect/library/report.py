@@ -138,11 +138,9 @@ def gradients_of(opened: Opened, plan: BackwardPlan) -> tuple[Rows, list[str]]:
     Raises:
         ParamInspectError: It cannot run.
     """
-    if opened.live is None:
-        hint = "name a spec or factory, with --weights"
-        raise ParamInspectError("a checkpoint cannot run", hint=hint, source=opened.source)
     from paraminspect.live.grad.run import run_backward
 
+    assert opened.live is not None  # it was opened to run
     told = run_backward(opened.live, plan, on_step=lambda _: None)
     return told.rows(), told.notes
 
