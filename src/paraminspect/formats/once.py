@@ -21,18 +21,26 @@ class Loaded(NamedTuple):
         value: Inert.
         storages: It refers to, by their keys; of one key there are no two different ones.
         foreign: (module, name) of what it names that is on no allow-list.
+        end: Offset of the first byte behind it.
+        refers: Whether there is a persistent id in it.
     """
 
     value: object
     storages: dict[str, StorageRef]
     foreign: list[tuple[str, str]]
+    end: int
+    refers: bool
 
 
 class Loader(Protocol):
     """Who looks into pickles, and knows what they stand for."""
 
-    def load(self, blob: Blob) -> Loaded | None:
-        """What the pickle that is the whole of a blob stands for; None where only a `PickleMachine` can tell."""
+    def load(self, blob: Blob, begin: int, *, takes_runs: bool) -> Loaded | None:
+        """What the pickle stands for that begins there; None where only a `PickleMachine` can tell. Who asks may change it.
+
+        Args:
+            takes_runs: Whether it may hold a `Run` in place of what that stands for.
+        """
 
 
 class Once:

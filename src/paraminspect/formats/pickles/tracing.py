@@ -101,6 +101,9 @@ class Trace:
         wraps_arrays: Whether `joblib.load` reads it otherwise than `pickle.load` does.
         parts: What the pickles would do that lie between its opcodes.
         departs: Whether `value` may be other than a `PickleMachine` would make it, or it would have stopped.
+        has_runs: Whether it holds a `Run` in place of what that stands for.
+        refers: Whether there is a persistent id.
+        is_taken: Whether somebody who may change it has its value.
         storages: First references to each, by its key.
         foreign: (module, name) of what is on no allow-list, in order of appearance.
     """
@@ -120,6 +123,9 @@ class Trace:
         self.wraps_arrays = False
         self.parts: list[Trace] = []
         self.departs = False
+        self.has_runs = False
+        self.refers = False
+        self.is_taken = False
         self.storages: dict[str, StorageRef] = {}
         self.foreign: list[tuple[str, str]] = []
 
@@ -154,7 +160,9 @@ def trace_pickle(
     trace.end = machine.position
     trace.names = set(machine.named)
     trace.foreign = machine.foreign
-    trace.departs = trace.departs or machine.took_runs or trace is not first
+    trace.departs = trace.departs or trace is not first
+    trace.has_runs = machine.took_runs
+    trace.refers = trace.refers or bool(trace.storages)
     machine.release()
     return trace
 
@@ -269,6 +277,7 @@ class _TracingMachine(PickleMachine):
         if is_view(pid):
             self.trace.departs = True  # a view, of a storage that it declares beside itself
         if not isinstance(value, StorageRef):
+            self.trace.refers = True
             return value
         if self._declare is not None:
             self._declare(value)
