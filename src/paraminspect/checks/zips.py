@@ -18,8 +18,10 @@ from paraminspect.checks.codes import find
 from paraminspect.checks.container import ZIP_MEMBER, Place, as_finding, scan_part, scan_rest
 from paraminspect.checks.pickles import scan_pickle
 from paraminspect.checks.tars import find_members
+from paraminspect.checks.twins import Twins
 from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.files.blob import Blob
+from paraminspect.formats.once import once
 from paraminspect.formats.pickles.inert import LongBytes, StorageRef
 from paraminspect.formats.pickles.plain import BARE_STARTS, is_pickle
 from paraminspect.formats.pickles.tracing import may_be_file, trace_pickle
@@ -69,10 +71,32 @@ def scan_zip(blob: Blob, place: Place) -> Iterator[Finding]:
         yield find("polyglot", place.name, message, path=place.path)
     if not archives:
         archives = [(0, blob)]
+    twins = _twins() if is_named_piece(blob.path) else None
     for begin, part in archives:
+        if twins is not None and twins.has(part, _is_harmless):
+            continue
         base = place.offset(begin)
         inner = place if begin == 0 else Place(place.path, place.name, place.depth, base)
-        yield from _scan_archive(read_zip_directory(part), inner)
+        directory = read_zip_directory(part)
+        is_quiet = True
+        for each in _scan_archive(directory, inner):
+            is_quiet = False
+            yield each
+        if is_quiet and twins is not None and not effort().is_spent:
+            twins.add(directory, lambda name: bool(STORAGES.match(name)), SNIFFED)
+
+
+def _twins() -> Twins:
+    """Those of the run."""
+    run = once()
+    return Twins() if run is None else run.only(Twins)
+
+
+def _is_harmless(begin: bytes, is_numbers: bool) -> bool:
+    """Whether nothing is to be said of a stored member by its first bytes."""
+    if is_numbers:
+        return not _may_hide(begin[:4], lambda: begin)
+    return not _kind_of(begin[:8], named=False)
 
 
 def scan_zip_behind(blob: Blob, place: Place) -> Iterator[Finding]:
@@ -263,17 +287,29 @@ def _scan_raw(
     at, head = heads.get(entry.header_offset, (0, b""))
     if not stored:
         head = directory.read_prefix(entry, 4)
-    if not may_be_file(head[:4].ljust(4, b"\0")):
-        if head[:1] not in _BARE:
-            return
-        begin = (
-            directory.blob.read_up_to(at, min(entry.size, SNIFFED)) if stored else directory.read_prefix(entry, SNIFFED)
-        )
-        if not _BARE_GLOBAL.search(begin):
-            return
+
+    def begin() -> bytes:
+        if stored:
+            return directory.blob.read_up_to(at, min(entry.size, SNIFFED))
+        return directory.read_prefix(entry, SNIFFED)
+
+    if not _may_hide(head, begin):
+        return
     blob = directory.blob.part(at, entry.size) if stored else Blob.from_bytes(_inflate(directory, entry))
     found = scan_part(blob, place.inside(entry.name, place.offset(at) if stored else None))
     yield from (each for each in found if each.severity == "danger")
+
+
+def _may_hide(head: bytes, begin: Callable[[], bytes]) -> bool:
+    """Whether numbers or source text may be a pickle or an archive.
+
+    Args:
+        head: Their first four bytes.
+        begin: Gives the first `SNIFFED`.
+    """
+    if may_be_file(head[:4].ljust(4, b"\0")):
+        return True
+    return head[:1] in _BARE and _BARE_GLOBAL.search(begin()) is not None
 
 
 def _key(entry: ZipEntry) -> str:

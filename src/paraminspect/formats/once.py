@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles.inert import StorageRef
+
+Made = TypeVar("Made")
 
 
 class Loaded(NamedTuple):
@@ -54,6 +56,12 @@ class Once:
         self.loader = loader
         self._directory: tuple[bytes, int] = b"", -1
         self._entries: Any = None
+        self._only: dict[object, Any] = {}
+
+    def only(self, kind: Callable[[], Made]) -> Made:
+        """The one of its kind."""
+        made: Made = self._only.get(kind) or self._only.setdefault(kind, kind())
+        return made
 
     def entries(self, data: bytes, count: int, read: Callable[[bytes, int], Any]) -> Any:
         """What `read` makes of a zip directory, the one before if that has the same bytes."""

@@ -206,6 +206,7 @@ class _TracingMachine(PickleMachine):
         self._reached: dict[int, int] = {}  # harmless calls of getattr, by its use
 
     def _run(self) -> object:
+        handlers = _HANDLERS
         limit = self._most_opcodes(MAX_PICKLE_OPS)
         done = 0
         try:
@@ -217,11 +218,7 @@ class _TracingMachine(PickleMachine):
                 self._pos += 1
                 if op == _STOP:
                     return self._stack.pop()
-                if op == 0x80:  # PROTO
-                    self._protocol2 = self._buffer[self._pos] < 3
-                HANDLERS[op](self)
-                if op in _TEXTS:
-                    self._note_text()
+                handlers[op](self)
         finally:
             self._effort.spend(OPCODES, done + 1)
         raise self._too_many_opcodes(limit)
@@ -510,7 +507,11 @@ class _TracingMachine(PickleMachine):
                 self._note_string(data, data)
         return data
 
-    def _note_text(self) -> None:
+    def note_protocol(self) -> None:
+        """PROTO: names of protocol 2 are those of Python 2."""
+        self._protocol2 = self._buffer[self._pos] < 3
+
+    def note_text(self) -> None:
         """A text may stand for bytes: so pickles of protocol 0 to 2 write them."""
         text = self._stack[-1]
         if isinstance(text, LongBytes):
@@ -567,6 +568,23 @@ _LINES: Final = frozenset({0x53, 0x56})
 
 _TEXTS: Final = _LINES | {0x58, 0x8C}
 """The same, BINUNICODE and SHORT_BINUNICODE."""
+
+
+def _proto(m: _TracingMachine) -> None:
+    m.note_protocol()
+    HANDLERS[0x80](m)
+
+
+def _noting_text(handler: Callable[[_TracingMachine], object]) -> Callable[[_TracingMachine], None]:
+    def handle(m: _TracingMachine) -> None:
+        handler(m)
+        m.note_text()
+
+    return handle
+
+
+_HANDLERS: Final = [_noting_text(handler) if code in _TEXTS else handler for code, handler in enumerate(HANDLERS)]
+_HANDLERS[0x80] = _proto
 
 _STORED_HEAD: Final = 32
 """Bytes that stand for four at least, however they are written: as escapes behind a quote at most."""
