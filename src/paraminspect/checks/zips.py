@@ -53,6 +53,9 @@ SNIFFED: Final = 512
 """Bytes of numbers or of source text in which a pickle without a header must name its first global to be taken for one."""
 
 _BARE: Final = frozenset(bytes([code]) for code in BARE_STARTS)
+_SUSPECT: Final = _BARE | {b"P", b"\x93"}
+"""The same, and of an archive or array."""
+
 _BARE_GLOBAL: Final = re.compile(rb"[ci][A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n")
 """GLOBAL or INST."""
 
@@ -93,10 +96,11 @@ def _twins() -> Twins:
 
 
 def _is_harmless(begin: bytes, is_numbers: bool) -> bool:
-    """Whether nothing is to be said of a stored member by its first bytes."""
-    if is_numbers:
-        return not _may_hide(begin[:4], lambda: begin)
-    return not _kind_of(begin[:8], named=False)
+    """Whether a member, of numbers or source text or of something else, is no pickle or archive by its first bytes."""
+    if not is_numbers:
+        return not _kind_of(begin[:8], named=False)
+    is_bare = begin[:1] in _BARE and _BARE_GLOBAL.search(begin)
+    return not is_bare and not may_be_file(begin[:4].ljust(4, b"\0"))
 
 
 def scan_zip_behind(blob: Blob, place: Place) -> Iterator[Finding]:
@@ -287,29 +291,14 @@ def _scan_raw(
     at, head = heads.get(entry.header_offset, (0, b""))
     if not stored:
         head = directory.read_prefix(entry, 4)
-
-    def begin() -> bytes:
-        if stored:
-            return directory.blob.read_up_to(at, min(entry.size, SNIFFED))
-        return directory.read_prefix(entry, SNIFFED)
-
-    if not _may_hide(head, begin):
+    if head[:1] not in _SUSPECT:
+        return
+    begin = directory.blob.read_up_to(at, min(entry.size, SNIFFED)) if stored else directory.read_prefix(entry, SNIFFED)
+    if _is_harmless(begin, is_numbers=True):
         return
     blob = directory.blob.part(at, entry.size) if stored else Blob.from_bytes(_inflate(directory, entry))
     found = scan_part(blob, place.inside(entry.name, place.offset(at) if stored else None))
     yield from (each for each in found if each.severity == "danger")
-
-
-def _may_hide(head: bytes, begin: Callable[[], bytes]) -> bool:
-    """Whether numbers or source text may be a pickle or an archive.
-
-    Args:
-        head: Their first four bytes.
-        begin: Gives the first `SNIFFED`.
-    """
-    if may_be_file(head[:4].ljust(4, b"\0")):
-        return True
-    return head[:1] in _BARE and _BARE_GLOBAL.search(begin()) is not None
 
 
 def _key(entry: ZipEntry) -> str:
