@@ -46,9 +46,9 @@ def command(
     build: options.Build,
     color: options.Color = "auto",
 ) -> int:
-    """Write one page to look at and hand around: HTML that holds its data, asks for nothing and opens from disk.
+    """Write one HTML page to look at and hand around.
 
-    What info, check, tree, stats, shared, diff and grad say, to filter, sort, zoom and compare: a map of the modules, a
+    It holds its data, asks for nothing and opens from disk. What info, check, tree, stats, shared, diff and grad say, to filter, sort, zoom and compare: a map of the modules, a
     table of all tensors with their histograms, layers side by side, ties, changes, gradients. Of a file, values are
     read once and nothing of it is executed.
     """
