@@ -40,6 +40,7 @@ COMMANDS = (
 """Names of the modules in `cli/commands`, in the order of the help."""
 
 _COMPLETE = f"_{PROGRAM.upper()}_COMPLETE"
+_SHORT = "paraminspect.short_help"
 _ABOUT_COMPLETION = ("--show-completion", "--install-completion")
 _THIS_SHELL = "current"
 
@@ -78,9 +79,18 @@ class Command(TyperCommand):
                 with formatter.section(title):
                     formatter.write_dl(records)
 
+    def get_help(self, ctx: Any) -> str:
+        """A screen for -h, everything for --help."""
+        if not ctx.meta.get(_SHORT):
+            return super().get_help(ctx)
+        from paraminspect.cli.short_help import render_short_help
+
+        return render_short_help(ctx, self.declared, ctx.make_formatter().width)
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse them; what is wrong is wrong with this command."""
         typed = list(args)
+        ctx.meta[_SHORT] = "-h" in args and "--help" not in args
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
@@ -107,6 +117,7 @@ class CommandGroup(TyperGroup):
         if args and args[0] in _ABOUT_COMPLETION and (len(args) == 1 or args[1].startswith("-")):
             args = [args[0], _THIS_SHELL, *args[1:]]
         if args[:1] == ["help"]:
+            _print_topic(args[1:])
             args = [*args[1:], "--help"]
         if not ctx.resilient_parsing:
             args = with_command(args, COMMANDS)
@@ -141,6 +152,14 @@ def _load(name: str) -> Any:
 def _show_examples(lines: Sequence[str]) -> str:
     """The last paragraph of a help."""
     return "\b\nExamples:\n" + "".join(f"  {line}\n" for line in lines)
+
+
+def _print_topic(words: Sequence[str]) -> None:
+    from paraminspect.cli.topics import TOPICS, read_topic
+
+    if len(words) == 1 and words[0] in TOPICS:
+        typer.echo(read_topic(words[0]), nl=False)
+        raise typer.Exit
 
 
 def _print_version(wanted: bool) -> None:
@@ -202,7 +221,8 @@ def _root(
 ) -> int:
     """What is in this PyTorch model? Parameters, shapes, ties and sizes from any checkpoint, without running it.
 
-    A SOURCE alone is enough: `paraminspect model.pt` is `paraminspect info model.pt`.
+    A SOURCE alone is enough: `paraminspect model.pt` is `paraminspect info model.pt`. COMMAND -h is a screen, COMMAND
+    --help everything; `paraminspect help TOPIC` tells of specs, rules, patterns, formats.
     """
     return 0
 

@@ -92,6 +92,7 @@ class Declared(NamedTuple):
         examples: Command lines.
         marks: Name of a parameter -> what its values are, where Typer does not know.
         names: Tensors that its options may name, without --all.
+        often: Names of the parameters that people use most, in the order of -h.
     """
 
     function: Callable[..., int]
@@ -101,6 +102,7 @@ class Declared(NamedTuple):
     examples: tuple[str, ...]
     marks: Mapping[str, Mark]
     names: Literal["parameters", "model", "all"]
+    often: tuple[str, ...] = ()
 
     @property
     def help(self) -> str:
@@ -112,13 +114,18 @@ class Declared(NamedTuple):
 
 
 def declare(
-    *tables: Table, examples: str, status: str = "", names: Literal["parameters", "model", "all"] = "model"
+    *tables: Table,
+    examples: str,
+    often: str = "",
+    status: str = "",
+    names: Literal["parameters", "model", "all"] = "model",
 ) -> Callable[[Callable[..., int]], Declared]:
     """Make a command of a function, whose docstring says what it does.
 
     Args:
         tables: What it prints, the ordinary rows first.
         examples: Command lines, one a line.
+        often: Names of the parameters that people use most, between spaces, in the order of -h.
         status: What its exit status says.
         names: Tensors that its options may name, without --all.
     """
@@ -126,7 +133,9 @@ def declare(
     def decorate(function: Callable[..., int]) -> Declared:
         spread, marks = _spread(function)
         about = inspect.cleandoc(function.__doc__ or "")
-        return Declared(spread, about, status, tables, tuple(examples.strip().splitlines()), marks, names)
+        return Declared(
+            spread, about, status, tables, tuple(examples.strip().splitlines()), marks, names, tuple(often.split())
+        )
 
     return decorate
 

@@ -28,7 +28,7 @@ Source = Annotated[
     Argument(metavar="SOURCE", help="Model file, folder, URL, spec, factory (module:callable), or -."),
     Is("source"),
 ]
-All = Annotated[bool, Option("--all", "-a", help="Buffers, optimizer state and all other tensors too.")]
+All = Annotated[bool, Option("--all", "-a", help="All other tensors too: buffers, optimizer state, ..")]
 Stored = Annotated[
     bool, Option("--stored", help="Quantised weights as they are stored, not the numbers that they stand for.")
 ]
@@ -207,7 +207,7 @@ class Output(NamedTuple):
 
     format: Annotated[
         Literal["auto", Format],
-        Option("--format", "-f", help="auto is a table on a terminal and tsv in a pipe.", rich_help_panel=OUTPUT),
+        Option("--format", "-f", help="Of what is printed: auto is a table on a terminal, tsv in a pipe.", rich_help_panel=OUTPUT),
     ] = "auto"
     color: Color = "auto"
     wide: Wide = False

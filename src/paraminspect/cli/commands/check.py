@@ -52,6 +52,7 @@ CheckFormat = Annotated[
 paraminspect check -q model.pt || echo bad
 paraminspect check *.pt -f jsonl | jq 'select(.severity == "danger").name'
 """,
+    often="deep fail_on ignore quiet output_format columns",
     status="0, 1 from --fail-on up, 2 if a source cannot be opened.",
 )
 def command(

@@ -61,6 +61,7 @@ class Writing(NamedTuple):
 paraminspect convert training.pt --module model -o model.safetensors
 paraminspect convert model.pt --dtype bfloat16 -o - | paraminspect list -
 """,
+    often="output_file dtype select module rename shard_size verify dry_run force",
 )
 def command(
     source: options.Source,

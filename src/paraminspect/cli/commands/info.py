@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 paraminspect info model.safetensors
 paraminspect info training.pt -f json | jq '.sources[0].training.arguments'
 """,
+    often="format columns define weights",
     names="parameters",
 )
 def command(

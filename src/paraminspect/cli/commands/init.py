@@ -45,6 +45,7 @@ Show = Annotated[bool, Option("--show", help="Print the tensors as well.")]
 paraminspect init gpt2.yaml --dtype bfloat16 -o gpt2.safetensors
 paraminspect init mlp.yaml --rule gaussian -o - | paraminspect list -
 """,
+    often="rules dry_run output_file seed config show force shard_size dtype",
     status="0, 1 if a rule matches nothing or --require-all finds a parameter that none matches, 2 after an error.",
 )
 def command(

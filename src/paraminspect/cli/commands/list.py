@@ -41,6 +41,7 @@ Total = Annotated[bool, Option("--total", help="Only the totals.")]
 paraminspect list model.safetensors
 paraminspect list model.pt --select '*attn*' | sort -t$'\\t' -k4,4nr | head
 """,
+    often="total_only depth select everything sort aliases columns header format wide",
     status="0, 1 if --select or --exclude leave nothing or --weights do not fit, 2 after an error.",
     names="parameters",
 )

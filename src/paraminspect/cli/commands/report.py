@@ -28,6 +28,7 @@ Grad = Annotated[bool, Option("--grad", help="Run a spec or factory backward onc
 paraminspect report model.safetensors -o report.html --open
 paraminspect report base.pt tuned.safetensors -o changes.html
 """,
+    often="output_file show no_values grad inputs force",
     status="0, 2 after an error.",
 )
 def command(

@@ -26,6 +26,7 @@ ConfigSource = Annotated[
 paraminspect rules configs/mlp.yaml
 paraminspect rules | grep kaiming
 """,
+    often="rules_file columns format",
     status="0, 2 after an error.",
 )
 def command(

@@ -50,6 +50,7 @@ ExpectNone = Annotated[bool, Option("--expect-none", help="Exit 1 if there is an
 paraminspect shared model.pt --expect wte.weight,lm_head.weight
 paraminspect shared a.pt -f json | paraminspect shared b.pt --expect-file -
 """,
+    often="expect expect_none equal everything columns format",
     status="0, 1 if an expectation fails or --weights do not fit, 2 after an error.",
     names="parameters",
 )

@@ -45,6 +45,7 @@ ShowFormat = Annotated[
 paraminspect show model.safetensors h.0.attn.c_attn.bias --slice :8
 paraminspect show model.pt fc.bias -f json | jq '.tensors[0].values | max'
 """,
+    often="slice_ precision full output_file stored",
     status="0, 1 if --weights do not fit, 2 after an error, such as a name that is not there.",
     names="all",
 )

@@ -58,6 +58,7 @@ Plot = Annotated[str, Option("--plot", metavar="FILE", help="Draw the histograms
 paraminspect stats model.safetensors --select '*attn*'
 paraminspect stats model.pt --columns std,name | sort -g | tail -3
 """,
+    often="select depth fail_on sort columns plot everything format",
     status="0, 1 if --fail-on finds something or --select leaves nothing, 2 after an error, such as a type that cannot "
     "be decoded.",
     names="parameters",

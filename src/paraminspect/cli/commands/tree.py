@@ -34,6 +34,7 @@ TreeFormat = Annotated[
 paraminspect tree model.safetensors
 paraminspect tree training.pt --module model --depth 2 | less
 """,
+    often="depth select with_shapes inputs no_fold everything output_format wide",
     names="parameters",
 )
 def command(
