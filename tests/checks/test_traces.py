@@ -21,7 +21,8 @@ from paraminspect.checks.traces import Traces, trace_once
 from paraminspect.files.blob import Blob
 from paraminspect.formats.once import making_once
 from paraminspect.formats.pickles.inert import StorageRef
-from paraminspect.formats.pickles.tracing import Trace, trace_pickle
+from paraminspect.formats.pickles.traced import Trace
+from paraminspect.formats.pickles.tracing import trace_pickle
 from paraminspect.limits import OPCODES, STRINGS, WINDOWS, Effort, one_effort
 from tests.making.zips import zip_bytes
 
