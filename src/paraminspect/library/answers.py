@@ -443,16 +443,14 @@ def backward(
         raise no_architecture(opened.checkpoint, "open(SPEC, weights=..)", opened.source)
     from paraminspect.live.grad.backward import backward_report
     from paraminspect.live.grad.feed import Feed, Wanted
-    from paraminspect.live.grad.prepare import materialise
 
     wanted = Wanted(loss=loss) if isinstance(loss, str) else Wanted()
-    feed = Feed(wanted, live.plan, seed or 0, has_inputs=inputs is not None)
+    feed = Feed(wanted, live.plan, seed or 0, live.feeding().inputs if inputs is None else None)
     if loss is None or isinstance(loss, str):
         loss = feed.loss()
     if inputs is None:
         inputs, _ = feed.batch()
         live.expect_pass(inputs.positional)
-        materialise(live.model, inputs, live.plan)
     return backward_report(live.model, inputs, loss, uses=uses, seed=seed, reasons=reasons, plan=live.plan)
 
 

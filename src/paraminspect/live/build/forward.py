@@ -6,20 +6,23 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from copy import copy
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.nn.parameter import is_lazy
 from torch.utils.hooks import RemovableHandle
 
 from paraminspect.architecture.nodes import Mark
 from paraminspect.architecture.plan import ModelPlan
 from paraminspect.errors import ParamInspectError, SourceError
-from paraminspect.live.build.complaints import describe_tensors, first_line, suggest_remedy
+from paraminspect.live.build.complaints import complaint_of, describe_tensors, suggest_remedy
 from paraminspect.live.build.containers import StepError
 from paraminspect.live.build.expected import counting
+from paraminspect.live.build.givers import Given, explain_tuple
 from paraminspect.live.build.memory import is_out_of_memory
 from paraminspect.live.build.user_code import running_user_code
 from paraminspect.text import shape_text
@@ -28,6 +31,22 @@ Shape = tuple[int, ...]
 
 MAX_TENSORS_NAMED = 4
 """Inputs and parameters that an error message names."""
+
+
+class Inputs(NamedTuple):
+    """What a model is called with: positional and named arguments."""
+
+    positional: Sequence[object] = ()
+    named: Mapping[str, object] = {}
+
+
+def as_inputs(inputs: object) -> Inputs:
+    """One argument, a tuple or list of positional ones, or a mapping of named ones as `Inputs`."""
+    if isinstance(inputs, Inputs):
+        return inputs
+    if isinstance(inputs, Mapping):
+        return Inputs(named=inputs)
+    return Inputs(tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,))
 
 
 class Call:
@@ -51,7 +70,8 @@ class CallPaths:
     """Follows the calls of a model's modules while it is entered.
 
     A module that goes by several names is called by one of them at a time: by those in the module that calls it, or
-    else below it, each in its turn.
+    else below it, each in its turn. A module that is made meanwhile is followed from its first call on, by the name that
+    it has in the one that calls it. What is scripted runs outside of Python, as a part of what calls it.
 
     Args:
         on_return: Called with each call that returns, and its output.
@@ -65,14 +85,17 @@ class CallPaths:
 
         self._names: dict[int, list[str]] = {}
         self._handles: list[RemovableHandle] = []
+        self._met: dict[int, nn.Module] = {}
 
     def __enter__(self) -> CallPaths:
         for path, module in self.model.named_modules(remove_duplicate=False):
+            if isinstance(module, torch.jit.ScriptModule):
+                continue
             names = self._names.setdefault(id(module), [])
             names.append(path)
             if len(names) == 1:
-                self._handles.append(module.register_forward_pre_hook(self._begin, prepend=True, with_kwargs=True))
-                self._handles.append(module.register_forward_hook(self._end, with_kwargs=True))
+                self._follow(module)
+        self._handles.append(register_module_forward_pre_hook(self._meet))
         return self
 
     def __exit__(
@@ -86,6 +109,23 @@ class CallPaths:
     def path(self) -> str:
         """Of the innermost module at work; "" before any."""
         return self.stack[-1].path if self.stack else ""
+
+    def _meet(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        """Before any call of any module: one that is not known yet is looked for in its caller."""
+        if id(module) in self._names or id(module) in self._met or not self.stack:
+            return
+        self._met[id(module)] = module  # held, so that no id is used again
+        caller = self.stack[-1]
+        for below, each in caller.module.named_modules():
+            if each is module and not isinstance(module, torch.jit.ScriptModule):
+                self._names[id(module)] = [f"{caller.path}.{below}" if caller.path else below]
+                self._follow(module)
+                self._begin(module, args, {})  # its hook comes too late for this call
+                return
+
+    def _follow(self, module: nn.Module) -> None:
+        self._handles.append(module.register_forward_pre_hook(self._begin, prepend=True, with_kwargs=True))
+        self._handles.append(module.register_forward_hook(self._end, with_kwargs=True))
 
     def _begin(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.stack.append(Call(self._name(module), module, [*args, *kwargs.values()]))
@@ -113,7 +153,7 @@ class CallPaths:
 
 def run_forward(
     model: nn.Module,
-    inputs: Sequence[Tensor],
+    inputs: Inputs | Sequence[object],
     *,
     plan: ModelPlan | None = None,
     on_return: Callable[[Call, object], None] | None = None,
@@ -125,7 +165,7 @@ def run_forward(
 
     Args:
         model: On the device of the inputs; its training mode is as before afterwards.
-        inputs: In order of the forward call.
+        inputs: Of the forward call; a sequence is that of its positional arguments.
         plan: Of a spec's model, for the places in error messages.
         on_return: Called with each call of a module that returns, and its output.
         is_planned: On the meta device: whether it will run in memory too.
@@ -136,13 +176,16 @@ def run_forward(
     """
     training = [module for module in model.modules() if module.training]
     calls = CallPaths(model, on_return)
+    positional, named = as_inputs(inputs)
     try:
         model.eval()
         counted: AbstractContextManager[object] = (
-            counting(model, is_planned=is_planned) if all(each.is_meta for each in inputs) else nullcontext()
+            counting(model, is_planned=is_planned)
+            if all(each.is_meta for each in iter_tensors((positional, named)))
+            else nullcontext()
         )
         with calls, torch.no_grad(), counted:
-            return call_model(calls, inputs, plan=plan)
+            return call_model(calls, positional, named, plan=plan)
     finally:
         for module in training:
             module.training = True
@@ -169,15 +212,15 @@ def call_model(
         with running_user_code(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return calls.model(*inputs, **(named or {}))
-    except (ParamInspectError, MemoryError):
+    except (ParamInspectError, MemoryError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:
         if is_out_of_memory(error):
             raise MemoryError(str(error)) from error
         raise explain_failure(calls, error, plan) from error
 
 
-def explain_failure(calls: CallPaths, error: Exception, plan: ModelPlan | None) -> ParamInspectError:
+def explain_failure(calls: CallPaths, error: BaseException, plan: ModelPlan | None) -> ParamInspectError:
     """What failed in forward, with the path of the innermost module and the shapes that met there.
 
     Args:
@@ -201,11 +244,12 @@ def explain_failure(calls: CallPaths, error: Exception, plan: ModelPlan | None) 
     message = f"forward fails at {what}"
     if shapes:
         message += f" with {', '.join(shapes)}"
-    message += f": {first_line(error) or type(error).__name__}"
+    message += f": {complaint_of(error)}"
     hint = suggest_remedy(call.module, inputs, error)
     if plan is None:
         return SourceError(message, hint=hint)
-    located = mark_of(plan, path).error(message, hint=hint)
+    met_by = [Given(each.path, each.inputs) for each in calls.stack[:-1]] + [Given(path, inputs)]
+    located = explain_tuple(plan, met_by, error) or mark_of(plan, path).error(message, hint=hint)
     located.source = plan.source or None
     return located
 
@@ -225,7 +269,7 @@ def mark_of(plan: ModelPlan, path: str) -> Mark:
 
 
 def trace_shapes(
-    model: nn.Module, inputs: Sequence[Tensor], *, plan: ModelPlan | None = None
+    model: nn.Module, inputs: Inputs | Sequence[object], *, plan: ModelPlan | None = None
 ) -> dict[str, tuple[Shape, ...]]:
     """Shapes of the tensors that each module returns, by module path, in the order in which they return.
 
@@ -234,7 +278,7 @@ def trace_shapes(
 
     Args:
         model: On the device of the inputs, the meta device as a rule.
-        inputs: In order of the forward call.
+        inputs: Of the forward call; a sequence is that of its positional arguments.
         plan: Of a spec's model, for the places in error messages.
 
     Raises:
@@ -259,3 +303,18 @@ def iter_tensors(value: object) -> Iterator[Tensor]:
     elif isinstance(value, (tuple, list)):
         for each in value:
             yield from iter_tensors(each)
+
+
+def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """The same with other tensors, in tuples, lists and dictionaries too; anything else is left as it is."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, dict):
+        made = copy(value)
+        made.update({name: map_tensors(each, change) for name, each in value.items()})
+        return made
+    if type(value) in (tuple, list):
+        return type(value)(map_tensors(each, change) for each in value)
+    if isinstance(value, tuple) and hasattr(value, "_make"):
+        return value._make(map_tensors(each, change) for each in value)
+    return value

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Sequence
 
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
 
-from paraminspect.architecture.plan import ModelPlan
 from paraminspect.errors import BackwardError, SelectionError
-from paraminspect.live.build.complaints import describe_refusal
-from paraminspect.live.build.forward import CallPaths, call_model
+from paraminspect.live.build.describe import module_classes
+from paraminspect.live.build.lazy import has_lazy
 from paraminspect.live.build.memory import available_memory, needed_memory, too_large
-from paraminspect.live.grad.once import Inputs
+from paraminspect.names.missed import explain_miss
 from paraminspect.names.selector import Selector
 from paraminspect.names.suggestions import suggest
 
@@ -46,21 +43,22 @@ def freeze(model: nn.Module, selectors: Sequence[Selector]) -> None:
     Raises:
         SelectionError: One means none.
     """
-    types = {path: type(module) for path, module in model.named_modules(remove_duplicate=False)}
-    named = list(model.named_parameters(remove_duplicate=False))
+    classes = module_classes(model)
+    named = [
+        (name, classes[name.rpartition(".")[0]], parameter)
+        for name, parameter in model.named_parameters(remove_duplicate=False)
+    ]
     for selector in selectors:
-        found = False
-        for name, parameter in named:
-            cls = types[name.rpartition(".")[0]]
-            if any(selector.matches(name, f"{each.__module__}.{each.__qualname__}") for each in cls.__mro__):
-                parameter.requires_grad_(False)
-                found = True
+        found = [parameter for name, inside, parameter in named if selector.matches(name, inside)]
         if not found:
-            names = [name for name, _ in named]
+            why = explain_miss(selector, [(name, inside) for name, inside, _ in named])
+            names = [name for name, _, _ in named]
             raise SelectionError(
                 f"--freeze {selector.text!r} matches no parameter",
-                hint=suggest(selector.text, names, "the parameters are"),
+                hint=why or suggest(selector.text, names, "the parameters are"),
             )
+        for parameter in found:
+            parameter.requires_grad_(False)
 
 
 def convert(model: nn.Module, *, dtype: torch.dtype | None, device: str, train: bool | None) -> None:
@@ -76,7 +74,7 @@ def convert(model: nn.Module, *, dtype: torch.dtype | None, device: str, train: 
     """
     if dtype is not None:
         model.to(dtype)
-    if not any(is_lazy(each) for each in model.parameters()):
+    if not has_lazy(model):
         held = 0 if device != "cpu" else sum(each.numel() * each.element_size() for each in model.parameters())
         needed, available = needed_memory(model), available_memory(device)
         if available is not None and needed - held > available:
@@ -84,34 +82,3 @@ def convert(model: nn.Module, *, dtype: torch.dtype | None, device: str, train: 
     model.to(device)
     if train is not None:
         model.train(train)
-
-
-def check_inputs(model: nn.Module, inputs: Inputs) -> None:
-    """Refuse inputs that do not fit the signature of the model's forward, before it runs.
-
-    Raises:
-        BackwardError: With the name that was meant.
-    """
-    try:
-        inspect.signature(model.forward).bind(*inputs.positional, **inputs.named)
-    except TypeError as error:
-        complaint, hint = describe_refusal(model.forward, error, tuple(inputs.positional), inputs.named)
-        raise BackwardError(f"--input does not fit {type(model).__name__}.forward: {complaint}", hint=hint) from None
-    except ValueError:  # no signature
-        pass
-
-
-def materialise(model: nn.Module, inputs: Inputs, plan: ModelPlan | None) -> None:
-    """Give the parameters of lazy layers their shapes and values, which takes one forward pass.
-
-    Raises:
-        ParamInspectError: It fails.
-    """
-    if not any(is_lazy(each) for each in [*model.parameters(), *model.buffers()]):
-        return
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    with torch.no_grad(), CallPaths(model) as calls:
-        call_model(calls, inputs.positional, inputs.named, plan=plan)
-    for module in training:
-        module.training = True
