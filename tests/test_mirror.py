@@ -14,7 +14,7 @@ WITHOUT: dict[str, str] = {
         architecture/built_in architecture/model architecture/plan checks/codes formats/pickles/python_modules
         formats/quantised/schemes formats/loaders formats/tied_names values/grid_rows values/grids
         formats/pickles/safe_torch formats/pickles/tables formats/pickles/traced render/columns render/style render/theme
-        rules/rule rules/targets
+        rules/rule rules/targets outcomes summaries
     """,
     "tested by architecture/test_parse.py and architecture/test_expand.py": """
         architecture/layers architecture/nodes architecture/values

@@ -18,7 +18,7 @@ from paraminspect.formats.pickles.traced import Trace, Use
 from paraminspect.formats.pickles.tracing import trace_pickle
 from paraminspect.formats.pytorch.legacy import is_legacy_magic, itemsize
 from paraminspect.limits import EffortError
-from paraminspect.records import Finding
+from paraminspect.summaries import Finding
 
 MAX_TOLD: Final = 50
 """Findings of one kind and one pickle that are told one by one."""

@@ -29,7 +29,7 @@ from paraminspect.formats.table import TAR_MAGIC, endings_of, is_named_piece
 from paraminspect.formats.zip_file import ZIP_END, ZipDirectory, ZipEntry, read_tail, read_zip_directory
 from paraminspect.formats.zip_pieces import split_archives
 from paraminspect.limits import effort
-from paraminspect.records import Finding
+from paraminspect.summaries import Finding
 from paraminspect.text import counted, format_bytes, quote
 
 MAX_TOLD: Final = 20
