@@ -123,7 +123,7 @@ class Maker:
         config_class: That of its config.
         silent: The default config, as config.json has it, less what it says of ties: there is what a class has by default
             not always what it takes where a file does not say.
-        switches: Dotted paths of each KEY in it.
+        switches: Dotted paths of each KEY in it, and of that at its top, which may be there all the same.
         may_tie: Whether the class, or a part of it, declares names as tied; True where that is not known yet.
     """
 
@@ -236,7 +236,7 @@ def _inner(config: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _switches(config: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    if hasattr(config, KEY):
+    if not path or hasattr(config, KEY):
         yield path
     for name, part in _inner(config):
         yield from _switches(part, (*path, name))
@@ -252,16 +252,16 @@ def _shrink(config: Any) -> None:
 
 
 def find_ties(model: Any) -> Ties:
-    """Names of parameters and buffers that are one object; the name that is kept is the one that `save_pretrained` keeps."""
+    """Names of parameters and buffers that are one object; the first that `save_pretrained` may keep is kept."""
     groups: dict[int, list[str]] = {}
     for name, tensor in model.state_dict(keep_vars=True).items():
         if isinstance(tensor, Tensor):
             groups.setdefault(id(tensor), []).append(name)
-    found = [sorted(names) for names in groups.values() if len(names) > 1]
-    is_given_up = _given_up(model) if found else None
+    found = [names for names in groups.values() if len(names) > 1]
+    is_given_up = _given_up(model)
     ties = {}
     for names in found:
-        kept = next((name for name in names if is_given_up is None or not is_given_up(name)), names[-1])
+        kept = next((name for name in names if not is_given_up(name)), max(names))
         ties.update({name: kept for name in names if name != kept})
     return ties
 

@@ -54,6 +54,9 @@ class Trace:
         wraps_arrays: Whether `joblib.load` reads it otherwise than `pickle.load` does.
         parts: What the pickles would do that lie between its opcodes.
         departs: Whether `value` may be other than a `PickleMachine` would make it, or it would have stopped.
+        has_runs: Whether it holds a `Run` in place of what that stands for.
+        refers: Whether there is a persistent id.
+        is_taken: Whether somebody who may change it has its value.
         storages: First references to each, by its key.
         foreign: (module, name) of what is on no allow-list, in order of appearance.
     """
@@ -73,5 +76,8 @@ class Trace:
         self.wraps_arrays = False
         self.parts: list[Trace] = []
         self.departs = False
+        self.has_runs = False
+        self.refers = False
+        self.is_taken = False
         self.storages: dict[str, StorageRef] = {}
         self.foreign: list[tuple[str, str]] = []

@@ -72,7 +72,9 @@ def trace_pickle(
     trace.end = machine.position
     trace.names = set(machine.named)
     trace.foreign = machine.foreign
-    trace.departs = trace.departs or machine.took_runs or trace is not first
+    trace.departs = trace.departs or trace is not first
+    trace.has_runs = machine.took_runs
+    trace.refers = trace.refers or bool(trace.storages)
     machine.release()
     return trace
 
@@ -116,6 +118,7 @@ class _TracingMachine(PickleMachine):
         self._reached: dict[int, int] = {}  # harmless calls of getattr, by its use
 
     def _run(self) -> object:
+        handlers = _HANDLERS
         limit = self._most_opcodes(MAX_PICKLE_OPS)
         done = 0
         try:
@@ -127,11 +130,7 @@ class _TracingMachine(PickleMachine):
                 self._pos += 1
                 if op == _STOP:
                     return self._stack.pop()
-                if op == 0x80:  # PROTO
-                    self._protocol2 = self._buffer[self._pos] < 3
-                HANDLERS[op](self)
-                if op in _TEXTS:
-                    self._note_text()
+                handlers[op](self)
         finally:
             self._effort.spend(OPCODES, done + 1)
         raise self._too_many_opcodes(limit)
@@ -187,6 +186,7 @@ class _TracingMachine(PickleMachine):
         if is_view(pid):
             self.trace.departs = True  # a view, of a storage that it declares beside itself
         if not isinstance(value, StorageRef):
+            self.trace.refers = True
             return value
         if self._declare is not None:
             self._declare(value)
@@ -411,7 +411,11 @@ class _TracingMachine(PickleMachine):
                 self._note_string(data, data)
         return data
 
-    def _note_text(self) -> None:
+    def note_protocol(self) -> None:
+        """PROTO: names of protocol 2 are those of Python 2."""
+        self._protocol2 = self._buffer[self._pos] < 3
+
+    def note_text(self) -> None:
         """A text may stand for bytes: so pickles of protocol 0 to 2 write them."""
         text = self._stack[-1]
         if isinstance(text, LongBytes):
@@ -454,3 +458,20 @@ _LINES: Final = frozenset({0x53, 0x56})
 
 _TEXTS: Final = _LINES | {0x58, 0x8C}
 """The same, BINUNICODE and SHORT_BINUNICODE."""
+
+
+def _proto(m: _TracingMachine) -> None:
+    m.note_protocol()
+    HANDLERS[0x80](m)
+
+
+def _noting_text(handler: Callable[[_TracingMachine], object]) -> Callable[[_TracingMachine], None]:
+    def handle(m: _TracingMachine) -> None:
+        handler(m)
+        m.note_text()
+
+    return handle
+
+
+_HANDLERS: Final = [_noting_text(handler) if code in _TEXTS else handler for code, handler in enumerate(HANDLERS)]
+_HANDLERS[0x80] = _proto
