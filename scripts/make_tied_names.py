@@ -47,13 +47,15 @@ def main(arguments: Sequence[str]) -> None:
             text = json.dumps(collected, indent=1, sort_keys=True)
             (Path(folder) / f"{collected['version']}.json").write_text(f"{text}\n")
         case ["saved", folder]:
-            collected = json.loads((Path(folder) / f"{transformers.__version__}.json").read_text())
-            json.dump(collect_saved(collected["classes"]), sys.stdout, sort_keys=True)
+            json.dump(collect_saved(_read(folder)), sys.stdout, sort_keys=True)
         case ["table", folder]:
-            found = [json.loads(path.read_text()) for path in Path(folder).glob("*.json")]
-            sys.stdout.writelines(f"{line}\n" for line in write_table(found))
+            sys.stdout.writelines(f"{line}\n" for line in write_table(_read(folder)))
         case _:
             sys.exit(__doc__)
+
+
+def _read(folder: str) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in Path(folder).glob("*.json")]
 
 
 def collect() -> dict[str, Any]:
@@ -102,41 +104,51 @@ def _by_trial(maker: Maker, find: Callable[[Mapping[str, Any]], Ties], failed: F
     return found
 
 
-def collect_saved(collected: Mapping[str, Any]) -> dict[str, Any]:
+def collect_saved(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What `save_pretrained` of the installed version leaves out.
 
     Args:
-        collected: The classes of this version.
+        found: What was collected of each version.
 
     Returns:
         `version`, and in `classes` for each class what is `said` by the config.json that was written, the names that are
-        `stored` of those that are ever tied, and the `groups` of names that are one tensor.
+        `stored` of those that any version ties, and the `groups` of names that are one tensor.
     """
+    (now,) = (each["classes"] for each in found if each["version"] == transformers.__version__)
     failed: Failed = {}
     classes: dict[str, list[dict[str, Any]]] = {}
     for model_class in find_classes(failed):
         name = model_class.__name__
-        if any(collected.get(name, {"ties": {}})["ties"].values()):
+        if any(now.get(name, {"ties": {}})["ties"].values()):
+            rows = (each["classes"][name] for each in found if name in each["classes"])
+            ever = {each for row in rows for pair in rules_of(row["ties"]) for each in pair}
             try:
-                classes[name] = _saved_rows(Maker(model_class))
+                classes[name] = _saved_rows(Maker(model_class), ever)
             except Exception as error:
                 failed[name] = repr(error)
     sys.stderr.writelines(f"{name}: {why}\n" for name, why in failed.items())
     return {"version": transformers.__version__, "classes": classes}
 
 
-def _saved_rows(maker: Maker) -> list[dict[str, Any]]:
+def _saved_rows(maker: Maker, ever: set[str]) -> list[dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
-    ever: set[str] = set()
     for trial, said in maker.trials():
         if trial in SAVED:
-            model = maker.make(said)
-            ties = maker.file_ties(model)
-            stored, written = save(model)
-            row = {"groups": groups_of(ties), "said": _said(written, maker.switches), "stored": stored}
-            rows.setdefault(json.dumps(row["said"]), row)
-            ever |= {name for pair in rules_of({"": ties}) for name in pair}
-    return [{**row, "stored": sorted(ever & row["stored"])} for row in rows.values()]
+            model, (stored, written) = _make_and_save(maker, said)
+            told = _said(written, maker.switches)
+            row = {"groups": groups_of(maker.file_ties(model)), "said": told, "stored": sorted(stored & ever)}
+            rows.setdefault(json.dumps(told), row)
+    return list(rows.values())
+
+
+def _make_and_save(maker: Maker, said: Mapping[str, Any]) -> tuple[Any, tuple[set[str], dict[str, Any]]]:
+    try:
+        model = maker.make(said)
+        return model, save(model)
+    except Exception:  # a config with fewer layers than it lists is not written
+        maker.is_small = False
+        model = maker.make(said)
+        return model, save(model)
 
 
 def groups_of(ties: Ties) -> list[list[str]]:

@@ -124,6 +124,7 @@ class Maker:
         silent: The default config, as config.json has it, less what it says of ties: there is what a class has by default
             not always what it takes where a file does not say.
         switches: Dotted paths of each KEY in it, and of that at its top, which may be there all the same.
+        is_small: Whether its models have fewer layers, until there is one that cannot be made so.
         may_tie: Whether the class, or a part of it, declares names as tied; True where that is not known yet.
     """
 
@@ -138,7 +139,7 @@ class Maker:
         self.switches = [".".join((*path, KEY)) for path in paths]
         beside = _classes_of(sys.modules[model_class.__module__])
         self.may_tie = bool([*_inner(config)]) or any(each._tied_weights_keys for each in beside)
-        self._is_small = True
+        self.is_small = True
         self._file_names: dict[str, str] = {}
         self._tied: dict[str, Ties] = {}
 
@@ -159,16 +160,16 @@ class Maker:
         Args:
             said: All of its config.
         """
-        if self._is_small:
+        if self.is_small:
             try:
                 return self._make(said)
             except Exception:
-                self._is_small = False
+                self.is_small = False
         return self._make(said)
 
     def _make(self, said: Mapping[str, Any]) -> Any:
         config = self.config_class.from_dict(copy.deepcopy(said))
-        if self._is_small:
+        if self.is_small:
             _shrink(config)
         with torch.device("meta"):
             model = self.model_class(config)
