@@ -11,7 +11,7 @@ of others, other classes fail. From the root of the repository, a few minutes ea
     ENVS/5.24.0/bin/python -m scripts.make_tied_names table FOLDER > src/paraminspect/formats/tied_names.py
     ENVS/5.24.0/bin/python -m scripts.make_tied_names saved FOLDER > tests/formats/saved_ties.json
 
-`collect` writes FOLDER/VERSION.json: `classes`, each with its `config`, `model_type`, `prefix` (of its base model), `switches`
+`collect` writes VERSION.json in FOLDER, which is there: `classes`, each with its `config`, `model_type`, `prefix` (of its base model), `switches`
 (where its config has `tie_word_embeddings`), `ties` (for each trial of `Maker.trials`, the name that is given up and the one that
 is kept, by `Maker.ties`), and where no model could be made, `declared`: then they are those that the class declares, which no
 version before 5 does; and `failed`, what could not be made and why.

@@ -42,11 +42,10 @@ PARTS: Final = {
     "vision-encoder-decoder": ("from_encoder_decoder_configs", "ViT", "Bert"),
     "speech-encoder-decoder": ("from_encoder_decoder_configs", "Wav2Vec2", "Bert"),
     "rag": ("from_question_encoder_generator_configs", "DPR", "Bart"),
-    "musicgen": ("from_sub_models_config", "T5", "Encodec", "MusicgenDecoder"),
-    "musicgen_melody": ("from_sub_models_config", "T5", "Encodec", "MusicgenMelodyDecoder"),
 }
 """Types of models that have no default config: how one is made, and of which."""
 
+_MUSICGEN: Final = {"text_encoder": {"model_type": "t5"}, "audio_encoder": {"model_type": "encodec"}, "decoder": {}}
 _MROPE: Final = {"rope_type": "default", "mrope_section": [24, 20, 20]}
 _ROPES: Final = {kind: {"rope_type": "default", "rope_theta": 1e4} for kind in ("full_attention", "sliding_attention")}
 
@@ -73,6 +72,8 @@ WANTED: Final[dict[str, dict[str, Any]]] = {
     "MllamaForCausalLM": {"rope_scaling": {"rope_type": "default"}},
     "MllamaForConditionalGeneration": {"text_config": {"rope_scaling": {"rope_type": "default"}}},
     "MoonshineStreamingForConditionalGeneration": {"num_key_value_heads": 8},
+    "MusicgenForConditionalGeneration": _MUSICGEN,
+    "MusicgenMelodyForConditionalGeneration": _MUSICGEN,
     "NemotronForCausalLM": {"num_key_value_heads": 8, "head_dim": 128},
     "Qwen3OmniMoeThinkerForConditionalGeneration": {"text_config": {"rope_scaling": _MROPE}},
     "Qwen3VLForConditionalGeneration": {"text_config": {"rope_scaling": _MROPE}},
