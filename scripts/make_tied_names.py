@@ -11,10 +11,10 @@ of others, other classes fail. From the root of the repository, a few minutes ea
     ENVS/5.24.0/bin/python -m scripts.make_tied_names table FOLDER > src/paraminspect/formats/tied_names.py
     ENVS/5.24.0/bin/python -m scripts.make_tied_names saved FOLDER > tests/formats/saved_ties.json
 
-`collect` writes VERSION.json in FOLDER, which is there: `classes`, each with its `config`, `model_type`, `prefix` (of its base model), `switches`
-(where its config has `tie_word_embeddings`), `ties` (for each trial of `Maker.trials`, the name that is given up and the one that
-is kept, by `Maker.ties`), and where no model could be made, `declared`: then they are those that the class declares, which no
-version before 5 does; and `failed`, what could not be made and why.
+`collect` writes VERSION.json in FOLDER, which is there: `classes`, each with its `config`, `model_type`, `prefix` (of its base
+model), `switches` (where its config has `tie_word_embeddings`), `ties` (for each trial of `Maker.trials`, the name that is
+given up and the one that is kept, by `Maker.ties`), and where no model could be made, `declared`: then they are those that
+the class declares, which no version before 5 does; and `failed`, what could not be made and why.
 `saved` is the other way to the same facts: what `save_pretrained` left out of files that it wrote.
 """
 
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> None:
             text = json.dumps(collected, indent=1, sort_keys=True)
             (Path(folder) / f"{collected['version']}.json").write_text(f"{text}\n")
         case ["saved", folder]:
-            json.dump(collect_saved(_read(folder)), sys.stdout, sort_keys=True)
+            sys.stdout.write(f"{json.dumps(collect_saved(_read(folder)), sort_keys=True)}\n")
         case ["table", folder]:
             sys.stdout.writelines(f"{line}\n" for line in write_table(_read(folder)))
         case _:
