@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from paraminspect.cli.options import TreeOptions
 from paraminspect.cli.output import Output
-from paraminspect.cli.report import describe_totals, totals_object
+from paraminspect.cli.results import describe_totals, totals_object
 from paraminspect.errors import ParamInspectError, SelectionError
 from paraminspect.models.open import Opened
 from paraminspect.names.listing import make_listing, total

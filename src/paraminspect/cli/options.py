@@ -207,7 +207,12 @@ class Output(NamedTuple):
 
     format: Annotated[
         Literal["auto", Format],
-        Option("--format", "-f", help="Of what is printed: auto is a table on a terminal, tsv in a pipe.", rich_help_panel=OUTPUT),
+        Option(
+            "--format",
+            "-f",
+            help="Of what is printed: auto is a table on a terminal, tsv in a pipe.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = "auto"
     color: Color = "auto"
     wide: Wide = False

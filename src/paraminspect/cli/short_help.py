@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from paraminspect.cli.declare import Declared
-from paraminspect.text import shorten_end
+from paraminspect.text import wrap
 
 INDENT: Final = "  "
 MAX_OPTION: Final = 28
@@ -34,13 +34,16 @@ def _options(context: Any, declared: Declared, width: int) -> Iterator[str]:
     left = min(max((len(names) for names, _ in records), default=0), MAX_OPTION)
     for names, about in records:
         shown = names if len(names) <= left else names[:left].rpartition(" ")[0]
-        yield f"{shown:<{left}}{INDENT}{_first_of(about, width - left - len(INDENT))}"
+        room = width - left - len(INDENT)
+        first, *rest = wrap(_first_of(about, room), room).splitlines()
+        yield f"{shown:<{left}}{INDENT}{first}"
+        yield from (f"{'':<{left}}{INDENT}{line}" for line in rest)
 
 
 def _first_of(about: str, width: int) -> str:
-    """As much of it as says something by itself: a sentence, or what stands before a colon or a comma."""
+    """As much of it as fits in a line and says something by itself; the first sentence where nothing does."""
     for end in (".", ";", ":"):
         first = re.split(rf"{re.escape(end)}(?=\s|$)", about, maxsplit=1)[0]
         if len(first) <= width:
             return first
-    return shorten_end(about, width)
+    return re.split(r"\.(?=\s|$)", about, maxsplit=1)[0]

@@ -485,23 +485,10 @@ def report(
     Example:
         >>> report("base.pt", "tuned.safetensors").write("changes.html")
     """
-    from paraminspect.library.report import compare, describe_source, gradients_of, make_report, plan_listing
+    from paraminspect.library.report import report_models
 
     opened = [_in_memory(source, 0) if gradients else _hold(source), *([] if after is None else [_hold(after)])]
-    rows = None
-    if gradients:
-        from paraminspect.live.grad.asked import BackwardPlan
-
-        rows, _ = gradients_of(opened[0], BackwardPlan(uses=True))
-    parts = []
-    for each in opened:
-        with reading(each.seen):
-            parts.append(describe_source(each, plan_listing(each, everything=everything), values=values))
-    changes = None
-    if after is not None:
-        with reading(*(each.seen for each in opened)):
-            changes = compare(opened[0], opened[1], values=values)
-    return make_report(parts, changes, rows)
+    return report_models(opened, values=values, gradients=gradients, everything=everything)
 
 
 def _in_memory(source: Source, seed: int) -> Opened:

@@ -203,11 +203,13 @@ class Model:
         self.opened.expect(self._listing.records)
         return {tensor.name: tensor.stats() for tensor in self}
 
+    @one_run
     def report(self, *, values: bool = True) -> Report:
         """One page of all there is to say of it, which a notebook shows; see `paraminspect.report`."""
-        from paraminspect.library.answers import report
+        from paraminspect.library.report import report_models
 
-        return report(self, values=values)
+        self.opened.count_files()
+        return report_models([self.opened], values=values)
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """The rows that `paraminspect list -f json` prints; pandas and polars make a frame of them."""

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from paraminspect.errors import ParamInspectError
+from paraminspect.files.seen import reading
 from paraminspect.models.open import Opened
 from paraminspect.names.listing import Listing, make_listing
-from paraminspect.records import OF_MODEL, Finding, TensorRecord
+from paraminspect.records import OF_MODEL, TensorRecord
 from paraminspect.render.rows import Rows
+from paraminspect.summaries import Finding
 
 if TYPE_CHECKING:
     from paraminspect.live.grad.asked import BackwardPlan
@@ -132,6 +134,31 @@ def compare(before: Opened, after: Opened, advance: Advance = lambda _: None, *,
     return change_rows(found, before.checkpoint, after.checkpoint)
 
 
+def report_models(
+    opened: Sequence[Opened], *, values: bool = True, gradients: bool = False, everything: bool = False
+) -> Report:
+    """The page of one source, or of two.
+
+    Args:
+        values: Whether they are read.
+        gradients: Whether the first, which can run, is run backward once.
+        everything: Buffers, optimizer state and other tensors too.
+    """
+    rows = None
+    if gradients:
+        from paraminspect.live.grad.asked import BackwardPlan
+
+        rows, _ = gradients_of(opened[0], BackwardPlan(uses=True))
+    parts = []
+    for each in opened:
+        with reading(each.seen):
+            parts.append(describe_source(each, plan_listing(each, everything=everything), values=values))
+    if len(opened) < 2:
+        return make_report(parts, None, rows)
+    with reading(*(each.seen for each in opened)):
+        return make_report(parts, compare(opened[0], opened[1], values=values), rows)
+
+
 def gradients_of(opened: Opened, plan: BackwardPlan) -> tuple[Rows, list[str]]:
     """The rows of `grad`, and what is to be said of them.
 
@@ -147,12 +174,13 @@ def gradients_of(opened: Opened, plan: BackwardPlan) -> tuple[Rows, list[str]]:
 
 def make_report(parts: Sequence[Part], changes: Rows | None = None, gradients: Rows | None = None) -> Report:
     """The page of one source, or of two of which the second is the later one."""
-    from paraminspect import __version__
+    from importlib.metadata import version
+
     from paraminspect.pages.document import change_part, document, gradient_part
 
     changed = None if changes is None else change_part(changes)
     passed = None if gradients is None else gradient_part(gradients)
-    return Report(document(__version__, [part.members for part in parts], changed, passed))
+    return Report(document(version("paraminspect"), [part.members for part in parts], changed, passed))
 
 
 def _find(opened: Opened) -> list[Finding]:

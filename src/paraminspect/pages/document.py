@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from paraminspect.names.listing import Listing
 from paraminspect.pages.page import SCHEMA
-from paraminspect.records import Finding, Info, TensorRecord, TieGroup
+from paraminspect.records import TensorRecord, TieGroup
 from paraminspect.render.columns import NUMBERS
 from paraminspect.render.rows import Rows
+from paraminspect.summaries import Finding, Info
 
 DIGITS: Final = 6
 """Of a statistic: what a screen shows, and more."""

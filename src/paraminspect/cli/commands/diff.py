@@ -48,7 +48,7 @@ Map = Annotated[
 paraminspect diff base.safetensors tuned.safetensors
 paraminspect diff old.pt new.gguf --map 'module.*=*' -f names | sort -u
 """,
-    often="only select atol rtol map_ columns format",
+    often="only select rtol atol map_ columns format",
     status="0 no difference, 1 different, 2 after an error, such as values that cannot be decoded.",
 )
 def command(

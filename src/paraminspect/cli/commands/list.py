@@ -13,7 +13,7 @@ from paraminspect.cli.chosen import Choice, choose_from
 from paraminspect.cli.declare import OneOf, Table, declare
 from paraminspect.cli.opened import open_each, prefixed
 from paraminspect.cli.output import Output
-from paraminspect.cli.report import Report
+from paraminspect.cli.results import Report
 from paraminspect.errors import ParamInspectError
 from paraminspect.names.listing import Listing, sum_modules, total
 from paraminspect.records import Checkpoint

@@ -85,7 +85,7 @@ def command(
     infinities are counted and left out of the rest. Of complex numbers, statistics are of their moduli; quantised
     blocks are taken apart. Quantiles of over 65,536 values of more than 16 bits are off by less than 1 % of themselves.
     """
-    from paraminspect.cli.report import Report
+    from paraminspect.cli.results import Report
     from paraminspect.values.picture import draw_statistics
     from paraminspect.values.tabled import describe_problems, failures_as_errors, plan_rows, statistics_values
 

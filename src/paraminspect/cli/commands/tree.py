@@ -11,7 +11,7 @@ from paraminspect.cli.chosen import Choice, choose_from
 from paraminspect.cli.declare import declare
 from paraminspect.cli.opened import open_each, title
 from paraminspect.cli.output import Output
-from paraminspect.cli.report import describe_totals, totals_object
+from paraminspect.cli.results import describe_totals, totals_object
 from paraminspect.errors import ParamInspectError
 from paraminspect.names.listing import make_tree, total
 from paraminspect.render.checkpoint_tree import render_tree, tree_object
