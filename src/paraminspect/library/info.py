@@ -11,7 +11,7 @@ from paraminspect.files.paths import is_masked, shown
 from paraminspect.formats.table import formats_of_files, resolve
 from paraminspect.models.open import Opened
 from paraminspect.names.listing import Listing, Module, count_hidden, make_listing, make_tree, total
-from paraminspect.records import Info, ModuleShare, Training
+from paraminspect.summaries import Info, ModuleShare, Training
 
 if TYPE_CHECKING:
     from paraminspect.live.build.live_model import LiveModel
