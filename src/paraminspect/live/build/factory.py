@@ -76,7 +76,7 @@ def build_factory(
         raise SourceError(
             f"{name.attribute} is {_article(target)}; expected a function or class that makes an nn.Module"
         )
-    call = _FactoryCall(target, name.attribute, dict(arguments or {}), seed, remarks)
+    call = FactoryCall(target, name.attribute, dict(arguments or {}), seed, remarks)
     call.check_arguments()
     made = call.run(device, [module.__file__] if module.__file__ else [])
     if not isinstance(made, nn.Module):
@@ -110,7 +110,16 @@ def parse_arguments(texts: Sequence[str]) -> dict[str, object]:
     return arguments
 
 
-class _FactoryCall(NamedTuple):
+class FactoryCall(NamedTuple):
+    """A call of what makes a model.
+
+    Attributes:
+        title: It is called in messages.
+        arguments: By name.
+        seed: Of what it draws.
+        notes: Takes its warnings.
+    """
+
     target: Callable[..., Any]
     title: str
     arguments: dict[str, object]
