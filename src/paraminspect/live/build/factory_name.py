@@ -1,7 +1,12 @@
-"""What `module:callable`, `file.py:callable` and `transformers:FOLDER` say, read without importing torch."""
+"""What names a factory, and what a file of Python defines, without running it or importing torch.
+
+    module:callable   file.py:callable   transformers:FOLDER
+"""
 
 from __future__ import annotations
 
+import ast
+import os
 import re
 from typing import Final, NamedTuple
 
@@ -40,3 +45,13 @@ def parse_factory(source: str) -> FactoryName | None:
     if where.lower().endswith(".py") and "://" not in where:
         return FactoryName("", where, attribute)
     return FactoryName(where, "", attribute) if _DOTTED.fullmatch(where) else None
+
+
+def class_names(path: str) -> frozenset[str]:
+    """Classes at the top level of a Python file, which is not run; none of one that cannot be read."""
+    try:
+        with open(os.path.abspath(path), "rb") as file:
+            tree = ast.parse(file.read())
+    except (OSError, SyntaxError, ValueError):
+        return frozenset()
+    return frozenset(node.name for node in tree.body if isinstance(node, ast.ClassDef))
