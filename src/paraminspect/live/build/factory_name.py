@@ -1,7 +1,4 @@
-"""What names a factory, and what a file of Python defines, without running it or importing torch.
-
-    module:callable   file.py:callable   transformers:FOLDER
-"""
+"""`module:callable`, `file.py:callable`, `transformers:FOLDER`; and what a file defines, without running it or torch."""
 
 from __future__ import annotations
 
