@@ -89,13 +89,6 @@ MODEL_MAPPING = {TextConfig: TextModel}
 Write = Callable[..., str]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def command_line() -> None:
-    """What it imports is there before each test, and stays."""
-    run_here("grad", "--help")
-    run_here("init", "--help")
-
-
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     """Make a folder of a config."""
