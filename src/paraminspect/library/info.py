@@ -12,7 +12,7 @@ from paraminspect.formats.table import formats_of_files, resolve
 from paraminspect.live.build.factory_name import FOLDER_FORMAT
 from paraminspect.models.open import Opened
 from paraminspect.names.listing import Listing, Module, count_hidden, make_listing, make_tree, total
-from paraminspect.records import Info, ModuleShare, Training
+from paraminspect.summaries import Info, ModuleShare, Training
 
 if TYPE_CHECKING:
     from paraminspect.live.build.live_model import LiveModel
