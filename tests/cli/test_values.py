@@ -17,6 +17,7 @@ from paraminspect.errors import LimitExceededError
 from paraminspect.render import ridges
 from paraminspect.render.delimited import in_ascii, sparkline
 from paraminspect.render.ridges import Ridge, draw_ridges
+from paraminspect.render.svg import Polygon, Text
 from paraminspect.values.picture import in_order_of_depth
 from tests.making.running import run_apart
 
@@ -128,3 +129,18 @@ def test_sparklines() -> None:
     assert sparkline([1] * 32) == "████████"
     assert sparkline([]) == ""
     assert in_ascii(sparkline([0, 0, 1, 0, 100, 0, 0, 50])) == "__._#__="
+
+
+def test_rows_of_a_plot_stand_on_one_axis() -> None:
+    rows = [
+        Ridge(name, [1, 5, 1], -end, end, 0.0, end) for name, end in (("a", 1.0), ("b", 2.0), ("c", 1.0), ("far", 99.0))
+    ]
+    drawn = draw_ridges(rows, "title").shapes
+    outlines = [[x for x, _ in shape.points] for shape in drawn if isinstance(shape, Polygon)]
+    widths = [max(points) - min(points) for points in outlines]
+    assert widths[0] == pytest.approx(widths[1] / 2)
+    assert widths[3] == pytest.approx(ridges.WIDTH)  # which reaches further than the axis
+    assert [shape.text for shape in drawn if isinstance(shape, Text) and shape.text in "◂▸"] == ["◂", "▸"]
+    ticks = [float(shape.text) for shape in drawn if isinstance(shape, Text) and shape.anchor == "middle"]
+    assert 0 in ticks
+    assert len(ticks) >= 3
