@@ -180,7 +180,9 @@ class _Parsing:
             at = self.column(values[len(parameters)])
             raise self.error(f"{initializer.name} with {len(values)} arguments; it takes {takes}", at)
         given = [self._argument(parameter, value) for parameter, value in zip(parameters, values, strict=False)]
-        known = {each.name: each for each in (*(() if initializer.kind == "keep" else BESIDES), *parameters)}
+        known = {each.name: each for each in parameters}
+        for each in () if initializer.kind == "keep" else BESIDES:
+            known.setdefault(each.name, each)
         for keyword in named:
             at = self.column(keyword)
             if keyword.arg is None:

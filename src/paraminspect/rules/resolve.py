@@ -36,7 +36,7 @@ class Resolved(NamedTuple):
     derived: Mapping[str, float]
     chunks: int
     fans: Fans | None
-    shape: tuple[int, ...]
+    shape: tuple[int, ...] = ()
     part: Part | None = None
 
 
@@ -88,7 +88,7 @@ class _Resolver:
         written = self.rule.part
         if written is None:
             return None
-        which, of = self._whole(written.which, "part"), self._whole(written.of, "part")
+        which, of = self._whole(written.which), self._whole(written.of)
         if of < 1:
             raise self._error(f"part is one of {of}; expected 1 or more", written.of)
         if not 0 <= which < of:
@@ -99,17 +99,19 @@ class _Resolver:
             raise self._error(f"{self.shape[0]:,} rows cannot be cut into {of} equal parts", written.whole)
         return Part(which, of)
 
-    def _whole(self, written: Argument, what: str) -> int:
+    def _whole(self, written: Argument) -> int:
         """An integer that is known before the fans are."""
         if names_in(written.text).intersection(FANS):
-            raise self._error(f"{what} cannot follow from fans, of which each has its own", written)
+            what = written.parameter.name
+            each = what.removesuffix("s")
+            raise self._error(f"{what} cannot follow from fans, of which each {each} has its own", written)
         return int(self._value(written))
 
     def _chunks(self) -> int:
         written = self.rule.chunks
         if written is None:
             return 1
-        chunks = self._whole(written, "chunks")
+        chunks = self._whole(written)
         if chunks < 1:
             raise self._error(f"chunks is {chunks}; expected 1 or more", written)
         if not self.shape:
