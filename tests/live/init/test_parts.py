@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from paraminspect import apply_init, plan_init
 from paraminspect.live.build.seeds import derive_seed, make_generator
-from paraminspect.records import InitStep
+from paraminspect.outcomes import InitStep
 
 WHOLE = {"zeros": nn.init.zeros_, "normal": nn.init.normal_, "keep": lambda tensor, **_: tensor}
 FILLS: dict[str, tuple[str, Callable[..., object]]] = {
