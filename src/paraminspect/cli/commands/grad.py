@@ -99,7 +99,8 @@ def command(
 
         with Progress(out, "run", "{:,} batches".format) as progress:
             told = run_backward(model.live, plan, on_step=lambda done: progress(done, shown.steps))
-        out.remark(told.before)
+        for text in told.before:
+            out.remark(text)
         out.notes(told.notes)
         _print(told, shown, columns, out, is_free=output.format == "auto")
         for state in shown.fail_on:
