@@ -445,7 +445,7 @@ def backward(
     from paraminspect.live.grad.feed import Feed, Wanted
 
     wanted = Wanted(loss=read_loss(loss) if isinstance(loss, str) else None)
-    feed = Feed(wanted, live.plan, seed or 0, has_inputs=inputs is not None)
+    feed = Feed(wanted, live.plan, seed or 0, live.feeding().inputs if inputs is None else None)
     taken = feed.loss() if loss is None or isinstance(loss, str) else loss
     if inputs is None:
         inputs, _ = feed.batch()

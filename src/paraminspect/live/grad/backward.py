@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from paraminspect.architecture.plan import ModelPlan
+from paraminspect.live.build.forward import Inputs, as_inputs
 from paraminspect.live.build.lazy import has_lazy, having_run, note_made
 from paraminspect.live.grad.diagnose import find_reasons
 from paraminspect.live.grad.gradients import GradientNumbers, angle, measure_gradients, norm_of
 from paraminspect.live.grad.losses import Loss, LossFunction, as_loss
-from paraminspect.live.grad.once import BackwardRun, Inputs, Outcome, as_inputs, explaining_memory
+from paraminspect.live.grad.once import BackwardRun, Outcome, explaining_memory
 from paraminspect.live.grad.uses import MAX_PART_BYTES
 from paraminspect.records import GradRecord, GradState, UseRecord
 from paraminspect.text import format_bytes
@@ -40,7 +41,7 @@ class BackwardReport:
 
     Attributes:
         parameters: One a parameter, a tied one once, in the order of `named_parameters()`.
-        total_norm: Of all gradients together, as `torch.nn.utils.get_total_norm` gives it.
+        total_norm: Of all gradients together: the root of the sum of the squares of their norms.
         none_before: How many parameters had no gradient before.
         gradients: By name, None where there is none; dense, on the model's device.
         parts: By name, one for each of the record's `uses`; empty unless they were asked for. None where a part was

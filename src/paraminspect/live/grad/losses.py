@@ -78,7 +78,7 @@ def choose_loss(text: LossText | None, origin: str = "", target: Target | None =
     def take(output: Any) -> Taken:
         if text is None:
             own = _own(output)
-            chosen = LossText("", (own,)) if own else LossText("sum")
+            chosen = LossText("", (own,) if own else ())
             why = ", the model's own" if own else ", for want of another (--loss)"
         else:
             chosen, why = text, f", as {origin} has it" if origin else ""
