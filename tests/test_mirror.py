@@ -11,7 +11,7 @@ SOURCE = TESTS.parent / "src" / "paraminspect"
 
 WITHOUT: dict[str, str] = {
     "holds names, types and numbers, and decides nothing": """
-        architecture/built_in architecture/declared architecture/functions architecture/model architecture/plan checks/codes formats/pickles/python_modules
+        architecture/built_in architecture/declared architecture/tensor_functions architecture/model architecture/plan checks/codes formats/pickles/python_modules
         formats/quantised/schemes formats/loaders formats/tied_names values/grid_rows values/grids
         formats/pickles/safe_torch formats/pickles/tables render/columns render/style render/theme rules/rule rules/targets
     """,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import parametrizations
 
-from paraminspect.architecture.functions import FUNCTIONS
+from paraminspect.architecture.tensor_functions import FUNCTIONS
 from paraminspect.live.build.functions import FUNCTION_MODULES
 from tests.making.live_models import open_live
 
