@@ -11,9 +11,10 @@ SOURCE = TESTS.parent / "src" / "paraminspect"
 
 WITHOUT: dict[str, str] = {
     "holds names, types and numbers, and decides nothing": """
-        architecture/built_in architecture/declared architecture/tensor_functions architecture/model architecture/plan checks/codes formats/pickles/python_modules
+        architecture/built_in architecture/declared architecture/functions architecture/model architecture/plan checks/codes formats/pickles/python_modules
         formats/quantised/schemes formats/loaders formats/tied_names values/grid_rows values/grids
-        formats/pickles/safe_torch formats/pickles/tables render/columns render/style render/theme rules/rule rules/targets
+        formats/pickles/safe_torch formats/pickles/tables formats/pickles/traced render/columns render/style render/theme
+        rules/rule rules/targets outcomes summaries
     """,
     "tested by architecture/test_parse.py and architecture/test_expand.py": """
         architecture/arguments architecture/blocks architecture/fields architecture/layers architecture/nodes

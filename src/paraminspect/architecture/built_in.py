@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from paraminspect.architecture.declared import Argument, Builtin
-from paraminspect.architecture.tensor_functions import FUNCTIONS
+from paraminspect.architecture.functions import FUNCTIONS
 
 PARAM_OPS = {
     "add": "x + p, broadcast as torch does; p is zero at first",

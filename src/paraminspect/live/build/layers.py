@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from paraminspect.architecture.model import Value
-from paraminspect.live.build.tensor_functions import FUNCTION_MODULES, joined
+from paraminspect.live.build.functions import FUNCTION_MODULES, joined
 from paraminspect.text import shape_text
 
 

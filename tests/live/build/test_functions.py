@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import parametrizations
 
-from paraminspect.architecture.tensor_functions import FUNCTIONS
-from paraminspect.live.build.tensor_functions import FUNCTION_MODULES
+from paraminspect.architecture.functions import FUNCTIONS
+from paraminspect.live.build.functions import FUNCTION_MODULES
 from tests.making.live_models import open_live
 
 X = torch.linspace(0.1, 2.4, 24).reshape(2, 3, 4)

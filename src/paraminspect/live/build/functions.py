@@ -1,5 +1,5 @@
 # ruff: noqa: D101 - what each class computes is said by its row of the table, which becomes its docstring
-"""The built-ins that are functions of tensors as modules, after the table `architecture.tensor_functions.FUNCTIONS`."""
+"""The built-ins that are functions of tensors as modules, after the table `architecture.functions.FUNCTIONS`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from paraminspect.architecture.functions import FUNCTIONS
 from paraminspect.architecture.model import Value
-from paraminspect.architecture.tensor_functions import FUNCTIONS
 from paraminspect.text import shape_text
 
 
