@@ -443,7 +443,6 @@ def backward(
         raise no_architecture(opened.checkpoint, "open(SPEC, weights=..)", opened.source)
     from paraminspect.live.grad.backward import backward_report
     from paraminspect.live.grad.feed import Feed, Wanted
-    from paraminspect.live.grad.prepare import materialise
 
     wanted = Wanted(loss=loss) if isinstance(loss, str) else Wanted()
     feed = Feed(wanted, live.plan, seed or 0, has_inputs=inputs is not None)
@@ -452,7 +451,6 @@ def backward(
     if inputs is None:
         inputs, _ = feed.batch()
         live.expect_pass(inputs.positional)
-        materialise(live.model, inputs, live.plan)
     return backward_report(live.model, inputs, loss, uses=uses, seed=seed, reasons=reasons, plan=live.plan)
 
 

@@ -32,6 +32,12 @@ def first_line(error: object) -> str:
     return shorten(" ".join(lines[0].split()).rstrip("."), MAX_COMPLAINT_LENGTH) if lines else ""
 
 
+def complaint_of(error: BaseException) -> str:
+    """What an exception says, or its type where that alone tells what it is: "KeyError: 'fc'"."""
+    text, kind = first_line(error), type(error).__name__
+    return text if " " in text else f"{kind}: {text}" if text else kind
+
+
 def describe_tensors(values: Iterable[object], most: int) -> str:
     """Shapes of the first tensors, with the dtype of those that are not float32: "[2,4], [3] int64"."""
     found = []
@@ -98,7 +104,7 @@ def _signatures(make: Callable[..., Any]) -> list[Any]:
     return [vars(each)["__init__"] for each in make.__mro__ if "__init__" in vars(each) and each is not nn.Module]
 
 
-def suggest_remedy(module: nn.Module, inputs: Sequence[object], error: Exception) -> str | None:
+def suggest_remedy(module: nn.Module, inputs: Sequence[object], error: BaseException) -> str | None:
     """The next step after `error`, None where there is none to name.
 
     Args:

@@ -11,13 +11,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.nn.parameter import is_lazy
 from torch.utils.hooks import RemovableHandle
 
 from paraminspect.architecture.nodes import Mark
 from paraminspect.architecture.plan import ModelPlan
 from paraminspect.errors import ParamInspectError, SourceError
-from paraminspect.live.build.complaints import describe_tensors, first_line, suggest_remedy
+from paraminspect.live.build.complaints import complaint_of, describe_tensors, suggest_remedy
 from paraminspect.live.build.containers import StepError
 from paraminspect.live.build.expected import counting
 from paraminspect.live.build.memory import is_out_of_memory
@@ -51,7 +52,8 @@ class CallPaths:
     """Follows the calls of a model's modules while it is entered.
 
     A module that goes by several names is called by one of them at a time: by those in the module that calls it, or
-    else below it, each in its turn.
+    else below it, each in its turn. A module that is made meanwhile is followed from its first call on, by the name that
+    it has in the one that calls it. What is scripted runs outside of Python, as a part of what calls it.
 
     Args:
         on_return: Called with each call that returns, and its output.
@@ -65,14 +67,17 @@ class CallPaths:
 
         self._names: dict[int, list[str]] = {}
         self._handles: list[RemovableHandle] = []
+        self._met: dict[int, nn.Module] = {}
 
     def __enter__(self) -> CallPaths:
         for path, module in self.model.named_modules(remove_duplicate=False):
+            if isinstance(module, torch.jit.ScriptModule):
+                continue
             names = self._names.setdefault(id(module), [])
             names.append(path)
             if len(names) == 1:
-                self._handles.append(module.register_forward_pre_hook(self._begin, prepend=True, with_kwargs=True))
-                self._handles.append(module.register_forward_hook(self._end, with_kwargs=True))
+                self._follow(module)
+        self._handles.append(register_module_forward_pre_hook(self._meet))
         return self
 
     def __exit__(
@@ -86,6 +91,23 @@ class CallPaths:
     def path(self) -> str:
         """Of the innermost module at work; "" before any."""
         return self.stack[-1].path if self.stack else ""
+
+    def _meet(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        """Before any call of any module: one that is not known yet is looked for in its caller."""
+        if id(module) in self._names or id(module) in self._met or not self.stack:
+            return
+        self._met[id(module)] = module  # held, so that no id is used again
+        caller = self.stack[-1]
+        for below, each in caller.module.named_modules():
+            if each is module and not isinstance(module, torch.jit.ScriptModule):
+                self._names[id(module)] = [f"{caller.path}.{below}" if caller.path else below]
+                self._follow(module)
+                self._begin(module, args, {})  # its hook comes too late for this call
+                return
+
+    def _follow(self, module: nn.Module) -> None:
+        self._handles.append(module.register_forward_pre_hook(self._begin, prepend=True, with_kwargs=True))
+        self._handles.append(module.register_forward_hook(self._end, with_kwargs=True))
 
     def _begin(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.stack.append(Call(self._name(module), module, [*args, *kwargs.values()]))
@@ -169,15 +191,15 @@ def call_model(
         with running_user_code(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return calls.model(*inputs, **(named or {}))
-    except (ParamInspectError, MemoryError):
+    except (ParamInspectError, MemoryError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:
         if is_out_of_memory(error):
             raise MemoryError(str(error)) from error
         raise explain_failure(calls, error, plan) from error
 
 
-def explain_failure(calls: CallPaths, error: Exception, plan: ModelPlan | None) -> ParamInspectError:
+def explain_failure(calls: CallPaths, error: BaseException, plan: ModelPlan | None) -> ParamInspectError:
     """What failed in forward, with the path of the innermost module and the shapes that met there.
 
     Args:
@@ -201,7 +223,7 @@ def explain_failure(calls: CallPaths, error: Exception, plan: ModelPlan | None) 
     message = f"forward fails at {what}"
     if shapes:
         message += f" with {', '.join(shapes)}"
-    message += f": {first_line(error) or type(error).__name__}"
+    message += f": {complaint_of(error)}"
     hint = suggest_remedy(call.module, inputs, error)
     if plan is None:
         return SourceError(message, hint=hint)

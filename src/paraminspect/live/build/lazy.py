@@ -1,20 +1,99 @@
-"""Lazy layers (`LazyLinear`, ...): their shapes from the spec's input, found on the meta device."""
+"""What is known of a model only when it has run once: shapes of lazy layers, and what its forward makes."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Final
 
+import torch
 from torch import nn
+from torch.nn import parameter
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from paraminspect.architecture.plan import ModelPlan
 from paraminspect.errors import LimitExceededError
-from paraminspect.live.build.forward import run_forward
+from paraminspect.live.build.forward import CallPaths, call_model, iter_tensors, run_forward
 from paraminspect.live.build.inputs import make_inputs
+from paraminspect.live.build.seeds import seeded
+from paraminspect.live.build.untouched import leaving_untouched
+from paraminspect.records import Kind
+from paraminspect.text import list_some
 
 MAX_LAZY: Final = 2_000
 """Lazy layers of one model: each takes a thousandth of a second."""
+
+MAX_NAMED: Final = 5
+"""Tensors that a note names."""
+
+
+def run_once(
+    model: nn.Module,
+    inputs: Sequence[object],
+    named: Mapping[str, object] | None = None,
+    *,
+    plan: ModelPlan | None = None,
+    seed: int | None = None,
+) -> list[str]:
+    """Run a model, so that its lazy layers have shapes and values, and what its forward makes is there.
+
+    It runs in evaluation mode and without gradients. Parameters, buffers, modes, gradients and random generators are as
+    before; what is made stays: to undo that too, run this inside of `leaving_untouched`.
+
+    Args:
+        inputs: By position, on the model's device; on the meta device too.
+        named: By name.
+        plan: Of a spec's model, for the places in error messages.
+        seed: Of what is drawn; None takes the generators as they are.
+
+    Returns:
+        Remarks on what was made.
+
+    Raises:
+        ParamInspectError: The model fails on the inputs, at the module that does.
+    """
+    tensors = list(iter_tensors([inputs, named]))
+    on_meta = bool(tensors) and all(each.is_meta for each in tensors)
+    with (
+        leaving_untouched(model, structure=False) as before,
+        torch.device("meta") if on_meta else nullcontext(),
+        seeded(seed, "forward") if seed is not None else nullcontext(),
+        torch.no_grad(),
+        CallPaths(model) as calls,
+    ):
+        model.eval()
+        call_model(calls, inputs, named, plan=plan)
+        made = before.made()
+    return note_made(made)
+
+
+@contextmanager
+def having_run(
+    model: nn.Module,
+    inputs: Sequence[object],
+    named: Mapping[str, object] | None = None,
+    *,
+    plan: ModelPlan | None = None,
+    seed: int | None = None,
+) -> Iterator[None]:
+    """Inside, a model is what `run_once` makes of it; afterwards it is as it was. Arguments as there."""
+    with leaving_untouched(model):
+        run_once(model, inputs, named, plan=plan, seed=seed)
+        yield
+
+
+def note_made(made: Mapping[str, Kind]) -> list[str]:
+    """What is to be said of parameters and buffers that a forward pass made, if any."""
+    if not made:
+        return []
+    lost = "; an optimizer that was made before does not have them" if "parameter" in made.values() else ""
+    return [f"made in forward: {list_some(list(made), MAX_NAMED)}{lost}"]
+
+
+def has_lazy(model: nn.Module) -> bool:
+    """Whether any tensor of a model has no shape before it runs."""
+    return any(parameter.is_lazy(each) for each in [*model.parameters(), *model.buffers()])
 
 
 def materialise(model: nn.Module, plan: ModelPlan) -> dict[str, nn.Module]:

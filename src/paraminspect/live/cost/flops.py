@@ -31,7 +31,8 @@ MOVES: Final = frozenset({
     "arange", "cat", "clone", "constant_pad_nd", "copy", "copy_", "_to_copy", "detach", "detach_", "empty", "empty_like",
     "empty_strided", "fill", "fill_", "full", "full_like", "index", "index_select", "lift_fresh", "new_empty",
     "new_empty_strided", "new_full", "new_ones", "new_zeros", "ones", "ones_like", "repeat", "scalar_tensor",
-    "select_backward", "slice_backward", "stack", "tril", "triu", "unfold_backward", "zero_", "zeros", "zeros_like",
+    "select_backward", "slice_backward", "stack", "tril", "triu", "unfold_backward", "unsafe_split", "_unsafe_view",
+    "zero_", "zeros", "zeros_like",
 })  # fmt: skip
 """Operations that make, move or copy tensors and compute nothing."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -127,17 +127,16 @@ def _kernels(attention: Attention) -> Iterator[None]:
     def fused(*args: Any, dropout_p: float = 0.0, **kwargs: Any) -> Tensor:
         return original(*args[:4], **kwargs)  # the fifth is the dropout
 
-    with torch.backends.mkldnn.flags(enabled=False):  # type: ignore[attr-defined]
-        if attention == "math":
-            with sdpa_kernel(SDPBackend.MATH):
-                yield
-            return
-        if attention == "fused":
-            functional.scaled_dot_product_attention = fused  # type: ignore[assignment]
-        try:
+    has_onednn = torch._C._get_mkldnn_enabled()
+    torch._C._set_mkldnn_enabled(False)
+    if attention == "fused":
+        functional.scaled_dot_product_attention = fused  # type: ignore[assignment]
+    try:
+        with sdpa_kernel(SDPBackend.MATH) if attention == "math" else nullcontext():
             yield
-        finally:
-            functional.scaled_dot_product_attention = original
+    finally:
+        functional.scaled_dot_product_attention = original
+        torch._C._set_mkldnn_enabled(has_onednn)
 
 
 def _own_functions(ends: Iterable[Tensor]) -> tuple[str, ...]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
 from paraminspect.architecture.plan import ModelPlan
+from paraminspect.live.build.lazy import has_lazy, having_run, note_made
 from paraminspect.live.grad.diagnose import find_reasons
 from paraminspect.live.grad.gradients import GradientNumbers, angle, measure_gradients, norm_of
 from paraminspect.live.grad.losses import LossFunction, make_loss
-from paraminspect.live.grad.once import BackwardRun, Inputs, Outcome, as_inputs
+from paraminspect.live.grad.once import BackwardRun, Inputs, Outcome, as_inputs, explaining_memory
 from paraminspect.live.grad.uses import MAX_PART_BYTES
 from paraminspect.records import GradRecord, GradState, LossName, UseRecord
 from paraminspect.text import format_bytes
@@ -44,6 +46,7 @@ class BackwardReport:
         parts: By name, one for each of the record's `uses`; empty unless they were asked for. None where a part was
             not kept.
         notes: Remarks for the user, one line each.
+        made: Names of parameters and buffers that the forward pass made, and that are gone from the model again.
     """
 
     parameters: tuple[GradRecord, ...]
@@ -53,6 +56,7 @@ class BackwardReport:
     gradients: Mapping[str, Tensor | None]
     parts: Mapping[str, tuple[Tensor | None, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    made: tuple[str, ...] = ()
 
     @property
     def states(self) -> dict[GradState, int]:
@@ -97,9 +101,23 @@ def backward_report(
     """
     function = make_loss(loss) if isinstance(loss, str) else loss
     run = BackwardRun(model, as_inputs(inputs), function, seed, plan)
-    none_before = sum(each.grad is None for each in model.parameters())
+    had = {name for name, each in model.named_parameters() if each.grad is not None}
+    with (
+        explaining_memory(model),
+        having_run(model, *run.inputs, plan=plan, seed=seed) if has_lazy(model) else nullcontext(),
+    ):
+        return _report(run, had, uses=uses, reasons=reasons, sums=loss in ("sum", "mean"))
+
+
+def _report(run: BackwardRun, had: set[str], *, uses: bool, reasons: bool, sums: bool) -> BackwardReport:
+    """Of one backward pass.
+
+    Args:
+        had: Parameters that had a gradient before.
+        sums: Whether the loss is the sum of the output, or its mean.
+    """
     done = run.backward(parts=uses)
-    named = list(model.named_parameters())
+    named = list(done.parameters.items())
     present = {name: gradient for name, gradient in done.gradients.items() if gradient is not None}
     numbers, total = measure_gradients([(each, present[name]) for name, each in named if name in present])
     measured = dict(zip(present, numbers, strict=True))
@@ -108,11 +126,20 @@ def backward_report(
         _record(name, each, measured.get(name), _use_records(name, done, measured.get(name), parts.get(name)))
         for name, each in named
     ]
-    notes = _notes(done, records, sums=loss in ("sum", "mean"))
+    notes = _notes(done, records, sums=sums)
     if reasons:
         found = find_reasons(run, {record.name: record.state for record in records})
         records = [record._replace(reason=found.get(record.name)) for record in records]
-    return BackwardReport(tuple(records), done.loss, total, none_before, done.gradients, parts, tuple(notes))
+    return BackwardReport(
+        tuple(records),
+        done.loss,
+        total,
+        len(done.parameters.keys() - had),
+        done.gradients,
+        parts,
+        tuple(notes),
+        tuple(done.made),
+    )
 
 
 def _parts(done: Outcome, name: str) -> tuple[Tensor | None, ...]:
@@ -145,7 +172,11 @@ def _use_records(
 
 
 def _notes(done: Outcome, records: Sequence[GradRecord], *, sums: bool) -> list[str]:
-    notes = [f"the forward pass changed {name} itself, which is not as it was" for name in done.changed[:MAX_CHANGED]]
+    notes = note_made(done.made)
+    notes += [
+        f"the forward pass changes {name} itself{', which is not as it was' if name in done.lost else ''}"
+        for name in done.changed[:MAX_CHANGED]
+    ]
     if done.incomplete:
         notes.append(f"parts of gradients beyond {format_bytes(MAX_PART_BYTES)} were not kept: their norm is not known")
     why = FLAT.get(done.output_node) if sums else None

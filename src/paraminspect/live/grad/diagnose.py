@@ -11,8 +11,8 @@ from torch.autograd.graph import Node, get_gradient_edge
 from torch.overrides import TorchFunctionMode
 
 from paraminspect.live.build.forward import CallPaths, iter_tensors
+from paraminspect.live.build.untouched import leaving_untouched
 from paraminspect.live.grad.once import BackwardRun, go_back
-from paraminspect.live.grad.untouched import leaving_untouched
 from paraminspect.live.grad.uses import VIEWS, UseTracker, operation_of
 from paraminspect.records import GradState
 
@@ -111,12 +111,12 @@ def find_reasons(run: BackwardRun, states: Mapping[str, GradState]) -> dict[str,
         states: By parameter name.
     """
     reasons = {name: "requires_grad is False" for name, state in states.items() if state == "frozen"}
-    missing = [name for name, state in states.items() if state == "none"]
-    zero = [name for name, state in states.items() if state == "zero"]
+    parameters = dict(run.model.named_parameters())  # not those that forward makes, each time anew
+    missing = [name for name, state in states.items() if state == "none" and name in parameters]
+    zero = [name for name, state in states.items() if state == "zero" and name in parameters]
     broken = [name for name, state in states.items() if state in ("nan", "inf")]
     if not (missing or zero or broken):
         return reasons
-    parameters = dict(run.model.named_parameters())
     with leaving_untouched(run.model), torch.enable_grad(), UseTracker(run.model, parameters.values()) as tracker:
         watcher = _Watcher(tracker.calls, parameters)
         with watcher:

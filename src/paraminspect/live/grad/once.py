@@ -13,15 +13,16 @@ from torch import Tensor, nn
 
 from paraminspect.architecture.plan import ModelPlan
 from paraminspect.errors import BackwardError, ParamInspectError
-from paraminspect.live.build.complaints import first_line
+from paraminspect.live.build.complaints import complaint_of
 from paraminspect.live.build.forward import Call, CallPaths, call_model, iter_tensors
 from paraminspect.live.build.memory import explain_memory, is_out_of_memory
 from paraminspect.live.build.seeds import derive_seed, seeded
+from paraminspect.live.build.untouched import leaving_untouched
 from paraminspect.live.build.user_code import running_user_code
 from paraminspect.live.grad.gradients import dense
 from paraminspect.live.grad.losses import LossFunction, evaluate_loss
-from paraminspect.live.grad.untouched import leaving_untouched
 from paraminspect.live.grad.uses import VIEWS, Use, UseTracker
+from paraminspect.records import Kind
 
 
 class Inputs(NamedTuple):
@@ -35,20 +36,26 @@ class Outcome(NamedTuple):
     """What a backward pass left behind.
 
     Attributes:
+        parameters: By name: what there was before, and what the forward pass made.
         gradients: By parameter name, dense; None where there is none.
         uses: By parameter name, in the order of the forward pass.
         output_node: autograd's name of the operation that made the output, views left out; "" where there is none.
         output_path: Of the module that ran it.
-        changed: Names of parameters that the forward pass changed.
+        made: Parameters and buffers that the forward pass made, by name.
+        changed: Names of parameters that the forward pass wrote into.
+        lost: Those of them that could not be put back.
         incomplete: Whether parts of uses were given up for their size.
     """
 
     loss: float
+    parameters: dict[str, nn.Parameter]
     gradients: dict[str, Tensor | None]
     uses: dict[str, list[Use]]
     output_node: str
     output_path: str
+    made: dict[str, Kind]
     changed: list[str]
+    lost: list[str]
     incomplete: bool
 
 
@@ -98,12 +105,12 @@ class BackwardRun:
             ParamInspectError: The model fails; the loss is no number, has no graph or several elements; the backward
                 pass fails; memory runs out.
         """
-        named = dict(self.model.named_parameters())
-        trained = {name: each for name, each in named.items() if each.requires_grad}
-        changed: list[str] = []
-        with explaining_memory(self.model), leaving_untouched(self.model, changed), torch.enable_grad():
-            with UseTracker(self.model, trained.values(), parts=parts) as tracker:
+        with explaining_memory(self.model), leaving_untouched(self.model) as before, torch.enable_grad():
+            with UseTracker(self.model, parts=parts) as tracker:
                 output = self.output(tracker.calls)
+                named = before.parameters | dict(self.model.named_parameters())
+                trained = {name: each for name, each in named.items() if each.requires_grad}
+                tracker.look_for(trained.values())
                 loss = self.loss(output)
                 value = loss.item()
                 node, path = _maker(output, tracker)
@@ -113,8 +120,11 @@ class BackwardRun:
                 del output
                 go_back(loss)
             gradients = {name: None if each.grad is None else dense(each.grad) for name, each in named.items()}
+            made = before.made()
         uses = {name: tracker.uses(each) if name in trained else [] for name, each in named.items()}
-        return Outcome(float(value), gradients, uses, node, path, changed, tracker.incomplete)
+        return Outcome(
+            float(value), named, gradients, uses, node, path, made, before.changed, before.lost, tracker.incomplete
+        )
 
     @contextmanager
     def _seeded(self) -> Iterator[None]:
@@ -151,12 +161,12 @@ def go_back(*ends: Tensor) -> None:
         with running_user_code(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             torch.autograd.backward(ends, [torch.ones_like(each) for each in ends])
-    except (ParamInspectError, MemoryError):
+    except (ParamInspectError, MemoryError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:
         if is_out_of_memory(error):
             raise MemoryError(str(error)) from error
-        raise BackwardError(f"the backward pass fails: {first_line(error) or type(error).__name__}") from error
+        raise BackwardError(f"the backward pass fails: {complaint_of(error)}") from error
 
 
 def _explain_nan(run: BackwardRun) -> BackwardError:

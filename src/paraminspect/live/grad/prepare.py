@@ -8,12 +8,10 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
 
-from paraminspect.architecture.plan import ModelPlan
 from paraminspect.errors import BackwardError, SelectionError
 from paraminspect.live.build.complaints import describe_refusal
-from paraminspect.live.build.forward import CallPaths, call_model
+from paraminspect.live.build.lazy import has_lazy
 from paraminspect.live.build.memory import available_memory, needed_memory, too_large
 from paraminspect.live.grad.once import Inputs
 from paraminspect.names.selector import Selector
@@ -76,7 +74,7 @@ def convert(model: nn.Module, *, dtype: torch.dtype | None, device: str, train: 
     """
     if dtype is not None:
         model.to(dtype)
-    if not any(is_lazy(each) for each in model.parameters()):
+    if not has_lazy(model):
         held = 0 if device != "cpu" else sum(each.numel() * each.element_size() for each in model.parameters())
         needed, available = needed_memory(model), available_memory(device)
         if available is not None and needed - held > available:
@@ -99,19 +97,3 @@ def check_inputs(model: nn.Module, inputs: Inputs) -> None:
         raise BackwardError(f"--input does not fit {type(model).__name__}.forward: {complaint}", hint=hint) from None
     except ValueError:  # no signature
         pass
-
-
-def materialise(model: nn.Module, inputs: Inputs, plan: ModelPlan | None) -> None:
-    """Give the parameters of lazy layers their shapes and values, which takes one forward pass.
-
-    Raises:
-        ParamInspectError: It fails.
-    """
-    if not any(is_lazy(each) for each in [*model.parameters(), *model.buffers()]):
-        return
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    with torch.no_grad(), CallPaths(model) as calls:
-        call_model(calls, inputs.positional, inputs.named, plan=plan)
-    for module in training:
-        module.training = True

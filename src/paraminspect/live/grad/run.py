@@ -7,11 +7,12 @@ from collections.abc import Callable
 import torch
 
 from paraminspect.errors import ParamInspectError
+from paraminspect.live.build.lazy import has_lazy, run_once
 from paraminspect.live.build.live_model import LiveModel
 from paraminspect.live.grad.asked import BackwardPlan
 from paraminspect.live.grad.backward import BackwardReport, backward_report
 from paraminspect.live.grad.feed import Feed, Wanted
-from paraminspect.live.grad.prepare import check_inputs, choose_device, convert, freeze, materialise
+from paraminspect.live.grad.prepare import check_inputs, choose_device, convert, freeze
 from paraminspect.live.grad.steps import repeat_backward
 from paraminspect.live.grad.told import Told
 
@@ -43,7 +44,8 @@ def _run(live: LiveModel, plan: BackwardPlan, on_step: Callable[[int], None]) ->
     inputs, loss = feed.batch()
     check_inputs(model, inputs)
     live.expect_pass(inputs.positional)
-    materialise(model, inputs, live.plan)
+    if has_lazy(model):
+        run_once(model, inputs.positional, inputs.named, plan=live.plan, seed=plan.seed)
     if plan.steps == 1:
         return backward_report(model, inputs, loss, uses=plan.uses, seed=plan.seed, plan=live.plan)
     return repeat_backward(

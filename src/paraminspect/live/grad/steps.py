@@ -9,6 +9,7 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from paraminspect.architecture.plan import ModelPlan
+from paraminspect.live.build.lazy import having_run
 from paraminspect.live.grad.backward import BackwardReport, backward_report
 from paraminspect.live.grad.losses import LossFunction
 from paraminspect.live.grad.once import Inputs
@@ -45,22 +46,39 @@ def repeat_backward(
     Raises:
         ParamInspectError: As of `backward_report`.
     """
-    tallies: dict[str, _Tally] = {}
-    losses, totals = [], []
-    first: BackwardReport | None = None
-    for step in range(steps):
+
+    def report_of(step: int) -> BackwardReport:
         inputs, loss = batch(step)
-        report = backward_report(
+        return backward_report(
             model, inputs, loss, uses=uses and not step, seed=seed + step, reasons=not step, plan=plan
         )
-        first = first or report
+
+    first = report_of(0)
+    if not first.made:
+        return _fold(first, report_of, steps, on_step)
+    inputs, _ = batch(0)
+    with having_run(model, *inputs, plan=plan, seed=seed):  # layers that the first batch makes serve all of them
+        again = replace(report_of(0), notes=first.notes, made=first.made)
+        return _fold(again, report_of, steps, on_step)
+
+
+def _fold(
+    first: BackwardReport,
+    report_of: Callable[[int], BackwardReport],
+    steps: int,
+    on_step: Callable[[int], None] | None,
+) -> BackwardReport:
+    """The first report with the numbers of all."""
+    tallies: dict[str, _Tally] = {}
+    losses, totals = [], []
+    for step in range(steps):
+        report = report_of(step) if step else first
         losses.append(report.loss)
         totals.append(report.total_norm)
         for record in report.parameters:
             tallies.setdefault(record.name, _Tally(record)).add(record, report.gradients[record.name])
         if on_step is not None:
             on_step(step + 1)
-    assert first is not None
     records = tuple(tallies[record.name].summary() for record in first.parameters)
     gradients = {name: tally.mean(steps) for name, tally in tallies.items()}
     return replace(first, parameters=records, loss=_mean(losses), total_norm=_mean(totals), gradients=gradients)

@@ -26,6 +26,7 @@ from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import Node
 
 from paraminspect.live.build.forward import Call, CallPaths
+from paraminspect.live.grad.gradients import dense
 
 MAX_PART_BYTES: Final = 4 << 30
 """Parts of gradients that are kept until the whole is known; a tied embedding of 128,000 x 4,096 in float32 has two of
@@ -79,7 +80,7 @@ class Use:
         self._part: Tensor | None = None
 
     def add(self, part: Tensor) -> None:
-        """Take what the operation gave back, again if it runs more than once."""
+        """Take what the operation gave back, a dense tensor; again if it runs more than once."""
         self._part = part if self._part is None else self._part + part
 
     def part(self) -> Tensor | None:
@@ -152,7 +153,7 @@ class UseTracker:
 
     Args:
         model: Whose modules are followed.
-        parameters: That are looked for.
+        parameters: That are looked for; more can be named until the backward pass.
         parts: Whether to keep each use's part of the gradient, of those parameters that have several uses.
         on_return: Called with each call of a module that returns, and its output.
     """
@@ -160,7 +161,7 @@ class UseTracker:
     def __init__(
         self,
         model: nn.Module,
-        parameters: Iterable[Tensor],
+        parameters: Iterable[Tensor] = (),
         *,
         parts: bool = False,
         on_return: Callable[[Call, object], None] | None = None,
@@ -170,8 +171,9 @@ class UseTracker:
         """Whether parts were left out, since together they are larger than MAX_PART_BYTES."""
 
         self._parts = parts
-        self._parameters = {id(each): each for each in parameters}
-        self._uses: dict[int, list[Use]] = {key: [] for key in self._parameters}
+        self._parameters: dict[int, Tensor] = {}
+        self._uses: dict[int, list[Use]] = {}
+        self.look_for(parameters)
         self._positions: dict[Node, Position] = {}
         self._held = 0
         self._backward: Any = None
@@ -193,6 +195,12 @@ class UseTracker:
         torch.autograd.backward = self._backward
         self.calls.__exit__(kind, error, traceback)
         self._positions.clear()
+
+    def look_for(self, parameters: Iterable[Tensor]) -> None:
+        """Find the uses of these too."""
+        for each in parameters:
+            self._parameters[id(each)] = each
+            self._uses.setdefault(id(each), [])
 
     @property
     def called(self) -> set[str]:
@@ -234,14 +242,16 @@ class UseTracker:
         self, use: Use, slot: int, *, copies: bool
     ) -> Callable[[Sequence[Tensor | None], Sequence[Tensor | None]], None]:
         def keep(inputs: Sequence[Tensor | None], _: Sequence[Tensor | None]) -> None:
-            part = inputs[slot]
-            if part is None:
+            given = inputs[slot]
+            if given is None:
                 return
+            part = dense(given)
+            copies_it = copies and part is given
             self._held += part.numel() * part.element_size()
             if self._held > MAX_PART_BYTES:
                 self.incomplete = use.lost = True
             else:
-                use.add(part.clone() if copies else part)
+                use.add(part.clone() if copies_it else part)
 
         return keep
 
