@@ -16,10 +16,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from paraminspect.architecture.plan import ModelPlan
 from paraminspect.live.build.describe import iter_tensors as tensors_of
-from paraminspect.live.build.forward import Call, call_model, iter_tensors
+from paraminspect.live.build.forward import Call, Inputs, call_model, iter_tensors
 from paraminspect.live.cost.flops import FlopCounter, Stack
 from paraminspect.live.cost.kept import Kept, storage_of
-from paraminspect.live.grad.once import Inputs, go_back
+from paraminspect.live.grad.once import go_back
 from paraminspect.live.grad.uses import NodePaths
 
 Attention = Literal["auto", "math", "fused"]
@@ -39,6 +39,7 @@ class Measured(NamedTuple):
         uncounted: The same of those without a formula.
         functions: Names of the user's own autograd functions.
         goes_back: Whether there was anything to go back from.
+        attention: As it was asked for.
     """
 
     forward: Mapping[str, int]
@@ -49,6 +50,7 @@ class Measured(NamedTuple):
     uncounted: Mapping[str, int]
     functions: tuple[str, ...]
     goes_back: bool
+    attention: Attention
 
 
 def measure(model: nn.Module, inputs: Inputs, plan: ModelPlan | None, attention: Attention = "auto") -> Measured:
@@ -85,6 +87,7 @@ def measure(model: nn.Module, inputs: Inputs, plan: ModelPlan | None, attention:
         counter.uncounted,
         functions,
         bool(ends),
+        attention,
     )
 
 
