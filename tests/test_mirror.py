@@ -84,6 +84,9 @@ WITHOUT: dict[str, str] = {
     "tested by live/init/test_apply.py and live/init/test_run.py": """
         live/init/drawn live/init/work
     """,
+    "tested by cli/test_feeding.py": """
+        live/build/feeding
+    """,
     "tested by cli/test_grad.py": """
         live/grad/asked live/grad/run
     """,

@@ -324,7 +324,15 @@ def _open_spec(source: str, found: Recognised, asked: Asked) -> Opened:
     from paraminspect.live.build.live_model import build_spec
 
     def build(device: str, limit: int) -> LiveModel:
-        return build_spec(spec, plan, modules_file=asked.modules_file, device=device, seed=asked.seed, max_bytes=limit)
+        return build_spec(
+            spec,
+            plan,
+            modules_file=asked.modules_file,
+            device=device,
+            seed=asked.seed,
+            max_bytes=limit,
+            given=asked.inputs,
+        )
 
     return _finish(source, "spec", _within_memory(build, asked), rules, asked)
 
@@ -340,7 +348,9 @@ def _open_factory(source: str, found: Recognised, asked: Asked) -> Opened:
     from paraminspect.live.build.live_model import build_from_factory
 
     device = "cpu" if asked.want in ("values", "memory") else "meta"
-    live = build_from_factory(source, asked.arguments, device=device, seed=asked.seed)
+    live = build_from_factory(source, asked.arguments, device=device, seed=asked.seed, given=asked.inputs)
+    if asked.inputs is not None and asked.want != "memory":  # a backward pass runs it itself
+        live.run_once()
     return _finish(source, "factory", live, rules, asked)
 
 

@@ -111,7 +111,7 @@ def test_without_input(live: Callable[..., Any]) -> None:
         live("model: [ReLU]").shapes()
     assert (str(caught.value), caught.value.hint) == (
         "spec.yaml: the spec has no input",
-        "write input: [2, 4] in the spec",
+        "write input: [2, 4] in the spec, or --input 2,4",
     )
 
 

@@ -64,6 +64,7 @@ paraminspect grad build.py:make_net -i 2,3,32,32 | awk -F'\\t' '$3 != "ok"'
 def command(
     source: options.Source,
     *,
+    feed: options.Feed,
     run: options.Run,
     rules: options.Rules,
     init: Annotated[bool, Option("--init", help="Initialise by the rules of the spec, after --weights too.")] = False,
@@ -89,7 +90,7 @@ def command(
     known = USES if shown.uses and output.format not in JSON else (*GRADIENTS, *(SPREAD if shown.steps > 1 else ()))
     columns = rows.choose(GRADIENT_CHANGES if shown.compare else known)
     plan = plan_backward(**run._asdict(), steps=shown.steps, uses=shown.uses, seed=rules.seed)
-    asked = options.asked("memory", build, rules, edits=init, allow_unmatched=allow_unmatched)
+    asked = options.asked("memory", build, rules, feed, edits=init, allow_unmatched=allow_unmatched)
     model = open_one(source, asked, out)
     if model is not None and model.live is not None:
         out.notes(model.plan.complaints() if model.plan is not None else ())

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from paraminspect.architecture.built_in import BUILTINS, CONTAINERS
 from paraminspect.architecture.expand import MAX_MODEL_BYTES
+from paraminspect.architecture.given import InputPlan
 from paraminspect.architecture.model import Tie
 from paraminspect.architecture.nodes import Mark
 from paraminspect.architecture.plan import INPUT, ModelPlan, ModulePlan
@@ -33,6 +34,7 @@ def build_model(
     modules: Mapping[str, type[nn.Module]] | None = None,
     max_bytes: int = MAX_MODEL_BYTES,
     notes: list[str] | None = None,
+    given: InputPlan | None = None,
 ) -> nn.Module:
     """Build a model as its spec says.
 
@@ -44,6 +46,7 @@ def build_model(
         modules: The user's own classes by name; they go before those of torch.nn.
         max_bytes: What parameters and buffers may take in memory; without meaning on the meta device.
         notes: Takes remarks for the user: the warnings of constructors.
+        given: Inputs in place of the spec's, for lazy layers.
 
     Raises:
         SpecError: A layer that cannot be built, with its line and column; a tie of tensors that differ.
@@ -51,7 +54,7 @@ def build_model(
     """
     remarks = [] if notes is None else notes
     try:
-        builder = Builder(plan, seed=seed, modules=modules, notes=remarks)
+        builder = Builder(plan, seed=seed, modules=modules, notes=remarks, given=given)
         model = builder.build()
         if device == "meta":
             return model
@@ -82,12 +85,20 @@ class Builder:
     Args:
         modules: The user's own classes by name.
         notes: Takes remarks for the user.
+        given: Inputs in place of the spec's, for lazy layers.
     """
 
     def __init__(
-        self, plan: ModelPlan, *, seed: int, modules: Mapping[str, type[nn.Module]] | None, notes: list[str]
+        self,
+        plan: ModelPlan,
+        *,
+        seed: int,
+        modules: Mapping[str, type[nn.Module]] | None,
+        notes: list[str],
+        given: InputPlan | None = None,
     ) -> None:
         self.plan = plan
+        self.given = given
         self.seed = seed
         self.own = dict(modules or {})
         self.types = {**torch_types(), **self.own}
@@ -113,7 +124,7 @@ class Builder:
         model = self.container(root, entries)
         self._built.clear()
         if device == "meta":
-            self.materialised = materialise(model, self.plan)
+            self.materialised = materialise(model, self.plan, self.given)
             self.origins = _find_origins(model, self.plan)
         apply_ties(model, self.plan.ties)
         self.notes = notes

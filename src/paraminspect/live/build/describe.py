@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 import torch
@@ -44,6 +45,12 @@ class NamedTensor:
     path: str
     kind: Kind
     role: Role = "model"
+
+
+def is_meta(model: nn.Module) -> bool:
+    """Whether a model has no values: its first parameter or buffer decides."""
+    first = next(chain(model.parameters(), model.buffers()), None)
+    return first is not None and first.is_meta
 
 
 def check_size(model: nn.Module) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Sequence
 
@@ -10,10 +9,8 @@ import torch
 from torch import nn
 
 from paraminspect.errors import BackwardError, SelectionError
-from paraminspect.live.build.complaints import describe_refusal
 from paraminspect.live.build.lazy import has_lazy
 from paraminspect.live.build.memory import available_memory, needed_memory, too_large
-from paraminspect.live.grad.once import Inputs
 from paraminspect.names.selector import Selector
 from paraminspect.names.suggestions import suggest
 
@@ -82,18 +79,3 @@ def convert(model: nn.Module, *, dtype: torch.dtype | None, device: str, train: 
     model.to(device)
     if train is not None:
         model.train(train)
-
-
-def check_inputs(model: nn.Module, inputs: Inputs) -> None:
-    """Refuse inputs that do not fit the signature of the model's forward, before it runs.
-
-    Raises:
-        BackwardError: With the name that was meant.
-    """
-    try:
-        inspect.signature(model.forward).bind(*inputs.positional, **inputs.named)
-    except TypeError as error:
-        complaint, hint = describe_refusal(model.forward, error, tuple(inputs.positional), inputs.named)
-        raise BackwardError(f"--input does not fit {type(model).__name__}.forward: {complaint}", hint=hint) from None
-    except ValueError:  # no signature
-        pass
