@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn.parameter import is_lazy
 
 from paraminspect.errors import LimitExceededError, SelectionError
@@ -180,11 +181,11 @@ def _record(each: NamedTensor, module_types: tuple[str, ...], storages: dict[obj
 def _storage(each: NamedTensor, storages: dict[object, Storage]) -> Storage | None:
     """The record of a tensor's bytes, one for each run of them.
 
-    In memory an address is an identity; on the meta device, and of empty tensors, it is 0, and torch's own object is.
+    In memory an address is an identity; of tensors without values, and of empty ones, it is 0, and torch's own object is.
     """
     try:
         untyped = each.tensor.untyped_storage()
-        address = 0 if each.tensor.is_meta else untyped.data_ptr()
+        address = 0 if each.tensor.is_meta or isinstance(each.tensor, FakeTensor) else untyped.data_ptr()
     except (NotImplementedError, RuntimeError):  # a wrapper without a storage of its own
         return None
     key = (str(each.tensor.device), address) if address else untyped._cdata

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,14 +17,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from paraminspect.architecture.plan import ModelPlan
 from paraminspect.live.build.describe import iter_tensors as tensors_of
 from paraminspect.live.build.forward import Call, Inputs, call_model, iter_tensors
+from paraminspect.live.cost.asked import Attention
 from paraminspect.live.cost.flops import FlopCounter, Stack
 from paraminspect.live.cost.kept import Kept, storage_of
 from paraminspect.live.grad.once import go_back
 from paraminspect.live.grad.uses import NodePaths
-
-Attention = Literal["auto", "math", "fused"]
-"""Which kernel `scaled_dot_product_attention` takes: the one that torch takes on a CPU; the one that keeps the scores;
-one that keeps none, even with dropout, for which a CPU has none and other devices have."""
 
 
 class Measured(NamedTuple):
@@ -51,6 +48,10 @@ class Measured(NamedTuple):
     functions: tuple[str, ...]
     goes_back: bool
     attention: Attention
+
+    def has_run(self, path: str) -> bool:
+        """Whether a module ran, or one inside it."""
+        return not path or path in self.shapes or any(each.startswith(f"{path}.") for each in self.shapes)
 
 
 def measure(model: nn.Module, inputs: Inputs, plan: ModelPlan | None, attention: Attention = "auto") -> Measured:
@@ -109,10 +110,10 @@ class _Calls(NodePaths):
         return self._stacks.get(path, ("",))
 
     def by_path(self, sums: Mapping[Stack, int]) -> dict[str, int]:
-        """What each module has, with those that it calls."""
+        """What each module has, with those that it calls and those inside it."""
         found: Counter[str] = Counter()
         for stack, number in sums.items():
-            for path in set(stack):
+            for path in {above for path in stack for above in _with_outer(path)}:
                 found[path] += number
         return dict(found)
 
@@ -120,6 +121,14 @@ class _Calls(NodePaths):
         if not self.backward:
             self._stacks.setdefault(call.path, (*[each.path for each in self.stack], call.path))
         self.shapes.setdefault(call.path, tuple(tuple(each.shape) for each in iter_tensors(output)))
+
+
+def _with_outer(path: str) -> Iterator[str]:
+    """A path and those of the modules around it."""
+    yield path
+    while path:
+        path = path.rpartition(".")[0]
+        yield path
 
 
 @contextmanager
@@ -149,8 +158,8 @@ def _own_functions(ends: Iterable[Tensor]) -> tuple[str, ...]:
     names: dict[str, None] = {}
     while waiting:
         node = waiting.pop()
-        if isinstance(node, BackwardCFunction) and not type(node).__module__.startswith("torch."):
-            names[type(node).__name__.removesuffix("Backward")] = None
+        if isinstance(node, BackwardCFunction) and not node._forward_cls.__module__.startswith("torch."):
+            names[node._forward_cls.__name__] = None
         for below, _ in node.next_functions:
             if below is not None and below not in met:
                 met[below] = None

@@ -18,8 +18,8 @@ from paraminspect.live.build.forward import Inputs, map_tensors
 from paraminspect.live.build.live_model import LiveModel
 from paraminspect.live.build.outline import make_module_tree
 from paraminspect.live.build.untouched import leaving_untouched
-from paraminspect.live.cost.measure import Attention, Measured, measure
-from paraminspect.live.cost.optimizers import Optimizer
+from paraminspect.live.cost.asked import CostPlan
+from paraminspect.live.cost.measure import Measured, measure
 from paraminspect.live.cost.totals import weigh
 from paraminspect.live.cost.without_values import copy_model, copy_tensor, make_mode
 from paraminspect.live.grad.once import explaining_memory
@@ -37,24 +37,8 @@ _WITHOUT_VALUES: Final = ("fake", "meta", "symint", "data-dependent", "data depe
 """Words of the complaints of what cannot run without values."""
 
 
-class Wanted(NamedTuple):
-    """What is to be counted.
-
-    Attributes:
-        optimizer: Whose state.
-        dtype: Of floating-point tensors; None leaves them as they are.
-        train: Mode of the modules; None leaves it.
-        attention: See `Attention`.
-    """
-
-    optimizer: Optimizer = "adamw"
-    dtype: str | None = None
-    train: bool | None = None
-    attention: Attention = "auto"
-
-
 def count_cost(
-    live: LiveModel, wanted: Wanted, inputs: Inputs | None = None, in_memory: Callable[[], LiveModel] | None = None
+    live: LiveModel, asked: CostPlan, inputs: Inputs | None = None, in_memory: Callable[[], LiveModel] | None = None
 ) -> Cost:
     """Run a copy of a model that has no values, and say what it took.
 
@@ -67,11 +51,11 @@ def count_cost(
         ParamInspectError: There is no input, or the model fails on it.
     """
     try:
-        done = _without_values(live, wanted, inputs)
+        done = _without_values(live, asked, inputs)
     except _ValuesError as error:
-        done = _in_memory(in_memory() if in_memory is not None else live, wanted, inputs)
+        done = _in_memory(in_memory() if in_memory is not None else live, asked, inputs)
         done.notes.insert(0, f"counted in memory, since it does not run without values: {error}")
-    totals = weigh(done.records, wanted.optimizer, whole=done.rows[0])
+    totals = weigh(done.records, asked.optimizer, whole=done.rows[0])
     return Cost(tuple(done.rows), totals, tuple(done.notes))
 
 
@@ -85,8 +69,10 @@ class _Done(NamedTuple):
     notes: list[str]
 
 
-def _without_values(live: LiveModel, wanted: Wanted, inputs: Inputs | None) -> _Done:
-    dtype = _type(wanted)
+def _without_values(live: LiveModel, asked: CostPlan, inputs: Inputs | None) -> _Done:
+    if any(isinstance(each, torch.jit.ScriptModule) for each in live.model.modules()):
+        raise _ValuesError("it is scripted")
+    dtype = _type(asked)
     mode = make_mode()
     fed = inputs if inputs is not None else live.feeding().inputs(device="meta")
     check_call(live.model, fed)
@@ -97,7 +83,7 @@ def _without_values(live: LiveModel, wanted: Wanted, inputs: Inputs | None) -> _
         raise _ValuesError(complaint_of(error)) from error
     try:
         with mode:
-            return _run(model, fed, live.plan, wanted)
+            return _run(model, fed, live.plan, asked)
     except LimitExceededError:
         raise
     except ParamInspectError as error:
@@ -106,8 +92,8 @@ def _without_values(live: LiveModel, wanted: Wanted, inputs: Inputs | None) -> _
         raise
 
 
-def _in_memory(live: LiveModel, wanted: Wanted, inputs: Inputs | None) -> _Done:
-    dtype = _type(wanted)
+def _in_memory(live: LiveModel, asked: CostPlan, inputs: Inputs | None) -> _Done:
+    dtype = _type(asked)
     fed = inputs if inputs is not None else live.feeding().inputs()
     model = live.model
     if dtype is not None:
@@ -115,18 +101,18 @@ def _in_memory(live: LiveModel, wanted: Wanted, inputs: Inputs | None) -> _Done:
         fed = Inputs(*map_tensors(tuple(fed), lambda each: each.to(dtype) if each.is_floating_point() else each))
     live.expect_pass(fed.positional)
     with leaving_untouched(model), explaining_memory(model):
-        return _run(model, fed, live.plan, wanted)
+        return _run(model, fed, live.plan, asked)
 
 
-def _run(model: nn.Module, inputs: Inputs, plan: ModelPlan | None, wanted: Wanted) -> _Done:
-    if wanted.train is not None:
-        model.train(wanted.train)
-    measured = measure(model, inputs, plan, wanted.attention)
+def _run(model: nn.Module, inputs: Inputs, plan: ModelPlan | None, asked: CostPlan) -> _Done:
+    if asked.train is not None:
+        model.train(asked.train)
+    measured = measure(model, inputs, plan, asked.attention)
     return _Done(_rows(model, measured), describe_model(model), _notes(measured))
 
 
-def _type(wanted: Wanted) -> torch.dtype | None:
-    found: torch.dtype | None = getattr(torch, wanted.dtype) if wanted.dtype is not None else None
+def _type(asked: CostPlan) -> torch.dtype | None:
+    found: torch.dtype | None = getattr(torch, asked.dtype) if asked.dtype is not None else None
     return found
 
 
@@ -143,8 +129,8 @@ def _needs_values(error: BaseException | None) -> bool:
 def _rows(model: nn.Module, measured: Measured) -> list[ModuleCost]:
     rows = []
     for node in make_module_tree(model).walk():
-        ran = node.path in measured.shapes
         shapes = measured.shapes.get(node.path, ())
+        ran = measured.has_run(node.path)
         rows.append(
             ModuleCost(
                 node.path,
