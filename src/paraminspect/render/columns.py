@@ -106,7 +106,7 @@ GRADIENTS: Final = (
     Column(
         "reason",
         dull="",
-        about="why the state is not `ok`, where it can be known: never called, detached, a dead ReLU, ..",
+        about="why the state is not `ok`, where it is proved: never called, detached, a weight of zeros, a dead ReLU, ..",
     ),
 )
 """Of `grad`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,9 @@ def test_gradients_are_those_of_a_bare_script_to_the_bit(configs: Path, name: st
         assert record.norm == pytest.approx(parameter.grad.double().norm().item(), rel=1e-6)
         assert record.max_abs == parameter.grad.abs().max().item()
         assert record.zero_fraction == pytest.approx((parameter.grad == 0).float().mean().item(), abs=1e-6)
-    total = torch.nn.utils.get_total_norm([parameter.grad for parameter in bare.parameters()])
-    assert report.total_norm == total.item()
+    total = torch.nn.utils.get_total_norm([parameter.grad.double() for parameter in bare.parameters()])
+    assert report.total_norm == pytest.approx(total.item(), rel=1e-6)
+    assert report.total_norm == math.hypot(*[record.norm for record in report.parameters])
     assert report.none_before == len(report.parameters)
 
 
@@ -231,12 +233,13 @@ def test_states_and_numbers() -> None:
     report = backward_report(Net(), torch.ones(1))
     found = {record.name: record for record in report.parameters}
     assert {name: record.state for name, record in found.items()} == {
-        "plain": "ok", "zero": "zero", "none": "none", "frozen": "frozen", "nan": "nan", "inf": "inf", "empty": "zero",
+        "plain": "ok", "zero": "zero", "none": "none", "frozen": "frozen", "nan": "nan", "inf": "inf", "empty": "ok",
     }  # fmt: skip
     plain = found["plain"]
     assert (plain.norm, plain.max_abs, plain.zero_fraction, plain.norm_ratio) == (2, 2, 0.5, 0.4)
     assert (found["none"].norm, found["none"].max_abs, found["frozen"].zero_fraction) == (None, None, None)
-    assert report.states == {"ok": 1, "zero": 2, "none": 1, "frozen": 1, "nan": 1, "inf": 1}
+    assert found["empty"].reason == "has no elements"
+    assert report.states == {"ok": 2, "zero": 1, "none": 1, "frozen": 1, "nan": 1, "inf": 1}
 
 
 def test_half_precision_norms_are_taken_in_float32() -> None:

@@ -62,7 +62,7 @@ def rounded(net: Net, x: Tensor) -> Tensor:
     [
         (lambda net, x: net.a(x), "b is never called"),
         (detached, "detached in the model"),
-        (silent, "b runs under no_grad"),
+        (silent, "linear in b runs under no_grad"),
         (unused_output, "the output of b does not reach the loss"),
         (rounded, "no gradient passes argmax in the model"),
     ],
@@ -126,7 +126,7 @@ def test_the_first_operation_whose_gradient_is_no_number() -> None:
             return x.sqrt()
 
     found = reasons(Net(run, a=linear(), root=Root()))
-    why = "the gradient of sqrt in root is the first that is not finite"
+    why = "the gradient of sqrt in root is the first that is not finite (taken at 0)"
     assert found == {"a.weight": ("nan", why), "a.bias": ("nan", why)}
 
 

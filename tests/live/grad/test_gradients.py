@@ -52,7 +52,7 @@ def test_states(values: list[float], state: str, max_abs: float) -> None:
 
 def test_no_elements_and_weights_of_no_length() -> None:
     found = numbers(torch.empty(0))
-    assert (found.state, found.norm, found.zero_fraction, found.norm_ratio) == ("zero", 0, None, None)
+    assert (found.state, found.norm, found.zero_fraction, found.norm_ratio) == ("ok", 0, None, None)
     for weight in (0.0, math.nan, math.inf):
         assert numbers(torch.ones(2), torch.full((2,), weight)).norm_ratio is None
 

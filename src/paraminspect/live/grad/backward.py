@@ -41,7 +41,7 @@ class BackwardReport:
 
     Attributes:
         parameters: One a parameter, a tied one once, in the order of `named_parameters()`.
-        total_norm: Of all gradients together, as `torch.nn.utils.get_total_norm` gives it.
+        total_norm: Of all gradients together: the root of the sum of the squares of their norms.
         none_before: How many parameters had no gradient before.
         gradients: By name, None where there is none; dense, on the model's device.
         parts: By name, one for each of the record's `uses`; empty unless they were asked for. None where a part was

@@ -40,18 +40,22 @@ class GradientNumbers(NamedTuple):
 def measure_gradients(pairs: Sequence[tuple[Tensor, Tensor]]) -> tuple[list[GradientNumbers], float]:
     """The numbers of each gradient, and the norm of all of them together.
 
-    The latter is what `torch.nn.utils.get_total_norm` gives.
+    The latter is what `torch.nn.utils.get_total_norm` gives, in float64.
 
     Args:
         pairs: (parameter, its gradient), dense.
     """
     if not pairs:
         return [], 0.0
-    norms = [torch.linalg.vector_norm(gradient) for _, gradient in pairs]
-    total = torch.linalg.vector_norm(torch.stack([norm.to(norms[0].device) for norm in norms]))
     found = torch.stack([_numbers(*pair) for pair in pairs])
     rows = found.tolist()  # one transfer from the device
-    return [_summary(gradient.numel(), row) for (_, gradient), row in zip(pairs, rows, strict=True)], float(total)
+    numbers = [_summary(gradient.numel(), row) for (_, gradient), row in zip(pairs, rows, strict=True)]
+    return numbers, total_of([each.norm for each in numbers])
+
+
+def total_of(norms: Sequence[float]) -> float:
+    """The norm of all gradients together, from their own."""
+    return math.nan if any(map(math.isnan, norms)) else math.hypot(*norms)
 
 
 def dense(gradient: Tensor) -> Tensor:
@@ -100,7 +104,7 @@ def _summary(numel: int, row: Sequence[float]) -> GradientNumbers:
         state = "nan"
     elif math.isinf(max_abs):
         state = "inf"
-    elif not nonzero:
+    elif numel and not nonzero:
         state = "zero"
     ratio = norm / weight if weight and math.isfinite(weight) else None
     return GradientNumbers(state, norm, max_abs, 1 - nonzero / numel if numel else None, ratio)

@@ -170,6 +170,9 @@ class UseTracker:
         self.incomplete = False
         """Whether parts were left out, since together they are larger than MAX_PART_BYTES."""
 
+        self.on_graph: Callable[[Iterable[Node]], None] | None = None
+        """Called with the nodes of each graph that a backward pass is about to go through."""
+
         self._parts = parts
         self._parameters: dict[int, Tensor] = {}
         self._uses: dict[int, list[Use]] = {}
@@ -224,6 +227,8 @@ class UseTracker:
             base = self._positions.get(torch._C._current_autograd_node(), ())
         graph = _Graph([root.grad_fn for root in roots if root.grad_fn is not None], set(self._parameters))
         self._positions.update((node, (*base, _number(node))) for node in graph.nodes)
+        if self.on_graph is not None:
+            self.on_graph(graph.nodes)
         # A gradient that goes into .grad in several graphs is added to in place, and what is kept with it.
         copies = graph.is_open or bool(base)
         for key, places in graph.places.items():
