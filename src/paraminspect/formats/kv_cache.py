@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from paraminspect.formats.facts import INNER, of_config
-from paraminspect.formats.kv_cache_types import PLAIN
+from paraminspect.formats.kv_cache_types import DIVIDED, PLAIN
 
 WINDOWS = "sliding_attention"
 WHOLE = "full_attention"
@@ -40,29 +40,41 @@ def measure_cache(config: Mapping[str, object], context: int) -> KvCache:
     """
     inner = next((each for key in INNER if isinstance(each := config.get(key), dict)), config)
     model_type = inner.get("model_type", config.get("model_type"))
-    if model_type not in PLAIN:
+    if model_type not in PLAIN | DIVIDED:
         return KvCache(None, f"keys and values are not known: {_why(inner, model_type)}")
-    facts = of_config(inner)
-    layers, heads, hidden = (_count(facts.get(name)) for name in ("layers", "heads", "hidden_size"))
-    kv_heads = _count(facts.get("kv_heads")) or heads
-    width = _count(inner.get("head_dim")) or (hidden // heads if hidden and heads else None)
-    if not layers or not kv_heads or not width:
+    each = count_elements(inner, 1, divided=model_type in DIVIDED)
+    layers = _count(of_config(inner).get("layers"))
+    if each is None or layers is None:
         return KvCache(None, "keys and values are not known: the config does not tell layers and heads")
-    each = 2 * kv_heads * width
     kinds = inner.get("layer_types")
     kinds = kinds if isinstance(kinds, list) else []
     if not set(kinds) <= {WHOLE, WINDOWS}:
         return KvCache(None, f"keys and values are not known: {_why(inner, model_type)}")
     window = _count(inner.get("sliding_window")) if inner.get("use_sliding_window") is not False else None
     if window is None or window >= context or (kinds and WINDOWS not in kinds):
-        return KvCache(each * layers * context)
+        return KvCache(each * context)
     whole = kinds.count(WHOLE)
-    least = each * (whole * context + (layers - whole) * window)
+    least = each // layers * (whole * context + (layers - whole) * window)
     return KvCache(
         None,
         f"keys and values are not known: past {window:,} tokens it depends on who runs it what sliding windows keep, "
-        f"{least:,} to {each * layers * context:,} numbers a sequence",
+        f"{least:,} to {each * context:,} numbers a sequence",
     )
+
+
+def count_elements(config: Mapping[str, object], tokens: int, *, divided: bool = False) -> int | None:
+    """Keys and values of so many tokens, if every layer keeps all; None where the config does not tell.
+
+    Args:
+        config: Of a model that reads text alone.
+        divided: Whether the width of a head is that of the layer over heads, whatever else is there.
+    """
+    facts = of_config(config)
+    layers, heads, hidden = (_count(facts.get(name)) for name in ("layers", "heads", "hidden_size"))
+    kv_heads = _count(facts.get("kv_heads")) or heads
+    stated = None if divided else _count(config.get("head_dim"))
+    width = stated or (hidden // heads if hidden and heads else None)
+    return 2 * layers * kv_heads * width * tokens if layers and kv_heads and width else None
 
 
 def _why(config: Mapping[str, object], model_type: object) -> str:

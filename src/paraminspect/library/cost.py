@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from paraminspect.errors import SourceError
+from paraminspect.errors import SelectionError, SourceError
 from paraminspect.files.door import place_of
 from paraminspect.files.paths import join
 from paraminspect.formats.companions import CONFIG, find_folder
@@ -17,6 +17,8 @@ from paraminspect.live.cost.asked import CostPlan
 from paraminspect.live.cost.totals import TRAINED, weigh
 from paraminspect.models.open import Opened
 from paraminspect.names.listing import Module, make_listing, make_tree, total
+from paraminspect.names.selector import make_filter
+from paraminspect.names.suggestions import closest
 from paraminspect.records import Checkpoint, Cost, CostTotals, ModuleCost
 from paraminspect.text import counted
 
@@ -49,6 +51,35 @@ def tell_cost(
         return live
 
     return count_cost(opened.live, plan, inputs, with_values if in_memory is not None else None)
+
+
+def choose_modules(
+    cost: Cost, module: str = "", select: Sequence[str] = (), exclude: Sequence[str] = (), depth: int | None = None
+) -> Cost:
+    """The same with only some of its modules; the totals stay those of all.
+
+    Args:
+        module: Path of the module to stay inside, to which names become relative.
+        select: Selectors of paths, any of which must match; none for all.
+        exclude: The same, none of which may match.
+        depth: Levels of modules; None for all.
+
+    Raises:
+        SelectionError: There is no such module, or a selector cannot be parsed.
+    """
+    prefix = f"{module}." if module else ""
+    inside = [each for each in cost.modules if f"{each.name}.".startswith(prefix)]
+    if not inside:
+        raise SelectionError(
+            f"there is no module {module!r}", hint=closest(module, [each.name for each in cost.modules if each.name])
+        )
+    named = [each._replace(name=each.name[len(prefix) :]) for each in inside]
+    if select or exclude:
+        keep = make_filter(select, exclude)
+        named = [each for each in named if keep(each.name, (each.type,) if each.type else ())]
+    if depth is not None:
+        named = [each for each in named if not each.name or each.name.count(".") < depth]
+    return cost._replace(modules=tuple(named))
 
 
 def _of_checkpoint(checkpoint: Checkpoint, plan: CostPlan) -> Cost:

@@ -10,7 +10,20 @@ from typing import Any, Literal, NamedTuple
 Format = Literal["table", "tsv", "csv", "json", "jsonl", "markdown", "names"]
 
 ColumnKind = Literal[
-    "name", "text", "class", "int", "bytes", "shape", "bool", "names", "float", "pairs", "items", "object", "histogram", "json"
+    "name",
+    "text",
+    "class",
+    "int",
+    "bytes",
+    "shape",
+    "bool",
+    "names",
+    "float",
+    "pairs",
+    "items",
+    "object",
+    "histogram",
+    "json",
 ]
 """Type of a column's values, None in each of them meaning "not known":
 
@@ -71,7 +84,7 @@ class Rows(NamedTuple):
         values: Rows, each as long as `columns`.
         head: What a JSON object says before its rows, "schema" apart.
         tail: What it says after them.
-        closing: Last line below a table.
+        closing: Last lines below a table.
     """
 
     key: str

@@ -7,16 +7,14 @@ from typing import Annotated, NamedTuple
 from typer import Option
 
 from paraminspect.cli import options
-from paraminspect.cli.chosen import NOTHING_MATCHED, Choice, describe_no_match
+from paraminspect.cli.chosen import NOTHING_MATCHED
 from paraminspect.cli.declare import Table, declare
 from paraminspect.cli.opened import open_each
-from paraminspect.cli.output import Output
-from paraminspect.cli.report import cost_rows
+from paraminspect.cli.report import cost_rows, describe_cost
 from paraminspect.live.cost.asked import Attention, CostPlan
 from paraminspect.live.cost.optimizers import Optimizer
-from paraminspect.names.listing import choose_modules
-from paraminspect.records import Cost
 from paraminspect.render.columns import COST_TOTALS, COSTS
+from paraminspect.text import join_words
 
 Depth = Annotated[
     int | None, Option("--depth", "-d", callback=options.not_negative, metavar="N", help="Only N levels of modules.")
@@ -38,7 +36,8 @@ class Plan(NamedTuple):
     ] = "auto"
     batch: Annotated[int | None, Option("--batch", min=1, metavar="N", help="Of a folder: sequences.")] = None
     context: Annotated[
-        int | None, Option("--context", min=1, metavar="N", help="Of a folder: tokens of each.  [default: of its config]")
+        int | None,
+        Option("--context", min=1, metavar="N", help="Of a folder: tokens of each.  [default: of its config]"),
     ] = None
 
 
@@ -69,7 +68,7 @@ def command(
     module has what those inside it take. Of a folder with a config.json: the weights, and the keys and values that a
     decoder keeps. A note says what is not counted.
     """
-    from paraminspect.library.cost import tell_cost
+    from paraminspect.library.cost import choose_modules, tell_cost
     from paraminspect.models.open import open_model
 
     out = output.open(rows.header)
@@ -79,10 +78,13 @@ def command(
     for model in open_each([source], asked, out):
         cost = tell_cost(model, wanted, in_memory=lambda: open_model(source, asked._replace(want="memory")))
         out.notes(cost.notes)
-        choice = Choice(choose.module, choose.select, choose.exclude)
-        shown = cost._replace(modules=choose_modules(cost.modules, choice.module, choice.select, choice.exclude, depth))
+        shown = choose_modules(cost, choose.module.rstrip("."), choose.select, choose.exclude, depth)
         if not shown.modules and not total_only:
-            _say_no_match(cost, choice, out)
-        out.write_rows(out.pick(cost_rows(shown, model.source, total_only=total_only), columns))
+            out.note(f"no module matches {join_words([repr(each) for each in choose.select or choose.exclude])}")
+            out.status = max(out.status, NOTHING_MATCHED)
+        if total_only and out.format == "table" and not columns:
+            out.write([f"{describe_cost(cost.totals)}\n"])
+        else:
+            out.write_rows(out.pick(cost_rows(shown, model, total_only=total_only), columns))
     out.finish()
     return out.status

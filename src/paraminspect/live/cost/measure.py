@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import Node
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -103,7 +102,9 @@ class _Calls(NodePaths):
     def at(self) -> Stack:
         """Paths of these modules, the outermost first."""
         node = torch._C._current_autograd_node() if self.backward else None
-        if node is None or len(self.stack) > 1:  # of a segment that is computed again, the first is the module around it
+        if (
+            node is None or len(self.stack) > 1
+        ):  # of a segment that is computed again, the first is the module around it
             around = self._stacks.get(self.stack[0].path, ("",)) if self.backward and self.stack else ()
             return (*around, *[call.path for call in self.stack]) or ("",)
         path = self.path_of(node._sequence_nr())
@@ -113,7 +114,7 @@ class _Calls(NodePaths):
         """What each module has, with those that it calls and those inside it."""
         found: Counter[str] = Counter()
         for stack, number in sums.items():
-            for path in {above for path in stack for above in _with_outer(path)}:
+            for path in {outer for each in stack for outer in _with_outer(each)}:
                 found[path] += number
         return dict(found)
 
@@ -142,7 +143,7 @@ def _kernels(attention: Attention) -> Iterator[None]:
     has_onednn = torch._C._get_mkldnn_enabled()
     torch._C._set_mkldnn_enabled(False)
     if attention == "fused":
-        functional.scaled_dot_product_attention = fused  # type: ignore[assignment]
+        functional.scaled_dot_product_attention = fused
     try:
         with sdpa_kernel(SDPBackend.MATH) if attention == "math" else nullcontext():
             yield
@@ -158,8 +159,9 @@ def _own_functions(ends: Iterable[Tensor]) -> tuple[str, ...]:
     names: dict[str, None] = {}
     while waiting:
         node = waiting.pop()
-        if isinstance(node, BackwardCFunction) and not node._forward_cls.__module__.startswith("torch."):
-            names[node._forward_cls.__name__] = None
+        written = getattr(node, "_forward_cls", None)  # of a function in Python
+        if written is not None and not written.__module__.startswith("torch."):
+            names[written.__name__] = None
         for below, _ in node.next_functions:
             if below is not None and below not in met:
                 met[below] = None

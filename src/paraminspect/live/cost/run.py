@@ -160,7 +160,9 @@ def _notes(measured: Measured) -> list[str]:
         notes.append(f"attention: {counted(calls, 'call')} of the math kernel, which keeps the scores{other}")
     if measured.functions:
         names = list_some(measured.functions, MAX_NAMED)
-        notes.append(f"autograd functions in Python ({names}): what they keep counts only where save_for_backward has it")
+        notes.append(
+            f"autograd functions in Python ({names}): what they keep counts only where save_for_backward has it"
+        )
     if not measured.goes_back:
         notes.append("nothing that it returns has a gradient: no backward pass is counted")
     return notes

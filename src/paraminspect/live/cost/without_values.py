@@ -19,7 +19,7 @@ from paraminspect.live.build.describe import iter_tensors
 
 def make_mode() -> FakeTensorMode:
     """What is made or used while it is entered has no values."""
-    return FakeTensorMode(allow_non_fake_inputs=True)  # type: ignore[no-untyped-call]
+    return FakeTensorMode(allow_non_fake_inputs=True)
 
 
 def copy_model(model: nn.Module, mode: FakeTensorMode, dtype: torch.dtype | None = None) -> nn.Module:

@@ -1,0 +1,1 @@
+PLAIN = frozenset({"llama", "gpt2"})
