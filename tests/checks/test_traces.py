@@ -96,7 +96,7 @@ def test_the_verdict_and_the_tensors_are_the_same(name: str, tmp_path: Path) -> 
     assert once == twice
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_they_are_the_same_of_a_changed_pickle(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     whole = data.draw(st.sampled_from([ODD["honest"], ODD["one storage"], ODD["getattr"]]))

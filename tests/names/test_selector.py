@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from paraminspect.errors import SelectionError
@@ -155,7 +155,6 @@ def test_filter_refuses_what_cannot_be_parsed() -> None:
 PLAIN = st.text(alphabet=st.characters(exclude_characters="*?[:/"), min_size=1)
 
 
-@settings(deadline=None)
 @given(PLAIN, st.text())
 def test_text_without_wildcards_means_itself_alone(text: str, name: str) -> None:
     selector = parse_selector(text)
@@ -163,14 +162,12 @@ def test_text_without_wildcards_means_itself_alone(text: str, name: str) -> None
     assert selector.matches(name) is (name == text)
 
 
-@settings(deadline=None)
 @given(PLAIN, st.text(), st.text())
 def test_star_stands_for_anything(text: str, before: str, after: str) -> None:
     assert parse_selector(f"*{text}*").matches(before + text + after)
     assert parse_selector(f"{text}*").matches(before + text) is (before + text).startswith(text)
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_a_selector_or_an_error(text: str) -> None:
     try:

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
-from paraminspect.architecture.layers import MAX_NAME_LENGTH
+from paraminspect.architecture.fields import MAX_NAME_LENGTH
 from paraminspect.architecture.model import TensorInput, Value
 from paraminspect.architecture.recognise import MAX_SPEC_BYTES
 from paraminspect.architecture.tensors import parse_tensor

@@ -88,6 +88,30 @@ class Scope:
         value: Value = lookup(inner[0], self.names)  # type: ignore[assignment]
         return value
 
+    def named(self, name: str, mark: Mark) -> Value:
+        """Value of a variable.
+
+        Raises:
+            SpecError: At `mark`: there is none of that name.
+        """
+        self.budget.spend(1, mark)
+        try:
+            value: Value = lookup(name, self.names)  # type: ignore[assignment]
+        except SpecError as error:
+            raise located(error, mark) from None
+        return value
+
+    def flag(self, node: Node, what: str) -> bool:
+        """Value of a scalar that is true or false; of an integer, whether it is not 0.
+
+        Raises:
+            SpecError: It is something else; `what` names it.
+        """
+        value = self.value(node)
+        if not isinstance(value, int):
+            raise node.mark.error(f"{what} is {shorten(repr(value))}; expected true, false or an integer")
+        return bool(value)
+
     def integer(self, node: Node, what: str, least: int, most: int | None = None) -> int:
         """Value of a scalar that is an integer between two bounds.
 

@@ -46,7 +46,10 @@ Color = Annotated[
     Literal["auto", "always", "never"],
     Option("--color", help="auto is yes on a terminal, unless NO_COLOR is set.", rich_help_panel=OUTPUT),
 ]
-
+Wide = Annotated[
+    bool,
+    Option("--wide", help="Lines longer than the terminal is wide: all columns, for less -S.", rich_help_panel=OUTPUT),
+]
 
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], Option("--device", help="auto takes an accelerator.")]
 FloatName = Literal["float32", "float16", "bfloat16", "float64"]
@@ -207,10 +210,11 @@ class Output(NamedTuple):
         Option("--format", "-f", help="auto is a table on a terminal and tsv in a pipe.", rich_help_panel=OUTPUT),
     ] = "auto"
     color: Color = "auto"
+    wide: Wide = False
 
     def open(self, header: bool | None = None) -> writing.Output:
         """What writes like this."""
-        return writing.Output(self.format, colour=self.color, header=header)
+        return writing.Output(self.format, colour=self.color, header=header, wide=self.wide)
 
 
 def asked(

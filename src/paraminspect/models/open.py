@@ -313,13 +313,15 @@ def no_architecture(checkpoint: Checkpoint, hint: str, source: str) -> SourceErr
 
 def _open_spec(source: str, found: Recognised, asked: Asked) -> Opened:
     from paraminspect.architecture.expand import plan_model
+    from paraminspect.live.build.factory_name import class_names
     from paraminspect.models.rules import read_spec
 
     asked.refuse("spec")
     config = _config(asked)
     spec = read_spec(found.text, source, parse_definitions(asked.define), config)
     rules = _rules(asked, config, spec)
-    plan = plan_model(spec)  # what is wrong with a spec is said before torch is imported
+    own = class_names(asked.modules_file) if asked.modules_file else ()
+    plan = plan_model(spec, own)  # what is wrong with a spec is said before torch is imported
     _collect_garbage()
     from paraminspect.live.build.live_model import build_spec
 

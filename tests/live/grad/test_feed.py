@@ -214,7 +214,7 @@ def test_any_broken_byte_of_an_archive(files: Path) -> None:
             read_tensors(str(files / "any"))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     content=st.binary(max_size=80) | st.text('[]{}",:0123456789.-eE truefalsn', max_size=60).map(str.encode),
     place=st.integers(0, 400),

@@ -80,7 +80,7 @@ def command(
     --format table has all columns. --uses splits the gradient of a tied parameter into one row a use.
     """
     from paraminspect.cli.opened import open_one
-    from paraminspect.cli.progress import Progress
+    from paraminspect.cli.progress import Progress, Waiting
     from paraminspect.live.grad.asked import plan_backward
     from paraminspect.live.init.told import describe_no_rules
 
@@ -98,7 +98,7 @@ def command(
             out.note(describe_no_rules())
         from paraminspect.live.grad.run import run_backward  # imports torch, for what can be built
 
-        with Progress(out, "run", "{:,} batches".format) as progress:
+        with Waiting(out, "forward and backward"), Progress(out, "run", "batches") as progress:
             told = run_backward(model.live, plan, on_step=lambda done: progress(done, shown.steps))
         out.remark(told.before)
         out.notes(told.notes)

@@ -48,6 +48,7 @@ def command(
     feed: options.Feed,
     output_format: TreeFormat = "auto",
     color: options.Color = "auto",
+    wide: options.Wide = False,
 ) -> int:
     """Show a model as a tree of its modules.
 
@@ -57,7 +58,7 @@ def command(
     is counted once; its other names are shown with "= NAME". Of a spec or factory, the modules are shown as
     print(model) shows them; with --select, --exclude or --all its tensors. Exit status as of list.
     """
-    output = Output("json" if output_format == "json" else "auto", colour=color)
+    output = Output("json" if output_format == "json" else "auto", colour=color, wide=wide)
     choice = Choice(choose.module, choose.select, choose.exclude, everything, aliases=True)
     module = choose.module.rstrip(".")
     with_shapes = with_shapes or bool(feed.inputs or feed.input_file)

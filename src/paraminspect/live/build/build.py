@@ -12,9 +12,9 @@ from paraminspect.architecture.expand import MAX_MODEL_BYTES
 from paraminspect.architecture.given import InputPlan
 from paraminspect.architecture.model import Tie
 from paraminspect.architecture.nodes import Mark
-from paraminspect.architecture.plan import INPUT, ModelPlan, ModulePlan
+from paraminspect.architecture.plan import ModelPlan, ModulePlan
 from paraminspect.errors import LimitExceededError, SpecError
-from paraminspect.live.build.construct import Construction, construct, constructing, torch_types
+from paraminspect.live.build.construct import Construction, construct, constructing, parametrize, torch_types
 from paraminspect.live.build.containers import Child, attach, make_container
 from paraminspect.live.build.describe import MAX_MODULE_PATHS
 from paraminspect.live.build.layers import BUILTIN_MODULES, make_parameter
@@ -120,8 +120,7 @@ class Builder:
         self._built.clear()
         self._paths.clear()
         root = self.plan.root
-        entries = [tensor.name for tensor in self.plan.inputs] or [INPUT]
-        model = self.container(root, entries)
+        model = self.container(root)
         self._built.clear()
         if device == "meta":
             self.materialised = materialise(model, self.plan, self.given)
@@ -145,8 +144,8 @@ class Builder:
             self._built[plan.path] = made
         return made
 
-    def container(self, plan: ModulePlan, entries: Sequence[str] = (INPUT,)) -> nn.Module:
-        made = make_container(plan, entries)
+    def container(self, plan: ModulePlan) -> nn.Module:
+        made = make_container(plan)
         paths = 1
         for step in plan.steps:
             attach(made, step.name, self.child(step.plan), step.plan.mark)
@@ -169,6 +168,14 @@ class Builder:
             return self._construct(plan, mode)
 
     def _construct(self, plan: ModulePlan, mode: Construction) -> Child:
+        made = self._plain(plan, mode)
+        if plan.parametrize and isinstance(made, nn.Module):
+            with constructing(mode):
+                parametrize(plan, made)
+        return made
+
+    def _plain(self, plan: ModulePlan, mode: Construction) -> Child:
+        """A layer without what is computed of its tensors."""
         if plan.kind == "parameter":
             with constructing(mode):
                 parameter: nn.Parameter = construct(plan, lambda **kwargs: make_parameter(kwargs), self.notes)

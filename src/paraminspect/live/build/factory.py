@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from paraminspect.architecture.built_in import BUILTINS, CONTAINERS
+from paraminspect.architecture.built_in import CONTAINERS
 from paraminspect.architecture.values import parse_value
 from paraminspect.errors import SourceError, SpecError
 from paraminspect.live.build.complaints import argument_names, describe_refusal, first_line
@@ -182,7 +182,7 @@ def load_modules(path: str, *, notes: list[str] | None = None) -> dict[str, type
 
     Args:
         path: Of the file, which is executed.
-        notes: Takes a remark on each class whose name a built-in or torch.nn has too.
+        notes: Takes a remark on each class whose name a container of specs or torch.nn has too.
 
     Raises:
         SourceError: No such file, its code fails, or it defines no such class.
@@ -199,7 +199,7 @@ def load_modules(path: str, *, notes: list[str] | None = None) -> dict[str, type
     for name in found:
         if notes is None:
             break
-        if name in BUILTINS or name in CONTAINERS:
+        if name in CONTAINERS:
             notes.append(f"{name} of {path} is out of reach: specs have a built-in type of that name")
         elif name in known:
             notes.append(f"{name} is the class of {path}, not torch.nn's")
