@@ -10,7 +10,7 @@ width of a head are said to be by its config.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from scripts.generated import begin
@@ -33,7 +33,7 @@ SIZES: Final = {
     "max_seq_len": 64, "word_embed_proj_dim": 64, "rotary_dim": 8, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
     "n_group": 1, "topk_group": 1, "moe_k": 2, "moe_num_experts": 4, "first_k_dense_replace": 1,
 }  # fmt: skip
-WIDTHS: Final = ({}, {"head_dim": 24}, {"head_dim": 16})
+WIDTHS: Final[tuple[dict[str, int], ...]] = ({}, {"head_dim": 24}, {"head_dim": 16})
 """What a config may say of the width of a head, or leave to be worked out."""
 
 BATCH: Final = 2
@@ -42,36 +42,37 @@ TOKENS: Final = 5
 
 def main() -> None:
     """Print the module."""
-    kinds = {name: kind_of(name) for name in NAMES}
-    lines = begin(
+    sys.stdout.write("".join(f"{line}\n" for line in lines({name: kind_of(name) for name in NAMES})))
+
+
+def lines(kinds: Mapping[str, str]) -> Iterator[str]:
+    """Of the module."""
+    yield from begin(
         "Models whose layers keep a key and a value for each head and each token, by `model_type`.",
         ["Written by `scripts/make_kv_caches.py`, of transformers' own caches. Do not edit."],
     )
-    print("\n".join(lines))
-    _print("PLAIN", [name for name, kind in kinds.items() if kind == "plain"])
-    print('"""The width of a head is head_dim of the config; where that is not there, hidden size over heads."""')
-    print()
-    _print("DIVIDED", [name for name, kind in kinds.items() if kind == "divided"])
-    print('"""It is always hidden size over heads."""')
-
-
-def _print(name: str, words: list[str]) -> None:
-    print(f"{name}: Final = frozenset({{")
-    for start in range(0, len(words), 6):
-        print("    " + " ".join(f'"{word}",' for word in words[start : start + 6]))
-    print("})  # fmt: skip")
+    for kind, about in (
+        ("plain", "The width of a head is head_dim of the config; where that is not there, hidden size over heads."),
+        ("divided", "It is always hidden size over heads."),
+    ):
+        names = [name for name, found in kinds.items() if found == kind]
+        yield f"{kind.upper()}: Final = frozenset({{"
+        for start in range(0, len(names), 6):
+            yield "    " + " ".join(f'"{name}",' for name in names[start : start + 6])
+        yield "})  # fmt: skip"
+        yield f'"""{about}"""'
 
 
 def kind_of(model_type: str) -> str:
     """In which table it is: of those of its configs that can be run all agree; "" for none."""
     from paraminspect.formats.kv_cache import count_elements
 
-    agreed = {"plain": [], "divided": []}  # type: dict[str, list[bool]]
+    agreed: dict[str, list[bool]] = {"plain": [], "divided": []}
     for width in WIDTHS:
         try:
             config, kept = keep(model_type, width)
         except Exception as error:
-            print(f"{model_type} {width}: {type(error).__name__}: {str(error)[:100]!r}", file=sys.stderr)
+            sys.stderr.write(f"{model_type} {width}: {type(error).__name__}: {str(error)[:100]!r}\n")
             continue
         for kind, found in agreed.items():
             told = count_elements(config, TOKENS, divided=kind == "divided")

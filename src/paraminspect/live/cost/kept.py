@@ -62,7 +62,7 @@ class Kept:
         return sizes
 
     def _pack(self, tensor: Tensor) -> _Saved:
-        saved = _Saved(tensor)
+        saved = _Saved(tensor.detach())  # else an operation that saves what it returns would hold itself
         self._notes.append(_Note(weakref.ref(saved), self._at()))
         return saved
 

@@ -102,13 +102,11 @@ class _Calls(NodePaths):
     def at(self) -> Stack:
         """Paths of these modules, the outermost first."""
         node = torch._C._current_autograd_node() if self.backward else None
-        if (
-            node is None or len(self.stack) > 1
-        ):  # of a segment that is computed again, the first is the module around it
-            around = self._stacks.get(self.stack[0].path, ("",)) if self.backward and self.stack else ()
-            return (*around, *[call.path for call in self.stack]) or ("",)
-        path = self.path_of(node._sequence_nr())
-        return self._stacks.get(path, ("",))
+        if node is not None and not (node is self._running and len(self.stack) > 1):
+            return self._stack_of(self.path_of(node._sequence_nr()))
+        # of a segment that is computed again, the first is the module around it
+        around = self._stack_of(self.stack[0].path) if self.backward and self.stack else ()
+        return (*around, *[call.path for call in self.stack]) or ("",)
 
     def by_path(self, sums: Mapping[Stack, int]) -> dict[str, int]:
         """What each module has, with those that it calls and those inside it."""
@@ -117,6 +115,10 @@ class _Calls(NodePaths):
             for path in {outer for each in stack for outer in _with_outer(each)}:
                 found[path] += number
         return dict(found)
+
+    def _stack_of(self, path: str) -> Stack:
+        """Of a module, when it ran forward."""
+        return self._stacks.get(path, ("",))
 
     def _returned(self, call: Call, output: object) -> None:
         if not self.backward:

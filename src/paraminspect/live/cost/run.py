@@ -11,7 +11,7 @@ from torch import nn
 
 from paraminspect.architecture.plan import ModelPlan
 from paraminspect.errors import LimitExceededError, ParamInspectError
-from paraminspect.live.build.complaints import complaint_of
+from paraminspect.live.build.complaints import complaint_of, lacks_values
 from paraminspect.live.build.describe import describe_model
 from paraminspect.live.build.feeding import check_call
 from paraminspect.live.build.forward import Inputs, map_tensors
@@ -32,9 +32,6 @@ MAX_NAMED: Final = 8
 FLASH: Final = "_scaled_dot_product_flash_attention_for_cpu"
 MATH: Final = "_safe_softmax"
 """What only these kernels of `scaled_dot_product_attention` run."""
-
-_WITHOUT_VALUES: Final = ("fake", "meta", "symint", "data-dependent", "data dependent")
-"""Words of the complaints of what cannot run without values."""
 
 
 def count_cost(
@@ -87,7 +84,7 @@ def _without_values(live: LiveModel, asked: CostPlan, inputs: Inputs | None) -> 
     except LimitExceededError:
         raise
     except ParamInspectError as error:
-        if _needs_values(error.__cause__):
+        if lacks_values(error.__cause__):
             raise _ValuesError(error.message) from error
         raise
 
@@ -114,16 +111,6 @@ def _run(model: nn.Module, inputs: Inputs, plan: ModelPlan | None, asked: CostPl
 def _type(asked: CostPlan) -> torch.dtype | None:
     found: torch.dtype | None = getattr(torch, asked.dtype) if asked.dtype is not None else None
     return found
-
-
-def _needs_values(error: BaseException | None) -> bool:
-    """Whether a model failed only because its tensors have no values."""
-    if error is None:
-        return False
-    if isinstance(error, NotImplementedError) or type(error).__module__.startswith(("torch._subclasses", "torch.fx")):
-        return True
-    text = str(error).lower()
-    return any(word in text for word in _WITHOUT_VALUES)
 
 
 def _rows(model: nn.Module, measured: Measured) -> list[ModuleCost]:
