@@ -13,6 +13,7 @@ from paraminspect.architecture.fields import (
     refuse_unknown_keys,
     require_mapping,
 )
+from paraminspect.architecture.foreign import find_foreign
 from paraminspect.architecture.layers import parse_layer, parse_layers
 from paraminspect.architecture.model import Layer, Loss, RuleSet, RuleText, Spec, Tie, Use, Value
 from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, describe, shown
@@ -64,8 +65,17 @@ def parse_spec(
     try:
         return _parse(data, source, overrides or {}, elsewhere)
     except SpecError as error:
-        error.source = source or None
-        raise
+        told = _foreign(data) or error
+        told.source = source or None
+        raise told from None
+
+
+def _foreign(data: str | bytes) -> SpecError | None:
+    """What is to be said of text that is no spec because it is another program's; None of any other."""
+    try:
+        return find_foreign(parse_yaml(data).root)
+    except SpecError:
+        return None
 
 
 def parse_rule_sets(

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from paraminspect.architecture.model import Value
 from paraminspect.architecture.plan import ModulePlan
-from paraminspect.live.build.complaints import describe_refusal, first_line
+from paraminspect.live.build.complaints import describe_refusal, first_line, spread_list
 from paraminspect.names.suggestions import closest, suggest
 
 MAX_LAYER_TENSORS: Final = 4_000
@@ -50,6 +50,10 @@ class TooManyTensorsError(Exception):
     def __init__(self, limit: int) -> None:
         super().__init__()
         self.limit = limit
+
+
+class _SpreadListError(Exception):
+    """Sizes that stand where other arguments belong; says how they are written."""
 
 
 class Construction(TorchFunctionMode):
@@ -119,11 +123,18 @@ def construct(plan: ModulePlan, make: Callable[..., Any], notes: list[str]) -> A
             if _least_tensors(make, plan.args, kwargs) > MAX_LAYER_TENSORS:
                 raise TooManyTensorsError(MAX_LAYER_TENSORS)
             made = make(*plan.args, **kwargs)
+            if plan.kind == "module" and (listed := spread_list(make, plan.args)) is not None:
+                raise _SpreadListError(listed)
     except TooManyTensorsError as error:
         what = "it makes" if error.limit == MAX_LAYER_TENSORS else "the model makes"
         raise plan.mark.error(
             f"{_title(plan)}: {what} more than {error.limit:,} tensors",
             hint="is a number of layers too large?",
+        ) from None
+    except _SpreadListError as error:
+        raise plan.mark.error(
+            f"{_title(plan)}: {', '.join(str(each) for each in plan.args)} are several arguments",
+            hint=f"write {error}: the sizes are one list",
         ) from None
     except Exception as error:
         complaint, hint = describe_refusal(make, error, plan.args, kwargs)

@@ -211,7 +211,9 @@ def attach(owner: nn.Module, name: str, child: Child, mark: Mark) -> None:
 def _apply(wire: Wire, p: Tensor, given: Sequence[object]) -> Tensor:
     (x,) = given
     if not isinstance(x, Tensor):
-        raise StepError(wire.name, f"{wire.op} of {shape_text(p.shape)} to {_kind(x)}; expected a tensor", (), "Param")
+        raise StepError(
+            wire.name, f"{wire.op} of {shape_text(p.shape)} to {_kind(x)}; expected a tensor", given, "Param"
+        )
     try:
         return apply_parameter(wire.op, p, x)
     except (RuntimeError, ValueError, IndexError) as error:

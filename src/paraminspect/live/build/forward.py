@@ -22,6 +22,7 @@ from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.live.build.complaints import complaint_of, describe_tensors, suggest_remedy
 from paraminspect.live.build.containers import StepError
 from paraminspect.live.build.expected import counting
+from paraminspect.live.build.givers import Given, explain_tuple
 from paraminspect.live.build.memory import is_out_of_memory
 from paraminspect.live.build.user_code import running_user_code
 from paraminspect.text import shape_text
@@ -247,7 +248,8 @@ def explain_failure(calls: CallPaths, error: BaseException, plan: ModelPlan | No
     hint = suggest_remedy(call.module, inputs, error)
     if plan is None:
         return SourceError(message, hint=hint)
-    located = mark_of(plan, path).error(message, hint=hint)
+    met_by = [Given(each.path, each.inputs) for each in calls.stack[:-1]] + [Given(path, inputs)]
+    located = explain_tuple(plan, met_by, error) or mark_of(plan, path).error(message, hint=hint)
     located.source = plan.source or None
     return located
 
