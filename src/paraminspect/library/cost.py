@@ -19,8 +19,8 @@ from paraminspect.models.open import Opened
 from paraminspect.names.listing import Module, make_listing, make_tree, total
 from paraminspect.names.selector import make_filter
 from paraminspect.names.suggestions import closest
-from paraminspect.records import Checkpoint, Cost, CostTotals, ModuleCost
-from paraminspect.text import counted
+from paraminspect.records import Checkpoint, Classes, Cost, CostTotals, ModuleCost
+from paraminspect.text import counted, list_some
 
 if TYPE_CHECKING:
     from paraminspect.live.build.forward import Inputs
@@ -70,13 +70,17 @@ def choose_modules(
     prefix = f"{module}." if module else ""
     inside = [each for each in cost.modules if f"{each.name}.".startswith(prefix)]
     if not inside:
-        raise SelectionError(
-            f"there is no module {module!r}", hint=closest(module, [each.name for each in cost.modules if each.name])
-        )
+        names = [each.name for each in cost.modules if each.name]
+        outermost = [name for name in names if "." not in name]
+        hint = closest(module, names) or f"the outermost modules are {list_some(outermost, 5)}"
+        raise SelectionError(f"there is no module {module!r}", hint=hint)
     named = [each._replace(name=each.name[len(prefix) :]) for each in inside]
     if select or exclude:
         keep = make_filter(select, exclude)
-        named = [each for each in named if keep(each.name, (each.type,) if each.type else ())]
+        known = {each.name: Classes((each.type,) if each.type else ()) for each in named}
+        for each in named[1:]:
+            known[each.name] = known[each.name.rpartition(".")[0]].inside(known[each.name].own)
+        named = [each for each in named if keep(each.name, known[each.name])]
     if depth is not None:
         named = [each for each in named if not each.name or each.name.count(".") < depth]
     return cost._replace(modules=tuple(named))

@@ -62,7 +62,7 @@ def command(
     feed: options.Feed,
     output: options.Output,
 ) -> int:
-    """Count what a model takes: FLOPs, memory of training and of inference.
+    """Count what a model takes: FLOPs and memory.
 
     A spec or factory runs once forward and backward without values, so that a model of any size takes seconds; each
     module has what those inside it take. Of a folder with a config.json: the weights, and the keys and values that a
