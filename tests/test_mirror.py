@@ -82,10 +82,10 @@ WITHOUT: dict[str, str] = {
         live/grad/once live/grad/prepare
     """,
     "tested by live/cost/test_measure.py": """
-        live/cost/flops live/cost/kept live/cost/run live/cost/without_values
+        live/cost/flops live/cost/kept live/cost/count live/cost/without_values
     """,
     "tested by library/test_cost.py": """
-        formats/kv_cache live/cost/asked live/cost/totals
+        formats/kv_cache live/cost/cost_plan live/cost/totals
     """,
     "tested by live/init/test_apply.py and live/init/test_run.py": """
         live/init/drawn live/init/work

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from paraminspect.conversion.convert import Written
-    from paraminspect.live.cost.asked import Attention
+    from paraminspect.live.cost.cost_plan import Attention
     from paraminspect.live.cost.optimizers import Optimizer
     from paraminspect.live.grad.backward import BackwardReport
     from paraminspect.live.grad.losses import LossFunction
@@ -494,7 +494,7 @@ def cost(
         60
     """
     from paraminspect.library.cost import tell_cost
-    from paraminspect.live.cost.asked import CostPlan
+    from paraminspect.live.cost.cost_plan import CostPlan
 
     asked = source.asked if isinstance(source, Model) else Asked()
     opened = _hold(source, asked._replace(want="pass"))

@@ -13,7 +13,7 @@ from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.facts import of_config
 from paraminspect.formats.kv_cache import measure_cache
 from paraminspect.formats.sharded import load_json
-from paraminspect.live.cost.asked import CostPlan
+from paraminspect.live.cost.cost_plan import CostPlan
 from paraminspect.live.cost.totals import TRAINED, weigh
 from paraminspect.models.open import Opened
 from paraminspect.names.listing import Module, make_listing, make_tree, total
@@ -42,7 +42,7 @@ def tell_cost(
     plan.refuse(runs=opened.live is not None)
     if opened.live is None:
         return _of_checkpoint(opened.checkpoint, plan)
-    from paraminspect.live.cost.run import count_cost
+    from paraminspect.live.cost.count import count_cost
 
     def with_values() -> LiveModel:
         assert in_memory is not None

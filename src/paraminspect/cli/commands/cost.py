@@ -11,7 +11,7 @@ from paraminspect.cli.chosen import NOTHING_MATCHED
 from paraminspect.cli.declare import Table, declare
 from paraminspect.cli.opened import open_each
 from paraminspect.cli.report import cost_rows, describe_cost
-from paraminspect.live.cost.asked import Attention, CostPlan
+from paraminspect.live.cost.cost_plan import Attention, CostPlan
 from paraminspect.live.cost.optimizers import Optimizer
 from paraminspect.render.columns import COST_TOTALS, COSTS
 from paraminspect.text import join_words

@@ -16,7 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from paraminspect.architecture.plan import ModelPlan
 from paraminspect.live.build.describe import iter_tensors as tensors_of
 from paraminspect.live.build.forward import Call, Inputs, call_model, iter_tensors
-from paraminspect.live.cost.asked import Attention
+from paraminspect.live.cost.cost_plan import Attention
 from paraminspect.live.cost.flops import FlopCounter, Stack
 from paraminspect.live.cost.kept import Kept, storage_of
 from paraminspect.live.grad.once import go_back

@@ -18,7 +18,7 @@ from paraminspect.live.build.forward import Inputs, map_tensors
 from paraminspect.live.build.live_model import LiveModel
 from paraminspect.live.build.outline import make_module_tree
 from paraminspect.live.build.untouched import leaving_untouched
-from paraminspect.live.cost.asked import CostPlan
+from paraminspect.live.cost.cost_plan import CostPlan
 from paraminspect.live.cost.measure import Measured, measure
 from paraminspect.live.cost.totals import weigh
 from paraminspect.live.cost.without_values import copy_model, copy_tensor, make_mode
