@@ -116,6 +116,3 @@ def test_a_factory_that_looks_at_values_is_opened_again(tmp_path: Path) -> None:
     )
     assert (done.status, done.stdout) == (0, "32\n")
     assert "note: counted in memory" in done.stderr
-    drawn = run_here("tree", f"{tmp_path}/build.py:Net", "-i", "{shape: [2, 4], fill: 1}")
-    assert "[2,2]" in drawn.stdout
-    assert "note: run in memory" in drawn.stderr

@@ -12,7 +12,8 @@ from paraminspect.files.paths import base_name
 from paraminspect.formats.table import format_of, resolve
 from paraminspect.formats.tiling import flaw_of
 from paraminspect.names.listing import is_shown
-from paraminspect.records import Checkpoint, Finding, TensorRecord
+from paraminspect.records import Checkpoint, TensorRecord
+from paraminspect.summaries import Finding
 from paraminspect.text import counted, format_bytes
 from paraminspect.tied.unused import find_unused
 

@@ -24,8 +24,10 @@ def show_live_tree(model: Opened, live: LiveModel, how: TreeOptions, output: Out
     Raises:
         ParamInspectError: There is no such module; it has no input, or fails on it.
     """
+    told = len(live.notes)
     try:
         node, shapes = _choose(live, how)
+        output.notes(live.notes[told:])
         inside = f"{how.module}." if how.module else ""
         records = [each for each in live.records if each.name.startswith(inside)]
         totals = total(make_listing(records))

@@ -11,7 +11,8 @@ from paraminspect.errors import ChangedError
 from paraminspect.files.seen import raise_changed
 from paraminspect.models.open import Opened
 from paraminspect.names.listing import Totals, add_totals
-from paraminspect.records import Checkpoint, Cost, CostTotals
+from paraminspect.outcomes import Cost, CostTotals
+from paraminspect.records import Checkpoint
 from paraminspect.render.columns import COST_TOTALS, COSTS, TOTALS
 from paraminspect.render.rows import Rows, merge_rows
 from paraminspect.text import counted, format_bytes, format_flops

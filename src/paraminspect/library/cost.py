@@ -19,7 +19,8 @@ from paraminspect.models.open import Opened
 from paraminspect.names.listing import Module, make_listing, make_tree, total
 from paraminspect.names.selector import make_filter
 from paraminspect.names.suggestions import closest
-from paraminspect.records import Checkpoint, Classes, Cost, CostTotals, ModuleCost
+from paraminspect.outcomes import Cost, CostTotals, ModuleCost
+from paraminspect.records import Checkpoint, Classes
 from paraminspect.text import counted, list_some
 
 if TYPE_CHECKING:

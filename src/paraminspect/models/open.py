@@ -7,7 +7,7 @@ what is returned or raised.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -349,28 +349,13 @@ def _open_factory(source: str, found: Recognised, asked: Asked) -> Opened:
     _collect_garbage()
     from paraminspect.live.build.live_model import build_from_factory
 
-    def build(device: str) -> LiveModel:
-        return build_from_factory(source, asked.arguments, device=device, seed=asked.seed, given=asked.inputs)
-
-    live = build("cpu" if asked.want in ("values", "memory") else "meta")
+    device = "cpu" if asked.want in ("values", "memory") else "meta"
+    live = build_from_factory(source, asked.arguments, device=device, seed=asked.seed, given=asked.inputs)
     if asked.inputs is not None and asked.want not in ("pass", "memory"):  # which run it themselves
-        live = _run_once(live, build)
+        live.run_once()
+    if live.drawn and device == "cpu" and not asked.weights:
+        live.notes.append(live.drawn)
     return _finish(source, "factory", live, rules, asked)
-
-
-def _run_once(live: LiveModel, build: Callable[[str], LiveModel]) -> LiveModel:
-    """A model that has run; in memory, if it has to look at values."""
-    from paraminspect.live.build.complaints import lacks_values
-
-    try:
-        live.run_once()
-    except ParamInspectError as error:
-        if live.device != "meta" or not lacks_values(error.__cause__):
-            raise
-        live = build("cpu")
-        live.notes.append(f"run in memory, since it does not run without values: {error.message}")
-        live.run_once()
-    return live
 
 
 def _open_module(source: Any, found: Recognised, asked: Asked) -> Opened:

@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
 import paraminspect as pi
-from paraminspect.records import ModuleCost
+from paraminspect.outcomes import ModuleCost
 
 
 def rows(model: nn.Module, *inputs: object, **options: Any) -> dict[str, ModuleCost]:
@@ -258,6 +258,30 @@ def test_a_scripted_model_has_totals() -> None:
         model = torch.jit.script(nn.Linear(4, 3))
     cost = pi.cost(model, torch.ones(2, 4))
     assert (cost.totals.flops_forward, cost.totals.flops_backward) == (48, 48)
+
+
+class Picky(nn.Module):
+    """Something in it is there only with values."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if type(x) is not Tensor:
+            raise RuntimeError("not today")
+        return x @ x.detach()
+
+
+def test_what_fails_without_values_for_any_reason_is_tried_with_them() -> None:
+    cost = pi.cost(Picky(), torch.ones(2, 2, requires_grad=True))
+    assert cost.totals.flops_forward == 16
+    assert "not today" in cost.notes[0]
+    with pytest.raises(pi.ParamInspectError, match="forward fails"):
+        pi.cost(nn.Linear(4, 3), torch.ones(2, 5))
+
+
+def test_one_input_given_twice_is_kept_once() -> None:
+    x = torch.ones(2, 4)
+    model = nn.Bilinear(4, 4, 3)
+    assert pi.cost(model, (x, x)).totals.saved_bytes == kept_by_loop(model, x, x)
+    assert pi.cost(model, (x, x.clone())).totals.saved_bytes == kept_by_loop(model, x, x.clone())
 
 
 class Double(torch.autograd.Function):

@@ -15,15 +15,16 @@ from paraminspect.live.build.complaints import complaint_of, lacks_values
 from paraminspect.live.build.describe import describe_model
 from paraminspect.live.build.feeding import check_call
 from paraminspect.live.build.forward import Inputs, map_tensors
-from paraminspect.live.build.live_model import LiveModel
+from paraminspect.live.build.live_model import LiveModel, is_worth_memory
 from paraminspect.live.build.outline import make_module_tree
 from paraminspect.live.build.untouched import leaving_untouched
 from paraminspect.live.cost.cost_plan import CostPlan
 from paraminspect.live.cost.measure import Measured, measure
 from paraminspect.live.cost.totals import weigh
-from paraminspect.live.cost.without_values import copy_model, copy_tensor, make_mode
+from paraminspect.live.cost.without_values import copy_inputs, copy_model, make_mode, quietly
 from paraminspect.live.grad.once import explaining_memory
-from paraminspect.records import Cost, ModuleCost, TensorRecord
+from paraminspect.outcomes import Cost, ModuleCost
+from paraminspect.records import TensorRecord
 from paraminspect.text import counted, list_some
 
 MAX_NAMED: Final = 8
@@ -75,16 +76,16 @@ def _without_values(live: LiveModel, asked: CostPlan, inputs: Inputs | None) -> 
     check_call(live.model, fed)
     try:
         model = copy_model(live.model, mode, dtype)
-        fed = Inputs(*map_tensors(tuple(fed), lambda tensor: copy_tensor(tensor, mode, dtype)))
+        fed = copy_inputs(fed, mode, dtype)
     except Exception as error:
         raise _ValuesError(complaint_of(error)) from error
     try:
-        with mode:
+        with quietly(), mode:
             return _run(model, fed, live.plan, asked)
     except LimitExceededError:
         raise
     except ParamInspectError as error:
-        if lacks_values(error.__cause__):
+        if is_worth_memory(error, live.model) if live.plan is None else lacks_values(error.__cause__):
             raise _ValuesError(error.message) from error
         raise
 

@@ -8,7 +8,8 @@ from typing import Final
 from paraminspect.formats.dtypes import BITS
 from paraminspect.live.cost.optimizers import Optimizer, state_bytes
 from paraminspect.names.listing import make_listing, total
-from paraminspect.records import CostTotals, ModuleCost, TensorRecord
+from paraminspect.outcomes import CostTotals, ModuleCost
+from paraminspect.records import TensorRecord
 
 TRAINED: Final = frozenset({"float64", "float32", "float16", "bfloat16", "complex128", "complex64"})
 """Types of parameters that optimizers take."""

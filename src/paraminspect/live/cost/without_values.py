@@ -7,6 +7,9 @@ makes tensors of its own runs, and torch takes the kernels that it takes there. 
 from __future__ import annotations
 
 import copy
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -15,6 +18,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.parameter import is_lazy
 
 from paraminspect.live.build.describe import iter_tensors
+from paraminspect.live.build.forward import Inputs, map_tensors
 
 
 def make_mode() -> FakeTensorMode:
@@ -42,16 +46,37 @@ def copy_model(model: nn.Module, mode: FakeTensorMode, dtype: torch.dtype | None
     return copy.deepcopy(model, copies)
 
 
-def copy_tensor(tensor: Tensor, mode: FakeTensorMode, dtype: torch.dtype | None = None) -> Tensor:
-    """An input without its values.
+def copy_inputs(inputs: Inputs, mode: FakeTensorMode, dtype: torch.dtype | None = None) -> Inputs:
+    """What a model is called with, without values; what is one tensor stays one.
 
     Args:
         dtype: As of `copy_model`.
     """
-    wanted = dtype if tensor.is_floating_point() and dtype is not None else tensor.dtype
-    with mode:
-        made = torch.empty_strided(tensor.shape, tensor.stride(), dtype=wanted, device="cpu")
-    return made.requires_grad_(tensor.requires_grad)
+    copies: dict[int, Tensor] = {}
+
+    def copied(tensor: Tensor) -> Tensor:
+        if id(tensor) not in copies:
+            wanted = dtype if tensor.is_floating_point() and dtype is not None else tensor.dtype
+            with mode:
+                made = torch.empty_strided(tensor.shape, tensor.stride(), dtype=wanted, device="cpu")
+            copies[id(tensor)] = made.requires_grad_(tensor.requires_grad)
+        return copies[id(tensor)]
+
+    return Inputs(*map_tensors(tuple(inputs), copied))
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """What torch logs of operations that cannot run without values is not shown: it is said in one line."""
+    loggers = [logging.getLogger(name) for name in ("torch._subclasses.fake_tensor", "torch.fx.experimental")]
+    before = [each.disabled for each in loggers]
+    for each in loggers:
+        each.disabled = True
+    try:
+        yield
+    finally:
+        for each, disabled in zip(loggers, before, strict=True):
+            each.disabled = disabled
 
 
 def _copy_tensor(
