@@ -89,6 +89,9 @@ WITHOUT: dict[str, str] = {
     "tested by library/test_cost.py": """
         formats/kv_cache live/cost/cost_plan live/cost/totals
     """,
+    "tested by live/test_kinds.py": """
+        live/grad/hooks
+    """,
     "tested by live/init/test_apply.py and live/init/test_run.py": """
         live/init/drawn live/init/work
     """,

@@ -163,6 +163,19 @@ def test_a_recurrent_layer_by_hand() -> None:
     assert row.flops_forward == 2 * steps * batch * 4 * 3 * (4 + 3)
 
 
+def test_groups_of_rows_by_hand() -> None:
+    class Experts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(3, 16, 8, dtype=torch.bfloat16))
+
+        def forward(self, x: Tensor) -> Any:
+            return torch._grouped_mm(x, self.weight, offs=torch.tensor([2, 5, 7], dtype=torch.int32))  # type: ignore[attr-defined]
+
+    rows_of = torch.ones(7, 16, dtype=torch.bfloat16, requires_grad=True)
+    assert numbers(rows(Experts(), rows_of)[""])[:2] == (2 * 7 * 16 * 8, 2 * 2 * 7 * 16 * 8)
+
+
 def test_each_module_has_what_it_did_under_each_name() -> None:
     found = rows(Twice(), torch.ones(3, 4))
     layer, last = 2 * 3 * 4 * 4, 2 * 3 * 4 * 2

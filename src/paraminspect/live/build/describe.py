@@ -15,6 +15,7 @@ from torch.nn.parameter import is_lazy
 from paraminspect.errors import LimitExceededError, SelectionError
 from paraminspect.names.suggestions import closest
 from paraminspect.records import Classes, Kind, Role, Storage, TensorRecord
+from paraminspect.text import list_some
 
 MAX_MODULE_PATHS: Final = 200_000
 """Names that modules go by, a shared one counted at every use: containers that hold one shared module twice, inside
@@ -24,6 +25,9 @@ MAX_MODULE_NESTING: Final = 300
 """Modules inside each other in a factory's model; forward and printing recurse."""
 
 _LAYOUTS = {torch.strided: "strided", torch.sparse_coo: "sparse_coo", torch.sparse_csr: "sparse_csr"}
+
+QUANTISED = ("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized", "torch.nn.quantized")
+"""Packages of layers that torch's quantisation puts in the place of others."""
 
 _OWN_ATTRIBUTES = frozenset(vars(nn.Module()))
 """What every module has: parameters, buffers, children, hooks."""
@@ -141,6 +145,28 @@ def note_attributes(records: Sequence[TensorRecord]) -> list[str]:
     if len(found) > len(notes):
         notes.append(f"{len(found) - len(notes)} more tensor attributes are neither parameter nor buffer")
     return notes
+
+
+def packed_layers(model: nn.Module) -> list[str]:
+    """Paths of the layers that torch's eager quantisation has converted: their weights are packed for its kernels."""
+    modules = model.named_modules()
+    return [
+        path
+        for path, each in modules
+        if type(each).__module__.startswith(QUANTISED) and "Packed" not in type(each).__name__ and _packs(each)
+    ]
+
+
+def note_packed(model: nn.Module) -> list[str]:
+    """A remark on layers whose weights no list of tensors can have."""
+    found = packed_layers(model)
+    if not found:
+        return []
+    return [f"quantised, with weights that are packed and no parameters: {list_some(found, 5)}"]
+
+
+def _packs(module: nn.Module) -> bool:
+    return any("packed" in name for name in vars(module)) or any("packed" in name for name in module._modules)
 
 
 def find_tensor(model: nn.Module, name: str) -> NamedTensor:

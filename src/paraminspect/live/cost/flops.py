@@ -111,6 +111,12 @@ def _addr(out: Tensor, *_: object, **__: object) -> int:
     return 2 * out.numel()
 
 
+def _grouped(one: Tensor, other: Tensor, *_: object, **__: object) -> int:
+    """Products of groups of rows or columns, each with its own matrix: the layers of a mixture of experts."""
+    groups = one.shape[0] if one.dim() == other.dim() == 3 else 1
+    return 2 * groups * one.shape[-2] * one.shape[-1] * other.shape[-1]
+
+
 _OWN: Final[Mapping[Any, Callable[..., int]]] = {
     _ATEN._scaled_dot_product_flash_attention_for_cpu: _attention,
     _ATEN._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
@@ -119,5 +125,6 @@ _OWN: Final[Mapping[Any, Callable[..., int]]] = {
     _ATEN.mv: _dot,
     _ATEN.addmv: _addmv,
     _ATEN.addr: _addr,
+    **({_ATEN._grouped_mm: _grouped} if hasattr(_ATEN, "_grouped_mm") else {}),  # not before torch 2.8
 }
 """Operations -> formulas that torch does not have."""
