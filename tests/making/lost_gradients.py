@@ -5,6 +5,7 @@ Each case has two factories, `case_NAME` and `twin_NAME`, for a command line; al
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -93,6 +94,16 @@ class Reads(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, given: Tensor) -> Any:
         return given, None
+
+
+def twofold(x: Tensor) -> Tensor:
+    return x * 2
+
+
+def scripted(what: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return torch.jit.script(what)
 
 
 def no_grad(net: Any, x: Tensor) -> Tensor:
@@ -290,9 +301,22 @@ CASES: dict[str, Case] = {
     ),
     "item": Case(
         lambda net, x: net.b(x) * net.a(x).sum().item(),
-        ("a.weight", "none", "no tensor made of it reaches the loss; item in the model reads a number"),
+        ("a.weight", "none", "it reaches the loss at most through Python: item in the model"),
         lambda net, x: first(net.b(net.a(x).detach()), logged(net.a(x).sum().item())),
         ("a.weight", "none", DETACHED),
+    ),
+    "script": Case(
+        lambda net, x: net.b(scripted(twofold)(net.a(x).detach())),
+        ("a.weight", "none", DETACHED),
+        lambda net, x: first(net.b(x), scripted(twofold)(net.a(x))),
+        ("a.weight", "none", "the output of a does not reach the loss"),
+    ),
+    "scripted_layer": Case(
+        lambda net, x: net.b(net.c(net.a(x).detach())),
+        ("c.weight", "ok", None),
+        lambda net, x: first(net.b(x), net.c(x)),
+        ("c.weight", "none", "what the model makes of it does not reach the loss"),
+        lambda: {"c": scripted(filled(nn.Linear(3, 3)))},
     ),
     "zeros_like": Case(
         lambda net, x: net.b(torch.zeros_like(net.a(x)) + x),
@@ -381,6 +405,18 @@ CASES: dict[str, Case] = {
         lambda net, x: net.a(x).masked_fill(x > 2, 0),
         ("a.weight", "ok", None),
     ),
+    "where_it_counts": Case(
+        lambda net, x: torch.where(x < 2, net.a(x), net.b(x))[1:],
+        ("a.weight", "zero", "no gradient reaches what where in the model takes of it"),
+        lambda net, x: torch.where(x < 2, net.a(x), net.b(x))[:1],
+        ("a.weight", "ok", None),
+    ),
+    "never_picked": Case(
+        lambda net, x: torch.stack([net.a(x), net.b(x) + 9]).amax(0),
+        ("a.weight", "zero", "no gradient reaches its part of stack in the model"),
+        lambda net, x: torch.stack([net.a(x) + 9, net.b(x)]).amax(0),
+        ("a.weight", "ok", None),
+    ),
     "padding": Case(
         lambda net, x: net.c(torch.zeros(2, dtype=torch.int64)),
         ("c.weight", "zero", "only the padding_idx of c (Embedding) is looked up"),
@@ -467,6 +503,8 @@ SEVERED = (
     "no_grad",
     "no_grad_in_part",
     "item",
+    "script",
+    "scripted_layer",
     "zeros_like",
     "never_called",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from paraminspect.cli.options import TreeOptions
@@ -10,6 +11,7 @@ from paraminspect.cli.report import describe_totals, totals_object
 from paraminspect.errors import ParamInspectError, SelectionError, SourceError
 from paraminspect.models.open import Opened
 from paraminspect.names.listing import make_listing, total
+from paraminspect.records import TensorRecord
 from paraminspect.render.module_tree import Shapes, node_object, render_modules
 from paraminspect.text import list_some
 
@@ -25,9 +27,11 @@ def show_live_tree(model: Opened, live: LiveModel, how: TreeOptions, output: Out
         ParamInspectError: There is no such module; it has no input, or fails on it.
     """
     try:
-        node, shapes = _choose(live, how)
         inside = f"{how.module}." if how.module else ""
-        records = [each for each in live.records if each.name.startswith(inside)]
+        records = [
+            each._replace(name=each.name[len(inside) :]) for each in live.records if each.name.startswith(inside)
+        ]
+        node, shapes = _choose(live, how, records)
         totals = total(make_listing(records))
     except ParamInspectError as error:
         error.source = error.source or model.source
@@ -44,7 +48,7 @@ def show_live_tree(model: Opened, live: LiveModel, how: TreeOptions, output: Out
         )
 
 
-def _choose(live: LiveModel, how: TreeOptions) -> tuple[ModuleNode, Shapes | None]:
+def _choose(live: LiveModel, how: TreeOptions, records: Sequence[TensorRecord]) -> tuple[ModuleNode, Shapes | None]:
     """The module that is meant, and the shapes of outputs by its paths."""
     from paraminspect.live.build.outline import make_module_tree
 
@@ -55,7 +59,7 @@ def _choose(live: LiveModel, how: TreeOptions) -> tuple[ModuleNode, Shapes | Non
         )
     shapes = live.shapes() if how.with_shapes else None
     if not how.module:
-        return make_module_tree(live.model), shapes
+        return make_module_tree(live.model, records), shapes
     paths = [path for path, _ in live.model.named_modules(remove_duplicate=False)]
     if how.module not in paths:
         from paraminspect.names.suggestions import closest
@@ -66,4 +70,4 @@ def _choose(live: LiveModel, how: TreeOptions) -> tuple[ModuleNode, Shapes | Non
     prefix = f"{how.module}."
     if shapes is not None:
         shapes = {path[len(prefix) :]: shape for path, shape in shapes.items() if f"{path}.".startswith(prefix)}
-    return make_module_tree(live.model.get_submodule(how.module)), shapes
+    return make_module_tree(live.model.get_submodule(how.module), records), shapes
