@@ -17,12 +17,15 @@ import numpy as np
 import onnx
 import torch
 from safetensors.torch import save_file
+from torch.distributed.checkpoint.state_dict_saver import save as save_distributed
 
 from benchmarks.ranks import STEP, metadata_of_ranks
 from scripts.gpt2 import EMBEDDING, HEAD, gpt2_shapes
 
 MANY = 100_000
 SHARDS = 160
+SCRIPTED = 4_000
+PIECES = 2_000
 RANK_TENSORS, RANKS = 873, 256
 SHARD_LAYER_SHAPES = {
     "input_layernorm": (16_384,),
@@ -90,6 +93,19 @@ def _ranks(folder: Path) -> None:
             file.truncate(RANK_TENSORS * STEP)
 
 
+def _script(path: Path) -> None:
+    modules = torch.nn.Sequential(*(torch.nn.Linear(4, 4) for _ in range(SCRIPTED)))
+    torch.jit.save(torch.jit.script(modules), path)
+
+
+def _pieces(folder: Path) -> None:
+    """What one process writes of a model of a few shapes, values and all."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(64, 32), (64,), (32, 64), (16, 16)]
+    state = {f"layers.{i}.weight": torch.randn(shapes[i % 4], generator=generator) for i in range(PIECES)}
+    save_distributed(state, checkpoint_id=folder, no_dist=True)
+
+
 def _shards(folder: Path) -> None:
     """A sharded checkpoint of bfloat16 whose data is one hole: 1 TB by its headers, nothing on disk."""
     folder.mkdir()
@@ -139,7 +155,9 @@ INPUTS: dict[str, Callable[[Path], None]] = {
     "many.pt": _many_torch,
     "many-legacy.pt": lambda path: _many_torch(path, legacy=True),
     "many.onnx": _many_onnx,
+    "script.pt": _script,
     "ranks": _ranks,
+    "pieces": _pieces,
     "shards": _shards,
     "small.gguf": _gguf,
 }

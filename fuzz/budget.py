@@ -27,7 +27,7 @@ COMMANDS: Final = {
     "tree no-fold": "tree --no-fold {}", "show": "show {} *", "show full": "show --full {} /./", "stats": "stats {}",
     "stats --all": "stats --all {}", "shared": "shared --all {}", "shared --equal": "shared --equal --all {}",
     "diff": "diff --all {} {}", "diff shapes": "diff --only shapes --all {} {}", "convert": "convert --all {} -o out.safetensors",
-    "convert pt": "convert --all {} -o out.pt", "convert npz": "convert --all {} -o out.npz", "check": "check {}",
+    "convert dtype": "convert --all --dtype float32 {} -o out.safetensors", "convert pt": "convert --all {} -o out.pt", "convert npz": "convert --all {} -o out.npz", "check": "check {}",
     "check --deep": "check --deep {}",
 }  # fmt: skip
 """By what they are called here; {} is the file."""

@@ -6,9 +6,10 @@ import gc
 import os
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -29,6 +30,7 @@ from paraminspect.limits import (
     MEMBERS,
     NUMBERS,
     OPCODES,
+    SHOWN,
     STRINGS,
     WINDOWS,
     Bound,
@@ -37,6 +39,9 @@ from paraminspect.limits import (
     effort,
     one_effort,
 )
+from paraminspect.records import Checkpoint, TensorRecord
+from paraminspect.values.display import DEFAULTS
+from paraminspect.values.shown import Part, parts_as_json, parts_as_text
 from tests.making.safetensors_files import raw_safetensors, safetensors_bytes
 from tests.making.torch_files import save_tensors
 from tests.making.zips import zip_bytes
@@ -138,6 +143,23 @@ def test_tensors_of_no_numbers_cost_their_opening(tmp_path: Path) -> None:
     path.write_bytes(safetensors_bytes({f"{i}": ("U8", [1], b"1") for i in range(20)}))
     with pytest.raises(LimitExceededError, match="numbers read"):
         pi.stats(path)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda parts: parts_as_text(parts, DEFAULTS),
+        lambda parts: parts_as_json(parts, Checkpoint("safetensors", ()), ""),
+    ],
+)
+def test_numbers_shown_are_few_of_small_files(
+    form: Callable[[list[Part]], Iterable[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = Effort.limit
+    monkeypatch.setattr(Effort, "limit", lambda self, bound: 5000 if bound is SHOWN else limit(self, bound))
+    part = Part(TensorRecord("w", (2000,), "float32", 2000, 8000), np.ones(2000, np.float32), (2000,))
+    with one_effort(), pytest.raises(LimitExceededError, match="6,000 numbers shown in one run; the limit is 5,000"):
+        list(form([part] * 3))
 
 
 def test_what_was_opened_before_the_run_allows_as_much(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ WITHOUT: dict[str, str] = {
     "holds names, types and numbers, and decides nothing": """
         architecture/built_in architecture/model architecture/plan checks/codes formats/pickles/python_modules
         formats/quantised/schemes formats/loaders formats/tied_names values/grid_rows values/grids
-        formats/pickles/safe_torch formats/pickles/tables render/columns render/style rules/rule rules/targets
+        formats/pickles/safe_torch formats/pickles/tables render/columns render/style render/theme rules/rule rules/targets
     """,
     "tested by architecture/test_parse.py and architecture/test_expand.py": """
         architecture/layers architecture/nodes architecture/values
@@ -83,6 +83,9 @@ WITHOUT: dict[str, str] = {
     """,
     "tested by live/init/test_apply.py and live/init/test_run.py": """
         live/init/drawn live/init/work
+    """,
+    "tested by cli/test_feeding.py": """
+        live/build/feeding
     """,
     "tested by cli/test_grad.py": """
         live/grad/asked live/grad/run

@@ -4,7 +4,7 @@ from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from paraminspect.records import Checkpoint, Storage, TensorRecord, TieGroup
@@ -60,7 +60,6 @@ def test_no_byte_range_where_it_is_not_known(unknown: TensorRecord) -> None:
 SLICES = st.lists(st.tuples(st.integers(1, 5), st.integers(1, 3)), min_size=1, max_size=3)
 
 
-@settings(deadline=None)
 @given(SLICES, st.permutations([0, 1, 2]), st.integers(0, 9))
 def test_byte_range_of_views_is_what_numpy_computes(
     slices: list[tuple[int, int]], order: list[int], begin: int

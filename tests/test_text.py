@@ -8,7 +8,7 @@ import unicodedata
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from paraminspect.errors import ParamInspectError
@@ -176,7 +176,6 @@ def split(text: str) -> tuple[str, str]:
     return number, unit
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**70 - 2**60))
 def test_bytes_fill_no_unit_they_could_leave(nbytes: int) -> None:
     number, unit = split(format_bytes(nbytes))
@@ -185,7 +184,6 @@ def test_bytes_fill_no_unit_they_could_leave(nbytes: int) -> None:
     assert float(number) * 1024**place == pytest.approx(nbytes, rel=0.0051)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**18 - 10**15))
 def test_counts_fill_no_unit_they_could_leave(count: int) -> None:
     number, unit = split(format_count(count))
@@ -194,7 +192,6 @@ def test_counts_fill_no_unit_they_could_leave(count: int) -> None:
     assert float(number) * 1000**place == pytest.approx(count, rel=0.0051)
 
 
-@settings(deadline=None)
 @given(st.sampled_from([1000, 1024]), st.integers(1, 5), st.integers(-600_000, 600_000))
 def test_no_thousand_of_a_unit_near_its_end(base: int, power: int, distance: int) -> None:
     number = max(base**power + distance, 0)
@@ -202,14 +199,12 @@ def test_no_thousand_of_a_unit_near_its_end(base: int, power: int, distance: int
     assert split(format_bytes(number))[0] != "1024"
 
 
-@settings(deadline=None)
 @given(st.integers(1000, 2**62))
 def test_three_significant_digits(number: int) -> None:
     assert re.fullmatch(r"\d\.\d\d|\d\d\.\d|\d{3}", split(format_count(number))[0]) or number >= 10**18 - 10**15
     assert re.fullmatch(r"\d\.\d\d|\d\d\.\d|\d{3}|10[012]\d", split(format_bytes(number))[0])
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**62), st.integers(0, 2**62))
 def test_order_is_kept_within_a_unit(a: int, b: int) -> None:
     (low, low_unit), (high, high_unit) = split(format_bytes(min(a, b))), split(format_bytes(max(a, b)))

@@ -61,6 +61,10 @@ of bytes that others have too, or repeat a few of its own."""
 ONE_TENSOR: Final = 1 << 13
 """Numbers that opening one takes as long as; of none a file has less than 60 bytes."""
 
+SHOWN: Final = Bound("numbers shown in one run", 1 << 20, 2)
+"""A second a million, and a hundred bytes each until its tensor is written. A byte of a file holds two, or with blocks of
+few bits more, of which nobody reads all."""
+
 MATCHES: Final = Bound("letters matched against selectors in one run", 1 << 29, 1 << 10)
 """A second a hundred million. Twenty rules on a hundred thousand names of forty letters are 144 million."""
 

@@ -207,6 +207,22 @@ class Encoding(NamedTuple):
     sparse: tuple[tuple[str, TensorRecord], ...] = ()
 
 
+class Classes(NamedTuple):
+    """Of which classes the modules are that a tensor is in: dotted names, those that they derive from among them.
+
+    Attributes:
+        own: Of the module that owns it, its class first; empty where that is not known.
+        around: Of all modules that one is inside of, up to the model.
+    """
+
+    own: tuple[str, ...] = ()
+    around: tuple[str, ...] = ()
+
+    def inside(self, own: tuple[str, ...]) -> Classes:
+        """Those of what a module of class `own` holds, inside of this one."""
+        return Classes(own, tuple(dict.fromkeys((*self.own, *self.around))))
+
+
 class TensorRecord(NamedTuple):
     """One named tensor of a checkpoint.
 
@@ -231,6 +247,7 @@ class TensorRecord(NamedTuple):
         declared: Only a declaration says that it has the bytes of another tensor: it is not stored under this name.
         encoding: What else it takes to read its values; None for nearly all tensors.
         module_bases: Dotted classes that `module_type` derives from; empty where they are not known, as in any file.
+        module_around: As of `Classes`.
     """
 
     name: str
@@ -251,11 +268,13 @@ class TensorRecord(NamedTuple):
     declared: bool = False
     encoding: Encoding | None = None
     module_bases: tuple[str, ...] = ()
+    module_around: tuple[str, ...] = ()
 
     @property
-    def module_types(self) -> tuple[str, ...]:
-        """Dotted class of its module and of those it derives from, as selectors match them; empty where not known."""
-        return (self.module_type, *self.module_bases) if self.module_type is not None else ()
+    def classes(self) -> Classes:
+        """Those of its modules, as selectors match them."""
+        own = (self.module_type, *self.module_bases) if self.module_type is not None else ()
+        return Classes(own, self.module_around)
 
     @property
     def form(self) -> tuple[object, ...]:

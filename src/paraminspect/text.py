@@ -7,7 +7,7 @@ code point as `\x1b`, `\u202e` or `\U000e0001`. The backslash itself is doubled,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 
 from paraminspect.errors import ParamInspectError
 
@@ -18,6 +18,9 @@ _INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe0
 
 BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 DECIMAL_UNITS = ("", "K", "M", "B", "T", "Q")
+
+_MARKS = frozenset({"Mn", "Me"})
+"""Categories of characters that are drawn over the one before."""
 
 _SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?) ?([KMGTP]?)(i?)B?", re.IGNORECASE)
 
@@ -53,7 +56,11 @@ def display_width(text: str) -> int:
         return len(text)
     import unicodedata
 
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 0 if unicodedata.combining(c) else 1 for c in text)
+    width = 0
+    for character in text:
+        if unicodedata.category(character) not in _MARKS:
+            width += 2 if unicodedata.east_asian_width(character) in "WF" else 1
+    return width
 
 
 def shorten_middle(text: str, width: int, ellipsis: str = "…") -> str:
@@ -63,6 +70,67 @@ def shorten_middle(text: str, width: int, ellipsis: str = "…") -> str:
     room = max(width - len(ellipsis), 0)
     tail = _fitting(text[::-1], room - room // 3)[::-1]
     return _fitting(text, room // 3) + ellipsis + tail
+
+
+def shorten_name(name: str, width: int, ellipsis: str = "…", keep: Container[int] = ()) -> str:
+    """Cut parts out of a dotted name so that it fits: `h.10.attn.c_attn.weight` is "…10.…weight" in 11 columns.
+
+    The last part stays, and of the others those in `keep`, numbers, which tell layers apart, and then what stands
+    nearest to the end. A last part that is too long by itself loses its middle.
+
+    Args:
+        keep: Indices of parts that are kept before others.
+    """
+    if display_width(name) <= width:
+        return name
+    parts = name.split(".")
+    last = len(parts) - 1
+    order = sorted(range(last), key=lambda place: (place not in keep, not parts[place].isdecimal(), -place))
+    kept = {last}
+    shown = _joined(parts, kept, ellipsis)
+    if display_width(shown) > width:
+        return shorten_middle(name, width, ellipsis)
+    for place in order:
+        longer = _joined(parts, kept | {place}, ellipsis)
+        if display_width(longer) <= width:
+            kept.add(place)
+            shown = longer
+    return shown
+
+
+def _joined(parts: Sequence[str], kept: Container[int], ellipsis: str) -> str:
+    """Parts with dots between; a run of those that are not kept is one ellipsis, and the dot behind it goes too."""
+    pieces: list[str] = []
+    for place, part in enumerate(parts):
+        if place in kept:
+            pieces.append(part if place == len(parts) - 1 else f"{part}.")
+        elif not pieces or pieces[-1] != ellipsis:
+            pieces.append(ellipsis)
+    return "".join(pieces)
+
+
+def shorten_names(names: Sequence[str], width: int, ellipsis: str = "…") -> list[str]:
+    """`shorten_name` of each, and no two that differ become one text: rather they stay whole."""
+    cut = [shorten_name(name, width, ellipsis) for name in names]
+    for alike in _clashes(names, cut):
+        rows = [names[index].split(".") for index in alike]
+        differ = {place for place, parts in enumerate(zip(*rows, strict=False)) if len(set(parts)) > 1}
+        for index in alike:
+            cut[index] = shorten_name(names[index], width, ellipsis, differ)
+    for alike in _clashes(names, cut):
+        for index in alike:
+            cut[index] = names[index]
+    return cut
+
+
+def _clashes(names: Sequence[str], cut: Sequence[str]) -> Iterator[list[int]]:
+    """Indices of different names that look alike."""
+    places: dict[str, list[int]] = {}
+    for index, shown in enumerate(cut):
+        places.setdefault(shown, []).append(index)
+    for alike in places.values():
+        if len(alike) > 1 and len({names[index] for index in alike}) > 1:
+            yield alike
 
 
 def shorten_end(text: str, width: int, ellipsis: str = "…") -> str:

@@ -25,6 +25,13 @@ COUNTS = {
     "unet": 117_090,
     "lstm_tagger": 1_239_889,
     "autoencoder": 8_513,
+    "lenet5": 61_706,
+    "vgg11": 132_863_336,
+    "llama-3-8b": 8_030_261_248,
+    "mixtral-8x7b": 46_702_792_704,
+    "gru_seq2seq": 8_610_576,
+    "siamese": 38_951_745,
+    "vae": 652_824,
 }
 
 

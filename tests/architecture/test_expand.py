@@ -266,7 +266,7 @@ def test_count_is_that_of_the_walk() -> None:
         ("model: [{Attention: 0}]", "1:21", "heads of Attention is 0; expected at least 1", None),
         ("model: [{Attention: [2, {causal: 1}]}]", "1:34", "expected true or false", None),
         ("model: [{Rotary: [2, .nan]}]", "1:22", "expected at least 1", None),
-        ("model: [{Param: [3, 4]}]", "1:18", "shape of Param is 3; expected a list of sizes", None),
+        ("model: [{Param: [3, add]}]", "1:18", "shape of Param is 3; expected a list of sizes", None),
         ("model: [{Param: {shape: [3, 0]}}]", "1:25", "integers of at least 1", None),
         ("model: [{Param: {shape: [4000000000, 4000000000]}}]", "1:25", "elements; the limit is", None),
         ("model: [{Param: {shape: [3], op: Add}}]", "1:34", "op of Param is 'Add'", "did you mean add?"),

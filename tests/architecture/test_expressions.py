@@ -4,7 +4,7 @@ import math
 import string
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from paraminspect.architecture.expressions import MAX_EXPRESSION_LENGTH, MAX_INTEGER, evaluate, parse_expression
@@ -127,7 +127,6 @@ TREES = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(TREES)
 def test_any_arithmetic_gives_a_bounded_number_or_an_error(text: str) -> None:
     try:
@@ -138,7 +137,6 @@ def test_any_arithmetic_gives_a_bounded_number_or_an_error(text: str) -> None:
     assert isinstance(value, float) or abs(value) <= MAX_INTEGER
 
 
-@settings(deadline=None)
 @given(st.text(st.sampled_from(string.printable + "é√²"), max_size=40))
 def test_any_text_gives_a_number_or_an_error(text: str) -> None:
     try:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import string
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from paraminspect.architecture.expand import MAX_MODULES, plan_model
@@ -101,28 +101,24 @@ def check(text: str | bytes) -> None:
     assert failure.hint is None or len(failure.hint.splitlines()) == 1
 
 
-@settings(deadline=None)
 @given(st.text() | st.text(st.sampled_from(string.printable)))
 def test_any_text_gives_a_plan_or_an_error(text: str) -> None:
     check(text)
     check("model: [" + text)
 
 
-@settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_give_a_plan_or_an_error(data: bytes) -> None:
     check(data)
     assert looks_like_spec(data) in (True, False)
 
 
-@settings(deadline=None)
 @given(st.lists(PIECES, max_size=30).map("".join))
 def test_any_pieces_of_a_spec_give_a_plan_or_an_error(text: str) -> None:
     check(text)
     check("model: [ReLU]\n" + text)
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(CONFIGS),
     st.lists(st.tuples(st.floats(0, 1), st.integers(0, 6), PIECES | st.text(max_size=3)), min_size=1, max_size=4),

@@ -1,28 +1,79 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paraminspect.architecture.given import Given, evaluate_given, parse_given
+from paraminspect.architecture.given import Given, arrange, evaluate_given, parse_given, plan_inputs
 from paraminspect.errors import ParamInspectError
 
 
 @pytest.mark.parametrize(
     ("text", "due"),
     [
-        ("2,4", Given(None, "[2,4]", "", "--input")),
-        (" 2 , 4 ", Given(None, "[ 2 , 4 ]", "", "--input")),
-        ("7", Given(None, "[7]", "", "--input")),
-        ("[]", Given(None, "[]", "", "--input")),
-        ("ids={shape: [1]}", Given("ids", "{shape: [1]}", "", "--input")),
-        ("x.npy", Given(None, "", "x.npy", "--input")),
-        ("mask=/a/b=c.npy", Given("mask", "", "/a/b=c.npy", "--input")),
-        ("./a=b.npy", Given(None, "", "./a=b.npy", "--input")),
+        ("2,4", Given((), "tensor", "[2,4]", "--input")),
+        (" 2 , 4 ", Given((), "tensor", "[ 2 , 4 ]", "--input")),
+        ("7", Given((), "tensor", "[7]", "--input")),
+        ("[]", Given((), "tensor", "[]", "--input")),
+        ("ids={shape: [1]}", Given(("ids",), "tensor", "{shape: [1]}", "--input")),
+        ("batch.ids=1,2", Given(("batch", "ids"), "tensor", "[1,2]", "--input")),
+        ("images.0=3", Given(("images", 0), "tensor", "[3]", "--input")),
+        ("mode=!loss", Given(("mode",), "value", "", "--input", "loss")),
+        ("!3", Given((), "value", "", "--input", 3)),
+        ("x=!'3'", Given(("x",), "value", "", "--input", "3")),
+        ("x=!true", Given(("x",), "value", "", "--input", True)),
+        ("x=!null", Given(("x",), "value", "", "--input", None)),
+        ("x=![1, {a: 0.5}]", Given(("x",), "value", "", "--input", [1, {"a": 0.5}])),
+        ("x=! two words ", Given(("x",), "value", "", "--input", "two words")),
     ],
 )
 def test_what_is_given(text: str, due: Given) -> None:
     assert parse_given(text, "--input") == due
+
+
+@pytest.mark.parametrize(("text", "path", "name"), [("x.npy", (), "x.npy"), ("mask=b=c.npy", ("mask",), "b=c.npy"), ("./a=b.npy", (), "./a=b.npy")])  # fmt: skip
+def test_a_file_is_given(
+    text: str, path: tuple[str, ...], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(name).touch()
+    assert parse_given(text, "--input") == Given(path, "file", name, "--input")
+
+
+@pytest.mark.parametrize(
+    ("texts", "positional", "named"),
+    [
+        (["2", "3"], ["[2]", "[3]"], {}),
+        (["a=1", "2", "b=3"], ["[2]"], {"a": "[1]", "b": "[3]"}),
+        (["a.x=1", "a.y.z=2"], [], {"a": {"x": "[1]", "y": {"z": "[2]"}}}),
+        (["a.1=1", "a.0=2"], [], {"a": ["[2]", "[1]"]}),
+        (["a.0.x=1", "a.1.x=2"], [], {"a": [{"x": "[1]"}, {"x": "[2]"}]}),
+    ],
+)
+def test_paths_make_dictionaries_and_lists(texts: list[str], positional: list[str], named: dict[str, object]) -> None:
+    given_ = plan_inputs(texts).given
+    assert arrange([(each.path, each.text) for each in given_]) == (positional, named)
+
+
+@pytest.mark.parametrize(
+    ("texts", "code", "message"),
+    [
+        (["x=1", "x=2"], "", "--input x is given twice"),
+        (["x=1", "x.a=2"], "", "--input x.a lies in x, which is given"),
+        (["x.a=1", "x=2"], "", "--input x is given beside what lies in it"),
+        (["x.0=1", "x.a=2"], "", "--input x has parts by name and by number"),
+        (["x.a.1=1"], "", "--input x.a.1 without x.a.0"),
+        (["2,4"], "my.py:batch", "--input without a name beside --input-file"),
+        ([], "my.py", "--input-file 'my.py'; expected FILE.py:NAME"),
+        ([], "batch", "--input-file 'batch'; expected FILE.py:NAME"),
+    ],
+)
+def test_what_does_not_go_together(texts: list[str], code: str, message: str) -> None:
+    with pytest.raises(ParamInspectError) as caught:
+        plan_inputs(texts, code)
+    assert str(caught.value).startswith(message)
 
 
 def test_a_description_is_that_of_a_spec() -> None:
@@ -42,6 +93,12 @@ def test_a_description_is_that_of_a_spec() -> None:
         ("{shape: [2], dtype: int64}", "without high", "high: 10"),
         ("[$n]", "$n", None),
         ("[2", "", None),
+        ("x=!", "--input 'x=!' describes nothing", "!null"),
+        ("x=!yes", "bare yes", "'yes'"),
+        ("x=![1", "--input x=![1", None),
+        ("nowhere.npy", "nowhere.npy: --input: no such file", None),
+        ("loss", "--input 'loss' is neither a shape nor a file", "!text"),
+        ("my.py:batch", "names code", "--input-file my.py:batch"),
     ],
 )
 def test_what_is_wrong_is_said(text: str, message: str, hint: str | None) -> None:
@@ -55,7 +112,7 @@ def test_what_is_wrong_is_said(text: str, message: str, hint: str | None) -> Non
 def test_any_text_is_a_description_or_an_error(text: str) -> None:
     try:
         found = parse_given(text, "--input")
-        if not found.file:
+        if found.kind == "tensor":
             evaluate_given(found, "input", {})
     except ParamInspectError:
         pass

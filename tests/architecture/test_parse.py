@@ -47,7 +47,7 @@ def test_options_of_a_layer() -> None:
     found = layer("{LSTM: [4, 3], name: 7, repeat: 3, from: [a, input], take: [1, 0]}")
     assert found.name is not None
     assert found.name.text == "7"
-    assert [name.text for name in found.inputs] == ["a", "input"]
+    assert [source.name.text for source in found.inputs] == ["a", "input"]
     assert found.take == (1, 0)
     assert found.repeat is not None
     assert found.mark == Mark(2, 6)
@@ -169,7 +169,7 @@ M = "model: [ReLU]\n"
         ("model:\n  - Linear(4, 3)", "2:5", "'Linear(4, 3)' is not a type", "{Linear: [4, 3]}"),
         ("model: [torch.nn.ReLU]", "1:9", "is not a type", "write ReLU:"),
         ("model: [os.system]", "1:9", "is not a type", "imports nothing"),
-        ("model: [$act]", "1:9", "'$act' is not a type", None),
+        ("model: [$(act)]", "1:9", "'$(act)' as a type; expected $name", "vars: {act: ReLU}"),
         ("model: [Residual]", "1:9", "Residual without its value", "{Residual: [layer, ..]}"),
         ("model: [name]", "1:9", "name without its value", None),
         ("model: [{}]", "1:9", "a layer without a type", None),
@@ -192,7 +192,7 @@ M = "model: [ReLU]\n"
         ("model: [{ReLU, name: input}]", "1:22", "a layer named input", None),
         (f"model: [{{ReLU, name: {'a' * 201}}}]", "1:22", "a name of 201 characters; the limit is 200", None),
         ("model: [{ReLU, from: []}]", "1:22", "from is empty", None),
-        ("model: [{ReLU, from: -1}]", "1:22", "from is '-1'", None),
+        ("model: [{ReLU, from: a.}]", "1:22", "from is 'a.'; expected a name, or -1", None),
         ("model: [{ReLU, take: a}]", "1:22", "take is text 'a'; expected an integer", None),
         ("model: [{ReLU, take: true}]", "1:22", "take is true", None),
         ("model: [{ReLU, take: []}]", "1:22", "take has 0 steps; expected 1 to 8", None),

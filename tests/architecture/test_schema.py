@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from paraminspect import architecture
@@ -235,7 +235,6 @@ SPECS = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(SPECS)
 def test_what_the_parser_accepts_the_schema_accepts(value: dict[str, Any]) -> None:
     try:

@@ -5,7 +5,7 @@ import math
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar
@@ -219,13 +219,11 @@ JSON_VALUES = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(JSON_VALUES, st.sampled_from([None, 2, "\t"]))
 def test_json_is_read_as_json_reads_it(value: object, indent: int | str | None) -> None:
     assert plain(parse_yaml(json.dumps(value, indent=indent)).root) == value
 
 
-@settings(deadline=None)
 @given(JSON_VALUES)
 def test_both_parsers_give_the_same_nodes(value: object) -> None:
     text = yaml.safe_dump(value, allow_unicode=True)

@@ -17,14 +17,17 @@ from hypothesis import strategies as st
 
 from paraminspect.checks import check, traces
 from paraminspect.checks.check import check_stored
-from paraminspect.checks.traces import Traces, trace_once
+from paraminspect.checks.traces import HEAD, Traces, trace_once
 from paraminspect.files.blob import Blob
 from paraminspect.formats.once import making_once
 from paraminspect.formats.pickles.inert import StorageRef
+from paraminspect.formats.pickles.machine import PickleMachine
 from paraminspect.formats.pickles.tracing import Trace, trace_pickle
 from paraminspect.limits import OPCODES, STRINGS, WINDOWS, Effort, one_effort
+from tests.making.distributed import grid, save_in_pieces
 from tests.making.zips import zip_bytes
 
+MADE = Path(__file__).parents[1] / "honest" / "torch"
 HONEST = {"a.weight": torch.zeros(3, 2), "a.bias": torch.ones(2)[1:], "step": 3}
 RUNS = b"\x80\x02cos\nsystem\nX\2\0\0\0id\x85R."
 
@@ -65,6 +68,12 @@ def both(path: Path, data: bytes) -> tuple[tuple[object, ...], tuple[object, ...
         return once, describe(path)
 
 
+def legacy(value: object) -> bytes:
+    stream = io.BytesIO()
+    torch.save(value, stream, _use_new_zipfile_serialization=False)
+    return stream.getvalue()
+
+
 def retyped() -> bytes:
     """A storage that is used under two types."""
     data = saved({"a": torch.zeros(6), "b": torch.ones(6, dtype=torch.int32)})
@@ -86,6 +95,11 @@ ODD: dict[str, bytes] = {
     "cut": with_pickle(saved(HONEST), pickled_of(saved(HONEST))[:-9]),
     "a pickle inside": saved({"a": torch.zeros(1), "b": RUNS}),
     "an array": saved({"a": torch.zeros(1), "b": [torch.float16, torch.Size([2])]}),
+    "legacy": legacy(HONEST),
+    "legacy, one storage": legacy({"a": SHARED, "b": SHARED[2:], "c": SHARED.view(2, 3)}),
+    "legacy that runs": legacy(HONEST).replace(b"X\4\0\0\0stepq", b"cos\nsystem\nq"),
+    "legacy that is cut": legacy(HONEST)[:-40],
+    "scripted": (MADE / "script.pt").read_bytes(),
     "a run of pieces": with_pickle(saved(HONEST), pickle.dumps([Counter(range(9))] * 99)),
 }
 
@@ -96,7 +110,7 @@ def test_the_verdict_and_the_tensors_are_the_same(name: str, tmp_path: Path) -> 
     assert once == twice
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_they_are_the_same_of_a_changed_pickle(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     whole = data.draw(st.sampled_from([ODD["honest"], ODD["one storage"], ODD["getattr"]]))
@@ -127,6 +141,44 @@ def test_a_pickle_is_traced_once_for_the_reader_and_the_verdict(tmp_path: Path, 
     path.write_bytes(zip_bytes([("a/data.pkl", pickle.dumps({"step": 3}, 2)), ("a/version", b"3\n")]))
     check_stored(str(path), deep=False)
     assert count() == 1
+
+
+@pytest.mark.parametrize("name", ["one storage", "legacy", "scripted"])
+def test_of_every_format_of_torch(
+    name: str, tmp_path: Path, count: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[int] = []
+    load = PickleMachine.load
+    monkeypatch.setattr(PickleMachine, "load", lambda self: loaded.append(1) or load(self))
+    path = tmp_path / "model.pt"
+    path.write_bytes(ODD[name])
+    check_stored(str(path), deep=False)
+    assert len(loaded) == count() + (name == "legacy")  # whose magic number tells what it is
+
+
+def test_of_the_metadata_of_a_distributed_checkpoint(tmp_path: Path) -> None:
+    save_in_pieces(tmp_path, {"w": torch.ones(400, 2)}, {"w": grid((400, 2), (200, 1))})
+    once = describe(tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(check, "making_once", lambda _: nullcontext())
+        assert once == describe(tmp_path)
+
+
+def test_a_long_pickle_is_known_by_all_of_its_bytes(count: Callable[[], int]) -> None:
+    data = pickle.dumps([str(number) for number in range(3000)], 2)
+    assert len(data) > 2 * HEAD
+    with one_effort(), making_once(Traces()):
+        for each in (data, data, data.replace(b"2999", b"2998")):
+            trace(each)
+    assert count() == 2
+
+
+def test_a_value_is_handed_out_once() -> None:
+    """Who has it may change it."""
+    blob = Blob.from_bytes(pickle.dumps({"a": 1}, 2))
+    with one_effort(), making_once(made := Traces()):
+        assert made.load(blob, 0, takes_runs=False) is not None
+        assert made.load(blob, 0, takes_runs=False) is None
 
 
 def trace(data: bytes) -> list[str]:

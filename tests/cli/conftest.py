@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from paraminspect import formats
+from paraminspect.cli import progress
 from paraminspect.errors import SourceError, TruncatedError
 from paraminspect.formats.source import open_source as open_file
 from paraminspect.records import Checkpoint
@@ -61,7 +62,8 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run one command line: `run("list", "gpt2.safetensors", terminal=True, COLUMNS="60")`."""
+    """Run one command line: `run("list", "gpt2.safetensors", terminal=True, COLUMNS="60")`. It shows no progress."""
+    monkeypatch.setattr(progress, "SHOWN_AFTER_S", 600)
 
     def run_line(*arguments: str, terminal: bool = False, encoding: str = "utf-8", **environ: str) -> Result:
         monkeypatch.setattr(formats, "open_source", open_stub)

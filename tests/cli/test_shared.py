@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from paraminspect.cli import progress
@@ -138,7 +138,6 @@ def test_expect_file_is_bounded(run: Any, tied: str, tmp_path: Path, monkeypatch
     assert "more than 10 bytes of expectations" in run("shared", tied, "--expect-file", "ties.txt").stderr
 
 
-@settings(deadline=None)
 @given(st.text(st.sampled_from('ab,\t\n #{}"[]:\\\0') | st.characters(), max_size=30))
 def test_any_text_is_a_list_of_expectations_or_an_error(text: str) -> None:
     try:
@@ -329,10 +328,10 @@ def test_equal_only_within_one_of_two_sources(run: Any, tied: str, tmp_path: Pat
 
 def test_many_aliases_on_a_terminal(run: Any, tmp_path: Path, weight: torch.Tensor) -> None:
     torch.save({f"layers.{n}": weight for n in range(30)}, tmp_path / "m.pt")
-    lines = run("shared", "m.pt", terminal=True, COLUMNS="80").stdout.splitlines()
+    lines = run("shared", "m.pt", terminal=True, COLUMNS="80", NO_COLOR="1").stdout.splitlines()
     assert [line.split() for line in lines[2:-2]] == [*([f"layers.{n}"] for n in range(2, 21)), ["and", "9", "more"]]
     torch.save({f"layers.{n}": weight for n in range(22)}, tmp_path / "m.pt")
-    lines = run("shared", "m.pt", terminal=True, COLUMNS="80").stdout.splitlines()
+    lines = run("shared", "m.pt", terminal=True, COLUMNS="80", NO_COLOR="1").stdout.splitlines()
     assert lines[-3].split() == ["layers.21"]
 
 
@@ -367,8 +366,9 @@ def test_a_bar_while_contents_are_read(
     torch.save({"a": weight, "b": weight.clone()}, tmp_path / "m.pt")
     monkeypatch.setattr(progress, "SHOWN_AFTER_S", -1)
     result = run("shared", "m.pt", "--equal", terminal=True, COLUMNS="80")
-    assert "\rcomparing [####################] 192 B of 192 B" in result.stderr
-    assert result.stderr.endswith(f"\r{' ' * 47}\r")
+    assert "comparing" in result.stderr
+    assert "192/192 bytes" in result.stderr
+    assert result.stderr.endswith("\r\x1b[1A\x1b[2K")  # nothing of it is left
     assert "comparing" not in run("shared", "m.pt", "--equal").stderr
     monkeypatch.setattr(progress, "SHOWN_AFTER_S", 60)
     assert "comparing" not in run("shared", "m.pt", "--equal", terminal=True).stderr

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from paraminspect.errors import TruncatedError
@@ -137,7 +137,6 @@ def test_far_into_a_sparse_file(tmp_path: Path) -> None:
     assert blob.read((1 << 33) + 1, 3) == DATA[1:4]
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=30), st.integers(0, 40), st.integers(0, 40), st.integers(0, 30), st.integers(0, 30))
 def test_reads_as_a_slice_does(data: bytes, offset: int, length: int, begin: int, size: int) -> None:
     blob = Blob.from_bytes(data)

@@ -488,7 +488,7 @@ def raw_server() -> Iterator[tuple[str, list[bytes]]]:
         thread.join()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(raw=raw_answers)
 def test_any_answer_gives_records_or_an_error(raw_server: tuple[str, list[bytes]], raw: bytes) -> None:
     url, says = raw_server

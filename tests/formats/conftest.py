@@ -20,7 +20,7 @@ from torch.nn.utils import parametrizations, prune
 
 from paraminspect.records import Checkpoint, TensorRecord
 
-settings.register_profile("formats", deadline=None)  # the first example of a test may import torch
+settings.register_profile("formats")  # the first example of a test may import torch
 settings.load_profile("formats")
 
 

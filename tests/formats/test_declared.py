@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -153,7 +153,6 @@ def test_a_config_that_is_a_pipe_or_a_folder(folder: Path) -> None:
     assert "not a regular file" in open_source(folder).notes[0]
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(
         st.text(max_size=2) | st.sampled_from("abc"), st.text(max_size=2) | st.sampled_from("abc"), max_size=6

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from paraminspect.errors import LimitExceededError, MalformedError, ParamInspectError, TruncatedError
@@ -73,7 +73,6 @@ def steps_of(array: np.ndarray) -> tuple[int, ...]:
     return tuple(step // array.itemsize for step in array.strides)
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(sorted(TORCH_DTYPES)),
     SHAPES,
@@ -287,13 +286,11 @@ def test_header_that_is_not_utf8():
         read_one(bytes(data))
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300), st.sampled_from([b"", b"\x93NUMPY\1\0", b"\x93NUMPY\3\0"]))
 def test_any_bytes_give_a_record_or_an_error(data, start):
     read_anything(start + data)
 
 
-@settings(deadline=None)
 @given(HEADERS)
 @example("{'descr': '\\ud800'}")
 def test_any_header_gives_a_record_or_an_error(header):
@@ -314,7 +311,6 @@ def read_anything(data: bytes) -> None:
     assert "\n" not in message
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(
         st.text("abw./ ", min_size=1, max_size=8),

@@ -439,7 +439,6 @@ def attempt(data: bytes) -> list[tuple[str, tuple[int, ...] | None, str]] | Para
         return error
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200), st.integers(0, 300))
 def test_any_bytes_give_records_or_an_error(data: bytes, length: int) -> None:
     for prefix in (b"", length.to_bytes(8, "little"), length.to_bytes(8, "little") + b"{"):
@@ -510,7 +509,7 @@ def is_harmlessly_lenient(data: bytes) -> bool:
     return extra or re.search(rb"-0(?![0-9])", data) is not None
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(headers())
 def test_right_headers_are_read_as_the_reference_reads_them(drawn: tuple[dict[str, Any], int]) -> None:
     header, size = drawn
@@ -520,7 +519,7 @@ def test_right_headers_are_read_as_the_reference_reads_them(drawn: tuple[dict[st
     assert read(data).metadata == metadata
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 @given(mutated_files())
 @example(raw_safetensors(A.replace("[0,8]", "[-0,8]"), bytes(8)))
 @example(raw_safetensors(A.replace("]}}", '],"x":1e999}}'), bytes(8)))

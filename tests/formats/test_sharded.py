@@ -324,7 +324,7 @@ def test_names_of_the_index_are_escaped_in_messages(shards: Path) -> None:
     assert caught.value.message.isprintable()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.recursive(
         st.none()
@@ -350,7 +350,7 @@ def test_any_json_gives_records_or_an_explained_error(shards: Path, index: objec
     assert set(names(checkpoint)) <= {"a", "b", "c"}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=60))
 def test_any_bytes_as_index_give_an_explained_error(tmp_path: Path, data: bytes) -> None:
     (tmp_path / INDEX).write_bytes(data)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from paraminspect.errors import MalformedError, ParamInspectError, TruncatedError, UnknownFormatError
@@ -224,7 +224,6 @@ MAGICS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(deadline=None)
 @given(MAGICS, st.binary(max_size=600))
 def test_any_bytes_give_records_or_an_error(magic: bytes, rest: bytes) -> None:
     data = magic + rest

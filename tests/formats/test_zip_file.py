@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from paraminspect.errors import LimitExceededError, MalformedError, ParamInspectError, TruncatedError
@@ -77,7 +77,6 @@ def patch(data: bytes, record: int, field: tuple[int, str], value: int) -> bytes
     return bytes(changed)
 
 
-@settings(deadline=None)
 @given(MEMBERS, COMMENTS, st.randoms())
 def test_what_zipfile_writes_we_read(members, comment, random):
     data = make_zip(members, comment)
@@ -102,20 +101,17 @@ def test_what_zipfile_writes_we_read(members, comment, random):
                 assert data[offset : offset + entry.size] == content
 
 
-@settings(deadline=None)
 @given(CONTENTS, METHODS, st.integers(0, 100_000))
 def test_prefix_of_a_member(content, method, length):
     directory = read(make_zip([("a", content, method, False)]))
     assert directory.read_prefix(directory.entries["a"], length) == content[:length]
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_give_a_directory_or_an_error(data):
     read_everything(data)
 
 
-@settings(deadline=None)
 @given(st.binary(min_size=100, max_size=400), st.data())
 def test_flipped_bits_give_a_directory_or_an_error(content, data):
     archive = bytearray(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,15 @@ COUNTS = {
     + (16 * 2 + 2),
     "lstm_tagger": 10_000 * 100 + 2 * (4 * 128 * (100 + 128) + 2 * 4 * 128) + (256 * 17 + 17),
     "autoencoder": (16 * 16 + 16) + (16 * 32 * 16 + 32) + 16 + 1,
+    "lenet5": 156 + 6 * 16 * 25 + 16 + 48_120 + 10_164 + 84 * 10 + 10,  # the paper's C1, C5 and F6
+    "vgg11": 132_863_336,
+    "llama-3-8b": 16_060_522_496 // 2,
+    "mixtral-8x7b": 93_405_585_408 // 2,
+    "gru_seq2seq": 2 * (10_000 * 256 + 3 * 256 * 512 + 2 * 3 * 256) + 512 * 256 + (256 * 10_000 + 10_000),
+    "siamese": 38_951_745,
+    "vae": (784 * 400 + 400) + 2 * (400 * 20 + 20) + (20 * 400 + 400) + (400 * 784 + 784),
 }
-OUTPUTS = {
+OUTPUTS: dict[str, tuple[int, ...] | list[tuple[int, ...]]] = {
     "mlp": (2, 1),
     "shared_linear": (1, 1),
     "custom_init": (2, 10),
@@ -36,9 +44,17 @@ OUTPUTS = {
     "unet": (1, 2, 64, 64),
     "lstm_tagger": (2, 12, 17),
     "autoencoder": (2, 1, 28, 28),
+    "lenet5": (2, 10),
+    "vgg11": (2, 1_000),
+    "llama-3-8b": (1, 16, 128_256),
+    "mixtral-8x7b": (1, 16, 32_000),
+    "gru_seq2seq": (2, 9, 10_000),
+    "siamese": (2, 1),
+    "vae": [(2, 784), (2, 20), (2, 20), (), ()],
 }
 
 
+@cache
 def load(configs: Path, name: str) -> LiveModel:
     return open_live(str(configs / f"{name}.yaml"))
 
@@ -58,7 +74,8 @@ def test_count(configs: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_output_shape(configs: Path, name: str) -> None:
-    assert load(configs, name).shapes()[""] == (OUTPUTS[name],)
+    expected = OUTPUTS[name]
+    assert load(configs, name).shapes()[""] == (tuple(expected) if isinstance(expected, list) else (expected,))
 
 
 @pytest.mark.parametrize("name", COUNTS)
@@ -106,6 +123,34 @@ def test_llama_has_the_names_and_shapes_of_transformers(configs: Path) -> None:
         expected |= {f"{at}.mlp.down_proj.weight": (dim, hidden)}
         expected |= {f"{at}.{name}_layernorm.weight": (dim,) for name in ("input", "post_attention")}
     assert {record.name: record.shape for record in load(configs, "llama-7b").records} == expected
+
+
+def test_llama_3_shares_keys_and_values_among_queries(configs: Path) -> None:
+    shapes = {record.name: record.shape for record in load(configs, "llama-3-8b").records}
+    attention = "model.layers.31.self_attn"
+    assert [shapes[f"{attention}.{name}_proj.weight"] for name in "qkvo"] == [
+        (4_096, 4_096), (1_024, 4_096), (1_024, 4_096), (4_096, 4_096),
+    ]  # fmt: skip
+    assert len(shapes) == 32 * 9 + 3
+
+
+def test_mixtral_has_the_names_and_shapes_of_the_published_checkpoint(configs: Path) -> None:
+    shapes = {record.name: record.shape for record in load(configs, "mixtral-8x7b").records}
+    moe = "model.layers.7.block_sparse_moe"
+    assert shapes[f"{moe}.gate.weight"] == (8, 4_096)
+    assert [shapes[f"{moe}.experts.7.{name}.weight"] for name in ("w1", "w2", "w3")] == [
+        (14_336, 4_096), (4_096, 14_336), (14_336, 4_096),
+    ]  # fmt: skip
+    assert len(shapes) == 32 * (4 + 2 + 1 + 3 * 8) + 3
+
+
+def test_vgg11_has_torchvisions_names(configs: Path) -> None:
+    names = [record.name for record in load(configs, "vgg11").records]
+    places = [0, 3, 6, 8, 11, 13, 16, 18]
+    expected = [f"features.{place}" for place in places] + [f"classifier.{place}" for place in (0, 3, 6)]
+    assert names == [f"{layer}.{name}" for layer in expected for name in ("weight", "bias")]
+    normed = open_live(str(configs / "vgg11.yaml"), variables={"norm": True})
+    assert sum(parameter.numel() for parameter in normed.model.parameters()) == 132_868_840
 
 
 def test_an_override_changes_the_model(configs: Path) -> None:

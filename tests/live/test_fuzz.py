@@ -36,7 +36,7 @@ SPECS = st.tuples(
 ).map(lambda made: f"model: [{', '.join(made[0])}]\ninput: {made[1]}\n{made[2]}")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(SPECS)
 def test_any_layers_give_a_model_or_an_error_with_its_place(text: str) -> None:
     failure = None

@@ -8,6 +8,7 @@ from typing import Any
 from paraminspect.architecture.expand import MAX_MODEL_BYTES, plan_model
 from paraminspect.architecture.parse import parse_spec
 from paraminspect.formats import open_source
+from paraminspect.live.build.factory_name import class_names
 from paraminspect.live.build.live_model import LiveModel, build_from_factory, build_spec, load_checkpoint
 from paraminspect.models.recognise import recognise
 
@@ -33,7 +34,12 @@ def open_live(
     else:
         spec = parse_spec(found.text if text is None else text, source=source, overrides=variables)
         live = build_spec(
-            spec, plan_model(spec), modules_file=modules_file, device=device, seed=seed, max_bytes=max_bytes
+            spec,
+            plan_model(spec, class_names(modules_file)),
+            modules_file=modules_file,
+            device=device,
+            seed=seed,
+            max_bytes=max_bytes,
         )
     if weights:
         load_checkpoint(live, open_source(weights), strip_prefix=strip_prefix, add_prefix=add_prefix)

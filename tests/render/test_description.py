@@ -9,6 +9,7 @@ from paraminspect.records import Info, TensorRecord, Training
 from paraminspect.render.description import MAX_ENTRIES, MAX_ROWS, render_info
 from paraminspect.render.style import Style
 from paraminspect.text import display_width
+from tests.making.inks import INKS, without_inks
 
 NOTHING = Info("x", "safetensors", None, ("x",), 10, 1, 4, None, 0, ("float32",), None, {}, "", {}, {}, ())
 TREE = make_tree(make_listing([TensorRecord("a.w", (4,), "float32", 4, 16)]))
@@ -85,8 +86,9 @@ def test_the_tree_has_a_last_line() -> None:
 
 
 def test_colour_repeats_what_words_say() -> None:
-    plain, coloured = draw(NOTHING), draw(NOTHING, colour=True)
-    assert plain == [line.replace("\x1b[1m", "").replace("\x1b[2m", "").replace("\x1b[0m", "") for line in coloured]
+    plain, coloured = draw(NOTHING), draw(NOTHING, inks=INKS)
+    assert plain == [without_inks(line) for line in coloured]
+    assert coloured[0].startswith("<heading>")
 
 
 def test_what_is_stored_for_quantised_ones() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from paraminspect.records import Finding
 from paraminspect.render.findings import render_findings
 from paraminspect.render.style import Style
+from tests.making.inks import INKS, without_inks
 
 
 def finding(code: str = "truncated", **more: object) -> Finding:
@@ -38,11 +39,9 @@ def test_paragraphs_keep_to_the_width_but_never_to_less_than_twenty() -> None:
 
 
 def test_colour_only_repeats_what_words_say() -> None:
-    plain, coloured = shown(finding(hint="x")), shown(finding(hint="x"), colour=True)
-    import re
-
-    assert re.sub("\x1b\\[[0-9;]*m", "", coloured) == plain
-    assert "\x1b[1;31merror" in coloured
+    plain, coloured = shown(finding(hint="x")), shown(finding(hint="x"), inks=INKS)
+    assert without_inks(coloured) == plain
+    assert "<error>error</error>" in coloured
 
 
 def test_without_findings_the_closing_line_stands_alone() -> None:

@@ -16,6 +16,7 @@ from paraminspect.render.style import Style
 from paraminspect.render.svg import render_svg
 from paraminspect.text import display_width
 from tests.making.gradients import RECORDS
+from tests.making.inks import INKS, without_inks
 
 
 def chart(records: list[GradRecord], closing: str = "", **style: object) -> list[str]:
@@ -44,11 +45,9 @@ def test_chart_in_ascii() -> None:
 
 
 def test_colour_only_repeats_the_words() -> None:
-    coloured = chart(RECORDS, width=80, colour=True)
-    assert "\x1b[1;31mnone\x1b[0m: body.1 is never called" in coloured[5]
-    import re
-
-    assert [re.sub("\x1b\\[[0-9;]*m", "", line) for line in coloured] == chart(RECORDS, width=80)
+    coloured = chart(RECORDS, width=80, inks=INKS)
+    assert "<bad>none</bad>: body.1 is never called" in coloured[5]
+    assert [without_inks(line) for line in coloured] == chart(RECORDS, width=80)
 
 
 def test_empty_and_odd() -> None:

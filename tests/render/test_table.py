@@ -14,7 +14,8 @@ from paraminspect.render.checkpoint_tree import render_tree, tree_object
 from paraminspect.render.rows import Column, Rows
 from paraminspect.render.style import Style
 from paraminspect.render.table import MIN_COLUMNS, MIN_SHORTENED, render_table
-from paraminspect.text import display_width
+from paraminspect.text import display_width, shorten_name, shorten_names
+from tests.making.inks import INKS, without_inks
 from tests.making.records import tensor
 
 COLUMNS = (
@@ -62,11 +63,57 @@ def test_columns_give_way_in_order() -> None:
     assert shown[33][-2:] == ["not shown at this width: dtype,", "kind (--columns chooses)"]
 
 
-def test_names_lose_their_middle_only_when_columns_are_gone() -> None:
-    values = [("model.layers.0.self_attn.q_proj.weight", "float32", 1, 4, "tensor", None)]
-    assert table(values, width=None)[1].startswith("model.layers.0.self_attn.q_proj.weight  float32")
-    assert table(values, width=40)[1] == "model.l…tn.q_proj.weight  float32      1"
-    assert table(values, width=40, unicode=False)[1].startswith("model.l...")
+def test_names_are_whole_before_any_other_column_but_one() -> None:
+    name = "model.layers.0.self_attn.q_proj.weight"
+    values = [(name, "float32", 1, 4, "tensor", None), ("x", "float16", 22, 4, "tensor", None)]
+    assert table(values, width=None)[1].startswith(f"{name}  float32")
+    for width in range(MIN_SHORTENED + 4, 90):
+        line = table(values, width=width)[1]
+        assert name in line or (width < len(name) + len("  float32") and len(line.split()) == MIN_COLUMNS)
+    assert table(values, width=40, unicode=False)[1].startswith("...")
+
+
+def test_a_name_in_several_sizes() -> None:
+    name = "transformer.h.10.attn.c_attn.weight"
+    assert [shorten_name(name, width) for width in (35, 34, 25, 20, 12, 8, 5)] == [
+        name, "…h.10.attn.c_attn.weight", "…h.10.attn.c_attn.weight", "…h.10.…c_attn.weight", "…10.…weight", "…weight", "t…ght",
+    ]  # fmt: skip
+
+
+@given(
+    st.lists(st.lists(st.sampled_from(["a", "bb", "0", "10", "層", "weight"]), min_size=1, max_size=8), min_size=1),
+    st.integers(1, 30),
+)
+def test_no_two_names_become_one(parts: list[list[str]], width: int) -> None:
+    names = [".".join(each) for each in parts]
+    cut = shorten_names(names, width)
+    assert len(set(cut)) == len(set(names))
+    for name, shown in zip(names, cut, strict=True):
+        assert shown == name or display_width(shown) <= width
+
+
+def test_cuts_fall_behind_dots() -> None:
+    names = [f"model.layers.{layer}.self_attn.{which}_proj.weight" for layer in range(12) for which in "qkv"]
+    for width in range(18, 40):
+        for shown in shorten_names(names, width):
+            assert all(piece in ("", *names[0].split("."), "k_proj", "v_proj") or piece.isdecimal()
+                       for piece in shown.replace("…", ".").split("."))  # fmt: skip
+
+
+def test_sums_have_bars_on_a_terminal_only() -> None:
+    columns = (Column("name", "name"), Column("numel", "int", share=True))
+    values = [("a", 3), ("b", 1)]
+    assert table(values, columns)[0].split() == ["name", "numel"]
+    assert table(values, columns, drawn=True) == [
+        "name  numel  share", "a         3  75.0% ██████", "b         1  25.0% ██",
+    ]  # fmt: skip
+
+
+def test_sparklines_above_each_other_do_not_touch() -> None:
+    columns = (Column("name", "name"), Column("h", "histogram"))
+    values = [("a", [0, 0, 0, 9] * 2)]
+    assert table(values, columns)[1] == "a     ▁▁▁█▁▁▁█"
+    assert table(values, columns, drawn=True)[1] == "a     ▁▁▁▇▁▁▁▇"
 
 
 @given(st.lists(st.tuples(st.text("ab.層", max_size=40), st.integers(0, 10**12)), min_size=1), st.integers(24, 90))
@@ -88,9 +135,10 @@ def test_closing_lines_are_wrapped_at_spaces() -> None:
 
 def test_colour_only_adds_to_the_text() -> None:
     values = [("a", "f4", 1, 4, "buffer", "b")]
-    coloured = "\n".join(table(values, colour=True))
-    assert coloured.replace("\x1b[1m", "").replace("\x1b[0m", "") == "\n".join(table(values))
-    assert coloured.startswith("\x1b[1mname")
+    coloured = table(values, inks=INKS)
+    assert [without_inks(line) for line in coloured] == table(values)
+    assert coloured[0].startswith("<heading>name")
+    assert coloured[1] == "a     f4         1     <bytes>4 B</bytes>  buffer  b"
 
 
 def test_empty_name_is_seen() -> None:

@@ -4,7 +4,7 @@ import ast
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from paraminspect.errors import ParamInspectError, RuleError
@@ -242,7 +242,6 @@ PIECES = st.sampled_from(
 TEXTS = st.text() | st.lists(NAMES | PIECES, max_size=12).map("".join)
 
 
-@settings(deadline=None)
 @given(TEXTS)
 @example("*=normal(" + "std=" * 200)
 @example("/" * 900 + "=zeros")
@@ -264,7 +263,6 @@ def test_any_text_gives_a_rule_or_an_error(text: str) -> None:
 NUMBERS = st.integers(-(10**6), 10**6) | st.floats(-1e6, 1e6)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(["normal", "normal_"]), NUMBERS, st.floats(0, 1e6), st.text(st.sampled_from(" "), max_size=3))
 def test_numbers_survive(name: str, mean: float, std: float, space: str) -> None:
     text = f"{space}*{space}={space}{name}{space}({space}{mean!r}{space},{space}std{space}={space}{std!r}{space})"

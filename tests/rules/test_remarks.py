@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from torch import nn
 
+from paraminspect.records import Classes
 from paraminspect.rules.parse import parse_rule
 from paraminspect.rules.remarks import PACKED, alias_note, why_unmatched
 from paraminspect.rules.targets import Other, Target
 
-LINEAR = ("torch.nn.modules.linear.Linear", "torch.nn.modules.module.Module")
+LINEAR = Classes(("torch.nn.modules.linear.Linear", "torch.nn.modules.module.Module"))
 TARGETS = [
     Target("h.0.fc.weight", (4, 4), "float32", LINEAR, ("head.weight",)),
     Target("h.0.fc.bias", (4,), "float32", LINEAR),
@@ -22,7 +23,7 @@ OTHERS = [Other("norm.running_mean", "buffers")]
     [
         ("head.*=zeros", "head.weight is tied to h.0.fc.weight and is initialised under that name"),
         ("*running_mean=zeros", "it matches only buffers, such as norm.running_mean"),
-        ("Conv2d:*weight=zeros", "no module of that class has such a name; the classes are Linear"),
+        ("Conv2d:*weight=zeros", "no module is a Conv2d; the classes are Linear"),
         ("*.wieght=zeros", "did you mean weight?"),
         ("h.0.fc.wieght=zeros", "did you mean h.0.fc.weight?"),
         ("xyz=zeros", ""),

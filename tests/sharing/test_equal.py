@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from math import prod
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from paraminspect.errors import CheckpointError, LimitExceededError
@@ -153,7 +153,6 @@ def test_progress_ends_at_the_total() -> None:
     assert said == [(16, 32), (32, 32)]
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from([A, B, A[::-1], bytes(16)]), max_size=9), st.integers(1, 6), st.integers(4, 32))
 def test_agrees_with_comparing_all_pairs(contents: list[bytes], sample: int, size: int) -> None:
     items = [Item(item(data).record, Memory(data, size - size % 4)) for data in contents]

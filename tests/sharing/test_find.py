@@ -54,7 +54,7 @@ def test_a_checkpoint_is_searched_without_torch_numpy_or_openssl(tmp_path: Path)
     assert done.stdout == "set()\n"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_model_has_the_ties_that_its_objects_have(data: st.DataObject) -> None:
     """Parameters of a model built at random, grouped by identity; what the names are does not matter."""

@@ -310,7 +310,7 @@ def records_on_small_storages(draw: st.DrawFn) -> list[TensorRecord]:
     return records
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(records_on_small_storages())
 def test_equals_a_map_of_bytes(records: list[TensorRecord]) -> None:
     bytes_of = [covered(record) for record in records]
@@ -319,7 +319,6 @@ def test_equals_a_map_of_bytes(records: list[TensorRecord]) -> None:
     assert find_canonical(records) == canonical_by_hand(records, bytes_of)
 
 
-@settings(deadline=None)
 @given(records_on_small_storages(), st.randoms(use_true_random=False))
 def test_order_and_names_do_not_matter(records: list[TensorRecord], chance: random.Random) -> None:
     order = list(range(len(records)))
@@ -400,7 +399,7 @@ def test_views_that_torch_makes(first: int) -> None:
         assert find_canonical(records) == canonical_by_hand(records, bytes_of), (first, second)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_any_two_strided_views_of_one_torch_tensor(data: st.DataObject) -> None:
     torch = _torch()

@@ -45,7 +45,7 @@ def sets(draw: st.DrawFn) -> ByteSet:
     return strided_set(draw(st.integers(0, 80)), shape, stride, draw(st.integers(1, 5)))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(sets(), sets(), st.sampled_from([0, 1, strides.MAX_NODES]))
 def test_share_bytes_equals_expansion(a: ByteSet, b: ByteSet, nodes: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -54,7 +54,7 @@ def test_share_bytes_equals_expansion(a: ByteSet, b: ByteSet, nodes: int) -> Non
         assert share_bytes(b, a, Effort(PLENTY)) == bool(expand(a) & expand(b))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.integers(0, 300), st.integers(1, 300), st.data())
 def test_first_fit_equals_trying_all(stride: int, modulus: int, data: st.DataObject) -> None:
     rest = data.draw(st.integers(-500, 500))
@@ -105,7 +105,7 @@ def test_two_forms_of_one_set_are_equal_while_they_can_be_written_out(monkeypatc
     assert equal_sets(TWO_FORMS, Effort(PLENTY)) == [0, 1]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(sets(), max_size=6))
 def test_equal_sets_equals_expansion(some: list[ByteSet]) -> None:
     distinct = list(dict.fromkeys([*some, *TWO_FORMS]))
@@ -113,7 +113,7 @@ def test_equal_sets_equals_expansion(some: list[ByteSet]) -> None:
     assert equal_sets(distinct, Effort(PLENTY)) == [expanded.index(one) for one in expanded]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(sets(), max_size=8), st.integers(0, 60))
 def test_separate_keeps_sets_that_meet_together(some: list[ByteSet], effort: int) -> None:
     lots = separate(some, Effort(effort))

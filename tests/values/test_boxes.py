@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from paraminspect.formats.source import open_source
@@ -36,7 +36,6 @@ def in_boxes(whole: np.ndarray, boxes: list[Box]) -> tuple[Boxes, list[int]]:
     return Boxes(whole.shape, boxes, open_, whole.dtype), opened
 
 
-@settings(deadline=None)
 @given(st.sampled_from(SHAPES), st.data())
 def test_every_run_of_numbers(shape: tuple[int, ...], data: st.DataObject) -> None:
     boxes = data.draw(st.permutations(grid(shape, [data.draw(st.integers(1, size)) for size in shape])))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -36,7 +36,6 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CHUNK", 3)
 
 
-@settings(deadline=None)
 @given(
     hnp.arrays(np.float32, st.tuples(st.just(2), st.integers(1, 20)), elements=FLOATS),
     st.sampled_from([0.0, 1e-3, 1.0]),

@@ -153,7 +153,7 @@ def test_a_small_spread_on_a_large_mean_is_not_lost() -> None:
     assert found.mean == pytest.approx(float(mean), rel=1e-15)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.lists(st.floats(width=32, allow_subnormal=True), max_size=30), max_size=6),
 )

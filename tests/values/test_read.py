@@ -117,7 +117,7 @@ def save(folder: Path, values: object) -> dict[str, TensorRecord]:
     return {record.name: record for record in open_source(folder / "m.pt").tensors}
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_view_is_read_as_torch_reads_it(tmp_path: Path, small_chunks: None, data: st.DataObject) -> None:
     dtype = data.draw(st.sampled_from(["float32", "bfloat16", "int16", "bool", "complex64", "float8_e5m2"]))

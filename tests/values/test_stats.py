@@ -79,7 +79,7 @@ def test_many_values(dtype: str, check_stats: Any) -> None:
 ODD = [math.nan, math.inf, -math.inf, 0.0, -0.0, 5e-324, 1e-45, 1.0, -2.5, 3e38, 1e300, -1e300]
 
 
-@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(values=[5e-324, 7e-235], few=False)
 @given(values=st.lists(st.sampled_from(ODD) | st.floats(), max_size=40), few=st.booleans())
 def test_odd_values(values: list[float], few: bool, check_stats: Any) -> None:
@@ -118,7 +118,6 @@ def test_problems(values: list[float], problems: tuple[str, ...]) -> None:
 # --- distributions --------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(hnp.arrays(np.float32, st.integers(1, 300), elements=st.floats(width=32, allow_nan=False, allow_infinity=False)))
 def test_cells_are_off_by_less_than_they_say(array: Array) -> None:
     found = Distribution.of_cells(count_cells(array))
@@ -238,7 +237,7 @@ def test_what_cannot_be_read_raises(tmp_path: Path) -> None:
         tensor_stats(record)
 
 
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     shape=st.lists(st.integers(0, 1 << 40), max_size=3),
     stride=st.lists(st.integers(-2, 1 << 40), max_size=3),

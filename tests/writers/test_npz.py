@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from paraminspect.errors import ParamInspectError
@@ -30,7 +30,6 @@ TENSORS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(tensors=TENSORS)
 def test_what_is_written_is_read_by_numpy(tensors: list[OutTensor], values: Any, write: Any) -> None:
     due = values(tensors)

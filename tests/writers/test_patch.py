@@ -20,7 +20,7 @@ import gguf
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
@@ -307,7 +307,6 @@ def test_standard_input(tmp_path: Path) -> None:
 # --- hostile files ----------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(
     saved=st.sampled_from(["save_zip", "save_repacked", "save_legacy", "save_safetensors", "save_npz"]),
     changes=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255), st.booleans()), max_size=6),

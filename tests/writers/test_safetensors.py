@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, load_model, save_model
@@ -49,7 +49,6 @@ def header_of(path: Path) -> dict[str, Any]:
     return header
 
 
-@settings(deadline=None)
 @given(tensors=tensor_lists())
 def test_what_is_written_is_read_back(
     tensors: list[OutTensor], values: Any, write: Any, raw: Callable[[torch.Tensor], bytes]

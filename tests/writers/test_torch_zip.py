@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from paraminspect.errors import LimitExceededError, ParamInspectError
@@ -48,7 +48,6 @@ def tensor_lists(draw: st.DrawFn) -> list[OutTensor]:
     return made
 
 
-@settings(deadline=None)
 @given(tensors=tensor_lists())
 def test_what_is_written_is_read_back(tensors: list[OutTensor], values: Any, write: Any, raw: Any) -> None:
     due = values(tensors)

@@ -6,15 +6,28 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Literal
 
-from paraminspect.architecture.built_in import BUILTINS, CONTAINERS, PARAM_OPS, Argument, Builtin
-from paraminspect.architecture.expressions import MAX_INTEGER
-from paraminspect.architecture.model import Block, Call, Layer, Name, Residual, Spec, Use, Value
+from paraminspect.architecture.arguments import bind, complete, usage
+from paraminspect.architecture.built_in import BUILTINS, CONTAINERS, PARAMETRIZATIONS, SPELLINGS
+from paraminspect.architecture.fields import IDENTIFIER
+from paraminspect.architecture.model import (
+    Block,
+    Call,
+    Experts,
+    Layer,
+    Name,
+    Output,
+    Parallel,
+    Residual,
+    Spec,
+    Use,
+    Value,
+)
 from paraminspect.architecture.model import Sequential as SequentialLayer
-from paraminspect.architecture.nodes import Mark, Node, shown
-from paraminspect.architecture.plan import INPUT, ModelPlan, ModulePlan, Step
-from paraminspect.architecture.tensors import check_shape
+from paraminspect.architecture.nodes import Mark, shown
+from paraminspect.architecture.plan import INPUT, ModelPlan, ModulePlan, Parametrization, Returned, Step
 from paraminspect.architecture.ties import check_ties
 from paraminspect.architecture.values import Budget, Scope
+from paraminspect.architecture.wiring import Wiring, check_pick, standing
 from paraminspect.errors import SpecError
 from paraminspect.names.suggestions import closest
 from paraminspect.text import shorten
@@ -32,18 +45,18 @@ MAX_MODULES: Final = 100_000
 MAX_MODULE_DEPTH: Final = 64
 """Of modules inside each other: forward, printing and deep copies recurse."""
 
-OURS = {name.casefold(): name for name in (*CONTAINERS, *BUILTINS)}
-"""Types that torch.nn does not have, by their name in lower case."""
 
-
-def plan_model(spec: Spec) -> ModelPlan:
+def plan_model(spec: Spec, own: Collection[str] = ()) -> ModelPlan:
     """Decide every module of a spec. Whether there are its classes is left to `check_types`.
+
+    Args:
+        own: Classes of the user's modules file, which go before built-ins of the same name.
 
     Raises:
         SpecError: At the line and column of what cannot be built.
     """
     try:
-        return _Expander(spec).model()
+        return _Expander(spec, own).model()
     except SpecError as error:
         error.source = spec.source or None
         raise
@@ -64,7 +77,7 @@ def check_types(plan: ModelPlan, types: Collection[str]) -> None:
                 raise mark.error(f"a block named {block}, which is a class", hint="choose another name")
         for name, mark in plan.classes.items():
             if name not in types:
-                known = [*plan.blocks, *OURS.values(), *sorted(types)]
+                known = [*plan.blocks, *CONTAINERS, *BUILTINS, *sorted(types)]
                 raise mark.error(
                     f"unknown type {shown(name)}",
                     hint=closest(name, known) or "types are classes of torch.nn, built-ins, blocks and --modules-file",
@@ -75,8 +88,9 @@ def check_types(plan: ModelPlan, types: Collection[str]) -> None:
 
 
 class _Expander:
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec, own: Collection[str]) -> None:
         self.spec = spec
+        self.own = own
         self.classes: dict[str, Mark] = {}
         self.budget = Budget()
         self.count = 0
@@ -85,19 +99,15 @@ class _Expander:
 
     def model(self) -> ModelPlan:
         spec = self.spec
-        entries = [tensor.name for tensor in spec.inputs] or [INPUT]
-        top = ModulePlan("sequential", "", "Sequential", spec.layers[0].mark)
-        root = self.container(top, spec.layers, self.scope(), 0, entries)
+        entries = tuple(tensor.name for tensor in spec.inputs) or (INPUT,)
+        top = ModulePlan("sequential", "", "Sequential", spec.layers[0].mark, entries=entries)
+        root = self.container(top, spec.layers, self.scope(), 0, spec.outputs)
+        if not root.steps:
+            raise top.mark.error("no layer is left: every if is false", hint="-D name=true sets a variable")
         for name, mark in spec.shared_marks.items():
             if name not in self.built:
                 raise mark.error(f"the shared module {name} is never used", hint=f"write {{use: {name}}}, or remove it")
-        fed = {name for step in root.steps for name in step.inputs}
-        for tensor in spec.inputs:
-            if tensor.name not in fed:
-                raise tensor.mark.error(
-                    f"the input {tensor.name} is never used",
-                    hint=f"write from: {tensor.name} in the layer that takes it",
-                )
+        _check_fed(root, [Name(tensor.name, tensor.mark) for tensor in spec.inputs])
         check_ties(root, spec.ties)
         return ModelPlan(
             root,
@@ -125,37 +135,53 @@ class _Expander:
             raise mark.error(f"more than {MAX_MODULE_DEPTH} modules inside each other")
 
     def container(
-        self, plan: ModulePlan, layers: Sequence[Layer], scope: Scope, depth: int, entries: Sequence[str] = (INPUT,)
+        self, plan: ModulePlan, layers: Sequence[Layer], scope: Scope, depth: int, outputs: Sequence[Output] = ()
     ) -> ModulePlan:
         """`plan` with its steps and the kind that they make it.
 
         Args:
-            plan: Says path, type and mark.
-            layers: One or more.
+            plan: Says path, type, mark and entries, the first of which is what the first layer gets by default.
+            layers: One or more, of which those are left out whose `if` is false.
             depth: Of the container below the model.
-            entries: What its inputs are called; the first one is what the first layer gets by default.
+            outputs: Where there are several.
         """
         self.enter(plan.mark, depth)
-        places = _child_names(layers, entries)
-        steps: list[Step] = []
-        previous = entries[0]
-        for layer, (name, place) in zip(layers, list(places.items())[len(entries) :], strict=True):
-            inputs = _sources(layer, places, place) or (previous,)
+        wiring = Wiring(layers, plan.entries, scope)
+        steps: dict[str, Step] = {}
+        previous = plan.entries[0]
+        for place, (layer, name) in enumerate(zip(wiring.layers, wiring.names, strict=True)):
+            inputs = tuple(wiring.find(source, place) for source in layer.inputs) or (previous,)
+            picks = tuple(source.pick for source in layer.inputs)
+            for source, found in zip(layer.inputs, inputs, strict=False):
+                check_pick(source.pick, found, _plan_of(steps, found), source.name.mark)
             child, take = self.layer(layer, _join(plan.path, name), scope, depth + 1)
-            self.check_inputs(child, inputs, bool(layer.inputs), layer.mark)
-            steps.append(Step(name, child, inputs, take))
+            self.check_inputs(child, inputs, bool(layer.inputs), layer.mark, _gives_several(steps, inputs[0], picks))
+            steps[name] = Step(name, child, inputs, take, picks if any(picks) else ())
             previous = name
-        return replace(plan, kind=_kind(steps, entries[0]), steps=tuple(steps))
+        returned = []
+        for each in outputs:
+            found = wiring.find(each.source, len(wiring.layers), "outputs")
+            check_pick(each.source.pick, found, _plan_of(steps, found), each.source.name.mark)
+            returned.append(Returned(each.name, found, each.source.pick))
+        kind = "flow" if returned else _kind(list(steps.values()), plan.entries[0])
+        return replace(plan, kind=kind, steps=tuple(steps.values()), outputs=tuple(returned))
 
-    def check_inputs(self, plan: ModulePlan, inputs: tuple[str, ...], given: bool, mark: Mark) -> None:
-        """Refuse a number of inputs that the type cannot take; a class of torch.nn decides for itself."""
+    def check_inputs(
+        self, plan: ModulePlan, inputs: tuple[str, ...], given: bool, mark: Mark, several: bool = False
+    ) -> None:
+        """Refuse a number of inputs that the type cannot take; a class of torch.nn decides for itself.
+
+        Args:
+            given: Whether `from` names them.
+            several: Whether the first input is known to be a tuple or mapping.
+        """
         actual = self.built[plan.shared] if plan.kind == "reference" and plan.shared else plan
         if actual.kind == "module":
             return
         count = len(inputs)
         builtin = BUILTINS.get(actual.type) if actual.kind in ("builtin", "parameter") else None
-        accepted = builtin.inputs if builtin else (1,)
-        if count in accepted or (not accepted and count > 1):
+        accepted = builtin.inputs if builtin else (len(actual.entries),)
+        if count in accepted or (not accepted and (count > 1 or several)):
             return
         expected = " or ".join(str(number) for number in accepted) or "two or more"
         raise mark.error(
@@ -176,17 +202,46 @@ class _Expander:
             child = self.once(layer, _join(path, name), scope.extended({"i": index}), depth + 1)
             self.check_inputs(child, (previous,), True, layer.mark)
             steps.append(Step(name, child, (previous,), layer.take))
-            previous = name
+            previous = previous if layer.parallel else name
+        if layer.parallel:
+            return _parallel(path, layer.mark, steps), ()
         kind = _kind(steps, INPUT)
         return ModulePlan(kind, path, "Sequential", layer.mark, steps=tuple(steps)), ()
 
     def once(self, layer: Layer, path: str, scope: Scope, depth: int) -> ModulePlan:
+        plan = self.made(layer, path, scope, depth)
+        if not layer.parametrize:
+            return plan
+        if plan.kind != "module":
+            raise layer.mark.error(
+                f"parametrize of {plan.type}; expected a class of torch.nn or --modules-file",
+                hint="write it at the layer that has the tensor",
+            )
+        if plan.type.startswith("Lazy"):
+            raise layer.mark.error(f"parametrize of {plan.type}, which has no tensor yet", hint="write its sizes")
+        made = [
+            Parametrization(
+                name.text,
+                call.type.text,
+                complete(call.type.text, PARAMETRIZATIONS[call.type.text][1], call, scope),
+                name.mark,
+            )
+            for name, call in layer.parametrize
+        ]
+        return replace(plan, parametrize=tuple(made))
+
+    def made(self, layer: Layer, path: str, scope: Scope, depth: int) -> ModulePlan:
+        """One layer, without what is computed of its tensors."""
         what, mark = layer.what, layer.mark
         match what:
             case SequentialLayer():
                 return self.container(ModulePlan("sequential", path, "Sequential", mark), what.layers, scope, depth)
             case Residual():
                 return self.residual(what, path, mark, scope, depth)
+            case Parallel():
+                return self.parallel(what, path, mark, scope, depth)
+            case Experts():
+                return self.experts(what, path, mark, scope, depth)
             case Use():
                 return self.use(what.name, path, mark, depth)
             case Call():
@@ -196,10 +251,48 @@ class _Expander:
         self.enter(mark, depth)
         steps = []
         for name, layers in (("body", what.body), ("shortcut", what.shortcut)):
-            if layers:
+            if standing(layers, scope) or (name == "body" and layers):
                 empty = ModulePlan("sequential", _join(path, name), "Sequential", layers[0].mark)
                 steps.append(Step(name, self.container(empty, layers, scope, depth + 1), (INPUT,)))
         return ModulePlan("residual", path, "Residual", mark, steps=tuple(steps))
+
+    def parallel(self, what: Parallel, path: str, mark: Mark, scope: Scope, depth: int) -> ModulePlan:
+        self.enter(mark, depth)
+        steps: dict[str, Step] = {}
+        for name, branch in what.branches:
+            if name.text in steps:
+                raise name.mark.error(
+                    f"duplicate name {name.text} in one list of layers", hint="give each its own name"
+                )
+            child, take = self.layer(branch, _join(path, name.text), scope, depth + 1)
+            self.check_inputs(child, (INPUT,), True, branch.mark)
+            steps[name.text] = Step(name.text, child, (INPUT,), take)
+        return _parallel(path, mark, list(steps.values()), is_named=what.is_named)
+
+    def experts(self, what: Experts, path: str, mark: Mark, scope: Scope, depth: int) -> ModulePlan:
+        self.enter(mark, depth)
+        count = scope.integer(what.count, "count", 1, MAX_REPEAT)
+        top = scope.integer(what.top, "top", 1, count)
+        normalize = what.normalize is None or scope.flag(what.normalize, "normalize")
+        gate, _ = self.layer(what.gate, _join(path, "gate"), scope, depth + 1)
+        inner = _join(path, "experts")
+        self.enter(mark, depth + 1)
+        each = [
+            self.once(what.expert, _join(inner, str(index)), scope.extended({"i": index}), depth + 2)
+            for index in range(count)
+        ]
+        for child in (gate, *each):
+            if child.type == "Param":
+                raise child.mark.error(
+                    "a Param that stands alone in a MixtureOfExperts", hint="put it in a list: [{Param: ..}]"
+                )
+            self.check_inputs(child, (INPUT,), True, child.mark)
+        steps = tuple(Step(str(index), child, (INPUT,)) for index, child in enumerate(each))
+        listed = ModulePlan("list", inner, "ModuleList", mark, steps=steps)
+        return ModulePlan(
+            "experts", path, "MixtureOfExperts", mark, kwargs={"top": top, "normalize": normalize},
+            steps=(Step("gate", gate, (INPUT,)), Step("experts", listed, (INPUT,))),
+        )  # fmt: skip
 
     def use(self, name: Name, path: str, mark: Mark, depth: int) -> ModulePlan:
         """The shared module itself at its first use, a reference to it at the others."""
@@ -227,14 +320,18 @@ class _Expander:
         self.open.append((kind, name))
 
     def call(self, what: Call, path: str, mark: Mark, scope: Scope, depth: int) -> ModulePlan:
+        what = replace(what, type=_type_of(what.type, scope))
         name = what.type.text
         if name in self.spec.blocks:
             return self.block(self.spec.blocks[name], what, path, scope, depth)
         self.enter(mark, depth)
-        if name in BUILTINS:
-            return self.builtin(BUILTINS[name], what, path, scope)
-        if name.casefold() in OURS:
-            raise what.type.mark.error(f"unknown type {name}", hint=f"did you mean {OURS[name.casefold()]}?")
+        builtin = None if name in self.own else BUILTINS.get(name)
+        if builtin:
+            kind: Literal["parameter", "builtin"] = "parameter" if name == "Param" else "builtin"
+            return ModulePlan(kind, path, name, what.type.mark, kwargs=complete(name, builtin.arguments, what, scope))
+        meant = SPELLINGS.get(name.casefold())
+        if meant and name not in self.own:
+            raise what.type.mark.error(f"unknown type {name}", hint=f"did you mean {meant}?")
         self.classes.setdefault(name, what.type.mark)
         args = tuple(scope.value(node) for node in what.args)
         kwargs = {key.text: scope.value(node) for key, node in what.kwargs}
@@ -243,7 +340,7 @@ class _Expander:
     def block(self, block: Block, what: Call, path: str, scope: Scope, depth: int) -> ModulePlan:
         name = block.name.text
         declared = [parameter.name.text for parameter in block.parameters]
-        given = _bind(what, declared)
+        given = bind(what, declared)
         names: dict[str, Value] = {}
         inner = self.scope().extended(names)  # a default sees the arguments before it
         for parameter in block.parameters:
@@ -253,131 +350,67 @@ class _Expander:
             elif parameter.default is not None:
                 names[key] = inner.value(parameter.default)
             else:
-                raise what.type.mark.error(f"{name} without its argument {key}", hint=_usage(name, declared))
+                raise what.type.mark.error(f"{name} without its argument {key}", hint=usage(name, declared))
         self.begin("block", name, what.type.mark)
-        plan = self.container(ModulePlan("sequential", path, name, what.type.mark), block.layers, inner, depth)
+        entries = tuple(each.text for each in block.inputs) or (INPUT,)
+        empty = ModulePlan("sequential", path, name, what.type.mark, entries=entries)
+        plan = self.container(empty, block.layers, inner, depth, block.outputs)
+        _check_fed(plan, block.inputs)
         self.open.pop()
         return plan
 
-    def builtin(self, builtin: Builtin, what: Call, path: str, scope: Scope) -> ModulePlan:
-        declared = [argument.name for argument in builtin.arguments]
-        given = _bind(what, declared)
-        kwargs: dict[str, Value] = {}
-        for argument in builtin.arguments:
-            if argument.name in given:
-                kwargs[argument.name] = _argument(argument, builtin.name, given[argument.name], scope)
-            elif argument.default is not None:
-                kwargs[argument.name] = argument.default
-            else:
-                raise what.type.mark.error(
-                    f"{builtin.name} without its argument {argument.name}", hint=_usage(builtin.name, declared)
-                )
-        kind: Literal["parameter", "builtin"] = "parameter" if builtin.name == "Param" else "builtin"
-        return ModulePlan(kind, path, builtin.name, what.type.mark, kwargs=kwargs)
 
-
-def _child_names(layers: Sequence[Layer], entries: Sequence[str]) -> dict[str, int]:
-    """Place of each name that `from` can mean: -1 for the inputs, which come first, then the children in order.
-
-    A child is called by its own name, or by its place in the list; all names differ.
-    """
-    places = dict.fromkeys(entries, -1)
-    for index, layer in enumerate(layers):
-        name = layer.name.text if layer.name else str(index)
-        mark = layer.name.mark if layer.name else layer.mark
-        if name in places:
-            if places[name] < 0:
-                raise mark.error(f"a layer named {name}, as an input of the model is", hint="choose another name")
-            raise mark.error(f"duplicate name {name} in one list of layers", hint="give each layer its own name")
-        places[name] = index
-    return places
-
-
-def _sources(layer: Layer, places: Mapping[str, int], place: int) -> tuple[str, ...]:
-    """The names in `from`, each of them an earlier sibling or an input."""
-    for given in layer.inputs:
-        if places.get(given.text, place) < place:
-            continue
-        if given.text in places:
-            which = "itself" if places[given.text] == place else "a later layer"
-            raise given.mark.error(f"from names {which}: {given.text}", hint="only earlier layers have an output")
-        known = [name for name, index in places.items() if index < place]
-        raise given.mark.error(
-            f"from names an unknown layer: {shown(given.text)}",
-            hint=closest(given.text, known) or f"known here are {', '.join(known[-8:])}",
+def _type_of(name: Name, scope: Scope) -> Name:
+    """The type that is written, or that the variable stands for."""
+    if not name.text.startswith("$"):
+        return name
+    value = scope.named(name.text[1:], name.mark)
+    if not isinstance(value, str) or not IDENTIFIER.fullmatch(value) or value in CONTAINERS:
+        raise name.mark.error(
+            f"{name.text} is {shorten(repr(value))}; expected a type without layers of its own",
+            hint="write vars: {act: ReLU}",
         )
-    return tuple(given.text for given in layer.inputs)
+    return Name(value, name.mark)
+
+
+def _parallel(path: str, mark: Mark, steps: Sequence[Step], *, is_named: bool = False) -> ModulePlan:
+    """Steps that are all fed the input, and what they give, together."""
+    outputs = tuple(Returned(step.name if is_named else None, step.name) for step in steps)
+    return ModulePlan("flow", path, "Parallel", mark, steps=tuple(steps), outputs=outputs)
+
+
+def _check_fed(plan: ModulePlan, inputs: Sequence[Name]) -> None:
+    """Refuse an input that nothing takes."""
+    fed = {name for step in plan.steps for name in step.inputs} | {each.source for each in plan.outputs}
+    for name in inputs:
+        if name.text not in fed:
+            raise name.mark.error(
+                f"the input {name.text} is never used", hint=f"write from: {name.text} in the layer that takes it"
+            )
+
+
+def _plan_of(steps: Mapping[str, Step], name: str) -> ModulePlan | None:
+    """Of what gives an output whole; None of an input, or where a part is taken already."""
+    step = steps.get(name)
+    return None if step is None or step.take else step.plan
+
+
+def _gives_several(steps: Mapping[str, Step], name: str, picks: Sequence[object]) -> bool:
+    """Whether an output is known to be a tuple or a mapping."""
+    plan = None if any(picks) else _plan_of(steps, name)
+    if plan is None:
+        return False
+    return bool(plan.outputs) or (plan.type in BUILTINS and BUILTINS[plan.type].gives == "several")
 
 
 def _kind(steps: Sequence[Step], entry: str) -> Literal["sequential", "flow"]:
     """Plain where each step gets the previous output whole and all are modules."""
     previous = entry
     for step in steps:
-        if step.inputs != (previous,) or step.take or step.plan.type == "Param":
+        if step.inputs != (previous,) or step.take or step.picks or step.plan.type == "Param":
             return "flow"
         previous = step.name
     return "sequential"
-
-
-def _bind(what: Call, declared: Sequence[str]) -> dict[str, Node]:
-    """Arguments of a block or built-in by name."""
-    name = what.type.text
-    if len(what.args) > len(declared):
-        extra = what.args[len(declared)]
-        takes = f"takes {len(declared)}" if declared else "takes none"
-        raise extra.mark.error(f"{name} with {len(what.args)} arguments; it {takes}", hint=_usage(name, declared))
-    given = dict(zip(declared, what.args, strict=False))
-    for key, node in what.kwargs:
-        if key.text not in declared:
-            raise key.mark.error(
-                f"{name} has no argument {shown(key.text)}",
-                hint=closest(key.text, declared) or _usage(name, declared),
-            )
-        if key.text in given:
-            raise key.mark.error(f"argument {key.text} of {name} is given twice")
-        given[key.text] = node
-    return given
-
-
-def _usage(name: str, declared: Sequence[str]) -> str:
-    return (
-        f"write {{{name}: {{{', '.join(f'{argument}: ..' for argument in declared)}}}}}"
-        if declared
-        else f"write {name}"
-    )
-
-
-def _argument(argument: Argument, owner: str, node: Node, scope: Scope) -> Value:
-    """Checked value of an argument of a built-in."""
-    what = f"{argument.name} of {owner}"
-    value = scope.value(node)
-    match argument.kind:
-        case "shape":
-            if not isinstance(value, tuple):
-                raise node.mark.error(
-                    f"{what} is {shorten(repr(value))}; expected a list of sizes", hint="write {shape: [3, 4]}"
-                )
-            return check_shape(value, node.mark, what, MAX_INTEGER)
-        case "op":
-            if value not in PARAM_OPS:
-                hint = closest(value, PARAM_OPS) if isinstance(value, str) else None
-                raise node.mark.error(
-                    f"{what} is {shorten(repr(value))}; expected one of {', '.join(PARAM_OPS)}", hint=hint
-                )
-            return value
-        case "bool":
-            if not isinstance(value, bool):
-                raise node.mark.error(f"{what} is {shorten(repr(value))}; expected true or false")
-            return value
-        case "int" | "float":
-            number = isinstance(value, int) or (isinstance(value, float) and argument.kind == "float")
-            if isinstance(value, bool) or not number:
-                expected = "an integer" if argument.kind == "int" else "a number"
-                raise node.mark.error(f"{what} is {shorten(repr(value))}; expected {expected}")
-            assert isinstance(value, (int, float))
-            if argument.minimum is not None and not value >= argument.minimum:
-                raise node.mark.error(f"{what} is {value}; expected at least {argument.minimum}")
-            return value
 
 
 def _join(path: str, name: str) -> str:

@@ -1,29 +1,35 @@
-"""Nodes -> layers and blocks, as they are written."""
+"""Nodes -> layers, as they are written."""
 
 from __future__ import annotations
 
 import re
-from typing import Final
 
-from paraminspect.architecture.built_in import BUILTINS, CONTAINERS
-from paraminspect.architecture.model import Block, Call, Layer, Name, Parameter, Residual, Sequential, Use
-from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, describe, shown
+from paraminspect.architecture.built_in import CONTAINERS, PARAMETRIZATIONS
+from paraminspect.architecture.fields import (
+    IDENTIFIER,
+    MAX_NAME_LENGTH,
+    MAX_TAKE,
+    parse_name,
+    parse_sources,
+    refuse_unknown_keys,
+    require_mapping,
+)
+from paraminspect.architecture.model import Call, Experts, Layer, Name, Parallel, Residual, Sequential, Use
+from paraminspect.architecture.nodes import ListNode, MapNode, Node, Scalar, describe, shown
 from paraminspect.architecture.plan import INPUT
-from paraminspect.architecture.values import check_expressions
-from paraminspect.names.suggestions import closest, suggest
+from paraminspect.architecture.values import check_expressions, expression_of
+from paraminspect.names.suggestions import closest
 from paraminspect.text import shorten
-
-MAX_NAME_LENGTH: Final = 200
-"""Characters of one name of a layer, variable, block or input."""
-
-MAX_TAKE: Final = 8
-"""Steps into a nested tuple output."""
 
 LAYER_OPTIONS = {
     "name": "Name of the child module; without it, its place in the list (0, 1, ...).",
     "repeat": "Number of copies: children NAME.0, NAME.1, ...; $i is the number of the copy.",
-    "from": "Where the input comes from: earlier layers of the same list, or input. Several are passed in this order.",
+    "parallel": "true: each copy of a repeat gets the same input, and the output is a tuple of theirs.",
+    "from": "Where the input comes from: earlier layers of the same list, input, or -1, -2, .. counted back from here; "
+    "NAME.0 and NAME.key take one element of an output. Several are passed in this order.",
     "take": "Which element of a tuple output is taken; a list reaches into nested tuples.",
+    "if": "A variable, or an expression: where it is false or 0, the layer is left out, as if it were not written.",
+    "parametrize": "How tensors of the layer are computed from others: {weight: weight_norm}, spectral_norm or orthogonal.",
 }
 """Keys beside the type of a layer."""
 
@@ -31,15 +37,16 @@ RESIDUAL_KEYS = {
     "body": "Layers whose output is added to the shortcut's.",
     "shortcut": "Layers that the input passes; without them the input itself is added.",
 }
-BLOCK_KEYS = {
-    "args": "Names of its arguments, $name inside; {name: default} for one that may be left out.",
-    "layers": "What it is made of.",
+EXPERTS_KEYS = {
+    "gate": "A layer, or a list, that gives a score for each expert in its last dimension.",
+    "expert": "A layer, or a list: what each expert is; $i is its number.",
+    "count": "Number of experts. Each runs on the whole input, whatever its weight.",
+    "top": "How many experts each position has: those of the largest weights.",
+    "normalize": "false: the weights are not divided by their sum; true if left out.",
 }
 USE = "use"
 
 NO_NESTED_LAYER = "a layer cannot be an argument of another: put both in a list of layers, or repeat it"
-IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-MODULE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 _CALL_SYNTAX = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\s*\((.*)\)")
 
 
@@ -74,16 +81,20 @@ def parse_layer(node: Node) -> Layer:
     if len(types) != 1:
         raise _not_one_type(node, [key for key, _ in types])
     key, value = types[0]
-    repeat = node.get("repeat")
-    if repeat is not None:
-        check_expressions(repeat)
+    repeat, condition = node.get("repeat"), node.get("if")
+    for each in (repeat, condition):
+        if each is not None:
+            check_expressions(each)
     return Layer(
         _parse_what(key, value),
         key.mark,
         name=_option_name(node.get("name")),
         repeat=repeat,
-        inputs=_parse_from(node.get("from")),
+        inputs=parse_sources(node.get("from"), "from"),
         take=_parse_take(node.get("take")),
+        parallel=_parse_parallel(node.get("parallel"), repeat),
+        condition=condition,
+        parametrize=_parse_parametrize(node.get("parametrize")),
     )
 
 
@@ -94,6 +105,10 @@ def _not_one_type(node: MapNode, types: list[Scalar]) -> Exception:
             f"a layer without a type: {found or 'an empty mapping'}", hint="write {Linear: [4, 3], name: fc}"
         )
     for key in types:
+        if key.text in PARAMETRIZATIONS:
+            raise key.mark.error(
+                f"unknown layer option {key.text!r}", hint=f"write parametrize: {{weight: {key.text}}}"
+            )
         if hint := closest(key.text, [*LAYER_OPTIONS, USE]):
             return key.mark.error(f"unknown layer option {shorten(key.text)!r}", hint=hint)
     return types[1].mark.error(
@@ -102,21 +117,79 @@ def _not_one_type(node: MapNode, types: list[Scalar]) -> Exception:
     )
 
 
-def _parse_what(key: Scalar, value: Node) -> Call | Sequential | Residual | Use:
-    if key.text == USE:
-        return Use(parse_name(value, "use", IDENTIFIER))
-    if key.text == "Sequential":
-        return Sequential(parse_layers(value, "Sequential"))
-    if key.text == "Residual":
-        if not isinstance(value, MapNode):
-            return Residual(parse_layers(value, "Residual"))
-        refuse_unknown_keys(value, RESIDUAL_KEYS, "Residual")
-        body, shortcut = value.get("body"), value.get("shortcut")
-        if body is None:
-            raise value.mark.error("Residual without body", hint="write {body: [..], shortcut: [..]}")
-        return Residual(parse_layers(body, "body"), parse_layers(shortcut, "shortcut") if shortcut is not None else ())
+def _parse_what(key: Scalar, value: Node) -> Call | Sequential | Residual | Parallel | Experts | Use:
+    match key.text:
+        case "use":
+            return Use(parse_name(value, "use", IDENTIFIER))
+        case "Sequential":
+            return Sequential(parse_layers(value, "Sequential"))
+        case "Residual":
+            return _parse_residual(value)
+        case "Parallel":
+            return _parse_branches(value)
+        case "MixtureOfExperts":
+            return _parse_experts(value)
     args, kwargs = _parse_arguments(value)
     return Call(_type_name(key), args, kwargs)
+
+
+def _parse_residual(value: Node) -> Residual:
+    if not isinstance(value, MapNode):
+        return Residual(parse_layers(value, "Residual"))
+    refuse_unknown_keys(value, RESIDUAL_KEYS, "Residual")
+    body, shortcut = value.get("body"), value.get("shortcut")
+    if body is None:
+        raise value.mark.error("Residual without body", hint="write {body: [..], shortcut: [..]}")
+    return Residual(parse_layers(body, "body"), parse_layers(shortcut, "shortcut") if shortcut is not None else ())
+
+
+def _parse_branches(value: Node) -> Parallel:
+    hint = "write [layer, [layer, ..]], or {NAME: layer, ..}"
+    if isinstance(value, MapNode):
+        if not value.entries:
+            raise value.mark.error("Parallel is empty; expected at least one branch", hint=hint)
+        named = [(parse_name(key, "the name of a branch"), _parse_branch(each)) for key, each in value.entries]
+        return Parallel(tuple(named), True)
+    if not isinstance(value, ListNode) or not value.items:
+        raise value.mark.error(f"Parallel is {describe(value)}; expected branches", hint=hint)
+    branches = [_parse_branch(each, is_named=True) for each in value.items]
+    names = [branch.name or Name(str(place), branch.mark) for place, branch in enumerate(branches)]
+    return Parallel(tuple(zip(names, branches, strict=True)), False)
+
+
+def _parse_branch(node: Node, *, is_named: bool = False) -> Layer:
+    """A layer that stands alone, or a list of them.
+
+    Args:
+        is_named: Whether it may have a name.
+    """
+    if isinstance(node, ListNode):
+        return Layer(Sequential(parse_layers(node, "a branch")), node.mark)
+    layer = parse_layer(node)
+    if layer.inputs or layer.condition is not None or (layer.name and not is_named):
+        raise layer.mark.error("name, from or if on a layer that stands alone", hint="put it in a list: [layer, ..]")
+    return layer
+
+
+def _parse_experts(value: Node) -> Experts:
+    node = require_mapping(value, "MixtureOfExperts")
+    refuse_unknown_keys(node, EXPERTS_KEYS, "MixtureOfExperts")
+    keys = {key.text: each for key, each in node.entries}
+    for key in ("gate", "expert", "count", "top"):
+        if key not in keys:
+            raise node.mark.error(
+                f"MixtureOfExperts without {key}",
+                hint="write {gate: {Linear: [8, 4]}, expert: {Linear: [8, 8]}, count: 4, top: 2}",
+            )
+    for key in ("count", "top", "normalize"):
+        if key in keys:
+            refuse_mappings(keys[key])
+            check_expressions(keys[key])
+    gate, expert = _parse_branch(keys["gate"]), _parse_branch(keys["expert"])
+    for layer in (gate, expert):
+        if layer.take or layer.repeat is not None:
+            raise layer.mark.error("take or repeat on a layer that stands alone", hint="put it in a list: [layer, ..]")
+    return Experts(gate, expert, keys["count"], keys["top"], keys.get("normalize"))
 
 
 def _parse_arguments(node: Node) -> tuple[tuple[Node, ...], tuple[tuple[Name, Node], ...]]:
@@ -136,7 +209,7 @@ def _parse_arguments(node: Node) -> tuple[tuple[Node, ...], tuple[tuple[Name, No
                 "a mapping among positional arguments; named arguments come last",
                 hint=NO_NESTED_LAYER if first[:1].isupper() else "write [3, 16, {bias: false}]",
             )
-        _refuse_mappings(item)
+        refuse_mappings(item)
         check_expressions(item)
     return args, kwargs
 
@@ -147,12 +220,17 @@ def _parse_kwargs(node: MapNode) -> tuple[tuple[Name, Node], ...]:
             raise key.mark.error(
                 f"{shorten(key.text)!r} as the name of an argument", hint="positional arguments stand in a list: [4, 3]"
             )
-        _refuse_mappings(value)
+        refuse_mappings(value)
         check_expressions(value)
     return tuple((Name(key.text, key.mark), value) for key, value in node.entries)
 
 
-def _refuse_mappings(node: Node) -> None:
+def refuse_mappings(node: Node) -> None:
+    """Stop at a mapping where only plain values can stand.
+
+    Raises:
+        SpecError: At the mapping.
+    """
     if isinstance(node, MapNode):
         raise node.mark.error(
             "a mapping as an argument; expected a number, text, true, false, null or a list",
@@ -160,13 +238,15 @@ def _refuse_mappings(node: Node) -> None:
         )
     if isinstance(node, ListNode):
         for item in node.items:
-            _refuse_mappings(item)
+            refuse_mappings(item)
 
 
 def _type_name(node: Scalar) -> Name:
     text = node.text
     if not isinstance(node.value, str):
         raise node.mark.error(f"{describe(node)} as a layer; expected a type", hint="write {Linear: [4, 3]}")
+    if text.startswith("$"):
+        return _type_variable(node)
     if len(text) <= MAX_NAME_LENGTH and IDENTIFIER.fullmatch(text):
         if text in CONTAINERS or text in LAYER_OPTIONS or text == USE:
             raise node.mark.error(f"{text} without its value", hint="write " + _EXAMPLES.get(text, "{Linear: [4, 3]}"))
@@ -181,31 +261,22 @@ def _type_name(node: Scalar) -> Name:
     raise node.mark.error(f"{shorten(text)!r} is not a type", hint=hint)
 
 
+def _type_variable(node: Scalar) -> Name:
+    check_expressions(node)
+    if isinstance(expression_of(node.text), str):
+        raise node.mark.error(
+            f"{shorten(node.text)!r} as a type; expected $name", hint="write $act, and vars: {act: ReLU}"
+        )
+    return Name(node.text, node.mark)
+
+
 _EXAMPLES = {
     "Sequential": "{Sequential: [layer, ..]}",
     "Residual": "{Residual: [layer, ..]}",
+    "Parallel": "{Parallel: [layer, [layer, ..]]}",
+    "MixtureOfExperts": "{MixtureOfExperts: {gate: layer, expert: layer, count: 8, top: 2}}",
     USE: "{use: NAME}",
 }
-
-
-def parse_name(node: Node, what: str, pattern: re.Pattern[str] = MODULE_NAME) -> Name:
-    """A name of letters, digits, `_` (and `-` where the pattern has it).
-
-    Raises:
-        SpecError: It is something else; `what` says whose name it is.
-    """
-    if not isinstance(node, Scalar) or node.value is None:
-        raise node.mark.error(f"{what} is {describe(node)}; expected a name")
-    if isinstance(node.value, (bool, float)):
-        raise node.mark.error(f"{what} is {describe(node)}; expected a name", hint=f"quote it: '{shown(node.text)}'")
-    if len(node.text) > MAX_NAME_LENGTH:
-        raise node.mark.error(f"{what} is a name of {len(node.text):,} characters; the limit is {MAX_NAME_LENGTH:,}")
-    if not pattern.fullmatch(node.text):
-        raise node.mark.error(
-            f"{what} is {shorten(node.text)!r}; expected letters, digits and _"
-            + (" or -" if pattern is MODULE_NAME else ", not beginning with a digit")
-        )
-    return Name(node.text, node.mark)
 
 
 def _option_name(node: Node | None) -> Name | None:
@@ -217,13 +288,41 @@ def _option_name(node: Node | None) -> Name | None:
     return name
 
 
-def _parse_from(node: Node | None) -> tuple[Name, ...]:
+def _parse_parallel(node: Node | None, repeat: Node | None) -> bool:
+    if node is None:
+        return False
+    if not isinstance(node, Scalar) or not isinstance(node.value, bool):
+        raise node.mark.error(
+            f"parallel is {describe(node)}; expected true or false", hint="branches are {Parallel: [layer, ..]}"
+        )
+    if repeat is None:
+        raise node.mark.error("parallel without repeat", hint="write repeat: 3, or branches: {Parallel: [layer, ..]}")
+    return node.value
+
+
+def _parse_parametrize(node: Node | None) -> tuple[tuple[Name, Call], ...]:
     if node is None:
         return ()
-    items = node.items if isinstance(node, ListNode) else (node,)
-    if not items:
-        raise node.mark.error(f"from is empty; expected names of earlier layers, or {INPUT}")
-    return tuple(parse_name(item, "from") for item in items)
+    hint = "write parametrize: {weight: weight_norm}"
+    if not isinstance(node, MapNode):
+        raise node.mark.error(f"parametrize is {describe(node)}; expected a mapping", hint=hint)
+    found = []
+    for key, value in node.entries:
+        kind, given = (value, None) if isinstance(value, Scalar) else _only_entry(value, hint)
+        if kind.text not in PARAMETRIZATIONS:
+            raise kind.mark.error(
+                f"parametrize by {describe(kind)}; expected one of {', '.join(PARAMETRIZATIONS)}",
+                hint=closest(kind.text, PARAMETRIZATIONS),
+            )
+        args, kwargs = ((), ()) if given is None else _parse_arguments(given)
+        found.append((parse_name(key, "a tensor", IDENTIFIER), Call(Name(kind.text, kind.mark), args, kwargs)))
+    return tuple(found)
+
+
+def _only_entry(node: Node, hint: str) -> tuple[Scalar, Node]:
+    if isinstance(node, MapNode) and len(node.entries) == 1:
+        return node.entries[0]
+    raise node.mark.error(f"parametrize by {describe(node)}; expected one name", hint=hint)
 
 
 def _parse_take(node: Node | None) -> tuple[int, ...]:
@@ -239,96 +338,3 @@ def _index(node: Node) -> int:
     if isinstance(node, Scalar) and isinstance(node.value, int) and not isinstance(node.value, bool):
         return node.value
     raise node.mark.error(f"take is {describe(node)}; expected an integer: the place in a tuple, from 0")
-
-
-def parse_block(key: Scalar, node: Node) -> Block:
-    """A block: {args, layers}.
-
-    Raises:
-        SpecError: At the place of what is wrong.
-    """
-    name = parse_name(key, "the name of a block", IDENTIFIER)
-    if name.text in BUILTINS or name.text in CONTAINERS or name.text in LAYER_OPTIONS or name.text == USE:
-        raise name.mark.error(f"a block named {name.text}, which is built in", hint="choose another name")
-    if not isinstance(node, MapNode):
-        raise node.mark.error(
-            f"block {name.text} is {describe(node)}; expected {{args, layers}}", hint="write {layers: [..]}"
-        )
-    refuse_unknown_keys(node, BLOCK_KEYS, f"block {name.text}")
-    layers = node.get("layers")
-    if layers is None:
-        raise node.mark.error(f"block {name.text} without layers")
-    args = node.get("args")
-    parameters = () if args is None else _parse_parameters(args, name.text)
-    return Block(name, parameters, parse_layers(layers, "layers"))
-
-
-def _parse_parameters(node: Node, block: str) -> tuple[Parameter, ...]:
-    if not isinstance(node, ListNode):
-        raise node.mark.error(
-            f"args of block {block} is {describe(node)}; expected a list of names", hint="write [dim]"
-        )
-    parameters: dict[str, Parameter] = {}
-    optional = False
-    for item in node.items:
-        parameter = _parse_parameter(item)
-        name, mark = parameter.name.text, parameter.name.mark
-        if name in parameters:
-            raise mark.error(f"duplicate argument {name} of block {block}")
-        optional = optional or parameter.default is not None
-        if optional and parameter.default is None:
-            raise mark.error(f"argument {name} without a default after one that has a default")
-        parameters[name] = parameter
-    return tuple(parameters.values())
-
-
-def _parse_parameter(node: Node) -> Parameter:
-    if not isinstance(node, MapNode):
-        return Parameter(parse_variable(node, "an argument"))
-    if len(node.entries) != 1:
-        raise node.mark.error("expected one argument with its default", hint="write [dim, {heads: 8}]")
-    key, default = node.entries[0]
-    _refuse_mappings(default)
-    check_expressions(default)
-    return Parameter(parse_variable(key, "an argument"), default)
-
-
-RESERVED = ("i", "fan_in", "fan_out", "sqrt", "log", "min", "max")
-"""Names that expressions give a meaning of their own."""
-
-
-def parse_variable(node: Node, what: str) -> Name:
-    """A name that `$name` can mean.
-
-    Raises:
-        SpecError: Not a name, or one that has a meaning already.
-    """
-    name = parse_name(node, what, IDENTIFIER)
-    if name.text in RESERVED:
-        raise name.mark.error(
-            f"{what} named {name.text}, which has a meaning in expressions", hint="choose another name"
-        )
-    return name
-
-
-def refuse_unknown_keys(node: MapNode, known: dict[str, str], what: str) -> None:
-    """Stop at the first key that is none of `known`.
-
-    Raises:
-        SpecError: With the one that was meant, or all that are known.
-    """
-    for key, _ in node.entries:
-        if key.text not in known:
-            hint = suggest(key.text, list(known), most=len(known))
-            raise key.mark.error(f"unknown key {shorten(key.text)!r} of {what}", hint=hint)
-
-
-def require_mapping(node: Node, what: str, mark: Mark | None = None) -> MapNode:
-    """The node itself, if it is a mapping.
-
-    Raises:
-        SpecError: It is something else.
-    """
-    if not isinstance(node, MapNode):
-        raise (mark or node.mark).error(f"{what} is {describe(node)}; expected a mapping")
-    return node

@@ -11,6 +11,9 @@ from paraminspect.architecture.nodes import Mark, Node
 Value = int | float | bool | str | None | tuple["Value", ...]
 """An argument of a layer, evaluated; a list becomes a tuple."""
 
+Pick = int | str
+"""One step into an output: a place in a tuple, or a key of a mapping."""
+
 Distribution = Literal["uniform", "normal"]
 LossKind = Literal["sum", "mean", "square", "target"]
 
@@ -28,7 +31,7 @@ class Call:
     """A type with its arguments: a class of torch.nn, a built-in or a block.
 
     Attributes:
-        type: Name of the type.
+        type: Name of the type; `$name` where a variable says it.
         args: Positional arguments, not yet evaluated.
         kwargs: Named arguments, not yet evaluated, in order.
     """
@@ -63,10 +66,67 @@ class Residual:
 
 
 @dataclass(frozen=True, slots=True)
+class Parallel:
+    """Branches that are fed the same input.
+
+    Attributes:
+        branches: (name, layer), one or more; a branch that is a list of layers is a `Sequential`.
+        is_named: Whether the output is a mapping by these names, not a tuple.
+    """
+
+    branches: tuple[tuple[Name, Layer], ...]
+    is_named: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Experts:
+    """A mixture of experts.
+
+    Attributes:
+        gate: Gives a score for each expert, in its last dimension.
+        expert: What each of them is, `$i` its number.
+        count: Of experts, not yet evaluated.
+        top: How many of them answer for one position, not yet evaluated.
+        normalize: Whether their weights sum to 1, not yet evaluated; None means that they do.
+    """
+
+    gate: Layer
+    expert: Layer
+    count: Node
+    top: Node
+    normalize: Node | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Use:
     """The one module of a `shared` entry."""
 
     name: Name
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where an input, or an output, comes from: `encoder.1`.
+
+    Attributes:
+        name: Of a layer or an input; a negative number counts back from the layer that it is written in.
+        pick: Places in a tuple and keys of a mapping, outermost first; empty where the output is taken whole.
+    """
+
+    name: Name
+    pick: tuple[Pick, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One of several outputs.
+
+    Attributes:
+        name: Its key in a mapping; None in a tuple.
+    """
+
+    name: str | None
+    source: Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +139,20 @@ class Layer:
         repeat: Number of copies, not yet evaluated; None where there is no `repeat`.
         inputs: Earlier siblings, or `input`; empty where the previous output is the input.
         take: Indices into a (nested) tuple output, outermost first; empty where the output is taken whole.
+        parallel: Whether the copies are fed the same input, and not each the output of the one before.
+        condition: The layer stands only where this is true, or an integer but 0; not yet evaluated.
+        parametrize: How tensors of the layer are computed from others: (tensor, a call of `PARAMETRIZATIONS`).
     """
 
-    what: Call | Sequential | Residual | Use
+    what: Call | Sequential | Residual | Parallel | Experts | Use
     mark: Mark
     name: Name | None = None
     repeat: Node | None = None
-    inputs: tuple[Name, ...] = ()
+    inputs: tuple[Source, ...] = ()
     take: tuple[int, ...] = ()
+    parallel: bool = False
+    condition: Node | None = None
+    parametrize: tuple[tuple[Name, Call], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +175,15 @@ class Block:
     Attributes:
         parameters: In the order of positional arguments.
         layers: One or more.
+        inputs: What they are called in `from`, in order; empty where there is one, `input`.
+        outputs: Several; empty where it is the last layer's.
     """
 
     name: Name
     parameters: tuple[Parameter, ...]
     layers: tuple[Layer, ...]
+    inputs: tuple[Name, ...] = ()
+    outputs: tuple[Output, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +292,7 @@ class Spec:
         loss: What `grad` takes by default.
         rule_sets: One unnamed set, or named ones; empty where there is no `init`.
         aliases: Where a YAML alias (`*x`) stands for a layer that has arguments: a copy, never a shared module.
+        outputs: Several; empty where the output is the last layer's.
     """
 
     layers: tuple[Layer, ...]
@@ -235,3 +306,4 @@ class Spec:
     loss: Loss = field(default_factory=Loss)
     rule_sets: tuple[RuleSet, ...] = ()
     aliases: tuple[Mark, ...] = ()
+    outputs: tuple[Output, ...] = ()

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from paraminspect.architecture.layers import (
+from paraminspect.architecture.blocks import parse_block
+from paraminspect.architecture.fields import (
     IDENTIFIER,
-    parse_block,
-    parse_layer,
-    parse_layers,
     parse_name,
+    parse_outputs,
     parse_variable,
     refuse_unknown_keys,
     require_mapping,
 )
+from paraminspect.architecture.foreign import find_foreign
+from paraminspect.architecture.layers import parse_layer, parse_layers
 from paraminspect.architecture.model import Layer, Loss, RuleSet, RuleText, Spec, Tie, Use, Value
 from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, describe, shown
 from paraminspect.architecture.tensors import parse_inputs, parse_loss
@@ -28,6 +29,7 @@ TOP_LEVEL = {
     "blocks": "Named pieces of architecture: {NAME: {args: [..], layers: [..]}}, used like a type.",
     "shared": "Modules that are built once and stand wherever {use: NAME} does: {NAME: layer}.",
     "model": "The layers of the model, one after the other.",
+    "outputs": "Several outputs: {NAME: layer} makes a mapping, [layer, ..] a tuple; else it is that of the last layer.",
     "tie": "One tensor under two names: {alias: source}, dotted parameter names.",
     "input": "Shape of the input, how it is made, or several named inputs.",
     "loss": "What the backward pass starts from: sum, mean, square, or target.",
@@ -63,8 +65,17 @@ def parse_spec(
     try:
         return _parse(data, source, overrides or {}, elsewhere)
     except SpecError as error:
-        error.source = source or None
-        raise
+        told = _foreign(data) or error
+        told.source = source or None
+        raise told from None
+
+
+def _foreign(data: str | bytes) -> SpecError | None:
+    """What is to be said of text that is no spec because it is another program's; None of any other."""
+    try:
+        return find_foreign(parse_yaml(data).root)
+    except SpecError:
+        return None
 
 
 def parse_rule_sets(
@@ -140,6 +151,7 @@ def _parse(data: str | bytes, source: str, overrides: Mapping[str, Override], el
         loss=Loss() if loss_node is None else parse_loss(loss_node, scope),
         rule_sets=() if init_node is None else _parse_init(init_node),
         aliases=aliases,
+        outputs=parse_outputs(root.get("outputs")),
     )
 
 
@@ -180,9 +192,10 @@ def _parse_override(name: str, value: Override, known: list[str]) -> Value:
 def _parse_shared(key: Scalar, node: Node) -> Layer:
     name = parse_name(key, "the name of a shared module", IDENTIFIER).text
     layer = parse_layer(node)
-    if layer.name is not None or layer.inputs or layer.take:
+    if layer.name is not None or layer.inputs or layer.take or layer.condition is not None:
         raise layer.mark.error(
-            f"shared module {name} with name, from or take", hint="write them where it is used: {use: NAME, name: fc}"
+            f"shared module {name} with name, from, take or if",
+            hint="write them where it is used: {use: NAME, name: fc}",
         )
     if isinstance(layer.what, Use) and layer.repeat is None:
         raise layer.mark.error(f"shared module {name} is only another name", hint=f"use {layer.what.name.text}")

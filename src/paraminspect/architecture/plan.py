@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from paraminspect.architecture.model import Loss, RuleSet, TensorInput, Tie, Value
+from paraminspect.architecture.model import Loss, Pick, RuleSet, TensorInput, Tie, Value
 from paraminspect.architecture.nodes import Mark
 
-ModuleKind = Literal["module", "builtin", "parameter", "sequential", "flow", "residual", "reference"]
+ModuleKind = Literal["module", "builtin", "parameter", "sequential", "flow", "residual", "experts", "list", "reference"]
 
 INPUT = "input"
 """What `Step.inputs` calls the input of the container."""
@@ -26,9 +26,12 @@ class ModulePlan:
             "parameter": a bare learnable tensor, kwargs `shape` and `op` (`built_in.PARAM_OPS`). It has no module:
             the container registers it under the step's name, so `path` is the parameter's own dotted name.
             "sequential": steps one after the other, each with one input, none a parameter: `nn.Sequential`.
-            "flow": steps wired by name (`Step.inputs`, `Step.take`), run in order; the last step's output is the output.
+            "flow": steps wired by name (`Step.inputs`, `Step.picks`, `Step.take`), run in order; the last step's output
+            is the output, or `outputs` says of what it is made.
             "residual": one step `body`, perhaps a second one `shortcut`, both fed the input: body(x) + shortcut(x),
             or body(x) + x.
+            "experts": two steps, `gate` and `experts`, both fed the input, kwargs `top` and `normalize`.
+            "list": modules that the container around them runs: `nn.ModuleList`.
             "reference": the module or parameter that was already built at `reference`; type and arguments repeat those
             of the first occurrence, the steps do not.
         path: Dotted name in the model, "" for the model itself.
@@ -40,6 +43,9 @@ class ModulePlan:
         steps: Children of a container, in order.
         shared: Name of the `shared` entry it comes from, else None.
         reference: Path of the first occurrence of a shared module, for kind "reference", else None.
+        entries: What the inputs of a container are called, in order.
+        outputs: What a flow returns, where it is not the last step's output.
+        parametrize: How tensors of a "module" are computed from others, in order.
     """
 
     kind: ModuleKind
@@ -51,6 +57,9 @@ class ModulePlan:
     steps: tuple[Step, ...] = ()
     shared: str | None = None
     reference: str | None = None
+    entries: tuple[str, ...] = (INPUT,)
+    outputs: tuple[Returned, ...] = ()
+    parametrize: tuple[Parametrization, ...] = ()
 
     def walk(self) -> Iterator[ModulePlan]:
         """This plan and all below it, in the order of building (and of `named_modules()`)."""
@@ -68,12 +77,46 @@ class Step:
         inputs: Where its positional inputs come from, one or more: names of earlier steps, or `INPUT`; in the
             root of a model whose inputs have names of their own, these instead of `INPUT`.
         take: Indices applied to its output one after the other (`output[0][1]` is (0, 1)); () for all of it.
+        picks: The same for each of `inputs`, applied to what that gives; () where all are taken whole.
     """
 
     name: str
     plan: ModulePlan
     inputs: tuple[str, ...]
     take: tuple[int, ...] = ()
+    picks: tuple[tuple[Pick, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """One of several outputs of a flow.
+
+    Attributes:
+        name: Its key in a mapping; None in a tuple.
+        source: Name of a step or an input.
+        pick: Indices and keys applied to what that gives.
+    """
+
+    name: str | None
+    source: str
+    pick: tuple[Pick, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Parametrization:
+    """A tensor that a layer computes from others.
+
+    Attributes:
+        tensor: Its name in the layer: "weight".
+        kind: One of `built_in.PARAMETRIZATIONS`.
+        kwargs: Every argument that is declared there.
+        mark: Where it is written.
+    """
+
+    tensor: str
+    kind: str
+    kwargs: Mapping[str, Value]
+    mark: Mark
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,13 @@ MAX_SPEC_BYTES: Final = 1 << 20
 """Of the text; the largest spec in `configs/` has 3,000."""
 
 _BLOCK = re.compile(r"^(?P<q>[\"']?)(?:model|blocks|shared)(?P=q)[ \t]*:(?:[ \t\r]|$)", re.MULTILINE)
+_FOREIGN = re.compile(
+    r"^[ \t]*(?:-[ \t]+)?(?:_target_|_component_|component_key|input_features)[ \t]*:"
+    r"|^(?:backbone|head)[ \t]*:[ \t]*(?:\#.*)?\r?\n(?:[ \t]*\#.*\n)*[ \t]*-[ \t]*\[",
+    re.MULTILINE,
+)
+"""Configurations that `foreign.FOREIGN` has an answer for, as YAML."""
+
 _FLOW = re.compile(r"[{,]\s*(?P<q>[\"']?)model(?P=q)\s*:\s*\[")
 
 
@@ -16,10 +23,12 @@ def looks_like_spec(head: bytes) -> bool:
     """Whether a file that begins with these bytes is a spec, rightly written or not.
 
     A spec has the key `model` (or `blocks`, `shared`) at its top level; in JSON, whose nesting is not looked into, a
-    key `model` that is a list: the configuration, index and tokenizer files beside a checkpoint have none.
+    key `model` that is a list: the configuration, index and tokenizer files beside a checkpoint have none. What other
+    programs build models from counts as one that is wrongly written: its parser says what it is.
     """
     text = head.decode("utf-8", errors="ignore").removeprefix("\ufeff")
     if "\0" in text:
         return False
-    pattern = _FLOW if text.lstrip()[:1] == "{" else _BLOCK
-    return pattern.search(text) is not None
+    if text.lstrip()[:1] == "{":
+        return _FLOW.search(text) is not None
+    return _BLOCK.search(text) is not None or _FOREIGN.search(text) is not None

@@ -6,19 +6,15 @@ a layer has exactly one type: the parser is stricter.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from paraminspect.architecture.built_in import BUILTINS, CONTAINERS, PARAM_OPS, Argument, Builtin
+from paraminspect.architecture.blocks import BLOCK_KEYS
+from paraminspect.architecture.built_in import BUILTINS, CONTAINERS, PARAM_OPS, PARAMETRIZATIONS
+from paraminspect.architecture.declared import Argument, Builtin
 from paraminspect.architecture.expand import MAX_REPEAT
-from paraminspect.architecture.layers import (
-    BLOCK_KEYS,
-    IDENTIFIER,
-    LAYER_OPTIONS,
-    MAX_TAKE,
-    MODULE_NAME,
-    RESIDUAL_KEYS,
-    USE,
-)
+from paraminspect.architecture.fields import IDENTIFIER, MAX_TAKE, MODULE_NAME, SOURCE
+from paraminspect.architecture.layers import EXPERTS_KEYS, LAYER_OPTIONS, RESIDUAL_KEYS, USE
 from paraminspect.architecture.parse import TOP_LEVEL
 from paraminspect.architecture.tensors import (
     DISTRIBUTIONS,
@@ -33,6 +29,7 @@ Schema = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 FILE = "schema.json"
+_TYPE = rf"^\$?{IDENTIFIER.pattern}$"
 
 
 def make_schema() -> Schema:
@@ -44,6 +41,7 @@ def make_schema() -> Schema:
         "$defs": {
             "name": {"type": ["string", "integer"], "pattern": _whole(MODULE_NAME.pattern)},
             "identifier": {"type": "string", "pattern": _whole(IDENTIFIER.pattern)},
+            "source": {"type": ["string", "number"], "pattern": _whole(SOURCE.pattern)},
             "expression": {"type": "string", "pattern": r"^\$([A-Za-z_][A-Za-z0-9_]*|\([\s\S]*\))$"},
             "value": {
                 "type": ["null", "boolean", "number", "string", "array"],
@@ -76,6 +74,7 @@ def _sections() -> Schema:
         "blocks": {"type": "object", **named, "additionalProperties": _ref("block")},
         "shared": {"type": "object", **named, "additionalProperties": _ref("layer")},
         "model": _ref("layers"),
+        "outputs": _outputs(),
         "tie": {"type": "object", "additionalProperties": {"type": ["string", "integer", "number"]}},
         "input": {
             "anyOf": [
@@ -107,65 +106,128 @@ def _layer() -> Schema:
     options = {
         "name": _ref("name"),
         "repeat": _integer(1, MAX_REPEAT),
-        "from": _one_or_more(_ref("name")),
+        "parallel": {"type": "boolean"},
+        "from": _one_or_more(_ref("source")),
         "take": _one_or_more({"type": "integer"}, MAX_TAKE),
+        "if": _either({"type": ["boolean", "integer"]}),
+        "parametrize": _parametrize(),
     }
     types: Schema = {
         USE: {**_ref("identifier"), "description": "The one module of this name under shared."},
-        "Sequential": {**_ref("layers"), "description": CONTAINERS["Sequential"]},
-        "Residual": {
-            "description": CONTAINERS["Residual"],
-            "anyOf": [
-                _ref("layers"),
-                _object(RESIDUAL_KEYS, dict.fromkeys(RESIDUAL_KEYS, _ref("layers")), required=["body"]),
-            ],
-        },
+        **{name: {"description": CONTAINERS[name], **schema} for name, schema in _containers().items()},
         **{builtin.name: _builtin(builtin) for builtin in BUILTINS.values()},
     }
     described = {key: {**schema, "description": LAYER_OPTIONS[key]} for key, schema in options.items()}
-    alone = {**_ref("identifier"), "not": {"enum": [*CONTAINERS, *LAYER_OPTIONS, USE]}}
+    alone = {"type": "string", "pattern": _TYPE, "not": {"enum": [*CONTAINERS, *LAYER_OPTIONS, USE]}}
     mapping = {
         "type": "object",
         "properties": {**types, **described},
-        "propertyNames": _ref("identifier"),
+        "propertyNames": {"type": "string", "pattern": _TYPE},
         "additionalProperties": _ref("arguments"),
         "minProperties": 1,
         "maxProperties": 1 + len(options),
     }
     return {
-        "description": "ReLU, {Linear: [4, 3]}, {use: NAME}, with name, repeat, from, take",
+        "description": "ReLU, {Linear: [4, 3]}, {use: NAME}, with " + ", ".join(LAYER_OPTIONS),
         "anyOf": [alone, mapping],
     }
 
 
+def _containers() -> dict[str, Schema]:
+    branch: Schema = {"anyOf": [_ref("layer"), _ref("layers")]}
+    experts = {"gate": branch, "expert": branch, "count": _integer(1, MAX_REPEAT), "top": _integer(1, MAX_REPEAT)}
+    normalize = _either({"type": ["boolean", "integer"]})
+    return {
+        "Sequential": _ref("layers"),
+        "Residual": {
+            "anyOf": [
+                _ref("layers"),
+                _object(RESIDUAL_KEYS, dict.fromkeys(RESIDUAL_KEYS, _ref("layers")), required=["body"]),
+            ],
+        },
+        "Parallel": {
+            "anyOf": [
+                {"type": "array", "items": branch, "minItems": 1},
+                {"type": "object", "propertyNames": _ref("name"), "additionalProperties": branch, "minProperties": 1},
+            ]
+        },
+        "MixtureOfExperts": _object(EXPERTS_KEYS, {**experts, "normalize": normalize}, required=list(experts)),
+    }
+
+
+def _outputs() -> Schema:
+    return {
+        "anyOf": [
+            {"type": "array", "items": _ref("source"), "minItems": 1},
+            {
+                "type": "object",
+                "propertyNames": _ref("name"),
+                "additionalProperties": _ref("source"),
+                "minProperties": 1,
+            },
+        ]
+    }
+
+
+def _parametrize() -> Schema:
+    kinds = {
+        name: {"description": meaning, **_arguments(arguments)}
+        for name, (meaning, arguments) in PARAMETRIZATIONS.items()
+    }
+    with_arguments = {
+        "type": "object",
+        "properties": kinds,
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
+    return {
+        "type": "object",
+        "propertyNames": _ref("identifier"),
+        "additionalProperties": {"anyOf": [{"enum": list(PARAMETRIZATIONS)}, with_arguments]},
+    }
+
+
 def _builtin(builtin: Builtin) -> Schema:
-    properties = {argument.name: _argument(argument) for argument in builtin.arguments}
-    required = [argument.name for argument in builtin.arguments if argument.default is None]
+    return {"description": builtin.computes, **_arguments(builtin.arguments)}
+
+
+def _arguments(arguments: Sequence[Argument]) -> Schema:
+    """The forms in which declared arguments are given."""
+    properties = {argument.name: _argument(argument) for argument in arguments}
+    required = [argument.name for argument in arguments if argument.is_required]
     keywords: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
     if required:
         keywords["required"] = required
-    listed: Schema = {"type": "array", "maxItems": len(properties) + 1}
+    listed: Schema = {"type": "array"}
+    if not arguments or not arguments[0].is_list:
+        listed["maxItems"] = len(properties) + 1
     forms: list[Schema] = [keywords, listed]
     if not required:
         forms.append({"type": "null"})
-    if len(required) <= 1 and builtin.arguments:
+    if len(required) <= 1 and arguments:
         forms.append({"type": ["string", "number", "boolean"]})
-    return {"description": builtin.computes, "anyOf": forms}
+    return {"anyOf": forms}
 
 
 def _argument(argument: Argument) -> Schema:
+    integer: Schema = (
+        {"type": "integer"} if argument.minimum is None else {"type": "integer", "minimum": argument.minimum}
+    )
     kinds: dict[str, Schema] = {
-        "int": {"type": "integer"},
-        "float": {"type": "number"},
+        "int": integer,
+        "float": {"type": "number"} if argument.minimum is None else {"type": "number", "minimum": argument.minimum},
         "bool": {"type": "boolean"},
+        "text": {"type": "string"},
+        "ints": {"anyOf": [integer, {"type": "array", "items": _either(integer), "minItems": 1}]},
         "shape": {"type": "array", "items": _integer(1), "maxItems": MAX_DIMENSIONS},
         "op": {"enum": list(PARAM_OPS)},
     }
     schema = kinds[argument.kind]
-    if argument.minimum is not None:
-        schema["minimum"] = argument.minimum
+    if argument.optional:
+        schema = {"anyOf": [schema, {"type": "null"}]}
     described: Schema = {"description": argument.meaning, **_either(schema)}
-    if argument.default is not None:
+    if argument.default is not None and argument.default != float("-inf"):  # which JSON cannot say
         described["default"] = argument.default
     return described
 
@@ -182,7 +244,9 @@ def _block() -> Schema:
         BLOCK_KEYS,
         {
             "args": {"type": "array", "items": {"anyOf": [_ref("identifier"), default]}},
+            "inputs": {"type": "array", "items": _ref("name"), "minItems": 1},
             "layers": _ref("layers"),
+            "outputs": _outputs(),
         },
         required=["layers"],
     )

@@ -6,7 +6,7 @@ import math
 from typing import Final, cast
 
 from paraminspect.architecture.expressions import MAX_INTEGER
-from paraminspect.architecture.layers import parse_name, refuse_unknown_keys
+from paraminspect.architecture.fields import parse_name, refuse_unknown_keys
 from paraminspect.architecture.model import Distribution, Loss, LossKind, TensorInput
 from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, describe
 from paraminspect.architecture.plan import INPUT

@@ -11,7 +11,7 @@ from typing import Final, cast
 from paraminspect.architecture.expressions import MAX_INTEGER, count_terms, evaluate, lookup, parse_expression
 from paraminspect.architecture.model import Value
 from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, describe
-from paraminspect.architecture.yaml_marks import iter_scalars
+from paraminspect.architecture.yaml_marks import iter_scalars, parse_scalar, parse_yaml
 from paraminspect.errors import SpecError
 from paraminspect.text import shorten
 
@@ -88,6 +88,30 @@ class Scope:
         value: Value = lookup(inner[0], self.names)  # type: ignore[assignment]
         return value
 
+    def named(self, name: str, mark: Mark) -> Value:
+        """Value of a variable.
+
+        Raises:
+            SpecError: At `mark`: there is none of that name.
+        """
+        self.budget.spend(1, mark)
+        try:
+            value: Value = lookup(name, self.names)  # type: ignore[assignment]
+        except SpecError as error:
+            raise located(error, mark) from None
+        return value
+
+    def flag(self, node: Node, what: str) -> bool:
+        """Value of a scalar that is true or false; of an integer, whether it is not 0.
+
+        Raises:
+            SpecError: It is something else; `what` names it.
+        """
+        value = self.value(node)
+        if not isinstance(value, int):
+            raise node.mark.error(f"{what} is {shorten(repr(value))}; expected true, false or an integer")
+        return bool(value)
+
     def integer(self, node: Node, what: str, least: int, most: int | None = None) -> int:
         """Value of a scalar that is an integer between two bounds.
 
@@ -103,6 +127,25 @@ class Scope:
         if most is not None and value > most:
             raise node.mark.error(f"{what} is {value:,}; the limit is {most:,}")
         return value
+
+
+def parse_value(text: str) -> object:
+    """What a text on the command line stands for in Python: a number, true, null, text, a `[list]` or a `{mapping}`.
+
+    Raises:
+        SpecError: It is not YAML, or a word that YAML 1.1 and 1.2 read in two ways.
+    """
+    if text.lstrip()[:1] in ("[", "{", "'", '"'):
+        return _plain(parse_yaml(text).root)
+    return parse_scalar(text.strip(), Mark(1, 1)).value
+
+
+def _plain(node: Node) -> object:
+    if isinstance(node, ListNode):
+        return [_plain(item) for item in node.items]
+    if isinstance(node, MapNode):
+        return {key.text: _plain(value) for key, value in node.entries}
+    return node.value
 
 
 def expression_of(text: str) -> str | tuple[str]:

@@ -18,8 +18,10 @@ from paraminspect.checks.codes import find
 from paraminspect.checks.container import ZIP_MEMBER, Place, as_finding, scan_part, scan_rest
 from paraminspect.checks.pickles import scan_pickle
 from paraminspect.checks.tars import find_members
+from paraminspect.checks.twins import Twins
 from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.files.blob import Blob
+from paraminspect.formats.once import once
 from paraminspect.formats.pickles.inert import LongBytes, StorageRef
 from paraminspect.formats.pickles.plain import BARE_STARTS, is_pickle
 from paraminspect.formats.pickles.tracing import may_be_file, trace_pickle
@@ -51,6 +53,9 @@ SNIFFED: Final = 512
 """Bytes of numbers or of source text in which a pickle without a header must name its first global to be taken for one."""
 
 _BARE: Final = frozenset(bytes([code]) for code in BARE_STARTS)
+_SUSPECT: Final = _BARE | {b"P", b"\x93"}
+"""The same, and of an archive or array."""
+
 _BARE_GLOBAL: Final = re.compile(rb"[ci][A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n")
 """GLOBAL or INST."""
 
@@ -69,10 +74,33 @@ def scan_zip(blob: Blob, place: Place) -> Iterator[Finding]:
         yield find("polyglot", place.name, message, path=place.path)
     if not archives:
         archives = [(0, blob)]
+    twins = _twins() if is_named_piece(blob.path) else None
     for begin, part in archives:
+        if twins is not None and twins.has(part, _is_harmless):
+            continue
         base = place.offset(begin)
         inner = place if begin == 0 else Place(place.path, place.name, place.depth, base)
-        yield from _scan_archive(read_zip_directory(part), inner)
+        directory = read_zip_directory(part)
+        is_quiet = True
+        for each in _scan_archive(directory, inner):
+            is_quiet = False
+            yield each
+        if is_quiet and twins is not None and not effort().is_spent:
+            twins.add(directory, lambda name: bool(STORAGES.match(name)), SNIFFED)
+
+
+def _twins() -> Twins:
+    """Those of the run."""
+    run = once()
+    return Twins() if run is None else run.only(Twins)
+
+
+def _is_harmless(begin: bytes, is_numbers: bool) -> bool:
+    """Whether a member, of numbers or source text or of something else, is no pickle or archive by its first bytes."""
+    if not is_numbers:
+        return not _kind_of(begin[:8], named=False)
+    is_bare = begin[:1] in _BARE and _BARE_GLOBAL.search(begin)
+    return not is_bare and not may_be_file(begin[:4].ljust(4, b"\0"))
 
 
 def scan_zip_behind(blob: Blob, place: Place) -> Iterator[Finding]:
@@ -263,14 +291,11 @@ def _scan_raw(
     at, head = heads.get(entry.header_offset, (0, b""))
     if not stored:
         head = directory.read_prefix(entry, 4)
-    if not may_be_file(head[:4].ljust(4, b"\0")):
-        if head[:1] not in _BARE:
-            return
-        begin = (
-            directory.blob.read_up_to(at, min(entry.size, SNIFFED)) if stored else directory.read_prefix(entry, SNIFFED)
-        )
-        if not _BARE_GLOBAL.search(begin):
-            return
+    if head[:1] not in _SUSPECT:
+        return
+    begin = directory.blob.read_up_to(at, min(entry.size, SNIFFED)) if stored else directory.read_prefix(entry, SNIFFED)
+    if _is_harmless(begin, is_numbers=True):
+        return
     blob = directory.blob.part(at, entry.size) if stored else Blob.from_bytes(_inflate(directory, entry))
     found = scan_part(blob, place.inside(entry.name, place.offset(at) if stored else None))
     yield from (each for each in found if each.severity == "danger")

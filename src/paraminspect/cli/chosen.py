@@ -12,8 +12,8 @@ from paraminspect.errors import ChangedError, ParamInspectError
 from paraminspect.files.seen import settle
 from paraminspect.models.open import Opened
 from paraminspect.names.listing import Listing, make_listing, name_hidden
-from paraminspect.names.selector import make_filter
-from paraminspect.names.suggestions import find_meant
+from paraminspect.names.missed import explain_miss
+from paraminspect.names.selector import make_filter, parse_selector
 from paraminspect.records import TensorRecord
 from paraminspect.text import join_words
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 NOTHING_MATCHED = 1
 """Exit status when selectors leave nothing of any source, as grep has it."""
-
-_GLOB = frozenset("*?[/:")
 
 
 class Choice(NamedTuple):
@@ -83,14 +81,12 @@ def describe_no_match(choice: Choice | Wanted, candidates: int, records: Sequenc
     if not candidates:
         return "there is nothing to select from"
     prefix = f"{choice.module.rstrip('.')}." if choice.module else ""
-    names = [record.name.removeprefix(prefix) for record in records if record.name.startswith(prefix)]
+    inside = [
+        (record.name.removeprefix(prefix), record.classes) for record in records if record.name.startswith(prefix)
+    ]
     for pattern in choice.select:
-        if not _GLOB.isdisjoint(pattern):
-            continue
-        if inside := sum(pattern in name for name in names):
-            return f"nothing matches {pattern!r}, which stands for a whole name; '*{pattern}*' matches {inside:,}"
-        if meant := find_meant(pattern, names):
-            return f"nothing matches {pattern!r}; did you mean {meant!r}?"
+        if why := explain_miss(parse_selector(pattern), inside):
+            return f"nothing matches {pattern!r}: {why}"
     if choice.select:
         return f"nothing matches {join_words([repr(pattern) for pattern in choice.select])}"
     return f"nothing is left without {join_words([repr(pattern) for pattern in choice.exclude])}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from paraminspect.cli.options import TreeOptions
 from paraminspect.cli.output import Output
 from paraminspect.cli.report import describe_totals, totals_object
-from paraminspect.errors import ParamInspectError, SelectionError, SourceError
+from paraminspect.errors import ParamInspectError, SelectionError
 from paraminspect.models.open import Opened
 from paraminspect.names.listing import make_listing, total
 from paraminspect.records import TensorRecord
@@ -52,11 +52,6 @@ def _choose(live: LiveModel, how: TreeOptions, records: Sequence[TensorRecord]) 
     """The module that is meant, and the shapes of outputs by its paths."""
     from paraminspect.live.build.outline import make_module_tree
 
-    if how.with_shapes and live.plan is None:
-        raise SourceError(
-            "--with-shapes needs an input, which a factory does not say",
-            hint="a spec has one, and takes your own layers from --modules-file",
-        )
     shapes = live.shapes() if how.with_shapes else None
     if not how.module:
         return make_module_tree(live.model, records), shapes

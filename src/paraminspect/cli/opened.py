@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from paraminspect.cli.explain import with_source
 from paraminspect.cli.output import Output
+from paraminspect.cli.progress import Waiting
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.paths import base_name, shown
 from paraminspect.models.asked import Asked, Kind
@@ -42,8 +43,10 @@ def open_one(source: str, asked: Asked, output: Output, kinds: Collection[Kind] 
         ParamInspectError: It cannot be read or built.
     """
     found = recognise(source)
+    what = "reading headers" if found.kind == "checkpoint" else "building the model"
     try:
-        model = open_model(source, asked.kept_for(found.kind, kinds), found)
+        with Waiting(output, what):
+            model = open_model(source, asked.kept_for(found.kind, kinds), found)
     except RefusedError as error:
         _tell(error, output)
         return None

@@ -46,7 +46,10 @@ Color = Annotated[
     Literal["auto", "always", "never"],
     Option("--color", help="auto is yes on a terminal, unless NO_COLOR is set.", rich_help_panel=OUTPUT),
 ]
-
+Wide = Annotated[
+    bool,
+    Option("--wide", help="Lines longer than the terminal is wide: all columns, for less -S.", rich_help_panel=OUTPUT),
+]
 
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], Option("--device", help="auto takes an accelerator.")]
 FloatName = Literal["float32", "float16", "bfloat16", "float64"]
@@ -130,14 +133,27 @@ class Rules(NamedTuple):
     no_init: Annotated[bool, Option("--no-init", help="Leave out the rules that a spec applies by itself.")] = False
 
 
-class Run(NamedTuple):
-    """What is run of a model, and on what."""
+class Feed(NamedTuple):
+    """What a model is called with."""
 
     inputs: Annotated[
         tuple[str, ...],
-        Option("--input", "-i", metavar="[NAME=]WHAT", help="2,4, or {shape: .., dtype: ..}, or a file. Repeatable."),
+        Option(
+            "--input",
+            "-i",
+            metavar="[NAME=]WHAT",
+            help="An argument of forward: 2,4, {shape: .., dtype: ..}, a file, or !value. Repeatable.",
+        ),
         FILE,
     ] = ()
+    input_file: Annotated[
+        str, Option("--input-file", metavar="FILE.py:NAME", help="A batch, or a function that makes one; runs."), FILE
+    ] = ""
+
+
+class Run(NamedTuple):
+    """What is run of a model, and on what."""
+
     loss: Annotated[LossName | None, Option("--loss", help="Of the output; else the spec's, or sum.")] = None
     loss_file: Annotated[
         str, Option("--loss-file", metavar="FILE.py:FUNCTION", help="A loss of your own; runs."), FILE
@@ -194,22 +210,37 @@ class Output(NamedTuple):
         Option("--format", "-f", help="auto is a table on a terminal and tsv in a pipe.", rich_help_panel=OUTPUT),
     ] = "auto"
     color: Color = "auto"
+    wide: Wide = False
 
     def open(self, header: bool | None = None) -> writing.Output:
         """What writes like this."""
-        return writing.Output(self.format, colour=self.color, header=header)
+        return writing.Output(self.format, colour=self.color, header=header, wide=self.wide)
 
 
 def asked(
-    want: Want, build: Build, rules: Rules | None = None, *, edits: bool = False, allow_unmatched: bool = False
+    want: Want,
+    build: Build,
+    rules: Rules | None = None,
+    feed: Feed | None = None,
+    *,
+    edits: bool = False,
+    allow_unmatched: bool = False,
 ) -> Asked:
     """What these options ask for.
 
     Args:
         want: What a source is opened for.
         rules: How it is initialised, of a command that has values.
+        feed: What it is called with, of a command that runs it.
+
+    Raises:
+        ParamInspectError: An input is not described as it must be.
     """
     given = {**build._asdict(), **(rules._asdict() if rules is not None else {})}
+    if feed is not None and (feed.inputs or feed.input_file):
+        from paraminspect.architecture.given import plan_inputs
+
+        given["inputs"] = plan_inputs(feed.inputs, feed.input_file)
     return Asked(want, edits, allow_unmatched=allow_unmatched, **given)
 
 

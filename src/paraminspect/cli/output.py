@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, TextIO
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, TextIO
 
 from paraminspect.cli.explain import FAILED, OutputError, excerpt, explain, wants_traceback
+from paraminspect.cli.terminal import Colour, has_colour, is_terminal, open_console, style_of
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.paths import shown
 from paraminspect.files.seen import raise_changed
@@ -15,15 +17,18 @@ from paraminspect.files.system import is_ending
 from paraminspect.render import render_rows
 from paraminspect.render.rows import Format, Rows
 from paraminspect.render.style import Style
+from paraminspect.render.theme import Ink
 from paraminspect.text import escape_message
 
-Colour = Literal["auto", "always", "never"]
+EXCERPT_WIDTH = 80
+"""Columns of a line that is quoted where no terminal says how wide it is."""
 
-DEFAULT_WIDTH = 80
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
 STREAMED: frozenset[str] = frozenset({"tsv", "csv", "jsonl", "names"})
 """Formats in which rows of one source can be written before the next is read."""
-
-_RED, _YELLOW, _CYAN = 31, 33, 36
 
 
 class Output:
@@ -33,6 +38,7 @@ class Output:
         format_: "auto" is a table on a terminal and tsv elsewhere.
         colour: "auto" asks the environment and the stream.
         header: Names of the columns first, for tsv and csv; None means the format's own habit.
+        wide: Lines may be longer than a terminal is wide.
         stdout: None, as Python has it, if it was closed.
         stderr: The same.
         environ: NO_COLOR, FORCE_COLOR, TERM and COLUMNS count.
@@ -47,6 +53,7 @@ class Output:
         *,
         colour: Colour = "auto",
         header: bool | None = None,
+        wide: bool = False,
         stdout: TextIO | None = None,
         stderr: TextIO | None = None,
         environ: Mapping[str, str] = os.environ,
@@ -56,12 +63,13 @@ class Output:
         self._environ = environ
         self._colour = colour
         self._header = header
+        self._wide = wide
         self._later: list[str] = []
-        self.is_terminal = _is_terminal(self._stdout)
+        self.is_terminal = is_terminal(self._stdout)
         self.format: Format = ("table" if self.is_terminal else "tsv") if format_ == "auto" else format_
         self.status = 0
         self._begun = False
-        self._progress = 0
+        self._bar: Bar | None = None
 
     @property
     def streams(self) -> bool:
@@ -70,8 +78,7 @@ class Output:
 
     def style(self) -> Style:
         """What standard output can show. Off a terminal, lines may have any length."""
-        width = self._width() if self.is_terminal else None
-        return Style(self._has_colour(self._stdout), _has_unicode(self._stdout), width)
+        return self._style
 
     def pick(self, rows: Rows, columns: Sequence[str]) -> Rows:
         """The columns that --columns asks for, all if it asks for none; names are names whatever it asks for."""
@@ -94,6 +101,7 @@ class Output:
             ChangedError: They are about a file that has changed meanwhile.
         """
         raise_changed()
+        self.show(None)  # both may be the same terminal
         if self._stdout is None:
             raise OutputError(OSError(None, "it is closed"))
         try:
@@ -157,25 +165,37 @@ class Output:
 
     def remark(self, text: str) -> None:
         """Say something on standard error at once, before the rows that it is about."""
-        self._say("note", _CYAN, text)
+        self._say("note", text)
 
     def finish(self) -> None:
         """Say what was kept for the end."""
         for text in dict.fromkeys(self._later):
-            self._say("note", _CYAN, text)
+            self._say("note", text)
         self._later.clear()
 
     def report(self, rows: Rows) -> None:
         """Write a table to standard error: what a command has to say beside its own rows."""
-        terminal = _is_terminal(self._stderr)
-        style = Style(self._has_colour(self._stderr), _has_unicode(self._stderr), self._width() if terminal else None)
-        self._to_stderr("".join(render_rows(rows, "table", style=style)))
+        self._to_stderr("".join(render_rows(rows, "table", style=self._error_style)))
 
-    def progress(self, text: str) -> None:
-        """Show one line on standard error in place of the last one; "" takes it away. On a terminal only."""
-        if _is_terminal(self._stderr) and (text or self._progress):
-            self._to_stderr(f"\r{text.ljust(self._progress)}" + ("" if text else "\r"))
-            self._progress = len(text)
+    @property
+    def shows_progress(self) -> bool:
+        """Whether somebody looks at standard error."""
+        return is_terminal(self._stderr)
+
+    def error_console(self) -> Console:
+        """Where progress is drawn. It is imported by work that lasts, on a terminal only."""
+        assert self._stderr is not None
+        no_color = not has_colour(self._stderr, self._environ, self._colour)
+        return open_console(self._stderr, self._environ, no_color=no_color)
+
+    def show(self, bar: Bar | None) -> None:
+        """Draw what tells how far the work is in place of what did so before; None takes that away."""
+        if self._bar is not bar:
+            if self._bar is not None:
+                self._bar.stop()
+            if bar is not None:
+                bar.start()
+            self._bar = bar
 
     def error(self, error: BaseException) -> None:
         """Say what went wrong, and what to do next.
@@ -191,42 +211,32 @@ class Output:
 
             self._to_stderr(shown("".join(traceback.format_exception(error))))
         message, hint = explain(error)
-        self._say("error", _RED, message)
-        self._to_stderr(excerpt(error, self._width()))
+        self._say("error", message)
+        self._to_stderr(excerpt(error, self._error_style.width or EXCERPT_WIDTH))
         if hint:
             self._to_stderr("\n")
-            self._say("hint", _YELLOW, hint)
+            self._say("hint", hint)
 
-    def _say(self, word: str, colour: int, text: str) -> None:
-        style = Style(self._has_colour(self._stderr))
-        self._to_stderr(f"{style.label(f'{word}:', colour)} {escape_message(shown(text))}\n")
+    @cached_property
+    def _style(self) -> Style:
+        return style_of(self._stdout, self._environ, self._colour, wide=self._wide)
+
+    @cached_property
+    def _error_style(self) -> Style:
+        return style_of(self._stderr, self._environ, self._colour)
+
+    def _say(self, word: Ink, text: str) -> None:
+        self._to_stderr(f"{self._error_style.ink(word, f'{word}:')} {escape_message(shown(text))}\n")
 
     def _to_stderr(self, text: str) -> None:
         if self._stderr is None:
             return
+        self.show(None)
         try:
             self._stderr.write(text)
             self._stderr.flush()
         except (OSError, ValueError):
             pass  # there is nobody left to tell
-
-    def _has_colour(self, stream: TextIO | None) -> bool:
-        if self._colour != "auto":
-            return self._colour == "always"
-        if self._environ.get("NO_COLOR"):
-            return False
-        if self._environ.get("FORCE_COLOR", "0") not in {"", "0"}:
-            return True
-        return self._environ.get("TERM") != "dumb" and _is_terminal(stream)
-
-    def _width(self) -> int:
-        columns = self._environ.get("COLUMNS", "")
-        if columns.isdecimal() and int(columns[:6]) > 0:
-            return int(columns[:6])
-        try:
-            return os.get_terminal_size(self._stdout.fileno()).columns or DEFAULT_WIDTH
-        except (OSError, ValueError, AttributeError):  # no terminal, or no stream at all
-            return DEFAULT_WIDTH
 
 
 def print_whatever_happens(stream: TextIO | None) -> None:
@@ -234,17 +244,6 @@ def print_whatever_happens(stream: TextIO | None) -> None:
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="backslashreplace")
-
-
-def _is_terminal(stream: TextIO | None) -> bool:
-    try:
-        return stream is not None and stream.isatty()
-    except ValueError:  # closed
-        return False
-
-
-def _has_unicode(stream: TextIO | None) -> bool:
-    return (getattr(stream, "encoding", None) or "utf-8").lower().replace("-", "").startswith("utf")
 
 
 def _use_utf8(stream: TextIO | None) -> None:

@@ -1,13 +1,18 @@
-"""How far a long piece of work is: one line on standard error, on a terminal only."""
+"""How far a long piece of work is: one line of `rich` on standard error, on a terminal only, gone when the work is."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from time import monotonic
 from types import TracebackType
+from typing import TYPE_CHECKING, Final, Literal
 
 from paraminspect.cli.output import Output
-from paraminspect.text import format_bytes
+
+if TYPE_CHECKING:
+    from threading import Timer
+
+    from rich.progress import Progress as Bar
 
 SHOWN_AFTER_S = 0.5
 """What is done sooner needs no bar."""
@@ -15,24 +20,27 @@ SHOWN_AFTER_S = 0.5
 REDRAWN_AFTER_S = 0.1
 """Nobody reads faster."""
 
-CELLS = 20
+CELLS: Final = 20
 
 
 class Progress:
-    """A bar that is gone when the work is; used as a context, and called with (done, total).
+    """A bar of work of which the amount is known; used as a context, and called with (done, total).
+
+    It is drawn by whoever calls: no thread is there while workers are forked.
 
     Args:
         output: Has the terminal.
         what: Is done, in a word or two.
-        written: Makes text of either number: of bytes, as a rule.
+        unit: Of the numbers.
     """
 
-    def __init__(self, output: Output, what: str, written: Callable[[int], str] = format_bytes) -> None:
+    def __init__(self, output: Output, what: str, unit: Literal["bytes", "batches"] = "bytes") -> None:
         self._output = output
         self._what = what
-        self._written = written
+        self._unit = unit
         self._start = monotonic()
         self._drawn = 0.0
+        self._bar: Bar | None = None
 
     def __enter__(self) -> Progress:
         return self
@@ -40,17 +48,21 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._output.progress("")
+        self._output.show(None)
 
     def __call__(self, done: int, total: int) -> None:
         """Draw it anew."""
         now = monotonic()
-        if now - self._start < SHOWN_AFTER_S or (done < total and now - self._drawn < REDRAWN_AFTER_S):
+        if not self._output.shows_progress or now - self._start < SHOWN_AFTER_S:
+            return
+        if done < total and now - self._drawn < REDRAWN_AFTER_S:
             return
         self._drawn = now
-        filled = CELLS * done // max(total, 1)
-        bar = "#" * filled + "." * (CELLS - filled)
-        self._output.progress(f"{self._what} [{bar}] {self._written(done)} of {self._written(total)}")
+        if self._bar is None:
+            self._bar = self._open()
+            self._bar.add_task(self._what, total=total, completed=done)
+        self._output.show(self._bar)
+        self._bar.update(self._bar.task_ids[0], total=total, completed=done, refresh=True)
 
     def counting(self, total: int) -> Callable[[int], None]:
         """What is to be called with the bytes that are done since the last call, of so many in total."""
@@ -62,3 +74,59 @@ class Progress:
             self(min(done, total), total)
 
         return advance
+
+    def _open(self) -> Bar:
+        from rich import progress as parts
+
+        counted: tuple[parts.ProgressColumn, ...] = (
+            (parts.DownloadColumn(binary_units=True), parts.TransferSpeedColumn())
+            if self._unit == "bytes"
+            else (parts.MofNCompleteColumn(), parts.TextColumn(self._unit))
+        )
+        return parts.Progress(
+            parts.TextColumn("{task.description}"), parts.BarColumn(CELLS), *counted, parts.TimeRemainingColumn(),
+            console=self._output.error_console(), auto_refresh=False, transient=True, redirect_stdout=False,
+            redirect_stderr=False,
+        )  # fmt: skip
+
+
+class Waiting:
+    """A line that says what is done, and for how long, while nothing can be counted; used as a context.
+
+    A thread draws it: no process may be forked inside.
+
+    Args:
+        output: Has the terminal.
+        what: Is done, in a few words.
+    """
+
+    def __init__(self, output: Output, what: str) -> None:
+        self._output = output
+        self._what = what
+        self._timer: Timer | None = None
+
+    def __enter__(self) -> None:
+        if self._output.shows_progress:
+            from threading import Timer
+
+            self._timer = Timer(SHOWN_AFTER_S, self._open)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer.join()
+            self._output.show(None)
+
+    def _open(self) -> None:
+        from rich import progress as parts
+
+        bar = parts.Progress(
+            parts.SpinnerColumn(), parts.TextColumn("{task.description}"), parts.TimeElapsedColumn(),
+            console=self._output.error_console(), transient=True, redirect_stdout=False, redirect_stderr=False,
+        )  # fmt: skip
+        bar.add_task(self._what, total=None)
+        self._output.show(bar)

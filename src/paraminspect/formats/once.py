@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles.inert import StorageRef
+
+Made = TypeVar("Made")
 
 
 class Loaded(NamedTuple):
@@ -21,18 +23,26 @@ class Loaded(NamedTuple):
         value: Inert.
         storages: It refers to, by their keys; of one key there are no two different ones.
         foreign: (module, name) of what it names that is on no allow-list.
+        end: Offset of the first byte behind it.
+        refers: Whether there is a persistent id in it.
     """
 
     value: object
     storages: dict[str, StorageRef]
     foreign: list[tuple[str, str]]
+    end: int
+    refers: bool
 
 
 class Loader(Protocol):
     """Who looks into pickles, and knows what they stand for."""
 
-    def load(self, blob: Blob) -> Loaded | None:
-        """What the pickle that is the whole of a blob stands for; None where only a `PickleMachine` can tell."""
+    def load(self, blob: Blob, begin: int, *, takes_runs: bool) -> Loaded | None:
+        """What the pickle stands for that begins there; None where only a `PickleMachine` can tell. Who asks may change it.
+
+        Args:
+            takes_runs: Whether it may hold a `Run` in place of what that stands for.
+        """
 
 
 class Once:
@@ -46,6 +56,12 @@ class Once:
         self.loader = loader
         self._directory: tuple[bytes, int] = b"", -1
         self._entries: Any = None
+        self._only: dict[object, Any] = {}
+
+    def only(self, kind: Callable[[], Made]) -> Made:
+        """The one of its kind."""
+        made: Made = self._only.get(kind) or self._only.setdefault(kind, kind())
+        return made
 
     def entries(self, data: bytes, count: int, read: Callable[[bytes, int], Any]) -> Any:
         """What `read` makes of a zip directory, the one before if that has the same bytes."""

@@ -220,6 +220,7 @@ class _Entries:
                 False,
                 None,
                 (),
+                (),
             ),
         )
 

@@ -84,8 +84,8 @@ def flaw_of(record: TensorRecord) -> Flaw | None:
     """Why the pieces of a tensor are not the tensor; None where they are, or it has none."""
     pieces = () if record.encoding is None else record.encoding.pieces
     if not isinstance(pieces, tuple):
-        flaw: Flaw | None = getattr(pieces, "flaw", None)
-        return flaw if flaw is not None and pieces else None  # to count pieces takes a look at each
+        told: Flaw | None = getattr(pieces, "flaw", None)
+        return told
     return find_flaw(record.shape or (), [(piece.offsets, piece.sizes) for piece in pieces]) if pieces else None
 
 

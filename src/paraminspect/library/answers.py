@@ -445,7 +445,7 @@ def backward(
     from paraminspect.live.grad.feed import Feed, Wanted
 
     wanted = Wanted(loss=loss) if isinstance(loss, str) else Wanted()
-    feed = Feed(wanted, live.plan, seed or 0, has_inputs=inputs is not None)
+    feed = Feed(wanted, live.plan, seed or 0, live.feeding().inputs if inputs is None else None)
     if loss is None or isinstance(loss, str):
         loss = feed.loss()
     if inputs is None:

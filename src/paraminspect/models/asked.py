@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from paraminspect.errors import ParamInspectError, SourceError
+
+if TYPE_CHECKING:
+    from paraminspect.architecture.given import InputPlan
 
 Kind = Literal["spec", "factory", "module", "checkpoint"]
 """A `module` is an `nn.Module` in memory; a `checkpoint` is all that holds tensors: files, folders, URLs."""
@@ -33,6 +36,7 @@ class Asked(NamedTuple):
         seed: --seed.
         no_init: --no-init: no rule applies that is not asked for.
         allow_unmatched: Whether to go on where a rule matches nothing.
+        inputs: --input and --input-file; None without.
     """
 
     want: Want = "names"
@@ -50,6 +54,7 @@ class Asked(NamedTuple):
     seed: int = 0
     no_init: bool = False
     allow_unmatched: bool = False
+    inputs: InputPlan | None = None
 
     def refuse(self, kind: Kind) -> None:
         """Refuse options that have no meaning for a kind of source, or none for what is asked of it.
@@ -119,6 +124,7 @@ _VALUES: Final = "values are read by check --deep, shared --equal, and diff with
 _NO_VALUES: Final[frozenset[Want]] = frozenset({"names", "plan"})
 _NAMES: Final[frozenset[Want]] = frozenset({"names"})
 _EDITED: Final[Mapping[Kind, str]] = {"checkpoint": "paraminspect init -o FILE writes one"}
+_NO_FORWARD: Final[Mapping[Kind, str]] = {"checkpoint": "it has tensors and no forward: name a spec or a factory"}
 
 _OPTIONS: Final[Mapping[str, _Option]] = {
     "define": _Option("-D", _SPEC, {"factory": "--arg key=value"}),
@@ -132,6 +138,7 @@ _OPTIONS: Final[Mapping[str, _Option]] = {
     "config": _Option("--config", _LIVE, _EDITED, initialises=True, idle=_NO_VALUES),
     "rules_file": _Option("--rules-file", _LIVE, _EDITED, initialises=True, idle=_NO_VALUES),
     "seed": _Option("--seed", _LIVE, initialises=True, idle=_NO_VALUES),
+    "inputs": _Option("--input", _BUILT, _NO_FORWARD),
     "no_init": _Option("--no-init", _LIVE, idle=_NAMES),  # without values, rules are still planned
 }
 """Field -> the option that sets it, the kinds of source that take it, and what to do instead for others."""

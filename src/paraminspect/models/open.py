@@ -313,18 +313,28 @@ def no_architecture(checkpoint: Checkpoint, hint: str, source: str) -> SourceErr
 
 def _open_spec(source: str, found: Recognised, asked: Asked) -> Opened:
     from paraminspect.architecture.expand import plan_model
+    from paraminspect.live.build.factory_name import class_names
     from paraminspect.models.rules import read_spec
 
     asked.refuse("spec")
     config = _config(asked)
     spec = read_spec(found.text, source, parse_definitions(asked.define), config)
     rules = _rules(asked, config, spec)
-    plan = plan_model(spec)  # what is wrong with a spec is said before torch is imported
+    own = class_names(asked.modules_file) if asked.modules_file else ()
+    plan = plan_model(spec, own)  # what is wrong with a spec is said before torch is imported
     _collect_garbage()
     from paraminspect.live.build.live_model import build_spec
 
     def build(device: str, limit: int) -> LiveModel:
-        return build_spec(spec, plan, modules_file=asked.modules_file, device=device, seed=asked.seed, max_bytes=limit)
+        return build_spec(
+            spec,
+            plan,
+            modules_file=asked.modules_file,
+            device=device,
+            seed=asked.seed,
+            max_bytes=limit,
+            given=asked.inputs,
+        )
 
     return _finish(source, "spec", _within_memory(build, asked), rules, asked)
 
@@ -340,7 +350,9 @@ def _open_factory(source: str, found: Recognised, asked: Asked) -> Opened:
     from paraminspect.live.build.live_model import build_from_factory
 
     device = "cpu" if asked.want in ("values", "memory") else "meta"
-    live = build_from_factory(source, asked.arguments, device=device, seed=asked.seed)
+    live = build_from_factory(source, asked.arguments, device=device, seed=asked.seed, given=asked.inputs)
+    if asked.inputs is not None and asked.want != "memory":  # a backward pass runs it itself
+        live.run_once()
     return _finish(source, "factory", live, rules, asked)
 
 

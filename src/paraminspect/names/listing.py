@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from paraminspect.errors import SelectionError
 from paraminspect.names.selector import make_filter
 from paraminspect.names.suggestions import find_meant
-from paraminspect.records import OF_MODEL, TensorRecord
+from paraminspect.records import OF_MODEL, Classes, TensorRecord
 from paraminspect.text import join_words
 from paraminspect.tied.seen_as import describe_view
 from paraminspect.tied.shared_bytes import find_canonical, find_overlaps
@@ -168,7 +168,7 @@ def make_listing(
     records: Sequence[TensorRecord],
     *,
     module: str = "",
-    keep: Callable[[str, Sequence[str]], bool] | None = None,
+    keep: Callable[[str, Classes], bool] | None = None,
     everything: bool = False,
     aliases: bool = False,
 ) -> Listing:
@@ -177,7 +177,7 @@ def make_listing(
     Args:
         records: In the order of the file.
         module: Dotted path of the module to stay inside; "" for the whole.
-        keep: Decides over (name, module_types), the name relative to `module`; None keeps all.
+        keep: Decides over (name, classes), the name relative to `module`; None keeps all.
         everything: Buffers, optimizer state and other tensors that are no parameters, too.
         aliases: Every name of a tied tensor.
 
@@ -199,7 +199,7 @@ def make_listing(
         chosen = [i for i in chosen if records[i].name.startswith(prefix)]
     candidates = len(chosen)
     if keep is not None:
-        chosen = [i for i in chosen if keep(records[i].name[len(prefix) :], records[i].module_types)]
+        chosen = [i for i in chosen if keep(records[i].name[len(prefix) :], records[i].classes)]
     return _untie(records, chosen, prefix, aliases=aliases)._replace(hidden=hidden, candidates=candidates)
 
 
@@ -225,7 +225,7 @@ def select_records(
     start = len(module) + 1 if module else 0
     named = [record._replace(name=record.name[start:]) if start else record for record in inside]
     chosen = [
-        record for record in named if (everything or record.role in OF_MODEL) and keep(record.name, record.module_types)
+        record for record in named if (everything or record.role in OF_MODEL) and keep(record.name, record.classes)
     ]
     return chosen, hidden
 

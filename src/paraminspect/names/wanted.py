@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from paraminspect.errors import SelectionError
-from paraminspect.names.selector import parse_selector
+from paraminspect.names.missed import explain_miss
+from paraminspect.names.selector import Selector, parse_selector
 from paraminspect.names.suggestions import suggest
 from paraminspect.records import TensorRecord
-
-_GLOB = frozenset("*?[/:")
 
 
 def choose_records(records: Sequence[TensorRecord], names: Sequence[str]) -> list[TensorRecord]:
@@ -29,22 +28,22 @@ def choose_records(records: Sequence[TensorRecord], names: Sequence[str]) -> lis
         if name in by_name:
             chosen[name] = by_name[name]
             continue
-        found = []
-        if not _GLOB.isdisjoint(name):
-            selector = parse_selector(name)
-            found = [record for record in records if selector.matches(record.name, *record.module_types)]
+        selector = parse_selector(name)
+        found = [record for record in records if selector.matches(record.name, record.classes)]
         if not found:
-            raise _no_such(name, list(by_name))
+            raise _no_such(selector, records, list(by_name))
         chosen.update({record.name: by_name[record.name] for record in found if record.name not in chosen})
     return list(chosen.values())
 
 
-def _no_such(name: str, names: list[str]) -> SelectionError:
+def _no_such(selector: Selector, records: Sequence[TensorRecord], names: list[str]) -> SelectionError:
+    name = selector.text
     inside = [known for known in names if known.startswith(f"{name}.")]
     if inside:
         return SelectionError(f"{name!r} is a module, not a tensor", hint=f"'{name}.*' means all {len(inside):,} in it")
-    if not _GLOB.isdisjoint(name):
-        return SelectionError(f"nothing matches {name!r}")
+    if selector.literal is None or selector.module_type is not None:
+        why = explain_miss(selector, [(record.name, record.classes) for record in records])
+        return SelectionError(f"nothing matches {name!r}", hint=why or None)
     endings = [known for known in names if known.endswith(f".{name}")]
     hint = f"did you mean {endings[0]}?" if endings else suggest(name, names, "the tensors are", 6)
     return SelectionError(f"there is no tensor {name!r}", hint=hint or "there are none at all")

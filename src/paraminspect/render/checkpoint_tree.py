@@ -19,9 +19,11 @@ from typing import Any, NamedTuple
 from paraminspect.names.listing import Leaf, Module
 from paraminspect.render.delimited import CHUNK_ROWS
 from paraminspect.render.rows import EMPTY_NAME
+from paraminspect.render.shares import CELLS as BAR_CELLS
+from paraminspect.render.shares import bar, percentage
 from paraminspect.render.style import Style
 from paraminspect.render.table import MIN_SHORTENED
-from paraminspect.text import display_width, escape_text, pad, shape_text, shorten_middle, wrap
+from paraminspect.text import display_width, escape_text, shape_text, shorten_middle, shorten_names, wrap
 
 MIN_LABEL = 16
 """Columns a name keeps on a narrow terminal; a line that is longer still wraps."""
@@ -216,13 +218,15 @@ def _leaf_object(leaf: Leaf) -> dict[str, Any]:
 
 def _aligned(lines: Sequence[_Line], whole: int, style: Style) -> Iterator[str]:
     counts = ["" if line.numel is None else f"{line.numel:,}" for line in lines]
-    shares = ["" if line.numel is None else share(line.numel, whole) for line in lines]
+    shares = ["" if line.numel is None else percentage(line.numel, whole) for line in lines]
     # What a tied tensor says may reach into the columns of numbers, which it leaves empty.
     detail_width = max(display_width(line.detail) for line in lines if line.numel is not None)
     count_width, share_width = max(map(len, counts)), max(map(len, shares))
     label_width = min(max(map(_width, lines)), MAX_LABEL)
+    bars = style.drawn
     if style.width is not None:
         rest = style.width - detail_width - count_width - share_width - 3 * len(GAP)
+        bars = bars and label_width + BAR_CELLS + len(GAP) <= rest
         if label_width > rest:
             lines = [line._replace(stem=_narrow(line.stem)) for line in lines]
             label_width = min(max(map(_width, lines)), MAX_LABEL)
@@ -232,14 +236,18 @@ def _aligned(lines: Sequence[_Line], whole: int, style: Style) -> Iterator[str]:
             line._replace(detail=shorten_middle(line.detail, room, style.ellipsis)) if line.numel is None else line
             for line in lines
         ]
+    lines = _fitted(lines, label_width, style)
+    drawn = [bar(line.numel or 0, whole, style) if bars else "" for line in lines]
     for start in range(0, len(lines), CHUNK_ROWS):
         chunk = slice(start, start + CHUNK_ROWS)
         yield "".join(
             [
-                f"{_left(line, label_width, style)}{GAP}{pad(line.detail, detail_width)}{GAP}"
-                f"{count:>{count_width}}{GAP}{share:>{share_width}}".rstrip()
+                f"{_left(line, label_width, style)}{GAP}{_detail(line, detail_width, style)}{GAP}"
+                f"{count:>{count_width}}{GAP}{share:>{share_width}}{GAP}{style.ink('bar', blocks)}".rstrip()
                 + "\n"
-                for line, count, share in zip(lines[chunk], counts[chunk], shares[chunk], strict=True)
+                for line, count, share, blocks in zip(
+                    lines[chunk], counts[chunk], shares[chunk], drawn[chunk], strict=True
+                )
             ]
         )
 
@@ -255,21 +263,31 @@ def _width(line: _Line) -> int:
     return len(line.stem) + display_width(line.label) + note
 
 
+def _fitted(lines: Sequence[_Line], width: int, style: Style) -> Sequence[_Line]:
+    """What does not fit loses its class, then parts of its name; no two names of one level become one."""
+    if style.width is None or max(map(_width, lines)) <= width:
+        return lines
+    fitted = [line if _width(line) <= width else line._replace(note="") for line in lines]
+    levels: dict[int, list[int]] = {}
+    for index, line in enumerate(fitted):
+        levels.setdefault(len(line.stem), []).append(index)
+    for indent, places in levels.items():
+        room = max(width - indent, MIN_SHORTENED)
+        for index, label in zip(
+            places, shorten_names([fitted[index].label for index in places], room, style.ellipsis), strict=True
+        ):
+            fitted[index] = fitted[index]._replace(label=label)
+    return fitted
+
+
 def _left(line: _Line, width: int, style: Style) -> str:
-    """Guides, name and class, filled up to `width`; what does not fit loses its class, then the middle of its name."""
-    free = width - _width(line)
-    if free >= 0:
-        note = GAP + style.dim(line.note) if line.note else ""
-        return style.dim(line.stem) + line.label + note + " " * free
-    if width == MAX_LABEL and style.width is None:
-        return style.dim(line.stem) + line.label + (GAP + style.dim(line.note) if line.note else "")
-    room = max(width - len(line.stem), MIN_SHORTENED)
-    return style.dim(line.stem) + pad(shorten_middle(line.label, room, style.ellipsis), room)
+    """Guides, name and class, filled up to `width`."""
+    note = GAP + style.ink("dim", line.note) if line.note else ""
+    return style.ink("dim", line.stem) + line.label + note + " " * (width - _width(line))
 
 
-def share(numel: int, whole: int) -> str:
-    """Of the whole, as a percentage with one digit; "" if there is nothing."""
-    if not whole:
-        return ""
-    percent = 100 * numel / whole
-    return "100%" if percent > 99.95 else f"{percent:.1f}%"
+def _detail(line: _Line, width: int, style: Style) -> str:
+    """What is known of a tensor, filled up; the name that it is tied to stands out."""
+    shape, tie, name = line.detail.partition(" = ")
+    painted = style.ink("shape", shape) + style.ink("tie", f"{tie}{name}")
+    return painted + " " * (width - display_width(line.detail))

@@ -22,7 +22,12 @@ TENSORS: Final = (
     Column("nbytes", "bytes", about="size as stored, in bytes"),
     Column("kind", dull="tensor", about="`parameter`, `buffer`, or `tensor` where the file does not say"),
     Column("trainable", "bool", about="`true` or `false` where the file says so"),
-    Column("tied_to", "name", about="the name under which this tensor is counted; only `--aliases` shows such rows"),
+    Column(
+        "tied_to",
+        "name",
+        ink="tie",
+        about="the name under which this tensor is counted; only `--aliases` shows such rows",
+    ),
     Column("logical_shape", "shape", spare=2, about="of the tensor that it stands for, with others; empty: as stored"),
     Column("logical_numel", "int", spare=3, about="number of the elements of that; empty: as stored"),
     Column("encoding", spare=1, about="how that is packed, such as `gptq 4-bit`; empty: as stored"),
@@ -31,7 +36,7 @@ TENSORS: Final = (
 
 _SUMS: Final = (
     Column("tensors", "int", about="how many tensors, a tied one counted once"),
-    Column("numel", "int", about="number of their elements, as stored"),
+    Column("numel", "int", share=True, about="number of their elements, as stored"),
     Column("nbytes", "bytes", about="their size as stored, in bytes"),
     Column("dtypes", "names", about="their types, between commas; a JSON list"),
 )
@@ -63,7 +68,12 @@ TOTALS: Final = (
 GROUPS: Final = (
     Column("kind", about="what ties the names, as above"),
     Column("name", "name", about="the canonical name"),
-    Column("aliases", "names", about="the other names, between commas; a JSON list; in another source `SOURCE:NAME`"),
+    Column(
+        "aliases",
+        "names",
+        ink="tie",
+        about="the other names, between commas; a JSON list; in another source `SOURCE:NAME`",
+    ),
     Column("shape", "shape", about="of the canonical tensor"),
     Column("dtype", about="of the canonical tensor"),
     Column("nbytes", "bytes", about="its size, in bytes"),
@@ -92,6 +102,7 @@ GRADIENTS: Final = (
     Column("shape", "shape", about="of the parameter"),
     Column(
         "state",
+        ink="word",
         about="`ok`; `zero`: every element is; `none`: no gradient came, though one was wanted; `frozen`; `nan`; `inf`",
     ),
     Column("norm", "float", about="Euclidean norm"),
@@ -147,8 +158,8 @@ NUMBERS: Final = (
     Column("max", "float", spare=1, about="the greatest"),
     Column("norm", "float", spare=3, about="Euclidean norm"),
     Column("zeros", "int", dull=0, spare=2, about="how many are zero"),
-    Column("nan", "int", dull=0, about="how many are not a number"),
-    Column("inf", "int", dull=0, about="how many are infinite"),
+    Column("nan", "int", dull=0, ink="bad", about="how many are not a number"),
+    Column("inf", "int", dull=0, ink="bad", about="how many are infinite"),
     Column(
         "histogram",
         "histogram",
@@ -182,6 +193,7 @@ CHANGES: Final = (
     Column(
         "change",
         words=("added", "removed", "shape", "dtype", "tie", "values"),
+        ink="word",
         about="what is different; a tensor may have several rows",
     ),
     Column("before", about="type and shape, the norm of the values, or the tensor it is tied to"),
@@ -191,13 +203,13 @@ CHANGES: Final = (
     ),
     Column("relative", "float", about="norm of the difference over the norm before; `nan` as `max_abs`"),
     Column("cosine", "float", spare=2, about="of the angle between both; `nan` as `max_abs`"),
-    Column("nan_changed", "int", dull=0, spare=3, about="values that are NaN on one side only"),
+    Column("nan_changed", "int", dull=0, spare=3, ink="bad", about="values that are NaN on one side only"),
 )
 """Of `diff`."""
 
 FINDINGS: Final = (
     Column("source", "name", about="what was checked"),
-    Column("severity", about="`info`, `warning`, `error` or `danger`, as above"),
+    Column("severity", ink="word", about="`info`, `warning`, `error` or `danger`, as above"),
     Column("code", about="kind of the finding; it stays the same"),
     Column("name", "name", about="what it is about: a tensor, a file, a member of an archive"),
     Column("message", about="what was found"),
@@ -210,7 +222,7 @@ WRITTEN: Final = (
     Column("shape", "shape", about="of the tensor"),
     Column("dtype", about="in the new file"),
     Column("nbytes", "bytes", spare=1, about="its size there, in bytes"),
-    Column("aliases", "names", (), about="its other names there"),
+    Column("aliases", "names", (), ink="tie", about="its other names there"),
     Column("from_name", "name", about="its name in the source, where that is another"),
     Column("from_dtype", about="its type in the source, where that is another"),
 )
@@ -252,7 +264,7 @@ SOURCES: Final = (
         about="how many modules two levels have, below those that hold all there is; in JSON their `name`, `type`, "
         "`parameters` and `share`",
     ),
-    Column("severity", about="how bad that is which `safety` tells: `warning`, `error`, `danger`"),
+    Column("severity", ink="word", about="how bad that is which `safety` tells: `warning`, `error`, `danger`"),
     Column("stored", "int", about="elements that are stored for them, with scales and the like"),
     Column("encodings", "names", (), about="how quantised ones are packed, between commas; a JSON list"),
 )

@@ -172,6 +172,11 @@ def in_ascii(text: str) -> str:
     return text.translate(dict(zip(map(ord, LEVELS), ASCII_LEVELS, strict=True)))
 
 
+def spaced(text: str) -> str:
+    """A sparkline that does not touch the one in the line above it."""
+    return text.replace(LEVELS[-1], LEVELS[-2])
+
+
 _CELLS: dict[str, Callable[[Any], str]] = {
     "float": lambda value: repr(float(value)),
     "pairs": _raw_pairs,

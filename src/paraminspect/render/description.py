@@ -41,7 +41,6 @@ MAX_OUTER: Final = 16
 NARROWEST: Final = 24
 """Columns that values take at least, however narrow the terminal."""
 
-_RED, _YELLOW = 31, 33
 _ALL: Final = "-f json shows all"
 _ORDER: Final = ("architecture", "model_type")
 
@@ -53,15 +52,15 @@ def render_info(info: Info, tree: Module, label: str, style: Style) -> Iterator[
         tree: Its modules.
         label: What the first line of the tree calls it.
     """
-    yield f"{style.bold(escape_text(info.source))}\n"
+    yield f"{style.ink('heading', escape_text(info.source))}\n"
     lines = list(_lines(info))
     width = max(display_width(key) for key, _ in lines)
     room = None if style.width is None else max(style.width - width - len(GAP), NARROWEST)
     for key, value in lines:
         values = _fit(value, room, style)
         if key == "safety" and info.severity is not None:
-            values = [style.label(each, _YELLOW if info.severity == "warning" else _RED) for each in values]
-        yield f"{style.dim(pad(key, width))}{GAP}{values[0]}\n"
+            values = [style.ink(info.severity, each) for each in values]
+        yield f"{style.ink('dim', pad(key, width))}{GAP}{values[0]}\n"
         yield from (f"{' ' * width}{GAP}{each}\n" for each in values[1:])
     if tree.children:
         yield "\n"

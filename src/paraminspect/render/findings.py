@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from paraminspect.records import Finding, Severity
+from paraminspect.records import Finding
 from paraminspect.render.style import Style
 from paraminspect.text import counted, escape_message, wrap
 
 INDENT: Final = "  "
-COLOURS: Final[dict[Severity, int]] = {"info": 36, "warning": 33, "error": 31, "danger": 35}
-"""SGR codes."""
 
 
 def render_findings(
@@ -27,15 +25,15 @@ def render_findings(
     """
     more = 0 if most is None else len(findings) - most
     findings = findings[:most]
-    yield style.bold(escape_message(source)) + "\n"
+    yield style.ink("heading", escape_message(source)) + "\n"
     for number, finding in enumerate(findings):
-        label = style.label(finding.severity, COLOURS[finding.severity])
+        label = style.ink(finding.severity, finding.severity)
         place = f" in {escape_message(finding.name)}" if finding.name else ""
         yield f"\n{label} {finding.code}{place}\n"
         yield _paragraph(escape_message(finding.message), style)
         following = findings[number + 1] if number + 1 < len(findings) else None
         if finding.hint and (following is None or (following.code, following.hint) != (finding.code, finding.hint)):
-            yield style.dim(_paragraph(f"hint: {escape_message(finding.hint)}", style).rstrip("\n")) + "\n"
+            yield style.ink("dim", _paragraph(f"hint: {escape_message(finding.hint)}", style).rstrip("\n")) + "\n"
     if more > 0:
         yield f"\nand {counted(more, 'more finding')}; a pipe or -f tsv gets all\n"
     yield ("\n" if findings else "") + wrap(closing, style.width) + "\n"

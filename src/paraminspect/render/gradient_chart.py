@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from paraminspect.records import GradRecord, GradState
+from paraminspect.records import GradRecord
 from paraminspect.render.log_scale import LogScale, scale_of
 from paraminspect.render.name_tree import name_lines
 from paraminspect.render.rows import EMPTY_NAME
 from paraminspect.render.style import Style
+from paraminspect.render.theme import OF_WORDS
 from paraminspect.text import display_width, escape_text, pad, shorten_end, shorten_middle, wrap
 
 MIN_BAR = 8
@@ -30,7 +31,6 @@ TICK = 10
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _NORM_WIDTH = 8
-_COLOURS: dict[GradState, int] = {"none": 31, "nan": 31, "inf": 31, "zero": 33, "frozen": 36}
 
 
 def render_chart(records: Sequence[GradRecord], style: Style, *, closing: str = "") -> Iterator[str]:
@@ -75,7 +75,7 @@ def _chart(records: Sequence[GradRecord], style: Style) -> Iterator[str]:
         + "  "
         + (" " * (use_width + 2) if use_width else "")
     )
-    yield style.bold(head + _axis(scale, room)) + "\n"
+    yield style.ink("heading", head + _axis(scale, room)) + "\n"
     for label, index in lines:
         name = pad(shorten_middle(label, label_width, style.ellipsis), label_width)
         if index is None:
@@ -91,12 +91,12 @@ def _bar(record: GradRecord, scale: LogScale, room: int, style: Style) -> str:
     if words:
         short = shorten_end(words, room, style.ellipsis)
         state, colon, rest = short.partition(":")
-        return style.label(state, _COLOURS.get(record.state, 36)) + colon + rest
+        return style.ink(OF_WORDS[record.state], state) + colon + rest
     length = scale.fraction(record.norm or 0.0) * room
     if not style.unicode:
-        return "#" * max(round(length), 1)
+        return style.ink("bar", "#" * max(round(length), 1))
     whole, part = divmod(round(length * 8), 8)
-    return "█" * whole + _EIGHTHS[part].strip() or _EIGHTHS[1]
+    return style.ink("bar", "█" * whole + _EIGHTHS[part].strip() or _EIGHTHS[1])
 
 
 def _axis(scale: LogScale, room: int) -> str:

@@ -15,7 +15,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from paraminspect.render.checkpoint_tree import GAP, share
+from paraminspect.render.checkpoint_tree import GAP
+from paraminspect.render.shares import CELLS as BAR_CELLS
+from paraminspect.render.shares import bar, percentage
 from paraminspect.render.style import Style
 from paraminspect.text import display_width, escape_text, pad, shape_text, shorten_middle, wrap
 
@@ -247,32 +249,37 @@ def _escaped(line: _Line) -> _Line:
 
 def _aligned(lines: Sequence[_Line], whole: int, style: Style) -> Iterator[str]:
     counts = ["" if line.numel is None else f"{line.numel:,}" for line in lines]
-    shares = ["" if line.numel is None else share(line.numel, whole) for line in lines]
+    shares = ["" if line.numel is None else percentage(line.numel, whole) for line in lines]
     shape_width, count_width, share_width = (
         max(map(len, texts)) for texts in ([line.shape for line in lines], counts, shares)
     )
     right = sum(width + len(GAP) for width in (shape_width, count_width, share_width) if width)
     label_width = max(line.indent + display_width(line.label) + _each_width(line) for line in lines)
+    drawn = [bar(line.numel or 0, whole, style) if style.drawn else "" for line in lines]
     if style.width is not None:
+        if label_width + right + len(GAP) + BAR_CELLS > style.width:
+            drawn = ["" for _ in lines]
         label_width = min(label_width, max(style.width - right, MIN_LABEL))
     broken = [_broken(line, label_width) for line in lines]
     label_width = max(display_width(pieces[0]) + _each_width(line) for line, pieces in zip(lines, broken, strict=True))
-    for line, (first, *rest), count, part in zip(lines, broken, counts, shares, strict=True):
+    for line, (first, *rest), count, part, blocks in zip(lines, broken, counts, shares, drawn, strict=True):
         each = f"{line.each:,} each" if line.each is not None else ""
         if each and display_width(first) + len(GAP) + len(each) <= label_width:
             cells = [first + each.rjust(label_width - display_width(first))]
         else:
             cells = [pad(first, label_width)]
-        cells += [pad(line.shape, shape_width)] if shape_width else []
-        room = None if style.width is None else style.width - sum(len(GAP) + display_width(cell) for cell in cells)
+        cells += [style.ink("shape", line.shape) + " " * (shape_width - len(line.shape))] if shape_width else []
+        used = label_width + len(GAP) + (shape_width + len(GAP) if shape_width else 0)
+        room = None if style.width is None else style.width - used
         beside = bool(line.tie) and line.numel is None and (room is None or len(line.tie) <= room)
-        cells += [line.tie] if beside else [count.rjust(count_width), part.rjust(share_width)]
+        numbers = [count.rjust(count_width), part.rjust(share_width), style.ink("bar", blocks)]
+        cells += [style.ink("tie", line.tie)] if beside else numbers
         yield GAP.join(cells).rstrip() + "\n"
         yield from [f"{text}\n" for text in rest]
         if line.tie and not beside:
             indent = line.indent + 4
             tie = line.tie if style.width is None else shorten_middle(line.tie, style.width - indent, style.ellipsis)
-            yield f"{' ' * indent}{tie}\n"
+            yield f"{' ' * indent}{style.ink('tie', tie)}\n"
 
 
 def _each_width(line: _Line) -> int:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
+from paraminspect.render.theme import Ink
+
 Format = Literal["table", "tsv", "csv", "json", "jsonl", "markdown", "names"]
 
 ColumnKind = Literal[
@@ -49,6 +51,8 @@ class Column(NamedTuple):
         asked: Whether the user named the column: then it is left out of no table for being dull.
         spare: How readily the column gives way on a narrow terminal; those of 0 go last.
         words: All its values, where they are a few.
+        ink: Of its values on a terminal, where it does not follow from the kind; "word" if each word has its own.
+        share: Whether a terminal's table also shows what share of their sum each value is.
         about: What it means, in Markdown.
     """
 
@@ -58,6 +62,8 @@ class Column(NamedTuple):
     asked: bool = False
     spare: int = 0
     words: tuple[str, ...] = ()
+    ink: Ink | Literal["word"] | None = None
+    share: bool = False
     about: str = ""
 
 

@@ -2,33 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
+
+from paraminspect.render.theme import Ink
+
+Codes = tuple[str, str]
+"""What stands before and behind a text of one style."""
+
+_NO_CODES: Codes = ("", "")
+_NO_INKS: Mapping[Ink, Codes] = MappingProxyType({})
 
 
 class Style(NamedTuple):
     """What a stream can show.
 
     Attributes:
-        colour: Whether to use colours; they only repeat what the words say.
+        inks: Codes of each style; none on a stream without colours, which only repeat what the words say.
         unicode: Whether it shows more than ASCII.
         width: Columns there are; None where lines may have any length.
+        drawn: Whether a person looks at it: bars may stand beside numbers.
+        links: Whether a text can be a link to a file.
     """
 
-    colour: bool = False
+    inks: Mapping[Ink, Codes] = _NO_INKS
     unicode: bool = True
     width: int | None = None
+    drawn: bool = False
+    links: bool = False
 
     @property
     def ellipsis(self) -> str:
         """What stands for text that was cut out."""
         return "…" if self.unicode else "..."
 
-    def bold(self, text: str) -> str:
-        return f"\x1b[1m{text}\x1b[0m" if self.colour else text
+    def codes(self, ink: Ink) -> Codes:
+        """What stands before and behind a text in this ink."""
+        return self.inks.get(ink, _NO_CODES)
 
-    def dim(self, text: str) -> str:
-        return f"\x1b[2m{text}\x1b[0m" if self.colour and text else text
+    def ink(self, ink: Ink, text: str) -> str:
+        """The text in this ink."""
+        before, behind = self.inks.get(ink, _NO_CODES)
+        return f"{before}{text}{behind}" if text else text
 
-    def label(self, text: str, code: int) -> str:
-        """First word of a line, bold in the colour of an SGR code: 31 red, 33 yellow, 36 cyan."""
-        return f"\x1b[1;{code}m{text}\x1b[0m" if self.colour else text
+    def link(self, target: str, text: str) -> str:
+        """The text, as a link (OSC 8) to a URL that holds neither control characters nor spaces."""
+        return f"\x1b]8;;{target}\x1b\\{text}\x1b]8;;\x1b\\" if self.links and text else text

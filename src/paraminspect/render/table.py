@@ -2,7 +2,7 @@
 
 Two spaces between columns and no lines, numbers on the right. A column that says nothing is left out. Where the width
 does not do, columns of one value go first, then spare ones, then those at the right end, names last, and the table says
-which; names that are still too long lose their middle.
+which; names that are still too long lose parts of theirs, but no two of them become one.
 """
 
 from __future__ import annotations
@@ -10,18 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from paraminspect.render.delimited import CHUNK_ROWS, in_ascii, readable_column
+from paraminspect.render.delimited import CHUNK_ROWS, in_ascii, readable_column, spaced
+from paraminspect.render.painting import inks_of, paint
 from paraminspect.render.rows import EMPTY_NAME, NUMBERS, Column, Rows
+from paraminspect.render.shares import share_bar
 from paraminspect.render.style import Style
-from paraminspect.text import display_width, pad, shorten_middle, wrap
+from paraminspect.text import display_width, pad, shorten_names, wrap
 
 GAP = "  "
-MIN_NAME = 24
-"""Columns of the terminal that the column `name` keeps before other columns give way to it."""
-
-MIN_OTHER_NAME = 16
-"""The same for other columns of names."""
-
 MIN_SHORTENED = 8
 """What a name is cut down to at the worst; a terminal narrower than that wraps its lines."""
 
@@ -34,25 +30,30 @@ MIN_COLUMNS = 2
 
 
 class _Block:
-    """One column of cells, all of them within `width`."""
+    """One column of cells, all of them within `width`; `values` are what they say."""
 
-    def __init__(self, column: Column, cells: list[str], width: int) -> None:
+    def __init__(self, column: Column, cells: list[str], width: int, values: Sequence[Any]) -> None:
         self.column = column
         self.cells = cells
         self.width = width
+        self.values = values
 
 
 def render_table(rows: Rows, style: Style) -> Iterator[str]:
     """Heading, rows, and the closing line after an empty one."""
     blocks = [_block(column, [row[i] for row in rows.values], style) for i, column in enumerate(rows.columns)]
-    blocks = [block for index, block in enumerate(blocks) if index == 0 or not _is_dull(block, rows.values, index)]
+    blocks = [block for index, block in enumerate(blocks) if index == 0 or not _is_dull(block)]
+    if style.drawn:
+        blocks = [
+            each for block in blocks for each in ([block, _shares(block, style)] if block.column.share else [block])
+        ]
     dropped: list[str] = []
     if style.width is not None:
         blocks, dropped = _fit(blocks, style.width)
         blocks = _shorten(blocks, style)
     if rows.values:
         heading = GAP.join(_cell(block, block.column.name) for block in blocks)
-        yield style.bold(heading.rstrip()) + "\n"
+        yield style.ink("heading", heading.rstrip()) + "\n"
         yield from _lines(blocks, style)
     if rows.closing:
         yield ("\n" if rows.values else "") + wrap(rows.closing, style.width) + "\n"
@@ -64,29 +65,29 @@ def _block(column: Column, values: Sequence[Any], style: Style) -> _Block:
     cells = readable_column(column, values)
     if column.kind == "histogram" and not style.unicode:
         cells = [in_ascii(cell) for cell in cells]
+    elif column.kind == "histogram" and style.drawn:
+        cells = [spaced(cell) for cell in cells]
     if column.kind == "name" and values and column.name == "name":
         cells = [EMPTY_NAME if value == "" else cell for value, cell in zip(values, cells, strict=True)]
     width = max(map(len, cells), default=0) if "".join(cells).isascii() else max(map(display_width, cells), default=0)
     known = width if style.width is not None else min(width, MAX_CELL)
-    return _Block(column, cells, max(known, len(column.name)))
+    return _Block(column, cells, max(known, len(column.name)), values)
 
 
-def _is_dull(block: _Block, values: Sequence[tuple[Any, ...]], index: int) -> bool:
+def _shares(block: _Block, style: Style) -> _Block:
+    """What share of the whole each value is, as a bar and a percentage."""
+    whole = sum(value or 0 for value in block.values)
+    column = Column("share", spare=5, ink="bar")
+    return _block(column, [share_bar(value or 0, whole, style) for value in block.values], style)
+
+
+def _is_dull(block: _Block) -> bool:
     dull = block.column.dull
-    return not block.column.asked and all(row[index] is None or row[index] == dull for row in values)
+    return not block.column.asked and all(value is None or value == dull for value in block.values)
 
 
 def _total(blocks: Sequence[_Block]) -> int:
     return sum(block.width for block in blocks) + len(GAP) * (len(blocks) - 1)
-
-
-def _need(blocks: Sequence[_Block]) -> int:
-    """Columns of the terminal that blocks take when every name is as short as it may be."""
-    spare = 0
-    for block in blocks:
-        if _is_name(block):
-            spare += max(block.width - (MIN_NAME if block.column.name == "name" else MIN_OTHER_NAME), 0)
-    return _total(blocks) - spare
 
 
 def _is_name(block: _Block) -> bool:
@@ -94,14 +95,14 @@ def _is_name(block: _Block) -> bool:
 
 
 def _fit(blocks: list[_Block], width: int) -> tuple[list[_Block], list[str]]:
-    """Leave out columns until the rest fits; returns the rest and the names of those left out, in their order."""
+    """Leave out columns until names are whole; returns the rest and the names of those left out, in their order."""
     kept = list(blocks)
     names = [block for block in blocks[::-1] if _is_name(block)]
     others = [block for block in blocks[::-1] if not _is_name(block)]
     uniform = [block for block in others if len(set(block.cells)) == 1]
     others.sort(key=lambda block: -block.column.spare)
     for block in [*uniform, *[block for block in others if block not in uniform], *names]:
-        if _need(kept) <= width or len(kept) <= MIN_COLUMNS:
+        if _total(kept) <= width or len(kept) <= MIN_COLUMNS:
             break
         kept.remove(block)
     return kept, [block.column.name for block in blocks if block not in kept]
@@ -125,7 +126,7 @@ def _shorten(blocks: list[_Block], style: Style) -> list[_Block]:
 
 
 def _shortened(block: _Block, width: int, style: Style) -> _Block:
-    return _Block(block.column, [shorten_middle(cell, width, style.ellipsis) for cell in block.cells], width)
+    return _Block(block.column, shorten_names(block.cells, width, style.ellipsis), width, block.values)
 
 
 def _cell(block: _Block, text: str) -> str:
@@ -140,11 +141,12 @@ def _lines(blocks: Sequence[_Block], style: Style) -> Iterator[str]:
 
 
 def _padded(block: _Block, style: Style) -> list[str]:
-    """Cells filled up to the width of their column; quickly where they are ASCII."""
+    """Cells filled up to the width of their column, and painted; quickly where they are ASCII."""
     right = block.column.kind in NUMBERS
     width = block.width
     if "".join(block.cells).isascii():
         cells = [cell.rjust(width) for cell in block.cells] if right else [cell.ljust(width) for cell in block.cells]
     else:
         cells = [_cell(block, cell) for cell in block.cells]
-    return cells
+    inks = inks_of(block.column, block.values) if style.inks else None
+    return cells if inks is None else paint(cells, inks, style)

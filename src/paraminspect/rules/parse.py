@@ -1,6 +1,6 @@
 """One rule: text -> `Rule`. The same for a spec, for `--rule` and for a program.
 
-    rule      = selector "=" action
+    rule      = selector "=" action          (`names.selector`; a name with = or : stands in double quotes)
     action    = NAME ["(" arguments ")"] | keep
     arguments = values and NAME "=" value, with commas between them
 
@@ -18,7 +18,7 @@ from typing import Final
 
 from paraminspect.architecture.expressions import parse_expression
 from paraminspect.errors import RuleError, SelectionError, SpecError
-from paraminspect.names.selector import Selector, parse_selector
+from paraminspect.names.selector import Selector, match_quoted, parse_selector
 from paraminspect.names.suggestions import closest, suggest
 from paraminspect.rules.functions import describe_functions
 from paraminspect.rules.initializers import CHUNKS, GAINS, INITIALIZERS, MODES, find_initializer, suggest_gain
@@ -108,6 +108,8 @@ class _Parsing:
     def _selector(self) -> Selector:
         if regex := _REGEX_SELECTOR.match(self.text):
             written, self.begin = regex[1], regex.end()
+        elif (end := match_quoted(self.text)) and self.text[end:].lstrip().startswith("="):
+            written, self.begin = self.text[:end], self.text.index("=", end) + 1
         else:
             written, equals, _ = self.text.partition("=")
             if not equals:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from paraminspect.names.suggestions import closest
+from paraminspect.names.missed import explain_miss
+from paraminspect.names.selector import class_name
 from paraminspect.rules.resolve import Resolved
 from paraminspect.rules.rule import Rule
 from paraminspect.rules.targets import Other, Target
@@ -34,7 +35,7 @@ def _padding_note(target: Target, rule: Rule, resolved: Resolved) -> str:
 
 
 def _norm_note(target: Target, rule: Rule, resolved: Resolved) -> str:
-    is_norm = any("Norm" in each.rpartition(".")[2] for each in target.module_types)
+    is_norm = any("Norm" in class_name(each) for each in target.classes.own)
     if is_norm and rule.initializer.random and target.name.rpartition(".")[2] == "weight":
         return "a norm's weight drawn at random (usual: ones)"
     return ""
@@ -45,7 +46,7 @@ def _own_note(target: Target, rule: Rule, resolved: Resolved) -> str:
 
 
 def _transposed_note(target: Target, rule: Rule, resolved: Resolved) -> str:
-    is_transposed = any(each.rpartition(".")[2].startswith("ConvTranspose") for each in target.module_types)
+    is_transposed = any(class_name(each).startswith("ConvTranspose") for each in target.classes.own)
     if is_transposed and rule.initializer.derive is not None:
         return "a transposed convolution: torch counts its outputs as fan_in"
     return ""
@@ -55,7 +56,7 @@ def _packed_note(target: Target, rule: Rule, resolved: Resolved) -> str:
     if not rule.initializer.by_matrix or resolved.chunks != 1:
         return ""
     leaf = target.name.rpartition(".")[2]
-    classes = {each.rpartition(".")[2] for each in target.module_types}
+    classes = {class_name(each) for each in target.classes.own}
     for (cls, beginning), parts in PACKED.items():
         if cls in classes and leaf.startswith(beginning):
             return f"{parts} matrices in one: chunks={parts} initialises each with its own fans"
@@ -72,25 +73,7 @@ def why_unmatched(rule: Rule, targets: Sequence[Target], others: Sequence[Other]
     for target in targets:
         for alias in target.meant_aliases(rule):
             return f"{alias} is tied to {target.name} and is initialised under that name"
-    if selector.module_type is not None and not any(target.module_types for target in targets):
-        return "this checkpoint does not say of which class its modules are: use a pattern of names"
     for other in others:
-        if selector.matches(other.name, *other.module_types):
+        if selector.matches(other.name, other.classes):
             return f"it matches only {other.what}, such as {other.name}"
-    if selector.module_type is not None and any(selector.name.search(target.name) for target in targets):
-        classes = dict.fromkeys(
-            target.module_types[0].rpartition(".")[2]
-            for target in targets
-            if target.module_types and selector.name.search(target.name)
-        )
-        return f"no module of that class has such a name; the classes are {', '.join(list(classes)[:6])}"
-    return _near_miss(selector.text, targets)
-
-
-def _near_miss(pattern: str, targets: Sequence[Target]) -> str:
-    """The name that was meant by a whole one; of a pattern, its last part if that looks misspelt."""
-    if "*" not in pattern and "." in pattern:
-        return closest(pattern, [target.name for target in targets]) or ""
-    leaf = pattern.rpartition("*" if "*" in pattern else ".")[2].lstrip(".")
-    near = closest(leaf, dict.fromkeys(target.name.rpartition(".")[2] for target in targets)) if leaf else None
-    return near or ""
+    return explain_miss(selector, [(target.name, target.classes) for target in targets])

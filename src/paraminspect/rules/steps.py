@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from paraminspect.errors import LimitExceededError, RuleError
+from paraminspect.names.selector import quote_name
 from paraminspect.records import InitStep
 from paraminspect.rules.parse import rule_error
 from paraminspect.rules.remarks import REMARKS, alias_note, why_unmatched
@@ -179,7 +180,7 @@ def with_tensor(error: RuleError, target: Target, number: int | None) -> RuleErr
 
 
 def _check_target(target: Target, rule: Rule) -> None:
-    hint = f"leave it out with a later rule: '{target.name}=keep'"
+    hint = f"leave it out with a later rule: '{quote_name(target.name)}=keep'"
     if target.problem:
         raise rule_error(rule.text, rule.origin, f"it is {target.problem}", hint=hint, at=0)
     if target.dtype not in FLOATING:
@@ -193,5 +194,5 @@ def _check_target(target: Target, rule: Rule) -> None:
         raise rule_error(
             rule.text, rule.origin,
             f"{rule.initializer.name} takes a tensor of {what} dimensions; it has {len(target.shape)}",
-            hint=hint if len(target.shape) > 1 else f"give it a rule of its own behind this one: '{target.name}=zeros'",
+            hint=hint if len(target.shape) > 1 else f"give it a rule of its own behind this one: '{quote_name(target.name)}=zeros'",
         )  # fmt: skip

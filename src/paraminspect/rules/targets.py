@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from paraminspect.names.selector import UNKNOWN
+from paraminspect.records import Classes
 from paraminspect.rules.rule import Rule
 
 
@@ -16,31 +18,30 @@ class Target:
         name: Canonical dotted name.
         shape: (d0, ..., dn).
         dtype: torch's name.
-        module_types: Dotted class of its module and of those it derives from; empty where that is not known.
+        classes: Of its modules.
         aliases: Its further names.
         padding_idx: Row of an embedding that stays zero; None where there is none.
         problem: Why no rule can change it ("quantised (q4_k)"); "" where one can.
-        alias_types: The classes of each alias, as `module_types`; empty where they are those of the tensor itself.
+        alias_classes: Of the modules of each alias; empty where they are those of the tensor itself.
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
-    module_types: tuple[str, ...] = ()
+    classes: Classes = UNKNOWN
     aliases: tuple[str, ...] = ()
     padding_idx: int | None = None
     problem: str = ""
-    alias_types: tuple[tuple[str, ...], ...] = ()
+    alias_classes: tuple[Classes, ...] = ()
 
     def is_meant(self, rule: Rule) -> bool:
         """Whether a rule matches it by its canonical name."""
-        return rule.selector.matches(self.name, *self.module_types)
+        return rule.selector.matches(self.name, self.classes)
 
     def meant_aliases(self, rule: Rule) -> list[str]:
         """Those of its further names that a rule matches."""
-        types = self.alias_types or (self.module_types,) * len(self.aliases)
-        pairs = zip(self.aliases, types, strict=True)
-        return [alias for alias, classes in pairs if rule.selector.matches(alias, *classes)]
+        pairs = zip(self.aliases, self.alias_classes or (self.classes,) * len(self.aliases), strict=True)
+        return [alias for alias, classes in pairs if rule.selector.matches(alias, classes)]
 
 
 class Other(NamedTuple):
@@ -49,9 +50,9 @@ class Other(NamedTuple):
     Attributes:
         name: Dotted.
         what: What it is, in the plural: "buffers".
-        module_types: As of `Target`.
+        classes: Of its modules.
     """
 
     name: str
     what: str
-    module_types: tuple[str, ...] = ()
+    classes: Classes = UNKNOWN

@@ -20,7 +20,7 @@ from paraminspect.formats.dtypes import PACKED
 from paraminspect.formats.quantised.schemes import DECODERS as OF_SCHEMES
 from paraminspect.formats.shapes import contiguous_stride
 from paraminspect.formats.table import resolve
-from paraminspect.formats.tiling import find_flaw
+from paraminspect.formats.tiling import flaw_of
 from paraminspect.limits import NUMBERS, ONE_TENSOR, effort
 from paraminspect.records import PAIRS, Encoding, Logical, Piece, Quantizer, TensorRecord
 from paraminspect.values.blocks import DECODERS
@@ -406,6 +406,9 @@ def _open_pieces(record: TensorRecord, files: Files, *, as_bits: bool = False) -
     """
     bits = _BIT_TYPES.get((record.nbytes or 0) // max(record.numel, 1)) if as_bits else None
     dtype = np.dtype(bits) if bits else element_type(record.dtype) or np.dtype(np.float32)
+    flaw = flaw_of(record)
+    if flaw is not None:
+        raise CheckpointError(flaw.message)
     if record.encoding is None or not (record.encoding.split or record.encoding.pieces):
         raise CheckpointError("where its pieces are is not known")
     if not record.numel:
@@ -414,9 +417,6 @@ def _open_pieces(record: TensorRecord, files: Files, *, as_bits: bool = False) -
         return open_split(record, record.encoding.split, dtype, files)
     pieces = [piece for piece in record.encoding.pieces if 0 not in piece.sizes]
     boxes = [(piece.offsets, piece.sizes) for piece in pieces]
-    flaw = getattr(record.encoding.pieces, "flaw", None) or find_flaw(record.shape or (), boxes)
-    if flaw is not None:
-        raise CheckpointError(flaw.message)
 
     def open_piece(number: int) -> Numbers:
         stored = _find_piece(record, pieces[number], files)

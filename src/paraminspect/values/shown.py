@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from paraminspect.limits import SHOWN, effort
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.render.json_rows import SCHEMA, encode
 from paraminspect.render.rows import EMPTY_NAME
@@ -36,7 +37,9 @@ class Part(NamedTuple):
 def parts_as_text(parts: Iterable[Part], options: PrintOptions) -> Iterator[str]:
     """Name, kind, type and shape in a line, the values below."""
     gap = ""
+    run = effort()
     for record, array, of in parts:
+        run.spend(SHOWN, array.size)
         name = escape_text(record.name) or EMPTY_NAME
         yield f"{gap}{name}  {_TYPES[record.kind]}  {_describe(record, of)}\n"
         dtype = record.as_meant.dtype
@@ -60,7 +63,9 @@ def parts_as_json(parts: Iterable[Part], checkpoint: Checkpoint, slice_: str) ->
     head = f'{{"schema": {SCHEMA}, "source": {encode(checkpoint.source)}, "format": {encode(checkpoint.format)}'
     yield f'{head}, "slice": {encode(slice_ or None)}, "tensors": ['
     separator = "\n"
+    run = effort()
     for record, array, _ in parts:
+        run.spend(SHOWN, array.size)
         members = {
             "name": record.name,
             "shape": list(array.shape),

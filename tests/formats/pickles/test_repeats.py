@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.distributed.checkpoint.filesystem import _StorageInfo
 from torch.distributed.checkpoint.metadata import ChunkStorageMetadata, MetadataIndex
@@ -215,7 +215,6 @@ def test_what_never_fits_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 SEED = pickle.dumps({"a": chunks(9), "b": places(9), "c": chunks(3)}, 4)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, len(SEED) - 1), st.integers(0, 255)), min_size=1, max_size=3))
 def test_flipped_bytes(flips: list[tuple[int, int]]) -> None:
     data = bytearray(SEED)

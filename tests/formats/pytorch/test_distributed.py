@@ -273,6 +273,8 @@ def flawed(folder: Path, change: Callable[[Metadata], Any]) -> Path:
 FLAWS: dict[str, tuple[Callable[[Metadata], Any], str, str]] = {
     "a chunk is missing": (lambda m: m.state_dict_metadata["w"].chunks.pop(), "hole", "its pieces hold 27 of 30 elements"),
     "no file is known": (lambda m: m.storage_data.popitem(), "hole", "of 1 of its 6 pieces no file is known"),
+    "no file is known of any": (lambda m: m.storage_data.clear(), "hole", "of 6 of its 6 pieces no file is known"),
+    "no chunk is there": (lambda m: m.state_dict_metadata["w"].chunks.clear(), "hole", "its pieces hold 0 of 30 elements"),
     "two overlap": (
         lambda m: m.state_dict_metadata["w"].chunks.append(ChunkStorageMetadata(torch.Size([1, 1]), torch.Size([1, 2]))),
         "overlap",

@@ -172,6 +172,8 @@ def test_classes_of_modules_are_known_from_the_graph(layout: str) -> None:
     types = {record.name: record.module_type for record in read(saved(layout)).tensors}
     assert types["norm.weight"] == "torch.nn.modules.batchnorm.BatchNorm1d"
     assert types["turned"] == f"{Net.__module__}.Net"
+    around = {record.name: record.classes.around for record in read(saved(layout)).tensors}
+    assert (around["norm.weight"], around["turned"]) == ((f"{Net.__module__}.Net",), ())
 
 
 def test_a_package_of_several_models_has_their_names_in_front(tmp_path: Path) -> None:

@@ -110,6 +110,8 @@ def test_attributes_that_are_neither_parameter_nor_buffer_are_no_part_of_the_mod
 def test_classes_are_named_without_what_torchscript_adds() -> None:
     types = {record.name: record.module_type for record in read(script_bytes(script())).tensors}
     assert types["first.weight"] == "torch.nn.modules.linear.Linear"
+    around = {record.name: record.classes.around for record in read(script_bytes(script())).tensors}
+    assert [each.rpartition(".")[2] for each in around["blocks.0.scale"]] == ["ModuleList", "Net"]
     blocks = {types["blocks.0.scale"], types["shared.scale"]}
     assert len(blocks) == 1
     assert blocks.pop().endswith("test_script.Block")  # type: ignore[union-attr]

@@ -14,6 +14,7 @@ from paraminspect.live.build.complaints import (
     describe_refusal,
     describe_tensors,
     first_line,
+    spread_list,
     suggest_remedy,
 )
 
@@ -45,6 +46,34 @@ def refusal(make: Any, *args: Any, **kwargs: Any) -> tuple[str, str | None]:
     except Exception as error:
         return describe_refusal(make, error, args, kwargs)
     raise AssertionError("it took them")
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "meant"),
+    [
+        ("AdaptiveAvgPool2d", (7, 7), "[[7, 7]]"),
+        ("AdaptiveMaxPool3d", (2, 2, 2), "[[2, 2, 2]]"),
+        ("ZeroPad2d", (1, 1, 1, 1), "[[1, 1, 1, 1]]"),
+        ("Unflatten", (1, 4, 4), "[1, [4, 4]]"),
+        ("LayerNorm", (4, 5), "[[4, 5]]"),
+        ("RMSNorm", (4, 5), "[[4, 5]]"),
+        ("Upsample", (16, 16), "[[16, 16]]"),
+        *((name, args, None) for name, args in [
+            ("LayerNorm", (4, 1e-5)), ("ConstantPad2d", (1, 0)), ("Conv2d", (3, 16, 3, 3)), ("MaxPool2d", (2, 2)),
+            ("Linear", (4, 3, 1, 1, 5)), ("Flatten", (1, 2)), ("AdaptiveAvgPool2d", (7,)), ("LPPool2d", (2, 3, 1)),
+        ]),
+    ],
+)  # fmt: skip
+def test_sizes_that_are_one_list(name: str, args: tuple[int, ...], meant: str | None) -> None:
+    assert spread_list(getattr(nn, name), args) == meant
+
+
+def test_sizes_that_are_one_list_are_told_at_the_layer(refused: Any) -> None:
+    error = refused("model: [{AdaptiveAvgPool2d: [7, 7]}]")
+    assert error.hint == "write [[7, 7]]: the sizes are one list"
+    error = refused("model: [{LayerNorm: [4, 5]}]")
+    assert str(error) == "spec.yaml:1:10: LayerNorm at 0: 4, 5 are several arguments"
+    assert error.hint == "write [[4, 5]]: the sizes are one list"
 
 
 class Passing(nn.Linear):

@@ -53,8 +53,9 @@ def test_everything_has_its_record() -> None:
     by_name = named(records)
     assert by_name["a"].module_type == f"{Odd.__module__}.Odd"
     assert by_name["child.weight"].module_type == "torch.nn.modules.linear.Linear"
-    assert by_name["child.weight"].module_types == tuple(
-        f"{cls.__module__}.{cls.__name__}" for cls in (nn.Linear, nn.Module)
+    assert by_name["child.weight"].classes == (
+        tuple(f"{cls.__module__}.{cls.__name__}" for cls in (nn.Linear, nn.Module)),
+        (f"{Odd.__module__}.Odd", "torch.nn.modules.module.Module"),
     )
     assert (by_name["plain"].dtype, by_name["plain"].nbytes, by_name["plain"].numel) == ("bfloat16", 10, 5)
     assert (by_name["steps"].shape, by_name["steps"].numel, by_name["steps"].nbytes) == ((), 1, 8)

@@ -66,6 +66,19 @@ def test_recurrent_layers_return_what_they_return(
     assert "forward" not in vars(meta)
 
 
+@pytest.mark.parametrize("cls", [nn.LSTM, nn.GRU])
+def test_recurrent_layers_with_a_state_are_counted_at_once(cls: type[nn.RNNBase]) -> None:
+    layer = cls(4, 3, device="meta")
+    state = torch.empty(1, 2, 3, device="meta")
+    hx = (state, state) if cls is nn.LSTM else state
+    with one_effort() as run, counting(layer):
+        output, _ = layer(torch.empty(3000, 2, 4, device="meta"), hx)
+        assert output.shape == (3000, 2, 3)
+        assert run.spent(OPERATIONS) < 50
+        with pytest.raises(RuntimeError, match="hidden"):
+            layer(torch.empty(7, 5, 4, device="meta"), hx)
+
+
 def test_recurrent_layers_refuse_what_they_refuse() -> None:
     layer = nn.LSTM(4, 3, device="meta")
     with counting(layer), pytest.raises(RuntimeError, match=r"input.size\(-1\)"):

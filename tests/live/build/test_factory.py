@@ -328,12 +328,15 @@ def test_errors_in_a_class_of_the_user_s(write: Write) -> None:
 
 
 def test_names_that_torch_has_too(write: Write) -> None:
-    write("my_layers.py", "class LayerNorm(nn.Module): pass\nclass Add(nn.Module): pass\n")
+    write(
+        "my_layers.py",
+        "class LayerNorm(nn.Module): pass\nclass Add(nn.Module): pass\nclass Residual(nn.Module): pass\n",
+    )
     notes: list[str] = []
-    assert list(load_modules("my_layers.py", notes=notes)) == ["LayerNorm", "Add"]
+    assert list(load_modules("my_layers.py", notes=notes)) == ["LayerNorm", "Add", "Residual"]
     assert notes == [
         "LayerNorm is the class of my_layers.py, not torch.nn's",
-        "Add of my_layers.py is out of reach: specs have a built-in type of that name",
+        "Residual of my_layers.py is out of reach: specs have a built-in type of that name",
     ]
     live = open_live("spec.yaml", text="model: [LayerNorm]", modules_file="my_layers.py")
     assert live.model[0].__class__.__module__ == "my_layers"

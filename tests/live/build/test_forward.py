@@ -111,7 +111,7 @@ def test_without_input(live: Callable[..., Any]) -> None:
         live("model: [ReLU]").shapes()
     assert (str(caught.value), caught.value.hint) == (
         "spec.yaml: the spec has no input",
-        "write input: [2, 4] in the spec",
+        "write input: [2, 4] in the spec, or --input 2,4",
     )
 
 
@@ -134,3 +134,27 @@ def test_paths_while_it_runs() -> None:
 
 def test_run_forward_gives_the_output() -> None:
     assert run_forward(nn.Dropout(0.9), [torch.ones(50)]).tolist() == [1.0] * 50
+
+
+LSTM = "{LSTM: [4, 4, {batch_first: true}], name: rnn}"
+
+
+@pytest.mark.parametrize(
+    ("layers", "place", "giver", "hint"),
+    [
+        (f"[{LSTM}, {{Linear: [4, 2], name: fc}}]", "1:10", "rnn (LSTM) gives a tuple, ([2,5,4], ([1,2,4], [1,2,4])), and fc (Linear)", "take: 0 at rnn"),
+        (f"[{{Sequential: [{LSTM}], name: e}}, {{Sequential: [{{Residual: [{{Linear: [4, 2]}}]}}]}}]", "1:24", "e.rnn (LSTM)", "take: 0 at e.rnn"),
+        ("[{GRU: [4, 4], repeat: 2, name: h}]", "1:10", "h.0 (GRU)", "take: 0 at h.0"),
+        (f"[{LSTM}, {{Param: {{shape: [4]}}, name: p}}]", "1:10", "rnn (LSTM)", "take: 0 at rnn"),
+        (f"[{LSTM}, {{Add, from: [rnn, input]}}]", "1:10", "rnn (LSTM)", "take: 0 at rnn"),
+        (f"[{LSTM}, {{BatchNorm1d: 5}}]", "1:10", "rnn (LSTM)", "take: 0 at rnn"),
+        ("[{Chunk: 2, name: parts}, ReLU]", "1:10", "parts (Chunk)", "from: parts.0 at 1"),
+        ("[{Parallel: {mu: ReLU}, name: p}, ReLU]", "1:10", "p (Parallel) gives a mapping, {mu: [2,5,4]}", "from: p.mu at 1"),
+    ],
+)  # fmt: skip
+def test_a_tuple_is_told_of_where_it_is_given(
+    refused: Callable[..., Any], layers: str, place: str, giver: str, hint: str
+) -> None:
+    error = refused(f"model: {layers}\ninput: [2, 5, 4]")
+    assert str(error).startswith(f"spec.yaml:{place}: {giver}")
+    assert hint in error.hint

@@ -59,7 +59,7 @@ def test_every_config_is_here(configs: Path) -> None:
 def test_gradients_are_those_of_a_bare_script_to_the_bit(configs: Path, name: str) -> None:
     live, bare = load(configs, name), load(configs, name).model
     assert live.plan is not None
-    inputs, loss = Feed(Wanted(), live.plan, 0).batch()
+    inputs, loss = Feed(Wanted(), live.plan, 0, live.feeding().inputs).batch()
     if name == "resnet18":
         inputs = inputs._replace(positional=[each[:, :, :64, :64] for each in inputs.positional])
     report = backward_report(live.model, inputs, loss, seed=0, plan=live.plan)
@@ -90,7 +90,8 @@ def test_gradients_are_those_of_a_bare_script_to_the_bit(configs: Path, name: st
 def test_gradients_are_those_of_finite_differences(configs: Path, name: str) -> None:
     live = load(configs, name)
     live.model.double()
-    inputs, loss = Feed(Wanted(dtype=torch.float64), live.plan, 0).batch()
+    feeding = live.feeding()
+    inputs, loss = Feed(Wanted(), live.plan, 0, lambda step: feeding.inputs(step, dtype=torch.float64)).batch()
     if name == "resnet18":  # a part of the picture does
         inputs = inputs._replace(positional=[each[:, :, :48, :48] for each in inputs.positional])
     report = backward_report(live.model, inputs, loss, seed=0)

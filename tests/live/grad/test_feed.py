@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import Tensor
 
-from paraminspect.architecture.given import parse_given
+from paraminspect.architecture.given import parse_given, plan_inputs
 from paraminspect.errors import ParamInspectError
-from paraminspect.live.grad import input_files
+from paraminspect.live.build import input_files
+from paraminspect.live.build.feeding import Feeding
+from paraminspect.live.build.input_files import read_tensors
 from paraminspect.live.grad.feed import Feed, Wanted
-from paraminspect.live.grad.input_files import read_tensors
 
 ONE = "model: [{Linear: [4, 3]}]\ninput: [2, 4]\n"
 TWO = "model:\n  - {Add, from: [a, b]}\ninput: {a: [2], b: {shape: [2], fill: 7}}\n"
@@ -30,10 +31,11 @@ VARS = "vars: {n: 5}\nmodel: [{Embedding: [$n, 3]}]\ninput: {shape: [2], dtype: 
 @pytest.fixture
 def feed(live: Callable[..., Any]) -> Callable[..., Feed]:
     def make(text: str | None, *inputs: str, **wanted: Any) -> Feed:
-        given_ = [parse_given(each, "--input") for each in inputs]
         target = wanted.pop("target", None)
-        chosen = Wanted(given_, None if target is None else parse_given(target, "--target"), **wanted)
-        return Feed(chosen, None if text is None else live(text).plan, 0)
+        chosen = Wanted(None if target is None else parse_given(target, "--target"), **wanted)
+        plan = None if text is None else live(text).plan
+        feeding = Feeding(plan_inputs(inputs), plan)
+        return Feed(chosen, plan, 0, lambda step: feeding.inputs(step, dtype=wanted.get("dtype")))
 
     return make
 
@@ -212,7 +214,7 @@ def test_any_broken_byte_of_an_archive(files: Path) -> None:
             read_tensors(str(files / "any"))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     content=st.binary(max_size=80) | st.text('[]{}",:0123456789.-eE truefalsn', max_size=60).map(str.encode),
     place=st.integers(0, 400),

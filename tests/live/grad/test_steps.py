@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from paraminspect.live.build.forward import Inputs
 from paraminspect.live.grad.backward import backward_report
-from paraminspect.live.grad.once import Inputs
 from paraminspect.live.grad.steps import Batch, repeat_backward
 
 

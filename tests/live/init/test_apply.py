@@ -245,8 +245,7 @@ def test_a_rule_that_matches_nothing_changes_nothing() -> None:
         "that name"
     )
     assert refused(net(), ["Conv2d:*=zeros"]).message == (
-        "rule 1 (Conv2d:*=zeros) matches no parameter: no module of that class has such a name; the classes are Linear, "
-        "BatchNorm1d"
+        "rule 1 (Conv2d:*=zeros) matches no parameter: no module is a Conv2d; the classes are Linear, BatchNorm1d"
     )
 
 

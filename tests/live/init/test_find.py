@@ -35,7 +35,7 @@ def test_a_tied_parameter_is_one_target_with_its_other_names() -> None:
     assert all(one is other for one, other in zip(found.tensors, net.parameters(), strict=True))
     embed = targets["embed.weight"]
     assert (embed.aliases, embed.padding_idx, embed.shape, embed.problem) == (("head.weight",), 4, (5, 4), "")
-    assert [types[0] for types in (embed.module_types, *embed.alias_types)] == [
+    assert [classes.own[0] for classes in (embed.classes, *embed.alias_classes)] == [
         "torch.nn.modules.sparse.Embedding", "torch.nn.modules.linear.Linear",
     ]  # fmt: skip
     assert {(other.name, other.what) for other in found.others} == {

@@ -66,6 +66,7 @@ def command(
     rules: options.Rules,
     output_format: CheckFormat = "auto",
     color: options.Color = "auto",
+    wide: options.Wide = False,
 ) -> int:
     """Check that a model file is whole, sane and safe to load.
 
@@ -80,7 +81,7 @@ def command(
         if code not in CODES:
             hint = suggest(code, list(CODES), "the codes are", most=len(CODES))
             raise ParamInspectError(f"--ignore {code!r} is no kind of finding", hint=hint)
-    out = Output("json" if output_format == "sarif" else output_format, colour=color, header=rows.header)
+    out = Output("json" if output_format == "sarif" else output_format, colour=color, wide=wide, header=rows.header)
     columns, asked = rows.choose(FINDINGS), options.asked("values" if deep else "plan", build, rules)
     kinds = find_kinds(source, asked)
     checked: list[Checked] = []

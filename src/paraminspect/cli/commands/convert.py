@@ -144,7 +144,7 @@ def _write(prepared: Prepared, file: str, model: Opened, writing: Writing, out: 
         error.source = error.source or model.checkpoint.source
         raise
     finally:
-        out.progress("")
+        out.show(None)
     out.notes(written.notes[len(prepared.notes) :])
     if file != "-":
         out.note(f"wrote {file}: {written.describe()}{', read back and compared' if writing.verify else ''}")

@@ -64,6 +64,7 @@ paraminspect grad build.py:make_net -i 2,3,32,32 | awk -F'\\t' '$3 != "ok"'
 def command(
     source: options.Source,
     *,
+    feed: options.Feed,
     run: options.Run,
     rules: options.Rules,
     init: Annotated[bool, Option("--init", help="Initialise by the rules of the spec, after --weights too.")] = False,
@@ -79,7 +80,7 @@ def command(
     --format table has all columns. --uses splits the gradient of a tied parameter into one row a use.
     """
     from paraminspect.cli.opened import open_one
-    from paraminspect.cli.progress import Progress
+    from paraminspect.cli.progress import Progress, Waiting
     from paraminspect.live.grad.asked import plan_backward
     from paraminspect.live.init.told import describe_no_rules
 
@@ -89,7 +90,7 @@ def command(
     known = USES if shown.uses and output.format not in JSON else (*GRADIENTS, *(SPREAD if shown.steps > 1 else ()))
     columns = rows.choose(GRADIENT_CHANGES if shown.compare else known)
     plan = plan_backward(**run._asdict(), steps=shown.steps, uses=shown.uses, seed=rules.seed)
-    asked = options.asked("memory", build, rules, edits=init, allow_unmatched=allow_unmatched)
+    asked = options.asked("memory", build, rules, feed, edits=init, allow_unmatched=allow_unmatched)
     model = open_one(source, asked, out)
     if model is not None and model.live is not None:
         out.notes(model.plan.complaints() if model.plan is not None else ())
@@ -97,7 +98,7 @@ def command(
             out.note(describe_no_rules())
         from paraminspect.live.grad.run import run_backward  # imports torch, for what can be built
 
-        with Progress(out, "run", "{:,} batches".format) as progress:
+        with Waiting(out, "forward and backward"), Progress(out, "run", "batches") as progress:
             told = run_backward(model.live, plan, on_step=lambda done: progress(done, shown.steps))
         out.remark(told.before)
         out.notes(told.notes)

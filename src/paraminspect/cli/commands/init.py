@@ -61,6 +61,7 @@ def command(
     require_all: RequireAll = False,
     rows: options.Rows,
     build: options.Build,
+    feed: options.Feed,
     output: options.Output,
 ) -> int:
     """Initialise parameters by rules, and say what that did.
@@ -81,7 +82,7 @@ def command(
     wanted = Wanted(output_file or "", dtype or "", shard_size, force)
     _check(wanted, out, show=show)
     columns = rows.choose(STEPS)
-    model = open_one(source, options.asked("values", build, rules, edits=True, allow_unmatched=True), out)
+    model = open_one(source, options.asked("values", build, rules, feed, edits=True, allow_unmatched=True), out)
     if model is not None and model.plan is not None and model.rules is not None:
         plan = model.plan
         out.notes([*model.checkpoint.notes, *plan.complaints()])

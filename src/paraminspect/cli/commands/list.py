@@ -56,6 +56,7 @@ def command(
     everything: options.All = False,
     total_only: Total = False,
     build: options.Build,
+    feed: options.Feed,
     output: options.Output,
 ) -> int:
     """List the parameters of models.
@@ -71,7 +72,7 @@ def command(
         raise ParamInspectError(f"modules have no {sort}", hint="they can be sorted by name, numel or nbytes")
     report = Report(out, source, rows.choose((*shown, SOURCE)), sort=sort, reverse=reverse)
     choice = Choice(choose.module, choose.select, choose.exclude, everything, aliases)
-    models = open_each(source, options.asked("names", build), out)
+    models = open_each(source, options.asked("names", build, feed=feed), out)
     for model, listing in choose_from(models, source, choice, out):
         if model.checkpoint.stored is not None:
             _note_unused(model.checkpoint, source, out)

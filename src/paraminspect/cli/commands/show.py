@@ -61,6 +61,7 @@ def command(
     build: options.Build,
     output_format: ShowFormat = "auto",
     color: options.Color = "auto",
+    wide: options.Wide = False,
 ) -> int:
     """Show the values of tensors, as torch prints them.
 
@@ -73,7 +74,7 @@ def command(
     from paraminspect.values.shown import LINE_WIDTH, SUMMARISED, parts_as_json, parts_as_text
     from paraminspect.values.slices import parse_slice
 
-    out = Output("auto", colour=color)
+    out = Output("auto", colour=color, wide=wide)
     index = parse_slice(slice_) if slice_ else ()
     format_ = _choose_format(output_format, output_file, out)
     model = open_one(source, options.asked("values", build, rules), out)

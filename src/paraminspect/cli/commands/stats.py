@@ -115,7 +115,6 @@ def command(
             if plot and result.stats is not None:
                 drawn.append((prefixed(row.head[0], name, source), result.stats))
             if at_once and time.monotonic() - written > FLUSH_S:
-                out.progress("")  # rows may go to the same terminal
                 report.add(model.checkpoint, Rows(key, known, waiting), None)
                 waiting, written = [], time.monotonic()
         report.add(model.checkpoint, Rows(key, known, waiting), None if out.streams else total(listing))

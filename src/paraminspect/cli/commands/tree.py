@@ -20,7 +20,9 @@ Depth = Annotated[
     int | None, Option("--depth", "-d", callback=options.not_negative, metavar="N", help="Only N levels of modules.")
 ]
 NoFold = Annotated[bool, Option("--no-fold", help="Every module on its own line, those that repeat each other too.")]
-WithShapes = Annotated[bool, Option("--with-shapes", help="Output shape of each layer, for the input of a spec.")]
+WithShapes = Annotated[
+    bool, Option("--with-shapes", help="Output shape of each layer, for the spec's input or --input.")
+]
 TreeFormat = Annotated[
     Literal["auto", "text", "json"],
     Option("--format", "-f", help="auto is text, on a terminal and in a pipe.", rich_help_panel=options.OUTPUT),
@@ -43,8 +45,10 @@ def command(
     everything: options.All = False,
     with_shapes: WithShapes = False,
     build: options.Build,
+    feed: options.Feed,
     output_format: TreeFormat = "auto",
     color: options.Color = "auto",
+    wide: options.Wide = False,
 ) -> int:
     """Show a model as a tree of its modules.
 
@@ -54,11 +58,12 @@ def command(
     is counted once; its other names are shown with "= NAME". Of a spec or factory, the modules are shown as
     print(model) shows them; with --select, --exclude or --all its tensors. Exit status as of list.
     """
-    output = Output("json" if output_format == "json" else "auto", colour=color)
+    output = Output("json" if output_format == "json" else "auto", colour=color, wide=wide)
     choice = Choice(choose.module, choose.select, choose.exclude, everything, aliases=True)
     module = choose.module.rstrip(".")
+    with_shapes = with_shapes or bool(feed.inputs or feed.input_file)
     as_modules = not (choose.select or choose.exclude or everything)
-    for model in open_each([source], options.asked("names", build), output):
+    for model in open_each([source], options.asked("names", build, feed=feed), output):
         if model.live is not None and as_modules:
             from paraminspect.cli.live_tree import show_live_tree
 

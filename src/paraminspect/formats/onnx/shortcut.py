@@ -73,7 +73,7 @@ class OnnxShortcut:
         storage = tuple.__new__(Storage, (name, nbytes, blob.path, blob.begin + at + place, None, None))
         fields = (
             name, shape, dtype, numel, nbytes, kind, None, "model", "", None, "strided", storage, 0, stride, None, False,
-            None, (),
+            None, (), (),
         )  # fmt: skip
         return tuple.__new__(TensorRecord, fields)
 

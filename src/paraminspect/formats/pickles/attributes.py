@@ -6,7 +6,6 @@ be one of a class derived from it, filled by the opcodes for items or by its reb
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
 from typing import Final
 
 from paraminspect.formats.pickles.inert import Global, Opaque
@@ -21,37 +20,45 @@ MAX_PARTS: Final = 16
 """Dictionaries that are looked into for one object."""
 
 
-def find_functions(item: object, names: Collection[str]) -> Iterator[object]:
+def find_functions(item: object, names: frozenset[str]) -> list[object]:
     """What an object has in the place of methods of these names: functions, classes and what was made of them."""
-    for part in _dictionaries(item):
-        for name in names & part.keys():
-            if isinstance(part[name], Global | Opaque):
-                yield part[name]
+    return [
+        part[name]
+        for part in _dictionaries(item)
+        for name in names & part.keys()
+        if isinstance(part[name], Global | Opaque)
+    ]
 
 
-def find_special(state: object) -> Iterator[object]:
+def find_special(state: object) -> list[object]:
     """What a state has in the place of special methods, `__setstate__` or `__new__`; no honest object has one of its own."""
-    for part in _dictionaries(state):
-        for name, value in part.items():
-            if (
-                type(name) is str
-                and name.startswith("__")
-                and name.endswith("__")
-                and isinstance(value, Global | Opaque)
-                and name not in HARMLESS_SPECIAL
-            ):
-                yield value
+    return [
+        value
+        for part in _dictionaries(state)
+        for name, value in part.items()
+        if type(name) is str
+        and name.startswith("__")
+        and name.endswith("__")
+        and isinstance(value, Global | Opaque)
+        and name not in HARMLESS_SPECIAL
+    ]
 
 
-def _dictionaries(value: object) -> Iterator[dict[object, object]]:
+def _dictionaries(value: object) -> list[dict[object, object]]:
+    if type(value) is dict:  # as most states are
+        return [value]
+    if type(value) is Opaque and not (value.state or value.entries or value.args):  # as most objects are that get one
+        return []
+    found: list[dict[object, object]] = []
     pending = [value]
     for _ in range(MAX_PARTS):
         if not pending:
-            return
+            break
         value = pending.pop()
         if isinstance(value, dict):
-            yield value
+            found.append(value)
         elif isinstance(value, tuple):
             pending += [item for item in value[:3] if isinstance(item, dict | tuple | Opaque)]
         elif isinstance(value, Opaque):
             pending += [each for each in (value.state, value.entries, value.args) if each]
+    return found

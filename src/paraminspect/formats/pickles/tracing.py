@@ -101,6 +101,9 @@ class Trace:
         wraps_arrays: Whether `joblib.load` reads it otherwise than `pickle.load` does.
         parts: What the pickles would do that lie between its opcodes.
         departs: Whether `value` may be other than a `PickleMachine` would make it, or it would have stopped.
+        has_runs: Whether it holds a `Run` in place of what that stands for.
+        refers: Whether there is a persistent id.
+        is_taken: Whether somebody who may change it has its value.
         storages: First references to each, by its key.
         foreign: (module, name) of what is on no allow-list, in order of appearance.
     """
@@ -120,6 +123,9 @@ class Trace:
         self.wraps_arrays = False
         self.parts: list[Trace] = []
         self.departs = False
+        self.has_runs = False
+        self.refers = False
+        self.is_taken = False
         self.storages: dict[str, StorageRef] = {}
         self.foreign: list[tuple[str, str]] = []
 
@@ -154,7 +160,9 @@ def trace_pickle(
     trace.end = machine.position
     trace.names = set(machine.named)
     trace.foreign = machine.foreign
-    trace.departs = trace.departs or machine.took_runs or trace is not first
+    trace.departs = trace.departs or trace is not first
+    trace.has_runs = machine.took_runs
+    trace.refers = trace.refers or bool(trace.storages)
     machine.release()
     return trace
 
@@ -198,6 +206,7 @@ class _TracingMachine(PickleMachine):
         self._reached: dict[int, int] = {}  # harmless calls of getattr, by its use
 
     def _run(self) -> object:
+        handlers = _HANDLERS
         limit = self._most_opcodes(MAX_PICKLE_OPS)
         done = 0
         try:
@@ -209,11 +218,7 @@ class _TracingMachine(PickleMachine):
                 self._pos += 1
                 if op == _STOP:
                     return self._stack.pop()
-                if op == 0x80:  # PROTO
-                    self._protocol2 = self._buffer[self._pos] < 3
-                HANDLERS[op](self)
-                if op in _TEXTS:
-                    self._note_text()
+                handlers[op](self)
         finally:
             self._effort.spend(OPCODES, done + 1)
         raise self._too_many_opcodes(limit)
@@ -269,6 +274,7 @@ class _TracingMachine(PickleMachine):
         if is_view(pid):
             self.trace.departs = True  # a view, of a storage that it declares beside itself
         if not isinstance(value, StorageRef):
+            self.trace.refers = True
             return value
         if self._declare is not None:
             self._declare(value)
@@ -501,7 +507,11 @@ class _TracingMachine(PickleMachine):
                 self._note_string(data, data)
         return data
 
-    def _note_text(self) -> None:
+    def note_protocol(self) -> None:
+        """PROTO: names of protocol 2 are those of Python 2."""
+        self._protocol2 = self._buffer[self._pos] < 3
+
+    def note_text(self) -> None:
         """A text may stand for bytes: so pickles of protocol 0 to 2 write them."""
         text = self._stack[-1]
         if isinstance(text, LongBytes):
@@ -558,6 +568,23 @@ _LINES: Final = frozenset({0x53, 0x56})
 
 _TEXTS: Final = _LINES | {0x58, 0x8C}
 """The same, BINUNICODE and SHORT_BINUNICODE."""
+
+
+def _proto(m: _TracingMachine) -> None:
+    m.note_protocol()
+    HANDLERS[0x80](m)
+
+
+def _noting_text(handler: Callable[[_TracingMachine], object]) -> Callable[[_TracingMachine], None]:
+    def handle(m: _TracingMachine) -> None:
+        handler(m)
+        m.note_text()
+
+    return handle
+
+
+_HANDLERS: Final = [_noting_text(handler) if code in _TEXTS else handler for code, handler in enumerate(HANDLERS)]
+_HANDLERS[0x80] = _proto
 
 _STORED_HEAD: Final = 32
 """Bytes that stand for four at least, however they are written: as escapes behind a quote at most."""

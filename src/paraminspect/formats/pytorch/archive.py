@@ -20,13 +20,12 @@ from collections.abc import Iterator
 
 from paraminspect.errors import MalformedError, UnknownFormatError
 from paraminspect.files.blob import Blob
-from paraminspect.formats.once import once
 from paraminspect.formats.pickles.arrays import Arrays
 from paraminspect.formats.pickles.inert import StorageRef
-from paraminspect.formats.pickles.machine import PickleMachine
 from paraminspect.formats.pickles.remark import note_calls
 from paraminspect.formats.pytorch.first_use import FirstUses
-from paraminspect.formats.pytorch.objects import GlobalTable, check_size, storage_ref
+from paraminspect.formats.pytorch.load import load_pickle
+from paraminspect.formats.pytorch.objects import GlobalTable, check_size
 from paraminspect.formats.pytorch.walk import beside_tensors, name_tensors
 from paraminspect.formats.zip_file import ZipDirectory
 from paraminspect.records import Checkpoint, Storage
@@ -108,15 +107,7 @@ class TorchArchive:
         else:
             blob = self.directory.blob.part(self.directory.data_offset(entry), entry.size)
         self.arrays = Arrays(blob, is_torch=True, is_inflated=is_inflated)
-        table.shortcut.declare = None if uses is None else uses.declare
-        run = once()
-        loaded = None if run is None or uses is None else run.loader.load(blob)
-        if uses is not None and loaded is not None:
-            uses.storages.update(loaded.storages)
-            table.foreign += loaded.foreign
-            return loaded.value
-        refer = storage_ref if uses is None else uses.load_persistent
-        return PickleMachine(blob, table.find, refer, shortcut=table.shortcut).load()
+        return load_pickle(blob, table, uses)[0]
 
     def storage(self, reference: StorageRef) -> Storage:
         """The storage a persistent id names; the same record for the same key.

@@ -19,10 +19,9 @@ from paraminspect.files.door import Look, look, place_of
 from paraminspect.files.paths import join, stays_inside
 from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.pickles.inert import Dtype, OddKey, Opaque, Run
-from paraminspect.formats.pickles.machine import PickleMachine
 from paraminspect.formats.pickles.remark import note_calls
-from paraminspect.formats.pickles.repeats import Repeats
 from paraminspect.formats.pytorch.classify import kind_of, role_of_key
+from paraminspect.formats.pytorch.load import load_records
 from paraminspect.formats.pytorch.objects import GlobalTable
 from paraminspect.formats.pytorch.pieces import Boxes, Pieces, Places
 from paraminspect.formats.shapes import MAX_NUMEL, MAX_TENSORS, check_sizes, count_elements
@@ -62,7 +61,7 @@ def read_distributed(metadata: Blob, folder: str) -> Checkpoint:
         TruncatedError: A piece ends before the range the metadata gives.
     """
     table = GlobalTable()
-    root = PickleMachine(metadata, table.find, repeats=Repeats()).load()
+    root = load_records(metadata, table)
     state = _state(root, "Metadata")
     if state is None:
         raise MalformedError(

@@ -43,7 +43,7 @@ from paraminspect.formats.pytorch.classify import kind_of
 from paraminspect.formats.pytorch.objects import strided_tensor
 from paraminspect.formats.shapes import MAX_TENSORS, check_sizes, count_elements
 from paraminspect.formats.zip_file import ZipDirectory, ZipEntry, read_zip_directory
-from paraminspect.records import Checkpoint, Kind, Role, Storage, TensorRecord
+from paraminspect.records import Checkpoint, Classes, Kind, Role, Storage, TensorRecord
 from paraminspect.text import list_some, quote
 
 MAX_EXPORT_JSON: Final = 128 << 20
@@ -57,6 +57,9 @@ MAX_EXPORT_VALUES: Final = 6_000_000
 
 MAX_EXPORT_PICKLES: Final = 10_000
 """Tensor subclasses of a torch.export archive, each a file of torch.save."""
+
+MAX_NESTING: Final = 300
+"""Modules inside each other whose classes are looked up."""
 
 SHOWN_NAMES: Final = 3
 """Names that a note shows."""
@@ -192,6 +195,7 @@ class _Archive:
 
     def __init__(self, directory: ZipDirectory, root: str) -> None:
         self.tensors: list[TensorRecord] = []
+        self._known: dict[str, Classes] = {}
         self.metadata: dict[str, str] = {}
         self._directory = directory
         self._root = root
@@ -380,6 +384,7 @@ class _Archive:
         meaning = known or (_CONSTANT if constants else fallback)
         if len(self.tensors) == MAX_TENSORS:
             raise LimitExceededError("tensors in one archive", limit=MAX_TENSORS, actual=None)
+        classes = self._classes(name.rpartition(".")[0])
         self.tensors.append(
             record._replace(
                 name=self._prefix + name,
@@ -387,9 +392,23 @@ class _Archive:
                 role=meaning.role,
                 trainable=record.trainable if meaning.kind == "parameter" else None,
                 part=self._part,
-                module_type=self._program.types.get(name.rpartition(".")[0]),
+                module_type=classes.own[0] if classes.own else None,
+                module_around=classes.around,
             )
         )
+
+    def _classes(self, path: str) -> Classes:
+        """Those of what the module of that path holds."""
+        known = self._known.get(path)
+        if known is None:
+            parts = path.split(".") if path else []
+            begin = 0 if len(parts) <= MAX_NESTING else len(parts)
+            paths = [".".join(parts[:length]) for length in range(begin, len(parts) + 1)]
+            known = Classes()
+            for each in paths:
+                known = known.inside((self._program.types[each],) if each in self._program.types else ())
+            self._known[path] = known
+        return known
 
 
 def _kind_by_name(record: TensorRecord) -> Kind:

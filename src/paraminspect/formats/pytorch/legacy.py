@@ -19,9 +19,9 @@ from paraminspect.files.blob import Blob
 from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.pickles.arrays import Arrays
 from paraminspect.formats.pickles.inert import StorageRef
-from paraminspect.formats.pickles.machine import PickleMachine
 from paraminspect.formats.pickles.remark import note_calls
 from paraminspect.formats.pytorch.first_use import FirstUses
+from paraminspect.formats.pytorch.load import load_pickle
 from paraminspect.formats.pytorch.objects import GlobalTable, check_size
 from paraminspect.formats.pytorch.walk import beside_tensors, name_tensors
 from paraminspect.records import Checkpoint, Storage
@@ -124,13 +124,11 @@ def read_torch_legacy(blob: Blob, begin: int) -> Checkpoint:
     table = GlobalTable()
     uses = FirstUses()
     storages = _LegacyStorages(Arrays(blob, is_torch=True), uses.storages)
-    table.shortcut.declare = uses.declare
     position = begin
     parts: list[object] = []
     for _ in range(4):  # protocol version, system, object, keys
-        machine = PickleMachine(blob, table.find, uses.load_persistent, begin=position, shortcut=table.shortcut)
-        parts.append(machine.load())
-        position = machine.position
+        part, position = load_pickle(blob, table, uses, begin=position)
+        parts.append(part)
     version, system, root, keys = parts
     if version != 1001:
         raise MalformedError(f"legacy torch file of protocol version {version!r}, expected 1001"[:120])

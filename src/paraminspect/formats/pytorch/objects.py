@@ -9,7 +9,7 @@ Source: the `_rebuild_*` functions of `torch._utils` and `torch._tensor` (argume
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeGuard
 
 from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError
@@ -433,6 +433,10 @@ class GlobalTable:
                 raise LimitExceededError("different globals in one pickle", limit=MAX_GLOBALS, actual=None)
             value = self._known[key] = self._make(_PYTHON2_MODULES.get(module, module), name)
         return value
+
+    def take(self, foreign: Iterable[tuple[str, str]]) -> None:
+        """What another table found on no allow-list is so here too."""
+        self.foreign = list(dict.fromkeys([*self.foreign, *foreign]))
 
     def _make(self, module: str, name: str) -> object:
         build = _BUILDERS.get((module, name))

@@ -16,7 +16,7 @@ from paraminspect.formats.pickles.inert import Global, OddKey, Opaque, StorageRe
 from paraminspect.formats.pytorch.classify import LONGEST_GENERATOR_KEY, kind_of, role_of_key
 from paraminspect.formats.pytorch.known_names import is_packed, known_names
 from paraminspect.formats.shapes import MAX_NAME_BYTES, MAX_TENSORS
-from paraminspect.records import Encoding, Kind, Quantizer, Role, Storage, TensorRecord
+from paraminspect.records import Classes, Encoding, Kind, Quantizer, Role, Storage, TensorRecord
 
 MAX_NESTING: Final = 400
 """Containers inside each other."""
@@ -43,6 +43,8 @@ class Place(NamedTuple):
         module_type: Class of the module that owns it.
         inside_module: Below a module keys mean nothing special.
         owner: Number of the module that owns a tensor found here; 0 if none does.
+        around: Classes of the modules that this one is inside of.
+        within: The same and its own: of those that one is inside of that stands here.
     """
 
     prefix: str = ""
@@ -53,6 +55,14 @@ class Place(NamedTuple):
     module_type: str | None = None
     inside_module: bool = False
     owner: int = 0
+    around: tuple[str, ...] = ()
+    within: tuple[str, ...] = ()
+
+    def inside(self, module_type: str, owner: int) -> Place:
+        """In a module that stands here."""
+        within = Classes((module_type,), self.within).inside(()).around
+        around = self.within
+        return self._replace(module_type=module_type, inside_module=True, owner=owner, around=around, within=within)
 
 
 def name_tensors(root: object, resolve: Resolve, convert: Convert | None = None) -> list[TensorRecord]:
@@ -187,7 +197,9 @@ class _Walk:
 
 
 def _below(name: str, place: Place) -> Place:
-    return Place(f"{name}.", place.depth + 1, place.role, place.part, None, None, place.inside_module)
+    return Place(
+        f"{name}.", place.depth + 1, place.role, place.part, None, None, place.inside_module, 0, (), place.within
+    )
 
 
 _TABLES: Final = ("_parameters", "_buffers", "_modules")
@@ -312,7 +324,7 @@ def _object_entries(value: Opaque, place: Place) -> Iterator[tuple[str, object, 
 
 
 def _module_entries(state: dict[object, object], place: Place, module_type: str) -> Iterator[tuple[str, object, Place]]:
-    place = place._replace(module_type=module_type, inside_module=True, owner=id(state))
+    place = place.inside(module_type, id(state))
     attribute: Role = "attribute" if place.role == "model" else place.role
     unsaved: Role = "unsaved" if place.role == "model" else place.role
     buffers, passing = _part_buffers(state)
@@ -375,6 +387,7 @@ def _record(name: str, value: TensorValue, place: Place, resolve: Resolve, ident
         False,
         None if value.encoding is None else _encoding(value.encoding, resolve),
         (),
+        place.around,
     )
     return tuple.__new__(TensorRecord, fields)  # what TensorRecord(*fields) does, in half the time
 

@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 from paraminspect.architecture.built_in import BUILTINS, CONTAINERS
 from paraminspect.architecture.expand import MAX_MODEL_BYTES
+from paraminspect.architecture.given import InputPlan
 from paraminspect.architecture.model import Tie
 from paraminspect.architecture.nodes import Mark
-from paraminspect.architecture.plan import INPUT, ModelPlan, ModulePlan
+from paraminspect.architecture.plan import ModelPlan, ModulePlan
 from paraminspect.errors import LimitExceededError, SpecError
-from paraminspect.live.build.construct import Construction, construct, constructing, torch_types
+from paraminspect.live.build.construct import Construction, construct, constructing, parametrize, torch_types
 from paraminspect.live.build.containers import Child, attach, make_container
 from paraminspect.live.build.describe import MAX_MODULE_PATHS
 from paraminspect.live.build.layers import BUILTIN_MODULES, make_parameter
@@ -33,6 +34,7 @@ def build_model(
     modules: Mapping[str, type[nn.Module]] | None = None,
     max_bytes: int = MAX_MODEL_BYTES,
     notes: list[str] | None = None,
+    given: InputPlan | None = None,
 ) -> nn.Module:
     """Build a model as its spec says.
 
@@ -44,6 +46,7 @@ def build_model(
         modules: The user's own classes by name; they go before those of torch.nn.
         max_bytes: What parameters and buffers may take in memory; without meaning on the meta device.
         notes: Takes remarks for the user: the warnings of constructors.
+        given: Inputs in place of the spec's, for lazy layers.
 
     Raises:
         SpecError: A layer that cannot be built, with its line and column; a tie of tensors that differ.
@@ -51,7 +54,7 @@ def build_model(
     """
     remarks = [] if notes is None else notes
     try:
-        builder = Builder(plan, seed=seed, modules=modules, notes=remarks)
+        builder = Builder(plan, seed=seed, modules=modules, notes=remarks, given=given)
         model = builder.build()
         if device == "meta":
             return model
@@ -82,12 +85,20 @@ class Builder:
     Args:
         modules: The user's own classes by name.
         notes: Takes remarks for the user.
+        given: Inputs in place of the spec's, for lazy layers.
     """
 
     def __init__(
-        self, plan: ModelPlan, *, seed: int, modules: Mapping[str, type[nn.Module]] | None, notes: list[str]
+        self,
+        plan: ModelPlan,
+        *,
+        seed: int,
+        modules: Mapping[str, type[nn.Module]] | None,
+        notes: list[str],
+        given: InputPlan | None = None,
     ) -> None:
         self.plan = plan
+        self.given = given
         self.seed = seed
         self.own = dict(modules or {})
         self.types = {**torch_types(), **self.own}
@@ -109,11 +120,10 @@ class Builder:
         self._built.clear()
         self._paths.clear()
         root = self.plan.root
-        entries = [tensor.name for tensor in self.plan.inputs] or [INPUT]
-        model = self.container(root, entries)
+        model = self.container(root)
         self._built.clear()
         if device == "meta":
-            self.materialised = materialise(model, self.plan)
+            self.materialised = materialise(model, self.plan, self.given)
             self.origins = _find_origins(model, self.plan)
         apply_ties(model, self.plan.ties)
         self.notes = notes
@@ -134,8 +144,8 @@ class Builder:
             self._built[plan.path] = made
         return made
 
-    def container(self, plan: ModulePlan, entries: Sequence[str] = (INPUT,)) -> nn.Module:
-        made = make_container(plan, entries)
+    def container(self, plan: ModulePlan) -> nn.Module:
+        made = make_container(plan)
         paths = 1
         for step in plan.steps:
             attach(made, step.name, self.child(step.plan), step.plan.mark)
@@ -158,6 +168,14 @@ class Builder:
             return self._construct(plan, mode)
 
     def _construct(self, plan: ModulePlan, mode: Construction) -> Child:
+        made = self._plain(plan, mode)
+        if plan.parametrize and isinstance(made, nn.Module):
+            with constructing(mode):
+                parametrize(plan, made)
+        return made
+
+    def _plain(self, plan: ModulePlan, mode: Construction) -> Child:
+        """A layer without what is computed of its tensors."""
         if plan.kind == "parameter":
             with constructing(mode):
                 parameter: nn.Parameter = construct(plan, lambda **kwargs: make_parameter(kwargs), self.notes)

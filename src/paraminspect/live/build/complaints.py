@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from types import UnionType
+from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
 import torch
 from torch import Tensor, nn
@@ -67,7 +68,54 @@ def describe_refusal(
         complaint = str(mismatch)
     except ValueError:  # no signature
         pass
+    if (meant := spread_list(make, args)) is not None:
+        return complaint, f"write {meant}: the sizes are one list"
     return complaint, f"its arguments are {', '.join(known[:MAX_NAMED])}" if known else None
+
+
+def spread_list(make: Callable[..., Any], args: Sequence[object]) -> str | None:
+    """How positional arguments were meant that are the items of a list: `[7, 7]` for `[[7, 7]]`; None if they fit.
+
+    An argument that may be a list has an integer, and the next integer is one too many, or stands where only something
+    else is expected (a number with a point: `LayerNorm: [4, 5]`).
+    """
+    function: Any = make
+    try:
+        hints = get_type_hints(function.__init__ if isinstance(make, type) else function)
+        parameters = [
+            each for each in inspect.signature(make).parameters.values() if each.kind is each.POSITIONAL_OR_KEYWORD
+        ]
+    except (TypeError, ValueError, NameError):
+        return None
+    kinds = [hints.get(each.name, Any) for each in parameters]
+    for place in range(min(len(args) - 1, len(parameters))):
+        if not (
+            _is_integer(args[place])
+            and _is_integer(args[place + 1])
+            and _admits(kinds[place], (list, tuple, torch.Size))
+        ):
+            continue
+        following = place + 1
+        if following < len(parameters) and (
+            parameters[following].default is inspect.Parameter.empty or _admits(kinds[following], (int,))
+        ):
+            continue
+        end = next((index for index in range(place, len(args)) if not _is_integer(args[index])), len(args))
+        inner = f"[{', '.join(str(each) for each in args[place:end])}]"
+        return f"[{', '.join([*(str(each) for each in args[:place]), inner, *(str(each) for each in args[end:])])}]"
+    return None
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _admits(hint: object, kinds: tuple[type, ...]) -> bool:
+    """Whether an annotation has one of these types among those that it allows."""
+    if hint is Any:
+        return int in kinds
+    inside = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    return any((get_origin(each) or each) in kinds for each in inside)
 
 
 def argument_names(make: Callable[..., Any]) -> list[str]:

@@ -13,8 +13,8 @@ from torch.overrides import TorchFunctionMode
 
 from paraminspect.architecture.model import Value
 from paraminspect.architecture.plan import ModulePlan
-from paraminspect.live.build.complaints import describe_refusal, first_line
-from paraminspect.names.suggestions import closest
+from paraminspect.live.build.complaints import describe_refusal, first_line, spread_list
+from paraminspect.names.suggestions import closest, suggest
 
 MAX_LAYER_TENSORS: Final = 4_000
 """Tensors that the constructor of one layer may make, copies included: stops `{LSTM: [1, 1, 1000000000]}`, whose
@@ -50,6 +50,10 @@ class TooManyTensorsError(Exception):
     def __init__(self, limit: int) -> None:
         super().__init__()
         self.limit = limit
+
+
+class _SpreadListError(Exception):
+    """Sizes that stand where other arguments belong; says how they are written."""
 
 
 class Construction(TorchFunctionMode):
@@ -119,11 +123,18 @@ def construct(plan: ModulePlan, make: Callable[..., Any], notes: list[str]) -> A
             if _least_tensors(make, plan.args, kwargs) > MAX_LAYER_TENSORS:
                 raise TooManyTensorsError(MAX_LAYER_TENSORS)
             made = make(*plan.args, **kwargs)
+            if plan.kind == "module" and (listed := spread_list(make, plan.args)) is not None:
+                raise _SpreadListError(listed)
     except TooManyTensorsError as error:
         what = "it makes" if error.limit == MAX_LAYER_TENSORS else "the model makes"
         raise plan.mark.error(
             f"{_title(plan)}: {what} more than {error.limit:,} tensors",
             hint="is a number of layers too large?",
+        ) from None
+    except _SpreadListError as error:
+        raise plan.mark.error(
+            f"{_title(plan)}: {', '.join(str(each) for each in plan.args)} are several arguments",
+            hint=f"write {error}: the sizes are one list",
         ) from None
     except Exception as error:
         complaint, hint = describe_refusal(make, error, plan.args, kwargs)
@@ -133,6 +144,36 @@ def construct(plan: ModulePlan, make: Callable[..., Any], notes: list[str]) -> A
         if not text.startswith(_LAZY_WARNING):
             notes.append(f"{plan.mark.line}:{plan.mark.column}: {_title(plan)}: {text}")
     return made
+
+
+def parametrize(plan: ModulePlan, module: nn.Module) -> None:
+    """Have tensors of a layer computed from others, in place, by torch's own parametrizations.
+
+    Raises:
+        SpecError: At the place of the parametrization: the layer has no such tensor, or torch refuses it.
+    """
+    from torch.nn.utils import parametrizations
+
+    for each in plan.parametrize:
+        tensors = [name for name, _ in module.named_parameters(recurse=False)]
+        if each.tensor not in tensors:
+            raise each.mark.error(
+                f"{_title(plan)}: parametrize of {each.tensor}, which it has not",
+                hint=suggest(each.tensor, tensors, "it has") if tensors else None,
+            )
+        weight = module.get_parameter(each.tensor)
+        try:
+            getattr(parametrizations, each.kind)(module, each.tensor, **each.kwargs)
+            if each.kind == "orthogonal" and weight.is_meta:
+                _outline_base(module.get_submodule(f"parametrizations.{each.tensor}.0"), weight)
+        except Exception as error:
+            raise each.mark.error(f"{_title(plan)}: {each.kind} of {each.tensor}: {first_line(error)}") from error
+
+
+def _outline_base(made: nn.Module, weight: Tensor) -> None:
+    """Give an orthogonal parametrization the buffer that it has in memory; on the meta device torch leaves it out."""
+    size = max(weight.shape[-2:])
+    made.base = weight.detach().new_empty(*weight.shape[:-2], size, size)
 
 
 def _least_tensors(make: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:

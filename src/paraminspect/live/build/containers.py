@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import operator
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from paraminspect.architecture.built_in import CONTAINERS
-from paraminspect.architecture.model import Value
+from paraminspect.architecture.model import Pick, Value
 from paraminspect.architecture.nodes import Mark
-from paraminspect.architecture.plan import ModulePlan
+from paraminspect.architecture.plan import ModulePlan, Returned
 from paraminspect.live.build.complaints import first_line
 from paraminspect.live.build.layers import apply_parameter
 from paraminspect.text import shape_text
@@ -25,11 +28,11 @@ BLOCK_MODULE = "blocks"
 class StepError(Exception):
     """A step that is no module of its own, or has no such output, fails in forward."""
 
-    def __init__(self, wire: Wire, message: str, inputs: Sequence[object] = ()) -> None:
+    def __init__(self, name: str, message: str, inputs: Sequence[object] = (), kind: str = "take") -> None:
         super().__init__(message)
         self.inputs = inputs
-        self.name = wire.name
-        self.kind = "Param" if wire.op is not None else "take"
+        self.name = name
+        self.kind = kind
 
 
 class Wire(NamedTuple):
@@ -39,28 +42,35 @@ class Wire(NamedTuple):
         inputs: Names of earlier children or of the container's inputs.
         take: Indices applied to its output one after the other.
         op: Of a bare parameter; None for a module.
+        picks: Indices and keys applied to each of the inputs; () where all are taken whole.
     """
 
     name: str
     inputs: tuple[str, ...]
     take: tuple[int, ...] = ()
     op: Value = None
+    picks: tuple[tuple[Pick, ...], ...] = ()
 
 
 class Flow(nn.Module):
-    """Children in order, each fed by name; the last one's output is the output.
+    """Children in order, each fed by name; the last one's output is the output, or several are.
 
     Args:
         wires: In order; the children are registered by the one who builds it.
         entries: What its inputs are called, in order of the forward call.
+        outputs: Where there are several: a mapping of those that have names, else a tuple.
     """
 
-    def __init__(self, wires: Sequence[Wire], entries: Sequence[str]) -> None:
+    def __init__(self, wires: Sequence[Wire], entries: Sequence[str], outputs: Sequence[Returned] = ()) -> None:
         super().__init__()
         self._wires = tuple(wires)
         self._entries = tuple(entries)
+        self._outputs = tuple(outputs)
         last = {name: place for place, wire in enumerate(wires) for name in wire.inputs}
-        self._spent = [[name for name in last if last[name] == place] for place in range(len(self._wires))]
+        kept = {each.source for each in outputs}
+        self._spent = [
+            [name for name in last if last[name] == place and name not in kept] for place in range(len(self._wires))
+        ]
 
     def forward(self, *inputs: object) -> object:
         """As many inputs as `entries`."""
@@ -70,12 +80,23 @@ class Flow(nn.Module):
         output: object = None
         for wire, spent in zip(self._wires, self._spent, strict=True):
             given = [values[name] for name in wire.inputs]
+            if wire.picks:
+                given = [_pick(wire.name, pick, each) for pick, each in zip(wire.picks, given, strict=True)]
             child = getattr(self, wire.name)
             output = child(*given) if wire.op is None else _apply(wire, child, given)
-            values[wire.name] = output = _take(wire, output)
+            values[wire.name] = output = _pick(wire.name, wire.take, output)
             for name in spent:
                 del values[name]
-        return output
+        return self._several(values) if self._outputs else output
+
+    def _several(self, values: Mapping[str, object]) -> object:
+        found = [(each.name, _pick(each.source, each.pick, values[each.source])) for each in self._outputs]
+        named = {name: value for name, value in found if name is not None}
+        return named or tuple(value for _, value in found)
+
+
+class Parallel(Flow):
+    """Branches of the same input; a tuple of their outputs, or a mapping."""
 
 
 class Residual(nn.Module):
@@ -91,6 +112,47 @@ class Residual(nn.Module):
         return result
 
 
+class MixtureOfExperts(nn.Module):
+    """A mixture of experts, each of which runs on all of the input: the reference that sparse kernels are held against.
+
+    Args:
+        top: How many experts each position has.
+        normalize: Whether their weights are divided by their sum.
+    """
+
+    gate: nn.Module
+    experts: nn.ModuleList
+
+    def __init__(self, top: int, normalize: bool) -> None:
+        super().__init__()
+        self.top = top
+        self.normalize = normalize
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Input x -> the weighted sum of the experts' outputs; the gate gives [.., experts], the softmax is float32's."""
+        scores: Tensor = self.gate(x)
+        if scores.dim() == 0 or scores.shape[-1] != len(self.experts):
+            raise ValueError(
+                f"the gate gives {shape_text(scores.shape)}; expected [..,{len(self.experts)}], a score an expert"
+            )
+        shares = scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32))
+        kept, chosen = shares.topk(self.top, dim=-1)
+        if self.normalize:
+            kept = kept / kept.sum(-1, keepdim=True)
+        weights = torch.zeros_like(shares).scatter(-1, chosen, kept)
+        return functools.reduce(
+            operator.add, (self._weighed(expert(x), weights[..., place]) for place, expert in enumerate(self.experts))
+        )
+
+    @staticmethod
+    def _weighed(output: Tensor, weight: Tensor) -> Tensor:
+        """Weights of the leading dimensions, times all that stands there."""
+        return output * weight.to(output.dtype).reshape(*weight.shape, *(1,) * (output.dim() - weight.dim()))
+
+    def extra_repr(self) -> str:
+        return f"top={self.top}" + ("" if self.normalize else ", normalize=False")
+
+
 _BLOCKS: dict[tuple[str, str], type[nn.Module]] = {}
 
 
@@ -102,22 +164,31 @@ def block_class(name: str, base: type[nn.Module]) -> type[nn.Module]:
     return _BLOCKS[key]
 
 
-def make_container(plan: ModulePlan, entries: Sequence[str]) -> nn.Module:
+def make_container(plan: ModulePlan) -> nn.Module:
     """A container without its children.
 
     Args:
-        plan: Of kind "sequential", "flow" or "residual".
-        entries: What its inputs are called.
+        plan: Of kind "sequential", "flow", "residual", "experts" or "list".
     """
+    if plan.kind == "list":
+        return nn.ModuleList()
+    if plan.kind == "experts":
+        top = plan.kwargs["top"]
+        assert isinstance(top, int)
+        return MixtureOfExperts(top, bool(plan.kwargs["normalize"]))
     base: type[nn.Module] = {"sequential": nn.Sequential, "flow": Flow, "residual": Residual}[plan.kind]
+    if plan.kind == "flow" and plan.type == "Parallel":
+        base = Parallel
     cls = base if plan.type in CONTAINERS else block_class(plan.type, base)
     if plan.kind != "flow":
         return cls()
     wires = [
-        Wire(step.name, step.inputs, step.take, step.plan.kwargs["op"] if step.plan.type == "Param" else None)
+        Wire(
+            step.name, step.inputs, step.take, step.plan.kwargs["op"] if step.plan.type == "Param" else None, step.picks
+        )
         for step in plan.steps
     ]
-    return cls(wires, entries)
+    return cls(wires, plan.entries, plan.outputs)
 
 
 def attach(owner: nn.Module, name: str, child: Child, mark: Mark) -> None:
@@ -140,20 +211,36 @@ def attach(owner: nn.Module, name: str, child: Child, mark: Mark) -> None:
 def _apply(wire: Wire, p: Tensor, given: Sequence[object]) -> Tensor:
     (x,) = given
     if not isinstance(x, Tensor):
-        raise StepError(wire, f"{wire.op} of {shape_text(p.shape)} to {_kind(x)}; expected a tensor")
+        raise StepError(
+            wire.name, f"{wire.op} of {shape_text(p.shape)} to {_kind(x)}; expected a tensor", given, "Param"
+        )
     try:
         return apply_parameter(wire.op, p, x)
     except (RuntimeError, ValueError, IndexError) as error:
-        raise StepError(wire, f"{wire.op} of {shape_text(p.shape)}: {first_line(error)}", given) from error
+        raise StepError(
+            wire.name, f"{wire.op} of {shape_text(p.shape)}: {first_line(error)}", given, "Param"
+        ) from error
 
 
-def _take(wire: Wire, output: object) -> object:
-    for index in wire.take:
-        if not isinstance(output, (tuple, list)):
-            raise StepError(wire, f"take {index} of {_kind(output)}; expected a tuple")
-        if not -len(output) <= index < len(output):
-            raise StepError(wire, f"take {index} of a tuple of {len(output)}")
-        output = output[index]
+def _pick(name: str, picks: Sequence[Pick], output: object) -> object:
+    """Elements of tuples and mappings, one after the other.
+
+    Raises:
+        StepError: There is none; of the layer `name`, which asks for it or gives it.
+    """
+    for step in picks:
+        if isinstance(output, Mapping):
+            if str(step) not in output:
+                raise StepError(name, f"take {step} of a mapping of {', '.join(output)}")
+            output = output[str(step)]
+            continue
+        if not isinstance(output, (tuple, list)) or isinstance(step, str):
+            raise StepError(
+                name, f"take {step} of {_kind(output)}; expected a {'mapping' if isinstance(step, str) else 'tuple'}"
+            )
+        if not -len(output) <= step < len(output):
+            raise StepError(name, f"take {step} of a tuple of {len(output)}")
+        output = output[step]
     return output
 
 

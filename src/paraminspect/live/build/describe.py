@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 import torch
@@ -14,7 +15,7 @@ from paraminspect.errors import LimitExceededError, SelectionError
 from paraminspect.names.attributes import find_lost
 from paraminspect.names.listing import make_listing
 from paraminspect.names.suggestions import closest
-from paraminspect.records import Kind, Role, Storage, TensorRecord
+from paraminspect.records import Classes, Kind, Role, Storage, TensorRecord
 from paraminspect.text import counted
 
 MAX_MODULE_PATHS: Final = 200_000
@@ -52,6 +53,12 @@ class NamedTensor:
     kind: Kind
     role: Role = "model"
     holder: str = ""
+
+
+def is_meta(model: nn.Module) -> bool:
+    """Whether a model has no values: its first parameter or buffer decides."""
+    first = next(chain(model.parameters(), model.buffers()), None)
+    return first is not None and first.is_meta
 
 
 def check_size(model: nn.Module) -> None:
@@ -111,16 +118,22 @@ def describe_model(model: nn.Module) -> list[TensorRecord]:
     """
     check_size(model)
     storages: dict[object, Storage] = {}
+    classes = module_classes(model)
+    return [_record(each, classes[each.path], storages) for each in iter_tensors(model)]
+
+
+def module_classes(model: nn.Module) -> dict[str, Classes]:
+    """The classes around what each module holds, by every path of it."""
     types: dict[type, tuple[str, ...]] = {}
-    records = []
-    for each in iter_tensors(model):
-        cls = type(each.module)
-        module_types = types.get(cls) or types.setdefault(cls, class_names(cls))
-        records.append(_record(each, module_types, storages))
-    return records
+    known: dict[str, Classes] = {}
+    for path, module in model.named_modules(remove_duplicate=False):
+        cls = type(module)
+        own = types.get(cls) or types.setdefault(cls, _class_names(cls))
+        known[path] = known.get(path.rpartition(".")[0], known[""]).inside(own) if path else Classes(own)
+    return known
 
 
-def class_names(cls: type) -> tuple[str, ...]:
+def _class_names(cls: type) -> tuple[str, ...]:
     """Dotted names of a class and of those it derives from, `object` left out."""
     return tuple(f"{each.__module__}.{each.__qualname__}" for each in cls.__mro__[:-1])
 
@@ -191,16 +204,16 @@ def find_tensor(model: nn.Module, name: str) -> NamedTensor:
     raise SelectionError(f"there is no tensor {name!r}", hint=hint)
 
 
-def _record(each: NamedTensor, module_types: tuple[str, ...], storages: dict[object, Storage]) -> TensorRecord:
+def _record(each: NamedTensor, classes: Classes, storages: dict[object, Storage]) -> TensorRecord:
     tensor = each.tensor
     trainable = tensor.requires_grad if each.kind == "parameter" else None
     dtype = str(tensor.dtype).removeprefix("torch.")
     identity = (id(tensor), id(each.module))  # the model holds both
-    module_type, bases = module_types[0], module_types[1:]
+    module_type, *bases = classes.own
     if is_lazy(tensor):
         return TensorRecord(
             each.name, None, dtype, 0, None, each.kind, trainable, each.role,
-            module_type=module_type, identity=identity, module_bases=bases,
+            module_type=module_type, identity=identity, module_bases=tuple(bases), module_around=classes.around,
         )  # fmt: skip
     shape = tuple(tensor.shape)
     nbytes = tensor.numel() * tensor.element_size()
@@ -212,7 +225,7 @@ def _record(each: NamedTensor, module_types: tuple[str, ...], storages: dict[obj
     return TensorRecord(
         each.name, shape, dtype, tensor.numel(), nbytes, each.kind, trainable, each.role,
         module_type=module_type, layout=layout, storage=storage, offset=offset, stride=stride,
-        identity=identity, module_bases=bases,
+        identity=identity, module_bases=tuple(bases), module_around=classes.around,
     )  # fmt: skip
 
 

@@ -84,6 +84,9 @@ def counting(model: nn.Module, *, is_planned: bool = False) -> Iterator[None]:
 
 def _run_recurrent(layer: nn.RNNBase, inputs: Tensor, hx: object = None, *, is_planned: bool) -> tuple[Tensor, object]:
     """What the layer returns, without its thousands of steps."""
+    if hx is not None and inputs.dim() == 3:
+        layer.check_forward_args(inputs, hx, None)  # type: ignore[arg-type]
+        hx = None
     if inputs.dim() not in (2, 3) or inputs.size(-1) != layer.input_size or hx is not None:
         made: tuple[Tensor, object] = type(layer).forward(layer, inputs, hx)
         return made

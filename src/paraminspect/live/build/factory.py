@@ -7,22 +7,25 @@ import inspect
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
-from paraminspect.architecture.built_in import BUILTINS, CONTAINERS
-from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node
-from paraminspect.architecture.yaml_marks import parse_scalar, parse_yaml
+from paraminspect.architecture.built_in import CONTAINERS
+from paraminspect.architecture.values import parse_value
 from paraminspect.errors import SourceError, SpecError
 from paraminspect.live.build.complaints import argument_names, describe_refusal, first_line
 from paraminspect.live.build.construct import torch_types
-from paraminspect.live.build.factory_name import FactoryName, parse_factory
+from paraminspect.live.build.factory_name import parse_factory
 from paraminspect.live.build.seeds import seeded
-from paraminspect.live.build.user_code import explaining, import_file, import_module, running_user_code
-from paraminspect.names.suggestions import closest
+from paraminspect.live.build.user_code import (
+    explaining,
+    find_attribute,
+    import_file,
+    import_named,
+    running_user_code,
+)
 from paraminspect.text import shorten
 
 MAX_NOTES = 10
@@ -62,8 +65,8 @@ def build_factory(
             f"{name.file} is Python; which function or class makes the model?",
             hint=f"write {name.file}:{candidates[0] if candidates else 'make_net'}",
         )
-    module = import_file(name.file) if name.file else import_module(name.module)
-    target = _find(module, name)
+    module = import_named(name)
+    target = find_attribute(module, name)
     if isinstance(target, nn.Module):
         if arguments:
             raise SourceError(f"{name.attribute} is a model, not a callable: it takes no arguments")
@@ -101,44 +104,10 @@ def parse_arguments(texts: Sequence[str]) -> dict[str, object]:
         if key in arguments:
             raise SourceError(f"--arg {key} is given twice")
         try:
-            if value.lstrip()[:1] in ("[", "{"):
-                arguments[key] = _plain(parse_yaml(value).root)
-            else:
-                arguments[key] = parse_scalar(value, Mark(1, 1)).value
+            arguments[key] = parse_value(value)
         except SpecError as error:
             raise SourceError(f"--arg {key}: {error.message}", hint=error.hint) from None
     return arguments
-
-
-def _plain(node: Node) -> object:
-    if isinstance(node, ListNode):
-        return [_plain(item) for item in node.items]
-    if isinstance(node, MapNode):
-        return {key.text: _plain(value) for key, value in node.entries}
-    return node.value
-
-
-def _find(module: ModuleType, name: FactoryName) -> Any:
-    """The attribute of a module, which may lie in another one of its attributes."""
-    where = name.file or name.module
-    target: Any = module
-    with running_user_code(), explaining(f"{where}:{name.attribute}", []):
-        for part in name.attribute.split("."):
-            if not hasattr(target, part):
-                known = [each for each in vars(target) if not each.startswith("_")] if hasattr(target, "__dict__") else []  # fmt: skip
-                near = closest(part, known)
-                models = _models_of(module)
-                hint = near or (f"it defines {', '.join(models[:8])}" if models else None)
-                raise SourceError(f"{where} has no {shorten(name.attribute)}", hint=hint)
-            target = getattr(target, part)
-    return target
-
-
-def _models_of(module: ModuleType) -> list[str]:
-    """What a module defines that may make a model: its nn.Module classes first, then its functions."""
-    own = [(name, each) for name, each in vars(module).items() if getattr(each, "__module__", None) == module.__name__]
-    classes = [name for name, each in own if isinstance(each, type) and issubclass(each, nn.Module)]
-    return classes + [name for name, each in own if inspect.isfunction(each) and not name.startswith("_")]
 
 
 class _FactoryCall(NamedTuple):
@@ -213,7 +182,7 @@ def load_modules(path: str, *, notes: list[str] | None = None) -> dict[str, type
 
     Args:
         path: Of the file, which is executed.
-        notes: Takes a remark on each class whose name a built-in or torch.nn has too.
+        notes: Takes a remark on each class whose name a container of specs or torch.nn has too.
 
     Raises:
         SourceError: No such file, its code fails, or it defines no such class.
@@ -230,7 +199,7 @@ def load_modules(path: str, *, notes: list[str] | None = None) -> dict[str, type
     for name in found:
         if notes is None:
             break
-        if name in BUILTINS or name in CONTAINERS:
+        if name in CONTAINERS:
             notes.append(f"{name} of {path} is out of reach: specs have a built-in type of that name")
         elif name in known:
             notes.append(f"{name} is the class of {path}, not torch.nn's")

@@ -1,7 +1,9 @@
-"""What `module:callable` and `file.py:callable` say, read without importing torch."""
+"""What `module:callable` and `file.py:callable` say, and what a file defines, without running it or importing torch."""
 
 from __future__ import annotations
 
+import ast
+import os
 import re
 from typing import NamedTuple
 
@@ -32,3 +34,13 @@ def parse_factory(source: str) -> FactoryName | None:
     if where.lower().endswith(".py") and "://" not in where:
         return FactoryName("", where, attribute)
     return FactoryName(where, "", attribute) if _DOTTED.fullmatch(where) else None
+
+
+def class_names(path: str) -> frozenset[str]:
+    """Classes at the top level of a Python file, which is not run; none of one that cannot be read."""
+    try:
+        with open(os.path.abspath(path), "rb") as file:
+            tree = ast.parse(file.read())
+    except (OSError, SyntaxError, ValueError):
+        return frozenset()
+    return frozenset(node.name for node in tree.body if isinstance(node, ast.ClassDef))

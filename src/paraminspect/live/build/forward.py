@@ -6,8 +6,9 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from copy import copy
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.live.build.complaints import complaint_of, describe_tensors, suggest_remedy
 from paraminspect.live.build.containers import StepError
 from paraminspect.live.build.expected import counting
+from paraminspect.live.build.givers import Given, explain_tuple
 from paraminspect.live.build.memory import is_out_of_memory
 from paraminspect.live.build.user_code import running_user_code
 from paraminspect.text import shape_text
@@ -29,6 +31,22 @@ Shape = tuple[int, ...]
 
 MAX_TENSORS_NAMED = 4
 """Inputs and parameters that an error message names."""
+
+
+class Inputs(NamedTuple):
+    """What a model is called with: positional and named arguments."""
+
+    positional: Sequence[object] = ()
+    named: Mapping[str, object] = {}
+
+
+def as_inputs(inputs: object) -> Inputs:
+    """One argument, a tuple or list of positional ones, or a mapping of named ones as `Inputs`."""
+    if isinstance(inputs, Inputs):
+        return inputs
+    if isinstance(inputs, Mapping):
+        return Inputs(named=inputs)
+    return Inputs(tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,))
 
 
 class Call:
@@ -135,7 +153,7 @@ class CallPaths:
 
 def run_forward(
     model: nn.Module,
-    inputs: Sequence[Tensor],
+    inputs: Inputs | Sequence[object],
     *,
     plan: ModelPlan | None = None,
     on_return: Callable[[Call, object], None] | None = None,
@@ -147,7 +165,7 @@ def run_forward(
 
     Args:
         model: On the device of the inputs; its training mode is as before afterwards.
-        inputs: In order of the forward call.
+        inputs: Of the forward call; a sequence is that of its positional arguments.
         plan: Of a spec's model, for the places in error messages.
         on_return: Called with each call of a module that returns, and its output.
         is_planned: On the meta device: whether it will run in memory too.
@@ -158,13 +176,16 @@ def run_forward(
     """
     training = [module for module in model.modules() if module.training]
     calls = CallPaths(model, on_return)
+    positional, named = as_inputs(inputs)
     try:
         model.eval()
         counted: AbstractContextManager[object] = (
-            counting(model, is_planned=is_planned) if all(each.is_meta for each in inputs) else nullcontext()
+            counting(model, is_planned=is_planned)
+            if all(each.is_meta for each in iter_tensors((positional, named)))
+            else nullcontext()
         )
         with calls, torch.no_grad(), counted:
-            return call_model(calls, inputs, plan=plan)
+            return call_model(calls, positional, named, plan=plan)
     finally:
         for module in training:
             module.training = True
@@ -227,7 +248,8 @@ def explain_failure(calls: CallPaths, error: BaseException, plan: ModelPlan | No
     hint = suggest_remedy(call.module, inputs, error)
     if plan is None:
         return SourceError(message, hint=hint)
-    located = mark_of(plan, path).error(message, hint=hint)
+    met_by = [Given(each.path, each.inputs) for each in calls.stack[:-1]] + [Given(path, inputs)]
+    located = explain_tuple(plan, met_by, error) or mark_of(plan, path).error(message, hint=hint)
     located.source = plan.source or None
     return located
 
@@ -247,7 +269,7 @@ def mark_of(plan: ModelPlan, path: str) -> Mark:
 
 
 def trace_shapes(
-    model: nn.Module, inputs: Sequence[Tensor], *, plan: ModelPlan | None = None
+    model: nn.Module, inputs: Inputs | Sequence[object], *, plan: ModelPlan | None = None
 ) -> dict[str, tuple[Shape, ...]]:
     """Shapes of the tensors that each module returns, by module path, in the order in which they return.
 
@@ -256,7 +278,7 @@ def trace_shapes(
 
     Args:
         model: On the device of the inputs, the meta device as a rule.
-        inputs: In order of the forward call.
+        inputs: Of the forward call; a sequence is that of its positional arguments.
         plan: Of a spec's model, for the places in error messages.
 
     Raises:
@@ -281,3 +303,18 @@ def iter_tensors(value: object) -> Iterator[Tensor]:
     elif isinstance(value, (tuple, list)):
         for each in value:
             yield from iter_tensors(each)
+
+
+def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """The same with other tensors, in tuples, lists and dictionaries too; anything else is left as it is."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, dict):
+        made = copy(value)
+        made.update({name: map_tensors(each, change) for name, each in value.items()})
+        return made
+    if type(value) in (tuple, list):
+        return type(value)(map_tensors(each, change) for each in value)
+    if isinstance(value, tuple) and hasattr(value, "_make"):
+        return value._make(map_tensors(each, change) for each in value)
+    return value

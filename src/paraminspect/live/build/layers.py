@@ -12,23 +12,24 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from paraminspect.architecture.model import Value
+from paraminspect.live.build.functions import FUNCTION_MODULES, joined
 from paraminspect.text import shape_text
 
 
 class Add(nn.Module):
     """a + b + ..., from left to right."""
 
-    def forward(self, *inputs: Tensor) -> Tensor:
+    def forward(self, *inputs: object) -> Tensor:
         """Tensors that broadcast -> their sum."""
-        return functools.reduce(operator.add, inputs)
+        return functools.reduce(operator.add, joined(inputs))
 
 
 class Multiply(nn.Module):
     """a * b * ..., from left to right."""
 
-    def forward(self, *inputs: Tensor) -> Tensor:
+    def forward(self, *inputs: object) -> Tensor:
         """Tensors that broadcast -> their product."""
-        return functools.reduce(operator.mul, inputs)
+        return functools.reduce(operator.mul, joined(inputs))
 
 
 class Concat(nn.Module):
@@ -38,9 +39,9 @@ class Concat(nn.Module):
         super().__init__()
         self.dim = dim
 
-    def forward(self, *inputs: Tensor) -> Tensor:
+    def forward(self, *inputs: object) -> Tensor:
         """Tensors alike but for `dim` -> one, as long there as all together."""
-        return torch.cat(inputs, self.dim)
+        return torch.cat(joined(inputs), self.dim)
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"
@@ -189,7 +190,8 @@ class Select(nn.Module):
 
 
 BUILTIN_MODULES: Final[Mapping[str, type[nn.Module]]] = {
-    cls.__name__: cls for cls in (Add, Multiply, Concat, Attention, Rotary, Positions, Transpose, Select)
+    **{cls.__name__: cls for cls in (Add, Multiply, Concat, Attention, Rotary, Positions, Transpose, Select)},
+    **FUNCTION_MODULES,
 }
 """By name, all of `architecture.built_in.BUILTINS` but Param, which is no module."""
 

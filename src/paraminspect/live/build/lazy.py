@@ -12,10 +12,11 @@ from torch import nn
 from torch.nn import parameter
 from torch.nn.modules.lazy import LazyModuleMixin
 
+from paraminspect.architecture.given import InputPlan
 from paraminspect.architecture.plan import ModelPlan
 from paraminspect.errors import LimitExceededError
+from paraminspect.live.build.feeding import Feeding
 from paraminspect.live.build.forward import CallPaths, call_model, iter_tensors, run_forward
-from paraminspect.live.build.inputs import make_inputs
 from paraminspect.live.build.seeds import seeded
 from paraminspect.live.build.untouched import leaving_untouched
 from paraminspect.records import Kind
@@ -96,11 +97,12 @@ def has_lazy(model: nn.Module) -> bool:
     return any(parameter.is_lazy(each) for each in [*model.parameters(), *model.buffers()])
 
 
-def materialise(model: nn.Module, plan: ModelPlan) -> dict[str, nn.Module]:
+def materialise(model: nn.Module, plan: ModelPlan, given: InputPlan | None) -> dict[str, nn.Module]:
     """Run the model once, so that its lazy layers know their shapes.
 
     Args:
         model: On the meta device; its lazy layers become ordinary ones.
+        given: Inputs in place of the spec's.
 
     Returns:
         What were lazy layers, by path.
@@ -118,12 +120,12 @@ def materialise(model: nn.Module, plan: ModelPlan) -> dict[str, nn.Module]:
         return {}
     if len(waiting) > MAX_LAZY:
         raise LimitExceededError("lazy layers", limit=MAX_LAZY, actual=len(waiting), hint="write their sizes")
-    if not plan.inputs:
+    if not plan.inputs and given is None:
         raise waiting[0].mark.error(
             f"{waiting[0].type} at {waiting[0].path}: its shape follows from the input, and the spec has none",
             hint="write input: [2, 4]",
         )
-    run_forward(model, make_inputs(plan, device="meta"), plan=plan)
+    run_forward(model, Feeding(given, plan).inputs(device="meta"), plan=plan)
     for each in waiting:
         if is_lazy(model.get_submodule(each.path)):
             raise each.mark.error(f"{each.type} at {each.path}: its shape is not known, as it gets no input")

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
 from paraminspect.architecture.expand import MAX_MODEL_BYTES, check_types
+from paraminspect.architecture.given import InputPlan
 from paraminspect.architecture.model import Spec
 from paraminspect.architecture.plan import ModelPlan
 from paraminspect.errors import LimitExceededError, ParamInspectError, SourceError
 from paraminspect.limits import effort
 from paraminspect.live.build.build import Builder, build_model
 from paraminspect.live.build.construct import torch_types
-from paraminspect.live.build.describe import describe_model, find_tensor, iter_tensors, note_attributes
+from paraminspect.live.build.describe import describe_model, find_tensor, is_meta, iter_tensors, note_attributes
 from paraminspect.live.build.expected import check_memory
 from paraminspect.live.build.factory import build_factory, load_modules, parse_arguments
-from paraminspect.live.build.forward import run_forward, trace_shapes
-from paraminspect.live.build.inputs import make_inputs
+from paraminspect.live.build.feeding import Feeding, check_call
+from paraminspect.live.build.forward import Inputs, run_forward, trace_shapes
+from paraminspect.live.build.lazy import run_once
 from paraminspect.live.build.memory import at_most
 from paraminspect.live.build.single import Drawer
 from paraminspect.live.build.stored import StoredTensors
@@ -42,6 +44,8 @@ class LiveModel:
         device: "meta" or "cpu".
         notes: Remarks for the user, one line each.
         weights: What became of `--weights`, None without.
+        given: What the command line feeds it; None for nothing.
+        own: Makes the inputs that it brings along as an example; None where it has none.
         checkpoint: The same as a reader of files gives it, for `list`, `tree`, `shared`.
     """
 
@@ -53,6 +57,8 @@ class LiveModel:
     device: str
     notes: list[str]
     weights: WeightReport | None = None
+    given: InputPlan | None = None
+    own: Callable[[], Inputs] | None = None
     _drawer: Drawer | None = None
     _stored: StoredTensors | None = None
     _seed: int = 0
@@ -75,19 +81,45 @@ class LiveModel:
             if each.kind == "buffer" and each.name.rpartition(".")[2] in each.module._non_persistent_buffers_set
         )
 
-    def shapes(self, inputs: Sequence[Tensor] | None = None) -> Shapes:
-        """Output shapes by module path, for the spec's input or the one given, which is on the model's device.
+    def feeding(self) -> Feeding:
+        """Makes what the model is called with.
 
         Raises:
-            SpecError: The model fails on it.
-            SourceError: There is no input.
+            ParamInspectError: There is no input, or one that the spec does not have.
         """
-        if inputs is None:
-            if self.plan is None or not self.plan.inputs:
-                what = "a factory has" if self.plan is None else "the spec has"
-                raise SourceError(f"{what} no input", hint="write input: [2, 4] in the spec", source=self.source)
-            inputs = make_inputs(self.plan, device=self.device, seed=self._seed)
-        return trace_shapes(self.model, inputs, plan=self.plan)
+        with _named(self.source):
+            own = self.own() if self.own is not None else None
+            return Feeding(self.given, self.plan, own, seed=self._seed)
+
+    def inputs(self) -> Inputs:
+        """What the model is called with, where it is: on the meta device, or in memory.
+
+        Raises:
+            ParamInspectError: There is none, or it does not fit the model's forward.
+        """
+        with _named(self.source):
+            made = self.feeding().inputs(device="meta" if is_meta(self.model) else "cpu")
+            check_call(self.model, made)
+            return made
+
+    def shapes(self, inputs: Inputs | Sequence[object] | None = None) -> Shapes:
+        """Output shapes by module path, for its inputs or those given, which are on the model's device.
+
+        Raises:
+            SpecError: The model fails on them; of a model without plan, SourceError.
+            ParamInspectError: There is no input, or it does not fit.
+        """
+        return trace_shapes(self.model, self.inputs() if inputs is None else inputs, plan=self.plan)
+
+    def run_once(self) -> None:
+        """Give lazy layers their shapes, and what forward makes its place, by calling the model once.
+
+        Raises:
+            ParamInspectError: There is no input; it does not fit, or the model fails on it.
+        """
+        positional, named = self.inputs()
+        self.notes += run_once(self.model, positional, named, plan=self.plan, seed=self._seed)
+        self.records = describe_model(self.model)
 
     def expect_pass(self, inputs: Sequence[object]) -> None:
         """Count what a forward pass of a spec's model will take, before it is run.
@@ -102,7 +134,7 @@ class LiveModel:
             return
         effort().allow(f"the model of {self.source}", sum(record.nbytes or 0 for record in self.records))
         try:
-            outline = Builder(self.plan, seed=self._seed, modules=None, notes=[]).build()
+            outline = Builder(self.plan, seed=self._seed, modules=None, notes=[], given=self.given).build()
             run_forward(
                 outline,
                 [each.to("meta") for each in inputs if isinstance(each, Tensor)],
@@ -149,6 +181,7 @@ def build_spec(
     device: str = "meta",
     seed: int = 0,
     max_bytes: int = MAX_MODEL_BYTES,
+    given: InputPlan | None = None,
 ) -> LiveModel:
     """Build the model of a spec.
 
@@ -159,6 +192,7 @@ def build_spec(
         device: "meta": names and shapes, without memory; "cpu": values too.
         seed: Of default initialisation and drawn inputs.
         max_bytes: What may be allocated.
+        given: Inputs in place of the spec's, which give lazy layers their shapes.
 
     Raises:
         SpecError: A layer that cannot be built, with file, line and column.
@@ -171,17 +205,21 @@ def build_spec(
         modules = load_modules(modules_file, notes=notes) if modules_file else {}
         check_types(plan, torch_types().keys() | modules.keys())
         if device == "meta":
-            builder = Builder(plan, seed=seed, modules=modules, notes=notes)
+            builder = Builder(plan, seed=seed, modules=modules, notes=notes, given=given)
             model = builder.build()
             drawer = Drawer(builder, model, at_most(max_bytes))
         else:
-            model = build_model(plan, device=device, seed=seed, modules=modules, max_bytes=max_bytes, notes=notes)
-        live = LiveModel(model, describe_model(model), plan, spec.source, "spec", device, notes)
+            model = build_model(
+                plan, device=device, seed=seed, modules=modules, max_bytes=max_bytes, notes=notes, given=given
+            )
+        live = LiveModel(model, describe_model(model), plan, spec.source, "spec", device, notes, given=given)
     live._drawer, live._seed = drawer, seed
     return _noted(live)
 
 
-def build_from_factory(source: str, arguments: Sequence[str], *, device: str = "meta", seed: int = 0) -> LiveModel:
+def build_from_factory(
+    source: str, arguments: Sequence[str], *, device: str = "meta", seed: int = 0, given: InputPlan | None = None
+) -> LiveModel:
     """Build the model that a Python factory makes.
 
     Args:
@@ -189,6 +227,7 @@ def build_from_factory(source: str, arguments: Sequence[str], *, device: str = "
         arguments: `key=value` each.
         device: "meta": names and shapes, without memory; "cpu": values too.
         seed: Of default initialisation.
+        given: What it is called with.
 
     Raises:
         SourceError: No such factory, or its code fails.
@@ -197,7 +236,9 @@ def build_from_factory(source: str, arguments: Sequence[str], *, device: str = "
     with _named(source):
         model = build_factory(source, arguments=parse_arguments(arguments), device=device, seed=seed, notes=notes)
         return _noted(
-            LiveModel(model, describe_model(model), None, source, "Python factory", device, notes, _seed=seed)
+            LiveModel(
+                model, describe_model(model), None, source, "Python factory", device, notes, given=given, _seed=seed
+            )
         )
 
 

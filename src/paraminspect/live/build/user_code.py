@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import os
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from types import ModuleType
+from typing import Any
+
+from torch import nn
 
 from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.live.build.complaints import first_line
+from paraminspect.live.build.factory_name import FactoryName
 from paraminspect.names.suggestions import closest
+from paraminspect.text import shorten
 
 STDOUT, STDERR = 1, 2
 
@@ -86,6 +92,41 @@ def import_module(name: str) -> ModuleType:
         if isinstance(missing, ModuleNotFoundError) and missing.name and f"{name}.".startswith(f"{missing.name}."):
             raise _no_module(name, missing.name) from missing
         raise
+
+
+def import_named(name: FactoryName) -> ModuleType:
+    """The module that a file or a dotted name means.
+
+    Raises:
+        SourceError: There is none, or its code fails.
+    """
+    return import_file(name.file) if name.file else import_module(name.module)
+
+
+def find_attribute(module: ModuleType, name: FactoryName) -> Any:
+    """The attribute of a module, which may lie in another one of its attributes.
+
+    Raises:
+        SourceError: There is none; with the one that was meant.
+    """
+    where = name.file or name.module
+    target: Any = module
+    with running_user_code(), explaining(f"{where}:{name.attribute}", []):
+        for part in name.attribute.split("."):
+            if not hasattr(target, part):
+                known = [each for each in vars(target) if not each.startswith("_")] if hasattr(target, "__dict__") else []  # fmt: skip
+                models = _models_of(module)
+                hint = closest(part, known) or (f"it defines {', '.join(models[:8])}" if models else None)
+                raise SourceError(f"{where} has no {shorten(name.attribute)}", hint=hint)
+            target = getattr(target, part)
+    return target
+
+
+def _models_of(module: ModuleType) -> list[str]:
+    """What a module defines that may make a model: its nn.Module classes first, then its functions."""
+    own = [(name, each) for name, each in vars(module).items() if getattr(each, "__module__", None) == module.__name__]
+    classes = [name for name, each in own if isinstance(each, type) and issubclass(each, nn.Module)]
+    return classes + [name for name, each in own if inspect.isfunction(each) and not name.startswith("_")]
 
 
 @contextmanager

@@ -16,7 +16,6 @@ class BackwardPlan(NamedTuple):
     """What is run, and how.
 
     Attributes:
-        inputs: In the order of `--input`; empty for those of the spec.
         target: What the loss compares with; None for that of the spec, or one that is drawn.
         loss: None takes that of the spec, or "sum".
         loss_file: `FILE.py:FUNCTION` of a loss of the user's own; "" without.
@@ -29,7 +28,6 @@ class BackwardPlan(NamedTuple):
         seed: Of all that is drawn.
     """
 
-    inputs: tuple[Given, ...] = ()
     target: Given | None = None
     loss: LossName | None = None
     loss_file: str = ""
@@ -43,7 +41,6 @@ class BackwardPlan(NamedTuple):
 
 
 def plan_backward(
-    inputs: Sequence[str] = (),
     target: str = "",
     loss: LossName | None = None,
     loss_file: str = "",
@@ -60,8 +57,7 @@ def plan_backward(
     if target and loss is not None and loss not in WITH_TARGET:
         raise ParamInspectError(f"--target has no meaning for --loss {loss}", hint="--loss target")
     return BackwardPlan(
-        inputs=tuple(_existing(parse_given(text, "--input")) for text in inputs),
-        target=_existing(parse_given(target, "--target")) if target else None,
+        target=parse_given(target, "--target") if target else None,
         loss=loss,
         loss_file=loss_file,
         freeze=tuple(parse_selector(text) for text in freeze),
@@ -77,15 +73,3 @@ def refuse_missing(option: str, path: str) -> None:
     """
     if path and not os.path.exists(path) and "://" not in path:
         raise SourceError(f"{option}: no such file", source=path)
-
-
-def _existing(given: Given) -> Given:
-    if not given.file or os.path.exists(given.file):
-        return given
-    if given.file.isidentifier() or not os.path.splitext(given.file)[1]:
-        raise ParamInspectError(
-            f"{given.option} {given.file!r} is neither a shape nor a file",
-            hint=f"{given.option} 2,4, or '{{shape: [2, 4], dtype: int64, high: 10}}', or a .npy file",
-        )
-    refuse_missing(given.option, given.file)
-    return given

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from paraminspect.architecture.plan import ModelPlan
 from paraminspect.live.build.describe import describe_views
+from paraminspect.live.build.forward import Inputs, as_inputs
 from paraminspect.live.build.lazy import has_lazy, having_run, note_made
 from paraminspect.live.grad.diagnose import find_reasons
 from paraminspect.live.grad.gradients import GradientNumbers, angle, measure_gradients, norm_of
 from paraminspect.live.grad.losses import LossFunction, make_loss
-from paraminspect.live.grad.once import BackwardRun, Inputs, Outcome, as_inputs, explaining_memory
+from paraminspect.live.grad.once import BackwardRun, Outcome, explaining_memory
 from paraminspect.live.grad.uses import MAX_PART_BYTES
 from paraminspect.records import GradRecord, GradState, LossName, UseRecord
 from paraminspect.text import format_bytes

@@ -1,42 +1,36 @@
-"""What a model is fed: the inputs and the loss of a spec, of options, or of both, a batch for every step."""
+"""What goes into a backward pass: a batch for every step, and the loss of the options or of the spec."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from paraminspect.architecture.given import Given, evaluate_given
+from paraminspect.architecture.given import Given
 from paraminspect.architecture.model import TensorInput, Value
-from paraminspect.architecture.plan import INPUT, ModelPlan
-from paraminspect.errors import ParamInspectError, SourceError
+from paraminspect.architecture.plan import ModelPlan
+from paraminspect.errors import ParamInspectError
+from paraminspect.live.build.feeding import Maker, Ready, make_given
+from paraminspect.live.build.forward import Inputs
 from paraminspect.live.build.inputs import make_tensor
-from paraminspect.live.grad.input_files import read_tensors
 from paraminspect.live.grad.losses import LossFunction, load_loss, make_loss
-from paraminspect.live.grad.once import Inputs
-from paraminspect.names.suggestions import suggest
 from paraminspect.records import WITH_TARGET, LossName
-
-Maker = TensorInput | Tensor
-"""How a tensor is made in every step: drawn as described, or always the same."""
 
 
 class Wanted(NamedTuple):
-    """What the command line says of inputs and loss.
+    """What the command line says of the loss.
 
     Attributes:
-        inputs: In the order of `--input`.
         target: Of `--target`, None without.
         loss: Name of `--loss`; None takes that of the spec, or "sum".
         loss_file: Of `--loss-file`, "" without.
-        dtype: Floating-point tensors are converted to it; None leaves them as they are.
+        dtype: A floating-point target is converted to it; None leaves it as it is.
         device: "cpu", "cuda", "mps".
     """
 
-    inputs: Sequence[Given] = ()
     target: Given | None = None
     loss: LossName | None = None
     loss_file: str = ""
@@ -51,23 +45,20 @@ class Feed:
         wanted: Goes before the spec.
         plan: Of a spec's model; None for a factory.
         seed: Of the run; step N draws with `seed + N`.
-        has_inputs: Whether the inputs are at hand, so that only the loss is wanted.
+        inputs: Makes those of a step.
 
     Raises:
-        ParamInspectError: There is no input, or one that the model does not have; a file cannot be read.
+        ParamInspectError: A file cannot be read.
     """
 
-    def __init__(self, wanted: Wanted, plan: ModelPlan | None, seed: int, *, has_inputs: bool = False) -> None:
+    def __init__(
+        self, wanted: Wanted, plan: ModelPlan | None, seed: int, inputs: Callable[[int], Inputs] | None = None
+    ) -> None:
         self._wanted = wanted
         self._plan = plan
         self._seed = seed
-        self._positional: list[tuple[str, Maker]] = []
-        self._named: dict[str, Maker] = {}
-        if plan is None and not has_inputs:
-            self._take_freely()
-        elif plan is not None and not has_inputs:
-            self._take_for_spec(plan)
-        self._target = None if wanted.target is None else self._one(wanted.target, "target")
+        self._inputs = inputs or (lambda step: Inputs())
+        self._target = None if wanted.target is None else self._one(wanted.target)
         if wanted.loss_file:
             load_loss(wanted.loss_file)  # what is wrong with it is said before the model runs
 
@@ -77,9 +68,7 @@ class Feed:
         Raises:
             ParamInspectError: A tensor cannot be made as described.
         """
-        positional = [self._make(name, each, step) for name, each in self._positional]
-        named = {name: self._make(name, each, step) for name, each in self._named.items()}
-        return Inputs(positional, named), self.loss(step)
+        return self._inputs(step), self.loss(step)
 
     def loss(self, step: int = 0) -> LossFunction | LossName:
         """What one step starts its backward pass from.
@@ -90,7 +79,7 @@ class Feed:
         name, made = self._chosen_loss()
         if name not in WITH_TARGET and not self._wanted.loss_file:
             return name
-        target = None if made is None else self._make("target", made, step)
+        target = None if made is None else self._make(made, step)
         if self._wanted.loss_file:
             return load_loss(self._wanted.loss_file, target)
         if made is not self._target and target is not None and name != "target":
@@ -107,9 +96,10 @@ class Feed:
             return wanted.loss or (spec.kind if spec is not None else "sum"), None
         return wanted.loss or "target", spec.target
 
-    def _make(self, name: str, maker: Maker, step: int) -> Tensor:
-        if isinstance(maker, Tensor):
-            tensor = maker
+    def _make(self, maker: Maker, step: int) -> Tensor:
+        if isinstance(maker, Ready):
+            tensor = maker.value
+            assert isinstance(tensor, Tensor)
         else:
             source = self._plan.source if self._plan is not None else ""
             own = maker if maker.seed is None else replace(maker, seed=maker.seed + step)
@@ -118,64 +108,13 @@ class Feed:
             tensor = tensor.to(self._wanted.dtype)
         return tensor.to(self._wanted.device)
 
-    def _take_freely(self) -> None:
-        """For a factory: what has no name is positional, the rest goes by its name."""
-        for given in self._wanted.inputs:
-            for name, maker in self._several(given):
-                if name:
-                    self._named[name] = maker
-                else:
-                    self._positional.append((INPUT, maker))
-        if not self._wanted.inputs:
-            raise SourceError("a factory says no input", hint="--input 2,4, or a file, or NAME=.. for a named one")
-
-    def _take_for_spec(self, plan: ModelPlan) -> None:
-        """For a spec: its own inputs, those that options name replaced."""
-        names = [each.name for each in plan.inputs] or [INPUT]
-        makers: dict[str, Maker] = {each.name: each for each in plan.inputs}
-        free = list(names)
-        for given in self._wanted.inputs:
-            for name, maker in self._several(given):
-                if name and name not in names:
-                    hint = suggest(name, names, "its inputs are")
-                    raise ParamInspectError(f"{given.option}: the spec has no input {name!r}", hint=hint)
-                if not name and not free:
-                    raise ParamInspectError(f"{given.option} is given more often than the spec has inputs")
-                where = name or free[0]
-                free = [each for each in free if each != where]
-                makers[where] = maker
-        missing = [name for name in names if name not in makers]
-        if missing == [INPUT]:
-            raise SourceError("the spec has no input", hint="write input: [2, 4] in the spec, or --input 2,4")
-        self._positional = [(name, makers[name]) for name in names]
-
-    def _several(self, given: Given) -> list[tuple[str, Maker]]:
-        """(name, how it is made) of each tensor that an option gives; "" where it has no name."""
-        if not given.file:
-            return [(given.name or "", evaluate_given(given, given.name or INPUT, self._variables()))]
-        tensors = read_tensors(given.file)
-        if given.name is not None:
-            return [(given.name, _choose(tensors, given))]
-        if len(tensors) == 1:
-            return [("", next(iter(tensors.values())))]
-        return list(tensors.items())
-
-    def _one(self, given: Given, name: str) -> Maker:
-        if given.file:
-            return _choose(read_tensors(given.file), given)
-        return evaluate_given(given, name, self._variables())
+    def _one(self, given: Given) -> Maker:
+        made = [maker for _, maker in make_given(given, self._variables(), "target")]
+        value = made[0].value if isinstance(made[0], Ready) else None
+        if len(made) > 1 or not (isinstance(made[0], TensorInput) or isinstance(value, Tensor)):
+            found = f"{len(made):,} tensors" if len(made) > 1 else f"the value {value!r}"
+            raise ParamInspectError(f"{given.option} is {found}; expected one tensor")
+        return made[0]
 
     def _variables(self) -> Mapping[str, Value]:
         return self._plan.vars if self._plan is not None else {}
-
-
-def _choose(tensors: Mapping[str, Tensor], given: Given) -> Tensor:
-    """The one tensor of a file, or that of the input's name."""
-    if len(tensors) == 1:
-        return next(iter(tensors.values()))
-    if given.name is not None and given.name in tensors:
-        return tensors[given.name]
-    raise ParamInspectError(
-        f"{given.option}: {len(tensors):,} tensors in {given.file}, none of them {given.name or 'the only one'}",
-        hint=f"they are {', '.join(list(tensors)[:6])}",
-    )

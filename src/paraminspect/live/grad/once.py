@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from paraminspect.architecture.plan import ModelPlan
 from paraminspect.errors import BackwardError, ParamInspectError
 from paraminspect.live.build.complaints import complaint_of
-from paraminspect.live.build.forward import Call, CallPaths, call_model, iter_tensors
+from paraminspect.live.build.forward import Call, CallPaths, Inputs, call_model, iter_tensors
 from paraminspect.live.build.memory import explain_memory, is_out_of_memory
 from paraminspect.live.build.seeds import derive_seed, seeded
 from paraminspect.live.build.untouched import leaving_untouched
@@ -23,13 +23,6 @@ from paraminspect.live.grad.gradients import dense
 from paraminspect.live.grad.losses import LossFunction, evaluate_loss
 from paraminspect.live.grad.uses import VIEWS, Use, UseTracker
 from paraminspect.records import Kind
-
-
-class Inputs(NamedTuple):
-    """What a model is called with: positional and named arguments."""
-
-    positional: Sequence[object] = ()
-    named: Mapping[str, object] = {}
 
 
 class Outcome(NamedTuple):
@@ -137,15 +130,6 @@ class BackwardRun:
             if torch.backends.mps.is_available():
                 torch.mps.manual_seed(derive_seed(self._seed, "forward"))
             yield
-
-
-def as_inputs(inputs: Tensor | Sequence[object] | Mapping[str, object] | Inputs) -> Inputs:
-    """One tensor, a sequence of positional arguments or a mapping of named ones as `Inputs`."""
-    if isinstance(inputs, Inputs):
-        return inputs
-    if isinstance(inputs, Mapping):
-        return Inputs(named=inputs)
-    return Inputs(tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,))
 
 
 def go_back(loss: Tensor) -> None:

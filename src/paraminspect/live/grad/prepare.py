@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Sequence
 
@@ -10,10 +9,10 @@ import torch
 from torch import nn
 
 from paraminspect.errors import BackwardError, SelectionError
-from paraminspect.live.build.complaints import describe_refusal
+from paraminspect.live.build.describe import module_classes
 from paraminspect.live.build.lazy import has_lazy
 from paraminspect.live.build.memory import available_memory, needed_memory, too_large
-from paraminspect.live.grad.once import Inputs
+from paraminspect.names.missed import explain_miss
 from paraminspect.names.selector import Selector
 from paraminspect.names.suggestions import suggest
 
@@ -44,21 +43,22 @@ def freeze(model: nn.Module, selectors: Sequence[Selector]) -> None:
     Raises:
         SelectionError: One means none.
     """
-    types = {path: type(module) for path, module in model.named_modules(remove_duplicate=False)}
-    named = list(model.named_parameters(remove_duplicate=False))
+    classes = module_classes(model)
+    named = [
+        (name, classes[name.rpartition(".")[0]], parameter)
+        for name, parameter in model.named_parameters(remove_duplicate=False)
+    ]
     for selector in selectors:
-        found = False
-        for name, parameter in named:
-            cls = types[name.rpartition(".")[0]]
-            if any(selector.matches(name, f"{each.__module__}.{each.__qualname__}") for each in cls.__mro__):
-                parameter.requires_grad_(False)
-                found = True
+        found = [parameter for name, inside, parameter in named if selector.matches(name, inside)]
         if not found:
-            names = [name for name, _ in named]
+            why = explain_miss(selector, [(name, inside) for name, inside, _ in named])
+            names = [name for name, _, _ in named]
             raise SelectionError(
                 f"--freeze {selector.text!r} matches no parameter",
-                hint=suggest(selector.text, names, "the parameters are"),
+                hint=why or suggest(selector.text, names, "the parameters are"),
             )
+        for parameter in found:
+            parameter.requires_grad_(False)
 
 
 def convert(model: nn.Module, *, dtype: torch.dtype | None, device: str, train: bool | None) -> None:
@@ -82,18 +82,3 @@ def convert(model: nn.Module, *, dtype: torch.dtype | None, device: str, train: 
     model.to(device)
     if train is not None:
         model.train(train)
-
-
-def check_inputs(model: nn.Module, inputs: Inputs) -> None:
-    """Refuse inputs that do not fit the signature of the model's forward, before it runs.
-
-    Raises:
-        BackwardError: With the name that was meant.
-    """
-    try:
-        inspect.signature(model.forward).bind(*inputs.positional, **inputs.named)
-    except TypeError as error:
-        complaint, hint = describe_refusal(model.forward, error, tuple(inputs.positional), inputs.named)
-        raise BackwardError(f"--input does not fit {type(model).__name__}.forward: {complaint}", hint=hint) from None
-    except ValueError:  # no signature
-        pass

@@ -7,12 +7,13 @@ from collections.abc import Callable
 import torch
 
 from paraminspect.errors import ParamInspectError
+from paraminspect.live.build.feeding import check_call
 from paraminspect.live.build.lazy import has_lazy, run_once
 from paraminspect.live.build.live_model import LiveModel
 from paraminspect.live.grad.asked import BackwardPlan
 from paraminspect.live.grad.backward import BackwardReport, backward_report
 from paraminspect.live.grad.feed import Feed, Wanted
-from paraminspect.live.grad.prepare import check_inputs, choose_device, convert, freeze
+from paraminspect.live.grad.prepare import choose_device, convert, freeze
 from paraminspect.live.grad.steps import repeat_backward
 from paraminspect.live.grad.told import Told
 
@@ -37,12 +38,14 @@ def run_backward(live: LiveModel, plan: BackwardPlan, on_step: Callable[[int], N
 def _run(live: LiveModel, plan: BackwardPlan, on_step: Callable[[int], None]) -> BackwardReport:
     device = choose_device(plan.device)
     dtype = None if plan.dtype is None else getattr(torch, plan.dtype)
-    feed = Feed(Wanted(plan.inputs, plan.target, plan.loss, plan.loss_file, dtype, device), live.plan, plan.seed)
+    feeding = live.feeding()
+    wanted = Wanted(plan.target, plan.loss, plan.loss_file, dtype, device)
+    feed = Feed(wanted, live.plan, plan.seed, lambda step: feeding.inputs(step, device=device, dtype=dtype))
     model = live.model
     freeze(model, plan.freeze)
     convert(model, dtype=dtype, device=device, train=plan.train)
     inputs, loss = feed.batch()
-    check_inputs(model, inputs)
+    check_call(model, inputs)
     live.expect_pass(inputs.positional)
     if has_lazy(model):
         run_once(model, inputs.positional, inputs.named, plan=live.plan, seed=plan.seed)

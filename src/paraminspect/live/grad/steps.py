@@ -9,10 +9,10 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from paraminspect.architecture.plan import ModelPlan
+from paraminspect.live.build.forward import Inputs
 from paraminspect.live.build.lazy import having_run
 from paraminspect.live.grad.backward import BackwardReport, backward_report
 from paraminspect.live.grad.losses import LossFunction
-from paraminspect.live.grad.once import Inputs
 from paraminspect.records import GradRecord, GradState, LossName
 
 Batch = tuple[Inputs, LossFunction | LossName]

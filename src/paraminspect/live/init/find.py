@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from paraminspect.live.build.describe import NamedTensor, class_names, describe_model, iter_tensors
+from paraminspect.live.build.describe import NamedTensor, describe_model, iter_tensors
 from paraminspect.names.listing import is_shown
-from paraminspect.records import TensorRecord
+from paraminspect.records import Classes, TensorRecord
 from paraminspect.rules.targets import Other, Target
 from paraminspect.tied.shared_bytes import find_canonical
 
@@ -46,18 +46,18 @@ def model_targets(model: nn.Module, records: Sequence[TensorRecord] | None = Non
         LimitExceededError: Modules by too many names.
     """
     described = list(zip(iter_tensors(model), records or describe_model(model), strict=True))
-    parameters = [each for each, _ in described if each.kind == "parameter"]
+    parameters = [(each, record.classes) for each, record in described if each.kind == "parameter"]
     canonical = find_canonical([record for each, record in described if each.kind == "parameter"])
-    names: dict[int, list[NamedTensor]] = {}
-    for index, each in enumerate(parameters):
+    names: dict[int, list[tuple[NamedTensor, Classes]]] = {}
+    for index, (each, classes) in enumerate(parameters):
         first = canonical[index]
-        names.setdefault(id(parameters[index if first is None else first].tensor), []).append(each)
+        names.setdefault(id(parameters[index if first is None else first][0].tensor), []).append((each, classes))
     others = [
-        Other(record.name, _BUFFER if record.kind == "buffer" else _ATTRIBUTE, record.module_types)
+        Other(record.name, _BUFFER if record.kind == "buffer" else _ATTRIBUTE, record.classes)
         for each, record in described
         if each.kind != "parameter"
     ]
-    tensors = tuple(first.tensor for first, *_ in names.values())
+    tensors = tuple(first.tensor for (first, _), *_ in names.values())
     return Targets(tuple(map(_model_target, names.values())), tuple(others), tensors=tensors)
 
 
@@ -67,14 +67,14 @@ def checkpoint_targets(records: Sequence[TensorRecord]) -> Targets:
     names: dict[int, list[TensorRecord]] = {}
     for index, first in enumerate(find_canonical(shown)):
         names.setdefault(index if first is None else first, []).append(shown[index])
-    others = tuple(Other(record.name, _what(record), record.module_types) for record in records if not is_shown(record))
+    others = tuple(Other(record.name, _what(record), record.classes) for record in records if not is_shown(record))
     kept = tuple(first for first, *_ in names.values())
     return Targets(tuple(map(_record_target, names.values())), others, records=kept)
 
 
-def _model_target(names: Sequence[NamedTensor]) -> Target:
+def _model_target(names: Sequence[tuple[NamedTensor, Classes]]) -> Target:
     """The target of one parameter, met by all these names."""
-    first, *aliases = names
+    (first, classes), *aliases = names
     tensor = first.tensor
     is_lazy = nn.parameter.is_lazy(tensor)
     if is_lazy:
@@ -89,11 +89,11 @@ def _model_target(names: Sequence[NamedTensor]) -> Target:
         first.name,
         () if is_lazy else tuple(tensor.shape),
         _dtype_of(tensor),
-        class_names(type(first.module)),
-        tuple(each.name for each in aliases),
-        next((row for each in names if (row := _padding_of(each)) is not None), None),
+        classes,
+        tuple(each.name for each, _ in aliases),
+        next((row for each, _ in names if (row := _padding_of(each)) is not None), None),
         problem,
-        tuple(class_names(type(each.module)) for each in aliases),
+        tuple(classes for _, classes in aliases),
     )
 
 
@@ -110,11 +110,11 @@ def _record_target(names: Sequence[TensorRecord]) -> Target:
         record.name,
         record.shape or (),
         record.dtype,
-        record.module_types,
+        record.classes,
         tuple(each.name for each in aliases),
         None,
         problem,
-        tuple(each.module_types for each in aliases),
+        tuple(each.classes for each in aliases),
     )
 
 

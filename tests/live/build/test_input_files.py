@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import save_file
 
 from paraminspect.errors import ParamInspectError
-from paraminspect.live.grad import input_files
-from paraminspect.live.grad.input_files import read_tensors
+from paraminspect.live.build import input_files
+from paraminspect.live.build.input_files import read_tensors
 
 VALUES = {"x": torch.arange(6.0).reshape(2, 3), "y": torch.tensor([1, -2])}
 
