@@ -43,6 +43,7 @@ FACTORS: Mapping[str, Mapping[int, str]] = {
     "native_layer_norm": {0: "weight"},
     "native_group_norm": {0: "weight"},
     "fused_rms_norm": {0: "weight"},
+    "prelu_kernel": {0: "weight"},
 }
 """By operation and input: the saved tensor that its gradient is multiplied by."""
 

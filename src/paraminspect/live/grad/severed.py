@@ -41,12 +41,12 @@ class _Cut(NamedTuple):
     Attributes:
         text: What to say of it.
         parameters: Marks of those that are in the graph of the inputs.
-        in_function: Whether it stands in the forward of a Function, whose backward may take what it left.
+        is_checkpoint: Whether it stands in a segment that is computed again, with a graph, if the graph leads to it.
     """
 
     text: str
     parameters: int
-    in_function: bool
+    is_checkpoint: bool
 
 
 class _Bytes:
@@ -75,9 +75,9 @@ class _Unseen(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        if not self._severed.is_at_work:
-            with torch._C.DisableTorchFunction():
+        with torch._C.DisableTorchFunction():
+            result = func(*args, **(kwargs or {}))
+            if not self._severed.is_at_work:
                 self._severed.spread([*iter_tensors([args, kwargs or {}])], [*iter_tensors(result)])
         return result
 
@@ -159,7 +159,8 @@ class Severed(TorchFunctionMode):
             return None
         cuts = [cut for place, cut in enumerate(self._cuts) if cut.parameters & mark and reached & self._mark(place)]
         if cuts:
-            texts = dict.fromkeys(cut.text for cut in cuts if not cut.in_function)
+            recomputes = any(type(node) is CheckpointFunction._backward_cls for node in self._graphs)
+            texts = dict.fromkeys(cut.text for cut in cuts if not (cut.is_checkpoint and recomputes))
             return " and ".join([*texts][:2]) or None
         if reached & mark or self._is_blind:
             return None
@@ -189,6 +190,7 @@ class Severed(TorchFunctionMode):
     def _look(self, op: str, given: Sequence[Tensor], before: Sequence[int], made: Sequence[Tensor]) -> None:
         for each in given:
             self._note_user(each)
+            self._is_blind = self._is_blind or self._of(each) is None  # one of torch.func, whose bytes are another's
         if any(part in op for part in SHAPED):
             return
         marks = 0
