@@ -1,6 +1,7 @@
 # make demo         install into .venv and look into a GPT-2-shaped checkpoint
 # make test         install, lint, check documents and wheel, run the tests
 # make test-extra   run the tests that want a browser, other shells, readers of manual pages
+# make test-libraries  run models of transformers, diffusers, peft and timm, in an environment of their own
 # make docs         run the commands of README.md and write their output into it; write the manual pages
 # make bench        measure against benchmarks/ and write benchmarks/RESULTS.md
 # make lint, make clean
@@ -15,12 +16,13 @@ endif
 
 VENV := .venv
 BIN := $(VENV)/bin
+LIBRARIES := .venv-libraries
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS)
 DEMO := demo/gpt2.pt
 BENCH_ARGS ?= --output benchmarks/RESULTS.md
 
 .DELETE_ON_ERROR:
-.PHONY: demo install dev test test-extra lint pytest check-docs check-wheel docs bench clean help
+.PHONY: demo install dev test test-extra test-libraries lint pytest check-docs check-wheel docs bench clean help
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed '/^$$/q'
@@ -66,7 +68,17 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m scripts.fill_formats --check
 
-check-docs: $(VENV)/.dev $(DEMO)
+check-test-libraries: $(LIBRARIES)/.installed
+	$(LIBRARIES)/bin/python -m pytest -m libraries tests/libraries $(PYTEST_ARGS)
+
+$(LIBRARIES)/.installed: pyproject.toml constraints.txt | $(VENV)/.installed
+	@echo 'installing transformers, diffusers, peft and timm into $(LIBRARIES) ...'
+	@test -x $(LIBRARIES)/bin/python || $(BIN)/python -m venv $(LIBRARIES)
+	@$(LIBRARIES)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) --upgrade pip
+	@$(LIBRARIES)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -e . --group libraries
+	@touch $@
+
+docs: $(VENV)/.dev $(DEMO)
 	$(BIN)/python -m scripts.fill_docs --check
 	$(BIN)/python -m scripts.make_man --check
 
@@ -88,5 +100,5 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 clean:
-	rm -rf $(VENV) build dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(LIBRARIES) build dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

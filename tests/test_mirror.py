@@ -11,12 +11,14 @@ SOURCE = TESTS.parent / "src" / "paraminspect"
 
 WITHOUT: dict[str, str] = {
     "holds names, types and numbers, and decides nothing": """
-        architecture/built_in architecture/model architecture/plan checks/codes formats/pickles/python_modules
+        architecture/built_in architecture/declared architecture/functions architecture/model architecture/plan checks/codes formats/pickles/python_modules
         formats/quantised/schemes formats/loaders formats/tied_names values/grid_rows values/grids
-        formats/pickles/safe_torch formats/pickles/tables render/columns render/style render/theme rules/rule rules/targets
+        formats/pickles/safe_torch formats/pickles/tables formats/pickles/traced render/columns render/style render/theme
+        rules/rule rules/targets outcomes summaries
     """,
     "tested by architecture/test_parse.py and architecture/test_expand.py": """
-        architecture/layers architecture/nodes architecture/values
+        architecture/arguments architecture/blocks architecture/fields architecture/layers architecture/nodes
+        architecture/values architecture/wiring
     """,
     "tested by architecture/test_parse.py and live/build/test_inputs.py": """
         architecture/tensors
@@ -67,7 +69,7 @@ WITHOUT: dict[str, str] = {
         formats/pickles/safe
     """,
     "tested by live/build/test_build.py": """
-        live/build/construct live/build/containers live/build/lazy live/build/live_model
+        live/build/construct live/build/containers live/build/givers live/build/lazy live/build/live_model
     """,
     "tested by formats/pytorch/test_distributed.py": """
         formats/pytorch/pieces

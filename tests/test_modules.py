@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = {"paraminspect": ROOT / "src", "benchmarks": ROOT, "scripts": ROOT}
 ALL = {**FOLDERS, "fuzz": ROOT, "tests": ROOT}
 
-SHARED_NAMES = {"check", "convert", "diff", "stats", "values"}
+SHARED_NAMES = {"check", "convert", "diff", "functions", "stats", "values"}
 """File names that more than two packages still have."""
 
 

@@ -20,21 +20,21 @@ _HOMES = {
     "Change": "names.changes",
     "Checkpoint": "records",
     "Diff": "values.diff",
-    "Finding": "records",
-    "GradRecord": "records",
-    "Info": "records",
+    "Finding": "summaries",
+    "GradRecord": "outcomes",
+    "Info": "summaries",
     "InitPlan": "rules.steps",
-    "InitStep": "records",
+    "InitStep": "outcomes",
     "Model": "library.model",
-    "ModuleShare": "records",
+    "ModuleShare": "summaries",
     "ParamInspectError": "errors",
     "Storage": "records",
     "Tensor": "library.model",
     "TensorRecord": "records",
     "TensorStats": "values.stats",
     "TieGroup": "records",
-    "Training": "records",
-    "UseRecord": "records",
+    "Training": "summaries",
+    "UseRecord": "outcomes",
     "Written": "conversion.convert",
     "apply_init": "library.answers",
     "backward": "library.answers",
@@ -102,21 +102,11 @@ if TYPE_CHECKING:
     from paraminspect.library.model import Model, Tensor
     from paraminspect.live.grad.backward import BackwardReport
     from paraminspect.names.changes import Change
-    from paraminspect.records import (
-        Checkpoint,
-        Finding,
-        GradRecord,
-        Info,
-        InitStep,
-        ModuleShare,
-        Storage,
-        TensorRecord,
-        TieGroup,
-        Training,
-        UseRecord,
-    )
+    from paraminspect.outcomes import GradRecord, InitStep, UseRecord
+    from paraminspect.records import Checkpoint, Storage, TensorRecord, TieGroup
     from paraminspect.rules.parse import parse_rule
     from paraminspect.rules.steps import InitPlan
+    from paraminspect.summaries import Finding, Info, ModuleShare, Training
     from paraminspect.values.diff import Diff
     from paraminspect.values.stats import TensorStats
 

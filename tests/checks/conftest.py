@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from paraminspect.checks.check import check_source
-from paraminspect.records import Finding
+from paraminspect.summaries import Finding
 
 
 @pytest.fixture

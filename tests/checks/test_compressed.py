@@ -16,7 +16,7 @@ from paraminspect.checks import compressed
 from paraminspect.checks.container import Place
 from paraminspect.files.blob import Blob
 from paraminspect.limits import Bound
-from paraminspect.records import Finding
+from paraminspect.summaries import Finding
 from tests.making.formats import JOBLIB
 from tests.making.torch_files import torch_bytes
 from tests.making.zips import zip_bytes

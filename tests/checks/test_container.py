@@ -23,7 +23,7 @@ from paraminspect.checks.codes import CODES
 from paraminspect.checks.container import Place, scan_part
 from paraminspect.errors import SourceError
 from paraminspect.files.blob import Blob
-from paraminspect.records import Finding
+from paraminspect.summaries import Finding
 from tests.making.numpy_files import npy_bytes, npz_bytes
 from tests.making.tars import packed_bytes
 from tests.making.torch_files import legacy_bytes, torch_bytes

@@ -17,7 +17,8 @@ from torch import nn
 
 from paraminspect.checks import headers as tensors
 from paraminspect.checks.check import check_source
-from paraminspect.records import Checkpoint, Finding, Storage, TensorRecord
+from paraminspect.records import Checkpoint, Storage, TensorRecord
+from paraminspect.summaries import Finding
 from tests.making.gguf_files import info, make_gguf
 from tests.making.safetensors_files import raw_safetensors
 from tests.making.torch_files import torch_bytes

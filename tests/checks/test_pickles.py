@@ -17,7 +17,7 @@ from paraminspect.checks.pickles import scan_pickle
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.source import open_source
-from paraminspect.records import Finding
+from paraminspect.summaries import Finding
 
 
 def scan(data: bytes) -> list[Finding]:

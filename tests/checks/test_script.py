@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from paraminspect.checks.script import DANGEROUS_NAMESPACES, KNOWN_NAMESPACES, _judge
-from paraminspect.records import Finding
+from paraminspect.summaries import Finding
 from tests.making.torch_files import script_bytes
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")

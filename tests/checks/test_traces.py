@@ -22,7 +22,8 @@ from paraminspect.files.blob import Blob
 from paraminspect.formats.once import making_once
 from paraminspect.formats.pickles.inert import StorageRef
 from paraminspect.formats.pickles.machine import PickleMachine
-from paraminspect.formats.pickles.tracing import Trace, trace_pickle
+from paraminspect.formats.pickles.traced import Trace
+from paraminspect.formats.pickles.tracing import trace_pickle
 from paraminspect.limits import OPCODES, STRINGS, WINDOWS, Effort, one_effort
 from tests.making.distributed import grid, save_in_pieces
 from tests.making.zips import zip_bytes

@@ -18,7 +18,7 @@ from paraminspect.checks.check import check_source
 from paraminspect.checks.container import Place
 from paraminspect.checks.twins import Twins
 from paraminspect.formats.zip_file import ZipDirectory
-from paraminspect.records import Finding
+from paraminspect.summaries import Finding
 from tests.making.distributed import grid, save_in_pieces
 from tests.making.zips import zip_bytes
 

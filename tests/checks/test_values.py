@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from paraminspect.checks import values as contents
-from paraminspect.records import Finding
+from paraminspect.summaries import Finding
 from tests.making.torch_files import not_dense, torch_bytes
 
 Check = Callable[..., list[Finding]]

@@ -18,7 +18,7 @@ from paraminspect.checks.container import Place, scan_part
 from paraminspect.checks.zips import scan_zip
 from paraminspect.files.blob import Blob
 from paraminspect.limits import MEMBERS, OPCODES, Effort, one_effort
-from paraminspect.records import Finding
+from paraminspect.summaries import Finding
 from tests.making.zips import zip_bytes
 
 Check = Callable[..., list[Finding]]

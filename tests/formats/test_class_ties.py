@@ -70,6 +70,7 @@ def test_of_other_classes_nothing_is_said(name: str) -> None:
 EMBED, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 WORDS, DECODER = "bert.embeddings.word_embeddings.weight", "cls.predictions.decoder.weight"
 BIAS, DECODER_BIAS = "cls.predictions.bias", "cls.predictions.decoder.bias"
+INNER = "model.language_model.embed_tokens.weight"
 OLD, OLD_HEAD = "language_model.model.embed_tokens.weight", "language_model.lm_head.weight"
 T5_HALVES = {"encoder.embed_tokens.weight": "shared.weight", "decoder.embed_tokens.weight": "shared.weight"}
 YES, NO = {"tie_word_embeddings": True}, {"tie_word_embeddings": False}
@@ -96,6 +97,12 @@ YES, NO = {"tie_word_embeddings": True}, {"tie_word_embeddings": False}
         ("LlavaForConditionalGeneration", {"text_config": YES}, [OLD], {OLD_HEAD: OLD}),
         ("LlavaForConditionalGeneration", {"text_config": NO}, [OLD, OLD_HEAD], {}),
         ("LlavaForConditionalGeneration", {"text_config": 3}, [OLD], {}),
+        ("AyaVisionForConditionalGeneration", {}, [OLD], {OLD_HEAD: OLD}),
+        ("MllamaForConditionalGeneration", {"text_config": YES}, [OLD], {OLD_HEAD: OLD}),
+        ("HunYuanVLForConditionalGeneration", {}, [EMBED], {HEAD: EMBED}),
+        ("Qwen3VLForConditionalGeneration", {"text_config": YES}, [INNER], {HEAD: INNER}),  # of version 4.57
+        ("VisionEncoderDecoderModel", {}, [f"decoder.{WORDS}", f"decoder.{BIAS}"], {f"decoder.{DECODER}": f"decoder.{WORDS}", f"decoder.{DECODER_BIAS}": f"decoder.{BIAS}"}),
+        ("VisionEncoderDecoderModel", {"decoder": NO}, [f"decoder.{WORDS}", f"decoder.{DECODER}", f"decoder.{BIAS}"], {f"decoder.{DECODER_BIAS}": f"decoder.{BIAS}"}),
         # of a source that is not stored another name stands for it
         ("T5ForConditionalGeneration", {}, ["encoder.embed_tokens.weight"], {"shared.weight": "encoder.embed_tokens.weight", "decoder.embed_tokens.weight": "encoder.embed_tokens.weight", HEAD: "encoder.embed_tokens.weight"}),
         ("LlavaForConditionalGeneration", {"text_config": YES}, [HEAD, "model.language_model.embed_tokens.weight"], {HEAD: "model.language_model.embed_tokens.weight"}),

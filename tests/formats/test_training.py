@@ -14,7 +14,7 @@ from torch import nn
 
 from paraminspect.formats.source import open_source
 from paraminspect.formats.training import find_training
-from paraminspect.records import Training
+from paraminspect.summaries import Training
 
 HONEST = Path(__file__).parents[1] / "honest"
 

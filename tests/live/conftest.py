@@ -15,6 +15,15 @@ def configs() -> Path:
     return CONFIGS
 
 
+@pytest.fixture(autouse=True, scope="session")
+def command_line() -> None:
+    """What it imports is there before any test, and stays."""
+    from tests.making.running import run_here
+
+    for command in ("list", "init", "grad"):
+        run_here(command, "--help")
+
+
 @pytest.fixture(autouse=True)
 def same_imports() -> Iterator[None]:
     """What user code imports, and where it is searched for, is forgotten after each test."""

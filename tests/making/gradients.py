@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paraminspect.records import GradRecord, UseRecord
+from paraminspect.outcomes import GradRecord, UseRecord
 
 TWICE = (UseRecord("a", "mm"), UseRecord("b", "mm"))
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from paraminspect.names.listing import make_listing, make_tree
-from paraminspect.records import Info, TensorRecord, Training
+from paraminspect.records import TensorRecord
 from paraminspect.render.description import MAX_ENTRIES, MAX_ROWS, render_info
 from paraminspect.render.style import Style
+from paraminspect.summaries import Info, Training
 from paraminspect.text import display_width
 from tests.making.inks import INKS, without_inks
 

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from paraminspect.records import Finding
 from paraminspect.render.findings import render_findings
 from paraminspect.render.style import Style
+from paraminspect.summaries import Finding
 from tests.making.inks import INKS, without_inks
 
 

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paraminspect.records import GradRecord
+from paraminspect.outcomes import GradRecord
 from paraminspect.render.gradient_chart import render_chart
 from paraminspect.render.gradient_plot import plot_gradients
 from paraminspect.render.name_tree import name_lines

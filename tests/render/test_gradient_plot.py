@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from paraminspect.errors import ParamInspectError
-from paraminspect.records import GradRecord
+from paraminspect.outcomes import GradRecord
 from paraminspect.render import gradient_plot
 from paraminspect.render.gradient_plot import plot_gradients
 from paraminspect.render.svg import render_html, render_svg

@@ -7,11 +7,12 @@ from typing import Any, get_args
 import pytest
 
 from paraminspect.cli.app import COMMANDS, find_declared
-from paraminspect.records import GradState, Severity
+from paraminspect.outcomes import GradState
 from paraminspect.render.painting import inks_of, paint
 from paraminspect.render.rows import Column
 from paraminspect.render.style import Style
 from paraminspect.render.theme import OF_WORDS, THEME
+from paraminspect.summaries import Severity
 from tests.making.inks import INKS
 
 

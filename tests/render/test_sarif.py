@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paraminspect.checks.codes import CODES, SEVERITIES
-from paraminspect.records import Finding, Severity
 from paraminspect.render import sarif
 from paraminspect.render.sarif import render_sarif
+from paraminspect.summaries import Finding, Severity
 
 TEXTS = st.text(max_size=20)
 FINDINGS = st.builds(

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paraminspect.errors import LimitExceededError, RuleError
-from paraminspect.records import Classes, InitStep
+from paraminspect.outcomes import InitStep
+from paraminspect.records import Classes
 from paraminspect.rules.parse import parse_rule
 from paraminspect.rules.steps import FLOATING, InitPlan, plan_rules
 from paraminspect.rules.targets import Other, Target

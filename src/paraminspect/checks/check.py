@@ -22,7 +22,8 @@ from paraminspect.formats.stored_twice import SECOND_TIME
 from paraminspect.formats.tiling import NOT_WHOLE
 from paraminspect.limits import EffortError, one_effort
 from paraminspect.models.open import Opened
-from paraminspect.records import Checkpoint, Finding
+from paraminspect.records import Checkpoint
+from paraminspect.summaries import Finding
 
 STDIN: Final = "-"
 MAX_DEPTH: Final = 4

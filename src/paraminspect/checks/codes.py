@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from paraminspect.records import Finding, Severity
+from paraminspect.summaries import Finding, Severity
 
 SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warning", "error", "danger")
 """In ascending order."""

@@ -23,7 +23,7 @@ from paraminspect.formats.foreign import recognise_bytes
 from paraminspect.formats.lz4 import MAGIC as LZ4
 from paraminspect.formats.lz4 import read_lz4
 from paraminspect.limits import MEMBERS, EffortError, effort
-from paraminspect.records import Finding
+from paraminspect.summaries import Finding
 from paraminspect.text import format_bytes
 
 MAX_DICTIONARY: Final = 80 << 20

@@ -15,7 +15,7 @@ from paraminspect.files.blob import Blob
 from paraminspect.formats.sniff import HEAD_BYTES
 from paraminspect.formats.table import find_containers, resolve
 from paraminspect.limits import FINDINGS, EffortError, effort
-from paraminspect.records import Finding
+from paraminspect.summaries import Finding
 
 MAX_DEPTH: Final = 6
 """Archives and byte strings around what is looked at."""

@@ -10,8 +10,9 @@ from paraminspect.checks.codes import find
 from paraminspect.errors import ParamInspectError
 from paraminspect.formats.stored_twice import SECOND_TIME
 from paraminspect.limits import EffortError
-from paraminspect.records import Checkpoint, Finding
+from paraminspect.records import Checkpoint
 from paraminspect.sharing.find import find_equal_in, find_in, open_stored
+from paraminspect.summaries import Finding
 from paraminspect.text import format_bytes, list_some
 
 MAX_TOLD: Final = 50

@@ -13,7 +13,8 @@ from paraminspect.formats.table import format_of, resolve
 from paraminspect.formats.tiling import flaw_of
 from paraminspect.names.attributes import find_lost
 from paraminspect.names.listing import is_shown
-from paraminspect.records import Checkpoint, Finding, TensorRecord
+from paraminspect.records import Checkpoint, TensorRecord
+from paraminspect.summaries import Finding
 from paraminspect.text import counted, format_bytes
 from paraminspect.tied.unused import find_unused
 

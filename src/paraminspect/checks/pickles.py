@@ -11,11 +11,14 @@ from paraminspect.checks.traces import trace_once
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles.inert import LongBytes, StorageRef
+from paraminspect.formats.pickles.nested import may_be_file
 from paraminspect.formats.pickles.plain import is_pickle
-from paraminspect.formats.pickles.tracing import Trace, Use, may_be_file, printable, trace_pickle
+from paraminspect.formats.pickles.preview import printable
+from paraminspect.formats.pickles.traced import Trace, Use
+from paraminspect.formats.pickles.tracing import trace_pickle
 from paraminspect.formats.pytorch.legacy import is_legacy_magic, itemsize
 from paraminspect.limits import EffortError
-from paraminspect.records import Finding
+from paraminspect.summaries import Finding
 
 MAX_TOLD: Final = 50
 """Findings of one kind and one pickle that are told one by one."""

@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 from paraminspect.checks.check import scan_files
 from paraminspect.checks.codes import rank
 from paraminspect.formats.table import formats_of_files
-from paraminspect.records import Checkpoint, Finding, Severity
+from paraminspect.records import Checkpoint
+from paraminspect.summaries import Finding, Severity
 
 LOOK: Final = "run paraminspect check"
 

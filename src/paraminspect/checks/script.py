@@ -18,7 +18,7 @@ from paraminspect.checks.container import Place
 from paraminspect.errors import ParamInspectError
 from paraminspect.formats.pytorch.script import MAX_CODE_BYTES
 from paraminspect.formats.zip_file import ZipDirectory
-from paraminspect.records import Finding
+from paraminspect.summaries import Finding
 
 DANGEROUS_OPERATORS: Final[dict[str, str]] = {
     "from_file": "maps a file, and creates it if asked to",

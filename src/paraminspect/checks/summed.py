@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from paraminspect.checks.codes import SEVERITIES, worst
-from paraminspect.records import Checkpoint, Finding, Severity
+from paraminspect.records import Checkpoint
 from paraminspect.render.columns import FINDINGS
 from paraminspect.render.rows import Rows, merge_rows
+from paraminspect.summaries import Finding, Severity
 from paraminspect.text import counted
 
 

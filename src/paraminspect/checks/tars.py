@@ -14,7 +14,7 @@ from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles.inert import StorageType
 from paraminspect.formats.pytorch.tar import MAX_COUNT
 from paraminspect.formats.tar_file import FILES, LINKS, MAX_MEMBERS, TarMember, list_members
-from paraminspect.records import Finding
+from paraminspect.summaries import Finding
 
 _MAX_NDIM: Final = 64
 

@@ -14,7 +14,8 @@ from paraminspect.errors import LimitExceededError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.once import Loaded, once
 from paraminspect.formats.pickles.inert import StorageRef
-from paraminspect.formats.pickles.tracing import Trace, trace_pickle
+from paraminspect.formats.pickles.traced import Trace
+from paraminspect.formats.pickles.tracing import trace_pickle
 from paraminspect.limits import OPCODES, STRINGS, WINDOWS, Effort, EffortError, effort, one_effort
 
 HEAD: Final = 4096

@@ -9,7 +9,8 @@ from typing import Final
 from paraminspect.checks.codes import find, worst
 from paraminspect.errors import MalformedError, ParamInspectError, TruncatedError
 from paraminspect.names.listing import is_shown
-from paraminspect.records import Finding, Severity, TensorRecord
+from paraminspect.records import TensorRecord
+from paraminspect.summaries import Finding, Severity
 from paraminspect.text import counted, join_words
 from paraminspect.values.decode import Numbers
 from paraminspect.values.stats import TensorStats

@@ -23,14 +23,15 @@ from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.once import once
 from paraminspect.formats.pickles.inert import LongBytes, StorageRef
+from paraminspect.formats.pickles.nested import may_be_file
 from paraminspect.formats.pickles.plain import BARE_STARTS, is_pickle
-from paraminspect.formats.pickles.tracing import may_be_file, trace_pickle
+from paraminspect.formats.pickles.tracing import trace_pickle
 from paraminspect.formats.pytorch.export import find_pickled, is_raw_member, is_torch_export
 from paraminspect.formats.table import TAR_MAGIC, endings_of, is_named_piece
 from paraminspect.formats.zip_file import ZIP_END, ZipDirectory, ZipEntry, read_tail, read_zip_directory
 from paraminspect.formats.zip_pieces import split_archives
 from paraminspect.limits import effort
-from paraminspect.records import Finding
+from paraminspect.summaries import Finding
 from paraminspect.text import counted, format_bytes, quote
 
 MAX_TOLD: Final = 20

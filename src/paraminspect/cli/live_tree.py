@@ -26,13 +26,11 @@ def show_live_tree(model: Opened, live: LiveModel, how: TreeOptions, output: Out
     Raises:
         ParamInspectError: There is no such module; it has no input, or fails on it.
     """
+    told = len(live.notes)
     try:
-        inside = f"{how.module}." if how.module else ""
-        records = [
-            each._replace(name=each.name[len(inside) :]) for each in live.records if each.name.startswith(inside)
-        ]
-        node, shapes = _choose(live, how, records)
-        totals = total(make_listing(records))
+        node, shapes = _choose(live, how)
+        output.notes(live.notes[told:])
+        totals = total(make_listing(_inside(live, how.module)))
     except ParamInspectError as error:
         error.source = error.source or model.source
         raise
@@ -48,13 +46,13 @@ def show_live_tree(model: Opened, live: LiveModel, how: TreeOptions, output: Out
         )
 
 
-def _choose(live: LiveModel, how: TreeOptions, records: Sequence[TensorRecord]) -> tuple[ModuleNode, Shapes | None]:
+def _choose(live: LiveModel, how: TreeOptions) -> tuple[ModuleNode, Shapes | None]:
     """The module that is meant, and the shapes of outputs by its paths."""
     from paraminspect.live.build.outline import make_module_tree
 
     shapes = live.shapes() if how.with_shapes else None
     if not how.module:
-        return make_module_tree(live.model, records), shapes
+        return make_module_tree(live.model, live.records), shapes
     paths = [path for path, _ in live.model.named_modules(remove_duplicate=False)]
     if how.module not in paths:
         from paraminspect.names.suggestions import closest
@@ -65,4 +63,10 @@ def _choose(live: LiveModel, how: TreeOptions, records: Sequence[TensorRecord]) 
     prefix = f"{how.module}."
     if shapes is not None:
         shapes = {path[len(prefix) :]: shape for path, shape in shapes.items() if f"{path}.".startswith(prefix)}
-    return make_module_tree(live.model.get_submodule(how.module), records), shapes
+    return make_module_tree(live.model.get_submodule(how.module), _inside(live, how.module)), shapes
+
+
+def _inside(live: LiveModel, module: str) -> Sequence[TensorRecord]:
+    """The tensors of a module, with their names in it."""
+    start = f"{module}." if module else ""
+    return [each._replace(name=each.name[len(start) :]) for each in live.records if each.name.startswith(start)]

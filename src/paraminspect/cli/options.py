@@ -9,7 +9,7 @@ from paraminspect.cli import output as writing
 from paraminspect.cli.declare import Is
 from paraminspect.errors import ParamInspectError
 from paraminspect.models.asked import Asked, Want
-from paraminspect.records import LossName
+from paraminspect.outcomes import LossName
 from paraminspect.render.rows import Column, Format
 
 SPECS = "Specs and factories"

@@ -22,7 +22,7 @@ from paraminspect.formats.pickles.data import Room, as_data, entries_of, number_
 from paraminspect.formats.sharded import load_json
 from paraminspect.formats.source import read_shard
 from paraminspect.formats.training import learning_rates
-from paraminspect.records import Training
+from paraminspect.summaries import Training
 from paraminspect.text import quote
 
 CONFIGS: Final = ("config.json", "adapter_config.json")

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from paraminspect.records import Checkpoint, Info
+    from paraminspect.records import Checkpoint
+    from paraminspect.summaries import Info
 
 SHARDED: Final = "sharded"
 """What the format of several files begins with; the formats of the files follow, with "and" between them."""

@@ -26,7 +26,7 @@ TIES: Final[dict[str, str]] = {
     "[backbone] lm_head.weight=backbone.embeddings.weight +.":
         "FalconMambaForCausalLM MambaForCausalLM",
     "[backbone] lm_head.weight=backbone.embeddings.weight -.":
-        "Mamba2ForCausalLM xLSTMForCausalLM",
+        "Mamba2ForCausalLM",
     "[bert] cls.predictions.decoder.bias=cls.predictions.bias + +., cls.predictions.decoder.weight=bert.embeddings.word_embeddings.weight +.":
         "BertForMaskedLM BertForPreTraining BertLMHeadModel BigBirdForCausalLM BigBirdForMaskedLM "
         "BigBirdForPreTraining BlipTextLMHeadModel MegatronBertForCausalLM MegatronBertForMaskedLM "
@@ -44,7 +44,7 @@ TIES: Final[dict[str, str]] = {
         "BridgeTowerForMaskedLM",
     "[convbert] generator_lm_head.weight=convbert.embeddings.word_embeddings.weight +.":
         "ConvBertForMaskedLM",
-    "[cpmant] lm_head.weight=cpmant.input_embedding.weight +.":
+    "[cpmant] lm_head.weight=cpmant.input_embedding.weight +. old":
         "CpmAntForCausalLM",
     "[data2vec_text] lm_head.decoder.bias=lm_head.bias + +., lm_head.decoder.weight=data2vec_text.embeddings.word_embeddings.weight +.":
         "Data2VecTextForCausalLM Data2VecTextForMaskedLM",
@@ -54,7 +54,7 @@ TIES: Final[dict[str, str]] = {
         "DistilBertForMaskedLM",
     "[electra] generator_lm_head.weight=electra.embeddings.word_embeddings.weight +.":
         "ElectraForCausalLM ElectraForMaskedLM",
-    "[encoder_decoder] decoder.cls.predictions.decoder.bias=decoder.cls.predictions.bias +decoder, decoder.cls.predictions.decoder.weight=decoder.bert.embeddings.word_embeddings.weight +decoder":
+    "[encoder_decoder] decoder.cls.predictions.decoder.bias=decoder.cls.predictions.bias + +decoder, decoder.cls.predictions.decoder.weight=decoder.bert.embeddings.word_embeddings.weight +decoder":
         "EncoderDecoderModel",
     "[encoder_decoder] text_encoder.encoder.embed_tokens.weight=text_encoder.shared.weight +":
         "MusicgenForConditionalGeneration",
@@ -82,6 +82,8 @@ TIES: Final[dict[str, str]] = {
         "IBertForMaskedLM",
     "[language_model] lm_head.weight=model.embed_tokens.weight -.":
         "Llama4ForCausalLM",
+    "[language_model] lm_head.weight=model.embed_tokens.weight -. old":
+        "MllamaForCausalLM",
     "[layoutlm] cls.predictions.decoder.bias=cls.predictions.bias + +., cls.predictions.decoder.weight=layoutlm.embeddings.word_embeddings.weight +.":
         "LayoutLMForMaskedLM",
     "[led] decoder.embed_tokens.weight=shared.weight + +., encoder.embed_tokens.weight=shared.weight + +.":
@@ -119,10 +121,12 @@ TIES: Final[dict[str, str]] = {
     "[model] decoder.embed_tokens.weight=shared.weight + +., encoder.embed_tokens.weight=shared.weight + +.":
         "BartModel BigBirdPegasusModel BlenderbotModel BlenderbotSmallModel M2M100Model MBartModel MarianModel "
         "MvpModel NllbMoeModel PLBartModel PegasusModel PegasusXModel",
-    "[model] decoder.lm_head.weight=decoder.model.embed_tokens.weight -.":
+    "[model] decoder.lm_head.weight=decoder.model.embed_tokens.weight -. old":
         "MoshiForConditionalGeneration",
     "[model] decoder.weight=model.embeddings.tok_embeddings.weight +.":
         "ModernBertDecoderForCausalLM ModernBertForMaskedLM",
+    "[model] encoder.language_model.embed_tokens.weight=decoder.embed_tokens.weight +., encoder.language_model.norm.weight=decoder.norm.weight +.":
+        "DiffusionGemmaModel",
     "[model] head.decoder.weight=model.text_model.embed_tokens.weight -.":
         "UltraVBertForMaskedLM",
     "[model] head.weight=model.embed_tokens.weight -.":
@@ -130,7 +134,7 @@ TIES: Final[dict[str, str]] = {
     "[model] language_model.decoder.embed_tokens.weight=language_model.shared.weight + +text_config, language_model.encoder.embed_tokens.weight=language_model.shared.weight + +text_config":
         "Florence2Model",
     "[model] language_model.lm_head.weight=language_model.model.embed_tokens.weight +. +text_config, lm_head.weight=model.language_model.embed_tokens.weight +. +text_config":
-        "Gemma3ForConditionalGeneration PaliGemmaForConditionalGeneration",
+        "AyaVisionForConditionalGeneration Gemma3ForConditionalGeneration PaliGemmaForConditionalGeneration",
     "[model] language_model.lm_head.weight=language_model.model.embed_tokens.weight +. -text_config, lm_head.weight=model.language_model.embed_tokens.weight +.":
         "GraniteSpeechForConditionalGeneration",
     "[model] language_model.lm_head.weight=language_model.model.embed_tokens.weight +. -text_config, lm_head.weight=model.language_model.embed_tokens.weight +. -text_config":
@@ -149,7 +153,11 @@ TIES: Final[dict[str, str]] = {
     "[model] language_model.lm_head.weight=language_model.model.embed_tokens.weight -.,text_config, lm_head.weight=model.language_model.embed_tokens.weight -.,text_config":
         "MiniMaxM3SparseForConditionalGeneration",
     "[model] language_model.lm_head.weight=language_model.model.embed_tokens.weight -text_config":
-        "Llama4ForConditionalGeneration Qwen2AudioForConditionalGeneration VoxtralForConditionalGeneration",
+        "Llama4ForConditionalGeneration",
+    "[model] language_model.lm_head.weight=language_model.model.embed_tokens.weight -text_config old":
+        "Qwen2AudioForConditionalGeneration VoxtralForConditionalGeneration",
+    "[model] language_model.lm_head.weight=language_model.model.embed_tokens.weight -text_config old, lm_head.weight=model.language_model.embed_tokens.weight -text_config old":
+        "MllamaForConditionalGeneration",
     "[model] lm_head.out_proj.weight=model.decoder.embed_tokens.weight +.":
         "T5GemmaForConditionalGeneration",
     "[model] lm_head.out_proj.weight=model.encoder.embed_tokens.weight +., model.decoder.embed_tokens.eoi_embedding=model.encoder.embed_tokens.eoi_embedding +., model.decoder.embed_tokens.weight=model.encoder.embed_tokens.weight +.":
@@ -159,9 +167,13 @@ TIES: Final[dict[str, str]] = {
     "[model] lm_head.weight=embed_tokens.weight -.":
         "Cosmos3OmniForConditionalGeneration",
     "[model] lm_head.weight=model.decoder.embed_tokens.weight +.":
-        "BartForCausalLM BigBirdPegasusForCausalLM BlenderbotForCausalLM BlenderbotSmallForCausalLM "
-        "DiffusionGemmaForBlockDiffusion MBartForCausalLM MarianForCausalLM MvpForCausalLM OPTForCausalLM "
-        "PLBartForCausalLM PegasusForCausalLM Speech2Text2ForCausalLM Speech2TextForConditionalGeneration",
+        "BartForCausalLM BlenderbotForCausalLM BlenderbotSmallForCausalLM MBartForCausalLM MarianForCausalLM "
+        "MvpForCausalLM OPTForCausalLM PLBartForCausalLM PegasusForCausalLM Speech2Text2ForCausalLM "
+        "Speech2TextForConditionalGeneration",
+    "[model] lm_head.weight=model.decoder.embed_tokens.weight +. old":
+        "BigBirdPegasusForCausalLM",
+    "[model] lm_head.weight=model.decoder.embed_tokens.weight +., model.encoder.language_model.embed_tokens.weight=model.decoder.embed_tokens.weight +., model.encoder.language_model.norm.weight=model.decoder.norm.weight +.":
+        "DiffusionGemmaForBlockDiffusion",
     "[model] lm_head.weight=model.embed_tokens.embed_tokens.weight -.":
         "KyutaiSpeechToTextForConditionalGeneration",
     "[model] lm_head.weight=model.embed_tokens.weight +.":
@@ -173,40 +185,42 @@ TIES: Final[dict[str, str]] = {
         "MiniCPM3ForCausalLM RecurrentGemmaForCausalLM SmolLM3ForCausalLM Starcoder2ForCausalLM "
         "VaultGemmaForCausalLM XGLMForCausalLM YoutuForCausalLM Zamba2ForCausalLM ZambaForCausalLM ZayaForCausalLM",
     "[model] lm_head.weight=model.embed_tokens.weight +.&text_config":
-        "PaddleOCRVLForConditionalGeneration",
+        "HunYuanVLForConditionalGeneration PaddleOCRVLForConditionalGeneration",
     "[model] lm_head.weight=model.embed_tokens.weight +., lm_head.weight=model.language_model.embed_tokens.weight +. old":
         "Gemma3nForCausalLM",
     "[model] lm_head.weight=model.embed_tokens.weight -.":
         "AXK1ForCausalLM AXK2ForCausalLM AfmoeForCausalLM Apertus1p5TextForCausalLM ApertusForCausalLM "
         "ArceeForCausalLM AriaTextForCausalLM BambaForCausalLM BeamForCausalLM BitNetForCausalLM "
-        "ChameleonForConditionalGeneration CwmForCausalLM DeepseekV2ForCausalLM DeepseekV32ForCausalLM "
-        "DeepseekV3ForCausalLM DiffLlamaForCausalLM DogeForCausalLM Dots1ForCausalLM Dots3NoteForCausalLM "
-        "Dots3NoteForConditionalGeneration Emu3ForCausalLM EuroBertForMaskedLM EvollaForProteinText2Text "
-        "Exaone4ForCausalLM ExaoneMoeForCausalLM FalconH1ForCausalLM FlexOlmoForCausalLM FlintForCausalLM "
-        "Glm4ForCausalLM Glm4MoeForCausalLM Glm4MoeLiteForCausalLM GlmForCausalLM GlmMoeDsaForCausalLM "
-        "GptOssForCausalLM GraniteForCausalLM GraniteMoeForCausalLM GraniteMoeHybridForCausalLM "
-        "GraniteMoeSWAForCausalLM GraniteMoeSharedForCausalLM HYV3ForCausalLM HYV4ForCausalLM "
-        "HYV4VLForConditionalGeneration HeliumForCausalLM HrmTextForCausalLM HunYuanDenseV1ForCausalLM "
-        "HunYuanMoEV1ForCausalLM HyperCLOVAXForCausalLM IdeficsForVisionText2Text Jais2ForCausalLM JambaForCausalLM "
-        "Kolibri1ForCausalLM LagunaForCausalLM LlamaForCausalLM LongcatFlashForCausalLM MellumForCausalLM "
-        "MiMoV2FlashForCausalLM MiniMaxForCausalLM MiniMaxM2ForCausalLM MiniMaxM3VLForCausalLM "
-        "Ministral3ForCausalLM MinistralForCausalLM Mistral4ForCausalLM MistralForCausalLM MixtralForCausalLM "
-        "MoshiForCausalLM NanoChatForCausalLM NemotronForCausalLM Olmo2ForCausalLM Olmo3ForCausalLM OlmoForCausalLM "
-        "OlmoHybridForCausalLM OlmoeForCausalLM PersimmonForCausalLM Phi3ForCausalLM Phi4MultimodalForCausalLM "
-        "PhiForCausalLM PhimoeForCausalLM Qwen2ForCausalLM Qwen2MoeForCausalLM Qwen3ForCausalLM Qwen3MoeForCausalLM "
-        "Qwen3NextForCausalLM Qwen3OmniMoeThinkerForConditionalGeneration Qwen3_5ForCausalLM Qwen3_5MoeForCausalLM "
+        "ChameleonForConditionalGeneration CwmForCausalLM DeepseekOcr2ForConditionalGeneration "
+        "DeepseekV2ForCausalLM DeepseekV32ForCausalLM DeepseekV3ForCausalLM DiffLlamaForCausalLM DogeForCausalLM "
+        "Dots1ForCausalLM Dots3NoteForCausalLM Dots3NoteForConditionalGeneration Emu3ForCausalLM "
+        "EuroBertForMaskedLM Exaone4ForCausalLM ExaoneMoeForCausalLM FalconH1ForCausalLM FlexOlmoForCausalLM "
+        "FlintForCausalLM Glm4ForCausalLM Glm4MoeForCausalLM Glm4MoeLiteForCausalLM GlmForCausalLM "
+        "GlmMoeDsaForCausalLM GptOssForCausalLM GraniteForCausalLM GraniteMoeForCausalLM "
+        "GraniteMoeHybridForCausalLM GraniteMoeSWAForCausalLM GraniteMoeSharedForCausalLM HYV3ForCausalLM "
+        "HYV4ForCausalLM HYV4VLForConditionalGeneration HeliumForCausalLM HrmTextForCausalLM "
+        "HunYuanDenseV1ForCausalLM HunYuanMoEV1ForCausalLM HyperCLOVAXForCausalLM IdeficsForVisionText2Text "
+        "Jais2ForCausalLM JambaForCausalLM Kolibri1ForCausalLM LagunaForCausalLM LlamaForCausalLM "
+        "LongcatFlashForCausalLM MellumForCausalLM MiMoV2FlashForCausalLM MiniMaxForCausalLM MiniMaxM2ForCausalLM "
+        "MiniMaxM3VLForCausalLM Ministral3ForCausalLM MinistralForCausalLM Mistral4ForCausalLM MistralForCausalLM "
+        "MixtralForCausalLM NanoChatForCausalLM NemotronForCausalLM Olmo2ForCausalLM Olmo3ForCausalLM "
+        "OlmoForCausalLM OlmoHybridForCausalLM OlmoeForCausalLM PersimmonForCausalLM Phi3ForCausalLM "
+        "Phi4MultimodalForCausalLM PhiForCausalLM PhimoeForCausalLM Qwen2ForCausalLM Qwen2MoeForCausalLM "
+        "Qwen3ForCausalLM Qwen3MoeForCausalLM Qwen3NextForCausalLM Qwen3_5ForCausalLM Qwen3_5MoeForCausalLM "
         "Qwen4ExpForCausalLM SeedOssForCausalLM SolarOpenForCausalLM StableLmForCausalLM "
         "Step3p7ForConditionalGeneration UnlimitedOcrForConditionalGeneration",
     "[model] lm_head.weight=model.embed_tokens.weight -. -text_config":
         "Qwen2VLForConditionalGeneration Qwen2_5OmniThinkerForConditionalGeneration "
-        "Qwen2_5_VLForConditionalGeneration",
+        "Qwen2_5_VLForConditionalGeneration Qwen3OmniMoeThinkerForConditionalGeneration",
+    "[model] lm_head.weight=model.embed_tokens.weight -. old":
+        "MoshiForCausalLM",
     "[model] lm_head.weight=model.embed_tokens.word_embeddings.weight +., unembedding_projection.weight=model.embed_tokens.embedding_projection.weight +.":
         "NeoMMEForMaskedLM",
     "[model] lm_head.weight=model.language_model.embed_tokens.weight +.":
-        "AyaVisionForConditionalGeneration FunAsrNanoForConditionalGeneration Gemma3nForConditionalGeneration "
-        "Gemma4ForConditionalGeneration Gemma4UnifiedForConditionalGeneration HunYuanVLForConditionalGeneration "
-        "Lfm3VlForConditionalGeneration LightOnOcrForConditionalGeneration MiniCPMOcrForConditionalGeneration "
-        "MossTranscribeDiarizeForConditionalGeneration Qwen3ASRForConditionalGeneration",
+        "FunAsrNanoForConditionalGeneration Gemma3nForConditionalGeneration Gemma4ForConditionalGeneration "
+        "Gemma4UnifiedForConditionalGeneration Lfm3VlForConditionalGeneration LightOnOcrForConditionalGeneration "
+        "MiniCPMOcrForConditionalGeneration MossTranscribeDiarizeForConditionalGeneration "
+        "Qwen3ASRForConditionalGeneration",
     "[model] lm_head.weight=model.language_model.embed_tokens.weight +. +text_config":
         "Cohere2VisionForConditionalGeneration Lfm2VlForConditionalGeneration",
     "[model] lm_head.weight=model.language_model.embed_tokens.weight +. -text_config":
@@ -214,18 +228,16 @@ TIES: Final[dict[str, str]] = {
         "Ovis2ForConditionalGeneration",
     "[model] lm_head.weight=model.language_model.embed_tokens.weight -.":
         "Apertus1p5ForConditionalGeneration CohereCompassForConditionalGeneration "
-        "DeepseekOcr2ForConditionalGeneration Exaone4_5_ForConditionalGeneration FastVlmForConditionalGeneration "
-        "Glm46VForConditionalGeneration Glm5NextForConditionalGeneration GlmOcrForConditionalGeneration "
-        "Granite4VisionForConditionalGeneration MiniCPMV4_6ForConditionalGeneration "
-        "MiniCPMV4_7ForConditionalGeneration MuseGlimmerForConditionalGeneration "
-        "PerceptionLMForConditionalGeneration Qwen3VLForConditionalGeneration Qwen3VLMoeForConditionalGeneration "
-        "Qwen3_5ForConditionalGeneration Qwen3_5MoeForConditionalGeneration Qwen4ExpForConditionalGeneration",
+        "Exaone4_5_ForConditionalGeneration Glm46VForConditionalGeneration Glm5NextForConditionalGeneration "
+        "GlmOcrForConditionalGeneration Granite4VisionForConditionalGeneration MiniCPMV4_6ForConditionalGeneration "
+        "MiniCPMV4_7ForConditionalGeneration MuseGlimmerForConditionalGeneration Qwen3_5ForConditionalGeneration "
+        "Qwen3_5MoeForConditionalGeneration Qwen4ExpForConditionalGeneration",
     "[model] lm_head.weight=model.language_model.embed_tokens.weight -. -text_config":
-        "Glm4vForConditionalGeneration",
+        "Glm4vForConditionalGeneration Qwen3VLForConditionalGeneration Qwen3VLMoeForConditionalGeneration",
     "[model] lm_head.weight=model.language_model.embed_tokens.weight -., output.weight=tok_embeddings.weight -.":
         "MistralLarge4ForConditionalGeneration",
     "[model] lm_head.weight=model.language_model.embed_tokens.weight -.,text_config":
-        "VideoLlama3ForConditionalGeneration",
+        "FastVlmForConditionalGeneration PerceptionLMForConditionalGeneration VideoLlama3ForConditionalGeneration",
     "[model] lm_head.weight=model.language_model.embed_tokens.weight -.,text_config -text_config":
         "Glm4vMoeForConditionalGeneration",
     "[model] lm_head.weight=model.language_model.embed_tokens.weight -text_config":
@@ -241,10 +253,10 @@ TIES: Final[dict[str, str]] = {
         "PegasusForConditionalGeneration PegasusXForConditionalGeneration",
     "[model] lm_head.weight=model.text_model.embed_tokens.weight +.":
         "GraniteDoclingForConditionalGeneration",
-    "[model] lm_head.weight=model.text_model.embed_tokens.weight -.":
-        "Emu3ForConditionalGeneration Idefics3ForConditionalGeneration SmolVLMForConditionalGeneration",
     "[model] lm_head.weight=model.text_model.embed_tokens.weight -. -text_config":
-        "Idefics2ForConditionalGeneration",
+        "Idefics2ForConditionalGeneration Idefics3ForConditionalGeneration SmolVLMForConditionalGeneration",
+    "[model] lm_head.weight=model.text_model.embed_tokens.weight -. -text_config, text_model.lm_head.weight=text_model.model.embed_tokens.weight -. -text_config":
+        "Emu3ForConditionalGeneration",
     "[model] lm_head.weight=model.text_model.embeddings.tok_embeddings.weight -.":
         "ModernVBertForMaskedLM",
     "[model] log_softmax.mlp.layer0.weight=model.transf_decoder._embedding.token_embedding.weight -., proj_out.weight=model.decoder.embed_tokens.weight -.":
@@ -272,10 +284,6 @@ TIES: Final[dict[str, str]] = {
         "MoonshineStreamingForConditionalGeneration",
     "[model] thinker.lm_head.weight=thinker.model.embed_tokens.weight -thinker_config -thinker_config.text_config":
         "Qwen2_5OmniForConditionalGeneration",
-    "[model] vlm.language_model.lm_head.weight=vlm.language_model.model.embed_tokens.weight +vlm_config.text_config, vlm.lm_head.weight=vlm.model.language_model.embed_tokens.weight +vlm_config.text_config":
-        "ColPaliForRetrieval",
-    "[model] vlm.lm_head.weight=vlm.model.language_model.embed_tokens.weight -vlm_config.text_config":
-        "ColQwen2ForRetrieval",
     "[mpnet] lm_head.decoder.bias=lm_head.bias + +., lm_head.decoder.weight=mpnet.embeddings.word_embeddings.weight +.":
         "MPNetForMaskedLM",
     "[mra] cls.predictions.decoder.bias=cls.predictions.bias + +., cls.predictions.decoder.weight=mra.embeddings.word_embeddings.weight +.":
@@ -302,10 +310,12 @@ TIES: Final[dict[str, str]] = {
         "ProphetNetForConditionalGeneration",
     "[prophetnet] lm_head.weight=prophetnet.word_embeddings.weight +., prophetnet.decoder.word_embeddings.weight=prophetnet.word_embeddings.weight +, prophetnet.encoder.word_embeddings.weight=prophetnet.word_embeddings.weight +":
         "XLMProphetNetForConditionalGeneration",
-    "[rag] generator.lm_head.weight=generator.model.shared.weight +generator, generator.model.decoder.embed_tokens.weight=generator.model.shared.weight +generator, generator.model.encoder.embed_tokens.weight=generator.model.shared.weight +generator":
+    "[rag] generator.lm_head.weight=generator.model.shared.weight +generator, generator.model.decoder.embed_tokens.weight=generator.model.shared.weight + +generator, generator.model.encoder.embed_tokens.weight=generator.model.shared.weight + +generator":
         "RagModel",
-    "[rag] rag.generator.lm_head.weight=rag.generator.model.shared.weight +generator, rag.generator.model.decoder.embed_tokens.weight=rag.generator.model.shared.weight +generator, rag.generator.model.encoder.embed_tokens.weight=rag.generator.model.shared.weight +generator":
-        "RagSequenceForGeneration RagTokenForGeneration",
+    "[rag] rag.generator.lm_head.weight=rag.generator.model.shared.weight +.&generator&question_encoder +generator, rag.generator.model.decoder.embed_tokens.weight=rag.generator.model.shared.weight + +generator, rag.generator.model.encoder.embed_tokens.weight=rag.generator.model.shared.weight + +generator":
+        "RagTokenForGeneration",
+    "[rag] rag.generator.lm_head.weight=rag.generator.model.shared.weight +generator, rag.generator.model.decoder.embed_tokens.weight=rag.generator.model.shared.weight + +generator, rag.generator.model.encoder.embed_tokens.weight=rag.generator.model.shared.weight + +generator":
+        "RagSequenceForGeneration",
     "[realm] cls.predictions.decoder.bias=cls.predictions.bias +":
         "RealmEmbedder RealmReader",
     "[realm] cls.predictions.decoder.bias=cls.predictions.bias +, cls.predictions.decoder.weight=realm.embeddings.word_embeddings.weight +.":
@@ -314,8 +324,8 @@ TIES: Final[dict[str, str]] = {
         "RealmScorer",
     "[realm] embedder.cls.predictions.decoder.bias=embedder.cls.predictions.bias +, reader.cls.predictions.decoder.bias=reader.cls.predictions.bias +":
         "RealmForOpenQA",
-    "[reformer] lm_head.decoder.bias=lm_head.bias +, lm_head.decoder.weight=reformer.embeddings.word_embeddings.weight -.":
-        "ReformerForMaskedLM",
+    "[reformer] lm_head.decoder.bias=lm_head.bias + old, lm_head.decoder.weight=reformer.embeddings.word_embeddings.weight -. old":
+        "ReformerForMaskedLM ReformerModelWithLMHead",
     "[roberta] lm_head.decoder.bias=lm_head.bias + +., lm_head.decoder.weight=roberta.embeddings.word_embeddings.weight +.":
         "CamembertForCausalLM CamembertForMaskedLM RobertaForCausalLM RobertaForMaskedLM XLMRobertaForCausalLM "
         "XLMRobertaForMaskedLM XLMRobertaXLForCausalLM XLMRobertaXLForMaskedLM XmodForCausalLM XmodForMaskedLM",
@@ -353,7 +363,7 @@ TIES: Final[dict[str, str]] = {
         "SeamlessM4Tv2ForSpeechToText",
     "[seamless_m4t_v2] lm_head.weight=shared.weight +., text_decoder.embed_tokens.weight=shared.weight + +., text_encoder.embed_tokens.weight=shared.weight + +.":
         "SeamlessM4Tv2ForTextToText",
-    "[speech_encoder_decoder] decoder.cls.predictions.decoder.bias=decoder.cls.predictions.bias +decoder, decoder.cls.predictions.decoder.weight=decoder.bert.embeddings.word_embeddings.weight +decoder":
+    "[speech_encoder_decoder] decoder.cls.predictions.decoder.bias=decoder.cls.predictions.bias + +decoder, decoder.cls.predictions.decoder.weight=decoder.bert.embeddings.word_embeddings.weight +decoder":
         "SpeechEncoderDecoderModel",
     "[speecht5] text_decoder_postnet.lm_head.weight=speecht5.decoder.prenet.embed_tokens.weight +.":
         "SpeechT5ForSpeechToText",
@@ -363,8 +373,6 @@ TIES: Final[dict[str, str]] = {
         "SwitchTransformersForConditionalGeneration",
     "[switch_transformers] encoder.embed_tokens.weight=shared.weight + +.":
         "SwitchTransformersEncoderModel",
-    "[talker.code_predictor] lm_head.weight=model.embed_tokens.weight -.":
-        "Qwen3OmniMoeTalkerCodePredictorModelForConditionalGeneration",
     "[tapas] cls.predictions.decoder.bias=cls.predictions.bias + +., cls.predictions.decoder.weight=tapas.embeddings.word_embeddings.weight +.":
         "TapasForMaskedLM",
     "[transformer] cls.predictions.decoder.bias=cls.predictions.bias + +., cls.predictions.decoder.weight=transformer.embeddings.word_embeddings.weight +.":
@@ -397,7 +405,7 @@ TIES: Final[dict[str, str]] = {
     "[transformer] lm_head.weight=transformer.wte.weight +.":
         "GPT2DoubleHeadsModel GPT2LMHeadModel GPTBigCodeForCausalLM GPTNeoForCausalLM MptForCausalLM",
     "[transformer] lm_head.weight=transformer.wte.weight -.":
-        "CodeGenForCausalLM DbrxForCausalLM GPTJForCausalLM ImageGPTForCausalImageModeling",
+        "CodeGenForCausalLM GPTJForCausalLM ImageGPTForCausalImageModeling",
     "[transformer] lm_loss.weight=transformer.word_embedding.weight +.":
         "XLNetLMHeadModel",
     "[transformer] pred_layer.proj.weight=transformer.embeddings.weight +.":
@@ -408,10 +416,14 @@ TIES: Final[dict[str, str]] = {
         "MT5ForTokenClassification T5ForTokenClassification UMT5ForTokenClassification",
     "[vilt] mlm_score.decoder.bias=mlm_score.bias + old, mlm_score.decoder.weight=vilt.embeddings.text_embeddings.word_embeddings.weight + -.":
         "ViltForMaskedLM",
-    "[vision_encoder_decoder] decoder.cls.predictions.decoder.bias=decoder.cls.predictions.bias +decoder, decoder.cls.predictions.decoder.weight=decoder.bert.embeddings.word_embeddings.weight +decoder":
+    "[vision_encoder_decoder] decoder.cls.predictions.decoder.bias=decoder.cls.predictions.bias + +decoder, decoder.cls.predictions.decoder.weight=decoder.bert.embeddings.word_embeddings.weight +decoder":
         "VisionEncoderDecoderModel",
     "[visual_bert] cls.predictions.decoder.bias=cls.predictions.bias + +., cls.predictions.decoder.weight=visual_bert.embeddings.word_embeddings.weight +.":
         "VisualBertForPreTraining VisualBertForRegionToPhraseAlignment",
+    "[vlm] vlm.language_model.lm_head.weight=vlm.language_model.model.embed_tokens.weight +vlm_config.text_config old, vlm.lm_head.weight=vlm.model.language_model.embed_tokens.weight +vlm_config.text_config old":
+        "ColPaliForRetrieval",
+    "[vlm] vlm.lm_head.weight=vlm.model.language_model.embed_tokens.weight -vlm_config.text_config old":
+        "ColQwen2ForRetrieval",
     "[yoso] cls.predictions.decoder.bias=cls.predictions.bias + +., cls.predictions.decoder.weight=yoso.embeddings.word_embeddings.weight +.":
         "YosoForMaskedLM",
 }  # fmt: skip

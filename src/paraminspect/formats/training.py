@@ -16,7 +16,7 @@ from typing import Any, Final
 from paraminspect.formats.pickles.data import Room, as_data, entries_of, is_array, key_text, number_of
 from paraminspect.formats.pickles.inert import Opaque
 from paraminspect.formats.pytorch.classify import role_of_key
-from paraminspect.records import Training
+from paraminspect.summaries import Training
 
 Path = tuple[str | int, ...]
 

@@ -16,7 +16,9 @@ from paraminspect.library.model import Model, several
 from paraminspect.limits import one_run
 from paraminspect.models.asked import Asked
 from paraminspect.models.open import Opened, no_architecture, open_model
-from paraminspect.records import OF_MODEL, Checkpoint, Finding, Info, InitStep, TieGroup
+from paraminspect.outcomes import InitStep
+from paraminspect.records import OF_MODEL, Checkpoint, TieGroup
+from paraminspect.summaries import Finding, Info
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from paraminspect.live.grad.backward import BackwardReport
     from paraminspect.live.grad.losses import LossFunction
     from paraminspect.live.init.apply import Functions
-    from paraminspect.records import LossName
+    from paraminspect.outcomes import LossName
     from paraminspect.rules.rule import Rule
     from paraminspect.rules.steps import InitPlan
     from paraminspect.values.diff import Diff

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 from paraminspect.checks.safety import Safety, tell_safety
 from paraminspect.files.paths import is_masked, shown
 from paraminspect.formats.table import formats_of_files, resolve
+from paraminspect.live.build.factory_name import FOLDER_FORMAT
 from paraminspect.models.open import Opened
 from paraminspect.names.listing import Listing, Module, count_hidden, make_listing, make_tree, total
-from paraminspect.records import Info, ModuleShare, Training
+from paraminspect.summaries import Info, ModuleShare, Training
 
 if TYPE_CHECKING:
     from paraminspect.live.build.live_model import LiveModel
@@ -22,7 +23,12 @@ MAX_MODULES: Final = 2_000
 MAX_OUTER: Final = 16
 """Modules in each other that hold nothing else; an honest file has two or three."""
 
-_LIVE: Final = {"spec": "no code: spec", "factory": "runs the factory's code", "module": "a model in memory"}
+_LIVE: Final = {
+    "spec": "no code: spec",
+    "factory": "runs the factory's code",
+    "module": "a model in memory",
+    "folder": "no code of the folder: a class of transformers",
+}
 
 
 class Described:
@@ -95,7 +101,7 @@ class Described:
 def _safety(opened: Opened) -> Safety:
     """What loading it would run."""
     if opened.live is not None:
-        return Safety(_LIVE[opened.kind])
+        return Safety(_LIVE["folder" if opened.live.format == FOLDER_FORMAT else opened.kind])
     checkpoint = opened.checkpoint
     if checkpoint.kept_open is not None or is_masked(checkpoint.source):  # a pipe is gone, a URL is not known any more
         return tell_safety(checkpoint.files, checkpoint)

@@ -14,7 +14,8 @@ from paraminspect.errors import ParamInspectError
 from paraminspect.formats.companions import find_companions
 from paraminspect.formats.table import formats_of_files, resolve
 from paraminspect.models.open import Opened
-from paraminspect.records import Checkpoint, InitStep
+from paraminspect.outcomes import InitStep
+from paraminspect.records import Checkpoint
 from paraminspect.rules.steps import PlannedStep
 from paraminspect.text import counted, escape_text, format_bytes, parse_size, shape_text
 from paraminspect.writers.layout import Layout, OutTensor

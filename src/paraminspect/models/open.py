@@ -353,6 +353,8 @@ def _open_factory(source: str, found: Recognised, asked: Asked) -> Opened:
     live = build_from_factory(source, asked.arguments, device=device, seed=asked.seed, given=asked.inputs)
     if asked.inputs is not None and asked.want != "memory":  # a backward pass runs it itself
         live.run_once()
+    if live.drawn and device == "cpu" and not asked.weights:
+        live.notes.append(live.drawn)
     return _finish(source, "factory", live, rules, asked)
 
 

@@ -59,11 +59,16 @@ def recognise(source: str) -> Recognised:
 
 
 def _names_code(source: str) -> bool:
+    """Whether it does; also a module alone, or a call, of which it is said how to write them."""
     if ":" not in source and not source.lower().endswith(".py"):
-        return False
+        if not source.replace(".", "").isidentifier():
+            return False
+        from paraminspect.live.build.candidates import find_module_file
+
+        return find_module_file(source) is not None
     from paraminspect.live.build.factory_name import parse_factory
 
-    return parse_factory(source) is not None
+    return parse_factory(source.partition("(")[0]) is not None
 
 
 def _recognise_file(path: str) -> Recognised:

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from paraminspect.formats.table import formats_of_files
 from paraminspect.names.listing import Module, name_hidden
-from paraminspect.records import Info, Training
 from paraminspect.render.checkpoint_tree import render_tree
 from paraminspect.render.style import Style
+from paraminspect.summaries import Info, Training
 from paraminspect.text import counted, display_width, escape_text, format_bytes, list_some, pad, shorten_end
 
 GAP: Final = "  "

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from paraminspect.records import Finding
 from paraminspect.render.style import Style
+from paraminspect.summaries import Finding
 from paraminspect.text import counted, escape_message, wrap
 
 INDENT: Final = "  "

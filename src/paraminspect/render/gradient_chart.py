@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from paraminspect.records import GradRecord
+from paraminspect.outcomes import GradRecord
 from paraminspect.render.log_scale import LogScale, scale_of
 from paraminspect.render.name_tree import name_lines
 from paraminspect.render.rows import EMPTY_NAME

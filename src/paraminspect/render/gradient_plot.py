@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from paraminspect.errors import LimitExceededError
-from paraminspect.records import GradRecord, GradState
+from paraminspect.outcomes import GradRecord, GradState
 from paraminspect.render.gradient_chart import state_text
 from paraminspect.render.log_scale import LogScale, scale_of
 from paraminspect.render.name_tree import name_lines

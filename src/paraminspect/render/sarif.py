@@ -17,7 +17,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from paraminspect.files.paths import uri_of
-from paraminspect.records import Finding, Severity
+from paraminspect.summaries import Finding, Severity
 from paraminspect.text import counted
 
 SCHEMA_URI: Final = "https://json.schemastore.org/sarif-2.1.0.json"

@@ -13,7 +13,7 @@ from typing import Final
 
 from paraminspect.errors import LimitExceededError, RuleError
 from paraminspect.names.selector import quote_name
-from paraminspect.records import InitStep
+from paraminspect.outcomes import InitStep
 from paraminspect.rules.parse import rule_error
 from paraminspect.rules.remarks import REMARKS, alias_note, why_unmatched
 from paraminspect.rules.resolve import Resolved, count_fans, resolve

@@ -9,9 +9,10 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 from paraminspect.errors import ParamInspectError
 from paraminspect.names.changes import suggest_maps
 from paraminspect.names.listing import Listing
-from paraminspect.records import Checkpoint, Problem, TensorRecord
+from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.render.columns import CHANGES, NUMBERS
 from paraminspect.render.rows import EMPTY_NAME, Rows
+from paraminspect.summaries import Problem
 from paraminspect.text import list_some
 from paraminspect.values.diff import Diff
 from paraminspect.values.stats import TensorStats

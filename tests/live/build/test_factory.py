@@ -90,7 +90,7 @@ def test_code_that_does_not_run_on_the_meta_device(write: Write) -> None:
     assert live.model.weight.device.type == "cpu"
     (note,) = live.notes
     assert note.startswith("make does not run on the meta device (RuntimeError: ")
-    assert note.endswith("): it was built in memory")
+    assert note.endswith("): it was run again, and built in memory")
 
 
 def test_terabytes_on_the_meta_device(write: Write) -> None:
@@ -161,7 +161,7 @@ def test_no_such_thing(write: Write) -> None:
     error = fails("build.py")
     assert (error.message, error.hint) == (
         "build.py is Python; which function or class makes the model?",
-        "write build.py:Net",
+        "write build.py:make_net; it also has Net",
     )
 
 
@@ -206,6 +206,36 @@ def test_user_code_that_fails(write: Write) -> None:
     )
     write("pkg2.py", "import no_such_package\n")
     assert "import of pkg2: ModuleNotFoundError" in fails("pkg2:make").message
+
+
+def test_code_that_fails_again_in_memory(write: Write) -> None:
+    write("build.py", "def make():\n    print('here')\n    raise ValueError('bad size')\n")
+    error = fails("build.py:make")
+    assert error.message == "make: ValueError: bad size (build.py:5)"
+    assert error.hint == "it ran twice: on the meta device, which has no values, it failed before"
+    with pytest.raises(SourceError) as caught:
+        build_factory("build.py:make", device="cpu")
+    assert caught.value.hint is None
+
+
+def test_a_file_of_a_package(write: Write) -> None:
+    write("pkg/__init__.py", "")
+    write("pkg/layers.py", "class Layer(nn.Linear): pass\n")
+    write("pkg/model.py", "from .layers import Layer\ndef net(): return Layer(2, 2)\n")
+    write("pkg/deep/model.py", "from ..layers import Layer\ndef net(): return Layer(2, 2)\n")
+    write("pkg/absolute.py", "import pkg.layers\ndef net(): return pkg.layers.Layer(2, 2)\n")
+    write("src/other/model.py", "from .layers import Layer\ndef net(): return Layer(2, 2)\n")
+    for source, hint in {
+        "pkg/model.py:net": "it is part of a package: pkg.model:net",
+        "pkg/deep/model.py:net": "it is part of a package: pkg.deep.model:net",
+        "src/other/model.py:net": "it is part of a package: other.model:net in src",
+    }.items():
+        error = fails(source)
+        assert "attempted relative import" in error.message
+        assert error.hint == hint
+    assert fails("pkg/absolute.py:net").hint == "it is part of a package: pkg.absolute:net"
+    for source in ("pkg.model:net", "pkg.deep.model:net", "pkg.absolute:net"):
+        assert len(open_live(source).records) == 2
 
 
 def test_a_script_that_ends_the_program(write: Write) -> None:

@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from paraminspect.live.grad import uses
 from paraminspect.live.grad.backward import BackwardReport, backward_report
-from paraminspect.records import GradRecord, UseRecord
+from paraminspect.outcomes import GradRecord, UseRecord
 from tests.making.live_models import open_live
 
 

@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 
 from paraminspect import apply_init, parse_rule, plan_init
 from paraminspect.errors import ParamInspectError, RuleError
-from paraminspect.records import InitStep
+from paraminspect.outcomes import InitStep
 from paraminspect.rules.steps import InitPlan
 
 

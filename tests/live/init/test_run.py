@@ -23,7 +23,8 @@ from paraminspect.live.init.find import checkpoint_targets, model_targets
 from paraminspect.live.init.functions import OwnFunctions, own_functions
 from paraminspect.live.init.run import Run
 from paraminspect.live.init.work import Work, checkpoint_work, model_work
-from paraminspect.records import Checkpoint, InitStep, TensorRecord
+from paraminspect.outcomes import InitStep
+from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.rules.initializers import INITIALIZERS
 from paraminspect.rules.parse import parse_rule
 from paraminspect.rules.rule import Rule

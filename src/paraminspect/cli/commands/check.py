@@ -15,9 +15,9 @@ from paraminspect.cli.progress import Progress
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.paths import shown
 from paraminspect.names.suggestions import suggest
-from paraminspect.records import Severity
 from paraminspect.render.columns import FINDINGS
 from paraminspect.render.rows import Format
+from paraminspect.summaries import Severity
 
 if TYPE_CHECKING:
     from paraminspect.checks.summed import Checked

@@ -10,7 +10,7 @@ from paraminspect.cli import options
 from paraminspect.cli.declare import Listed, Table, declare
 from paraminspect.cli.output import Output
 from paraminspect.errors import ParamInspectError
-from paraminspect.records import GradState
+from paraminspect.outcomes import GradState
 from paraminspect.render.columns import GRADIENT_CHANGES, GRADIENTS, SPREAD, USES
 from paraminspect.render.pictures import check_picture, encode_picture
 from paraminspect.text import list_some

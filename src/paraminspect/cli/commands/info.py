@@ -16,7 +16,7 @@ from paraminspect.render.rows import Rows
 
 if TYPE_CHECKING:
     from paraminspect.library.info import Described
-    from paraminspect.records import Info
+    from paraminspect.summaries import Info
 
 
 @declare(

@@ -15,10 +15,10 @@ from paraminspect.cli.opened import open_each, prefixed
 from paraminspect.cli.output import Output
 from paraminspect.errors import ParamInspectError
 from paraminspect.names.listing import total
-from paraminspect.records import Problem
 from paraminspect.render.columns import MODULE_STATISTICS, STATISTICS
 from paraminspect.render.pictures import check_picture, encode_picture
 from paraminspect.render.rows import EMPTY_NAME, SOURCE, Rows
+from paraminspect.summaries import Problem
 
 if TYPE_CHECKING:  # numpy, for which a help text does not wait
     from paraminspect.models.open import Opened

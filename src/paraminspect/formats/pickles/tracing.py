@@ -14,16 +14,19 @@ from typing import Final
 from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles.attributes import find_functions, find_special
-from paraminspect.formats.pickles.danger import Verdict, judge
-from paraminspect.formats.pickles.inert import Dtype, Global, LongBytes, OddKey, Opaque, StorageRef, TensorValue
+from paraminspect.formats.pickles.danger import judge
+from paraminspect.formats.pickles.doubts import doubt_call
+from paraminspect.formats.pickles.inert import Global, LongBytes, Opaque, StorageRef, TensorValue
 from paraminspect.formats.pickles.joblib_arrays import count_bytes, is_wrapper
 from paraminspect.formats.pickles.machine import MAX_PICKLE_OPS, PickleMachine
+from paraminspect.formats.pickles.nested import FIRST_LETTERS, SMALLEST_PICKLE, STORED_HEAD, may_be_bare, may_be_file
 from paraminspect.formats.pickles.opcodes import HANDLERS
-from paraminspect.formats.pickles.plain import BARE_STARTS
+from paraminspect.formats.pickles.preview import SHOWN_PREVIEW, preview, preview_arguments, printable
 from paraminspect.formats.pickles.python_modules import PYTHON_MODULES
 from paraminspect.formats.pickles.repeats import Repeats
-from paraminspect.formats.pickles.safe import ALLOCATORS, CALLED_SAFELY, MANY_BYTES, TAKES_A_FUNCTION, Calling
+from paraminspect.formats.pickles.safe import CALLED_SAFELY, TAKES_A_FUNCTION, Calling
 from paraminspect.formats.pickles.state import LONGEST_FIXED, truncated
+from paraminspect.formats.pickles.traced import Trace, Use
 from paraminspect.formats.pytorch.objects import GlobalTable, is_view, storage_ref
 from paraminspect.limits import OPCODES, STRINGS, EffortError, effort
 
@@ -36,98 +39,7 @@ MAX_LOADED: Final = 20_000
 MAX_PARTS: Final = 1_000
 """Pickles between the opcodes of one pickle."""
 
-SHOWN_TEXT: Final = 60
-"""Characters of one text in a preview."""
-
-SHOWN_PREVIEW: Final = 120
-"""Characters of a whole preview."""
-
-SHOWN_ITEMS: Final = 6
-"""Items of a container in a preview."""
-
-MAX_DEPTH: Final = 4
-"""Levels of a preview."""
-
-SMALLEST_PICKLE: Final = 4
-"""Bytes: a header, one opcode and STOP."""
-
 _STOP: Final = 0x2E
-
-
-class Use:
-    """One class or function that a pickle names.
-
-    Attributes:
-        module: As the pickle says it.
-        verdict: What is known of it.
-        offset: Of the opcode that names it first, from the begin of the file or member that holds the pickle.
-        called: Offset of the first call of it, or where it is never called, of the first instance that is made of it; None
-            if it is only named.
-        preview: Arguments of that, as short text.
-        calls: How often it is called.
-        rebuilt: How often an instance is made of it without a call (NEWOBJ), which only classes allow.
-        suspicion: Why this use is dangerous although the name alone is not; "" if it is not.
-    """
-
-    __slots__ = ("called", "calls", "module", "name", "offset", "preview", "rebuilt", "suspicion", "verdict")
-
-    def __init__(self, module: str, name: str, verdict: Verdict, offset: int) -> None:
-        self.module = module
-        self.name = name
-        self.verdict = verdict
-        self.offset = offset
-        self.called: int | None = None
-        self.preview = ""
-        self.calls = 0
-        self.rebuilt = 0
-        self.suspicion = ""
-
-
-class Trace:
-    """What one pickle would do.
-
-    Attributes:
-        uses: In order of appearance; what is safe is left out, unless more is done with it than honest files do.
-        computed: Offset and preview of calls of something that is no named class or function, and of names that are computed.
-        patched: Offset and preview of states that are set on an imported class or function itself.
-        nested: Strings that may be a pickle, or a file that holds one, with the offsets of their opcodes.
-        unread: How many more there are than a run may look into.
-        loaded: Those of them that are handed to `torch.storage._load_from_bytes`, which loads them.
-        value: What it stands for; None if it was not read to its end.
-        end: Offset of the first byte behind it, or of the byte at which it could not be read on.
-        error: Why it was not read to its end; None if it was.
-        untold: Different globals beyond MAX_USES.
-        names: All globals, what is safe among them.
-        wraps_arrays: Whether `joblib.load` reads it otherwise than `pickle.load` does.
-        parts: What the pickles would do that lie between its opcodes.
-        departs: Whether `value` may be other than a `PickleMachine` would make it, or it would have stopped.
-        has_runs: Whether it holds a `Run` in place of what that stands for.
-        refers: Whether there is a persistent id.
-        is_taken: Whether somebody who may change it has its value.
-        storages: First references to each, by its key.
-        foreign: (module, name) of what is on no allow-list, in order of appearance.
-    """
-
-    def __init__(self) -> None:
-        self.uses: list[Use] = []
-        self.computed: list[tuple[int, str]] = []
-        self.patched: list[tuple[int, str]] = []
-        self.nested: list[tuple[int, bytes | LongBytes]] = []
-        self.unread = 0
-        self.loaded: list[object] = []
-        self.value: object = None
-        self.end = 0
-        self.error: ParamInspectError | None = None
-        self.untold = 0
-        self.names: set[tuple[str, str]] = set()
-        self.wraps_arrays = False
-        self.parts: list[Trace] = []
-        self.departs = False
-        self.has_runs = False
-        self.refers = False
-        self.is_taken = False
-        self.storages: dict[str, StorageRef] = {}
-        self.foreign: list[tuple[str, str]] = []
 
 
 def trace_pickle(
@@ -318,7 +230,7 @@ class _TracingMachine(PickleMachine):
         if isinstance(func, Global):
             self._note_call(func, args)
         else:
-            self._note_computed(f"{preview(func)}{_arguments(args)}")
+            self._note_computed(f"{preview(func)}{preview_arguments(args)}")
 
     def _note_computed(self, text: str) -> None:
         if len(self.trace.computed) < MAX_USES:
@@ -334,7 +246,7 @@ class _TracingMachine(PickleMachine):
             use.calls += 1
         if use.called is None or (use.calls == 1 and use.rebuilt):
             use.called = self._op
-            use.preview = _arguments(args)[:SHOWN_PREVIEW]
+            use.preview = preview_arguments(args)[:SHOWN_PREVIEW]
         if use.verdict.level == "safe":
             self._watch(use, args)
         elif not use.suspicion and use.verdict.level == "unknown" and use.calls:
@@ -343,24 +255,16 @@ class _TracingMachine(PickleMachine):
     def _watch(self, use: Use, args: object) -> None:
         """What is safe, but not with any arguments."""
         identity = use.verdict.identity
-        suspicion = ""
+        suspicion = doubt_call(identity, args)
         if identity in _LOADERS and isinstance(args, tuple):
             self.trace.loaded.extend(args[:1])
             if not args or not isinstance(args[0], bytes | LongBytes):
                 suspicion = "loads bytes that the pickle computes"
             if len(self.trace.loaded) > MAX_LOADED:
                 raise LimitExceededError("tensors inside byte strings of one pickle", limit=MAX_LOADED, actual=None)
-        elif identity in ALLOCATORS and _asked(args) > MANY_BYTES:
-            suspicion = "allocates as much memory as it says"
-        elif identity == "builtins.type" and _count(args) != 1:
-            suspicion = "makes a class of its own, whose methods may be anything"
-        elif identity == "builtins.iter" and _count(args) != 1:
-            suspicion = "calls whatever it is given"
         elif identity in TAKES_A_FUNCTION:
             self._note_function(args, TAKES_A_FUNCTION[identity])
-        elif identity == "fractions.Fraction" and _has_exponent(args):
-            suspicion = "allocates as much memory as its exponent says"
-        elif isinstance(args, tuple) and not identity.startswith("torch."):
+        elif not suspicion and isinstance(args, tuple) and not identity.startswith("torch."):
             for item in args:
                 self._note_attributes(item, _ASKED_FOR, args)
         unexpected = use.calls == 1 and use.verdict.expected != "called" and self._code not in _MAKES_INSTANCES
@@ -517,33 +421,21 @@ class _TracingMachine(PickleMachine):
         if isinstance(text, LongBytes):
             if self._code in _LINES:  # of others it is noted where they are read
                 self._note_long(text)
-        elif type(text) is str and len(text) >= SMALLEST_PICKLE and text[0] in _FIRST_LETTERS:
+        elif type(text) is str and len(text) >= SMALLEST_PICKLE and text[0] in FIRST_LETTERS:
             data = text.encode("latin-1", "replace")
             self._note_string(data, data)
 
     def _note_long(self, data: LongBytes) -> None:
-        head = data.unfold(self._blob.read_up_to(data.begin, _STORED_HEAD))
+        head = data.unfold(self._blob.read_up_to(data.begin, STORED_HEAD))
         self._note_string(head.ljust(SMALLEST_PICKLE, b"\0"), data)
 
     def _note_string(self, head: bytes, data: bytes | LongBytes) -> None:
-        if may_be_file(head) or _may_be_bare(head, data):
+        if may_be_file(head) or may_be_bare(head, data):
             if self._effort.left(STRINGS):
                 self._effort.spend(STRINGS, 1)
                 self.trace.nested.append((self._op, data))
             else:
                 self.trace.unread += 1
-
-
-def may_be_file(head: bytes) -> bool:
-    """Whether bytes begin like a pickle with a header, a zip archive or an array."""
-    return (head[0] == 0x80 and head[1] <= 5) or head[:4] in {b"PK\3\4", b"\x93NUM"}
-
-
-def _may_be_bare(head: bytes, data: bytes | LongBytes) -> bool:
-    """Whether bytes may be a pickle without a header that names something: text is full of those that name nothing."""
-    if head[0] not in BARE_STARTS:
-        return False
-    return isinstance(data, LongBytes) or b"\x93" in data or data.count(b"\n") > 1
 
 
 _MAKES_INSTANCES: Final = frozenset({0x81, 0x92})
@@ -560,8 +452,6 @@ _ASKED_FOR: Final = frozenset({"keys", "replace", "_simple_new", "from_arrays", 
 
 _GIVES_WHAT_IS_THERE: Final = frozenset({"getattr", "getLogger", "_get_thnn_function_backend"})
 """Functions that give no new object: what is set on it stays set."""
-
-_FIRST_LETTERS: Final = frozenset(map(chr, b"\x93P" + BARE_STARTS))
 
 _LINES: Final = frozenset({0x53, 0x56})
 """STRING, UNICODE."""
@@ -585,76 +475,3 @@ def _noting_text(handler: Callable[[_TracingMachine], object]) -> Callable[[_Tra
 
 _HANDLERS: Final = [_noting_text(handler) if code in _TEXTS else handler for code, handler in enumerate(HANDLERS)]
 _HANDLERS[0x80] = _proto
-
-_STORED_HEAD: Final = 32
-"""Bytes that stand for four at least, however they are written: as escapes behind a quote at most."""
-
-
-def printable(text: str, limit: int = SHOWN_TEXT) -> str:
-    """An untrusted name on one line, cut in the middle, where nothing tells."""
-    if len(text) > limit:
-        text = f"{text[: limit // 3]}…{text[-(limit - limit // 3) :]}"
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-
-
-def _count(args: object) -> int:
-    return len(args) if isinstance(args, tuple) else -1
-
-
-def _asked(args: object) -> int:
-    first = args[0] if isinstance(args, tuple) and args else None
-    return first if type(first) is int else 0
-
-
-def _has_exponent(args: object) -> bool:
-    return isinstance(args, tuple) and any(isinstance(item, str) and "e" in item.lower() for item in args)
-
-
-def _arguments(args: object) -> str:
-    if isinstance(args, tuple):
-        return f"({', '.join(preview(item) for item in args[:SHOWN_ITEMS])}{', …' * (len(args) > SHOWN_ITEMS)})"
-    return f"(*{preview(args)})"
-
-
-def preview(value: object, depth: int = 0) -> str:
-    """A value as short text: what a reader needs to see what a call is about.
-
-    Args:
-        value: Inert.
-    """
-    match value:
-        case str() | bytes():
-            shown = repr(value[:SHOWN_TEXT]) + "…" * (len(value) > SHOWN_TEXT)
-        case int() if value.bit_length() > 64:
-            shown = f"an integer of {value.bit_length():,} bits"
-        case None | bool() | int() | float():
-            shown = repr(value)
-        case tuple() | list() | dict() if depth < MAX_DEPTH:
-            shown = _preview_items(value, depth)
-        case Global():
-            shown = printable(value.dotted)
-        case LongBytes():
-            shown = f"<{value.length:,} bytes of {'text' if value.text else 'data'}>"
-        case TensorValue() | StorageRef():
-            shown = "<tensor>" if isinstance(value, TensorValue) else "<storage>"
-        case Dtype() | OddKey():
-            shown = f"torch.{value.name}" if isinstance(value, Dtype) else printable(value.text)
-        case Opaque() if depth < MAX_DEPTH:
-            inside = value.args if isinstance(value.args, tuple) else (value.args,)
-            items = ", ".join(preview(item, depth + 1) for item in inside[:SHOWN_ITEMS])
-            shown = f"{preview(value.func, depth + 1)}({items})"
-        case _:
-            shown = "…"
-    return shown
-
-
-def _preview_items(value: tuple[object, ...] | list[object] | dict[object, object], depth: int) -> str:
-    more = ", …" if len(value) > SHOWN_ITEMS else ""
-    if isinstance(value, dict):
-        pairs = list(zip(value, range(SHOWN_ITEMS), strict=False))
-        shown = ", ".join(f"{preview(key, depth + 1)}: {preview(value[key], depth + 1)}" for key, _ in pairs)
-        return f"{{{shown}{more}}}"
-    shown = ", ".join(preview(item, depth + 1) for item in value[:SHOWN_ITEMS])
-    if isinstance(value, tuple):
-        return f"({shown}{more}{',' * (len(value) == 1)})"
-    return f"[{shown}{more}]"

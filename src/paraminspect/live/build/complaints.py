@@ -30,6 +30,8 @@ _NOT_NAMED = {"self": object, "device": object, "mode": nn.RNNBase}
 def first_line(error: object) -> str:
     """What an exception or warning says, on one line of bounded length, without a full stop."""
     lines = str(error).strip().splitlines()
+    if len(lines) > 1 and lines[0].endswith(":"):
+        lines[0] += f" {lines[1]}"
     return shorten(" ".join(lines[0].split()).rstrip("."), MAX_COMPLAINT_LENGTH) if lines else ""
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
-import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -15,6 +13,7 @@ from torch import nn
 from paraminspect.architecture.built_in import CONTAINERS
 from paraminspect.architecture.values import parse_value
 from paraminspect.errors import SourceError, SpecError
+from paraminspect.live.build.candidates import find_module_file, hint_at
 from paraminspect.live.build.complaints import argument_names, describe_refusal, first_line
 from paraminspect.live.build.construct import torch_types
 from paraminspect.live.build.factory_name import parse_factory
@@ -57,14 +56,8 @@ def build_factory(
     """
     remarks = [] if notes is None else notes
     name = parse_factory(source)
-    if name is None:
-        raise SourceError(f"{source!r} is no factory", hint="write module:callable or file.py:callable")
-    if not name.attribute:
-        candidates = list_candidates(name.file)
-        raise SourceError(
-            f"{name.file} is Python; which function or class makes the model?",
-            hint=f"write {name.file}:{candidates[0] if candidates else 'make_net'}",
-        )
+    if name is None or not name.attribute:
+        raise _which(source)
     module = import_named(name)
     target = find_attribute(module, name)
     if isinstance(target, nn.Module):
@@ -76,13 +69,24 @@ def build_factory(
         raise SourceError(
             f"{name.attribute} is {_article(target)}; expected a function or class that makes an nn.Module"
         )
-    call = _FactoryCall(target, name.attribute, dict(arguments or {}), seed, remarks)
+    call = FactoryCall(target, name.attribute, dict(arguments or {}), seed, remarks)
     call.check_arguments()
     made = call.run(device, [module.__file__] if module.__file__ else [])
     if not isinstance(made, nn.Module):
         hint = "return the model itself, not its parts" if isinstance(made, (dict, tuple, list)) else None
         raise SourceError(f"{name.attribute} returned {_article(made)}; expected an nn.Module", hint=hint)
     return made
+
+
+def _which(source: str) -> SourceError:
+    """What is to be said where no function or class is named."""
+    where, opened, _ = source.partition("(")
+    if opened and parse_factory(where) is not None:
+        return SourceError("arguments are given by --arg", hint=f"{where} --arg NAME=VALUE")
+    path = source if source.lower().endswith(".py") else find_module_file(source)
+    if path is None:
+        return SourceError(f"{source!r} is no factory", hint="write module:callable or file.py:callable")
+    return SourceError(f"{source} is Python; which function or class makes the model?", hint=hint_at(source, path))
 
 
 def parse_arguments(texts: Sequence[str]) -> dict[str, object]:
@@ -110,7 +114,16 @@ def parse_arguments(texts: Sequence[str]) -> dict[str, object]:
     return arguments
 
 
-class _FactoryCall(NamedTuple):
+class FactoryCall(NamedTuple):
+    """A call of what makes a model.
+
+    Attributes:
+        title: It is called in messages.
+        arguments: By name.
+        seed: Of what it draws.
+        notes: Takes its warnings.
+    """
+
     target: Callable[..., Any]
     title: str
     arguments: dict[str, object]
@@ -138,10 +151,16 @@ class _FactoryCall(NamedTuple):
                 return self.run_on("meta")
             except (Exception, SystemExit) as error:
                 reason = f"{type(error).__name__}: {first_line(error)}"
-        with explaining(self.title, files):
-            made = self.run_on("cpu")
+        try:
+            with explaining(self.title, files):
+                made = self.run_on("cpu")
+        except SourceError as error:
+            if reason and error.hint is None:
+                error.hint = "it ran twice: on the meta device, which has no values, it failed before"
+            raise
         if reason:
-            self.notes.append(f"{self.title} does not run on the meta device ({reason}): it was built in memory")
+            what = f"{self.title} does not run on the meta device ({reason})"
+            self.notes.append(f"{what}: it was run again, and built in memory")
         return made
 
     def run_on(self, device: str) -> Any:
@@ -163,18 +182,6 @@ def _article(value: object) -> str:
         return "nothing (None)"
     name = type(value).__name__
     return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
-
-
-def list_candidates(path: str) -> list[str]:
-    """Classes and functions at the top level of a Python file, without running it; classes first."""
-    try:
-        with open(os.path.abspath(path), "rb") as file:
-            tree = ast.parse(file.read())
-    except (OSError, SyntaxError, ValueError):
-        return []
-    classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
-    functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name[:1] != "_"]
-    return classes + functions
 
 
 def load_modules(path: str, *, notes: list[str] | None = None) -> dict[str, type[nn.Module]]:

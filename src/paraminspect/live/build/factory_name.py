@@ -1,11 +1,15 @@
-"""What `module:callable` and `file.py:callable` say, and what a file defines, without running it or importing torch."""
+"""`module:callable`, `file.py:callable`, `transformers:FOLDER`; and what a file defines, without running it or torch."""
 
 from __future__ import annotations
 
 import ast
 import os
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+FOLDER_PREFIX: Final = "transformers:"
+FOLDER_FORMAT: Final = "transformers"
+"""What kind of source it is."""
 
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
@@ -17,15 +21,19 @@ class FactoryName(NamedTuple):
         module: Dotted name of a module; "" where a file is named.
         file: Path of a Python file; "" where a module is named.
         attribute: Dotted name inside it; "" where it is left out (`build.py`).
+        folder: Of a model of transformers; "" for any other.
     """
 
     module: str
     file: str
     attribute: str
+    folder: str = ""
 
 
 def parse_factory(source: str) -> FactoryName | None:
-    """`pkg.mod:callable`, `file.py:callable`, or `file.py` alone; None for anything else, such as a URL."""
+    """`pkg.mod:callable`, `file.py:callable`, `file.py` alone, `transformers:FOLDER`; None for anything else, such as a URL."""
+    if source.startswith(FOLDER_PREFIX) and source != FOLDER_PREFIX:
+        return FactoryName("", "", "", source.removeprefix(FOLDER_PREFIX))
     if source.lower().endswith(".py") and "://" not in source:
         return FactoryName("", source, "")
     where, colon, attribute = source.rpartition(":")

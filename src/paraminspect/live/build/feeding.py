@@ -89,7 +89,7 @@ class Feeding:
         base = Inputs() if positional else self._own
         if self._batch is not None:
             base = self._batch.inputs(self._seed + step, step)
-        made = Inputs(positional or base.positional, _merge(base.named, named))
+        made = Inputs(positional or base.positional, merge(base.named, named))
         if self._plan is not None:
             made = self._by_position(self._plan, made)
 
@@ -197,12 +197,12 @@ def _names(plan: ModelPlan) -> list[str]:
     return [each.name for each in plan.inputs] or [INPUT]
 
 
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Both; what is in both dictionaries under one name is merged if it is a dictionary in both, else taken of `over`."""
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Both dictionaries; what is in both dictionaries under one name is merged if it is a dictionary in both, else taken of `over`."""
     merged = dict(base)
     for name, value in over.items():
         mine = merged.get(name)
-        merged[name] = _merge(mine, value) if isinstance(mine, Mapping) and isinstance(value, Mapping) else value
+        merged[name] = merge(mine, value) if isinstance(mine, Mapping) and isinstance(value, Mapping) else value
     return merged
 
 

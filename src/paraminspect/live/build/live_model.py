@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Final, TypeVar
 
 from torch import Tensor, nn
 
@@ -15,18 +16,25 @@ from paraminspect.architecture.plan import ModelPlan
 from paraminspect.errors import LimitExceededError, ParamInspectError, SourceError
 from paraminspect.limits import effort
 from paraminspect.live.build.build import Builder, build_model
+from paraminspect.live.build.complaints import describe_tensors, first_line
 from paraminspect.live.build.construct import torch_types
 from paraminspect.live.build.describe import describe_model, find_tensor, is_meta, iter_tensors, note_attributes
 from paraminspect.live.build.expected import check_memory
 from paraminspect.live.build.factory import build_factory, load_modules, parse_arguments
+from paraminspect.live.build.factory_name import FOLDER_FORMAT, parse_factory
 from paraminspect.live.build.feeding import Feeding, check_call
 from paraminspect.live.build.forward import Inputs, run_forward, trace_shapes
 from paraminspect.live.build.lazy import run_once
-from paraminspect.live.build.memory import at_most
+from paraminspect.live.build.memory import at_most, available_memory
 from paraminspect.live.build.single import Drawer
 from paraminspect.live.build.stored import StoredTensors
 from paraminspect.live.build.weights import WeightReport, load_weights
 from paraminspect.records import Checkpoint, TensorRecord
+
+Made = TypeVar("Made")
+
+MAX_TRIED_BYTES: Final = 1 << 30
+"""Parameters of a model that is built again in memory, whatever it failed of on the meta device."""
 
 Shapes = Mapping[str, tuple[tuple[int, ...], ...]]
 
@@ -45,7 +53,8 @@ class LiveModel:
         notes: Remarks for the user, one line each.
         weights: What became of `--weights`, None without.
         given: What the command line feeds it; None for nothing.
-        own: Makes the inputs that it brings along as an example; None where it has none.
+        own: Makes the inputs that the model brings along as an example; None where it has none.
+        drawn: What is to be said where its values are those that it was built with; "" for nothing.
         checkpoint: The same as a reader of files gives it, for `list`, `tree`, `shared`.
     """
 
@@ -58,7 +67,9 @@ class LiveModel:
     notes: list[str]
     weights: WeightReport | None = None
     given: InputPlan | None = None
-    own: Callable[[], Inputs] | None = None
+    own: Callable[[nn.Module], Inputs] | None = None
+    drawn: str = ""
+    _rebuild: Callable[[], nn.Module] | None = None
     _drawer: Drawer | None = None
     _stored: StoredTensors | None = None
     _seed: int = 0
@@ -88,8 +99,18 @@ class LiveModel:
             ParamInspectError: There is no input, or one that the spec does not have.
         """
         with _named(self.source):
-            own = self.own() if self.own is not None else None
-            return Feeding(self.given, self.plan, own, seed=self._seed)
+            return Feeding(self.given, self.plan, self._example(), seed=self._seed)
+
+    def _example(self) -> Inputs | None:
+        """What it brings along, where that is wanted."""
+        if self.own is None or (self.given is not None and self.given.code):
+            return None
+        try:
+            return self.own(self.model)
+        except ParamInspectError:
+            if self.given is None:
+                raise
+            return None  # what is given may do
 
     def inputs(self) -> Inputs:
         """What the model is called with, where it is: on the meta device, or in memory.
@@ -109,7 +130,43 @@ class LiveModel:
             SpecError: The model fails on them; of a model without plan, SourceError.
             ParamInspectError: There is no input, or it does not fit.
         """
-        return trace_shapes(self.model, self.inputs() if inputs is None else inputs, plan=self.plan)
+        if inputs is not None:
+            return trace_shapes(self.model, inputs, plan=self.plan)
+        return self.calling(lambda model, given: trace_shapes(model, given, plan=self.plan))
+
+    def calling(self, run: Callable[[nn.Module, Inputs], Made]) -> Made:
+        """What `run` makes of the model and its inputs.
+
+        A factory's model that does not run on the meta device is built again and run in memory, if it fits there; a note
+        says so.
+
+        Raises:
+            ParamInspectError: There is no input; it does not fit, or the model fails on it.
+        """
+        inputs = self.inputs()
+        try:
+            return run(self.model, inputs)
+        except LimitExceededError:
+            raise
+        except ParamInspectError as error:
+            if self._rebuild is None or not is_meta(self.model) or not _is_worth_it(error, self.model):
+                raise self.with_example(error) from error.__cause__
+            reason = first_line(error.__cause__ or error)
+        self.model, self.device = self._rebuild(), "cpu"
+        self.notes.append(f"it does not run on the meta device ({reason}): it was built again and run in memory")
+        try:
+            made = run(self.model, self.inputs())
+        except ParamInspectError as error:
+            raise self.with_example(error) from error.__cause__
+        self.records = describe_model(self.model)
+        return made
+
+    def with_example(self, error: ParamInspectError) -> ParamInspectError:
+        """The same error; where the model was fed its own example, the hint says so."""
+        if error.hint is None and (example := self._example()) is not None:
+            made = [f"{name} {describe_tensors([each], 1)}" for name, each in example.named.items()]
+            error.hint = f"its own example is {', '.join(made)}; --input NAME=.. adds to it"
+        return error
 
     def run_once(self) -> None:
         """Give lazy layers their shapes, and what forward makes its place, by calling the model once.
@@ -117,8 +174,9 @@ class LiveModel:
         Raises:
             ParamInspectError: There is no input; it does not fit, or the model fails on it.
         """
-        positional, named = self.inputs()
-        self.notes += run_once(self.model, positional, named, plan=self.plan, seed=self._seed)
+        self.notes += self.calling(
+            lambda model, given: run_once(model, given.positional, given.named, plan=self.plan, seed=self._seed)
+        )
         self.records = describe_model(self.model)
 
     def expect_pass(self, inputs: Sequence[object]) -> None:
@@ -218,12 +276,17 @@ def build_spec(
 
 
 def build_from_factory(
-    source: str, arguments: Sequence[str], *, device: str = "meta", seed: int = 0, given: InputPlan | None = None
+    source: str,
+    arguments: Sequence[str],
+    *,
+    device: str = "meta",
+    seed: int = 0,
+    given: InputPlan | None = None,
 ) -> LiveModel:
-    """Build the model that a Python factory makes.
+    """Build the model that a Python factory makes, or transformers of a folder.
 
     Args:
-        source: `pkg.mod:callable` or `file.py:callable`.
+        source: `pkg.mod:callable`, `file.py:callable` or `transformers:FOLDER`.
         arguments: `key=value` each.
         device: "meta": names and shapes, without memory; "cpu": values too.
         seed: Of default initialisation.
@@ -233,13 +296,46 @@ def build_from_factory(
         SourceError: No such factory, or its code fails.
     """
     notes: list[str] = []
+    name = parse_factory(source)
     with _named(source):
-        model = build_factory(source, arguments=parse_arguments(arguments), device=device, seed=seed, notes=notes)
-        return _noted(
-            LiveModel(
-                model, describe_model(model), None, source, "Python factory", device, notes, given=given, _seed=seed
-            )
-        )
+        values = parse_arguments(arguments)
+        if name is not None and name.folder:
+            live = _build_from_folder(source, name.folder, values, device=device, seed=seed, notes=notes)
+        else:
+
+            def build(where: str, remarks: list[str]) -> nn.Module:
+                return build_factory(source, arguments=values, device=where, seed=seed, notes=remarks)
+
+            model = build(device, notes)
+            live = LiveModel(model, describe_model(model), None, source, "Python factory", device, notes)
+            live._rebuild = lambda: build("cpu", [])
+        live.given, live._seed = given, seed
+        return _noted(live)
+
+
+def _build_from_folder(
+    source: str, folder: str, values: Mapping[str, object], *, device: str, seed: int, notes: list[str]
+) -> LiveModel:
+    from paraminspect.live.build.transformers_folder import FolderModel, build_from_folder, make_example
+
+    def build(where: str, remarks: list[str]) -> FolderModel:
+        return build_from_folder(folder, values, device=where, seed=seed, notes=remarks)
+
+    made = build(device, notes)
+    live = LiveModel(made.model, describe_model(made.model), None, source, FOLDER_FORMAT, device, notes)
+    live.own = make_example
+    live._rebuild = lambda: build("cpu", []).model
+    if made.has_weights:
+        live.drawn = f"values are drawn by {type(made.model).__name__}: --weights {folder} loads those of the folder"
+    return live
+
+
+def _is_worth_it(error: ParamInspectError, model: nn.Module) -> bool:
+    """Whether what failed on the meta device may do in memory: it complains of that device, or the model is small."""
+    available, nbytes = available_memory(), sum(each.numel() * each.element_size() for each in model.parameters())
+    if available is not None and 2 * nbytes > available:
+        return False
+    return nbytes <= MAX_TRIED_BYTES or "meta" in f"{error.__cause__}".lower()
 
 
 def hold_module(model: nn.Module) -> LiveModel:

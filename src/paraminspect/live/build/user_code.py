@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 import inspect
@@ -100,7 +101,41 @@ def import_named(name: FactoryName) -> ModuleType:
     Raises:
         SourceError: There is none, or its code fails.
     """
-    return import_file(name.file) if name.file else import_module(name.module)
+    if not name.file:
+        return import_module(name.module)
+    try:
+        return import_file(name.file)
+    except SourceError as error:
+        if error.hint is None and isinstance(error.__cause__, ImportError):
+            error.hint = _as_package(name, error.__cause__)
+        raise
+
+
+def _as_package(name: FactoryName, error: ImportError) -> str | None:
+    """How a file that imports from the package it lies in is named; None for another reason to fail."""
+    folder, stem = os.path.split(os.path.splitext(os.path.abspath(name.file))[0])
+    parts = [] if stem == "__init__" else [stem]
+    missing = (error.name or "").partition(".")[0]
+    is_relative = "relative import" in str(error)
+    if not is_relative and missing not in folder.split(os.sep):
+        return None
+    while True:
+        folder, last = os.path.split(folder)
+        if not last:
+            return None
+        parts.insert(0, last)
+        is_inside = os.path.exists(os.path.join(folder, "__init__.py"))
+        if last == missing or (is_relative and not is_inside and len(parts) > _levels(name.file)):
+            break
+    where = "" if folder == os.getcwd() else f" in {os.path.relpath(folder)}"
+    return f"it is part of a package: {'.'.join(parts)}:{name.attribute}{where}"
+
+
+def _levels(path: str) -> int:
+    """How far up the relative imports of a file go."""
+    with open(path, "rb") as file:
+        tree = ast.parse(file.read())
+    return max((node.level for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)), default=1)
 
 
 def find_attribute(module: ModuleType, name: FactoryName) -> Any:

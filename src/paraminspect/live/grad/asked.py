@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from paraminspect.architecture.given import Given, parse_given
 from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.names.selector import Selector, parse_selector
-from paraminspect.records import WITH_TARGET, LossName
+from paraminspect.outcomes import WITH_TARGET, LossName
 
 
 class BackwardPlan(NamedTuple):

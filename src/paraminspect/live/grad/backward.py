@@ -18,7 +18,7 @@ from paraminspect.live.grad.gradients import GradientNumbers, angle, measure_gra
 from paraminspect.live.grad.losses import LossFunction, make_loss
 from paraminspect.live.grad.once import BackwardRun, Outcome, explaining_memory
 from paraminspect.live.grad.uses import MAX_PART_BYTES
-from paraminspect.records import GradRecord, GradState, LossName, UseRecord
+from paraminspect.outcomes import GradRecord, GradState, LossName, UseRecord
 from paraminspect.text import format_bytes
 
 FLAT = {

@@ -19,7 +19,7 @@ from paraminspect.live.grad.once import BackwardRun, go_back
 from paraminspect.live.grad.saved import Explainer
 from paraminspect.live.grad.severed import Severed
 from paraminspect.live.grad.uses import UseTracker
-from paraminspect.records import GradState
+from paraminspect.outcomes import GradState
 
 _KINDS = {"none": MISSING, "zero": LOST, "nan": BROKEN, "inf": BROKEN}
 

@@ -17,7 +17,7 @@ from paraminspect.live.build.feeding import Maker, Ready, make_given
 from paraminspect.live.build.forward import Inputs
 from paraminspect.live.build.inputs import make_tensor
 from paraminspect.live.grad.losses import LossFunction, load_loss, make_loss
-from paraminspect.records import WITH_TARGET, LossName
+from paraminspect.outcomes import WITH_TARGET, LossName
 
 
 class Wanted(NamedTuple):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from paraminspect.records import GradState
+from paraminspect.outcomes import GradState
 
 EXACT = 1 << 20
 """Elements up to which angles are taken in float64."""

@@ -16,7 +16,7 @@ from paraminspect.live.build.forward import iter_tensors
 from paraminspect.live.build.seeds import derive_seed
 from paraminspect.live.build.user_code import explaining, import_file, running_user_code
 from paraminspect.names.suggestions import closest, suggest
-from paraminspect.records import WITH_TARGET, LossName
+from paraminspect.outcomes import WITH_TARGET, LossName
 from paraminspect.text import shape_text
 
 LossFunction = Callable[[Any], Tensor]

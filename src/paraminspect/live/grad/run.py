@@ -32,7 +32,7 @@ def run_backward(live: LiveModel, plan: BackwardPlan, on_step: Callable[[int], N
         return Told(live, _run(live, plan, on_step), plan)
     except ParamInspectError as error:
         error.source = error.source or live.source
-        raise
+        raise live.with_example(error) from error.__cause__
 
 
 def _run(live: LiveModel, plan: BackwardPlan, on_step: Callable[[int], None]) -> BackwardReport:

@@ -13,7 +13,7 @@ from paraminspect.live.build.forward import Inputs
 from paraminspect.live.build.lazy import having_run
 from paraminspect.live.grad.backward import BackwardReport, backward_report
 from paraminspect.live.grad.losses import LossFunction
-from paraminspect.records import GradRecord, GradState, LossName
+from paraminspect.outcomes import GradRecord, GradState, LossName
 
 Batch = tuple[Inputs, LossFunction | LossName]
 

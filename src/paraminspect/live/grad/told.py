@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from paraminspect.records import UseRecord
+from paraminspect.outcomes import UseRecord
 from paraminspect.render.columns import GRADIENT_CHANGES, GRADIENTS, SPREAD, USES
 from paraminspect.render.rows import EMPTY_NAME, Column, Rows
 from paraminspect.render.style import Style

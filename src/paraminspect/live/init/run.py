@@ -14,7 +14,8 @@ from paraminspect.live.build.stored import flipped
 from paraminspect.live.init.draw import Drawing, one_thread
 from paraminspect.live.init.pool import Pool, count_workers
 from paraminspect.live.init.work import DRAWN_BYTES, Work, values_of
-from paraminspect.records import InitStep, TensorRecord
+from paraminspect.outcomes import InitStep
+from paraminspect.records import TensorRecord
 from paraminspect.rules.steps import PlannedStep
 from paraminspect.text import counted
 from paraminspect.values.moments import Moments

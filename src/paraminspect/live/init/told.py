@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from paraminspect.records import InitStep
+from paraminspect.outcomes import InitStep
 from paraminspect.render.columns import STEPS
 from paraminspect.render.delimited import readable_pairs
 from paraminspect.render.rows import Rows

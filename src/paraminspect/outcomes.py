@@ -1,0 +1,94 @@
+"""What initialisation and backward passes did to the tensors of a live model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+
+class InitStep(NamedTuple):
+    """What initialisation did to one tensor, or would do.
+
+    Attributes:
+        name: Canonical dotted name.
+        shape: (d0, ..., dn).
+        rule: Number of the rule that won, from 1 in the order in which rules apply; None where no rule matches.
+        initializer: Its name ("normal", "add", "keep"); "" where no rule matches.
+        arguments: Resolved numbers and words by name, those that follow from the fans (`std`, `bound`) among them.
+        fan_in: Of the tensor, or of one chunk of it; None where it has fewer than two dimensions.
+        fan_out: The same.
+        mean: Of the values afterwards, as they are stored; None before they are drawn, and of no values.
+        std: With Bessel's correction, as torch.std; None for fewer than two values.
+        min: Least finite value.
+        max: Greatest finite value.
+        note: Remarks, with "; " between them.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    rule: int | None = None
+    initializer: str = ""
+    arguments: Mapping[str, int | float | bool | str] = {}
+    fan_in: int | None = None
+    fan_out: int | None = None
+    mean: float | None = None
+    std: float | None = None
+    min: float | None = None
+    max: float | None = None
+    note: str = ""
+
+
+LossName = Literal["sum", "mean", "square", "target", "mse", "cross_entropy"]
+"""What a backward pass may start from: of the output alone, or (the last three) compared with a target."""
+
+WITH_TARGET = ("target", "mse", "cross_entropy")
+
+GradState = Literal["none", "zero", "nan", "inf", "frozen", "ok"]
+"""What came of a parameter in a backward pass: a gradient; one of zeros only; none at all, though it was wanted; none
+wanted (requires_grad is False); one with elements that are not numbers, or infinite."""
+
+
+class UseRecord(NamedTuple):
+    """One place where a forward pass uses a parameter.
+
+    Attributes:
+        module: Path of the module at work, "" for the model itself.
+        op: Operation, as autograd calls it ("addmm", "embedding").
+        norm: Euclidean norm of this use's part of the gradient; None where parts were not asked for.
+        cosine: Between the part and the whole gradient, in [-1, 1]; None where one of them is zero or not known.
+    """
+
+    module: str
+    op: str
+    norm: float | None = None
+    cosine: float | None = None
+
+
+class GradRecord(NamedTuple):
+    """The gradient of one parameter, of one backward pass or over several.
+
+    Attributes:
+        name: Canonical, as `named_parameters()` gives it.
+        shape: (d0, ..., dn), () for a scalar.
+        state: Over several passes the worst: "nan" before "inf" before "ok"; "zero" and "none" only if always so.
+        norm: Euclidean; over several passes their mean. None without a gradient, as all numbers below.
+        max_abs: Largest absolute value; over several passes of all of them.
+        zero_fraction: Share of elements that are exactly zero, 0 to 1; over several passes their mean.
+        norm_ratio: Norm of the gradient over the norm of the parameter; None too where that is zero.
+        uses: In the order of the forward pass (over several passes, of the first).
+        reason: Why the state is what it is, in words; None where it is "ok" or not known.
+        norm_std: Standard deviation of the norm over several passes; None for one.
+        untouched: Slices along dimension 0 (rows of an embedding) that no pass gave a gradient; None for one pass.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    state: GradState
+    norm: float | None = None
+    max_abs: float | None = None
+    zero_fraction: float | None = None
+    norm_ratio: float | None = None
+    uses: tuple[UseRecord, ...] = ()
+    reason: str | None = None
+    norm_std: float | None = None
+    untouched: int | None = None
