@@ -68,17 +68,7 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m scripts.fill_formats --check
 
-check-test-libraries: $(LIBRARIES)/.installed
-	$(LIBRARIES)/bin/python -m pytest -m libraries tests/libraries $(PYTEST_ARGS)
-
-$(LIBRARIES)/.installed: pyproject.toml constraints.txt | $(VENV)/.installed
-	@echo 'installing transformers, diffusers, peft and timm into $(LIBRARIES) ...'
-	@test -x $(LIBRARIES)/bin/python || $(BIN)/python -m venv $(LIBRARIES)
-	@$(LIBRARIES)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) --upgrade pip
-	@$(LIBRARIES)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -e . --group libraries
-	@touch $@
-
-docs: $(VENV)/.dev $(DEMO)
+check-docs: $(VENV)/.dev $(DEMO)
 	$(BIN)/python -m scripts.fill_docs --check
 	$(BIN)/python -m scripts.make_man --check
 
@@ -90,6 +80,18 @@ pytest: $(VENV)/.dev
 
 test-extra: $(VENV)/.dev
 	$(BIN)/pytest -m extra $(PYTEST_ARGS)
+
+test-libraries: $(LIBRARIES)/.installed
+	$(LIBRARIES)/bin/python -m pytest -m libraries tests/libraries $(PYTEST_ARGS)
+
+$(LIBRARIES)/.installed: pyproject.toml constraints.txt | $(VENV)/.installed
+	@echo 'installing transformers, diffusers, peft and timm into $(LIBRARIES) ...'
+	@test -x $(LIBRARIES)/bin/python || $(BIN)/python -m venv $(LIBRARIES)
+	@$(LIBRARIES)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) --upgrade pip
+	@$(LIBRARIES)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS) -e . --group libraries
+	@$(LIBRARIES)/bin/python -c 'import torchvision' 2>/dev/null || { echo 'torchvision does not fit this torch: no models of timm'; \
+	  $(LIBRARIES)/bin/python -m pip uninstall --quiet --yes torchvision; }
+	@touch $@
 
 docs: $(VENV)/.dev $(DEMO)
 	$(BIN)/python -m scripts.fill_formats

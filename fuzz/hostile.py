@@ -82,6 +82,25 @@ SAFETENSORS: Final[dict[str, Callable[[], Made]]] = {
     "braces.safetensors": lambda: safetensors('{"a":' * 180_000),
     "digits.safetensors": lambda: safetensors('{"a":' + "9" * 900_000 + "}"),
     "lists.safetensors": lambda: safetensors('{"__metadata__":{},"a":[' + "[]," * 300_000 + "[]]}"),
+    "deep_entry.safetensors": lambda: safetensors(
+        '{"a":{"dtype":"U8","shape":' + "[" * 900 + "]" * 900 + ',"data_offsets":[0,0]}}'
+    ),
+    "deep_entries.safetensors": lambda: safetensors(
+        "{" + ",".join(f'"{i:x}":' + "[" * 400 + "]" * 400 for i in range(1200)) + "}"
+    ),
+    "huge_sizes.safetensors": lambda: named((f"{i:x}" for i in range(1 << 20)), shape="[0," + "9" * 4000 + "]"),
+    "huge_offsets.safetensors": lambda: safetensors(
+        "{"
+        + ",".join(
+            f'"{i:x}":{{"dtype":"U8","shape":[],"data_offsets":[{"9" * 4000},{"9" * 4000}]}}' for i in range(110)
+        )
+        + "}"
+    ),
+    "fractions.safetensors": lambda: safetensors('{"a":[' + "1e9," * 230_000 + "1]}"),
+    "same_names.safetensors": lambda: named(["a"] * 20_000),
+    "metadata.safetensors": lambda: safetensors(
+        '{"__metadata__":{' + ",".join(f'"{i:x}":""' for i in range(90_000)) + "}}"
+    ),
     "backslashes.safetensors": lambda: safetensors('{"' + "\\\\" * 450_000 + '":{}}'),
 }
 
@@ -417,6 +436,12 @@ GGUFS: Final[dict[str, Callable[[], Made]]] = {
     "arrays.gguf": lambda: gguf([_text("a") + struct.pack("<I", 9) + _array(9, 80_000, _array(0, 0) * 80_000)], []),
     "deep.gguf": lambda: gguf([_text("a") + struct.pack("<I", 9) + _array(9, 1) * 80_000], []),
     "texts.gguf": lambda: gguf([_text("a") + struct.pack("<I", 9) + _array(8, 120_000, bytes(8) * 120_000)], []),
+    "texts_many.gguf": lambda: gguf([_text(f"{i:x}") + struct.pack("<I", 8) + _text("a") for i in range(36_000)], []),
+    "arrays_many.gguf": lambda: gguf([_text(f"{i:x}") + struct.pack("<I", 9) + _array(8, 2, bytes(16)) for i in range(22_000)], []),
+    "arrays_nested.gguf": lambda: gguf([_text(f"{i:x}") + struct.pack("<I", 9) + _array(9, 1) * 300 + _array(0, 0) for i in range(250)], []),
+    "infos_dims.gguf": lambda: gguf([], [_info(f"{i:x}", (1,) * 4, 0, 0) for i in range(16_000)], bytes(32)),
+    "infos_names.gguf": lambda: gguf([], [_info("x." * 250 + f"{i:x}", (1,)) for i in range(1800)], bytes(32)),
+    "big_end.gguf": lambda: struct.pack(">4sIQQ", b"GGUF", 3, 0, 40_000) + b"".join(struct.pack(">Q", 4) + b"%04x" % i + struct.pack(">If", 6, 0.1) for i in range(40_000)),
     "long_text.gguf": lambda: gguf([_text("a") + struct.pack("<I", 8) + _text("\x1b" * 900_000)], []),
 }  # fmt: skip
 
@@ -455,6 +480,12 @@ ONNXES: Final[dict[str, Callable[[], Made]]] = {
     "many.onnx": lambda: onnx(b"".join(_onnx_tensor(f"{i:x}", b"\x08\x00", b"") for i in range(70_000))),
     "singles.onnx": lambda: onnx(b"".join(_onnx_tensor(f"{i:x}", b"\x08\x01", message(9, bytes(4))) for i in range(45_000))),
     "typed.onnx": lambda: onnx(b"".join(_onnx_tensor(f"{i:x}", b"\x08\x01", b"\x25" + bytes(4)) for i in range(45_000))),
+    "typed_varints.onnx": lambda: onnx(b"".join(message(5, b"\x08\x01\x10\x07" + message(7, b"\x05") + message(8, b"%x" % i)) for i in range(45_000))),
+    "typed_doubles.onnx": lambda: onnx(b"".join(message(5, b"\x08\x02\x10\x0b" + (b"\x51" + bytes(8)) * 2 + message(8, b"%x" % i)) for i in range(26_000))),
+    "typed_lists.onnx": lambda: onnx(message(1, message(2, b"c") + message(4, b"Constant") + message(5, message(1, b"value_ints") + b"\x40\x01" * 9)) * 18_000),
+    "typed_bits.onnx": lambda: onnx(b"".join(message(5, b"\x08\x09\x10\x16" + message(5, b"\x01" * 5) + message(8, b"%x" % i)) for i in range(38_000))),
+    "dims.onnx": lambda: onnx(b"".join(message(5, b"\x08\x01" * 60 + b"\x10\x01" + b"\x25" + bytes(4) + message(8, b"%x" % i)) for i in range(6500))),
+    "properties_of_data.onnx": lambda: onnx(message(5, b"\x08\x01\x10\x01" + message(13, b"\x0a\x01a\x12\x01b") * 120_000 + message(8, b"a") + b"\x70\x01")),
     "pieces.onnx": lambda: onnx(_onnx_tensor("a", b"\x08" + varint(190_000), (b"\x25" + bytes(4)) * 190_000)),
     "varints.onnx": lambda: onnx(message(5, b"\x08" + varint(480_000) + b"\x10\x07" + b"\x38\x01" * 480_000 + message(8, b"a"))),
     "nodes.onnx": lambda: onnx(b"\x0a\x00" * 490_000),
@@ -484,9 +515,125 @@ def _index_wide(count: int) -> dict[str, bytes]:
     return {"model.safetensors.index.json": b'{"metadata":{},"weight_map":{' + names.encode() + b"}}"}
 
 
+def _named_shards(count: int, tensors: int) -> dict[str, bytes]:
+    """Many small files, of all of which an index tells."""
+    names = [f"{i:x}.safetensors" for i in range(count)]
+    entries = ",".join(f'"{i:x}.{j:x}":"{name}"' for i, name in enumerate(names) for j in range(tensors))
+    shards = {name: named(f"{i:x}.{j:x}" for j in range(tensors)) for i, name in enumerate(names)}
+    return {"model.safetensors.index.json": b'{"metadata":{},"weight_map":{' + entries.encode() + b"}}", **shards}
+
+
+DCP: Final = "torch.distributed.checkpoint.metadata"
+PROPERTIES: Final = f"c{DCP}\nTensorProperties\n)\x81(ctorch\nfloat32\ntb".encode("latin-1")
+
+
+def _dcp(
+    entries: bytes, storage: bytes = b"}", *, files: Mapping[str, bytes] = {"a.distcp": b""}, head: bytes = b""
+) -> dict[str, bytes]:
+    """A folder of `torch.distributed.checkpoint`, of these pairs of names and entries, and of pieces and places."""
+    state = (
+        word("state_dict_metadata")
+        + b"}("
+        + entries
+        + b"u"
+        + word("planner_data")
+        + b"}"
+        + word("storage_data")
+        + storage
+    )
+    return {
+        ".metadata": b"\x80\x04" + head + f"c{DCP}\nMetadata\n)\x81".encode("latin-1") + b"}(" + state + b"ub.",
+        **files,
+    }
+
+
+def _dcp_entry(size: bytes, chunks: bytes) -> bytes:
+    """The metadata of one tensor."""
+    return (
+        f"c{DCP}\nTensorStorageMetadata\n)\x81".encode("latin-1")
+        + b"}("
+        + word("properties")
+        + PROPERTIES
+        + word("size")
+        + size
+        + word("chunks")
+        + chunks
+        + b"ub"
+    )
+
+
+def _dcp_size(*dims: int) -> bytes:
+    return b"ctorch\nSize\n(" + sizes(dims) + b"tR"
+
+
+def _dcp_chunk(offsets: bytes, lengths: bytes) -> bytes:
+    return (
+        f"c{DCP}\nChunkStorageMetadata\n)\x81".encode("latin-1")
+        + b"}("
+        + word("offsets")
+        + offsets
+        + word("sizes")
+        + lengths
+        + b"ub"
+    )
+
+
+def _dcp_many(count: int) -> dict[str, bytes]:
+    """Tensors, each an object of its own."""
+    return _dcp(b"".join(word(f"{i:x}") + _dcp_entry(_dcp_size(1), b"]") for i in range(count)))
+
+
+def _dcp_shared(count: int, chunks: int, dims: int = 1) -> dict[str, bytes]:
+    """Many names of one tensor of many pieces."""
+    zeros, ones = _dcp_size(*[0] * dims), _dcp_size(*[1] * dims)
+    one = _dcp_chunk(zeros, ones) + b"r\x02\0\0\x000"
+    head = one + _dcp_entry(_dcp_size(*[chunks] * dims), b"](" + b"h\x02" * chunks + b"e") + b"r\x01\0\0\x000"
+    return _dcp(b"".join(word(f"{i:x}") + b"h\x01" for i in range(count)), head=head)
+
+
+def _dcp_pieces(count: int, dims: int) -> dict[str, bytes]:
+    """One tensor of many pieces, divided in every dimension."""
+    chunks = b"".join(_dcp_chunk(_dcp_size(*[i] * dims), _dcp_size(*[1] * dims)) for i in range(count))
+    return _dcp(word("a") + _dcp_entry(_dcp_size(*[count] * dims), b"](" + chunks + b"e"))
+
+
+def _dcp_storage(count: int, *, named: bool) -> dict[str, bytes]:
+    """Where pieces lie, each in a file of its own or all in one."""
+    index, info = (
+        f"c{DCP}\nMetadataIndex\n)\x81".encode("latin-1"),
+        b"ctorch.distributed.checkpoint.filesystem\n_StorageInfo\n)\x81",
+    )
+    pairs = b"".join(
+        index + b"}(" + word("fqn") + word("a") + word("offset") + _dcp_size(i) + b"ub" + info + b"}(" + word("relative_path")
+        + word(f"{i:x}" if named else "a.distcp") + word("offset") + number(i) + word("length") + number(0) + b"ub"
+        for i in range(count)
+    )  # fmt: skip
+    return _dcp(word("a") + _dcp_entry(_dcp_size(4), b"]"), b"}(" + pairs + b"u")
+
+
+def _dcp_values(count: int) -> dict[str, bytes]:
+    """A file of many archives, each of another size."""
+    pieces = [zipped([("a/data.pkl", b"\x80\x02" + b"N0" * i + b"N.")]) for i in range(count)]
+    return _dcp(word("a") + _dcp_entry(_dcp_size(4), b"]"), files={"a.distcp": b"".join(pieces)})
+
+
 FOLDERS: Final[dict[str, Callable[[], Made]]] = {
     "index": lambda: _index(38_000),
     "index_wide": lambda: _index_wide(20_000),
+    "shards": lambda: _named_shards(1500, 5),
+    "dcp_many": lambda: _dcp_many(3300),
+    "dcp_shared": lambda: _dcp_shared(100_000, 8),
+    "dcp_shared_pieces": lambda: _dcp_shared(40_000, 200_000),
+    "dcp_shared_dims": lambda: _dcp_shared(40_000, 100_000, 9),
+    "dcp_pieces": lambda: _dcp_pieces(3500, 1),
+    "dcp_pieces_dims": lambda: _dcp_pieces(2700, 8),
+    "dcp_pieces_many_dims": lambda: _dcp_pieces(1400, 40),
+    "dcp_nested": lambda: _dcp(word("a") + b"N" + b"\x85" * 900_000),
+    "dcp_nested_size": lambda: _dcp(word("a") + _dcp_entry(b"N" + b"\x85" * 900_000, b"]")),
+    "dcp_huge": lambda: _dcp(b"".join(word(f"{i:x}") + _dcp_entry(_dcp_size((1 << 62) + i, 1 << 62), b"]") for i in range(3000))),
+    "dcp_places": lambda: _dcp_storage(4000, named=False),
+    "dcp_files": lambda: _dcp_storage(4000, named=True),
+    "dcp_values": lambda: _dcp_values(750),
     "config": lambda: {"model.safetensors": named(["a"]), "config.json": b"[" * 900_000},
     "config_digits": lambda: {"model.safetensors": named(["a"]), "config.json": b'{"a":' + b"9" * 900_000 + b"}"},
 }  # fmt: skip

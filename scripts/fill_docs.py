@@ -6,6 +6,7 @@ What a document shows is marked where it stands, and every mark is a comment tha
   `COLUMNS` columns; `<!-- run, exit 2: COMMAND -->` where it is meant to fail.
 - `<!-- picture: COMMAND -->` before an image: the image is the same in colour, as SVG.
 - `<!-- columns: COMMAND -->` before a table, or `<!-- columns: COMMAND --OPTION -->`: the columns that are declared.
+- `<!-- spec: WHAT -->` before a table: what the parser of specs declares, WHAT being a key of `SPEC_TABLES`.
 - Fenced blocks of `pycon` are doctests.
 
 Commands run in the folder of the demo's files, where `configs` is the project's. Relative links must lead somewhere.
@@ -22,16 +23,22 @@ import io
 import os
 import re
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
+from paraminspect.architecture.blocks import BLOCK_KEYS
+from paraminspect.architecture.built_in import BUILTINS, CONTAINERS, PARAMETRIZATIONS
+from paraminspect.architecture.declared import Argument
+from paraminspect.architecture.layers import EXPERTS_KEYS, LAYER_OPTIONS
+from paraminspect.architecture.parse import TOP_LEVEL
 from paraminspect.cli.app import COMMANDS, find_declared
 from scripts.terminal import run_on_terminal
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = ("README.md",)
+DOCUMENTS = ("README.md", "docs/specs.md")
 DEMO = ROOT / "demo"
 
 COLUMNS = 96
@@ -41,6 +48,7 @@ RUN = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 COLUMNS_OF = re.compile(r"^<!-- columns: (?P<command>\S+)(?: --(?P<option>\S+))? -->\n(?:\|.*\n)+", re.MULTILINE)
+SPEC = re.compile(r"^<!-- spec: (?P<what>[\w ]+) -->\n(?:\|.*\n)+", re.MULTILINE)
 PICTURE = re.compile(r"^<!-- picture: (?P<command>.+?) -->\n!\[[^\]]*\]\((?P<path>[^)]+)\)$", re.MULTILINE)
 DOCTEST = re.compile(r"^```pycon\n(?P<source>.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?P<target>[^)#]+)[^)]*\)")
@@ -115,7 +123,48 @@ def fill(text: str) -> str:
         start = match[0].index("```")
         return f"{match[0][:start]}```{match['language']}\n$ {command}\n{output}```"
 
-    return RUN.sub(block, COLUMNS_OF.sub(_columns, text))
+    return RUN.sub(block, SPEC.sub(_spec_table, COLUMNS_OF.sub(_columns, text)))
+
+
+def _spec_table(match: re.Match[str]) -> str:
+    """A table of what the parser of specs declares."""
+    header, rows = SPEC_TABLES[match["what"]]
+    lines = [header, re.sub(r"[^|]+", " --- ", header), *(f"| {' | '.join(row)} |" for row in rows), ""]
+    return "\n".join([match[0].partition("\n")[0], *lines])
+
+
+def _arguments(arguments: Sequence[Argument]) -> str:
+    """Each with its meaning, and its value where it is left out."""
+    return "; ".join(f"`{each.name}`{_default(each)}: {each.meaning}" for each in arguments)
+
+
+def _default(argument: Argument) -> str:
+    if argument.is_required or argument.optional:
+        return ""
+    value = argument.default
+    return f" = `{'true' if value is True else 'false' if value is False else value}`"
+
+
+def _meanings(table: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [(f"`{name}`", meaning) for name, meaning in table.items()]
+
+
+SPEC_TABLES: dict[str, tuple[str, Sequence[tuple[str, ...]]]] = {
+    "keys": ("| key | meaning |", _meanings(TOP_LEVEL)),
+    "blocks": ("| key of a block | meaning |", _meanings(BLOCK_KEYS)),
+    "layers": ("| option of a layer | meaning |", _meanings(LAYER_OPTIONS)),
+    "containers": ("| type | output |", _meanings(CONTAINERS)),
+    "experts": ("| key of a MixtureOfExperts | meaning |", _meanings(EXPERTS_KEYS)),
+    "built ins": (
+        "| type | output for an input x, or a, b, ... | arguments |",
+        [(f"`{each.name}`", each.computes, _arguments(each.arguments)) for each in BUILTINS.values()],
+    ),
+    "parametrizations": (
+        "| name | the tensor is | arguments |",
+        [(f"`{name}`", what, _arguments(arguments)) for name, (what, arguments) in PARAMETRIZATIONS.items()],
+    ),
+}
+"""What can be said in a document: (header, rows)."""
 
 
 def _columns(match: re.Match[str]) -> str:

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import paraminspect as pi
+from fuzz import hostile
 from paraminspect.checks.container import Place, scan_part
 from paraminspect.errors import LimitExceededError
 from paraminspect.files.blob import Blob, open_blob
@@ -25,8 +26,10 @@ from paraminspect.formats.pickles import machine
 from paraminspect.formats.pickles.machine import PickleMachine
 from paraminspect.formats.pickles.tracing import trace_pickle
 from paraminspect.formats.pytorch.objects import GlobalTable
+from paraminspect.formats.source import open_source
 from paraminspect.formats.zip_file import read_zip_directory
 from paraminspect.limits import (
+    ENTRIES,
     MEMBERS,
     NUMBERS,
     OPCODES,
@@ -109,6 +112,48 @@ def test_processes_may_spend_together_what_one_may() -> None:
         sent = sum(run_forked([work, work, work]))
         assert sent == run.spent(NUMBERS)
     assert NUMBERS.free - each < sent <= NUMBERS.free + 2 * each  # two may ask at one time
+
+
+HEADERS: dict[str, tuple[str, bytes]] = {
+    "safetensors": ("m.safetensors", hostile.named(f"layers.{number}.weight" for number in range(2000))),
+    "gguf": ("m.gguf", hostile.gguf([], [hostile._info(f"layers.{number}.weight", (1,)) for number in range(2000)], bytes(32))),
+    "onnx": ("m.onnx", hostile.onnx(b"".join(hostile._onnx_tensor(f"layers.{n}.w", b"\x08\x01", b"\x4a\x04" + bytes(4)) for n in range(2000)))),
+    "nodes": ("m.onnx", hostile.onnx(b"\x0a\x00" * 20_000)),
+    "keys": ("m.gguf", hostile.gguf([hostile._text(f"key {n}") + b"\0\0\0\0\1" for n in range(5000)], [])),
+    "arrays": ("m.gguf", hostile.gguf([hostile._text("a") + b"\t\0\0\0" + hostile._array(9, 20_000, hostile._array(0, 0) * 20_000)], [])),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_what_stands_in_headers_is_counted_in_the_sum(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, data = HEADERS[name]
+    path = tmp_path / file
+    path.write_bytes(data)
+    with one_effort() as run:
+        open_source(path)
+        once = run.spent(ENTRIES)
+    assert 14_000 <= once <= 24_000
+    limit = Effort.limit
+    monkeypatch.setattr(Effort, "limit", lambda self, bound: 5 * once // 2 if bound is ENTRIES else limit(self, bound))
+    with one_effort():
+        open_source(path)
+        open_source(path)
+        with pytest.raises(LimitExceededError, match="entries of headers in one run"):
+            open_source(path)
+
+
+def test_a_file_of_many_names_allows_as_much_as_one(tmp_path: Path) -> None:
+    first = tmp_path / "0"
+    first.write_bytes(bytes(100))
+    for number in range(1, 5):
+        os.link(first, tmp_path / f"{number}")
+        os.symlink(first, tmp_path / f"link {number}")
+    with one_effort() as run:
+        for path in sorted(tmp_path.iterdir()):
+            open_blob(str(path))
+    assert run.nbytes == 100
 
 
 @pytest.fixture

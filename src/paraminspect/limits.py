@@ -54,6 +54,14 @@ a few times."""
 DIRECTORIES: Final = Bound("bytes of zip directories in one run", 4 << 20, 16)
 """An entry takes 47 at least. Each reader and scanner of an archive reads its directory once."""
 
+ENTRIES: Final = Bound("entries of headers in one run", 1 << 18, 1)
+"""Two seconds a million. What stands in headers of safetensors, GGUF and ONNX: a field or a piece of JSON is one, a key with
+its value a few, a tensor `ONE_RECORD`. Of a header that a program writes each takes several bytes, and of a file there is more
+than the header; what is more comes of many names for one file, or of a file that is read again and again."""
+
+ONE_RECORD: Final = 8
+"""Entries that a tensor takes as long as, and as much memory: a kilobyte. Of none a file has less than fourteen bytes."""
+
 NUMBERS: Final = Bound("numbers read of tensors in one run", 1 << 26, 256)
 """Some five seconds a thousand million. A byte of a file holds eight at most, or deflated a few more; a tensor may be a view
 of bytes that others have too, or repeat a few of its own."""
@@ -73,7 +81,7 @@ ONE_MATCH: Final = 32
 
 FINDINGS: Final = Bound("findings in one run", 50_000, 0)
 
-SHARED: Final = (OPCODES, WINDOWS, STRINGS, MEMBERS, DIRECTORIES, NUMBERS)
+SHARED: Final = (OPCODES, WINDOWS, STRINGS, MEMBERS, DIRECTORIES, ENTRIES, NUMBERS)
 """What is counted over processes too."""
 
 
@@ -93,13 +101,20 @@ class Effort:
         self.nbytes = 0
         self.is_spent = False
         self._sizes: dict[object, int] = {}
+        self._names: dict[object, str | None] = {}
         self._spent: dict[Bound, int] = {}
         self._lock = allocate_lock()
         self._board: Board | None = None
 
-    def allow(self, path: str | None, size: int) -> None:
-        """A file is open; opened again, it counts once."""
+    def allow(self, path: str | None, size: int, identity: object = None) -> None:
+        """A file is open; opened again, it counts once.
+
+        Args:
+            identity: The same for each name of one file; None where it is not known.
+        """
         with self._lock:
+            if identity is not None and self._names.setdefault(identity, path) != path:
+                size = 0  # it has another name already
             self.nbytes += size - self._sizes.get(path, 0)
             self._sizes[path] = size
 

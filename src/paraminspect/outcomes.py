@@ -38,11 +38,6 @@ class InitStep(NamedTuple):
     note: str = ""
 
 
-LossName = Literal["sum", "mean", "square", "target", "mse", "cross_entropy"]
-"""What a backward pass may start from: of the output alone, or (the last three) compared with a target."""
-
-WITH_TARGET = ("target", "mse", "cross_entropy")
-
 GradState = Literal["none", "zero", "nan", "inf", "frozen", "ok"]
 """What came of a parameter in a backward pass: a gradient; one of zeros only; none at all, though it was wanted; none
 wanted (requires_grad is False); one with elements that are not numbers, or infinite."""

@@ -122,6 +122,27 @@ def test_losses() -> None:
     target = loss("{target: {shape: [2], dtype: int64, high: 3}}").target
     assert target is not None
     assert (target.name, target.shape, target.dtype, target.high) == ("target", (2,), "int64", 3)
+    assert [str(loss(text).text) for text in ("output.a.b", "mean(output.0)", "{bce(output.p): [2]}")] == [
+        "output.a.b",
+        "mean(output.0)",
+        "bce(output.p)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("outptu.x", "2:7: loss is text 'outptu.x'; expected one of sum, ", "did you mean output?"),
+        ("[sum]", "2:7: loss is a list", ""),
+        ("{sum: [2]}", "2:8: loss sum(output) takes no target", "those that do are mse, "),
+        ("{mse: [2], l1: [2]}", "2:18: a second loss", ""),
+    ],
+)
+def test_losses_that_are_none(text: str, message: str, hint: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        parse_spec(f"model: [ReLU]\nloss: {text}")
+    assert str(caught.value).startswith(message)
+    assert (caught.value.hint or "").startswith(hint)
 
 
 def test_rules() -> None:

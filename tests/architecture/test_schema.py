@@ -206,28 +206,45 @@ def layers() -> st.SearchStrategy[Any]:
         optional={
             "name": st.sampled_from(["x", "y", 7, "a-b", "a.b"]),
             "repeat": st.sampled_from([1, 2, "$n", 0]),
-            "from": st.sampled_from(["input", "x", 0, ["input", "input"], ["x", "input", 0]]),
+            "from": st.sampled_from(["input", "x", 0, -1, "0.1", ["input", -1], ["x", "input", 0], "x.mu"]),
             "take": st.sampled_from([0, -1, [1, 0], "x"]),
+            "parallel": st.sampled_from([True, False, 3]),
+            "if": st.sampled_from([True, "$n", 0, "x"]),
+            "parametrize": st.sampled_from([{"weight": "weight_norm"}, {"weight": {"weight_norm": [1]}}, {"w": "x"}]),
         },
     )
     kinds = st.recursive(
         builtins | st.dictionaries(st.sampled_from(["ReLU", "Linear"]), arguments, min_size=1, max_size=1),
-        lambda inner: st.builds(
-            lambda name, body: {name: body},
-            st.sampled_from(["Sequential", "Residual"]),
-            st.lists(inner, min_size=1, max_size=2),
+        lambda inner: (
+            st.builds(
+                lambda name, body: {name: body},
+                st.sampled_from(["Sequential", "Residual", "Parallel"]),
+                st.lists(inner, min_size=1, max_size=2),
+            )
+            | st.builds(lambda a, b: {"Parallel": {"mu": a, "x": [b]}}, inner, inner)
+            | st.builds(
+                lambda gate, expert, top: {
+                    "MixtureOfExperts": {"gate": gate, "expert": [expert], "count": "$n", "top": top}
+                },
+                inner,
+                inner,
+                st.sampled_from([1, 3, "$n"]),
+            )
         ),
         max_leaves=3,
     )
-    return st.sampled_from(["ReLU", "Positions"]) | st.builds(lambda kind, more: {**kind, **more}, kinds, options)
+    return st.sampled_from(["ReLU", "Positions", "$act", "Mean"]) | st.builds(
+        lambda kind, more: {**kind, **more}, kinds, options
+    )
 
 
 SPECS = st.fixed_dictionaries(
-    {"model": st.lists(layers(), min_size=1, max_size=3), "vars": st.just({"n": 2})},
+    {"model": st.lists(layers(), min_size=1, max_size=3), "vars": st.just({"n": 2, "act": "ReLU"})},
     optional={
         "input": st.sampled_from(
             [[2, 3], [], {"shape": ["$n"], "fill": 0}, {"x": [2]}, {"shape": [2], "dtype": "bool"}]
         ),
+        "outputs": st.sampled_from([[0], ["x.mu", -1], {"y": "input"}, {}]),
         "loss": st.sampled_from(["sum", {"target": [2]}, "other"]),
         "init": st.sampled_from([[], ["a=b"], {"x": ["a=b"]}, ["a"]]),
         "tie": st.sampled_from([{}, {"a": "b"}, {"0.weight": "1.weight"}]),

@@ -83,6 +83,7 @@ def test_json_says_all(run: Any) -> None:
             }
         ],
         "loss": 9.0, "total_norm": 6.0, "none_before": 1, "states": {"ok": 1},
+        "loss_taken": "sum(output)",
     }  # fmt: skip
 
 

@@ -40,7 +40,11 @@ MAX_REPEAT: Final = 10_000
 """Copies that one `repeat` may ask for (the deepest published transformers have 200)."""
 
 MAX_MODULES: Final = 100_000
-"""Modules in the whole model, containers included."""
+"""Modules in the whole model, containers included; the largest mixtures of experts have 60,000.
+
+torch alone takes a tenth of a millisecond and three kilobytes to build a Linear on the meta device, and we as much again and
+as much once more to name, describe and check it: 30,000 take 6.6 s and 235 MB, of which torch takes 3.1 s and 100 MB.
+"""
 
 MAX_MODULE_DEPTH: Final = 64
 """Of modules inside each other: forward, printing and deep copies recurse."""

@@ -209,6 +209,10 @@ def _value(text: str, whole: str, option: str) -> object:
 def _check_file(file: str, text: str, option: str) -> None:
     if os.path.exists(file) or "://" in file:
         return
+    if (named := _name_value(file)) is not None:
+        where = text.removesuffix(file)
+        hint = f"{option} '{where}!{file}' passes it as it is, '{where}{{shape: [], fill: {file}}}' as a tensor"
+        raise ParamInspectError(f"{option} {text!r} is {named}; expected a shape or a file", hint=hint)
     if _CODE.fullmatch(file):
         raise ParamInspectError(f"{option} {text!r} names code", hint=f"{FILE_OPTION} {file}")
     if file.isidentifier() or not os.path.splitext(file)[1]:
@@ -217,6 +221,16 @@ def _check_file(file: str, text: str, option: str) -> None:
             hint=f"{option} 2,4, or '{{shape: [2, 4], dtype: int64, high: 10}}', or a .npy file, or '!text' for a value",
         )
     raise SourceError(f"{option}: no such file", source=file)
+
+
+def _name_value(text: str) -> str | None:
+    """What a word is that names no file; None of any other."""
+    try:
+        value = parse_value(text)
+    except SpecError:
+        return None
+    kinds = {bool: "a boolean", int: "a number", float: "a number", type(None): "null"}
+    return kinds.get(type(value))
 
 
 def _check_code(code: str) -> None:

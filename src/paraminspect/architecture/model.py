@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from paraminspect.architecture.loss import LossText
 from paraminspect.architecture.nodes import Mark, Node
 
 Value = int | float | bool | str | None | tuple["Value", ...]
@@ -15,7 +16,6 @@ Pick = int | str
 """One step into an output: a place in a tuple, or a key of a mapping."""
 
 Distribution = Literal["uniform", "normal"]
-LossKind = Literal["sum", "mean", "square", "target"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,17 +221,21 @@ class Loss:
     """What the backward pass starts from.
 
     Attributes:
-        kind: Over all elements of the output y (of all its floating-point tensors): "sum" of y, "mean" of y,
-            "square": sum of y * y, "target": distance from a target.
-        target: How the target is made. A floating-point target means the mean squared error, an integer one the
-            mean cross-entropy over the last dimension of the output. None with kind "target" means a
-            standard normal target of the output's shape.
-        mark: Where it is written; None for the default.
+        kind: A word of `loss.LOSSES`; "" for a part of the output itself.
+        target: How the target is made, where one is compared with; None draws one that suits the word.
+        mark: Where it is written; None where it is not.
+        part: Names behind `output`, none for the whole of it.
     """
 
-    kind: LossKind = "sum"
+    kind: str = "sum"
     target: TensorInput | None = None
     mark: Mark | None = None
+    part: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> LossText:
+        """As it is written."""
+        return LossText(self.kind, self.part)
 
 
 @dataclass(frozen=True, slots=True)

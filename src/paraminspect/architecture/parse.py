@@ -32,7 +32,7 @@ TOP_LEVEL = {
     "outputs": "Several outputs: {NAME: layer} makes a mapping, [layer, ..] a tuple; else it is that of the last layer.",
     "tie": "One tensor under two names: {alias: source}, dotted parameter names.",
     "input": "Shape of the input, how it is made, or several named inputs.",
-    "loss": "What the backward pass starts from: sum, mean, square, or target.",
+    "loss": "What the backward pass starts from: sum, mean, cross_entropy, .., output.NAME, or {WORD: how the target is made}.",
     "init": "Initialisation rules, or named sets of them, chosen by --rule NAME.",
 }
 """Keys of a spec."""

@@ -15,13 +15,13 @@ from paraminspect.architecture.declared import Argument, Builtin
 from paraminspect.architecture.expand import MAX_REPEAT
 from paraminspect.architecture.fields import IDENTIFIER, MAX_TAKE, MODULE_NAME, SOURCE
 from paraminspect.architecture.layers import EXPERTS_KEYS, LAYER_OPTIONS, RESIDUAL_KEYS, USE
+from paraminspect.architecture.loss import LOSSES, PATTERN
 from paraminspect.architecture.parse import TOP_LEVEL
 from paraminspect.architecture.tensors import (
     DISTRIBUTIONS,
     FLOAT_DTYPES,
     INPUT_KEYS,
     INTEGER_DTYPES,
-    LOSSES,
     MAX_DIMENSIONS,
 )
 
@@ -89,8 +89,20 @@ def _sections() -> Schema:
         },
         "loss": {
             "anyOf": [
-                *({"const": name, "description": meaning} for name, meaning in LOSSES.items()),
-                _object({"target": LOSSES["target"]}, {"target": _ref("tensor")}, required=["target"]),
+                *({"const": word, "description": each.meaning} for word, each in LOSSES.items()),
+                {
+                    "type": "string",
+                    "pattern": _whole(PATTERN),
+                    "description": "A part of the output, or a loss of one.",
+                },
+                {
+                    "type": "object",
+                    "propertyNames": {"type": "string", "pattern": _whole(PATTERN)},
+                    "additionalProperties": _ref("tensor"),
+                    "minProperties": 1,
+                    "maxProperties": 1,
+                    "description": "A loss, and how its target is made: {target: {shape: [2], dtype: int64, high: 10}}.",
+                },
             ]
         },
         "init": {

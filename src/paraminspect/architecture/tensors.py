@@ -7,10 +7,12 @@ from typing import Final, cast
 
 from paraminspect.architecture.expressions import MAX_INTEGER
 from paraminspect.architecture.fields import parse_name, refuse_unknown_keys
-from paraminspect.architecture.model import Distribution, Loss, LossKind, TensorInput
+from paraminspect.architecture.loss import LOSSES, WITH_TARGET, LossText, read_loss
+from paraminspect.architecture.model import Distribution, Loss, TensorInput
 from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, describe
 from paraminspect.architecture.plan import INPUT
 from paraminspect.architecture.values import Scope
+from paraminspect.errors import ParamInspectError
 from paraminspect.names.suggestions import closest, suggest
 from paraminspect.text import shorten
 
@@ -33,13 +35,6 @@ INPUT_KEYS = {
 FLOAT_DTYPES = ("float32", "float64", "float16", "bfloat16")
 INTEGER_DTYPES = ("int64", "int32", "int16", "int8", "uint8", "bool")
 DISTRIBUTIONS = ("uniform", "normal")
-LOSSES = {
-    "sum": "Sum of the output's elements.",
-    "mean": "Their mean.",
-    "square": "Sum of their squares.",
-    "target": "Mean squared error against a target (a standard normal one of the output's shape), or mean "
-    "cross-entropy over the last dimension if the target is of integers: {target: {shape, dtype, high, ..}}.",
-}
 INPUT_FILES = (".npy", ".safetensors", ".pt", ".pth")
 
 
@@ -188,15 +183,29 @@ def _file(node: Node) -> str:
 
 
 def parse_loss(node: Node, scope: Scope) -> Loss:
-    """A name of LOSSES, or {target: how the target is made}.
+    """A loss by its name, or {name: how the target is made}.
 
     Raises:
         SpecError: At the place of what is wrong.
     """
-    if isinstance(node, MapNode):
-        refuse_unknown_keys(node, {"target": ""}, "loss")
-        target = node.get("target")
-        if target is None:
-            raise node.mark.error("loss is an empty mapping", hint="write {target: {shape: [2, 1]}}")
-        return Loss("target", parse_tensor(target, "target", scope), node.mark)
-    return Loss(cast(LossKind, _choice(node, "loss", tuple(LOSSES))), None, node.mark)
+    if not isinstance(node, MapNode):
+        text = _loss_text(node, f"loss is {describe(node)}; expected one of {', '.join(LOSSES)}, or output.NAME")
+        return Loss(text.word, None, node.mark, text.part)
+    if not node.entries:
+        raise node.mark.error("loss is an empty mapping", hint="write {target: {shape: [2, 1]}}")
+    (key, target), *more = node.entries
+    text = _loss_text(key, f"unknown key {shorten(key.text)!r} of loss")
+    if more:
+        raise more[0][0].mark.error("a second loss; expected one")
+    if not text.takes_target:
+        raise key.mark.error(f"loss {text} takes no target", hint=f"those that do are {', '.join(WITH_TARGET)}")
+    return Loss(text.word, parse_tensor(target, "target", scope), node.mark, text.part)
+
+
+def _loss_text(node: Node, complaint: str) -> LossText:
+    if not isinstance(node, Scalar):
+        raise node.mark.error(complaint)
+    try:
+        return read_loss(node.text)
+    except ParamInspectError as error:
+        raise node.mark.error(complaint, hint=error.hint) from None

@@ -20,7 +20,19 @@ from paraminspect.errors import ParamInspectError
 from paraminspect.render.rows import Column
 
 Kind = Literal[
-    "source", "sources", "file", "name", "names", "pattern", "module", "rename", "rule", "variable", "column", "code"
+    "source",
+    "sources",
+    "file",
+    "name",
+    "names",
+    "pattern",
+    "module",
+    "rename",
+    "rule",
+    "variable",
+    "column",
+    "code",
+    "loss",
 ]
 """What a value names, for completion: a `source` is one word, `sources` are several; `names` have commas between."""
 

@@ -5,11 +5,11 @@ from typing import Annotated, Literal, NamedTuple
 
 from typer import Argument, BadParameter, Option
 
+from paraminspect.architecture.loss import LOSSES, TARGETS
 from paraminspect.cli import output as writing
 from paraminspect.cli.declare import Is
 from paraminspect.errors import ParamInspectError
 from paraminspect.models.asked import Asked, Want
-from paraminspect.outcomes import LossName
 from paraminspect.render.rows import Column, Format
 
 SPECS = "Specs and factories"
@@ -154,12 +154,20 @@ class Feed(NamedTuple):
 class Run(NamedTuple):
     """What is run of a model, and on what."""
 
-    loss: Annotated[LossName | None, Option("--loss", help="Of the output; else the spec's, or sum.")] = None
+    loss: Annotated[
+        str,
+        Option(
+            "--loss",
+            metavar="LOSS",
+            help=f"{', '.join(LOSSES)}, output.NAME or WORD(output.NAME).  [default: the spec's, the output's own, sum]",
+        ),
+        Is("loss"),
+    ] = ""
     loss_file: Annotated[
         str, Option("--loss-file", metavar="FILE.py:FUNCTION", help="A loss of your own; runs."), FILE
     ] = ""
     target: Annotated[
-        str, Option("--target", metavar="WHAT", help="What the loss compares with, as --input."), FILE
+        str, Option("--target", metavar="WHAT", help=f"What the loss compares with, as --input. {TARGETS}"), FILE
     ] = ""
     train: Annotated[bool | None, Option("--train/--eval", help="Mode of the modules.  [default: as built]")] = None
     freeze: Annotated[

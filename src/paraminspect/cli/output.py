@@ -163,9 +163,10 @@ class Output:
         """The same of several."""
         self._later += texts
 
-    def remark(self, text: str) -> None:
+    def remark(self, *texts: str) -> None:
         """Say something on standard error at once, before the rows that it is about."""
-        self._say("note", text)
+        for text in texts:
+            self._say("note", text)
 
     def finish(self) -> None:
         """Say what was kept for the end."""

@@ -7,6 +7,7 @@ from typing import Final
 
 from paraminspect.errors import NOT_WHOLE, TruncatedError
 from paraminspect.files.door import File, place_of
+from paraminspect.files.system import identity_of
 from paraminspect.limits import effort
 
 NEAR: Final = 4096
@@ -27,7 +28,7 @@ class Blob:
 
     def __init__(self, file: File, path: str | None = None, begin: int = 0, size: int | None = None) -> None:
         if size is None:
-            effort().allow(path, file.size)
+            effort().allow(path, file.size, None if file.fd is None else identity_of(file.fd))
             size = file.size - begin
         self.size = size
         self.path = path

@@ -34,6 +34,7 @@ from typing import Final
 from paraminspect.errors import NOT_WHOLE, LimitExceededError, MalformedError, TruncatedError, UnknownFormatError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.shapes import MAX_DIMENSIONS, MAX_NAME_BYTES, MAX_NUMEL, contiguous_stride
+from paraminspect.limits import ENTRIES, ONE_RECORD, effort
 from paraminspect.records import Checkpoint, Storage, TensorRecord
 from paraminspect.text import counted, quote
 
@@ -62,6 +63,12 @@ MAX_INNER_ARRAYS = 250_000
 
 MAX_KEPT_TEXT = 1 << 20
 """Bytes of one string value that is kept; of a longer one only its length."""
+
+KEY_ENTRIES = 4
+"""That a key-value takes as long as."""
+
+STRINGS_AN_ENTRY = 16
+"""Of an array, which are stepped over."""
 
 WINDOW_BYTES = 256 << 10
 """Read at a time."""
@@ -216,6 +223,7 @@ class _Header:
         while True:
             name = _value_type(kind)
             self.require(count * MIN_ELEMENT_BYTES[kind], f"{count:,} elements of type {name}")
+            effort().spend(ENTRIES, 1 + (count // STRINGS_AN_ENTRY if kind == STRING else 0))
             if kind in SCALARS:
                 self._at += count * MIN_ELEMENT_BYTES[kind]
             elif kind == STRING:
@@ -295,6 +303,7 @@ def _read_metadata(header: _Header, count: int) -> tuple[dict[str, str], int]:
     if count > MAX_GGUF_KEYS:
         raise LimitExceededError("key-values", limit=MAX_GGUF_KEYS, actual=count)
     header.require(count * MIN_KEY_BYTES, f"{count:,} key-values")
+    effort().spend(ENTRIES, KEY_ENTRIES * count)
     metadata: dict[str, str] = {}
     alignment = DEFAULT_ALIGNMENT
     for _ in range(count):
@@ -351,6 +360,7 @@ def _read_infos(header: _Header, count: int) -> list[_Info]:
     if count > MAX_GGUF_TENSORS:
         raise LimitExceededError("tensors", limit=MAX_GGUF_TENSORS, actual=count)
     header.require(count * MIN_INFO_BYTES, f"{count:,} tensor infos")
+    effort().spend(ENTRIES, ONE_RECORD * count)
     layouts: dict[int, struct.Struct] = {}
     infos: list[_Info] = []
     names: set[str] = set()

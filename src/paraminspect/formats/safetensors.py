@@ -25,6 +25,7 @@ from paraminspect.formats.declared import declared_by_metadata, with_declared
 from paraminspect.formats.json_text import parse_object
 from paraminspect.formats.pytorch.classify import kind_of, role_of_name
 from paraminspect.formats.shapes import check_sizes, contiguous_stride, count_elements
+from paraminspect.limits import ENTRIES, effort
 from paraminspect.records import Checkpoint, Role, Storage, TensorRecord
 from paraminspect.text import quote
 
@@ -120,8 +121,10 @@ def _read_header(blob: Blob) -> _Header:
         data = blob.read(8, length)
     # an entry is one object and two lists; anything denser would take more memory than a model's header needs
     containers = data.count(b"[") + data.count(b"{")
-    if containers > 3 * MAX_HEADER_TENSORS + 2 or data.count(b",") > 12 * MAX_HEADER_TENSORS:
+    commas = data.count(b",")
+    if containers > 3 * MAX_HEADER_TENSORS + 2 or commas > 12 * MAX_HEADER_TENSORS:
         raise LimitExceededError("tensors in one header", limit=MAX_HEADER_TENSORS, actual=None)
+    effort().spend(ENTRIES, containers + commas)  # seven and more for a tensor
     if length > MAX_WIDE_HEADER and not data.isascii():
         raise LimitExceededError("bytes of header beyond ASCII", limit=MAX_WIDE_HEADER, actual=length)
     has_booleans = b"true" in data or b"false" in data

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from paraminspect.live.grad.backward import BackwardReport
     from paraminspect.live.grad.losses import LossFunction
     from paraminspect.live.init.apply import Functions
-    from paraminspect.outcomes import LossName
     from paraminspect.rules.rule import Rule
     from paraminspect.rules.steps import InitPlan
     from paraminspect.values.diff import Diff
@@ -408,7 +407,7 @@ def apply_init(
 def backward(
     source: Source,
     inputs: Tensor | Sequence[object] | Mapping[str, object] | None = None,
-    loss: LossFunction | LossName | None = None,
+    loss: LossFunction | str | None = None,
     *,
     uses: bool = False,
     seed: int | None = None,
@@ -423,8 +422,8 @@ def backward(
         source: A module, a spec or a factory.
         inputs: Of the call: one tensor, a sequence of positional arguments, or a mapping of named ones; None takes
             those of the spec.
-        loss: Called with the output; or a name ("sum", "mean", "square", "mse", "cross_entropy", "target"); None takes
-            that of the spec, or "sum".
+        loss: Called with the output; or what `--loss` takes: "mean", "cross_entropy", "output.logits"; None takes that of
+            the spec, or the output's own (`.loss`), or the sum of its first floating-point tensor.
         uses: Whether to keep the part of the gradient of each use, of parameters that have several: it costs a tensor
             of the parameter's size a use.
         seed: For what the forward pass draws (dropout); None takes the generators as they are.
@@ -443,17 +442,17 @@ def backward(
     live = opened.live
     if live is None:
         raise no_architecture(opened.checkpoint, "open(SPEC, weights=..)", opened.source)
+    from paraminspect.architecture.loss import read_loss
     from paraminspect.live.grad.backward import backward_report
     from paraminspect.live.grad.feed import Feed, Wanted
 
-    wanted = Wanted(loss=loss) if isinstance(loss, str) else Wanted()
+    wanted = Wanted(loss=read_loss(loss) if isinstance(loss, str) else None)
     feed = Feed(wanted, live.plan, seed or 0, live.feeding().inputs if inputs is None else None)
-    if loss is None or isinstance(loss, str):
-        loss = feed.loss()
+    taken = feed.loss() if loss is None or isinstance(loss, str) else loss
     if inputs is None:
         inputs, _ = feed.batch()
         live.expect_pass(inputs.positional)
-    return backward_report(live.model, inputs, loss, uses=uses, seed=seed, reasons=reasons, plan=live.plan)
+    return backward_report(live.model, inputs, taken, uses=uses, seed=seed, reasons=reasons, plan=live.plan)
 
 
 def _in_memory(source: Source, seed: int) -> Opened:

@@ -114,7 +114,7 @@ def _of_live(opened: Opened, live: LiveModel) -> dict[str, object]:
     if live.plan is None:
         return {"architecture": type(live.model).__name__, **told}
     plan = live.plan
-    told["loss"] = plan.loss.kind
+    told["loss"] = plan.loss.kind if not plan.loss.part else str(plan.loss.text)
     rules = [rule for each in plan.rule_sets for rule in each.rules]
     if plan.vars:
         told["vars"] = dict(plan.vars)

@@ -450,6 +450,9 @@ def _load(live: LiveModel, asked: Asked, notes: list[str]) -> None:
     load_checkpoint(live, checkpoint, strip_prefix=asked.strip_prefix, add_prefix=asked.add_prefix)
     report = live.weights
     assert report is not None
+    if report.mismatches and live.reload(asked.weights):
+        notes.append(f"{asked.weights} has names of another version: transformers has loaded it")
+        return
     if report.converted:
         what = f"{len(report.converted):,} of {len(report.loaded):,} tensors of {asked.weights}"
         notes.append(f"{what} have another dtype: converted")

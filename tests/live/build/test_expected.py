@@ -33,6 +33,9 @@ def spec(folder: Path, text: str) -> Path:
         ("  - {Upsample: {scale_factor: 300000}}\n  - Conv2d: [1, 1, 1]", "[1, 1, 2, 2]", "bytes that the layers"),
         ("  - {Conv2d: [64, 64, 3], repeat: 20}", "[1, 64, 3000, 3000]", "multiplications and additions"),
         ("  - LSTM: [1, 64]", "[3000000, 1, 1]", "operations of forward passes"),
+        ("  - Expand: [1000000000, 4]\n  - Linear: [4, 100]", "[1, 4]", "bytes that the layers"),
+        ("  - CausalMask", "[1, 10000000]", "bytes that the layers"),
+        ("  - {Linear: [4, 4], repeat: 500, parallel: true}\n  - Concat: 0", "[20000000, 4]", "bytes that the layers"),
     ],
 )
 def test_a_pass_that_is_too_much_is_refused_before_it_runs(tmp_path: Path, layers: str, shape: str, what: str) -> None:

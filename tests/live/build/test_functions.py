@@ -107,6 +107,7 @@ def test_a_function_is_torchs(layer: str, inputs: tuple[Tensor, ...], expected: 
     [
         ("{Reshape: [-1, -1]}", 1, "expected one -1 at most"),
         ("{Chunk: [3]}", 1, "3 equal parts of dimension -1 of [2,3,4]"),
+        ("{Chunk: 5000}", 1, "5,000 parts; the limit is 4,096"),
         ("{Squeeze: 1}", 1, "dimension 1 of [2,3,4]; expected size 1"),
         ("{Reshape: [24, 1, 1, 0]}", 1, "0 in a dimension that [2,3,4] does not have"),
         ("{Slice: 3}", 1, "dimension 3 of [2,3,4]"),
@@ -114,6 +115,10 @@ def test_a_function_is_torchs(layer: str, inputs: tuple[Tensor, ...], expected: 
 )
 def test_what_a_function_refuses(refused: Callable[..., Any], layer: str, inputs: int, message: str) -> None:
     assert message in str(refused(f"model: [{layer}]\ninput: [2, 3, 4]"))
+
+
+def test_parts_are_bounded_before_they_are_made(refused: Callable[..., Any]) -> None:
+    assert "1,000,000 parts; the limit" in str(refused("model: [{Split: 1}]\ninput: [1, 1000000]"))
 
 
 def test_constants_are_printed() -> None:

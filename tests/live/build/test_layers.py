@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from paraminspect.architecture.built_in import BUILTINS
 from paraminspect.live.build.containers import Flow, Residual
@@ -46,31 +45,6 @@ class Block(nn.Module):
         return (y + self.downsample(x)).relu()
 
 
-def test_resnet_block_equals_one_written_by_hand(configs: Path) -> None:
-    ours = open_live(str(configs / "resnet18.yaml"), device="cpu").model.layer2[0]
-    by_hand = Block(64, 128)
-    by_hand.load_state_dict(ours.state_dict())
-    x = torch.randn(2, 64, 8, 8)
-    torch.testing.assert_close(ours(x), by_hand(x))
-
-
-def test_unet_equals_one_written_by_hand(configs: Path) -> None:
-    model = open_live(str(configs / "unet.yaml"), device="cpu").model.eval()
-    x = torch.randn(1, 1, 16, 16)
-    down1 = model.down1(x)
-    down2 = model.down2(functional.max_pool2d(down1, 2))
-    bottom = model.bottom(functional.max_pool2d(down2, 2))
-    merged2 = model.merge2(torch.cat([down2, model.up2(bottom)], 1))
-    merged1 = model.merge1(torch.cat([down1, model.up1(merged2)], 1))
-    torch.testing.assert_close(model(x), model.head(merged1))
-
-
-def test_tagger_takes_the_lstm_output(configs: Path) -> None:
-    model = open_live(str(configs / "lstm_tagger.yaml"), device="cpu").model.eval()
-    words = torch.randint(1, 100, (2, 5))
-    torch.testing.assert_close(model(words), model.tag(model.lstm(model.embed(words))[0]))
-
-
 def by_hand(q: Tensor, k: Tensor, v: Tensor, *, heads: int, kv_heads: int, causal: bool) -> Tensor:
     """Attention as in the textbook, one head after the other."""
     size = q.shape[-1] // heads
@@ -95,31 +69,6 @@ def test_attention(heads: int, kv_heads: int, causal: bool) -> None:
     expected = by_hand(q, k, v, heads=heads, kv_heads=given, causal=causal)
     torch.testing.assert_close(attention(q, k, v), expected)
     torch.testing.assert_close(attention(torch.cat([q, k, v], -1)), expected)
-
-
-def test_gpt2_equals_one_written_by_hand(configs: Path) -> None:
-    small = {"depth": 2, "dim": 24, "heads": 3, "vocab": 11, "context": 8}
-    model = open_live(str(configs / "gpt2.yaml"), device="cpu", variables=small, seed=1).model.eval()
-    for parameter in model.parameters():
-        nn.init.normal_(parameter, std=0.2)
-    w = model.state_dict()
-
-    def norm(x: Tensor, name: str) -> Tensor:
-        return functional.layer_norm(x, (24,), w[f"{name}.weight"], w[f"{name}.bias"])
-
-    def dense(x: Tensor, name: str) -> Tensor:
-        return x @ w[f"{name}.weight"] + w[f"{name}.bias"]
-
-    tokens = torch.randint(0, 11, (2, 6))
-    x = w["transformer.wte.weight"][tokens] + w["transformer.wpe.weight"][:6]
-    for layer in range(2):
-        at = f"transformer.h.{layer}"
-        q, k, v = dense(norm(x, f"{at}.ln_1"), f"{at}.attn.c_attn").split(24, -1)
-        x = x + dense(by_hand(q, k, v, heads=3, kv_heads=3, causal=True), f"{at}.attn.c_proj")
-        hidden = functional.gelu(dense(norm(x, f"{at}.ln_2"), f"{at}.mlp.c_fc"), approximate="tanh")
-        x = x + dense(hidden, f"{at}.mlp.c_proj")
-    expected = norm(x, "transformer.ln_f") @ w["transformer.wte.weight"].T
-    torch.testing.assert_close(model(tokens), expected)
 
 
 def test_rotary() -> None:

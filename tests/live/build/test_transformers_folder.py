@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.models.asked import Asked
@@ -16,7 +18,9 @@ from paraminspect.models.open import Opened, open_model
 from tests.making.running import run_here
 
 STUB = """
+import huggingface_hub.constants
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 __version__ = "9.9"
@@ -25,6 +29,7 @@ class utils:
     class logging:
         get_verbosity = staticmethod(lambda: 30)
         set_verbosity = set_verbosity_error = staticmethod(lambda level=40: None)
+        is_progress_bar_enabled = disable_progress_bar = enable_progress_bar = staticmethod(lambda: True)
 
 class Config:
     def __init__(self, hidden_size=4, image_size=8, sub=None, **rest):
@@ -49,7 +54,14 @@ class PreTrainedModel(nn.Module):
     @classmethod
     def _from_config(cls, config, **options):
         assert all(not each.startswith(("auto_map", "_attn", "attn")) for each in config.rest), config.rest
+        assert huggingface_hub.constants.HF_HUB_OFFLINE
         return cls(config)
+    @classmethod
+    def from_pretrained(cls, folder, config, local_files_only, use_safetensors, output_loading_info):
+        stored = load_file(folder + "/model.safetensors")
+        model = cls(config)
+        info = model.load_state_dict({name.removeprefix("old."): each for name, each in stored.items()}, strict=False)
+        return model.eval(), {"missing_keys": set(info.missing_keys), "unexpected_keys": set(info.unexpected_keys)}
     @property
     def dummy_inputs(self):
         return {"input_ids": torch.tensor([[1, 2, 3]], device=next(self.parameters()).device)}
@@ -161,6 +173,23 @@ def test_values_are_those_of_weights_only_if_they_are_asked_for(write: Write) ->
     assert {float(each.detach().unique()) for each in loaded.model.parameters()} == {1.0}
 
 
+@pytest.mark.parametrize(("extra", "due"), [("", 0), ("another", 1)])
+def test_names_of_other_versions_are_loaded_as_the_library_does(write: Write, extra: str, due: int) -> None:
+    source = write(**TEXT)
+    stored = {name: torch.ones(shape) for name, shape in {"embed.weight": (10, 4), "old.head.0.weight": (2, 4), "old.head.0.bias": (2,)}.items()}  # fmt: skip
+    save_file({**stored, **({extra: torch.ones(1)} if extra else {})}, "net/model.safetensors")
+    done = run_here("grad", source, "--weights", "net", "-f", "json")
+    assert done.status == due, done.stderr
+    if extra:
+        assert "net does not fit: 2 missing, 3 unexpected, 1 loaded" in done.stderr
+        return
+    assert "note: net has names of another version: transformers has loaded it" in done.stderr
+    assert json.loads(done.stdout)["loss"] == 3 * 2 * (4 + 1)
+    assert run_here("stats", source, "--weights", "net", "-c", "name,mean").stdout.split() == [
+        "embed.weight", "1.0", "head.0.weight", "1.0", "head.0.bias", "1.0",
+    ]  # fmt: skip
+
+
 def test_it_is_fed_its_own_example(write: Write) -> None:
     text, image = write("text", **TEXT), write("image", model_type="image", architectures=["ImageModel"])
     for source, due in ((text, (1, 3, 2)), (image, (1, 4, 6, 6))):
@@ -170,6 +199,7 @@ def test_it_is_fed_its_own_example(write: Write) -> None:
     done = run_here("tree", text, "-i", "input_ids={shape: [2, 7], dtype: int64, high: 9}")
     assert "[2,7,2]" in done.stdout.splitlines()[0]
     assert run_here("grad", text, "-i", "scale={shape: [1], fill: 0}").status == 0  # added to the example
+    assert run_here("grad", text, "-i", "{shape: [2, 7], dtype: int64, high: 9}").status == 0  # in its place
 
 
 def test_a_model_that_does_not_run_on_the_meta_device_runs_in_memory(write: Write) -> None:

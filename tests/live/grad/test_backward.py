@@ -51,10 +51,6 @@ def bare_loss(name: str, output: Tensor, target: Tensor | None) -> Tensor:
     return functional.cross_entropy(output.reshape(-1, output.shape[-1]), target.reshape(-1))
 
 
-def test_every_config_is_here(configs: Path) -> None:
-    assert {path.stem for path in configs.glob("*.yaml")} == set(SMALL)
-
-
 @pytest.mark.parametrize("name", SMALL)
 def test_gradients_are_those_of_a_bare_script_to_the_bit(configs: Path, name: str) -> None:
     live, bare = load(configs, name), load(configs, name).model

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from paraminspect.architecture.given import parse_given, plan_inputs
+from paraminspect.architecture.loss import read_loss
 from paraminspect.errors import ParamInspectError
 from paraminspect.live.build import input_files
 from paraminspect.live.build.feeding import Feeding
@@ -80,7 +81,7 @@ def test_a_factory_takes_them_by_position_and_by_name(feed: Callable[..., Feed])
     inputs, loss = feed(None, "2,4", "mask=[2]", "3").batch()
     assert [tuple(each.shape) for each in inputs.positional] == [(2, 4), (3,)]  # type: ignore[attr-defined]
     assert list(inputs.named) == ["mask"]
-    assert loss == "sum"
+    assert loss(torch.ones(3)).text == "sum(output)"
 
 
 def test_steps_are_seeded_each(feed: Callable[..., Feed]) -> None:
@@ -104,19 +105,45 @@ def test_losses(feed: Callable[..., Feed]) -> None:
     classes = ONE + "loss: {target: {shape: [2], dtype: int64, low: 1, high: 2}}\n"
     y = torch.tensor([[1.0, 2.0, 4.0], [1.0, 1.0, 1.0]])
 
-    def value(feed: Feed) -> float:
-        loss = feed.batch()[1]
-        return loss if isinstance(loss, str) else loss(y).item()  # type: ignore[return-value]
+    def value(text: str, loss: str | None = None, **wanted: Any) -> float:
+        taken = feed(text, loss=read_loss(loss) if loss else None, **wanted).batch()[1](y)
+        assert taken.text.startswith(f"{loss or ''}")
+        return taken.value.item()  # type: ignore[no-any-return]
 
-    assert value(feed(ONE)) == "sum"
-    assert value(feed(ONE + "loss: mean\n")) == "mean"
-    assert value(feed(ONE + "loss: mean\n", loss="square")) == "square"
-    assert value(feed(target)) == value(feed(target, loss="mse")) == pytest.approx(10 / 6)
-    assert value(feed(target, loss="sum")) == "sum"
+    assert value(ONE) == value(ONE + "loss: output\n") == value(target, "sum") == 10
+    assert value(ONE + "loss: mean\n") == pytest.approx(10 / 6)
+    assert value(ONE + "loss: mean\n", "square") == 24
+    assert (
+        value(target) == value(target, "mse") == value(ONE, target="{shape: [2, 3], fill: 1}") == pytest.approx(10 / 6)
+    )
+    assert value(target, "l1") == pytest.approx(4 / 6)
     expected = torch.nn.functional.cross_entropy(y, torch.tensor([1, 1])).item()
-    assert value(feed(classes)) == value(feed(classes, loss="cross_entropy")) == pytest.approx(expected)
-    assert value(feed(ONE, target="{shape: [2, 3], fill: 1}")) == pytest.approx(10 / 6)
-    assert value(feed(classes, loss="mse")) == value(feed(ONE, loss="mse"))  # a drawn one: classes do not fit
+    assert value(classes) == value(classes, "cross_entropy") == pytest.approx(expected)
+    assert value(classes, "nll") == pytest.approx(-1.5)
+    assert value(classes, "mse") == value(ONE, "mse")  # a drawn one: classes do not fit
+    assert value(target, "cross_entropy") == value(ONE, "cross_entropy")
+    assert value(ONE + "loss: {l1: {shape: [2, 3], fill: 1}}\n") == pytest.approx(4 / 6)
+
+
+def test_whose_loss_it_is(feed: Callable[..., Feed]) -> None:
+    y = torch.ones(2, 3)
+    said = [
+        feed(text, loss=loss).batch()[1](y).said
+        for text, loss in (
+            (ONE, None),
+            (ONE + "loss: mean\n", None),
+            (ONE + "loss: mean\n", read_loss("mean")),
+            (ONE + "loss: {mse: {shape: [2, 3]}}\n", None),
+            (ONE + "loss: {mse: {shape: [2, 3]}}\n", read_loss("l1")),
+        )
+    ]
+    assert said == [
+        "sum(output), for want of another (--loss)",
+        "mean(output), as the spec has it",
+        "mean(output)",
+        "mse(output) against the spec's target, as the spec has it",
+        "l1(output) against the spec's target",
+    ]
 
 
 def test_a_loss_file_gets_the_target_there_is(feed: Callable[..., Feed], tmp_path: Path) -> None:
@@ -124,8 +151,7 @@ def test_a_loss_file_gets_the_target_there_is(feed: Callable[..., Feed], tmp_pat
         "def far(y, t):\n    return (y - t).abs().sum()\n\ndef top(y):\n    return y.max()\n"
     )
     loss = feed(ONE, loss_file=f"{tmp_path}/own_loss.py:far", target="{shape: [], fill: 3}").batch()[1]
-    assert not isinstance(loss, str)
-    assert loss(torch.ones(2)) == 4
+    assert loss(torch.ones(2)).value == 4
     with pytest.raises(ParamInspectError, match="no function pot"):
         feed(ONE, loss_file=f"{tmp_path}/own_loss.py:pot")
 

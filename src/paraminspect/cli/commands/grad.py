@@ -100,7 +100,7 @@ def command(
 
         with Waiting(out, "forward and backward"), Progress(out, "run", "batches") as progress:
             told = run_backward(model.live, plan, on_step=lambda done: progress(done, shown.steps))
-        out.remark(told.before)
+        out.remark(*told.before)
         out.notes(told.notes)
         _print(told, shown, columns, out, is_free=output.format == "auto")
         for state in shown.fail_on:

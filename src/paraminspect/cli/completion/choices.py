@@ -161,6 +161,14 @@ def _codes(declared: Declared, typed: Typed) -> Answer:
     return [Candidate(code, help=each.title) for code, each in CODES.items() if code.startswith(typed.value)]
 
 
+def _losses(declared: Declared, typed: Typed) -> Answer:
+    from paraminspect.architecture.loss import LOSSES, OUTPUT
+
+    words = [Candidate(word, help=each.meaning) for word, each in LOSSES.items()]
+    parts = Candidate(f"{OUTPUT}.", goes_on=True, help="A part of the output.")
+    return [each for each in (*words, parts) if each.value.startswith(typed.value)]
+
+
 COMPLETERS: Final[Mapping[Kind, Completer]] = {
     **dict.fromkeys(("source", "sources", "file"), _files),
     "name": _names,
@@ -172,6 +180,7 @@ COMPLETERS: Final[Mapping[Kind, Completer]] = {
     "variable": _variables,
     "column": _columns,
     "code": _codes,
+    "loss": _losses,
 }
 """What a value names -> what completes it, where it is not one of a few words."""
 

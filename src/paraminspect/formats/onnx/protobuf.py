@@ -17,6 +17,7 @@ from typing import Final
 
 from paraminspect.errors import NOT_WHOLE, CheckpointError, MalformedError, TruncatedError
 from paraminspect.files.blob import Blob
+from paraminspect.limits import ENTRIES, effort
 
 VARINT: Final = 0
 FIXED64: Final = 1
@@ -34,6 +35,12 @@ WINDOW: Final = 64 << 10
 SMALL: Final = 1024
 """Bytes of a message that is likely to be followed by others like it."""
 
+FEW: Final = 32
+"""Fields of a message that are not counted: it is itself a field of one whose fields are."""
+
+MANY: Final = 1024
+"""Fields that are counted together."""
+
 _FIXED: Final = {FIXED64: 8, FIXED32: 4}
 _HEAD: Final = 2 * MAX_VARINT
 """Bytes that a tag and a length, or a tag and a number, can take."""
@@ -49,7 +56,7 @@ def read_fields(blob: Blob, begin: int, end: int) -> Iterator[Field]:
         MalformedError: A tag or varint that cannot be, or a field that reaches past the end of the message.
         TruncatedError: The same where the message is the whole file.
     """
-    base, at = begin, 0
+    base, at, count = begin, 0, 0
     length = min(WINDOW, end - begin)
     data = blob.read_near(begin, length) if length <= SMALL else blob.read(begin, length)
     size = len(data)
@@ -59,7 +66,13 @@ def read_fields(blob: Blob, begin: int, end: int) -> Iterator[Field]:
             data, at = blob.read(base, min(WINDOW, end - base)), 0
             size = len(data)
         if at >= size:
+            if count >= FEW:
+                effort().spend(ENTRIES, count)
             return
+        count += 1
+        if count == MANY:
+            effort().spend(ENTRIES, count)
+            count = 0
         try:
             tag = data[at]
             at += 1

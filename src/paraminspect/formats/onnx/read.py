@@ -37,7 +37,7 @@ from paraminspect.errors import LimitExceededError, MalformedError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.declared import MAX_DECLARED, with_declared
 from paraminspect.formats.onnx.external import ExternalData
-from paraminspect.formats.onnx.protobuf import BYTES, VARINT, read_fields, read_varint
+from paraminspect.formats.onnx.protobuf import BYTES, MANY, VARINT, read_fields, read_varint
 from paraminspect.formats.onnx.shortcut import OnnxShortcut
 from paraminspect.formats.onnx.tensors import (
     MAX_ONNX_PROPERTIES,
@@ -53,6 +53,7 @@ from paraminspect.formats.onnx.tensors import (
 )
 from paraminspect.formats.pytorch.classify import kind_of
 from paraminspect.formats.shapes import MAX_TENSORS
+from paraminspect.limits import ENTRIES, ONE_RECORD, effort
 from paraminspect.records import Checkpoint, Declaration, Kind, TensorRecord
 from paraminspect.text import counted
 
@@ -180,6 +181,7 @@ class _Model:
                 self._leave_out("graph for training")
             elif number == 25:
                 self._read_function(at, size)
+        effort().spend(ENTRIES, len(self.tensors) % MANY * ONE_RECORD)
         if not graphs:
             raise MalformedError("the file has no graph, which every ONNX model has")
         if opsets:
@@ -331,6 +333,8 @@ class _Model:
         if len(self.tensors) == MAX_TENSORS:
             raise LimitExceededError("tensors in one file", limit=MAX_TENSORS, actual=None)
         self.tensors.append(record)
+        if not len(self.tensors) % MANY:
+            effort().spend(ENTRIES, MANY * ONE_RECORD)
 
 
 def _kind(record: TensorRecord) -> Kind:

@@ -37,6 +37,12 @@ METADATA_HEAD: Final = 4096
 MAX_FILES: Final = 4_000_000
 """Of one checkpoint: ranks may write a file for each piece."""
 
+TENSOR_COST: Final = 40
+"""Opcodes that take as long as what is made of the metadata of a tensor."""
+
+PIECE_COST: Final = 4
+"""The same of a piece."""
+
 MAX_KNOWN: Final = 1 << 12
 """Ways of dividing a tensor that are not looked at anew."""
 
@@ -117,7 +123,7 @@ def _look_into(record: TensorRecord, boxes: Boxes, known: _Known) -> tuple[Boxes
     Raises:
         MalformedError: A piece that reaches past the tensor.
     """
-    effort().spend(OPCODES, len(boxes[0]))  # a list of them may be that of many tensors
+    effort().spend(OPCODES, TENSOR_COST + PIECE_COST * len(boxes[0]))  # both may be those of many names
     key = record.shape, boxes
     if key not in known:
         each_once = dict.fromkeys(zip(*boxes, strict=True))

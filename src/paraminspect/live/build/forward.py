@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import copy
+from dataclasses import fields, is_dataclass
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -28,6 +29,9 @@ from paraminspect.live.build.user_code import running_user_code
 from paraminspect.text import shape_text
 
 Shape = tuple[int, ...]
+
+MAX_OUTPUT_NESTING = 50
+"""Containers inside each other that are looked into: one may hold itself."""
 
 MAX_TENSORS_NAMED = 4
 """Inputs and parameters that an error message names."""
@@ -294,15 +298,30 @@ def trace_shapes(
 
 
 def iter_tensors(value: object) -> Iterator[Tensor]:
-    """The tensors in an output: itself, or those in (nested) tuples, lists and mappings."""
+    """The tensors in an output: itself, or those in (nested) tuples, lists, mappings and dataclasses."""
+    for _, tensor in iter_parts(value):
+        yield tensor
+
+
+def iter_parts(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Tensor]]:
+    """The same with their places: keys, fields, and numbers of elements, the outermost first."""
     if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from iter_tensors(each)
-    elif isinstance(value, (tuple, list)):
-        for each in value:
-            yield from iter_tensors(each)
+        yield path, value
+    elif len(path) < MAX_OUTPUT_NESTING:
+        for name, each in parts_of(value).items():
+            yield from iter_parts(each, (*path, name))
+
+
+def parts_of(value: object) -> dict[str, Any]:
+    """What an output has inside, by key, field, or number."""
+    if isinstance(value, Mapping):
+        return {str(key): each for key, each in value.items()}
+    if isinstance(value, (tuple, list)):
+        names = getattr(value, "_fields", None) or map(str, range(len(value)))
+        return dict(zip(names, value, strict=True))
+    if is_dataclass(value) and not isinstance(value, type):
+        return {each.name: getattr(value, each.name, None) for each in fields(value)}
+    return {}
 
 
 def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:

@@ -14,6 +14,9 @@ from paraminspect.architecture.functions import FUNCTIONS
 from paraminspect.architecture.model import Value
 from paraminspect.text import shape_text
 
+MAX_PARTS: Final = 4_096
+"""Tensors that one Chunk or Split gives: each takes a thousandth of a millisecond and half a kilobyte."""
+
 
 class Function(nn.Module):
     """A function of tensors with constants, which it prints.
@@ -133,6 +136,7 @@ class Chunk(Function):
     dim: int
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        _check_parts(self.chunks)
         if x.shape[self.dim] % self.chunks:
             raise ValueError(f"{self.chunks} equal parts of dimension {self.dim} of {shape_text(x.shape)}")
         return x.chunk(self.chunks, self.dim)
@@ -143,7 +147,14 @@ class Split(Function):
     dim: int
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        return torch.split(x, self.sizes[0] if len(self.sizes) == 1 else list(self.sizes), self.dim)
+        size = self.sizes[0]
+        _check_parts(len(self.sizes) if len(self.sizes) > 1 else -(-x.shape[self.dim] // max(size, 1)))
+        return torch.split(x, size if len(self.sizes) == 1 else list(self.sizes), self.dim)
+
+
+def _check_parts(count: int) -> None:
+    if count > MAX_PARTS:
+        raise ValueError(f"{count:,} parts; the limit is {MAX_PARTS:,}")
 
 
 class Stack(Function):

@@ -70,6 +70,7 @@ class LiveModel:
     own: Callable[[nn.Module], Inputs] | None = None
     drawn: str = ""
     _rebuild: Callable[[], nn.Module] | None = None
+    _load: Callable[[nn.Module, str], nn.Module | None] | None = None
     _drawer: Drawer | None = None
     _stored: StoredTensors | None = None
     _seed: int = 0
@@ -160,6 +161,15 @@ class LiveModel:
             raise self.with_example(error) from error.__cause__
         self.records = describe_model(self.model)
         return made
+
+    def reload(self, folder: str) -> bool:
+        """Load the weights of a folder as the library loads them that the class is of; False if there is none, or not all fits."""
+        made = self._load(self.model, folder) if self._load is not None and not is_meta(self.model) else None
+        if made is None:
+            return False
+        self.model, self.records, self.weights = made, describe_model(made), None
+        self._tensors.clear()
+        return True
 
     def with_example(self, error: ParamInspectError) -> ParamInspectError:
         """The same error; where the model was fed its own example, the hint says so."""
@@ -316,14 +326,19 @@ def build_from_factory(
 def _build_from_folder(
     source: str, folder: str, values: Mapping[str, object], *, device: str, seed: int, notes: list[str]
 ) -> LiveModel:
-    from paraminspect.live.build.transformers_folder import FolderModel, build_from_folder, make_example
+    from paraminspect.live.build.transformers_folder import (
+        FolderModel,
+        build_from_folder,
+        load_from_folder,
+        make_example,
+    )
 
     def build(where: str, remarks: list[str]) -> FolderModel:
         return build_from_folder(folder, values, device=where, seed=seed, notes=remarks)
 
     made = build(device, notes)
     live = LiveModel(made.model, describe_model(made.model), None, source, FOLDER_FORMAT, device, notes)
-    live.own = make_example
+    live.own, live._load = make_example, load_from_folder
     live._rebuild = lambda: build("cpu", []).model
     if made.has_weights:
         live.drawn = f"values are drawn by {type(made.model).__name__}: --weights {folder} loads those of the folder"

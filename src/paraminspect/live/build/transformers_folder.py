@@ -13,7 +13,7 @@ import importlib
 import inspect
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -28,7 +28,7 @@ from paraminspect.live.build.factory import FactoryCall
 from paraminspect.live.build.factory_name import FOLDER_PREFIX
 from paraminspect.live.build.feeding import merge
 from paraminspect.live.build.forward import Inputs
-from paraminspect.live.build.user_code import explaining
+from paraminspect.live.build.user_code import explaining, running_user_code
 from paraminspect.names.suggestions import closest, find_meant
 from paraminspect.text import list_some, quote
 
@@ -101,6 +101,24 @@ def build_from_folder(
     return FolderModel(model, folder, any(each.endswith(WEIGHTS) for each in files))
 
 
+def load_from_folder(model: nn.Module, folder: str) -> nn.Module | None:
+    """The same model with the weights of a folder, as transformers itself loads them; None where something does not fit.
+
+    It knows under which names files of other versions have the tensors of a class. Only safetensors are read.
+    """
+    if not os.path.isdir(folder) or os.path.exists(os.path.join(folder, "adapter_config.json")):
+        return None  # an adapter would be loaded too, and its base
+    made: Any = type(model)
+    with _quiet(), suppress(ParamInspectError), explaining(folder, []), running_user_code():
+        loaded, info = made.from_pretrained(
+            folder, config=model.config, local_files_only=True, use_safetensors=True, output_loading_info=True
+        )
+        if not any(info.values()):
+            found: nn.Module = loaded.train(model.training)
+            return found
+    return None
+
+
 def _find_cached(name: str) -> str:
     """The snapshot that the local cache of the hub has of a model."""
     constants: Any = importlib.import_module("huggingface_hub.constants")
@@ -150,13 +168,16 @@ def _quiet() -> Iterator[_Library]:
             raise SourceError(message, hint="pip install transformers") from None
         raise
     logging = transformers.utils.logging
-    verbosity, offline = logging.get_verbosity(), constants.HF_HUB_OFFLINE
+    verbosity, offline, has_bars = logging.get_verbosity(), constants.HF_HUB_OFFLINE, logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
+    logging.disable_progress_bar()
     constants.HF_HUB_OFFLINE = True
     try:
         yield _Library(transformers, transformers.__version__)
     finally:
         logging.set_verbosity(verbosity)
+        if has_bars:
+            logging.enable_progress_bar()
         constants.HF_HUB_OFFLINE = offline
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from paraminspect.architecture.given import Given, parse_given
+from paraminspect.architecture.loss import LossText, read_loss
 from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.names.selector import Selector, parse_selector
-from paraminspect.outcomes import WITH_TARGET, LossName
 
 
 class BackwardPlan(NamedTuple):
@@ -17,7 +17,7 @@ class BackwardPlan(NamedTuple):
 
     Attributes:
         target: What the loss compares with; None for that of the spec, or one that is drawn.
-        loss: None takes that of the spec, or "sum".
+        loss: None takes that of the spec, or the output's own.
         loss_file: `FILE.py:FUNCTION` of a loss of the user's own; "" without.
         freeze: Parameters that get no gradient.
         dtype: Floating-point parameters and inputs are converted to it; None leaves them as they are.
@@ -29,7 +29,7 @@ class BackwardPlan(NamedTuple):
     """
 
     target: Given | None = None
-    loss: LossName | None = None
+    loss: LossText | None = None
     loss_file: str = ""
     freeze: tuple[Selector, ...] = ()
     dtype: str | None = None
@@ -42,7 +42,7 @@ class BackwardPlan(NamedTuple):
 
 def plan_backward(
     target: str = "",
-    loss: LossName | None = None,
+    loss: str = "",
     loss_file: str = "",
     freeze: Sequence[str] = (),
     **more: Any,
@@ -54,11 +54,12 @@ def plan_backward(
     """
     if loss and loss_file:
         raise ParamInspectError("--loss and --loss-file exclude each other")
-    if target and loss is not None and loss not in WITH_TARGET:
+    text = read_loss(loss) if loss else None
+    if target and text is not None and not text.takes_target:
         raise ParamInspectError(f"--target has no meaning for --loss {loss}", hint="--loss target")
     return BackwardPlan(
         target=parse_given(target, "--target") if target else None,
-        loss=loss,
+        loss=text,
         loss_file=loss_file,
         freeze=tuple(parse_selector(text) for text in freeze),
         **more,

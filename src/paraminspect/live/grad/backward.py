@@ -15,10 +15,10 @@ from paraminspect.live.build.forward import Inputs, as_inputs
 from paraminspect.live.build.lazy import has_lazy, having_run, note_made
 from paraminspect.live.grad.diagnose import find_reasons
 from paraminspect.live.grad.gradients import GradientNumbers, angle, measure_gradients, norm_of
-from paraminspect.live.grad.losses import LossFunction, make_loss
+from paraminspect.live.grad.losses import Loss, LossFunction, as_loss
 from paraminspect.live.grad.once import BackwardRun, Outcome, explaining_memory
 from paraminspect.live.grad.uses import MAX_PART_BYTES
-from paraminspect.outcomes import GradRecord, GradState, LossName, UseRecord
+from paraminspect.outcomes import GradRecord, GradState, UseRecord
 from paraminspect.text import format_bytes
 
 FLAT = {
@@ -49,6 +49,8 @@ class BackwardReport:
             not kept.
         notes: Remarks for the user, one line each.
         made: Names of parameters and buffers that the forward pass made, and that are gone from the model again.
+        loss_taken: What the loss is, as `--loss` has it: "sum(output.0)".
+        loss_said: The same with the reason why it is this one, for a user.
     """
 
     parameters: tuple[GradRecord, ...]
@@ -59,6 +61,8 @@ class BackwardReport:
     parts: Mapping[str, tuple[Tensor | None, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     made: tuple[str, ...] = ()
+    loss_taken: str = ""
+    loss_said: str = ""
 
     @property
     def states(self) -> dict[GradState, int]:
@@ -69,7 +73,7 @@ class BackwardReport:
 def backward_report(
     model: nn.Module,
     inputs: Tensor | Sequence[object] | Mapping[str, object] | Inputs,
-    loss: LossFunction | LossName = "sum",
+    loss: LossFunction | Loss | str | None = None,
     *,
     uses: bool = False,
     seed: int | None = None,
@@ -83,7 +87,7 @@ def backward_report(
 
     Args:
         inputs: Of its call: one tensor, a sequence of positional arguments, or a mapping of named ones.
-        loss: Called with the output; or one of the names of `losses`, that takes no target or draws one.
+        loss: As of `losses`; None takes the output's own, or the sum of its first floating-point tensor.
         uses: Whether to keep the part of the gradient of each use, of parameters that have several: it costs a tensor
             of the parameter's size a use.
         seed: For what the forward pass draws (dropout); None takes the generators as they are.
@@ -101,22 +105,20 @@ def backward_report(
         >>> [record.name for record in report.parameters]
         ['0.weight', '0.bias', '2.weight', '2.bias']
     """
-    function = make_loss(loss) if isinstance(loss, str) else loss
-    run = BackwardRun(model, as_inputs(inputs), function, seed, plan)
+    run = BackwardRun(model, as_inputs(inputs), as_loss(loss), seed, plan)
     had = {name for name, each in model.named_parameters() if each.grad is not None}
     with (
         explaining_memory(model),
         having_run(model, *run.inputs, plan=plan, seed=seed) if has_lazy(model) else nullcontext(),
     ):
-        return _report(run, had, uses=uses, reasons=reasons, sums=loss in ("sum", "mean"))
+        return _report(run, had, uses=uses, reasons=reasons)
 
 
-def _report(run: BackwardRun, had: set[str], *, uses: bool, reasons: bool, sums: bool) -> BackwardReport:
+def _report(run: BackwardRun, had: set[str], *, uses: bool, reasons: bool) -> BackwardReport:
     """Of one backward pass.
 
     Args:
         had: Parameters that had a gradient before.
-        sums: Whether the loss is the sum of the output, or its mean.
     """
     done = run.backward(parts=uses)
     named = list(done.parameters.items())
@@ -128,7 +130,7 @@ def _report(run: BackwardRun, had: set[str], *, uses: bool, reasons: bool, sums:
         _record(name, each, measured.get(name), _use_records(name, done, measured.get(name), parts.get(name)))
         for name, each in named
     ]
-    notes = [*_notes(done, records, sums=sums), *_note_views(run.model)]
+    notes = [*_notes(done, records), *_note_views(run.model)]
     if reasons:
         found = find_reasons(run, {record.name: record.state for record in records})
         records = [record._replace(reason=found.get(record.name)) for record in records]
@@ -141,6 +143,8 @@ def _report(run: BackwardRun, had: set[str], *, uses: bool, reasons: bool, sums:
         parts,
         tuple(notes),
         tuple(done.made),
+        done.loss_taken,
+        done.loss_said,
     )
 
 
@@ -181,7 +185,7 @@ def _note_views(model: nn.Module) -> list[str]:
     return notes[:MAX_CHANGED] + more
 
 
-def _notes(done: Outcome, records: Sequence[GradRecord], *, sums: bool) -> list[str]:
+def _notes(done: Outcome, records: Sequence[GradRecord]) -> list[str]:
     notes = note_made(done.made)
     notes += [
         f"the forward pass changes {name} itself{', which is not as it was' if name in done.lost else ''}"
@@ -189,7 +193,7 @@ def _notes(done: Outcome, records: Sequence[GradRecord], *, sums: bool) -> list[
     ]
     if done.incomplete:
         notes.append(f"parts of gradients beyond {format_bytes(MAX_PART_BYTES)} were not kept: their norm is not known")
-    why = FLAT.get(done.output_node) if sums else None
+    why = FLAT.get(done.output_node)
     if why is not None:
         last = f"{done.output_path}." if done.output_path else ""
         before = [each for each in records if not (last and each.name.startswith(last)) and each.norm is not None]

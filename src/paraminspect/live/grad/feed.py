@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from paraminspect.architecture.given import Given
+from paraminspect.architecture.loss import CLASSES, LOSSES, LossText
 from paraminspect.architecture.model import TensorInput, Value
 from paraminspect.architecture.plan import ModelPlan
 from paraminspect.errors import ParamInspectError
 from paraminspect.live.build.feeding import Maker, Ready, make_given
 from paraminspect.live.build.forward import Inputs
 from paraminspect.live.build.inputs import make_tensor
-from paraminspect.live.grad.losses import LossFunction, load_loss, make_loss
-from paraminspect.outcomes import WITH_TARGET, LossName
+from paraminspect.live.grad.losses import Loss, Target, choose_loss, load_loss
 
 
 class Wanted(NamedTuple):
@@ -25,14 +25,14 @@ class Wanted(NamedTuple):
 
     Attributes:
         target: Of `--target`, None without.
-        loss: Name of `--loss`; None takes that of the spec, or "sum".
+        loss: Of `--loss`; None takes that of the spec, or the output's own.
         loss_file: Of `--loss-file`, "" without.
         dtype: A floating-point target is converted to it; None leaves it as it is.
         device: "cpu", "cuda", "mps".
     """
 
     target: Given | None = None
-    loss: LossName | None = None
+    loss: LossText | None = None
     loss_file: str = ""
     dtype: torch.dtype | None = None
     device: str = "cpu"
@@ -62,7 +62,7 @@ class Feed:
         if wanted.loss_file:
             load_loss(wanted.loss_file)  # what is wrong with it is said before the model runs
 
-    def batch(self, step: int = 0) -> tuple[Inputs, LossFunction | LossName]:
+    def batch(self, step: int = 0) -> tuple[Inputs, Loss]:
         """Inputs and loss of one step, the same whenever it is asked for.
 
         Raises:
@@ -70,31 +70,41 @@ class Feed:
         """
         return self._inputs(step), self.loss(step)
 
-    def loss(self, step: int = 0) -> LossFunction | LossName:
+    def loss(self, step: int = 0) -> Loss:
         """What one step starts its backward pass from.
 
         Raises:
             ParamInspectError: A target cannot be made as described.
         """
-        name, made = self._chosen_loss()
-        if name not in WITH_TARGET and not self._wanted.loss_file:
-            return name
-        target = None if made is None else self._make(made, step)
         if self._wanted.loss_file:
-            return load_loss(self._wanted.loss_file, target)
-        if made is not self._target and target is not None and name != "target":
-            fits = target.is_floating_point() == (name == "mse")  # else one is drawn
-            target = target if fits else None
-        return make_loss(name, target, seed=self._seed + step)
+            spec = self._plan.loss.target if self._plan is not None else None
+            made = self._target if self._target is not None else spec
+            return load_loss(self._wanted.loss_file, None if made is None else self._make(made, step))
+        text, origin = self._chosen_loss()
+        return choose_loss(text, origin, self._chosen_target(text, step))
 
-    def _chosen_loss(self) -> tuple[LossName, Maker | None]:
-        """The loss, and how its target is made: options go before the spec."""
-        wanted, spec = self._wanted, self._plan.loss if self._plan is not None else None
+    def _chosen_loss(self) -> tuple[LossText | None, str]:
+        """The loss, and whose it is where that is to be said: options go before the spec."""
+        if self._wanted.loss is not None:
+            return self._wanted.loss, ""
         if self._target is not None:
-            return wanted.loss or "target", self._target
-        if spec is None or spec.kind != "target":
-            return wanted.loss or (spec.kind if spec is not None else "sum"), None
-        return wanted.loss or "target", spec.target
+            return LossText("target"), ""
+        if self._plan is not None and self._plan.loss.mark is not None:
+            return self._plan.loss.text, "the spec"
+        return None, ""
+
+    def _chosen_target(self, text: LossText | None, step: int) -> Target:
+        """What the loss compares with: that of an option, or of the spec if it is of the kind that the loss takes."""
+        seed = self._seed + step
+        if self._target is not None:
+            return Target(self._make(self._target, step), seed)
+        spec = self._plan.loss if self._plan is not None else None
+        if text is None or spec is None or spec.target is None or not text.takes_target:
+            return Target(seed=seed)
+        target = self._make(spec.target, step)
+        wants_classes = LOSSES[text.word].drawn == CLASSES
+        fits = text.word in ("target", spec.kind) or target.is_floating_point() != wants_classes
+        return Target(target, seed, "the spec's target") if fits else Target(seed=seed)
 
     def _make(self, maker: Maker, step: int) -> Tensor:
         if isinstance(maker, Ready):

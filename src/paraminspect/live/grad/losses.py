@@ -3,50 +3,110 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from typing import Any, get_args
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from paraminspect.architecture.loss import BINARY, CLASSES, LOSSES, NORMAL, OUTPUT, PROBABILITIES, LossText, read_loss
 from paraminspect.errors import BackwardError, ParamInspectError, SourceError
-from paraminspect.live.build.complaints import describe_tensors, first_line
-from paraminspect.live.build.forward import iter_tensors
+from paraminspect.live.build.complaints import complaint_of, describe_tensors
+from paraminspect.live.build.forward import iter_parts, iter_tensors, parts_of
 from paraminspect.live.build.seeds import derive_seed
 from paraminspect.live.build.user_code import explaining, import_file, running_user_code
 from paraminspect.names.suggestions import closest, suggest
-from paraminspect.outcomes import WITH_TARGET, LossName
-from paraminspect.text import shape_text
+from paraminspect.text import shape_text, shorten
 
 LossFunction = Callable[[Any], Tensor]
 """A model's output -> a tensor of one element."""
 
 MAX_OUTPUTS_NAMED = 4
 IGNORED = -100
-"""A class that torch's cross-entropy leaves out."""
+"""A class that torch's losses leave out."""
+
+OWN = "loss"
+OWN_PARTS = "loss_*"
+"""Where outputs keep a loss of their own; parts of it, as torchvision's detectors have them."""
 
 
-def make_loss(name: LossName, target: Tensor | None = None, *, seed: int = 0) -> LossFunction:
-    """One of the losses by name.
+class Taken(NamedTuple):
+    """A loss, and where it comes from.
+
+    Attributes:
+        value: Of one element.
+        text: As `--loss` has it, "sum(output.0)"; of a function, its name.
+        said: The same with the reason why it is this one, and what it is compared with.
+        flat: What it is the sum or the mean of; None of any other.
+    """
+
+    value: Any
+    text: str
+    said: str
+    flat: Tensor | None = None
+
+
+Loss = Callable[[Any], Taken]
+"""A model's output -> its loss, not checked yet."""
+
+
+class Target(NamedTuple):
+    """What a loss compares the output with.
+
+    Attributes:
+        tensor: None where one is drawn.
+        seed: Of one that is drawn.
+        origin: Whose it is.
+    """
+
+    tensor: Tensor | None = None
+    seed: int = 0
+    origin: str = "the target"
+
+
+def choose_loss(text: LossText | None, origin: str = "", target: Target | None = None) -> Loss:
+    """The loss that is asked for, or else the output's own, or else the sum of its first floating-point tensor.
 
     Args:
-        name: Over all elements of all floating-point tensors of the output: "sum", "mean", or "square", the sum of
-            their squares. Of the first of these tensors: "mse", its mean squared error; "cross_entropy", the mean over
-            its last dimension; "target", the former for a floating-point target, the latter for one of integers.
-        target: None draws one: standard normal of the output's shape, or classes.
+        text: None where none is asked for.
+        origin: Who asks, if that is to be said: "the spec".
+        target: Of a loss that takes one; None draws one that suits it.
+    """
+
+    def take(output: Any) -> Taken:
+        if text is None:
+            own = _own(output)
+            chosen = LossText("", (own,) if own else ())
+            why = ", the model's own" if own else ", for want of another (--loss)"
+        else:
+            chosen, why = text, f", as {origin} has it" if origin else ""
+        return _take(chosen, output, target or Target(), why)
+
+    return take
+
+
+def as_loss(loss: LossFunction | Loss | str | None) -> Loss:
+    """What a caller gives: a loss, a function of its own, a text as of `--loss`, or nothing.
 
     Raises:
-        SourceError: There is no loss of that name.
+        ParamInspectError: There is no loss of that name.
     """
-    if name not in get_args(LossName):
-        raise SourceError(f"there is no loss {name!r}", hint=suggest(name, get_args(LossName), "the losses are"))
-    if name not in WITH_TARGET:
-        return lambda output: _reduce(name, output)
-    return lambda output: _compare(name, _outputs(output)[0], target, seed)
+    if loss is None or isinstance(loss, str):
+        return choose_loss(None if loss is None else read_loss(loss))
+    if not callable(loss):
+        raise SourceError(f"the loss is a {type(loss).__name__}; expected a function of the output, or a name")
+    name = getattr(loss, "__name__", type(loss).__name__)
+
+    def take(output: Any) -> Taken:
+        made = loss(output)
+        return made if isinstance(made, Taken) else Taken(made, name, f"that of {name}")
+
+    return take
 
 
-def load_loss(text: str, target: Tensor | None = None) -> LossFunction:
+def load_loss(text: str, target: Tensor | None = None) -> Loss:
     """The user's own function, `my_loss.py:loss`: called with the output, and with the target if it takes two.
 
     Raises:
@@ -62,10 +122,9 @@ def load_loss(text: str, target: Tensor | None = None) -> LossFunction:
         raise SourceError(f"{file} has no function {attribute}", hint=closest(attribute, known))
     given = (target,) if target is not None and _takes_two(function) else ()
 
-    def loss(output: Any) -> Tensor:
+    def loss(output: Any) -> Taken:
         with running_user_code(), explaining(f"loss {text}", [file]):
-            made: Tensor = function(output, *given)
-            return made
+            return Taken(function(output, *given), text, f"that of {text}")
 
     return loss
 
@@ -80,8 +139,26 @@ def _takes_two(function: Callable[..., object]) -> bool:
     return True
 
 
-def check_loss(value: object) -> Tensor:
-    """What a loss function returned, if a backward pass can start from it.
+def evaluate_loss(loss: Loss, output: Any) -> Taken:
+    """The loss of an output, checked.
+
+    Raises:
+        BackwardError: It can't be computed, or no backward pass can start from it.
+    """
+    try:
+        taken = loss(output)
+    except (ParamInspectError, MemoryError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        shapes = describe_tensors(iter_tensors(output), MAX_OUTPUTS_NAMED)
+        met = f" with output {shapes}" if shapes else ""
+        raise BackwardError(f"the loss fails{met}: {complaint_of(error)}") from error
+    check_loss(taken.value)
+    return taken
+
+
+def check_loss(value: object) -> None:
+    """Refuse what no backward pass can start from.
 
     Raises:
         BackwardError: It is no tensor of one element, or nothing in it depends on a parameter.
@@ -104,84 +181,188 @@ def check_loss(value: object) -> Tensor:
             "the loss depends on no parameter: it has no graph",
             hint="every parameter is frozen, or the output was detached or made under no_grad",
         )
-    return value
 
 
-def evaluate_loss(loss: LossFunction, output: Any) -> Tensor:
-    """The loss of an output, checked.
+def _take(text: LossText, output: Any, target: Target, why: str) -> Taken:
+    if text.part and text.part[-1].endswith("*"):
+        terms = _matching(output, text.part)
+        total = terms[0] if len(terms) == 1 else torch.stack([each.reshape(()) for each in terms]).sum()
+        if text.word in ("", "sum"):
+            return Taken(total, str(text), f"{text}{why}")
+        path, tensor = text.part, total
+    else:
+        below, tensor = _first_floating(_part(output, text.part), text.part)
+        path = (*text.part, *below)
+    word = text.word or ("" if tensor.numel() == 1 else "sum")
+    place = str(LossText(word, path))
+    if not word:
+        return Taken(tensor, place, f"{place}{why}")
+    if not LossText(word).takes_target:
+        return Taken(_reduce(word, tensor), place, f"{place}{why}", tensor if word != "square" else None)
+    value, against = _compare(word, tensor, target)
+    return Taken(value, place, f"{place} against {against}{why}")
+
+
+def _own(output: Any) -> str:
+    """Where an output keeps a loss of its own; "" if it has none."""
+    if isinstance(output, Tensor):
+        return ""
+    known = parts_of(output)
+    if _is_scalar(known.get(OWN, getattr(output, OWN, None))):
+        return OWN
+    return OWN_PARTS if any(fnmatchcase(name, OWN_PARTS) and _is_scalar(each) for name, each in known.items()) else ""
+
+
+def _is_scalar(value: object) -> bool:
+    return isinstance(value, Tensor) and value.numel() == 1 and value.is_floating_point()
+
+
+def _part(output: Any, names: tuple[str, ...]) -> Any:
+    """What goes by these names in an output.
 
     Raises:
-        BackwardError: It can't be computed, or no backward pass can start from it.
+        BackwardError: There is nothing; with what was meant.
     """
-    try:
-        value = loss(output)
-    except (ParamInspectError, KeyboardInterrupt):
-        raise
-    except Exception as error:
-        shapes = describe_tensors(iter_tensors(output), MAX_OUTPUTS_NAMED)
-        met = f" with output {shapes}" if shapes else ""
-        raise BackwardError(f"the loss fails{met}: {first_line(error) or type(error).__name__}") from error
-    return check_loss(value)
+    at = OUTPUT
+    for name in names:
+        known = {} if isinstance(output, Tensor) else parts_of(output)
+        if (
+            isinstance(output, (tuple, list))
+            and name.lstrip("-").isdecimal()
+            and -len(output) <= int(name) < len(output)
+        ):
+            output = output[int(name)]
+        elif name in known:
+            output = known[name]
+        elif not isinstance(output, Tensor) and hasattr(output, name):
+            output = getattr(output, name)
+        else:
+            what = (
+                f"a tensor {shape_text(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
+            )
+            raise BackwardError(
+                f"no {at}.{shorten(name)} for the loss: {at} is {what}",
+                hint=suggest(name, list(known), "its parts are"),
+            )
+        at = f"{at}.{name}"
+    if output is None and names:
+        hint = "models with a loss of their own want a target among their inputs: labels=.." if names[-1] == OWN else None  # fmt: skip
+        raise BackwardError(f"no {at} for the loss: it is None", hint=hint)
+    return output
 
 
-def _outputs(output: Any) -> list[Tensor]:
-    found = [each for each in iter_tensors(output) if each.is_floating_point()]
+def _matching(output: Any, names: tuple[str, ...]) -> list[Tensor]:
+    """The scalars whose names match the last of these."""
+    known = parts_of(_part(output, names[:-1]))
+    found = [each for name, each in known.items() if fnmatchcase(name, names[-1]) and _is_scalar(each)]
     if not found:
-        what = describe_tensors(iter_tensors(output), MAX_OUTPUTS_NAMED) or f"a {type(output).__name__}"
+        at = str(LossText("", names))
         raise BackwardError(
-            f"the output has no floating-point tensor: {what}",
-            hint="--loss-file my_loss.py:loss takes any output",
+            f"no {at} for the loss that is a scalar", hint=suggest(names[-1], list(known), "its parts are")
         )
     return found
 
 
-def _reduce(name: str, output: Any) -> Tensor:
-    outputs = _outputs(output)
-    if name == "mean":
-        return _add([each.sum() for each in outputs]) / sum(each.numel() for each in outputs) if outputs[1:] else outputs[0].mean()  # fmt: skip
-    return _add([(each * each).sum() if name == "square" else each.sum() for each in outputs])
+def _first_floating(output: Any, at: tuple[str, ...]) -> tuple[tuple[str, ...], Tensor]:
+    """The first floating-point tensor, and its place in the output."""
+    for path, tensor in iter_parts(output):
+        if tensor.is_floating_point():
+            return path, tensor
+    what = describe_tensors(iter_tensors(output), MAX_OUTPUTS_NAMED) or f"a {type(output).__name__}"
+    place = f"{LossText('', at)} has" if at else "the output has"
+    raise BackwardError(
+        f"{place} no floating-point tensor: {what}", hint="--loss-file my_loss.py:loss takes any output"
+    )
 
 
-def _add(terms: list[Tensor]) -> Tensor:
-    total = terms[0]
-    for term in terms[1:]:
-        total = total + term
-    return total
+def _reduce(word: str, output: Tensor) -> Tensor:
+    if word == "mean":
+        return output.mean()
+    return (output * output).sum() if word == "square" else output.sum()
 
 
-def _compare(name: str, output: Tensor, target: Tensor | None, seed: int) -> Tensor:
-    generator = torch.Generator().manual_seed(derive_seed(seed, "target"))
+_FUNCTIONS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": functional.mse_loss,
+    "l1": functional.l1_loss,
+    "smooth_l1": functional.smooth_l1_loss,
+    "bce": functional.binary_cross_entropy,
+    "bce_with_logits": functional.binary_cross_entropy_with_logits,
+    "kl_div": functional.kl_div,
+    "nll": functional.nll_loss,
+    "cross_entropy": functional.cross_entropy,
+}
+
+
+def _compare(word: str, output: Tensor, wanted: Target) -> tuple[Tensor, str]:
+    """A loss with a target, and a word on that."""
+    target, origin = wanted.tensor, wanted.origin
     if target is None:
-        if name == "cross_entropy":
-            shape, classes = output.shape[:-1], output.shape[-1] if output.dim() else 0
-            target = torch.randint(0, max(classes, 1), shape, generator=generator)
-        else:
-            target = torch.randn(output.shape, generator=generator).to(output.dtype)
+        target, origin = _draw(LOSSES[word].drawn, output, wanted.seed)
     target = target.to(output.device)
-    whole = not target.is_floating_point()
-    if name == "cross_entropy" or (name == "target" and whole):
-        return _cross_entropy(output, target)
-    if target.shape != output.shape:
+    if word == "target":
+        word = "mse" if target.is_floating_point() else "cross_entropy"
+        if word == "cross_entropy" and not _fits(output, target) and target.shape == output.shape[:-1]:
+            output, target = output.reshape(-1, output.shape[-1]), target.reshape(-1)
+            origin += ", its classes being the last dimension"
+    is_soft = word == "cross_entropy" and target.is_floating_point() and target.shape == output.shape
+    if LOSSES[word].drawn == CLASSES and not is_soft:
+        _check_classes(word, output, target)
+        target = target.long()
+    elif target.shape != output.shape:
         raise BackwardError(
-            f"mean squared error of output {shape_text(output.shape)} and target {shape_text(target.shape)}; expected "
-            "equal shapes"
+            f"{word} of output {shape_text(output.shape)} and target {shape_text(target.shape)}; expected equal shapes"
         )
-    return functional.mse_loss(output, target.to(output.dtype))
+    else:
+        target = target.to(output.dtype)
+    return _FUNCTIONS[word](output, target), origin
 
 
-def _cross_entropy(output: Tensor, target: Tensor) -> Tensor:
+def _draw(what: str, output: Tensor, seed: int) -> tuple[Tensor, str]:
+    """A target that suits, and what it is."""
+    generator = torch.Generator().manual_seed(derive_seed(seed, "target"))
+    shape, dim = output.shape, _class_dimension(output)
+    if what == CLASSES:
+        classes = shape[dim] if output.dim() else 0
+        target = torch.randint(0, max(classes, 1), (*shape[:dim], *shape[dim + 1 :]), generator=generator)
+        return target, f"classes that are drawn, {classes:,} of them in dimension {dim}"
+    if what == NORMAL:
+        target = torch.randn(shape, generator=generator)
+    elif what == BINARY:
+        target = torch.randint(0, 2, shape, generator=generator)
+    else:
+        assert what == PROBABILITIES
+        target = torch.randn(shape, generator=generator)
+        target = target.softmax(dim) if output.dim() else target.sigmoid()
+    return target.to(output.dtype), f"a target that is drawn, {what}"
+
+
+def _class_dimension(output: Tensor) -> int:
+    """Where torch has classes."""
+    return 1 if output.dim() > 1 else 0
+
+
+def _fits(output: Tensor, target: Tensor) -> bool:
+    dim = _class_dimension(output)
+    return output.dim() > 0 and target.shape == output.shape[:dim] + output.shape[dim + 1 :]
+
+
+def _check_classes(word: str, output: Tensor, target: Tensor) -> None:
+    dim = _class_dimension(output)
     if target.is_floating_point():
-        raise BackwardError("cross-entropy takes a target of integers, the classes", hint="dtype: int64, high: CLASSES")
-    if not output.dim() or target.shape != output.shape[:-1]:
+        raise BackwardError(f"{word} takes a target of integers, the classes", hint="dtype: int64, high: CLASSES")
+    if not _fits(output, target):
+        due = shape_text(output.shape[:dim] + output.shape[dim + 1 :])
+        is_last = output.dim() > 2 and target.shape == output.shape[:-1]
         raise BackwardError(
-            f"cross-entropy of output {shape_text(output.shape)} and target {shape_text(target.shape)}; expected "
-            f"{shape_text(output.shape[:-1])}, the classes being the last dimension",
+            f"{word} of output {shape_text(output.shape)} and target {shape_text(target.shape)}; expected {due}, the "
+            f"classes being dimension {dim}",
+            hint="--loss target takes classes in the last dimension too" if is_last else None,
         )
-    classes = output.shape[-1]
-    if classes < 2:
+    classes = output.shape[dim]
+    if classes < 2 and word == "cross_entropy":
         raise BackwardError(
-            f"cross-entropy over the last dimension of output {shape_text(output.shape)}, one class, is always 0",
-            hint="--loss mse",
+            f"cross_entropy over dimension {dim} of output {shape_text(output.shape)}, one class, is always 0",
+            hint="--loss bce_with_logits, or mse",
         )
     counted = target[target != IGNORED]
     low, high = (int(each) for each in torch.aminmax(counted)) if counted.numel() else (0, 0)
@@ -189,4 +370,3 @@ def _cross_entropy(output: Tensor, target: Tensor) -> Tensor:
         raise BackwardError(
             f"the target has the class {low if low < 0 else high}; the output has {classes:,}", hint=f"high: {classes}"
         )
-    return functional.cross_entropy(output.reshape(-1, classes), target.reshape(-1).long())

@@ -20,7 +20,7 @@ from paraminspect.live.build.seeds import derive_seed, seeded
 from paraminspect.live.build.untouched import leaving_untouched
 from paraminspect.live.build.user_code import running_user_code
 from paraminspect.live.grad.gradients import dense
-from paraminspect.live.grad.losses import LossFunction, evaluate_loss
+from paraminspect.live.grad.losses import Loss, Taken, evaluate_loss
 from paraminspect.live.grad.uses import VIEWS, Use, UseTracker
 from paraminspect.records import Kind
 
@@ -29,10 +29,13 @@ class Outcome(NamedTuple):
     """What a backward pass left behind.
 
     Attributes:
+        loss_taken: What the loss is, as `--loss` has it.
+        loss_said: The same with the reason.
         parameters: By name: what there was before, and what the forward pass made.
         gradients: By parameter name, dense; None where there is none.
         uses: By parameter name, in the order of the forward pass.
-        output_node: autograd's name of the operation that made the output, views left out; "" where there is none.
+        output_node: autograd's name of the operation that made what the loss is the sum or mean of, views left out; ""
+            where there is none.
         output_path: Of the module that ran it.
         made: Parameters and buffers that the forward pass made, by name.
         changed: Names of parameters that the forward pass wrote into.
@@ -41,6 +44,8 @@ class Outcome(NamedTuple):
     """
 
     loss: float
+    loss_taken: str
+    loss_said: str
     parameters: dict[str, nn.Parameter]
     gradients: dict[str, Tensor | None]
     uses: dict[str, list[Use]]
@@ -61,9 +66,7 @@ class BackwardRun:
         plan: Of a spec's model, for the places in error messages.
     """
 
-    def __init__(
-        self, model: nn.Module, inputs: Inputs, loss: LossFunction, seed: int | None, plan: ModelPlan | None
-    ) -> None:
+    def __init__(self, model: nn.Module, inputs: Inputs, loss: Loss, seed: int | None, plan: ModelPlan | None) -> None:
         self.model = model
         self.inputs = inputs
         self.plan = plan
@@ -84,6 +87,11 @@ class BackwardRun:
 
     def loss(self, output: Any) -> Tensor:
         """The loss of an output; raises what `evaluate_loss` does."""
+        value: Tensor = self.taken(output).value
+        return value
+
+    def taken(self, output: Any) -> Taken:
+        """The same, and where it comes from."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return evaluate_loss(self._loss, output)
@@ -104,19 +112,31 @@ class BackwardRun:
                 named = before.parameters | dict(self.model.named_parameters())
                 trained = {name: each for name, each in named.items() if each.requires_grad}
                 tracker.look_for(trained.values())
-                loss = self.loss(output)
+                taken = self.taken(output)
+                loss, text, said, flat = taken
                 value = loss.item()
-                node, path = _maker(output, tracker)
+                node, path = _maker(flat, tracker)
+                del output, taken, flat
                 if math.isnan(value):
-                    del output, loss
+                    del loss
                     raise _explain_nan(self)
-                del output
                 go_back(loss)
             gradients = {name: None if each.grad is None else dense(each.grad) for name, each in named.items()}
             made = before.made()
         uses = {name: tracker.uses(each) if name in trained else [] for name, each in named.items()}
         return Outcome(
-            float(value), named, gradients, uses, node, path, made, before.changed, before.lost, tracker.incomplete
+            float(value),
+            text,
+            said,
+            named,
+            gradients,
+            uses,
+            node,
+            path,
+            made,
+            before.changed,
+            before.lost,
+            tracker.incomplete,
         )
 
     @contextmanager
@@ -192,10 +212,9 @@ def explaining_memory(model: nn.Module) -> Iterator[None]:
         raise explain_memory(model, device) from None
 
 
-def _maker(output: Any, tracker: UseTracker) -> tuple[str, str]:
-    """What made the first floating-point tensor of an output, and in which module."""
-    first = next((each for each in iter_tensors(output) if each.is_floating_point()), None)
-    node = None if first is None else first.grad_fn
+def _maker(tensor: Tensor | None, tracker: UseTracker) -> tuple[str, str]:
+    """What made a tensor, and in which module."""
+    node = None if tensor is None else tensor.grad_fn
     while node is not None and node.name() in VIEWS and node.next_functions:
         node = node.next_functions[0][0]
     return ("", "") if node is None else (node.name(), tracker.path_of(node))

@@ -12,10 +12,10 @@ from paraminspect.architecture.plan import ModelPlan
 from paraminspect.live.build.forward import Inputs
 from paraminspect.live.build.lazy import having_run
 from paraminspect.live.grad.backward import BackwardReport, backward_report
-from paraminspect.live.grad.losses import LossFunction
-from paraminspect.outcomes import GradRecord, GradState, LossName
+from paraminspect.live.grad.losses import Loss
+from paraminspect.outcomes import GradRecord, GradState
 
-Batch = tuple[Inputs, LossFunction | LossName]
+Batch = tuple[Inputs, Loss]
 
 WORST_FIRST: tuple[GradState, ...] = ("nan", "inf", "ok", "zero", "none", "frozen")
 """Which of several states a parameter is in: one that is no number in any pass, one that is "ok" in any other."""

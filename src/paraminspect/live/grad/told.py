@@ -32,7 +32,7 @@ class Told:
         plan: What was asked for.
 
     Attributes:
-        before: What there was of gradients.
+        before: What there was of gradients, and which loss was taken.
         notes: Remarks on the model and on the pass.
         closing: One line on the whole: "loss 9, total norm 6, 1 ok".
     """
@@ -45,11 +45,15 @@ class Told:
         self._source = live.source
         self._head = {"source": live.source, "format": live.checkpoint.format}
         self._aliases = other_names(live.model)
-        self.before = f"before backward: {report.none_before:,} of {len(report.parameters):,} gradients are None"
+        means = f"mean of {plan.steps:,} batches: " if plan.steps > 1 else ""
+        loss = f"{means}loss {report.loss:.6g}"
+        self.before = (
+            f"before backward: {report.none_before:,} of {len(report.parameters):,} gradients are None",
+            f"{loss} is {report.loss_said}",
+        )
         self.notes = [*live.notes, *report.notes]
         counts = [f"{count:,} {state}" for state, count in report.states.items()]
-        means = f"mean of {plan.steps:,} batches: " if plan.steps > 1 else ""
-        self.closing = ", ".join([f"{means}loss {report.loss:.6g}", f"total norm {report.total_norm:.6g}", *counts])
+        self.closing = ", ".join([loss, f"total norm {report.total_norm:.6g}", *counts])
 
     def rows(self) -> Rows:
         """One row a parameter."""
@@ -153,7 +157,12 @@ class Told:
         """What JSON says after the rows."""
         report, steps = self._report, self._plan.steps
         members = {"loss": report.loss, "total_norm": report.total_norm, "none_before": report.none_before}
-        return {**members, "states": report.states, **({"steps": steps} if steps > 1 else {})}
+        return {
+            **members,
+            "states": report.states,
+            **({"steps": steps} if steps > 1 else {}),
+            "loss_taken": report.loss_taken,
+        }
 
 
 def _place(use: UseRecord) -> str:
