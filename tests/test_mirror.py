@@ -83,6 +83,9 @@ WITHOUT: dict[str, str] = {
     "tested by live/grad/test_backward.py": """
         live/grad/once live/grad/prepare
     """,
+    "tested by live/test_kinds.py": """
+        live/grad/hooks
+    """,
     "tested by live/init/test_apply.py and live/init/test_run.py": """
         live/init/drawn live/init/work
     """,

@@ -7,17 +7,18 @@ from typing import Literal, NamedTuple
 
 
 class InitStep(NamedTuple):
-    """What initialisation did to one tensor, or would do.
+    """What one rule did to one tensor, or to a part of it, or would do.
 
     Attributes:
-        name: Canonical dotted name.
-        shape: (d0, ..., dn).
+        name: Canonical dotted name, the same for a tensor and its parts.
+        shape: (d0, ..., dn) of the tensor or, where `arguments` has a `part`, of that part.
         rule: Number of the rule that won, from 1 in the order in which rules apply; None where no rule matches.
         initializer: Its name ("normal", "add", "keep"); "" where no rule matches.
-        arguments: Resolved numbers and words by name, those that follow from the fans (`std`, `bound`) among them.
+        arguments: Resolved numbers and words by name, those that follow from the fans (`std`, `bound`) among them,
+            and `chunks` and `part` ("1/4") where they were written.
         fan_in: Of the tensor, or of one chunk of it; None where it has fewer than two dimensions.
         fan_out: The same.
-        mean: Of the values afterwards, as they are stored; None before they are drawn, and of no values.
+        mean: Of the values that the tensor or the part has in the end, as they are stored; None before they are drawn, and of no values.
         std: With Bessel's correction, as torch.std; None for fewer than two values.
         min: Least finite value.
         max: Greatest finite value.

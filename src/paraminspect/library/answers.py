@@ -6,11 +6,13 @@ returned. Every failure is a `ParamInspectError`.
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, BinaryIO, Final, Literal, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, BinaryIO, Final, Literal, ParamSpec, TypeAlias, TypeVar
 
-from paraminspect.errors import SourceError
+from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.files.seen import reading
 from paraminspect.library.model import Model, several
 from paraminspect.limits import one_run
@@ -35,6 +37,28 @@ if TYPE_CHECKING:
     Source: TypeAlias = str | os.PathLike[str] | BinaryIO | nn.Module | Checkpoint | Model
 
 _VALUES: Final = Asked(want="values")
+
+P = ParamSpec("P")
+Answer = TypeVar("Answer")
+
+
+def _in_one_line(function: Callable[P, Answer]) -> Callable[P, Answer]:
+    """What runs code of a model raises nothing but a ParamInspectError, wherever that code fails."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> Answer:
+        inspect.signature(function).bind(*args, **kwargs)  # a call that does not fit is the caller's to mend
+        try:
+            return function(*args, **kwargs)
+        except (ParamInspectError, KeyboardInterrupt):
+            raise
+        except BaseException:
+            from paraminspect.live.build.user_code import explaining
+
+            with explaining(function.__name__, []):
+                raise
+
+    return run
 
 
 @one_run
@@ -310,6 +334,7 @@ def convert(
 
 
 @one_run
+@_in_one_line
 def plan_init(
     source: Source,
     rules: Sequence[str | Rule],
@@ -348,6 +373,7 @@ def plan_init(
 
 
 @one_run
+@_in_one_line
 def apply_init(
     model: nn.Module | Model,
     rules: Sequence[str | Rule],
@@ -404,6 +430,7 @@ def apply_init(
 
 
 @one_run
+@_in_one_line
 def backward(
     source: Source,
     inputs: Tensor | Sequence[object] | Mapping[str, object] | None = None,

@@ -47,7 +47,8 @@ def describe_tensors(values: Iterable[object], most: int) -> str:
     found = []
     for tensor in [each for each in values if isinstance(each, Tensor)][:most]:
         dtype = str(tensor.dtype).removeprefix("torch.")
-        found.append(shape_text(tensor.shape) + ("" if dtype == "float32" else f" {dtype}"))
+        shape = "nested" if tensor.is_nested else shape_text(tensor.shape)
+        found.append(shape + ("" if dtype == "float32" else f" {dtype}"))
     return ", ".join(found)
 
 

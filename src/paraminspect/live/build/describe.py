@@ -16,7 +16,7 @@ from paraminspect.names.attributes import find_lost
 from paraminspect.names.listing import make_listing
 from paraminspect.names.suggestions import closest
 from paraminspect.records import Classes, Kind, Role, Storage, TensorRecord
-from paraminspect.text import counted
+from paraminspect.text import counted, list_some
 
 MAX_MODULE_PATHS: Final = 200_000
 """Names that modules go by, a shared one counted at every use: containers that hold one shared module twice, inside
@@ -29,6 +29,9 @@ MAX_NOTES: Final = 9
 """Attributes that notes name."""
 
 _LAYOUTS = {torch.strided: "strided", torch.sparse_coo: "sparse_coo", torch.sparse_csr: "sparse_csr"}
+
+QUANTISED = ("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized", "torch.nn.quantized")
+"""Packages of layers that torch's quantisation puts in the place of others."""
 
 _OWN_ATTRIBUTES = frozenset(vars(nn.Module()))
 """What every module has: parameters, buffers, children, hooks."""
@@ -186,6 +189,28 @@ def describe_views(model: nn.Module) -> dict[str, str]:
         for index, text in listing.seen_as.items()
         if text != listing.tied_to.get(index)
     }
+
+
+def packed_layers(model: nn.Module) -> list[str]:
+    """Paths of the layers that torch's eager quantisation has converted: their weights are packed for its kernels."""
+    modules = model.named_modules()
+    return [
+        path
+        for path, each in modules
+        if type(each).__module__.startswith(QUANTISED) and "Packed" not in type(each).__name__ and _packs(each)
+    ]
+
+
+def note_packed(model: nn.Module) -> list[str]:
+    """A remark on layers whose weights no list of tensors can have."""
+    found = packed_layers(model)
+    if not found:
+        return []
+    return [f"quantised, with weights that are packed and no parameters: {list_some(found, 5)}"]
+
+
+def _packs(module: nn.Module) -> bool:
+    return any("packed" in name for name in vars(module)) or any("packed" in name for name in module._modules)
 
 
 def find_tensor(model: nn.Module, name: str) -> NamedTensor:

@@ -18,7 +18,14 @@ from paraminspect.limits import effort
 from paraminspect.live.build.build import Builder, build_model
 from paraminspect.live.build.complaints import describe_tensors, first_line
 from paraminspect.live.build.construct import torch_types
-from paraminspect.live.build.describe import describe_model, find_tensor, is_meta, iter_tensors, note_attributes
+from paraminspect.live.build.describe import (
+    describe_model,
+    find_tensor,
+    is_meta,
+    iter_tensors,
+    note_attributes,
+    note_packed,
+)
 from paraminspect.live.build.expected import check_memory
 from paraminspect.live.build.factory import build_factory, load_modules, parse_arguments
 from paraminspect.live.build.factory_name import FOLDER_FORMAT, parse_factory
@@ -369,6 +376,7 @@ def _named(source: str) -> Iterator[None]:
 
 
 def _noted(live: LiveModel) -> LiveModel:
+    live.notes.extend(note_packed(live.model))
     live.notes.extend(note_attributes(live.model, live.records))
     return live
 

@@ -186,7 +186,7 @@ def _note_views(model: nn.Module) -> list[str]:
 
 
 def _notes(done: Outcome, records: Sequence[GradRecord]) -> list[str]:
-    notes = note_made(done.made)
+    notes = [*note_made(done.made), *done.hooks]
     notes += [
         f"the forward pass changes {name} itself{', which is not as it was' if name in done.lost else ''}"
         for name in done.changed[:MAX_CHANGED]
