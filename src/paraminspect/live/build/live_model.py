@@ -377,7 +377,7 @@ def _named(source: str) -> Iterator[None]:
 
 def _noted(live: LiveModel) -> LiveModel:
     live.notes.extend(note_packed(live.model))
-    live.notes.extend(note_attributes(live.records))
+    live.notes.extend(note_attributes(live.model, live.records))
     return live
 
 
