@@ -31,7 +31,7 @@ def same_imports() -> Iterator[None]:
     yield
     sys.path[:] = path
     for name in set(sys.modules) - modules:
-        if not name.startswith(("torch", "numpy", "paraminspect")):
+        if not name.startswith(("torch", "numpy", "paraminspect", "sympy", "mpmath", "functorch")):
             del sys.modules[name]
 
 

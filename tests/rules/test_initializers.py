@@ -5,9 +5,13 @@ from __future__ import annotations
 import inspect
 
 import pytest
+import torch
 from torch import nn
 
+from paraminspect.live.init.draw import apply
 from paraminspect.rules.initializers import GAINS, INITIALIZERS, MODES, WITHOUT_GAIN, find_initializer, suggest_gain
+from paraminspect.rules.parse import parse_rule
+from paraminspect.rules.resolve import resolve
 
 OF_TORCH = sorted(name for name in nn.init.__all__ if name.endswith("_"))
 OWN = {"add", "mul", "clamp", "keep"}
@@ -32,6 +36,23 @@ def test_parameters_and_defaults_are_those_of_torch(name: str) -> None:
                 float if mine.kind in ("number", "gain") else type(other.default),
             )
     assert ours.random == ("generator" in signature)
+
+
+NEEDED = {"constant": "val=2", "sparse": "sparsity=0.5", "add": "x=1", "mul": "x=2", "clamp": "a=0, b=1"}
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128])
+@pytest.mark.parametrize("name", sorted(INITIALIZERS.keys() - {"keep"}))
+def test_complex_numbers_are_taken_where_torch_takes_them(name: str, dtype: torch.dtype) -> None:
+    arguments = resolve(parse_rule(f"*={name}({NEEDED.get(name, '')})"), (4, 4)).arguments
+    tensor = torch.ones((4, 4, 3) if name == "dirac" else (4, 4), dtype=dtype)
+    try:
+        with torch.no_grad():
+            apply(INITIALIZERS[name], tensor, arguments, torch.Generator())
+    except NotImplementedError:
+        assert not INITIALIZERS[name].takes_complex
+    else:
+        assert INITIALIZERS[name].takes_complex
 
 
 def test_gains_are_those_of_torch() -> None:

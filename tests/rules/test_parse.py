@@ -112,7 +112,7 @@ def test_a_function_goes_before_the_one_of_torch() -> None:
         ("*=qqq", "qqq", "unknown initializer qqq",
          "'paraminspect rules' lists them; --rules-file brings your own"),
         ("*=normal(sdt=1)", "sdt", "unknown argument sdt of normal", "did you mean std?"),
-        ("*=zeros(x=1)", "x=", "unknown argument x of zeros", "its arguments are chunks"),
+        ("*=zeros(x=1)", "x=", "unknown argument x of zeros", "its arguments are chunks, part"),
         ("*=keep(chunks=2)", "chunks", "unknown argument chunks of keep", "it takes none"),
         ("*=normal(0, 1, 2)", "2)", "normal with 3 arguments; it takes mean, std", None),
         ("*=ones(1)", "1)", "ones with 1 arguments; it takes none", None),
@@ -146,8 +146,8 @@ def test_a_function_goes_before_the_one_of_torch() -> None:
          "write '*.weight=normal(std=0.02)'"),
         ("*=1 if", None, "'1 if' is no action", "write '*.weight=normal(std=0.02)'"),
         ("a\nb=zeros", "\n", "a rule is one line of text that prints", None),
-        ("é=normal(ß=1)", "ß", "unknown argument ß of normal", "its arguments are mean, std, chunks"),
-        ("*=normal(std=ßß, xyz=2)", "xyz", "unknown argument xyz of normal", "its arguments are mean, std, chunks"),
+        ("é=normal(ß=1)", "ß", "unknown argument ß of normal", "its arguments are mean, std, chunks, part"),
+        ("*=normal(std=ßß, xyz=2)", "xyz", "unknown argument xyz of normal", "its arguments are mean, std, chunks, part"),
         ("*=normal(1if 1else 2)", "1if", "'1 if 1 else 2' is not allowed in an expression",
          "allowed are numbers, names, + - * / // % **, sqrt, log, min and max"),
     ],
@@ -269,3 +269,36 @@ def test_numbers_survive(name: str, mean: float, std: float, space: str) -> None
     rule = parse_rule(text)
     assert resolve(rule, (3,)).arguments == {"mean": mean, "std": std}
     assert [ast.literal_eval(each.text) for each in rule.arguments] == [mean, std]
+
+
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [("*=ones(part=2)", 12), ("*=ones(part='1/4')", 12), ("*=ones(part=1/4/1+0)", 12), ("*=ones(part=x)", 12)],
+)
+def test_a_part_is_one_of_several(text: str, column: int) -> None:
+    with pytest.raises(RuleError, match=r"^part is .*; expected I/N$") as caught:
+        parse_rule(text)
+    assert (caught.value.at, caught.value.hint) == (
+        column, "part=1/4 is part 1 of 4 of the first dimension, counted from 0",
+    )  # fmt: skip
+
+
+def test_keep_takes_no_part() -> None:
+    with pytest.raises(RuleError, match="unknown argument part of keep"):
+        parse_rule("*=keep(part=1/4)")
+
+
+def test_an_argument_of_a_function_goes_before_what_every_rule_takes() -> None:
+    def mine(tensor: object, part: str, chunks: int = 2) -> None: ...
+
+    rule = parse_rule("*=mine(part=query, chunks=3)", functions={"mine": mine})
+    assert (rule.part, rule.chunks, [each.text for each in rule.arguments]) == (None, None, ["query", "3"])
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [('"a=b"=zeros', "a=b"), (' "a:b" = zeros', "a:b"), ('Linear:"a=b:c"=zeros', "a=b:c"), (r'"a\"=b"=zeros', 'a"=b')],
+)
+def test_a_quoted_name_may_hold_what_parts_a_rule(text: str, name: str) -> None:
+    rule = parse_rule(text)
+    assert (rule.selector.literal, rule.initializer.name) == (name, "zeros")

@@ -43,11 +43,11 @@ def test_a_checkpoint_without_classes() -> None:
 def test_another_name_of_a_tensor_may_have_another_rule() -> None:
     rules = [parse_rule("h.*=zeros"), parse_rule("head.*=ones")]
     assert (
-        alias_note(TARGETS[0], rules, 1)
+        alias_note(TARGETS[0], rules, [1])
         == "head.weight, tied to it, is meant by rule 2: a tied tensor is initialised once"
     )
-    assert alias_note(TARGETS[0], rules, 2) == ""
-    assert alias_note(TARGETS[1], rules, 1) == ""
+    assert alias_note(TARGETS[0], rules, [2]) == ""
+    assert alias_note(TARGETS[1], rules, [1]) == ""
 
 
 MODULES = {

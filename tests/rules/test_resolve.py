@@ -95,7 +95,7 @@ def test_fans_are_the_tensor_s_whatever_variables_there_are() -> None:
 
 def test_defaults_are_filled_in() -> None:
     assert numbers("trunc_normal(std=0.02)", (3,)).arguments == {"mean": 0.0, "std": 0.02, "a": -2.0, "b": 2.0}
-    assert numbers("zeros", ()) == Resolved({}, {}, 1, None)
+    assert numbers("zeros", ()) == Resolved({}, {}, 1, None, ())
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from paraminspect.errors import LimitExceededError, RuleError
 from paraminspect.outcomes import InitStep
 from paraminspect.records import Classes
 from paraminspect.rules.parse import parse_rule
+from paraminspect.rules.rule import Origin
 from paraminspect.rules.steps import FLOATING, InitPlan, plan_rules
 from paraminspect.rules.targets import Other, Target
 
@@ -168,9 +169,7 @@ def test_floating_types_are_initialised(dtype: str) -> None:
     assert plan([target("w", dtype=dtype)], "*=zeros").steps[0].initializer is not None
 
 
-@pytest.mark.parametrize(
-    "dtype", ["int8", "bool", "uint8", "complex64", "qint8", "float4_e2m1fn_x2", "float8_e8m0fnu", "<U3"]
-)
+@pytest.mark.parametrize("dtype", ["int8", "bool", "uint8", "qint8", "float4_e2m1fn_x2", "float8_e8m0fnu", "<U3"])
 def test_other_types_are_not(dtype: str) -> None:
     assert "rules work on floating-point tensors" in refused(target("w", dtype=dtype), "*=zeros").message
 
@@ -236,3 +235,104 @@ def test_orthogonal_matrices_are_counted_before_they_are_made() -> None:
     assert len(plan(honest, "*=orthogonal").steps) == 200
     with pytest.raises(LimitExceededError, match="multiplications of orthogonal"):
         plan([target("a.weight", (40_000, 40_000))], "*=orthogonal")
+
+
+def acts(*rules: str, shape: tuple[int, ...] = (8, 3), **more: Any) -> list[tuple[int | None, str]]:
+    made = plan([target("w", shape, **more)], *rules)
+    return [(act.number, str(act.part or "whole")) for act in made.acts]
+
+
+@pytest.mark.parametrize(
+    ("rules", "due"),
+    [
+        (["*=ones", "w=zeros(part=1/4)"], [(1, "whole"), (2, "1/4")]),
+        (["w=zeros(part=1/4)", "*=ones"], [(2, "whole")]),  # a later rule on the whole overrules it
+        (["w=zeros(part=1/4)"], [(1, "1/4")]),
+        (["*=normal", "*=ones", "w=zeros(part=3/4)", "w=mul(2, part=0/2)"], [(2, "whole"), (4, "0/2"), (3, "3/4")]),
+        (["w=zeros(part=0/4)", "*=keep", "w=ones(part=1/4)"], [(2, "whole"), (3, "1/4")]),
+        (["w=zeros(part=0/1)"], [(1, "0/1")]),
+        (["w=zeros(part=(1+1)/2**2)"], [(1, "2/4")]),
+    ],
+)
+def test_the_last_rule_on_the_whole_goes_before_the_parts_behind_it(rules: list[str], due: list[Any]) -> None:
+    assert acts(*rules) == due
+
+
+def test_rules_count_what_they_match_and_what_they_take() -> None:
+    made = plan([target("a"), target("b"), target("c")], "?=ones(part=0/2)", "?=zeros", "[ab]=ones(part=1/2)", "a=keep")
+    assert (dict(made.matched), dict(made.taken)) == ({1: 3, 2: 3, 3: 2, 4: 1}, {2: 2, 3: 1, 4: 1})
+    assert made.shadowed == (1,)
+    assert [step.target.name for step in made.kept] == []
+
+
+def test_a_part_as_a_record() -> None:
+    made = plan([target("w", (6, 4))], "w=kaiming_normal(nonlinearity=relu, chunks=3, part=1/2)")
+    assert made.records == [
+        InitStep(
+            "w", (3, 4), 1, "kaiming_normal",
+            {"a": 0.0, "mode": "fan_in", "nonlinearity": "relu", "std": pytest.approx(2**-0.5), "chunks": 3, "part": "1/2"}, 4, 1,
+        ),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        (["w=ones(part=1/3)"], "rule 1 on w [8,3]: 8 rows cannot be cut into 3 equal parts"),
+        (["w=ones(part=4/4)"], "rule 1 on w [8,3]: part is 4/4; expected 0/4 to 3/4"),
+        (["w=ones(part=-1/4)"], "rule 1 on w [8,3]: part is -1/4; expected 0/4 to 3/4"),
+        (["w=ones(part=1/0)"], "rule 1 on w [8,3]: part is one of 0; expected 1 or more"),
+        (["w=ones(part=1.5/4)"], "rule 1 on w [8,3]: part is 1.5; expected an integer"),
+        (["w=ones(part=1/fan_in)"], "rule 1 on w [8,3]: part cannot follow from fans, of which each part has its own"),
+        (["w=ones(part=1/4, chunks=3)"], "rule 1 on w [8,3]: 2 rows cannot be cut into 3 equal chunks"),
+        (["w=ones(part=1/4)", "w=ones(part=0/2)"], "rule 2 on w [8,3]: part=0/2 overlaps part=1/4 of rule 1"),
+        (["w=ones(part=0/2)", "w=ones(part=1/8)"], "rule 2 on w [8,3]: part=1/8 overlaps part=0/2 of rule 1"),
+        (["w=ones(part=1/2)", "*=zeros(part=1/2)"], "rule 2 on w [8,3]: part=1/2 overlaps part=1/2 of rule 1"),
+    ],
+)
+def test_parts_that_cannot_be_are_named(rules: list[str], message: str) -> None:
+    assert refused(target("w", (8, 3)), *rules).message == message
+
+
+def test_a_part_of_a_scalar_or_of_no_rows() -> None:
+    assert refused(target("s", ()), "s=ones(part=0/1)").message == "rule 1 on s []: a part of a scalar"
+    assert acts("w=ones(part=0/4)", "w=ones(part=3/4)", shape=(0, 3)) == [(1, "0/4"), (2, "3/4")]
+
+
+def test_parts_that_overlap_are_named_with_both_places() -> None:
+    rules = [
+        parse_rule(text, origin=Origin("net.yaml", "", line, 5))
+        for line, text in ((7, "*=ones(part=1/4)"), (9, "w=ones(part=0/2)"))
+    ]
+    with pytest.raises(RuleError) as caught:
+        plan_rules([target("w", (8, 3))], rules)
+    assert str(caught.value) == (
+        "net.yaml:9:17: rule 2 on w [8,3]: part=0/2 overlaps part=1/4 of rule 1 (net.yaml:7:17)"
+    )
+
+
+def test_an_overruled_part_is_not_looked_at() -> None:
+    assert acts("w=ones(part=1/3)", "*=zeros") == [(2, "whole")]
+
+
+def test_another_name_may_be_meant_by_a_rule_on_a_part() -> None:
+    tied = target("w", (8, 3), aliases=("head",))
+    said = "head, tied to it, is meant by rule 2: a tied tensor is initialised once"
+    assert note(tied, "*=ones", "head=zeros(part=1/2)") == said
+    assert note(tied, "*=ones", "*=zeros(part=1/2)") == ""
+    assert note(tied, "*=ones", "w=zeros(part=1/2)") == ""
+
+
+def test_remarks_on_a_part_are_its_own() -> None:
+    table = target("e.weight", (8, 3), padding_idx=1)
+    made = plan([table], "*=normal", "*=ones(part=0/4)", "*=ones(part=1/4)").acts
+    assert [act.note for act in made] == ["row 1 (padding_idx) kept zero", "row 1 (padding_idx) kept zero", ""]
+
+
+@pytest.mark.parametrize("dtype", ["complex32", "complex64", "complex128"])
+def test_complex_tensors_are_initialised_where_torch_can(dtype: str) -> None:
+    tensor = target("w", dtype=dtype)
+    assert plan([tensor], "*=xavier_normal").steps[0].initializer is not None
+    error = refused(tensor, "*=orthogonal")
+    assert error.message == f"rule 1 on w [4,3]: it is of {dtype}, and torch's orthogonal takes no complex numbers"
+    assert error.hint == "leave it out with a later rule: 'w=keep'"

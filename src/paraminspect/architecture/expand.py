@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final, Literal
 
@@ -27,7 +27,16 @@ from paraminspect.architecture.nodes import Mark, shown
 from paraminspect.architecture.plan import INPUT, ModelPlan, ModulePlan, Parametrization, Returned, Step
 from paraminspect.architecture.ties import check_ties
 from paraminspect.architecture.values import Budget, Scope
-from paraminspect.architecture.wiring import Wiring, check_pick, standing
+from paraminspect.architecture.wiring import (
+    Wiring,
+    branches,
+    check_fed,
+    check_pick,
+    gives_several,
+    kind_of,
+    plan_of,
+    standing,
+)
 from paraminspect.errors import SpecError
 from paraminspect.names.suggestions import closest
 from paraminspect.text import shorten
@@ -111,7 +120,7 @@ class _Expander:
         for name, mark in spec.shared_marks.items():
             if name not in self.built:
                 raise mark.error(f"the shared module {name} is never used", hint=f"write {{use: {name}}}, or remove it")
-        _check_fed(root, [Name(tensor.name, tensor.mark) for tensor in spec.inputs])
+        check_fed(root, [Name(tensor.name, tensor.mark) for tensor in spec.inputs])
         check_ties(root, spec.ties)
         return ModelPlan(
             root,
@@ -157,17 +166,17 @@ class _Expander:
             inputs = tuple(wiring.find(source, place) for source in layer.inputs) or (previous,)
             picks = tuple(source.pick for source in layer.inputs)
             for source, found in zip(layer.inputs, inputs, strict=False):
-                check_pick(source.pick, found, _plan_of(steps, found), source.name.mark)
+                check_pick(source.pick, found, plan_of(steps, found), source.name.mark)
             child, take = self.layer(layer, _join(plan.path, name), scope, depth + 1)
-            self.check_inputs(child, inputs, bool(layer.inputs), layer.mark, _gives_several(steps, inputs[0], picks))
+            self.check_inputs(child, inputs, bool(layer.inputs), layer.mark, gives_several(steps, inputs[0], picks))
             steps[name] = Step(name, child, inputs, take, picks if any(picks) else ())
             previous = name
         returned = []
         for each in outputs:
             found = wiring.find(each.source, len(wiring.layers), "outputs")
-            check_pick(each.source.pick, found, _plan_of(steps, found), each.source.name.mark)
+            check_pick(each.source.pick, found, plan_of(steps, found), each.source.name.mark)
             returned.append(Returned(each.name, found, each.source.pick))
-        kind = "flow" if returned else _kind(list(steps.values()), plan.entries[0])
+        kind = "flow" if returned else kind_of(list(steps.values()), plan.entries[0])
         return replace(plan, kind=kind, steps=tuple(steps.values()), outputs=tuple(returned))
 
     def check_inputs(
@@ -208,8 +217,8 @@ class _Expander:
             steps.append(Step(name, child, (previous,), layer.take))
             previous = previous if layer.parallel else name
         if layer.parallel:
-            return _parallel(path, layer.mark, steps), ()
-        kind = _kind(steps, INPUT)
+            return branches(path, layer.mark, steps), ()
+        kind = kind_of(steps, INPUT)
         return ModulePlan(kind, path, "Sequential", layer.mark, steps=tuple(steps)), ()
 
     def once(self, layer: Layer, path: str, scope: Scope, depth: int) -> ModulePlan:
@@ -271,7 +280,7 @@ class _Expander:
             child, take = self.layer(branch, _join(path, name.text), scope, depth + 1)
             self.check_inputs(child, (INPUT,), True, branch.mark)
             steps[name.text] = Step(name.text, child, (INPUT,), take)
-        return _parallel(path, mark, list(steps.values()), is_named=what.is_named)
+        return branches(path, mark, list(steps.values()), is_named=what.is_named)
 
     def experts(self, what: Experts, path: str, mark: Mark, scope: Scope, depth: int) -> ModulePlan:
         self.enter(mark, depth)
@@ -359,7 +368,7 @@ class _Expander:
         entries = tuple(each.text for each in block.inputs) or (INPUT,)
         empty = ModulePlan("sequential", path, name, what.type.mark, entries=entries)
         plan = self.container(empty, block.layers, inner, depth, block.outputs)
-        _check_fed(plan, block.inputs)
+        check_fed(plan, block.inputs)
         self.open.pop()
         return plan
 
@@ -375,46 +384,6 @@ def _type_of(name: Name, scope: Scope) -> Name:
             hint="write vars: {act: ReLU}",
         )
     return Name(value, name.mark)
-
-
-def _parallel(path: str, mark: Mark, steps: Sequence[Step], *, is_named: bool = False) -> ModulePlan:
-    """Steps that are all fed the input, and what they give, together."""
-    outputs = tuple(Returned(step.name if is_named else None, step.name) for step in steps)
-    return ModulePlan("flow", path, "Parallel", mark, steps=tuple(steps), outputs=outputs)
-
-
-def _check_fed(plan: ModulePlan, inputs: Sequence[Name]) -> None:
-    """Refuse an input that nothing takes."""
-    fed = {name for step in plan.steps for name in step.inputs} | {each.source for each in plan.outputs}
-    for name in inputs:
-        if name.text not in fed:
-            raise name.mark.error(
-                f"the input {name.text} is never used", hint=f"write from: {name.text} in the layer that takes it"
-            )
-
-
-def _plan_of(steps: Mapping[str, Step], name: str) -> ModulePlan | None:
-    """Of what gives an output whole; None of an input, or where a part is taken already."""
-    step = steps.get(name)
-    return None if step is None or step.take else step.plan
-
-
-def _gives_several(steps: Mapping[str, Step], name: str, picks: Sequence[object]) -> bool:
-    """Whether an output is known to be a tuple or a mapping."""
-    plan = None if any(picks) else _plan_of(steps, name)
-    if plan is None:
-        return False
-    return bool(plan.outputs) or (plan.type in BUILTINS and BUILTINS[plan.type].gives == "several")
-
-
-def _kind(steps: Sequence[Step], entry: str) -> Literal["sequential", "flow"]:
-    """Plain where each step gets the previous output whole and all are modules."""
-    previous = entry
-    for step in steps:
-        if step.inputs != (previous,) or step.take or step.picks or step.plan.type == "Param":
-            return "flow"
-        previous = step.name
-    return "sequential"
 
 
 def _join(path: str, name: str) -> str:

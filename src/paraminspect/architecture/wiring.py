@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
-from paraminspect.architecture.model import Layer, Pick, Source
+from paraminspect.architecture.built_in import BUILTINS
+from paraminspect.architecture.model import Layer, Name, Pick, Source
 from paraminspect.architecture.nodes import Mark, shown
-from paraminspect.architecture.plan import ModulePlan
+from paraminspect.architecture.plan import ModulePlan, Returned, Step
 from paraminspect.architecture.values import Scope
 from paraminspect.names.suggestions import closest
 
@@ -109,3 +111,47 @@ def _child_names(layers: Sequence[Layer], entries: Sequence[str]) -> dict[str, i
             raise mark.error(f"duplicate name {name} in one list of layers", hint="give each layer its own name")
         places[name] = index
     return places
+
+
+def kind_of(steps: Sequence[Step], entry: str) -> Literal["sequential", "flow"]:
+    """Plain where each step gets the previous output whole and all are modules."""
+    previous = entry
+    for step in steps:
+        if step.inputs != (previous,) or step.take or step.picks or step.plan.type == "Param":
+            return "flow"
+        previous = step.name
+    return "sequential"
+
+
+def branches(path: str, mark: Mark, steps: Sequence[Step], *, is_named: bool = False) -> ModulePlan:
+    """The plan of steps that are all fed the input, and of what they give, together."""
+    outputs = tuple(Returned(step.name if is_named else None, step.name) for step in steps)
+    return ModulePlan("flow", path, "Parallel", mark, steps=tuple(steps), outputs=outputs)
+
+
+def check_fed(plan: ModulePlan, inputs: Sequence[Name]) -> None:
+    """Refuse an input that nothing takes.
+
+    Raises:
+        SpecError: Where it is named.
+    """
+    fed = {name for step in plan.steps for name in step.inputs} | {each.source for each in plan.outputs}
+    for name in inputs:
+        if name.text not in fed:
+            raise name.mark.error(
+                f"the input {name.text} is never used", hint=f"write from: {name.text} in the layer that takes it"
+            )
+
+
+def plan_of(steps: Mapping[str, Step], name: str) -> ModulePlan | None:
+    """Of what gives an output whole; None of an input, or where a part is taken already."""
+    step = steps.get(name)
+    return None if step is None or step.take else step.plan
+
+
+def gives_several(steps: Mapping[str, Step], name: str, picks: Sequence[object]) -> bool:
+    """Whether an output is known to be a tuple or a mapping."""
+    plan = None if any(picks) else plan_of(steps, name)
+    if plan is None:
+        return False
+    return bool(plan.outputs) or (plan.type in BUILTINS and BUILTINS[plan.type].gives == "several")

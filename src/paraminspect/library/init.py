@@ -112,9 +112,9 @@ def initialise(model: Opened, seed: int, wanted: Wanted, progress: Progress, *, 
         done = _write(model.checkpoint, work, run, wanted, notes)
     else:
         done = run.run([each for each in work if each.is_reported])
-    places = {id(step): place for place, step in enumerate(plan.steps)}
+    places = {id(act): place for place, act in enumerate(plan.acts)}
     done.sort(key=lambda each: places[id(each[0])])
-    return Initialised(done, [texts[id(step)] for step, _ in done if id(step) in texts], notes)
+    return Initialised(done, [texts[id(step)] for step in plan.steps if id(step) in texts], notes)
 
 
 def _printer(texts: dict[int, str]) -> Callable[[PlannedStep, Tensor], None]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # what a command that reads a file does not wait for
     from paraminspect.live.init.functions import OwnFunctions
     from paraminspect.rules.rule import Rule
     from paraminspect.rules.sets import Config
-    from paraminspect.rules.steps import InitPlan
+    from paraminspect.rules.steps import InitPlan, PlannedStep
 
 _NO_CONFIG = "rule sets are named in YAML or JSON; a checkpoint or a factory has none"
 
@@ -116,13 +116,16 @@ def check_definitions(asked: Asked, config: Config | None) -> None:
 
 def keep_loaded(plan: InitPlan, loaded: Collection[str], implied: int) -> InitPlan:
     """A plan in which rules that nobody asked for leave tensors alone that were loaded."""
-    steps = tuple(
-        replace(step, rule=None, number=None, resolved=None, note="")
-        if step.number is not None and step.number <= implied and step.target.name in loaded
-        else step
-        for step in plan.steps
-    )
+    steps = tuple(_asked_for(step, implied) if step.target.name in loaded else step for step in plan.steps)
     return replace(plan, steps=steps)
+
+
+def _asked_for(step: PlannedStep, implied: int) -> PlannedStep:
+    """Without what the first rules do."""
+    parts = tuple(part for part in step.parts if part.number is None or part.number > implied)
+    if step.number is not None and step.number <= implied:
+        return replace(step, rule=None, number=None, resolved=None, note="", parts=parts)
+    return replace(step, parts=parts)
 
 
 def _read(path: str) -> bytes:

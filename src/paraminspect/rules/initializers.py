@@ -139,7 +139,7 @@ INITIALIZERS: Final[Mapping[str, Initializer]] = {
         Initializer("normal", "normal", _NORMAL, random=True, bounds=(_not_negative("std"),)),
         Initializer(
             "trunc_normal", "normal, inside of a to b (absolute values)", (*_NORMAL, *_CUT),
-            random=True, bounds=_CUT_BOUNDS, remark=_remark_on_cut, copies=4,
+            random=True, bounds=_CUT_BOUNDS, remark=_remark_on_cut, copies=4, takes_complex=False,
         ),
         Initializer("constant", "val everywhere", _required("val")),
         Initializer("ones", "1 everywhere"),
@@ -152,7 +152,7 @@ INITIALIZERS: Final[Mapping[str, Initializer]] = {
         _from_fans("kaiming_normal", "std gain / sqrt(fan of mode)", _KAIMING, _kaiming_std),
         Initializer(
             "orthogonal", "orthonormal rows or columns, times gain", _GAIN,
-            random=True, dimensions=_MATRIX, by_matrix=True, copies=5,
+            random=True, dimensions=_MATRIX, by_matrix=True, copies=5, takes_complex=False,
         ),
         Initializer(
             "sparse", "normal, a share of zeros a column (2-D)", _SPARSE,
@@ -161,7 +161,8 @@ INITIALIZERS: Final[Mapping[str, Initializer]] = {
         Initializer("add", "adds x to what is there", _required("x"), kind="edit"),
         Initializer("mul", "multiplies what is there by x", _required("x"), kind="edit"),
         Initializer(
-            "clamp", "moves what is there into a to b", _required("a", "b"), kind="edit", bounds=(_above("b", "a"),)
+            "clamp", "moves what is there into a to b", _required("a", "b"),
+            kind="edit", bounds=(_above("b", "a"),), takes_complex=False,
         ),
         KEEP,
     )
@@ -170,6 +171,11 @@ INITIALIZERS: Final[Mapping[str, Initializer]] = {
 
 CHUNKS: Final = Parameter("chunks", "integer", 1)
 """What every rule but `keep` takes besides: equal parts of the first dimension, each with fans of its own."""
+
+PART: Final = Parameter("part", "integer")
+"""The same: which of so many equal parts of the first dimension it is for, 0/4 to 3/4; the others are left as they are."""
+
+BESIDES: Final = (CHUNKS, PART)
 
 
 def find_initializer(name: str, own: Mapping[str, Initializer]) -> Initializer | None:

@@ -21,8 +21,17 @@ from paraminspect.errors import RuleError, SelectionError, SpecError
 from paraminspect.names.selector import Selector, match_quoted, parse_selector
 from paraminspect.names.suggestions import closest, suggest
 from paraminspect.rules.functions import describe_functions
-from paraminspect.rules.initializers import CHUNKS, GAINS, INITIALIZERS, MODES, find_initializer, suggest_gain
-from paraminspect.rules.rule import Argument, Initializer, Origin, Parameter, Rule
+from paraminspect.rules.initializers import (
+    BESIDES,
+    CHUNKS,
+    GAINS,
+    INITIALIZERS,
+    MODES,
+    PART,
+    find_initializer,
+    suggest_gain,
+)
+from paraminspect.rules.rule import Argument, Initializer, Origin, Parameter, Rule, WrittenPart
 from paraminspect.text import join_words, shorten
 
 MAX_RULE_LENGTH: Final = 1000
@@ -32,6 +41,7 @@ _REGEX_SELECTOR = re.compile(r"\s*(/.*?/)\s*=\s*(?=[^\W\d])")
 _BOOLEANS = {"true": True, "false": False, "True": True, "False": False}
 _WHERE = "'paraminspect rules' lists them; --rules-file brings your own"
 _HINT = "write '*.weight=normal(std=0.02)'"
+_PART_HINT = "part=1/4 is part 1 of 4 of the first dimension, counted from 0"
 
 
 def parse_rule(
@@ -99,8 +109,10 @@ class _Parsing:
             initializer = _unknown(name.id, values, named)
         arguments = self._arguments(initializer, values, named)
         chunks = next((each for each in arguments if each.parameter is CHUNKS), None)
-        rest = tuple(each for each in arguments if each is not chunks)
-        return Rule(self.text, selector, initializer, rest, chunks, self.origin, variables)
+        is_part = any(each.parameter is PART for each in arguments)
+        part = next((self._part(node.value) for node in named if is_part and node.arg == PART.name), None)
+        rest = tuple(each for each in arguments if each.parameter not in BESIDES)
+        return Rule(self.text, selector, initializer, rest, chunks, self.origin, variables, part)
 
     def error(self, message: str, at: int | None, hint: str | None = None) -> RuleError:
         return rule_error(self.text, self.origin, message, hint=hint, at=at)
@@ -168,7 +180,9 @@ class _Parsing:
             at = self.column(values[len(parameters)])
             raise self.error(f"{initializer.name} with {len(values)} arguments; it takes {takes}", at)
         given = [self._argument(parameter, value) for parameter, value in zip(parameters, values, strict=False)]
-        known = {each.name: each for each in (*parameters, *(() if initializer.kind == "keep" else (CHUNKS,)))}
+        known = {each.name: each for each in parameters}
+        for each in () if initializer.kind == "keep" else BESIDES:
+            known.setdefault(each.name, each)
         for keyword in named:
             at = self.column(keyword)
             if keyword.arg is None:
@@ -180,13 +194,22 @@ class _Parsing:
                 )
             if any(each.parameter.name == keyword.arg for each in given):
                 raise self.error(f"{keyword.arg} is given twice", at)
-            given.append(self._argument(known[keyword.arg], keyword.value))
+            if known[keyword.arg] is PART:
+                given.append(Argument(PART, self.source(keyword.value), self.column(keyword.value)))
+            else:
+                given.append(self._argument(known[keyword.arg], keyword.value))
         names = {each.parameter.name for each in given}
         for parameter in parameters:
             if parameter.required and parameter.name not in names:
                 at = len(self.text.rstrip()) - self.text.rstrip().endswith(")")
                 raise self.error(f"{initializer.name} without {parameter.name}", at, _usage(initializer))
         return tuple(given)
+
+    def _part(self, node: ast.expr) -> WrittenPart:
+        whole = Argument(PART, self.source(node), self.column(node))
+        if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Div):
+            raise self.error(f"part is {shorten(whole.text)}; expected I/N", whole.column, _PART_HINT)
+        return WrittenPart(whole, self._argument(PART, node.left), self._argument(PART, node.right))
 
     def _argument(self, parameter: Parameter, node: ast.expr) -> Argument:
         at = self.column(node)
@@ -239,10 +262,10 @@ class _Parsing:
 
 def rule_error(text: str, origin: Origin, message: str, *, hint: str | None = None, at: int | None = None) -> RuleError:
     """The error for a place in a rule."""
-    column = origin.column + (at or 0) * origin.verbatim if origin.line else None
     return RuleError(
-        message, hint=hint, source=origin.source or None, rule=text, at=at, line=origin.line or None, column=column
-    )
+        message, hint=hint, source=origin.source or None, rule=text, at=at,
+        line=origin.line or None, column=origin.column_of(at),
+    )  # fmt: skip
 
 
 def _word_of(node: ast.expr) -> str | bool | None:
@@ -257,7 +280,7 @@ def _word_of(node: ast.expr) -> str | bool | None:
 def _unknown(name: str, values: Sequence[ast.expr], named: Sequence[ast.keyword]) -> Initializer:
     """A function that is not at hand, taking what it is given."""
     given = [f"argument {number}" for number, _ in enumerate(values, 1)]
-    given += [each.arg for each in named if each.arg is not None and each.arg != CHUNKS.name]
+    given += [each.arg for each in named if each.arg is not None and each.arg not in (CHUNKS.name, PART.name)]
     return Initializer(name, "", tuple(Parameter(each, "any") for each in given), "function")
 
 

@@ -18,18 +18,36 @@ PACKED: Final[Mapping[tuple[str, str], int]] = {
 """Class, beginning of the tensor's own name -> matrices it holds one above the other."""
 
 
-def alias_note(target: Target, rules: Sequence[Rule], number: int | None) -> str:
+def find_acting(numbers: Sequence[int], rules: Sequence[Rule]) -> list[int]:
+    """Which rules do something to a tensor: the last one on the whole of it, and those on parts behind that one.
+
+    Args:
+        numbers: Of the rules that match it, from 1, in order.
+    """
+    last = max((at for at, number in enumerate(numbers) if rules[number - 1].part is None), default=0)
+    return list(numbers[last:])
+
+
+def alias_note(target: Target, rules: Sequence[Rule], acting: Sequence[int]) -> str:
     """That another name of the tensor would have had another rule."""
-    winners = {alias: other for other, rule in enumerate(rules, 1) for alias in target.meant_aliases(rule)}
-    for alias, other in winners.items():
-        if other != number:
-            return f"{alias}, tied to it, is meant by rule {other}: a tied tensor is initialised once"
+    matching: dict[str, list[int]] = {}
+    for number, rule in enumerate(rules, 1):
+        for alias in target.meant_aliases(rule):
+            matching.setdefault(alias, []).append(number)
+    for alias, numbers in matching.items():
+        for other in find_acting(numbers, rules):
+            if other not in acting:
+                return f"{alias}, tied to it, is meant by rule {other}: a tied tensor is initialised once"
     return ""
 
 
 def _padding_note(target: Target, rule: Rule, resolved: Resolved) -> str:
     if target.padding_idx is None:
         return ""
+    if resolved.part is not None:
+        rows = resolved.part.rows(target.shape[0])
+        if not rows.start <= target.padding_idx < rows.stop:
+            return ""
     what = "left as it is" if rule.initializer.kind == "edit" else "kept zero"
     return f"row {target.padding_idx} (padding_idx) {what}"
 
@@ -53,7 +71,7 @@ def _transposed_note(target: Target, rule: Rule, resolved: Resolved) -> str:
 
 
 def _packed_note(target: Target, rule: Rule, resolved: Resolved) -> str:
-    if not rule.initializer.by_matrix or resolved.chunks != 1:
+    if not rule.initializer.by_matrix or resolved.chunks != 1 or resolved.part is not None:
         return ""
     leaf = target.name.rpartition(".")[2]
     classes = {class_name(each) for each in target.classes.own}

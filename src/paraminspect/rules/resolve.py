@@ -15,7 +15,7 @@ from paraminspect.architecture.expressions import evaluate, names_in
 from paraminspect.errors import RuleError, SpecError
 from paraminspect.rules.initializers import GAINS, suggest_gain
 from paraminspect.rules.parse import rule_error
-from paraminspect.rules.rule import Argument, Fans, Rule, Scalar, format_value
+from paraminspect.rules.rule import Argument, Fans, Part, Rule, Scalar, format_value
 
 FANS: Final = ("fan_in", "fan_out")
 
@@ -28,12 +28,16 @@ class Resolved(NamedTuple):
         derived: What follows from the fans: `std` of a normal, `bound` of a uniform distribution.
         chunks: Equal parts of the first dimension; 1 for the whole.
         fans: Of one chunk; None for fewer than two dimensions.
+        shape: Of what it is for: the tensor, or a part of it.
+        part: Which part; None for the tensor.
     """
 
     arguments: Mapping[str, Scalar]
     derived: Mapping[str, float]
     chunks: int
     fans: Fans | None
+    shape: tuple[int, ...] = ()
+    part: Part | None = None
 
 
 def count_fans(shape: tuple[int, ...], chunks: int = 1) -> Fans | None:
@@ -61,6 +65,9 @@ class _Resolver:
         self.names: dict[str, object] = {name: it for name, it in (rule.variables or {}).items() if name not in FANS}
 
     def resolve(self) -> Resolved:
+        part = self._part()
+        if part is not None:
+            self.shape = (self.shape[0] // part.of, *self.shape[1:])
         chunks = self._chunks()
         fans = count_fans(self.shape, chunks)
         if fans is not None:
@@ -75,22 +82,43 @@ class _Resolver:
         self._check(arguments, written, chunks)
         derive = self.rule.initializer.derive
         derived = derive(fans, arguments) if derive is not None and fans is not None and min(fans) > 0 else {}
-        return Resolved(arguments, derived, chunks, fans)
+        return Resolved(arguments, derived, chunks, fans, self.shape, part)
+
+    def _part(self) -> Part | None:
+        written = self.rule.part
+        if written is None:
+            return None
+        which, of = self._whole(written.which), self._whole(written.of)
+        if of < 1:
+            raise self._error(f"part is one of {of}; expected 1 or more", written.of)
+        if not 0 <= which < of:
+            raise self._error(f"part is {which}/{of}; expected 0/{of} to {of - 1}/{of}", written.which)
+        if not self.shape:
+            raise self._error("a part of a scalar", written.whole)
+        if self.shape[0] % of:
+            raise self._error(f"{self.shape[0]:,} rows cannot be cut into {of} equal parts", written.whole)
+        return Part(which, of)
+
+    def _whole(self, written: Argument) -> int:
+        """An integer that is known before the fans are."""
+        if names_in(written.text).intersection(FANS):
+            what = written.parameter.name
+            each = what.removesuffix("s")
+            raise self._error(f"{what} cannot follow from fans, of which each {each} has its own", written)
+        return int(self._value(written))
 
     def _chunks(self) -> int:
         written = self.rule.chunks
         if written is None:
             return 1
-        if names_in(written.text).intersection(FANS):
-            raise self._error("chunks cannot follow from fans, of which each chunk has its own", written)
-        chunks = self._value(written)
-        if isinstance(chunks, str) or chunks < 1:
+        chunks = self._whole(written)
+        if chunks < 1:
             raise self._error(f"chunks is {chunks}; expected 1 or more", written)
         if not self.shape:
             raise self._error("chunks of a scalar", written)
         if self.shape[0] % chunks:
             raise self._error(f"{self.shape[0]:,} rows cannot be cut into {chunks} equal chunks", written)
-        return int(chunks)
+        return chunks
 
     def _value(self, argument: Argument) -> Scalar:
         if argument.word is not None:

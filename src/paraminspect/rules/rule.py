@@ -78,6 +78,7 @@ class Initializer:
         remark: On its arguments, "" where there is none.
         copies: How many times its own size a tensor takes while it is drawn, at most (torch 2.13).
         global_generator: Whether it draws from torch's global generator too, whatever generator it is given (torch 2.13).
+        takes_complex: Whether it takes complex numbers (torch 2.13).
     """
 
     name: str
@@ -92,6 +93,7 @@ class Initializer:
     remark: Callable[[Mapping[str, Scalar]], str] = lambda _: ""
     copies: int = 1
     global_generator: bool = False
+    takes_complex: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,34 @@ class Argument:
     text: str
     column: int
     word: str | bool | None = None
+
+
+class Part(NamedTuple):
+    """One of several equal parts of the first dimension.
+
+    Attributes:
+        which: From 0.
+        of: How many there are.
+    """
+
+    which: int
+    of: int
+
+    def rows(self, size: int) -> slice:
+        """Where it is in a first dimension of that size, which `of` divides."""
+        step = size // self.of
+        return slice(self.which * step, (self.which + 1) * step)
+
+    def __str__(self) -> str:
+        return f"{self.which}/{self.of}"
+
+
+class WrittenPart(NamedTuple):
+    """The `part=` argument of a rule: as a whole, and what stands before and behind its slash."""
+
+    whole: Argument
+    which: Argument
+    of: Argument
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +159,15 @@ class Origin:
     column: int = 0
     verbatim: bool = True
 
+    def column_of(self, at: int | None) -> int | None:
+        """Column in the file of what stands `at` in the rule; None of a rule that is in no file."""
+        return self.column + (at or 0) * self.verbatim if self.line else None
+
+    def place(self, at: int | None) -> str:
+        """The same for people: "net.yaml:12:5", "--rule"; "" for a rule that a program made."""
+        parts = (self.source, self.line or None, self.column_of(at))
+        return ":".join(str(part) for part in parts if part)
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -140,6 +179,7 @@ class Rule:
         initializer: What it does to them.
         arguments: As they were written, in that order.
         chunks: The `chunks=` argument; None for a tensor that is drawn as a whole.
+        part: The `part=` argument; None for a rule on whole tensors.
         origin: Where it comes from.
         variables: What the names in its expressions stand for, besides fan_in and fan_out.
     """
@@ -151,6 +191,13 @@ class Rule:
     chunks: Argument | None = None
     origin: Origin = Origin()
     variables: Mapping[str, object] | None = None
+    part: WrittenPart | None = None
+
+    @property
+    def written(self) -> list[Argument]:
+        """Everything between its parentheses."""
+        chunks = [] if self.chunks is None else [self.chunks]
+        return [*self.arguments, *chunks, *([] if self.part is None else [self.part.whole])]
 
 
 def format_value(value: Scalar) -> str:

@@ -315,12 +315,10 @@ def test_tensors_of_no_elements_and_of_no_dimensions() -> None:
         (nn.Parameter(torch.eye(2).to_sparse()), "rule 1 on w [2,2]: it is a tensor of layout sparse_coo"),
         (nn.Parameter(torch.zeros(3, dtype=torch.int64), requires_grad=False),
          "rule 1 on w [3]: it is of int64; rules work on floating-point tensors"),
-        (nn.Parameter(torch.zeros(3, dtype=torch.complex64)),
-         "rule 1 on w [3]: it is of complex64; rules work on floating-point tensors"),
         (nn.Parameter(torch.zeros(1, 1).expand(2, 3)),
          "rule 1 on w [2,3]: it is expanded: many of its elements are one in memory"),
     ],
-    ids=["lazy", "sparse", "integer", "complex", "expanded"],
+    ids=["lazy", "sparse", "integer", "expanded"],
 )  # fmt: skip
 def test_what_cannot_be_initialised_is_named_and_can_be_kept(tensor: Tensor, message: str) -> None:
     model = nn.Module()

@@ -96,7 +96,7 @@ def command(
             out.note(describe_no_rules([name for config in model.rules.configs for name in config.names]))
         head = {"source": shown(source), "format": model.checkpoint.format, "seed": rules.seed, "dry_run": dry_run}
         if dry_run:
-            _print([(step, step.record()) for step in plan.steps if step.rule is not None], head, plan, columns, out)
+            _print([(act, act.record()) for act in plan.acts], head, plan, columns, out)
         elif not refused:
             _carry_out(model, wanted, head, columns, out, show=show)
         if model.rules.rules and not unmatched:

@@ -38,8 +38,8 @@ def command(
     """List what rules can do; of a config, its rule sets.
 
     An argument with = has a default. All but keep take chunks=N besides: N equal parts of the first dimension, each
-    with its own fan_in and fan_out, which expressions may use: normal(std=1/sqrt(fan_in)). Of named sets, the one
-    called default applies without --rule NAME.
+    with its own fan_in and fan_out, which expressions may use: normal(std=1/sqrt(fan_in)); or part=1/4, which is for
+    part 1 of 4 alone, counted from 0. Of named sets, the one called default applies without --rule NAME.
     """
     out = output.open(rows.header)
     chosen = rows.choose(RULES if source else INITIALIZERS)
@@ -92,9 +92,7 @@ def _rule_values(source: str, own: dict[str, Initializer]) -> list[tuple[Any, ..
 
 
 def _values(rule: Rule, number: int) -> tuple[Any, ...]:
-    arguments = [f"{each.parameter.name}={each.text}" for each in rule.arguments]
-    if rule.chunks is not None:
-        arguments.append(f"{initializers.CHUNKS.name}={rule.chunks.text}")
+    arguments = [f"{each.parameter.name}={each.text}" for each in rule.written]
     origin = rule.origin
     name = rule.initializer.name
     return origin.set_name or None, number, rule.selector.text, name, tuple(arguments), origin.line or None

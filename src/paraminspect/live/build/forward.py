@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from copy import copy
 from dataclasses import fields, is_dataclass
 from types import TracebackType
@@ -25,7 +26,7 @@ from paraminspect.live.build.containers import StepError
 from paraminspect.live.build.expected import counting
 from paraminspect.live.build.givers import Given, explain_tuple
 from paraminspect.live.build.memory import is_out_of_memory
-from paraminspect.live.build.user_code import running_user_code
+from paraminspect.live.build.user_code import place_of, running_user_code
 from paraminspect.text import shape_text
 
 Shape = tuple[int, ...]
@@ -90,8 +91,11 @@ class CallPaths:
         self._names: dict[int, list[str]] = {}
         self._handles: list[RemovableHandle] = []
         self._met: dict[int, nn.Module] = {}
+        self._eagerly = ExitStack()
 
     def __enter__(self) -> CallPaths:
+        if "torch._dynamo" in sys.modules:  # what is compiled runs as it is written
+            self._eagerly.enter_context(torch.compiler.set_stance("force_eager"))
         for path, module in self.model.named_modules(remove_duplicate=False):
             if isinstance(module, torch.jit.ScriptModule):
                 continue
@@ -108,6 +112,7 @@ class CallPaths:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        self._eagerly.close()
 
     @property
     def path(self) -> str:
@@ -178,7 +183,7 @@ def run_forward(
         SpecError: It fails, at the layer that does; of a model without plan, SourceError.
         EffortError: It would take too much; on the meta device.
     """
-    training = [module for module in model.modules() if module.training]
+    training = [module for module in model.modules() if getattr(module, "training", False)]
     calls = CallPaths(model, on_return)
     positional, named = as_inputs(inputs)
     try:
@@ -249,6 +254,8 @@ def explain_failure(calls: CallPaths, error: BaseException, plan: ModelPlan | No
     if shapes:
         message += f" with {', '.join(shapes)}"
     message += f": {complaint_of(error)}"
+    if plan is None:
+        message += place_of(error, [])
     hint = suggest_remedy(call.module, inputs, error)
     if plan is None:
         return SourceError(message, hint=hint)

@@ -104,7 +104,7 @@ class _Module:
 
     def __init__(self, module: nn.Module, *, structure: bool) -> None:
         self.module = module
-        self._training = module.training
+        self._training = getattr(module, "training", None)  # not there, of one that is scripted and frozen
         # what is scripted lives in C++, and cannot be given children
         self._is_whole = structure and not isinstance(module, torch.jit.ScriptModule)
         if self._is_whole:
@@ -114,7 +114,7 @@ class _Module:
 
     def restore(self) -> None:
         if not self._is_whole:
-            if self.module.training != self._training:
+            if self._training is not None and self.module.training != self._training:
                 self.module.training = self._training
             return
         if type(self.module) is not self._cls:

@@ -92,7 +92,7 @@ def _numbers(parameter: Tensor, gradient: Tensor) -> Tensor:
     low, high = torch.aminmax(plain) if plain.numel() else (norm, norm)
     # mps has no float64
     dtype = torch.float32 if gradient.device.type == "mps" else torch.float64
-    numbers = [norm, low, high, torch.count_nonzero(plain), _norm(parameter.detach())]
+    numbers = [norm, low, high, torch.count_nonzero(plain), _norm(dense(parameter.detach()))]
     return torch.stack([number.to(dtype) for number in numbers]).cpu()
 
 

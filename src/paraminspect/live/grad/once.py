@@ -14,12 +14,14 @@ from torch import Tensor, nn
 from paraminspect.architecture.plan import ModelPlan
 from paraminspect.errors import BackwardError, ParamInspectError
 from paraminspect.live.build.complaints import complaint_of
+from paraminspect.live.build.describe import packed_layers
 from paraminspect.live.build.forward import Call, CallPaths, Inputs, call_model, iter_tensors
 from paraminspect.live.build.memory import explain_memory, is_out_of_memory
 from paraminspect.live.build.seeds import derive_seed, seeded
 from paraminspect.live.build.untouched import leaving_untouched
 from paraminspect.live.build.user_code import running_user_code
 from paraminspect.live.grad.gradients import dense
+from paraminspect.live.grad.hooks import HookWatch
 from paraminspect.live.grad.losses import Loss, Taken, evaluate_loss
 from paraminspect.live.grad.uses import VIEWS, Use, UseTracker
 from paraminspect.records import Kind
@@ -38,6 +40,7 @@ class Outcome(NamedTuple):
             where there is none.
         output_path: Of the module that ran it.
         made: Parameters and buffers that the forward pass made, by name.
+        hooks: Remarks on hooks of the user's own.
         changed: Names of parameters that the forward pass wrote into.
         lost: Those of them that could not be put back.
         incomplete: Whether parts of uses were given up for their size.
@@ -52,6 +55,7 @@ class Outcome(NamedTuple):
     output_node: str
     output_path: str
     made: dict[str, Kind]
+    hooks: list[str]
     changed: list[str]
     lost: list[str]
     incomplete: bool
@@ -106,11 +110,14 @@ class BackwardRun:
             ParamInspectError: The model fails; the loss is no number, has no graph or several elements; the backward
                 pass fails; memory runs out.
         """
+        hooks = HookWatch(self.model)
         with explaining_memory(self.model), leaving_untouched(self.model) as before, torch.enable_grad():
-            with UseTracker(self.model, parts=parts) as tracker:
+            with hooks, UseTracker(self.model, parts=parts) as tracker:
                 output = self.output(tracker.calls)
                 named = before.parameters | dict(self.model.named_parameters())
                 trained = {name: each for name, each in named.items() if each.requires_grad}
+                if not trained:
+                    raise _explain_nothing_trained(self.model, len(named))
                 tracker.look_for(trained.values())
                 taken = self.taken(output)
                 loss, text, said, flat = taken
@@ -134,6 +141,7 @@ class BackwardRun:
             node,
             path,
             made,
+            hooks.notes(),
             before.changed,
             before.lost,
             tracker.incomplete,
@@ -152,8 +160,10 @@ class BackwardRun:
             yield
 
 
-def go_back(loss: Tensor) -> None:
-    """Run the backward pass; what the model's own code prints or warns of in there is kept off standard output.
+def go_back(*ends: Tensor) -> None:
+    """Run the backward pass from a loss, or from several outputs as from their sums.
+
+    What the model's own code prints or warns of in there is kept off standard output.
 
     Raises:
         BackwardError: It fails.
@@ -162,13 +172,21 @@ def go_back(loss: Tensor) -> None:
     try:
         with running_user_code(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            loss.backward()  # type: ignore[no-untyped-call]
+            torch.autograd.backward(ends, [torch.ones_like(each) for each in ends])
     except (ParamInspectError, MemoryError, KeyboardInterrupt):
         raise
     except BaseException as error:
         if is_out_of_memory(error):
             raise MemoryError(str(error)) from error
         raise BackwardError(f"the backward pass fails: {complaint_of(error)}") from error
+
+
+def _explain_nothing_trained(model: nn.Module, parameters: int) -> BackwardError:
+    """What to say of a model without a parameter that wants a gradient."""
+    if parameters:
+        return BackwardError(f"the loss depends on no parameter: requires_grad is False for all {parameters:,} of them")
+    hint = "weights of quantised layers are no parameters: take the model before it is converted" if packed_layers(model) else None  # fmt: skip
+    return BackwardError(f"{type(model).__name__} has no parameters, so that there are no gradients", hint=hint)
 
 
 def _explain_nan(run: BackwardRun) -> BackwardError:

@@ -54,16 +54,15 @@ def apply_plan(
         ParamInspectError: A tensor that is meant is on the meta device, or a rule cannot be applied to it.
     """
     for step, tensor in zip(plan.steps, tensors, strict=True):
-        _check_step(step, tensor, own)
+        for draw in step.draws:
+            _check_step(draw, tensor, own)
     drawing = Drawing(seed, own)
     done = []
     with one_thread(), torch.no_grad():
         for step, tensor in zip(plan.steps, tensors, strict=True):
-            if step.rule is None:
-                continue
-            if step.initializer is not None:
+            if step.draws:
                 _give(step, tensor, drawing.draw(step, lambda tensor=tensor: tensor))  # type: ignore[misc]
-            done.append(_measured(step, tensor) if measured else step.record())
+            done += [_measured(act, tensor) if measured else act.record() for act in step.acts]
     return done
 
 
@@ -81,8 +80,7 @@ def plan_targets(
 
 
 def _check_step(step: PlannedStep, tensor: Tensor, own: OwnFunctions) -> None:
-    if step.initializer is None:
-        return
+    assert step.initializer is not None
     if tensor.is_meta:
         raise ParamInspectError(
             f"{step.target.name} is on the meta device, where initialisation does nothing",
@@ -97,10 +95,10 @@ def _give(step: PlannedStep, tensor: Tensor, values: Tensor) -> None:
     try:
         tensor.copy_(values)
     except RuntimeError as error:  # of inference mode, of memory that is mapped read-only
-        raise failed(step, first_line(error)) from error
+        raise failed(step.draws[0], first_line(error)) from error
 
 
 def _measured(step: PlannedStep, tensor: Tensor) -> InitStep:
     if step.target.problem or tensor.is_meta:
         return step.record()  # kept as it is
-    return with_statistics(step.record(), measure(tensor.detach()))
+    return with_statistics(step.record(), measure(tensor.detach()[step.rows]))

@@ -1,4 +1,7 @@
-"""The values of one tensor: drawn in float32, contiguous, from a generator of its own."""
+"""The values of one tensor: drawn in float32 or complex64, contiguous, from a generator of its own.
+
+So are those of a part that a rule is for, as if it were a tensor, from another generator.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,14 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Generator, Tensor, nn
 
 from paraminspect.errors import ParamInspectError, RuleError
 from paraminspect.live.build.complaints import first_line
-from paraminspect.live.build.seeds import derive_seed, seeded
+from paraminspect.live.build.seeds import make_generator, seeded
 from paraminspect.live.build.user_code import explaining, running_user_code
 from paraminspect.live.init.functions import OwnFunctions
 from paraminspect.rules.functions import GENERATOR, takes_generator
@@ -21,6 +24,14 @@ from paraminspect.rules.parse import rule_error
 from paraminspect.rules.rule import Initializer, Scalar
 from paraminspect.rules.steps import PlannedStep, with_tensor
 from paraminspect.text import shape_text
+
+_DRAWN_IN: Final = {
+    "float64": (torch.float32, torch.float64),
+    "complex32": (torch.complex64, torch.complex64),
+    "complex64": (torch.complex64, torch.complex64),
+    "complex128": (torch.complex64, torch.complex128),
+}
+"""By the type of a tensor: that in which torch draws it, and that in which its values are kept or edited; float32 of others."""
 
 ONE_AT_A_TIME = threading.RLock()
 """Held by whatever draws from a generator that the whole process shares: default initialisation, user code."""
@@ -44,40 +55,57 @@ class Drawing:
         """New values of one tensor.
 
         Args:
-            step: With an initializer.
+            step: That changes something.
             base: Gives the values that are there; called only if the step needs them.
 
         Returns:
-            On the CPU, contiguous, of the target's shape; float32, or float64 for a float64 tensor whose values are
-            not drawn by torch: these may be exact.
+            On the CPU, contiguous, of the target's shape; float32 or, of complex numbers, complex64; twice as wide for a
+            tensor of twice as wide numbers some of which are not drawn by torch: these may be exact.
 
         Raises:
-            RuleError: The initializer, or the user's code, fails on it.
+            RuleError: An initializer, or the user's code, fails on it.
         """
-        rule, resolved, initializer = step.rule, step.resolved, step.initializer
-        assert rule is not None
-        assert resolved is not None
-        assert initializer is not None
-        target = step.target
-        is_wide = target.dtype == "float64" and not initializer.random
-        tensor = torch.empty(target.shape, dtype=torch.float64 if is_wide else torch.float32, device="cpu")
+        drawn, exact = _DRAWN_IN.get(step.target.dtype, (torch.float32, torch.float32))
+        is_drawn = not step.needs_values and all(draw.initializer.random for draw in step.draws if draw.initializer)
+        tensor = torch.empty(step.target.shape, dtype=drawn if is_drawn else exact, device="cpu")
         if not tensor.numel():
             return tensor
         if step.needs_values:
             tensor.copy_(base().detach())
-        padding = None if target.padding_idx is None else tensor[target.padding_idx].clone()
-        generator = Generator().manual_seed(derive_seed(self._seed, target.name))
+        for draw in step.draws:
+            rows = tensor if draw.part is None else tensor[draw.rows]
+            new = self._draw(draw, rows, drawn if draw.initializer and draw.initializer.random else exact)
+            if draw.part is None:
+                tensor = new if new.dtype == tensor.dtype else tensor.copy_(new)
+            else:
+                rows.copy_(new)
+        return tensor
+
+    def _draw(self, step: PlannedStep, values: Tensor, dtype: torch.dtype) -> Tensor:
+        """What one rule makes of the values that are there, which may be changed.
+
+        Args:
+            dtype: In which it is done.
+        """
+        resolved, initializer = step.resolved, step.initializer
+        assert resolved is not None
+        assert initializer is not None
+        tensor = values if values.dtype == dtype else torch.empty(values.shape, dtype=dtype)
+        row = _padding_row(step)
+        padding = None if row is None else tensor[row].clone()
+        part = "" if step.part is None else f"part {step.part}"
+        generator = make_generator(self._seed, step.target.name, part)
         try:
-            with torch.no_grad(), torch.device("cpu"), self._alone(step):
-                for part in tensor.chunk(resolved.chunks) if resolved.chunks > 1 else (tensor,):
-                    self._apply(step, part, generator)
+            with torch.no_grad(), torch.device("cpu"), self._alone(step, part):
+                for chunk in tensor.chunk(resolved.chunks) if resolved.chunks > 1 else (tensor,):
+                    self._apply(step, chunk, generator)
         except ParamInspectError as error:
             raise failed(step, error.message, error.hint) from error
         except (RuntimeError, ValueError, TypeError, ArithmeticError) as error:
             raise failed(step, first_line(error) or type(error).__name__) from error
         tensor = tensor.detach()  # a function may have asked for gradients
-        if padding is not None and target.padding_idx is not None:
-            tensor[target.padding_idx] = padding if initializer.kind == "edit" else 0
+        if padding is not None and row is not None:
+            tensor[row] = padding if initializer.kind == "edit" else 0
         return tensor
 
     def _apply(self, step: PlannedStep, part: Tensor, generator: Generator) -> None:
@@ -103,7 +131,7 @@ class Drawing:
             part.detach().copy_(result.detach())
 
     @contextmanager
-    def _alone(self, step: PlannedStep) -> Iterator[None]:
+    def _alone(self, step: PlannedStep, part: str) -> Iterator[None]:
         """Alone with the process's generators, where the initializer may draw from them."""
         initializer = step.initializer
         assert initializer is not None
@@ -111,8 +139,21 @@ class Drawing:
         if not is_own and not initializer.global_generator:
             yield
             return
-        with ONE_AT_A_TIME, seeded(self._seed, step.target.name), running_user_code() if is_own else nullcontext():
+        with (
+            ONE_AT_A_TIME,
+            seeded(self._seed, step.target.name, part),
+            running_user_code() if is_own else nullcontext(),
+        ):
             yield
+
+
+def _padding_row(step: PlannedStep) -> int | None:
+    """Which of the rows that it is for stays zero, from 0; None where none does."""
+    row = step.target.padding_idx
+    if row is None or step.part is None:
+        return row
+    rows = step.part.rows(step.target.shape[0])
+    return row - rows.start if rows.start <= row < rows.stop else None
 
 
 def apply(initializer: Initializer, tensor: Tensor, arguments: Mapping[str, Scalar], generator: Generator) -> None:

@@ -58,6 +58,7 @@ class Run:
     look: Callable[[PlannedStep, Tensor], None] | None = None
     progress: Callable[[int, int], None] = lambda done, total: None
     _moments: dict[int, Moments] = field(default_factory=dict)
+    _parts: dict[int, list[Moments]] = field(default_factory=dict)
     _done: list[int] = field(default_factory=list)
 
     def run(self, work: Sequence[Work], indices: Mapping[int, int] | None = None) -> list[tuple[PlannedStep, InitStep]]:
@@ -69,7 +70,7 @@ class Run:
                 there is no sink.
 
         Returns:
-            Of those that a rule matches, what was planned and what was done, with statistics.
+            Of those that a rule matches, what was planned and what was done, with statistics; parts by themselves.
 
         Raises:
             ParamInspectError: A tensor that cannot be drawn or read.
@@ -84,7 +85,7 @@ class Run:
                 lambda job: self._do(pool, job, work[job], indices.get(job) if indices is not None else None),
                 lambda: self.progress(sum(self._done), total),
             )
-        return [self._step(job, each) for job, each in enumerate(work) if each.is_reported]
+        return [done for job, each in enumerate(work) if each.is_reported for done in self._steps(job, each)]
 
     def _do(self, pool: Pool, job: int, work: Work, index: int | None) -> None:
         step = work.step
@@ -106,7 +107,9 @@ class Run:
             begin += self._hand_on(job, index, begin, piece.to(dtype), work.record if self.as_stored else None)
         if self.in_order:
             pool.end_turn()
-        if self.look is not None and step is not None and step.rule is not None:
+        if step is not None and step.parts:
+            self._parts[job] = [measure(tensor[part.rows], dtype) for part in step.parts]
+        if self.look is not None and step is not None and step.acts:
             self.look(step, tensor.to(dtype))
 
     def _keep(self, pool: Pool, job: int, work: Work, index: int) -> None:
@@ -133,16 +136,22 @@ class Run:
         self._done[job] += DRAWN_BYTES * piece.numel()
         return piece.numel() * piece.element_size()
 
-    def _step(self, job: int, work: Work) -> tuple[PlannedStep, InitStep]:
+    def _steps(self, job: int, work: Work) -> Iterator[tuple[PlannedStep, InitStep]]:
         assert work.step is not None
-        return work.step, with_statistics(work.step.record(), self._moments[job])
+        whole = [] if work.step.rule is None else [self._moments[job]]
+        for act, found in zip(work.step.acts, [*whole, *self._parts.get(job, [])], strict=True):
+            yield act, with_statistics(act.record(), found)
 
 
-def measure(tensor: Tensor) -> Moments:
-    """Moments of all elements of a dense tensor, on any device."""
+def measure(tensor: Tensor, dtype: torch.dtype | None = None) -> Moments:
+    """Moments of all elements of a dense tensor, on any device.
+
+    Args:
+        dtype: In which they are; None for the tensor's own.
+    """
     moments = Moments()
     for piece in pieces_of(tensor):
-        add_piece(moments, piece)
+        add_piece(moments, piece if dtype is None else piece.to(dtype))
     return moments
 
 
@@ -157,6 +166,8 @@ def add_piece(moments: Moments, piece: Tensor) -> None:
     """Take in one piece; types that numpy lacks are widened to float32, which holds them exactly."""
     if piece.dtype == torch.bfloat16 or str(piece.dtype).startswith("torch.float8"):
         piece = piece.float()
+    elif piece.dtype == torch.complex32:
+        piece = piece.to(torch.complex64)
     moments.add(piece.cpu().numpy())
 
 

@@ -9,7 +9,6 @@ from paraminspect.outcomes import InitStep
 from paraminspect.render.columns import STEPS
 from paraminspect.render.delimited import readable_pairs
 from paraminspect.render.rows import Rows
-from paraminspect.rules.rule import Rule
 from paraminspect.rules.steps import InitPlan, PlannedStep
 from paraminspect.text import counted, list_some, shorten
 
@@ -18,6 +17,9 @@ ON_A_TABLE = ("name", "rule", "initializer", "mean", "std", "min", "max", "shape
 
 MAX_NAMED = 6
 """Parameters that a remark names."""
+
+MAX_TAKEN = 8
+"""Rules of which the closing line says what they took."""
 
 MAX_NOTES = 12
 """Notes on tensors that stand below a table."""
@@ -31,10 +33,10 @@ def init_rows(
     """The steps under the columns of tsv and JSON.
 
     Args:
-        steps: Those that a rule matches: what was planned and what was done.
+        steps: What rules do to tensors and parts of them: what was planned and what was done.
     """
     values = [(*step[:-1], step.note or None) for _, step in steps]
-    head = {**head, "rules": [describe_rule(number, rule) for number, rule in enumerate(plan.rules, 1)]}
+    head = {**head, "rules": describe_rules(plan)}
     tail = {
         "kept": [step.target.name for step in plan.kept],
         "unmatched": list(plan.unmatched),
@@ -54,21 +56,41 @@ def on_a_table(rows: Rows, steps: Sequence[tuple[PlannedStep, InitStep]]) -> Row
     return rows._replace(columns=columns, values=values)
 
 
-def describe_rule(number: int, rule: Rule) -> dict[str, Any]:
-    """A rule as JSON has it."""
-    origin = rule.origin
-    return {"number": number, "rule": rule.text, "source": origin.source or None, "set": origin.set_name or None}
+def describe_rules(plan: InitPlan) -> list[dict[str, Any]]:
+    """The rules as JSON has them, with how many tensors each matches and how many it takes."""
+    taken = plan.taken
+    return [
+        {
+            "number": number, "rule": rule.text, "source": rule.origin.source or None, "set": rule.origin.set_name or None,
+            "matched": plan.matched.get(number, 0), "taken": taken.get(number, 0),
+        }
+        for number, rule in enumerate(plan.rules, 1)
+    ]  # fmt: skip
 
 
 def describe_plan(plan: InitPlan) -> str:
-    """The closing line: "2 of 4 parameters initialised by 1 rule, 2 without a rule"."""
+    """The closing line: "2 of 4 parameters initialised by 1 rule, 2 without a rule".
+
+    Of several rules what each took: "by 2 rules (1 took 4 of 6, 2 took 2)"; of 6 that the first one matches the second one
+    has 2.
+    """
     total, kept = len(plan.steps), len(plan.kept)
-    changed = sum(step.initializer is not None for step in plan.steps)
+    changed = sum(bool(step.draws) for step in plan.steps)
     by_rule = f", {total - kept - changed:,} kept by a rule" if total - kept - changed else ""
     return (
         f"{changed:,} of {counted(total, 'parameter')} initialised by {counted(len(plan.rules), 'rule')}"
-        f"{by_rule}, {kept:,} without a rule"
+        f"{_describe_taken(plan) if len(plan.rules) > 1 else ''}{by_rule}, {kept:,} without a rule"
     )
+
+
+def _describe_taken(plan: InitPlan) -> str:
+    taken = plan.taken
+    each = [
+        f"{number} took {taken.get(number, 0):,}"
+        + (f" of {matched:,}" if (matched := plan.matched.get(number, 0)) > taken.get(number, 0) else "")
+        for number in range(1, len(plan.rules) + 1)
+    ]
+    return f" ({list_some(each, MAX_TAKEN)})"
 
 
 def describe_no_rules(sets: Sequence[str] = ()) -> str:
@@ -82,7 +104,8 @@ def describe_notes(plan: InitPlan, *, tensors: bool) -> list[str]:
     """Remarks on the rules and, for a table, on the tensors."""
     told = []
     if tensors:
-        notes = [(step.target.name, step.note) for step in plan.steps if step.note]
+        every = [noted for step in plan.steps for noted in (step, *step.parts)]
+        notes = [(step.target.name, step.note) for step in every if step.note]
         told += [f"{_some(names)}: {text}" for text, names in _grouped(notes)[:MAX_NOTES]]
     told += [
         f"rule {number} ({shorten(plan.rules[number - 1].text)}) wins nothing: later rules match all it matches"
@@ -100,7 +123,7 @@ def _telling(planned: PlannedStep, step: InitStep) -> dict[str, Any]:
     rule, resolved = planned.rule, planned.resolved
     if rule is None or resolved is None:
         return {}
-    written = {each.parameter.name for each in rule.arguments} | set(resolved.derived) | {"chunks"}
+    written = {each.parameter.name for each in rule.written} | set(resolved.derived)
     return {name: value for name, value in step.arguments.items() if name in written}
 
 

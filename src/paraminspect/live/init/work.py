@@ -60,11 +60,11 @@ class Work:
     @property
     def is_changed(self) -> bool:
         """Whether a rule gives it other values."""
-        return self.step is not None and self.step.initializer is not None
+        return self.step is not None and bool(self.step.draws)
 
     @property
     def is_reported(self) -> bool:
-        return self.step is not None and self.step.rule is not None
+        return self.step is not None and bool(self.step.acts)
 
     @property
     def is_kept(self) -> bool:
@@ -79,16 +79,17 @@ class Work:
     def nbytes(self) -> int:
         """Size while it is in memory, in the type in which it is drawn if that is the wider one."""
         dtype = getattr(torch, self.dtype, torch.float32)
-        return self.numel * max(DRAWN_BYTES, dtype.itemsize)
+        return self.numel * max(DRAWN_BYTES * (1 + dtype.is_complex), dtype.itemsize)
 
     @property
     def cost(self) -> int:
         """Bytes that it takes at most while it is drawn."""
         if self.original is not None:
             return self.original.cost + self.nbytes
-        initializer = self.step.initializer if self.step is not None else None
-        read = self.record is not None and self.step is not None and initializer is not None and self.step.needs_values
-        return self.nbytes * ((initializer.copies if initializer is not None else 1) + read)
+        draws = self.step.draws if self.step is not None else ()
+        read = self.record is not None and self.step is not None and bool(draws) and self.step.needs_values
+        copies = max((draw.initializer.copies for draw in draws if draw.initializer is not None), default=1)
+        return self.nbytes * (copies + read + any(draw.part is not None for draw in draws))
 
     def out_dtype(self, wanted: str) -> str:
         """The dtype it is written in: the wanted one, if there is one and the tensor is a floating-point one."""
@@ -167,7 +168,7 @@ def values_of(work: Work, drawing: Drawing) -> Tensor:
     """What a tensor is to hold; of one that sees the bytes of another, what that one is to hold, seen as it does."""
     if work.original is not None:
         return _see_as(work, work.original, values_of(work.original, drawing))
-    if work.step is not None and work.step.initializer is not None:
+    if work.step is not None and work.is_changed:
         return drawing.draw(work.step, work.base)
     return work.base().detach()
 
