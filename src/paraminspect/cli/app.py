@@ -30,6 +30,7 @@ COMMANDS = (
     "init",
     "shared",
     "grad",
+    "cost",
     "stats",
     "diff",
     "check",
