@@ -12,7 +12,7 @@ SOURCE = TESTS.parent / "src" / "paraminspect"
 WITHOUT: dict[str, str] = {
     "holds names, types and numbers, and decides nothing": """
         architecture/built_in architecture/declared architecture/functions architecture/model architecture/plan checks/codes formats/pickles/python_modules
-        formats/quantised/schemes formats/loaders formats/tied_names values/grid_rows values/grids
+        formats/kv_cache_types formats/quantised/schemes formats/loaders formats/tied_names values/grid_rows values/grids
         formats/pickles/safe_torch formats/pickles/tables formats/pickles/traced render/columns render/style render/theme
         rules/rule rules/targets outcomes summaries
     """,
@@ -27,7 +27,7 @@ WITHOUT: dict[str, str] = {
         checks/tars
     """,
     "tested by cli/test_golden.py": """
-        cli/app cli/chosen cli/commands/check cli/commands/convert cli/commands/diff cli/commands/grad
+        cli/app cli/chosen cli/commands/check cli/commands/convert cli/commands/cost cli/commands/diff cli/commands/grad
         cli/commands/info cli/commands/init cli/commands/list cli/commands/rules cli/commands/shared cli/commands/show
         cli/commands/stats cli/commands/tree cli/explain cli/live_tree cli/opened cli/options cli/report
     """,
@@ -82,6 +82,12 @@ WITHOUT: dict[str, str] = {
     """,
     "tested by live/grad/test_backward.py": """
         live/grad/once live/grad/prepare
+    """,
+    "tested by live/cost/test_measure.py": """
+        live/cost/flops live/cost/kept live/cost/count live/cost/without_values
+    """,
+    "tested by library/test_cost.py": """
+        formats/kv_cache live/cost/cost_plan live/cost/totals
     """,
     "tested by live/test_kinds.py": """
         live/grad/hooks

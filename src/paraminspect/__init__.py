@@ -19,6 +19,8 @@ _HOMES = {
     "BackwardReport": "live.grad.backward",
     "Change": "names.changes",
     "Checkpoint": "records",
+    "Cost": "outcomes",
+    "CostTotals": "outcomes",
     "Diff": "values.diff",
     "Finding": "summaries",
     "GradRecord": "outcomes",
@@ -26,6 +28,7 @@ _HOMES = {
     "InitPlan": "rules.steps",
     "InitStep": "outcomes",
     "Model": "library.model",
+    "ModuleCost": "outcomes",
     "ModuleShare": "summaries",
     "ParamInspectError": "errors",
     "Storage": "records",
@@ -40,6 +43,7 @@ _HOMES = {
     "backward": "library.answers",
     "check": "library.answers",
     "convert": "library.answers",
+    "cost": "library.answers",
     "diff": "library.answers",
     "info": "library.answers",
     "open": "library.answers",
@@ -53,6 +57,8 @@ __all__ = [
     "BackwardReport",
     "Change",
     "Checkpoint",
+    "Cost",
+    "CostTotals",
     "Diff",
     "Finding",
     "GradRecord",
@@ -60,6 +66,7 @@ __all__ = [
     "InitPlan",
     "InitStep",
     "Model",
+    "ModuleCost",
     "ModuleShare",
     "ParamInspectError",
     "Storage",
@@ -75,6 +82,7 @@ __all__ = [
     "backward",
     "check",
     "convert",
+    "cost",
     "diff",
     "info",
     "open",
@@ -92,6 +100,7 @@ if TYPE_CHECKING:
         backward,
         check,
         convert,
+        cost,
         diff,
         info,
         open,  # noqa: A004
@@ -102,7 +111,7 @@ if TYPE_CHECKING:
     from paraminspect.library.model import Model, Tensor
     from paraminspect.live.grad.backward import BackwardReport
     from paraminspect.names.changes import Change
-    from paraminspect.outcomes import GradRecord, InitStep, UseRecord
+    from paraminspect.outcomes import Cost, CostTotals, GradRecord, InitStep, ModuleCost, UseRecord
     from paraminspect.records import Checkpoint, Storage, TensorRecord, TieGroup
     from paraminspect.rules.parse import parse_rule
     from paraminspect.rules.steps import InitPlan

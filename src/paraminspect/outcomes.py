@@ -1,4 +1,4 @@
-"""What initialisation and backward passes did to the tensors of a live model."""
+"""What initialisation and backward passes did to the tensors of a live model, and what its passes take."""
 
 from __future__ import annotations
 
@@ -88,3 +88,70 @@ class GradRecord(NamedTuple):
     reason: str | None = None
     norm_std: float | None = None
     untouched: int | None = None
+
+
+class ModuleCost(NamedTuple):
+    """What one module takes, those that it calls included.
+
+    Attributes:
+        name: Dotted path, "" for the outermost.
+        type: Dotted class; None where the file does not say.
+        parameters: Elements of its parameters, each tensor counted once.
+        output_shape: Of the first tensor that it returns, the first time; None of a module that does not run.
+        flops_forward: Floating-point operations of the forward pass; a multiplication and an addition are two.
+        flops_backward: Of the backward pass; None where there is none, as above.
+        saved_bytes: Of what is kept for the backward pass, parameters and buffers apart, each storage once.
+    """
+
+    name: str
+    type: str | None
+    parameters: int
+    output_shape: tuple[int, ...] | None = None
+    flops_forward: int | None = None
+    flops_backward: int | None = None
+    saved_bytes: int | None = None
+
+
+class CostTotals(NamedTuple):
+    """What a model takes. Numbers are None where they are not known.
+
+    Attributes:
+        parameters: Elements, a tied tensor counted once.
+        parameter_bytes: Of the type that is asked for, or as they are.
+        buffer_bytes: The same of buffers.
+        gradient_bytes: One gradient for each parameter that trains.
+        optimizer: Whose state is counted.
+        optimizer_bytes: Of its state for these.
+        saved_bytes: As of `ModuleCost`, of the whole model.
+        training_bytes: The sum of these.
+        kv_cache_bytes: Keys and values of a decoder; of a config only.
+        inference_bytes: Parameters, buffers, and keys and values.
+        flops_forward: As of `ModuleCost`, of the whole model.
+        flops_backward: The same.
+    """
+
+    parameters: int
+    parameter_bytes: int | None
+    buffer_bytes: int | None
+    gradient_bytes: int | None
+    optimizer: str
+    optimizer_bytes: int | None
+    saved_bytes: int | None
+    training_bytes: int | None
+    kv_cache_bytes: int | None
+    inference_bytes: int | None
+    flops_forward: int | None
+    flops_backward: int | None
+
+
+class Cost(NamedTuple):
+    """What a model takes, and what each of its modules does.
+
+    Attributes:
+        modules: The outermost first, each before those inside it.
+        notes: Remarks, one line each: what is not counted, which kernels were taken.
+    """
+
+    modules: tuple[ModuleCost, ...]
+    totals: CostTotals
+    notes: tuple[str, ...] = ()

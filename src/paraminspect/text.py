@@ -18,6 +18,7 @@ _INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe0
 
 BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 DECIMAL_UNITS = ("", "K", "M", "B", "T", "Q")
+FLOP_UNITS = ("FLOPs", "KFLOPs", "MFLOPs", "GFLOPs", "TFLOPs", "PFLOPs", "EFLOPs")
 
 _MARKS = frozenset({"Mn", "Me"})
 """Categories of characters that are drawn over the one before."""
@@ -195,6 +196,11 @@ def format_bytes(nbytes: int) -> str:
 def format_count(count: int) -> str:
     """Count with three significant digits and a decimal unit: `format_count(124_439_808)` is "124 M"."""
     return _scaled(count, 1000, DECIMAL_UNITS)
+
+
+def format_flops(flops: int) -> str:
+    """Floating-point operations with three significant digits: `format_flops(7_256_293_376)` is "7.26 GFLOPs"."""
+    return _scaled(flops, 1000, FLOP_UNITS)
 
 
 def parse_size(text: str) -> int:

@@ -30,6 +30,8 @@ CASES = {
     "grad all_uses": "grad configs/shared_linear.yaml --rule *=ones --all-uses",
     "grad uses": "grad configs/shared_linear.yaml --rule *=ones --uses",
     "grad steps": "grad configs/shared_linear.yaml --rule *=ones --steps 2",
+    "cost": "cost configs/mlp.yaml",
+    "cost total_only": "cost configs/mlp.yaml --total",
     "stats": "stats before.safetensors",
     "stats depth": "stats before.safetensors --depth 1",
     "diff": "diff before.safetensors after.safetensors",

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import paraminspect as pi
 
-pytestmark = pytest.mark.libraries
+pytestmark = [pytest.mark.libraries, pytest.mark.filterwarnings("ignore")]  # they deprecate parts of each other
 
 SIZES = {
     "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64, "vocab_size": 100,

@@ -13,7 +13,7 @@ from paraminspect.models.open import open_model
 from tests.libraries.test_models import TRANSFORMERS
 from tests.making.running import run_here
 
-pytestmark = pytest.mark.libraries
+pytestmark = [pytest.mark.libraries, pytest.mark.filterwarnings("ignore")]  # they deprecate parts of each other
 transformers = pytest.importorskip("transformers", reason="transformers is not here: make test-libraries")
 
 NO_EXAMPLE = ("WhisperForConditionalGeneration",)

@@ -5,12 +5,14 @@ Each case has two factories, `case_NAME` and `twin_NAME`, for a command line; al
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 VALUES = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 7.0]])
 
@@ -95,6 +97,16 @@ class Reads(torch.autograd.Function):
         return given, None
 
 
+def twofold(x: Tensor) -> Tensor:
+    return x * 2
+
+
+def scripted(what: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return torch.jit.script(what)
+
+
 def no_grad(net: Any, x: Tensor) -> Tensor:
     with torch.no_grad():
         return net.a(x)
@@ -102,6 +114,11 @@ def no_grad(net: Any, x: Tensor) -> Tensor:
 
 def logged(value: object) -> None:
     """Stands for a model that looks at a number and does nothing with it."""
+
+
+def looked_at(tensor: Tensor) -> Tensor:
+    logged(tensor.detach().sum() + tensor.data.sum())
+    return tensor
 
 
 def first(*values: Any) -> Any:
@@ -118,6 +135,12 @@ def penalty(net: Any, x: Tensor, *, graph: bool) -> Tensor:
 def penalty_unused(net: Any, x: Tensor) -> Tensor:
     penalty(net, x, graph=True)
     return net.b(net.a(x).detach())
+
+
+def segment(run: Callable[[Tensor], Tensor], x: Tensor) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that no input has requires_grad
+        return checkpoint(run, x, use_reentrant=True)
 
 
 def hooked(tensor: Tensor, factor: float) -> Tensor:
@@ -267,7 +290,7 @@ CASES: dict[str, Case] = {
     "detach": Case(
         lambda net, x: net.b(net.a(x).detach()),
         ("a.weight", "none", DETACHED),
-        lambda net, x: first(net.b(net.a(x).argmax(1, keepdim=True) * x), net.a(x).detach()),
+        lambda net, x: net.b(looked_at(net.a(x)).argmax(1, keepdim=True) * x),
         ("a.weight", "none", "no gradient passes argmax in the model"),
     ),
     "data": Case(
@@ -290,9 +313,47 @@ CASES: dict[str, Case] = {
     ),
     "item": Case(
         lambda net, x: net.b(x) * net.a(x).sum().item(),
-        ("a.weight", "none", "no tensor made of it reaches the loss; item in the model reads a number"),
+        ("a.weight", "none", "it reaches the loss at most through Python: item in the model"),
         lambda net, x: first(net.b(net.a(x).detach()), logged(net.a(x).sum().item())),
         ("a.weight", "none", DETACHED),
+    ),
+    "checkpoint": Case(
+        lambda net, x: net.b(x) + segment(net.a, x),
+        ("a.weight", "none", "no gradient passes CheckpointFunction in a"),
+        lambda net, x: segment(lambda y: net.b(net.a(y).detach()), net.c(x)),
+        ("a.weight", "none", None),
+        lambda: {"c": filled(nn.Linear(3, 3))},
+    ),
+    "dead_in_a_checkpoint": Case(
+        lambda net, x: segment(lambda y: torch.relu(net.a(y) - 999), net.b(x)),
+        ("a.weight", "zero", "relu in the model is zero for the whole batch"),
+        lambda net, x: segment(lambda y: torch.relu(net.b(y) - 999), net.a(x)),
+        ("a.weight", "zero", None),
+    ),
+    "function_transform": Case(
+        lambda net, x: torch.func.grad(lambda y: net.a(y).sum())(x[0]) + net.b(x),
+        ("a.bias", "none", None),
+        lambda net, x: torch.func.vmap(net.a)(x).detach() + net.b(x),
+        ("a.weight", "none", DETACHED),
+    ),
+    "script": Case(
+        lambda net, x: net.b(scripted(twofold)(net.a(x).detach())),
+        ("a.weight", "none", DETACHED),
+        lambda net, x: first(net.b(x), scripted(twofold)(net.a(x))),
+        ("a.weight", "none", "the output of a does not reach the loss"),
+    ),
+    "script_before": Case(
+        lambda net, x: net.b(scripted(twofold)(net.a(x)).detach()),
+        ("a.weight", "none", DETACHED),
+        lambda net, x: net.b(scripted(twofold)(net.a(x))),
+        ("a.weight", "ok", None),
+    ),
+    "scripted_layer": Case(
+        lambda net, x: net.b(net.c(net.a(x).detach())),
+        ("c.weight", "ok", None),
+        lambda net, x: first(net.b(x), net.c(x)),
+        ("c.weight", "none", "what the model makes of it does not reach the loss"),
+        lambda: {"c": scripted(filled(nn.Linear(3, 3)))},
     ),
     "zeros_like": Case(
         lambda net, x: net.b(torch.zeros_like(net.a(x)) + x),
@@ -381,6 +442,18 @@ CASES: dict[str, Case] = {
         lambda net, x: net.a(x).masked_fill(x > 2, 0),
         ("a.weight", "ok", None),
     ),
+    "where_it_counts": Case(
+        lambda net, x: torch.where(x < 2, net.a(x), net.b(x))[1:],
+        ("a.weight", "zero", "no gradient reaches what where in the model takes of it"),
+        lambda net, x: torch.where(x < 2, net.a(x), net.b(x))[:1],
+        ("a.weight", "ok", None),
+    ),
+    "never_picked": Case(
+        lambda net, x: torch.stack([net.a(x), net.b(x) + 9]).amax(0),
+        ("a.weight", "zero", "no gradient reaches its part of stack in the model"),
+        lambda net, x: torch.stack([net.a(x) + 9, net.b(x)]).amax(0),
+        ("a.weight", "ok", None),
+    ),
     "padding": Case(
         lambda net, x: net.c(torch.zeros(2, dtype=torch.int64)),
         ("c.weight", "zero", "only the padding_idx of c (Embedding) is looked up"),
@@ -467,6 +540,11 @@ SEVERED = (
     "no_grad",
     "no_grad_in_part",
     "item",
+    "checkpoint",
+    "function_transform",
+    "script",
+    "script_before",
+    "scripted_layer",
     "zeros_like",
     "never_called",
 )
@@ -476,6 +554,7 @@ FLOWING = (
     "cancelling",
     "hook",
     "hook_that_passes",
+    "dead_in_a_checkpoint",
     "dead_where_it_counts",
     "nothing_picked",
     "broken_already",

@@ -11,6 +11,7 @@ from paraminspect.files.door import look
 from paraminspect.files.paths import base_name
 from paraminspect.formats.table import format_of, resolve
 from paraminspect.formats.tiling import flaw_of
+from paraminspect.names.attributes import find_lost
 from paraminspect.names.listing import is_shown
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.summaries import Finding
@@ -78,11 +79,7 @@ def _check_dtypes(records: Sequence[TensorRecord]) -> Iterator[Finding]:
 
 
 def _check_attributes(records: Sequence[TensorRecord]) -> Iterator[Finding]:
-    found = [record for record in records if record.role == "attribute"]
-    if found:
-        known = {(id(each.storage), each.offset, each.shape) for each in records if each.kind == "parameter"}
-        names = {each.name for each in records}
-        found = [each for each in found if not _is_kept_twice(each, known, names)]
+    found = [records[index] for index in find_lost(records)]
     for record in found[:MAX_TOLD]:
         message = "a plain tensor attribute, neither parameter nor buffer: it will not train, move or be saved"
         yield find("plain-attribute", record.name, message)
@@ -94,18 +91,6 @@ def _check_unused(checkpoint: Checkpoint) -> Iterator[Finding]:
     if checkpoint.stored is not None and (unused := find_unused(checkpoint)) is not None:
         hint = "paraminspect convert leaves them out; in torch, save a .clone() of a view" if unused.views else None
         yield find("unused-bytes", "", unused.describe(), hint=hint)
-
-
-def _is_kept_twice(
-    record: TensorRecord, parameters: set[tuple[int, int, tuple[int, ...] | None]], names: set[str]
-) -> bool:
-    """Whether an attribute is a parameter again, or made anew of parameters in each forward.
-
-    The first is `_flat_weights` of every recurrent layer; the second what pruning, weight and spectral norm leave.
-    """
-    if record.storage is not None and (id(record.storage), record.offset, record.shape) in parameters:
-        return True
-    return any(f"{record.name}{ending}" in names for ending in ("_orig", "_g", "_v"))
 
 
 def _check_optimizer(records: Sequence[TensorRecord]) -> Iterator[Finding]:

@@ -22,7 +22,21 @@ from paraminspect.errors import ParamInspectError
 from paraminspect.files.seen import reading
 from paraminspect.limits import one_effort
 
-COMMANDS = ("info", "list", "tree", "show", "init", "shared", "grad", "stats", "diff", "check", "convert", "rules")
+COMMANDS = (
+    "info",
+    "list",
+    "tree",
+    "show",
+    "init",
+    "shared",
+    "grad",
+    "cost",
+    "stats",
+    "diff",
+    "check",
+    "convert",
+    "rules",
+)
 """Names of the modules in `cli/commands`, in the order of the help."""
 
 _COMPLETE = f"_{PROGRAM.upper()}_COMPLETE"

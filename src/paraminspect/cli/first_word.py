@@ -28,7 +28,7 @@ WORDS: Final = {
     "histogram": "stats", "describe-values": "stats", "compare": "diff", "cmp": "diff", "ties": "shared",
     "tied": "shared", "sharing": "shared", "scan": "check", "validate": "check", "verify": "check", "lint": "check",
     "audit": "check", "export": "convert", "save": "convert", "cast": "convert", "gradients": "grad",
-    "backward": "grad", "initialize": "init", "initialise": "init", "reset": "init",
+    "backward": "grad", "initialize": "init", "flops": "cost", "memory": "cost", "profile": "cost", "initialise": "init", "reset": "init",
 }  # fmt: skip
 """Word -> the command, with options, that does what it means elsewhere."""
 

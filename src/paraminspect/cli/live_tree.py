@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from paraminspect.cli.options import TreeOptions
@@ -10,6 +11,7 @@ from paraminspect.cli.report import describe_totals, totals_object
 from paraminspect.errors import ParamInspectError, SelectionError
 from paraminspect.models.open import Opened
 from paraminspect.names.listing import make_listing, total
+from paraminspect.records import TensorRecord
 from paraminspect.render.module_tree import Shapes, node_object, render_modules
 from paraminspect.text import list_some
 
@@ -28,9 +30,7 @@ def show_live_tree(model: Opened, live: LiveModel, how: TreeOptions, output: Out
     try:
         node, shapes = _choose(live, how)
         output.notes(live.notes[told:])
-        inside = f"{how.module}." if how.module else ""
-        records = [each for each in live.records if each.name.startswith(inside)]
-        totals = total(make_listing(records))
+        totals = total(make_listing(_inside(live, how.module)))
     except ParamInspectError as error:
         error.source = error.source or model.source
         raise
@@ -52,7 +52,7 @@ def _choose(live: LiveModel, how: TreeOptions) -> tuple[ModuleNode, Shapes | Non
 
     shapes = live.shapes() if how.with_shapes else None
     if not how.module:
-        return make_module_tree(live.model), shapes
+        return make_module_tree(live.model, live.records), shapes
     paths = [path for path, _ in live.model.named_modules(remove_duplicate=False)]
     if how.module not in paths:
         from paraminspect.names.suggestions import closest
@@ -63,4 +63,10 @@ def _choose(live: LiveModel, how: TreeOptions) -> tuple[ModuleNode, Shapes | Non
     prefix = f"{how.module}."
     if shapes is not None:
         shapes = {path[len(prefix) :]: shape for path, shape in shapes.items() if f"{path}.".startswith(prefix)}
-    return make_module_tree(live.model.get_submodule(how.module)), shapes
+    return make_module_tree(live.model.get_submodule(how.module), _inside(live, how.module)), shapes
+
+
+def _inside(live: LiveModel, module: str) -> Sequence[TensorRecord]:
+    """The tensors of a module, with their names in it."""
+    start = f"{module}." if module else ""
+    return [each._replace(name=each.name[len(start) :]) for each in live.records if each.name.startswith(start)]

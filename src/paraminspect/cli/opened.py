@@ -117,7 +117,7 @@ def _note(model: Opened, source: str, sources: Sequence[str], asked: Asked, outp
 
 def note_unloaded(model: Opened, asked: Asked, output: Output) -> None:
     """A remark on values that are not those of --weights."""
-    if asked.want != "names" and model.unloaded:
+    if asked.want not in ("names", "pass") and model.unloaded:
         count = len(model.unloaded)
         output.note(f"{count:,} tensors are not loaded from {model.weights}: they have their initial values")
 

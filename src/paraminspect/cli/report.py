@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from paraminspect.cli.chosen import NOTHING_MATCHED
 from paraminspect.cli.output import Output
 from paraminspect.errors import ChangedError
 from paraminspect.files.seen import raise_changed
+from paraminspect.models.open import Opened
 from paraminspect.names.listing import Totals, add_totals
+from paraminspect.outcomes import Cost, CostTotals
 from paraminspect.records import Checkpoint
-from paraminspect.render.columns import TOTALS
+from paraminspect.render.columns import COST_TOTALS, COSTS, TOTALS
 from paraminspect.render.rows import Rows, merge_rows
-from paraminspect.text import counted, format_bytes
+from paraminspect.text import counted, format_bytes, format_flops
 
 
 class Report:
@@ -114,3 +116,34 @@ def describe_totals(totals: Totals) -> str:
         parts += totals.encodings
     parts.append("size not known" if totals.nbytes is None else format_bytes(totals.nbytes))
     return ", ".join([*parts, *totals.dtypes])
+
+
+def cost_rows(cost: Cost, model: Opened, *, total_only: bool) -> Rows:
+    """What a model takes, by module, or its totals as the only row."""
+    head = {"source": model.source, "format": model.checkpoint.format}
+    if total_only:
+        return Rows("totals", COST_TOTALS, [cost.totals], head)
+    return Rows("modules", COSTS, cost.modules, head, {"totals": cost.totals._asdict()}, describe_cost(cost.totals))
+
+
+def describe_cost(totals: CostTotals) -> str:
+    """The closing lines: parameters and FLOPs, memory of training, memory of inference."""
+    lines = [counted(totals.parameters, "parameter")]
+    if totals.flops_forward is not None:
+        lines[0] += f", {format_flops(totals.flops_forward)} forward"
+        lines[0] += f" and {format_flops(totals.flops_backward)} backward" if totals.flops_backward is not None else ""
+    held = {"parameters": totals.parameter_bytes, "buffers": totals.buffer_bytes}
+    trained = {"gradients": totals.gradient_bytes, totals.optimizer: totals.optimizer_bytes}
+    if totals.saved_bytes is not None:
+        trained["kept for the way back"] = totals.saved_bytes
+    if totals.gradient_bytes is not None:
+        lines.append(_describe_sum("training", {**held, **trained}))
+    lines.append(_describe_sum("inference", {**held, "keys and values": totals.kv_cache_bytes}))
+    return "\n".join(lines)
+
+
+def _describe_sum(what: str, parts: Mapping[str, int | None]) -> str:
+    """Such as "inference: 475 MiB parameters + 12 KiB buffers = 475 MiB"."""
+    known = {name: size for name, size in parts.items() if size}
+    terms = " + ".join(f"{format_bytes(size)} {name}" for name, size in known.items())
+    return f"{what}: {terms} = {format_bytes(sum(known.values()))}" if len(known) > 1 else f"{what}: {terms or '0 B'}"

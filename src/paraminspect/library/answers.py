@@ -18,7 +18,7 @@ from paraminspect.library.model import Model, several
 from paraminspect.limits import one_run
 from paraminspect.models.asked import Asked
 from paraminspect.models.open import Opened, no_architecture, open_model
-from paraminspect.outcomes import InitStep
+from paraminspect.outcomes import Cost, InitStep
 from paraminspect.records import OF_MODEL, Checkpoint, TieGroup
 from paraminspect.summaries import Finding, Info
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from paraminspect.conversion.convert import Written
+    from paraminspect.live.cost.cost_plan import Attention
+    from paraminspect.live.cost.optimizers import Optimizer
     from paraminspect.live.grad.backward import BackwardReport
     from paraminspect.live.grad.losses import LossFunction
     from paraminspect.live.init.apply import Functions
@@ -480,6 +482,61 @@ def backward(
         inputs, _ = feed.batch()
         live.expect_pass(inputs.positional)
     return backward_report(live.model, inputs, taken, uses=uses, seed=seed, reasons=reasons, plan=live.plan)
+
+
+@one_run
+def cost(
+    source: Source,
+    inputs: Tensor | Sequence[object] | Mapping[str, object] | None = None,
+    *,
+    optimizer: Optimizer = "adamw",
+    dtype: str | None = None,
+    train: bool | None = None,
+    attention: Attention = "auto",
+    batch: int | None = None,
+    context: int | None = None,
+) -> Cost:
+    """Count what a model takes: FLOPs of its modules, bytes kept for the backward pass, memory of training and inference.
+
+    A copy of the model without values runs once forward and backward: models of any size take seconds and no memory. A
+    module is left as it was.
+
+    Args:
+        source: A module, a spec or a factory; or a folder of weights with a `config.json`, of which the weights are
+            counted, and the keys and values that a decoder keeps.
+        inputs: Of the call: one tensor, on any device, a sequence of positional arguments, or a mapping of named ones;
+            None takes those of the spec.
+        optimizer: Whose state is counted.
+        dtype: Of floating-point parameters and inputs ("bfloat16"); None leaves them as they are.
+        train: Mode of the modules; None leaves it.
+        attention: Kernel of `scaled_dot_product_attention`: "auto" as on a CPU; "math" keeps the scores; "fused" keeps
+            none, with dropout too.
+        batch: Of a folder, sequences whose keys and values are kept.
+        context: Of a folder, tokens of each; None takes what its config says.
+
+    Raises:
+        ParamInspectError: The source cannot be opened, has no input, or fails on it; a checkpoint has no config.
+
+    Example:
+        >>> cost("configs/mlp.yaml").totals.flops_forward
+        60
+    """
+    from paraminspect.library.cost import tell_cost
+    from paraminspect.live.cost.cost_plan import CostPlan
+
+    asked = source.asked if isinstance(source, Model) else Asked()
+    opened = _hold(source, asked._replace(want="pass"))
+    fed = None
+    if inputs is not None:
+        from paraminspect.live.build.forward import as_inputs
+
+        fed = as_inputs(inputs)
+    plan = CostPlan(optimizer, dtype, train, attention, batch, context)
+
+    def in_memory() -> Opened:
+        return open_model(opened.source, asked._replace(want="memory"))
+
+    return tell_cost(opened, plan, fed, in_memory if opened.kind in ("spec", "factory") else None)
 
 
 def _in_memory(source: Source, seed: int) -> Opened:

@@ -144,7 +144,7 @@ def _modules(listing: Listing, whole: int) -> list[ModuleShare]:
             continue
         second, deeper, _ = rest.partition(".")
         below = sums.setdefault(first, {"": 0})
-        numel = 0 if index in listing.repeated else record.meant_numel
+        numel = listing.numel_of(index)
         below[""] += numel
         if deeper and second:
             below[second] = below.get(second, 0) + numel

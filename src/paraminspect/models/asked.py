@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 Kind = Literal["spec", "factory", "module", "checkpoint"]
 """A `module` is an `nn.Module` in memory; a `checkpoint` is all that holds tensors: files, folders, URLs."""
 
-Want = Literal["names", "plan", "values", "memory"]
-"""Names and shapes; these, and what rules would do; the values of one tensor after the other; a model that can run."""
+Want = Literal["names", "pass", "plan", "values", "memory"]
+"""Names and shapes; these, of a model that will run without values; these, and what rules would do; the values of one
+tensor after the other; a model that can run."""
 
 
 class Asked(NamedTuple):
@@ -121,8 +122,8 @@ _SPEC: Final[frozenset[Kind]] = frozenset({"spec"})
 _BUILT: Final[frozenset[Kind]] = frozenset({"spec", "factory"})
 _LIVE: Final[frozenset[Kind]] = frozenset({"spec", "factory", "module"})
 _VALUES: Final = "values are read by check --deep, shared --equal, and diff without --only"
-_NO_VALUES: Final[frozenset[Want]] = frozenset({"names", "plan"})
-_NAMES: Final[frozenset[Want]] = frozenset({"names"})
+_NO_VALUES: Final[frozenset[Want]] = frozenset({"names", "pass", "plan"})
+_NAMES: Final[frozenset[Want]] = frozenset({"names", "pass"})
 _EDITED: Final[Mapping[Kind, str]] = {"checkpoint": "paraminspect init -o FILE writes one"}
 _NO_FORWARD: Final[Mapping[Kind, str]] = {"checkpoint": "it has tensors and no forward: name a spec or a factory"}
 

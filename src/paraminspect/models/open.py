@@ -351,7 +351,7 @@ def _open_factory(source: str, found: Recognised, asked: Asked) -> Opened:
 
     device = "cpu" if asked.want in ("values", "memory") else "meta"
     live = build_from_factory(source, asked.arguments, device=device, seed=asked.seed, given=asked.inputs)
-    if asked.inputs is not None and asked.want != "memory":  # a backward pass runs it itself
+    if asked.inputs is not None and asked.want not in ("pass", "memory"):  # which run it themselves
         live.run_once()
     if live.drawn and device == "cpu" and not asked.weights:
         live.notes.append(live.drawn)
@@ -391,7 +391,7 @@ def _config(asked: Asked) -> Config | None:
 
 def _rules(asked: Asked, config: Config | None, spec: Spec | None) -> ChosenRules | None:
     """What is asked of initialisation; None where nobody asks for values."""
-    if asked.want == "names":
+    if asked.want in ("names", "pass"):
         return None
     from paraminspect.models.rules import choose_for
 

@@ -15,7 +15,8 @@ from paraminspect.names.selector import make_filter
 from paraminspect.names.suggestions import find_meant
 from paraminspect.records import OF_MODEL, Classes, TensorRecord
 from paraminspect.text import join_words
-from paraminspect.tied.shared_bytes import find_canonical
+from paraminspect.tied.seen_as import describe_view
+from paraminspect.tied.shared_bytes import find_canonical, find_overlaps
 
 MAX_DEPTH = 128
 """Levels of modules that are told apart; what is deeper stays in one name (an honest model has some 20)."""
@@ -68,6 +69,10 @@ class Listing(NamedTuple):
         tied: Names that do not count, left out or in `repeated`.
         hidden: What was left out because it is no parameter of the model, "buffer" or a role, and how many.
         candidates: Number of tensors that the selectors chose from.
+        shared: By index in `records`: how many elements of a tensor that counts lie in an earlier one that does, and
+            do not count again.
+        seen_as: By index in `records`: of a tensor that has bytes of another, what it is of that one, "NAME (transposed)",
+            "NAME[0:2]"; the name as in `tied_to`.
     """
 
     records: Sequence[TensorRecord]
@@ -76,6 +81,12 @@ class Listing(NamedTuple):
     tied: int
     hidden: Mapping[str, int]
     candidates: int
+    shared: Mapping[int, int] = {}
+    seen_as: Mapping[int, str] = {}
+
+    def numel_of(self, index: int) -> int:
+        """Elements of what a tensor stands for, those that an earlier one holds left out."""
+        return 0 if index in self.repeated else self.records[index].meant_numel - self.shared.get(index, 0)
 
 
 class ModuleSum(NamedTuple):
@@ -98,27 +109,23 @@ class ModuleSum(NamedTuple):
     logical_numel: int | None = None
 
 
-class Leaf:
+class Leaf(NamedTuple):
     """A tensor in the tree.
 
     Attributes:
         name: Last component of its name.
         tied_to: Its canonical name, if it has another one.
         counted: False where the canonical tensor is in the tree too.
+        numel: Elements of what it stands for, without those that an earlier tensor holds.
+        seen_as: What it is of the tensor whose bytes it has.
     """
 
-    __slots__ = ("counted", "name", "record", "tied_to")
-
-    def __init__(self, name: str, record: TensorRecord, tied_to: str | None, *, counted: bool) -> None:
-        self.name = name
-        self.record = record
-        self.tied_to = tied_to
-        self.counted = counted
-
-    @property
-    def numel(self) -> int:
-        """Elements of what it stands for."""
-        return self.record.meant_numel
+    name: str
+    record: TensorRecord
+    tied_to: str | None
+    counted: bool
+    numel: int
+    seen_as: str | None
 
 
 class Module:
@@ -237,13 +244,13 @@ def total(listing: Listing) -> Totals:
         if index in listing.repeated:
             continue
         if is_shown(record):
-            parameters += record.meant_numel
-            stored += record.numel
+            parameters += listing.numel_of(index)
+            stored += record.numel - listing.shared.get(index, 0)
             if (label := record.encoding_label) is not None:
                 encodings[label] = None
                 stored += sum(part.numel for part in record.beside)
         for each in _counted(record):
-            _add_size(sizes, each)
+            _add_size(sizes, each, listing.shared.get(index, 0) if each is record else 0)
     return Totals(
         tensors=len(listing.records) - len(listing.repeated),
         parameters=parameters,
@@ -294,10 +301,12 @@ def sum_modules(listing: Listing, depth: int) -> list[ModuleSum]:
             continue
         if record.logical_numel is not None:
             packed.add(path)
-        count[2] += record.meant_numel
+        shared = listing.shared.get(index, 0)
+        count[2] += record.meant_numel - shared
         for each in _counted(record):
-            count[1] += each.numel
-            _add_size(sizes.setdefault(path, {}), each)
+            again = shared if each is record else 0
+            count[1] += each.numel - again
+            _add_size(sizes.setdefault(path, {}), each, again)
     return [
         ModuleSum(path, tensors, numel, _sum_sizes(found), _by_size(found), logical if path in packed else None)
         for path, (tensors, numel, logical) in counts.items()
@@ -314,7 +323,11 @@ def make_tree(listing: Listing) -> Module:
         module = modules.get(owner) or _add_module(modules, owner)
         if record.module_type and not module.module_type:
             module.module_type = record.module_type
-        module.children.append(Leaf(name, record, listing.tied_to.get(index), counted=index not in listing.repeated))
+        counted = index not in listing.repeated
+        numel = listing.numel_of(index) if counted else record.meant_numel
+        module.children.append(
+            Leaf(name, record, listing.tied_to.get(index), counted, numel, listing.seen_as.get(index))
+        )
     for module in modules.values():
         _order(module.children)
     _add_up(root)
@@ -362,6 +375,7 @@ def _untie(records: Sequence[TensorRecord], chosen: Sequence[int], prefix: str, 
     canonical = find_canonical(records)
     seen: set[int] = set()
     tied_to: dict[int, str] = {}
+    seen_as: dict[int, str] = {}
     repeated: list[int] = []
     kept: list[TensorRecord] = []
     tied = 0
@@ -375,16 +389,28 @@ def _untie(records: Sequence[TensorRecord], chosen: Sequence[int], prefix: str, 
                 continue
             repeated.append(len(kept))
         seen.add(root)
-        if first is not None:
-            tied_to[len(kept)] = records[first].name.removeprefix(prefix)
         record = records[index]
+        if first is not None:
+            name = tied_to[len(kept)] = records[first].name.removeprefix(prefix)
+            seen_as[len(kept)] = name + describe_view(records[first], record)
         kept.append(record._replace(name=record.name[len(prefix) :]) if prefix else record)
-    return Listing(kept, tied_to, frozenset(repeated), tied, {}, len(chosen))
+    shared: dict[int, int] = {}
+    again = set(repeated)
+    counted = [index for index in range(len(kept)) if index not in again] if again else range(len(kept))
+    for place, overlap in find_overlaps([kept[index] for index in counted] if again else kept).items():
+        index, first = counted[place], counted[overlap.first]
+        if kept[index].encoding_label:
+            continue  # whose elements are not counted by its bytes
+        shared[index] = overlap.nbytes * kept[index].numel // (kept[index].nbytes or 1)
+        seen_as[index] = kept[first].name + describe_view(kept[first], kept[index])
+    return Listing(kept, tied_to, frozenset(repeated), tied, {}, len(chosen), shared, seen_as)
 
 
-def _add_size(sizes: dict[str, int | None], record: TensorRecord) -> None:
-    size = sizes.get(record.dtype, 0)
-    sizes[record.dtype] = None if size is None or record.nbytes is None else size + record.nbytes
+def _add_size(sizes: dict[str, int | None], record: TensorRecord, shared: int = 0) -> None:
+    """Add the bytes of a record, without those of `shared` elements."""
+    size, nbytes = sizes.get(record.dtype, 0), record.nbytes
+    again = shared * nbytes // record.numel if shared and nbytes is not None else 0
+    sizes[record.dtype] = None if size is None or nbytes is None else size + nbytes - again
 
 
 def _sum_sizes(sizes: Mapping[str, int | None]) -> int | None:

@@ -103,7 +103,10 @@ class _Tree:
             detail = f"{first.numel:,} each" if run.times > 1 else ""
             return _Line(stem, label, _class_name(first), detail, first.numel * run.times)
         note = _class_name(path[-1]) if path else ""
-        return _Line(stem, label, note, _describe(first), first.numel * run.times if first.counted else None)
+        held = first.seen_as is not None and not first.numel
+        return _Line(
+            stem, label, note, _describe(first), None if held or not first.counted else first.numel * run.times
+        )
 
     def _runs(self, module: Module) -> list[_Run]:
         """Children of a module; those that follow on from each other in name and are alike are one."""
@@ -131,7 +134,7 @@ class _Tree:
                 below = tuple([(child.name, self._signature(child)) for child in node.children])
                 form: object = (node.module_type, below)
             else:
-                form = (node.record.shape, node.record.dtype, node.record.numel, node.tied_to, node.counted)
+                form = (node.record.shape, node.record.dtype, node.numel, node.seen_as, node.counted)
             known = self._alike[id(node)] = self._shapes.setdefault(form, len(self._shapes))
         return known
 
@@ -148,7 +151,7 @@ def _describe(leaf: Leaf) -> str:
     """Shape, dtype, and the canonical name of a tied tensor."""
     shape = leaf.record.shape
     size = "[?]" if shape is None else shape_text(shape)
-    tie = "" if leaf.tied_to is None else f" = {leaf.tied_to}"
+    tie = "" if leaf.seen_as is None else f" = {leaf.seen_as}"
     label, shape = leaf.record.encoding_label, leaf.record.logical_shape
     meant = f" ({label}{'' if shape is None else ' ' + shape_text(shape)})" if label else ""
     return escape_text(f"{size} {leaf.record.dtype}{meant}{tie}")
@@ -199,6 +202,7 @@ def tree_object(module: Module) -> dict[str, Any]:
 
 def _leaf_object(leaf: Leaf) -> dict[str, Any]:
     record = leaf.record
+    view = {} if leaf.seen_as == leaf.tied_to else {"seen_as": leaf.seen_as}
     return {
         "name": leaf.name,
         "shape": record.shape,
@@ -208,6 +212,7 @@ def _leaf_object(leaf: Leaf) -> dict[str, Any]:
         "kind": record.kind,
         "trainable": record.trainable,
         "tied_to": leaf.tied_to,
+        **view,
     }
 
 

@@ -270,6 +270,33 @@ SOURCES: Final = (
 )
 """Of `info`."""
 
+COSTS: Final = (
+    Column("name", "name", about="path of the module; the outermost has none"),
+    Column("type", "class", spare=3, about="its class; on a terminal without the module that defines it"),
+    Column("parameters", "int", about="elements of its parameters and of those inside it, each counted once"),
+    Column("output_shape", "shape", spare=1, about="of the first tensor that it returns; empty: it does not run"),
+    Column("flops_forward", "int", about="floating-point operations forward; a multiplication and an addition are two"),
+    Column("flops_backward", "int", spare=2, about="the same on the way back"),
+    Column("saved_bytes", "bytes", about="kept for the way back, parameters and buffers apart, each storage once"),
+)
+"""Of `cost`."""
+
+COST_TOTALS: Final = (
+    Column("parameters", "int", about="elements, a tied tensor counted once"),
+    Column("parameter_bytes", "bytes", about="their size"),
+    Column("buffer_bytes", "bytes", about="size of the buffers"),
+    Column("gradient_bytes", "bytes", about="a gradient for each parameter that trains"),
+    Column("optimizer", spare=1, about="whose state is counted"),
+    Column("optimizer_bytes", "bytes", about="its state for these"),
+    Column("saved_bytes", "bytes", about="kept for the way back, as above"),
+    Column("training_bytes", "bytes", about="the sum of these"),
+    Column("kv_cache_bytes", "bytes", about="keys and values of a decoder, as its `config.json` tells"),
+    Column("inference_bytes", "bytes", about="parameters, buffers, and keys and values"),
+    Column("flops_forward", "int", spare=2, about="as above, of the whole model"),
+    Column("flops_backward", "int", spare=2, about="the same"),
+)
+"""Of `cost --total`, as `CostTotals` has them."""
+
 INITIALIZERS: Final = (
     Column("name", "name", about="of the initializer, as rules have it"),
     Column("arguments", "names", about="with defaults, where they have any"),

@@ -89,6 +89,8 @@ def readable_column(column: Column, values: Sequence[Any]) -> list[str]:
             return ["" if value is None else format_bytes(value) for value in values]
         case "float":
             return ["" if value is None else f"{value:.4g}" for value in values]
+        case "class":
+            return list(escape_all([(value or "").rpartition(".")[2] for value in values]))
         case "pairs":
             return [readable_pairs(pairs or {}) for pairs in values]
         case _:
@@ -123,7 +125,7 @@ def _raw_columns(columns: Sequence[Column], chunk: Sequence[tuple[Any, ...]]) ->
 
 def _raw_column(column: Column, values: list[Any] | Sequence[Any]) -> Sequence[str]:
     match column.kind:
-        case "name" | "text":
+        case "name" | "text" | "class":
             return escape_all([value or "" for value in values] if None in values else values)
         case "int" | "bytes" | "items":
             numbers = [None if value is None else len(value) for value in values] if column.kind == "items" else values

@@ -65,7 +65,7 @@ def _lines(rows: Rows) -> Iterator[list[str]]:
 
 def _column(column: Column, values: Sequence[Any]) -> Sequence[str]:
     match column.kind:
-        case "name" | "text":
+        case "name" | "text" | "class":
             plain = is_plain("".join([value for value in values if value is not None]))
             encode_text = encode_basestring if plain else _encode_text
             return ["null" if value is None else encode_text(value) for value in values]

@@ -73,6 +73,10 @@ class Node(Protocol):
         """Own parameters that are counted elsewhere, and where."""
 
     @property
+    def seen_as(self) -> Sequence[tuple[str, str]]:
+        """Own parameters that have bytes of another, and what they are of it."""
+
+    @property
     def children(self) -> Sequence[Node]:
         """In order."""
 
@@ -143,8 +147,8 @@ class _Drawing:
         node = group[0]
         numel = sum(each.numel for each in group)
         tie = f"= {node.same_as or 'the model'}" if node.same_as is not None else ""
-        if not tie and node.ties:
-            tie = ", ".join(f"{name} = {first}" for name, first in node.ties)
+        if not tie and node.seen_as:
+            tie = ", ".join(f"{name} = {what}" for name, what in node.seen_as)
         return _Line(
             2 * level,
             label,
@@ -185,7 +189,7 @@ class _Drawing:
         if known is None:
             below = tuple((child.name, self._form(child)) for child in node.children)
             same = node.same_as is not None
-            ties = tuple(node.ties)
+            ties = tuple(node.seen_as)
             form = (node.class_name, node.extra, tuple(node.text), node.numel, same, ties, self._shape(node), below)
             known = self._known[id(node)] = self._forms.setdefault(form, len(self._forms))
         return known
@@ -226,6 +230,9 @@ def node_object(node: Node, shapes: Shapes | None = None) -> dict[str, Any]:
         "same_as": node.same_as,
         "tied": dict(node.ties),
     }
+    views = dict(node.seen_as).items() - dict(node.ties).items()
+    if views:
+        members["seen_as"] = dict(sorted(views))
     if shapes is not None:
         members["outputs"] = shapes.get(node.path)
     return {**members, "children": [node_object(child, shapes) for child in node.children]}

@@ -12,12 +12,26 @@ from paraminspect.render.theme import Ink
 Format = Literal["table", "tsv", "csv", "json", "jsonl", "markdown", "names"]
 
 ColumnKind = Literal[
-    "name", "text", "int", "bytes", "shape", "bool", "names", "float", "pairs", "items", "object", "histogram", "json"
+    "name",
+    "text",
+    "class",
+    "int",
+    "bytes",
+    "shape",
+    "bool",
+    "names",
+    "float",
+    "pairs",
+    "items",
+    "object",
+    "histogram",
+    "json",
 ]
 """Type of a column's values, None in each of them meaning "not known":
 
     name    str, a dotted name: shortened in the middle on a narrow terminal, code in markdown
     text    str
+    class   str, a dotted class: on a table only its own name
     int     int: thousands separators on a table
     bytes   int: with a binary unit on a table
     shape   sequence of int, () for a scalar
@@ -76,7 +90,7 @@ class Rows(NamedTuple):
         values: Rows, each as long as `columns`.
         head: What a JSON object says before its rows, "schema" apart.
         tail: What it says after them.
-        closing: Last line below a table.
+        closing: Last lines below a table.
     """
 
     key: str

@@ -56,7 +56,8 @@ def render_table(rows: Rows, style: Style) -> Iterator[str]:
         yield style.ink("heading", heading.rstrip()) + "\n"
         yield from _lines(blocks, style)
     if rows.closing:
-        yield ("\n" if rows.values else "") + wrap(rows.closing, style.width) + "\n"
+        lines = [wrap(line, style.width) for line in rows.closing.split("\n")]
+        yield ("\n" if rows.values else "") + "\n".join(lines) + "\n"
     if dropped:
         yield wrap(f"not shown at this width: {', '.join(dropped)} (--columns chooses)", style.width) + "\n"
 

@@ -8,7 +8,8 @@ bounded by `MAX_EFFORT`: beyond it, tensors of one storage whose extents meet ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from paraminspect.records import TensorRecord, TieGroup, TieKind
 from paraminspect.tied.strides import (
@@ -83,6 +84,32 @@ def find_canonical(records: Sequence[TensorRecord]) -> list[int | None]:
             for index in others:
                 canonical[index] = first
     return canonical
+
+
+class Overlap(NamedTuple):
+    """What a record has in common with earlier ones.
+
+    Attributes:
+        first: The first that it shares bytes with, one that holds all of them before others.
+        nbytes: How many of its bytes earlier records hold.
+    """
+
+    first: int
+    nbytes: int
+
+
+def find_overlaps(records: Sequence[TensorRecord]) -> dict[int, Overlap]:
+    """By index: what earlier records hold of a record, of those that hold some of its bytes and not the same ones.
+
+    Left out too is what stays undecided.
+    """
+    effort = Effort(MAX_EFFORT)
+    found: dict[int, Overlap] = {}
+    for candidates in _with_common_storage(records):
+        views = _Views(records, candidates, effort)
+        for places in _connected(views.sets, effort):
+            found.update(views.overlaps(places, effort))
+    return found
 
 
 def count_covered(records: Sequence[TensorRecord], effort: Effort) -> int | None:
@@ -181,6 +208,31 @@ class _Views:
         if len(places) == 1:
             return "view" if places[0] in self._forms else "alias"
         return "overlap" if any(equal_sets([self.sets[place] for place in places], effort)) else "view"
+
+    def overlaps(self, places: Sequence[int], effort: Effort) -> Iterator[tuple[int, Overlap]]:
+        """Of sets that are connected, what earlier ones hold of each, by the index of its first record."""
+        before: list[int] = []
+        held: int | None = 0
+        widest: int | None = None
+        for place in sorted(places, key=self._first.__getitem__):
+            one = self.sets[place]
+            wide = None if widest is None else self.sets[widest]
+            if widest is not None and wide is not None and wide.start <= one.start and one.end <= wide.end:
+                yield self._first[place], Overlap(self._first[widest], count_bytes([one], effort) or 0)
+                continue
+            before.append(place)
+            now = count_bytes([self.sets[each] for each in before], effort) if effort.spend(len(before)) else None
+            own = count_bytes([one], effort)
+            if now is None or held is None or own is None:
+                return
+            if shared := own - (now - held):
+                yield self._first[place], Overlap(self._first[self._meeting(one, before, effort)], shared)
+            held = now
+            if not one.dims and (wide is None or one.end - one.start > wide.end - wide.start):
+                widest = place
+
+    def _meeting(self, one: ByteSet, places: Sequence[int], effort: Effort) -> int:
+        return next(place for place in places if share_bytes(self.sets[place], one, effort))
 
     def count(self, places: Sequence[int], kind: TieKind, effort: Effort) -> int | None:
         """Bytes that the records of some sets, tied in this way, take together; None if that stayed undecided."""

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations, prune
 
 from paraminspect.errors import LimitExceededError, SelectionError
+from paraminspect.library.answers import check
 from paraminspect.live.build.describe import describe_model, find_tensor, note_attributes
 from paraminspect.records import TensorRecord
 from paraminspect.tied.shared_bytes import find_ties
@@ -60,12 +64,40 @@ def test_everything_has_its_record() -> None:
 
 def test_notes_of_attributes() -> None:
     model = nn.Module()
-    model.many = [torch.zeros(1) for _ in range(12)]
-    notes = note_attributes(describe_model(model))
+    for place in range(12):
+        setattr(model, f"a{place}", torch.zeros(1))
+    notes = note_attributes(model, describe_model(model))
     assert len(notes) == 10
-    assert notes[0].startswith("many.0 is a tensor attribute of Module that is neither parameter nor buffer")
+    assert notes[0].startswith("a0 is a tensor attribute of Module that is neither parameter nor buffer")
     assert notes[-1] == "3 more tensor attributes are neither parameter nor buffer"
-    assert note_attributes(describe_model(nn.LSTM(2, 2))) == []
+    lstm = nn.LSTM(2, 2)
+    assert note_attributes(lstm, describe_model(lstm)) == []
+
+
+@pytest.mark.parametrize(
+    ("held", "due"),
+    [
+        ([nn.Linear(2, 2) for _ in range(7)], "a plain list of modules in Module: 14 tensors in it"),
+        ({"x": nn.Linear(2, 2)}, "a plain dict of modules in Module: 2 tensors in it"),
+        ((torch.zeros(1), torch.ones(2)), "a plain tuple of tensors in Module: 2 tensors in it"),
+    ],
+)
+def test_what_lies_in_a_list_has_one_note(held: Any, due: str) -> None:
+    model = nn.Sequential(nn.Module())
+    model[0].held = held
+    (note,) = note_attributes(model, describe_model(model))
+    assert note.startswith(f"0.held is {due} will not train, move or be saved")
+
+
+@pytest.mark.parametrize("module", [
+    nn.utils.weight_norm, nn.utils.spectral_norm, parametrizations.weight_norm, parametrizations.spectral_norm,
+    lambda layer: prune.l1_unstructured(layer, "weight", 0.5),
+])  # fmt: skip
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_weight_that_each_call_makes_anew_is_not_lost(module: Any) -> None:
+    model = nn.Sequential(module(nn.Linear(4, 3)))
+    assert note_attributes(model, describe_model(model)) == []
+    assert not check(model)
 
 
 @pytest.mark.parametrize("device", ["meta", "cpu"])

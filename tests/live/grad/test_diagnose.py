@@ -152,6 +152,7 @@ def test_reasons_are_not_looked_for_unless_asked() -> None:
 
 @pytest.mark.parametrize("last", [nn.Softmax(-1), nn.LayerNorm(3), nn.BatchNorm1d(3)])
 def test_a_loss_that_is_flat_by_construction(last: nn.Module) -> None:
+    torch.manual_seed(0)  # rounding is divided by what the batch deviates
     model = nn.Sequential(nn.Linear(3, 3), last)
     x = torch.rand(4, 3)
     for loss in ("sum", "mean"):

@@ -42,6 +42,16 @@ def complaint_of(error: BaseException) -> str:
     return text if " " in text else f"{kind}: {text}" if text else kind
 
 
+def lacks_values(error: BaseException | None) -> bool:
+    """Whether something failed only because tensors have no values, such as those of the meta device."""
+    if error is None:
+        return False
+    if isinstance(error, NotImplementedError) or type(error).__module__.startswith(("torch._subclasses", "torch.fx")):
+        return True
+    text = str(error).lower()
+    return any(word in text for word in ("fake", "meta", "symint", "data-dependent"))
+
+
 def describe_tensors(values: Iterable[object], most: int) -> str:
     """Shapes of the first tensors, with the dtype of those that are not float32: "[2,4], [3] int64"."""
     found = []

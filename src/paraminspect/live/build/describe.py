@@ -9,12 +9,15 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn.parameter import is_lazy
 
 from paraminspect.errors import LimitExceededError, SelectionError
+from paraminspect.names.attributes import find_lost
+from paraminspect.names.listing import make_listing
 from paraminspect.names.suggestions import closest
 from paraminspect.records import Classes, Kind, Role, Storage, TensorRecord
-from paraminspect.text import list_some
+from paraminspect.text import counted, list_some
 
 MAX_MODULE_PATHS: Final = 200_000
 """Names that modules go by, a shared one counted at every use: containers that hold one shared module twice, inside
@@ -22,6 +25,9 @@ each other, have 2^depth of them, and torch walks every one."""
 
 MAX_MODULE_NESTING: Final = 300
 """Modules inside each other in a factory's model; forward and printing recurse."""
+
+MAX_NOTES: Final = 9
+"""Attributes that notes name."""
 
 _LAYOUTS = {torch.strided: "strided", torch.sparse_coo: "sparse_coo", torch.sparse_csr: "sparse_csr"}
 
@@ -41,6 +47,7 @@ class NamedTensor:
         tensor: The object itself: one that goes by several names is met several times.
         kind: "parameter", "buffer", or "tensor" for one that is neither.
         role: "model", or "attribute" for one that is neither.
+        holder: Name of the list, tuple or mapping that it lies in, if it is such an attribute; "" elsewhere.
     """
 
     name: str
@@ -49,6 +56,7 @@ class NamedTensor:
     path: str
     kind: Kind
     role: Role = "model"
+    holder: str = ""
 
 
 def is_meta(model: nn.Module) -> bool:
@@ -97,9 +105,10 @@ def iter_tensors(model: nn.Module) -> Iterator[NamedTensor]:
         for name, buffer in module._buffers.items():
             if buffer is not None:
                 yield NamedTensor(prefix + name, buffer, module, path, "buffer")
-        for name, tensor in _attributes(module):
+        for name, tensor, holder in _attributes(module):
             if id(tensor) not in known:
-                yield NamedTensor(prefix + name, tensor, module, path, "tensor", "attribute")
+                inside = prefix + holder if holder else ""
+                yield NamedTensor(prefix + name, tensor, module, path, "tensor", "attribute", inside)
 
 
 def describe_model(model: nn.Module) -> list[TensorRecord]:
@@ -133,17 +142,54 @@ def _class_names(cls: type) -> tuple[str, ...]:
     return tuple(f"{each.__module__}.{each.__qualname__}" for each in cls.__mro__[:-1])
 
 
-def note_attributes(records: Sequence[TensorRecord]) -> list[str]:
-    """A remark on each tensor that is neither parameter nor buffer (the tenth and later ones are only counted)."""
-    found = [record for record in records if record.role == "attribute"]
-    notes = [
-        f"{record.name} is a tensor attribute of {(record.module_type or '').rpartition('.')[2]} that is neither parameter "
-        "nor buffer: it will not train, move or be saved"
-        for record in found[:9]
-    ]
-    if len(found) > len(notes):
-        notes.append(f"{len(found) - len(notes)} more tensor attributes are neither parameter nor buffer")
-    return notes
+def note_attributes(model: nn.Module, records: Sequence[TensorRecord]) -> list[str]:
+    """A remark on each tensor, and on each list of tensors or modules, that torch does not know of.
+
+    The tenth and later ones are only counted.
+
+    Args:
+        records: Of the model, as `describe_model` gives them.
+    """
+    lost = set(find_lost(records))
+    groups: dict[str, list[NamedTensor]] = {}
+    for index, each in enumerate(iter_tensors(model) if lost else ()):
+        if index in lost:
+            groups.setdefault(each.holder or each.name, []).append(each)
+    notes = [_note(name, members) for name, members in groups.items()]
+    more = f"{len(notes) - MAX_NOTES} more tensor attributes are neither parameter nor buffer"
+    return [*notes[:MAX_NOTES], more] if len(notes) > MAX_NOTES else notes
+
+
+def _note(name: str, members: Sequence[NamedTensor]) -> str:
+    first = members[0]
+    owner = type(first.module).__name__
+    if not first.holder:
+        return (
+            f"{name} is a tensor attribute of {owner} that is neither parameter "
+            "nor buffer: it will not train, move or be saved"
+        )
+    held = getattr(first.module, name.rpartition(".")[2], ())
+    inside = held.values() if isinstance(held, dict) else held
+    modules = any(isinstance(each, nn.Module) for each in inside)
+    kept = (
+        ("nn.ModuleDict" if isinstance(held, dict) else "nn.ModuleList") if modules else "nn.ParameterList or buffers"
+    )
+    what = f"{type(held).__name__} of {'modules' if modules else 'tensors'}"
+    return (
+        f"{name} is a plain {what} in {owner}: {counted(len(members), 'tensor')} in it will not train, move or be "
+        f"saved, as {kept} would"
+    )
+
+
+def describe_views(model: nn.Module) -> dict[str, str]:
+    """By name: what a parameter is of another whose bytes it has, "enc.weight (transposed)", where it is no other name of it."""
+    records = [record for record in describe_model(model) if record.kind == "parameter"]
+    listing = make_listing(records, aliases=True)
+    return {
+        listing.records[index].name: text
+        for index, text in listing.seen_as.items()
+        if text != listing.tied_to.get(index)
+    }
 
 
 def packed_layers(model: nn.Module) -> list[str]:
@@ -212,11 +258,11 @@ def _record(each: NamedTensor, classes: Classes, storages: dict[object, Storage]
 def _storage(each: NamedTensor, storages: dict[object, Storage]) -> Storage | None:
     """The record of a tensor's bytes, one for each run of them.
 
-    In memory an address is an identity; on the meta device, and of empty tensors, it is 0, and torch's own object is.
+    In memory an address is an identity; of tensors without values, and of empty ones, it is 0, and torch's own object is.
     """
     try:
         untyped = each.tensor.untyped_storage()
-        address = 0 if each.tensor.is_meta else untyped.data_ptr()
+        address = 0 if each.tensor.is_meta or isinstance(each.tensor, FakeTensor) else untyped.data_ptr()
     except (NotImplementedError, RuntimeError):  # a wrapper without a storage of its own
         return None
     key = (str(each.tensor.device), address) if address else untyped._cdata
@@ -225,14 +271,15 @@ def _storage(each: NamedTensor, storages: dict[object, Storage]) -> Storage | No
     return storages[key]
 
 
-def _attributes(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+def _attributes(module: nn.Module) -> Iterator[tuple[str, Tensor, str]]:
+    """Name, tensor, and the attribute that holds it where it is not one itself."""
     for name, value in vars(module).items():
         if name in _OWN_ATTRIBUTES:
             continue
         if isinstance(value, Tensor):
-            yield name, value
+            yield name, value, ""
         elif isinstance(value, (list, tuple, dict)):
-            yield from _inside(name, value)
+            yield from ((inner, tensor, name) for inner, tensor in _inside(name, value))
 
 
 def _inside(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:

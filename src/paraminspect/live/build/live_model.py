@@ -17,7 +17,7 @@ from paraminspect.architecture.plan import ModelPlan
 from paraminspect.errors import LimitExceededError, ParamInspectError, SourceError
 from paraminspect.limits import effort
 from paraminspect.live.build.build import Builder, build_model
-from paraminspect.live.build.complaints import describe_tensors, first_line
+from paraminspect.live.build.complaints import describe_tensors, first_line, lacks_values
 from paraminspect.live.build.construct import torch_types
 from paraminspect.live.build.describe import (
     describe_model,
@@ -158,7 +158,7 @@ class LiveModel:
         except LimitExceededError:
             raise
         except ParamInspectError as error:
-            if self._rebuild is None or not is_meta(self.model) or not _is_worth_it(error, self.model):
+            if self._rebuild is None or not is_meta(self.model) or not is_worth_memory(error, self.model):
                 raise self.with_example(error) from error.__cause__
             reason = first_line(error.__cause__ or error)
         self.model, self.device = self._rebuild(), "cpu"
@@ -358,12 +358,12 @@ def _build_from_folder(
     return live
 
 
-def _is_worth_it(error: ParamInspectError, model: nn.Module) -> bool:
-    """Whether what failed on the meta device may do in memory: it complains of that device, or the model is small."""
+def is_worth_memory(error: ParamInspectError, model: nn.Module) -> bool:
+    """Whether what failed without values may do in memory: it complains of that, or the model is small; and it fits."""
     available, nbytes = available_memory(), sum(each.numel() * each.element_size() for each in model.parameters())
     if available is not None and 2 * nbytes > available:
         return False
-    return nbytes <= MAX_TRIED_BYTES or "meta" in f"{error.__cause__}".lower()
+    return nbytes <= MAX_TRIED_BYTES or lacks_values(error.__cause__)
 
 
 def hold_module(model: nn.Module) -> LiveModel:
@@ -383,7 +383,7 @@ def _named(source: str) -> Iterator[None]:
 
 def _noted(live: LiveModel) -> LiveModel:
     live.notes.extend(note_packed(live.model))
-    live.notes.extend(note_attributes(live.records))
+    live.notes.extend(note_attributes(live.model, live.records))
     return live
 
 

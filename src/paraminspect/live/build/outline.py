@@ -9,7 +9,9 @@ from itertools import groupby
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from paraminspect.live.build.describe import check_size
+from paraminspect.live.build.describe import check_size, describe_model
+from paraminspect.names.listing import Listing, make_listing
+from paraminspect.records import TensorRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +24,14 @@ class ModuleNode:
         class_name: As `print` shows it.
         module_type: Dotted class.
         extra: Its arguments, as `extra_repr` gives them; may have several lines.
-        own: Elements of its own parameters, a tied one counted under its first name only.
+        own: Elements of its own parameters, those that a parameter before it holds left out.
         numel: Of those and all below it.
         trainable: Of `numel`, those with requires_grad.
         tensors: Number of the parameters that `numel` counts.
         same_as: Path of the same module under its first name; None where this is the first.
-        ties: (own parameter's name, first name of the same parameter), for those that are counted elsewhere.
+        ties: (own parameter's name, name of the one it is counted under), for those that are counted elsewhere.
+        seen_as: (own parameter's name, what it is of another), for those that have bytes of another: "e.weight",
+            "e.weight (transposed)", "e.weight[0:2]".
         header: How `print` shows it: "plain" (arguments, then children), "list" (of equal neighbours only one, with
             its number), or "own" (the class has a `__repr__` of its own).
         text: Lines of that `__repr__`; () otherwise.
@@ -44,6 +48,7 @@ class ModuleNode:
     tensors: int
     same_as: str | None
     ties: tuple[tuple[str, str], ...]
+    seen_as: tuple[tuple[str, str], ...]
     children: tuple[ModuleNode, ...]
     header: str = "plain"
     text: tuple[str, ...] = ()
@@ -67,14 +72,17 @@ class TreeLine:
     node: ModuleNode | None
 
 
-def make_module_tree(model: nn.Module) -> ModuleNode:
-    """The modules of a model, with what they hold.
+def make_module_tree(model: nn.Module, records: Sequence[TensorRecord] | None = None) -> ModuleNode:
+    """The modules of a model, with what they hold, counted as a listing counts it.
+
+    Args:
+        records: Of its tensors under every name; None makes them.
 
     Raises:
         LimitExceededError: Modules by too many names.
     """
     check_size(model)
-    return _Tree().node(model, "", "")
+    return _Tree(make_listing(describe_model(model) if records is None else records, aliases=True)).node(model, "", "")
 
 
 def tree_lines(node: ModuleNode, label: str = "") -> list[TreeLine]:
@@ -109,25 +117,29 @@ def _printed(node: ModuleNode) -> str:
 
 
 class _Tree:
-    def __init__(self) -> None:
+    def __init__(self, listing: Listing) -> None:
         self.modules: dict[int, str] = {}
-        self.parameters: dict[int, str] = {}
+        self.listing = listing
+        self.places = {record.name: place for place, record in enumerate(listing.records)}
 
     def node(self, module: nn.Module, path: str, name: str) -> ModuleNode:
         same_as = self.modules.get(id(module))
         self.modules.setdefault(id(module), path)
         own, trainable, tensors = 0, 0, 0
-        ties = []
+        ties, seen_as = [], []
         for key, parameter in module._parameters.items():
             if parameter is None or is_lazy(parameter):
                 continue
             full = f"{path}.{key}" if path else key
-            first = self.parameters.setdefault(id(parameter), full)
-            if first != full:
-                ties.append((key, first))
+            place = self.places[full]
+            if place in self.listing.seen_as:
+                seen_as.append((key, self.listing.seen_as[place]))
+            if place in self.listing.repeated:
+                ties.append((key, self.listing.tied_to[place]))
                 continue
-            own += parameter.numel()
-            trainable += parameter.numel() if parameter.requires_grad else 0
+            numel = self.listing.numel_of(place)
+            own += numel
+            trainable += numel if parameter.requires_grad else 0
             tensors += 1
         children = tuple(
             self.node(child, f"{path}.{key}" if path else key, key)
@@ -148,6 +160,7 @@ class _Tree:
             tensors=tensors + sum(child.tensors for child in children),
             same_as=same_as,
             ties=tuple(ties),
+            seen_as=tuple(seen_as),
             children=children,
             header=header,
             text=text,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from paraminspect.architecture.plan import ModelPlan
+from paraminspect.live.build.describe import describe_views
 from paraminspect.live.build.forward import Inputs, as_inputs
 from paraminspect.live.build.lazy import has_lazy, having_run, note_made
 from paraminspect.live.grad.diagnose import find_reasons
@@ -129,7 +130,7 @@ def _report(run: BackwardRun, had: set[str], *, uses: bool, reasons: bool) -> Ba
         _record(name, each, measured.get(name), _use_records(name, done, measured.get(name), parts.get(name)))
         for name, each in named
     ]
-    notes = _notes(done, records)
+    notes = [*_notes(done, records), *_note_views(run.model)]
     if reasons:
         found = find_reasons(run, {record.name: record.state for record in records})
         records = [record._replace(reason=found.get(record.name)) for record in records]
@@ -174,6 +175,14 @@ def _use_records(
             norm = norm_of(part)
             records.append(UseRecord(use.path, use.op, norm, angle(part, whole, norm * numbers.norm)))
     return tuple(records)
+
+
+def _note_views(model: nn.Module) -> list[str]:
+    """Parameters that have bytes of another: two gradients of one storage."""
+    views = describe_views(model)
+    notes = [f"{name} = {what}: one storage, each with a gradient of its own" for name, what in views.items()]
+    more = [f"{len(notes) - MAX_CHANGED:,} more parameters have bytes of others"] if len(notes) > MAX_CHANGED else []
+    return notes[:MAX_CHANGED] + more
 
 
 def _notes(done: Outcome, records: Sequence[GradRecord]) -> list[str]:

@@ -7,6 +7,7 @@ node (`flow`), and by what the node at which they are lost has kept (`saved`). W
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
@@ -50,12 +51,13 @@ def _look_again(run: BackwardRun, states: Mapping[str, GradState], asked: Mappin
     found: dict[str, list[str]] = {}
     missing = {name: each for name, each in asked.items() if states[name] == "none"}
     with leaving_untouched(run.model), torch.enable_grad(), UseTracker(run.model, asked.values()) as tracker:
-        with Severed(tracker.calls, missing) as severed:
+        severed = Severed(tracker.calls, missing)
+        with severed if missing else nullcontext():
             loss = run.loss(run.output(tracker.calls))
         for name, each in missing.items():
             why = severed.why(name, each, loss, tracker.called)
             found[name] = [why] if why else []
-        del severed
+        del severed  # and the graph
         explainer = Explainer(run.model, tracker.path_of)
         flow = GradientFlow(asked.values(), explainer.explain, explainer.explain_meeting)
         tracker.on_graph = flow.watch

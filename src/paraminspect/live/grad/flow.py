@@ -123,7 +123,7 @@ class GradientFlow:
                 elif edge[0] not in seen:
                     seen.add(edge[0])
                     waiting.append(edge[0])
-        return list(found)
+        return [text for text in found if text]
 
     def _watcher(self, node: Node) -> Callable[[Gradients, Gradients], None]:
         slots = [(slot, _place(below), output) for slot, (below, output) in enumerate(node.next_functions) if below]

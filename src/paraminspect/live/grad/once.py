@@ -160,8 +160,10 @@ class BackwardRun:
             yield
 
 
-def go_back(loss: Tensor) -> None:
-    """Run the backward pass; what the model's own code prints or warns of in there is kept off standard output.
+def go_back(*ends: Tensor) -> None:
+    """Run the backward pass from a loss, or from several outputs as from their sums.
+
+    What the model's own code prints or warns of in there is kept off standard output.
 
     Raises:
         BackwardError: It fails.
@@ -170,7 +172,7 @@ def go_back(loss: Tensor) -> None:
     try:
         with running_user_code(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            loss.backward()  # type: ignore[no-untyped-call]
+            torch.autograd.backward(ends, [torch.ones_like(each) for each in ends])
     except (ParamInspectError, MemoryError, KeyboardInterrupt):
         raise
     except BaseException as error:

@@ -43,6 +43,7 @@ FACTORS: Mapping[str, Mapping[int, str]] = {
     "native_layer_norm": {0: "weight"},
     "native_group_norm": {0: "weight"},
     "fused_rms_norm": {0: "weight"},
+    "prelu_kernel": {0: "weight"},
 }
 """By operation and input: the saved tensor that its gradient is multiplied by."""
 
@@ -59,6 +60,9 @@ OTHERS = frozenset({"pow", "abs", "exp", "sin", "cos", "sqrt", "log", "log1p", "
 
 OVERWRITING = frozenset({"fill", "zero", "copy_backwards", "index_put", "scatter", "masked_scatter", "slice_scatter"})
 """Operations that put something else in the place of their first input, or of part of it."""
+
+JOINING = frozenset({"cat", "stack", "index_put", "slice_scatter", "scatter", "masked_scatter"})
+"""Operations that take each input as a part of what they give."""
 
 COMPARING = frozenset({"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"})
 
@@ -94,9 +98,9 @@ class Explainer:
     def __init__(self, model: nn.Module, path_of: Callable[[Node], str]) -> None:
         self._path_of = path_of
         self._modules = dict(model.named_modules(remove_duplicate=False))
-        self._names: dict[object, tuple[str, int]] = {}
+        self._names: dict[object, str] = {}
         for each in iter_tensors(model):
-            self._names.setdefault(_bytes_of(each.tensor), (each.name, each.tensor.numel()))
+            self._names.setdefault(_bytes_of(each.tensor), each.name)
 
     def explain(self, leak: Leak) -> str:
         """What to say of a node; "" where that is not known."""
@@ -132,8 +136,7 @@ class Explainer:
 
     def name_of(self, tensor: Tensor) -> str | None:
         """The name of a tensor of the model that these numbers are, perhaps transposed."""
-        name, numel = self._names.get(_bytes_of(tensor), (None, 0))
-        return name if numel == tensor.numel() else None
+        return self._names.get(_bytes_of(tensor))
 
     def _of_function(self, leak: Leak) -> str:
         name, path = _operation(leak.node), self._path_of(leak.node) or "the model"
@@ -253,7 +256,7 @@ def _masked(leak: Leak, op: str, at: str) -> str | None:
     if op == "where":
         condition = _saved(leak.node, "condition")
         nothing = condition is not None and not bool((condition if leak.slot == 0 else ~condition).any())
-        return f"{at} takes nothing of it" if nothing else None
+        return f"{at} takes nothing of it" if nothing else f"no gradient reaches what {at} takes of it"
     if op == "masked_fill" and leak.slot == 0:
         mask = _saved(leak.node, "mask")
         return f"{at} covers everything" if mask is not None and bool(mask.all()) else None
@@ -264,7 +267,9 @@ def _masked(leak: Leak, op: str, at: str) -> str | None:
         indices, padding = _saved(leak.node, "indices"), leak.node._saved_padding_idx  # type: ignore[attr-defined]
         only = indices is not None and bool((indices == padding).all())
         return f"only the padding_idx of {at} is looked up" if only else None
-    return f"what it gives is overwritten by {at}" if op in OVERWRITING and leak.slot == 0 else None
+    if op in OVERWRITING and leak.slot == 0:
+        return f"what it gives is overwritten by {at}"
+    return f"no gradient reaches its part of {at}" if op in JOINING else None
 
 
 def _compared(leak: Leak, op: str, at: str) -> str | None:
@@ -331,10 +336,10 @@ def _is_function(node: object) -> bool:
 
 
 def _bytes_of(tensor: Tensor) -> object:
-    """Equal for tensors of one storage."""
+    """Equal for tensors of as many elements from the same place of one storage."""
     if tensor.layout != torch.strided:
         return id(tensor)
     try:
-        return tensor.untyped_storage()._cdata
+        return tensor.untyped_storage()._cdata, tensor.storage_offset(), tensor.numel()
     except (NotImplementedError, RuntimeError):
         return id(tensor)

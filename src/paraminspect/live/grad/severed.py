@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import CheckpointFunction
 
 from paraminspect.live.build.forward import CallPaths, iter_tensors
@@ -40,12 +41,12 @@ class _Cut(NamedTuple):
     Attributes:
         text: What to say of it.
         parameters: Marks of those that are in the graph of the inputs.
-        in_function: Whether it stands in the forward of a Function, whose backward may take what it left.
+        is_checkpoint: Whether it stands in a segment that is computed again, with a graph, if the graph leads to it.
     """
 
     text: str
     parameters: int
-    in_function: bool
+    is_checkpoint: bool
 
 
 class _Bytes:
@@ -62,6 +63,23 @@ class _Bytes:
         self.reference = reference  # without it the address could be used again
         self.marks = 0
         self.aliases: list[int] = []
+
+
+class _Unseen(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Marks what is computed in no call of a torch function: by a script, say."""
+
+    def __init__(self, marks: Severed) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._severed = marks
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        with torch._C.DisableTorchFunction():
+            result = func(*args, **(kwargs or {}))
+            if not self._severed.is_at_work:
+                self._severed.spread([*iter_tensors([args, kwargs or {}])], [*iter_tensors(result)])
+        return result
 
 
 class Severed(TorchFunctionMode):
@@ -87,7 +105,9 @@ class Severed(TorchFunctionMode):
         self._read: list[tuple[int, str]] = []
         self._bytes: dict[int, _Bytes] = {}
         self._graphs: dict[Node, int] = {}
-        self._is_blind = any(isinstance(each, torch.jit.ScriptModule) for each in calls.model.modules())
+        self._is_blind = any(type(each).__name__ == "OptimizedModule" for each in calls.model.modules())
+        self._unseen = _Unseen(self)
+        self.is_at_work = False
         for each in missing.values():
             if (known := self._of(each)) is not None:
                 known.marks |= self._marks[id(each)]
@@ -98,11 +118,35 @@ class Severed(TorchFunctionMode):
         given = [*iter_tensors([args, kwargs or {}])]
         with torch._C.DisableTorchFunction():
             before = [_version(each) for each in given]
-        result = func(*args, **(kwargs or {}))
+        outer, self.is_at_work = self.is_at_work, True
+        try:
+            result = func(*args, **(kwargs or {}))
+        finally:
+            self.is_at_work = outer
         if given:
             with torch._C.DisableTorchFunction():
                 self._look(getattr(func, "__name__", ""), given, before, [*iter_tensors(result)])
         return result
+
+    def __enter__(self) -> Severed:
+        super().__enter__()  # type: ignore[no-untyped-call]
+        self._unseen.__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        self._unseen.__exit__(kind, error, traceback)  # type: ignore[no-untyped-call]
+        super().__exit__(kind, error, traceback)  # type: ignore[no-untyped-call]
+
+    def spread(self, given: Sequence[Tensor], made: Sequence[Tensor]) -> None:
+        """Mark what was made of some tensors."""
+        marks = 0
+        for each in given:
+            self._note_user(each)
+            marks |= self._values(each)
+        if marks:
+            for each in made:
+                if (known := self._of(each)) is not None:
+                    known.marks |= marks
 
     def why(self, name: str, parameter: Tensor, loss: Tensor, called: set[str]) -> str | None:
         """Why a parameter is not in the graph of the loss; None where that cannot be said, or it is there.
@@ -115,7 +159,8 @@ class Severed(TorchFunctionMode):
             return None
         cuts = [cut for place, cut in enumerate(self._cuts) if cut.parameters & mark and reached & self._mark(place)]
         if cuts:
-            texts = dict.fromkeys(cut.text for cut in cuts if not cut.in_function)
+            recomputes = any(type(node) is CheckpointFunction._backward_cls for node in self._graphs)
+            texts = dict.fromkeys(cut.text for cut in cuts if not (cut.is_checkpoint and recomputes))
             return " and ".join([*texts][:2]) or None
         if reached & mark or self._is_blind:
             return None
@@ -123,7 +168,7 @@ class Severed(TorchFunctionMode):
             return self._unused(name, called)
         read = next((text for marks, text in self._read if marks & mark), "")
         if read:
-            return f"no tensor made of it reaches the loss; {read} reads a number"
+            return f"it reaches the loss at most through Python: {read}"
         user = self.users[name]
         return (
             f"the output of {user} does not reach the loss"
@@ -145,6 +190,7 @@ class Severed(TorchFunctionMode):
     def _look(self, op: str, given: Sequence[Tensor], before: Sequence[int], made: Sequence[Tensor]) -> None:
         for each in given:
             self._note_user(each)
+            self._is_blind = self._is_blind or self._of(each) is None  # one of torch.func, whose bytes are another's
         if any(part in op for part in SHAPED):
             return
         marks = 0

@@ -95,7 +95,7 @@ class Use:
         return part
 
 
-class _Paths(CallPaths):
+class NodePaths(CallPaths):
     """Follows calls, and keeps for every node of the graph which module made it."""
 
     def __init__(self, model: nn.Module, on_return: Callable[[Call, object], None] | None = None) -> None:
@@ -166,7 +166,7 @@ class UseTracker:
         parts: bool = False,
         on_return: Callable[[Call, object], None] | None = None,
     ) -> None:
-        self.calls = _Paths(model, on_return)
+        self.calls = NodePaths(model, on_return)
         self.incomplete = False
         """Whether parts were left out, since together they are larger than MAX_PART_BYTES."""
 
