@@ -294,6 +294,8 @@ def test_lazy_layers_have_no_values_to_draw() -> None:
     assert [each.shape for each in pi.open(model)] == [None] * 4
     with pytest.raises(pi.ParamInspectError):
         pi.apply_init(model, ["*=zeros"])
+    with pytest.raises(pi.ParamInspectError, match=r"0\.weight has no values yet: its layer is lazy"):
+        pi.stats(model)
 
 
 NOTES = {
@@ -339,7 +341,7 @@ def test_hooks_that_change_gradients_or_wait_for_them_are_named() -> None:
         (lambda: Branches(lambda y: y / {}["k"]), r"forward fails at the model \(Branches\) .*: KeyError: 'k' \(.*:\d+\)", None),
         (lambda: Branches(lambda _: sys.exit(3)), "forward fails at .*: SystemExit: 3", None),
         (lambda: nn.Sequential(Branches(lambda _: next(iter([])))), r"forward fails at 0 \(Branches\).*: StopIteration", None),
-        (lambda: Branches(lambda y: torch.distributions.Normal(y, 1.0, validate_args=False)), "no floating-point tensor: a Normal", "--loss-file"),
+        (lambda: Branches(lambda y: torch.distributions.Normal(y, 1.0, validate_args=False)), "no floating-point tensor: a Normal", "--loss output.NAME"),
         (lambda: Branches(torch.fft.fft), r"no floating-point tensor: \[2,4\] complex64", "--loss-file"),
         (lambda: Branches(lambda y: torch.nested.nested_tensor([y[0]])), "the loss fails with output nested", None),
         (lambda: Branches(lambda y: y.detach()), "the loss depends on no parameter", "detached"),

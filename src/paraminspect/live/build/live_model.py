@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from paraminspect.architecture.expand import MAX_MODEL_BYTES, check_types
 from paraminspect.architecture.given import InputPlan
@@ -229,7 +230,7 @@ class LiveModel:
 
         Raises:
             SelectionError: There is no such tensor.
-            SourceError: A factory's tensor on the meta device has no values.
+            SourceError: A factory's tensor on the meta device, or of a lazy layer, has no values.
             LimitExceededError: Its layer is too large.
         """
         if not self._tensors:
@@ -237,6 +238,11 @@ class LiveModel:
         found = self._tensors.get(name)
         if found is None:
             found = find_tensor(self.model, name).tensor
+        if is_lazy(found):
+            raise SourceError(
+                f"{name} has no values yet: its layer is lazy, and takes its shape from the first input",
+                source=self.source,
+            )
         if not found.is_meta:
             return found
         if self.weights is not None and self._stored is not None:

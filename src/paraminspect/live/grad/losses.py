@@ -271,7 +271,8 @@ def _first_floating(output: Any, at: tuple[str, ...]) -> tuple[tuple[str, ...], 
     what = describe_tensors(iter_tensors(output), MAX_OUTPUTS_NAMED) or f"a {type(output).__name__}"
     place = f"{LossText('', at)} has" if at else "the output has"
     raise BackwardError(
-        f"{place} no floating-point tensor: {what}", hint="--loss-file my_loss.py:loss takes any output"
+        f"{place} no floating-point tensor: {what}",
+        hint="--loss output.NAME takes a part or attribute, --loss-file my_loss.py:loss any output",
     )
 
 
