@@ -216,20 +216,13 @@ def run_shell(command: str, *, colour: bool, status: int = 0) -> str:
         "HOME": str(DEMO),
         "LC_ALL": "C.UTF-8",
         "TERM": "xterm-256color",
+        "TTY_INTERACTIVE": "0",  # no bars of slow runs
         **({} if colour else {"NO_COLOR": "1"}),
     }
     found, printed = run_on_terminal(["/bin/sh", "-c", command], environment, COLUMNS, DEMO)
     if found != status:
         raise DocumentError(f"{command!r} ended with exit status {found}, not {status}:\n{printed}")
-    return "".join(f"{_as_seen(line).rstrip()}\n" for line in printed.removesuffix("\n").split("\n") if printed)
-
-
-def _as_seen(line: str) -> str:
-    """A line in which the bar of a slow run was drawn and taken away again: what is left on the terminal."""
-    seen = ""
-    for part in line.split("\r"):
-        seen = part + seen[len(part) :]
-    return seen
+    return "".join(f"{line.rstrip()}\n" for line in printed.removesuffix("\n").split("\n") if printed)
 
 
 def check_links(text: str) -> None:

@@ -370,6 +370,8 @@ def test_a_bar_while_contents_are_read(
     assert "192/192 bytes" in result.stderr
     assert result.stderr.endswith("\r\x1b[1A\x1b[2K")  # nothing of it is left
     assert "comparing" not in run("shared", "m.pt", "--equal").stderr
+    for name, value in (("TERM", "dumb"), ("TTY_INTERACTIVE", "0")):
+        assert "comparing" not in run("shared", "m.pt", "--equal", terminal=True, **{name: value}).stderr
     monkeypatch.setattr(progress, "SHOWN_AFTER_S", 60)
     assert "comparing" not in run("shared", "m.pt", "--equal", terminal=True).stderr
 

@@ -180,8 +180,10 @@ class Output:
 
     @property
     def shows_progress(self) -> bool:
-        """Whether somebody looks at standard error."""
-        return is_terminal(self._stderr)
+        """Whether somebody looks at standard error; TTY_INTERACTIVE=0 tells that nobody does, as it tells rich."""
+        environ = self._environ
+        animated = environ.get("TERM") != "dumb" and environ.get("TTY_INTERACTIVE") != "0"
+        return animated and is_terminal(self._stderr)
 
     def error_console(self) -> Console:
         """Where progress is drawn. It is imported by work that lasts, on a terminal only."""
