@@ -85,13 +85,13 @@ def command(
     out = Output("json" if output_format == "sarif" else output_format, colour=color, wide=wide, header=rows.header)
     columns, asked = rows.choose(FINDINGS), options.asked("values" if deep else "plan", build, rules)
     kinds = find_kinds(source, asked)
-    checked, unread = list[Checked](), list[str]()
+    checked: list[Checked] = []
+    unread: list[str] = []
     for each in source:
         try:
             found = _check(each, asked, kinds, out, deep=deep)
         except Exception as error:
-            told = with_source(error, each)
-            out.error(told)
+            out.error(told := with_source(error, each))
             unread.append(explain(told)[0])
             continue
         found = found._replace(findings=[finding for finding in found.findings if finding.code not in ignore])
