@@ -21,6 +21,7 @@ NESTED = st.recursive(st.none() | st.integers() | st.floats() | ANY_TEXT, lambda
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "name": ANY_TEXT,
     "text": ANY_TEXT,
+    "class": ANY_TEXT,
     "int": st.integers(0, 2**63),
     "bytes": st.integers(0, 2**63),
     "shape": st.lists(st.integers(0, 2**63), max_size=4).map(tuple),

@@ -18,6 +18,9 @@ LEVELS = "▁▂▃▄▅▆▇█"
 ASCII_LEVELS = "_.:-=+*#"
 """The same for a terminal without them."""
 
+LOW_LEVELS = LEVELS[:-1]
+"""Of which none touches what stands in the line above."""
+
 SPARK_WIDTH = 8
 """Characters: neighbouring bins are added up."""
 
@@ -156,27 +159,23 @@ def _raw_json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def sparkline(counts: Sequence[int], width: int = SPARK_WIDTH) -> str:
+def sparkline(counts: Sequence[int], width: int = SPARK_WIDTH, levels: str = LEVELS) -> str:
     """One character for each share of the bins, as high as what is in them relative to the fullest.
 
     Args:
         counts: A multiple of `width`; "" is given for none.
         width: In characters.
+        levels: Characters of ascending height.
     """
     step = max(len(counts) // width, 1)
     sums = [sum(counts[begin : begin + step]) for begin in range(0, len(counts), step)]
     most = max(sums, default=0) or 1
-    return "".join(LEVELS[-(-count * (len(LEVELS) - 1) // most)] for count in sums)
+    return "".join(levels[-(-count * (len(levels) - 1) // most)] for count in sums)
 
 
 def in_ascii(text: str) -> str:
     """A sparkline in characters that every terminal has."""
     return text.translate(dict(zip(map(ord, LEVELS), ASCII_LEVELS, strict=True)))
-
-
-def spaced(text: str) -> str:
-    """A sparkline that does not touch the one in the line above it."""
-    return text.replace(LEVELS[-1], LEVELS[-2])
 
 
 _CELLS: dict[str, Callable[[Any], str]] = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from paraminspect.render.delimited import CHUNK_ROWS, in_ascii, readable_column, spaced
+from paraminspect.render.delimited import CHUNK_ROWS, LOW_LEVELS, in_ascii, readable_column, sparkline
 from paraminspect.render.painting import inks_of, paint
 from paraminspect.render.rows import EMPTY_NAME, NUMBERS, Column, Rows
 from paraminspect.render.shares import share_bar
@@ -18,6 +18,9 @@ from paraminspect.render.style import Style
 from paraminspect.text import display_width, pad, shorten_names, wrap
 
 GAP = "  "
+MIN_NAMES = 20
+"""Columns of the terminal that a list of names keeps before other columns give way to it."""
+
 MIN_SHORTENED = 8
 """What a name is cut down to at the worst; a terminal narrower than that wraps its lines."""
 
@@ -67,7 +70,7 @@ def _block(column: Column, values: Sequence[Any], style: Style) -> _Block:
     if column.kind == "histogram" and not style.unicode:
         cells = [in_ascii(cell) for cell in cells]
     elif column.kind == "histogram" and style.drawn:
-        cells = [spaced(cell) for cell in cells]
+        cells = [sparkline(counts or (), levels=LOW_LEVELS) for counts in values]
     if column.kind == "name" and values and column.name == "name":
         cells = [EMPTY_NAME if value == "" else cell for value, cell in zip(values, cells, strict=True)]
     width = max(map(len, cells), default=0) if "".join(cells).isascii() else max(map(display_width, cells), default=0)
@@ -91,6 +94,12 @@ def _total(blocks: Sequence[_Block]) -> int:
     return sum(block.width for block in blocks) + len(GAP) * (len(blocks) - 1)
 
 
+def _need(blocks: Sequence[_Block]) -> int:
+    """Columns of the terminal that blocks take with every name whole, and of lists of names the beginning."""
+    spare = sum(max(block.width - MIN_NAMES, 0) for block in blocks if block.column.kind == "names")
+    return _total(blocks) - spare
+
+
 def _is_name(block: _Block) -> bool:
     return block.column.kind in {"name", "names"}
 
@@ -103,7 +112,7 @@ def _fit(blocks: list[_Block], width: int) -> tuple[list[_Block], list[str]]:
     uniform = [block for block in others if len(set(block.cells)) == 1]
     others.sort(key=lambda block: -block.column.spare)
     for block in [*uniform, *[block for block in others if block not in uniform], *names]:
-        if _total(kept) <= width or len(kept) <= MIN_COLUMNS:
+        if _need(kept) <= width or len(kept) <= MIN_COLUMNS:
             break
         kept.remove(block)
     return kept, [block.column.name for block in blocks if block not in kept]
