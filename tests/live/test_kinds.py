@@ -406,3 +406,19 @@ def test_quantised_layers_are_told_of() -> None:
 def test_every_kind_is_described() -> None:
     for kind in KINDS:
         assert [each.name for each in describe_model(make(kind)) if each.kind == "parameter"]
+
+
+def test_what_forward_takes_away_has_rows() -> None:
+    class Pruned(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.kept, self.gone = nn.Linear(4, 2), nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            self._modules.pop("gone", None)
+            return self.kept(x)  # type: ignore[no-any-return]
+
+    model = Pruned()
+    reasons = {each.name: each.reason for each in pi.backward(model, X).parameters if each.state == "none"}
+    assert reasons == dict.fromkeys(["gone.weight", "gone.bias"], "the forward pass takes gone out of the model")
+    assert "gone.weight" in model.state_dict()

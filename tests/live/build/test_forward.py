@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from paraminspect.errors import ParamInspectError, SourceError
-from paraminspect.live.build.forward import CallPaths, run_forward, trace_shapes
+from paraminspect.live.build.forward import CallPaths, run_forward, set_mode, trace_shapes
 
 
 def test_shapes_of_each_layer(live: Callable[..., Any]) -> None:
@@ -158,3 +158,41 @@ def test_a_tuple_is_told_of_where_it_is_given(
     error = refused(f"model: {layers}\ninput: [2, 5, 4]")
     assert str(error).startswith(f"spec.yaml:{place}: {giver}")
     assert hint in error.hint
+
+
+class Force(nn.Module):
+    """Its output is a gradient that it takes itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.energy = nn.Linear(3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.clone().requires_grad_()
+        return torch.autograd.grad(self.energy(x).sum(), x)[0]
+
+
+class Anew(nn.Module):
+    """Makes its layer in every pass."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.layer = nn.Linear(3, 5)
+        return self.layer(x) + torch.ones(5)
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+@pytest.mark.parametrize(("model", "path", "due"), [(Force(), "energy", (2, 1)), (Anew(), "layer", (2, 5))])
+def test_models_that_need_more_than_their_inputs(
+    model: nn.Module, path: str, due: tuple[int, ...], device: str
+) -> None:
+    assert trace_shapes(model.to(device), [torch.ones(2, 3, device=device)])[path] == (due,)
+
+
+def test_a_model_with_one_mode_runs_in_it() -> None:
+    class Exported(nn.Linear):
+        def eval(self) -> Exported:
+            raise NotImplementedError("Calling eval() is not supported yet.")
+
+    assert trace_shapes(Exported(3, 2), [torch.ones(1, 3)]) == {"": ((1, 2),)}
+    with pytest.raises(SourceError, match="Exported has no other mode"):
+        set_mode(Exported(3, 2), train=False)

@@ -126,3 +126,28 @@ def test_a_model_that_cannot_be_printed() -> None:
         module = nn.Sequential(module, module)
     with pytest.raises(LimitExceededError):
         make_module_tree(module)
+
+
+class Looking(nn.Module):
+    """Says what its parameter is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.scale = nn.Linear(2, 1), nn.Parameter(torch.ones(()))
+
+    def extra_repr(self) -> str:
+        return f"scale={self.scale.item()}"
+
+
+class LookingItself(Looking):
+    def __repr__(self) -> str:
+        return f"LookingItself of {self.scale.item()}"
+
+
+@pytest.mark.parametrize("kind", [Looking, LookingItself])
+def test_what_a_module_can_say_only_with_values_is_left_out(kind: type[nn.Module]) -> None:
+    model = kind()
+    assert text(model) == repr(model)
+    assert text(model.to("meta")) == (
+        f"{kind.__name__}(\n  (inner): Linear(in_features=2, out_features=1, bias=True)\n)"
+    )

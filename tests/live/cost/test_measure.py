@@ -335,3 +335,18 @@ def test_what_is_given_up_is_not_kept() -> None:
             return self.layer(x)
 
     assert pi.cost(Drops(), torch.ones(2, 4)).totals.saved_bytes == 32
+
+
+def test_lazy_layers_cost_what_they_become() -> None:
+    model = nn.Sequential(nn.LazyLinear(8), nn.Tanh(), nn.LazyLinear(2))
+    due = rows(nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2)), torch.ones(3, 4))
+    assert rows(model, torch.ones(3, 4)) == due
+    assert type(model[0]) is nn.LazyLinear
+
+
+def test_layers_that_describe_themselves_by_values_have_rows() -> None:
+    class Looking(nn.Linear):
+        def extra_repr(self) -> str:
+            return f"first={self.weight[0, 0].item()}"
+
+    assert numbers(rows(Looking(4, 3), torch.ones(2, 4))[""]) == (48, 48, 32)

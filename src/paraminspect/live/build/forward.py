@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from copy import copy
 from dataclasses import fields, is_dataclass
 from types import TracebackType
@@ -184,20 +184,57 @@ def run_forward(
         EffortError: It would take too much; on the meta device.
     """
     training = [module for module in model.modules() if getattr(module, "training", False)]
-    calls = CallPaths(model, on_return)
-    positional, named = as_inputs(inputs)
+    given = as_inputs(inputs)
     try:
-        model.eval()
         counted: AbstractContextManager[object] = (
             counting(model, is_planned=is_planned)
-            if all(each.is_meta for each in iter_tensors((positional, named)))
+            if all(each.is_meta for each in iter_tensors(tuple(given)))
             else nullcontext()
         )
-        with calls, torch.no_grad(), counted:
-            return call_model(calls, positional, named, plan=plan)
+        with counted:
+            return call_to_evaluate(model, given, plan=plan, on_return=on_return)
     finally:
         for module in training:
             module.training = True
+
+
+def call_to_evaluate(
+    model: nn.Module,
+    inputs: Inputs,
+    *,
+    plan: ModelPlan | None = None,
+    on_return: Callable[[Call, object], None] | None = None,
+) -> Any:
+    """The output of a model in evaluation mode, and without gradients unless it takes some of its own.
+
+    Its mode stays so, and that of a model with one mode alone is that one. What it makes where no device is said is on the
+    meta device if its inputs are. Arguments and errors as of `run_forward`.
+    """
+    with suppress(ParamInspectError):
+        set_mode(model, train=False)
+    tensors = list(iter_tensors(tuple(inputs)))
+    on_meta = bool(tensors) and all(each.is_meta for each in tensors)
+    with torch.device("meta") if on_meta else nullcontext():
+        try:
+            with torch.no_grad(), CallPaths(model, on_return) as calls:
+                return call_model(calls, *inputs, plan=plan)
+        except ParamInspectError as error:
+            if "does not require grad" not in str(error.__cause__):
+                raise
+        with torch.enable_grad(), CallPaths(model, on_return) as calls:  # such as forces, of an energy
+            return map_tensors(call_model(calls, *inputs, plan=plan), Tensor.detach)
+
+
+def set_mode(model: nn.Module, *, train: bool) -> None:
+    """Put a model into training or evaluation mode.
+
+    Raises:
+        SourceError: It has one mode alone, as an exported one has.
+    """
+    try:
+        model.train(train) if train else model.eval()
+    except NotImplementedError as error:
+        raise SourceError(f"{type(model).__name__} has no other mode than the one that it was made in") from error
 
 
 def call_model(

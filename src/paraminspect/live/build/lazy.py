@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Final
 
-import torch
 from torch import nn
 from torch.nn import parameter
 from torch.nn.modules.lazy import LazyModuleMixin
@@ -16,7 +15,7 @@ from paraminspect.architecture.given import InputPlan
 from paraminspect.architecture.plan import ModelPlan
 from paraminspect.errors import LimitExceededError
 from paraminspect.live.build.feeding import Feeding
-from paraminspect.live.build.forward import CallPaths, call_model, iter_tensors, run_forward
+from paraminspect.live.build.forward import Inputs, call_to_evaluate, run_forward
 from paraminspect.live.build.seeds import seeded
 from paraminspect.live.build.untouched import leaving_untouched
 from paraminspect.records import Kind
@@ -54,17 +53,11 @@ def run_once(
     Raises:
         ParamInspectError: The model fails on the inputs, at the module that does.
     """
-    tensors = list(iter_tensors([inputs, named]))
-    on_meta = bool(tensors) and all(each.is_meta for each in tensors)
     with (
         leaving_untouched(model, structure=False) as before,
-        torch.device("meta") if on_meta else nullcontext(),
         seeded(seed, "forward") if seed is not None else nullcontext(),
-        torch.no_grad(),
-        CallPaths(model) as calls,
     ):
-        model.eval()
-        call_model(calls, inputs, named, plan=plan)
+        call_to_evaluate(model, Inputs(inputs, named or {}), plan=plan)
         made = before.made()
     return note_made(made)
 

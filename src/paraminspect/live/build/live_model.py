@@ -360,7 +360,8 @@ def _build_from_folder(
 
 def is_worth_memory(error: ParamInspectError, model: nn.Module) -> bool:
     """Whether what failed without values may do in memory: it complains of that, or the model is small; and it fits."""
-    available, nbytes = available_memory(), sum(each.numel() * each.element_size() for each in model.parameters())
+    sizes = [each.numel() * each.element_size() for each in model.parameters() if not is_lazy(each)]
+    available, nbytes = available_memory(), sum(sizes)
     if available is not None and 2 * nbytes > available:
         return False
     return nbytes <= MAX_TRIED_BYTES or lacks_values(error.__cause__)

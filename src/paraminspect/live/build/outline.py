@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -153,7 +154,7 @@ class _Tree:
             name=name,
             class_name=str(module._get_name()),  # type: ignore[no-untyped-call]
             module_type=f"{cls.__module__}.{cls.__qualname__}",
-            extra=module.extra_repr() if header == "plain" else "",
+            extra=_said_by(module.extra_repr) if header == "plain" else "",
             own=own,
             numel=own + sum(child.numel for child in children),
             trainable=trainable + sum(child.trainable for child in children),
@@ -173,4 +174,12 @@ def _header(module: nn.Module, children: Sequence[ModuleNode]) -> tuple[str, tup
         return "plain", ()
     if written is nn.ModuleList.__repr__ and len(children) == len(module._modules):
         return "list", ()
-    return "own", tuple(repr(module).split("\n"))
+    text = _said_by(module.__repr__)
+    return ("own", tuple(text.split("\n"))) if text else ("plain", ())
+
+
+def _said_by(describe: Callable[[], object]) -> str:
+    """What the code of a module says of it: nothing where that fails, as on the meta device if it looks at values."""
+    with suppress(Exception):
+        return str(describe())
+    return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Final, NamedTuple
 
 import torch
@@ -14,7 +15,8 @@ from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.live.build.complaints import complaint_of, lacks_values
 from paraminspect.live.build.describe import describe_model
 from paraminspect.live.build.feeding import check_call
-from paraminspect.live.build.forward import Inputs, map_tensors
+from paraminspect.live.build.forward import Inputs, map_tensors, set_mode
+from paraminspect.live.build.lazy import has_lazy, having_run
 from paraminspect.live.build.live_model import LiveModel, is_worth_memory
 from paraminspect.live.build.outline import make_module_tree
 from paraminspect.live.build.untouched import leaving_untouched
@@ -70,13 +72,19 @@ class _Done(NamedTuple):
 def _without_values(live: LiveModel, asked: CostPlan, inputs: Inputs | None) -> _Done:
     if any(isinstance(each, torch.jit.ScriptModule) for each in live.model.modules()):
         raise _ValuesError("it is scripted")
+    lazy = has_lazy(live.model)
+    fed = inputs if inputs is not None else live.inputs() if lazy else live.feeding().inputs(device="meta")
+    check_call(live.model, fed)
+    with having_run(live.model, *fed, plan=live.plan) if lazy else nullcontext():
+        return _of_copy(live, asked, fed)
+
+
+def _of_copy(live: LiveModel, asked: CostPlan, inputs: Inputs) -> _Done:
     dtype = _type(asked)
     mode = make_mode()
-    fed = inputs if inputs is not None else live.feeding().inputs(device="meta")
-    check_call(live.model, fed)
     try:
         model = copy_model(live.model, mode, dtype)
-        fed = copy_inputs(fed, mode, dtype)
+        fed = copy_inputs(inputs, mode, dtype)
     except Exception as error:
         raise _ValuesError(complaint_of(error)) from error
     try:
@@ -104,7 +112,7 @@ def _in_memory(live: LiveModel, asked: CostPlan, inputs: Inputs | None) -> _Done
 
 def _run(model: nn.Module, inputs: Inputs, plan: ModelPlan | None, asked: CostPlan) -> _Done:
     if asked.train is not None:
-        model.train(asked.train)
+        set_mode(model, train=asked.train)
     measured = measure(model, inputs, plan, asked.attention)
     return _Done(_rows(model, measured), describe_model(model), _notes(measured))
 

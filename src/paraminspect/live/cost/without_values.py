@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -43,7 +44,9 @@ def copy_model(model: nn.Module, mode: FakeTensorMode, dtype: torch.dtype | None
         tensor = each.tensor
         if id(tensor) not in copies and not is_lazy(tensor):
             copies[id(tensor)] = _copy_tensor(tensor, mode, dtype if tensor.is_floating_point() else None, storages)
-    return copy.deepcopy(model, copies)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return copy.deepcopy(model, copies)
 
 
 def copy_inputs(inputs: Inputs, mode: FakeTensorMode, dtype: torch.dtype | None = None) -> Inputs:

@@ -10,6 +10,7 @@ from torch import nn
 
 from paraminspect.errors import BackwardError, SelectionError
 from paraminspect.live.build.describe import module_classes
+from paraminspect.live.build.forward import set_mode
 from paraminspect.live.build.lazy import has_lazy
 from paraminspect.live.build.memory import available_memory, needed_memory, too_large
 from paraminspect.names.missed import explain_miss
@@ -81,4 +82,4 @@ def convert(model: nn.Module, *, dtype: torch.dtype | None, device: str, train: 
             raise too_large(needed, available + held)
     model.to(device)
     if train is not None:
-        model.train(train)
+        set_mode(model, train=train)

@@ -182,6 +182,8 @@ class Severed(TorchFunctionMode):
         modules = dict(self.calls.model.named_modules(remove_duplicate=False))
         for end in range(1, len(parts) + 1):
             outer = ".".join(parts[:end])
+            if outer not in modules:
+                return f"the forward pass takes {outer} out of the model"
             ran = any(each == outer or each.startswith(f"{outer}.") for each in called)
             if not ran and not any(id(each) in self.called_on for each in modules[outer].parameters()):
                 return f"{outer} is never called"
