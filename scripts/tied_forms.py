@@ -23,14 +23,14 @@ T5 = """
 vars: {vocab: 32, dim: 8}
 shared: {embedding: {Embedding: [$vocab, $dim]}}
 blocks:
-  Stack:
+  Tower:
     layers:
       - {use: embedding, name: embed_tokens}
       - {Linear: [$dim, $dim], name: block}
 model:
   - {use: embedding, name: shared}
-  - {Stack, name: encoder}
-  - {Stack, name: decoder}
+  - {Tower, name: encoder}
+  - {Tower, name: decoder}
   - {Linear: [$dim, $vocab, {bias: false}], name: lm_head}
 tie: {lm_head.weight: shared.weight}
 """

@@ -27,7 +27,10 @@ ANSWERS_NO = {
 }
 """Examples that end with exit status 1 on these files: there is a difference, or a danger."""
 
-PRINTS_NOTHING = {"paraminspect check -q model.pt || echo bad"}
+PRINTS_NOTHING = {
+    "paraminspect check -q model.pt || echo bad",
+    "paraminspect report base.safetensors tuned.safetensors | gzip > changes.gz",
+}
 
 MODEL = """
 vars: {dim: 4}

@@ -67,7 +67,7 @@ def test_text_that_the_terminal_lacks_is_escaped(run: Any) -> None:
     result = run("list", "hostile.safetensors", terminal=True, encoding="latin-1", NO_COLOR="1")
     assert result.status == 0
     assert "\\u5c42.\\u6743\\u91cd" in result.stdout
-    for arguments in (("tree", "-h"), ("list", "-h")):
+    for arguments in (("tree", "--help"), ("list", "--help")):
         assert run(*arguments, encoding="latin-1").status == 0
 
 
@@ -119,11 +119,11 @@ def test_no_command_shows_help_on_standard_error(run: Any) -> None:
 
 def test_every_command_has_two_examples_of_which_one_is_a_pipe(run: Any) -> None:
     for name in app.COMMANDS:
-        examples = run(name, "-h").stdout.partition("Examples:\n")[2].strip().splitlines()
+        examples = run(name, "--help").stdout.partition("Examples:\n")[2].strip().splitlines()
         assert len(examples) == 2
         assert all(example.strip().startswith(f"paraminspect {name} ") for example in examples)
         assert any(" | " in example for example in examples)
-        assert max(map(len, run(name, "-h").stdout.splitlines())) <= 80
+        assert max(map(len, run(name, "--help").stdout.splitlines())) <= 80
 
 
 @pytest.mark.parametrize(
@@ -150,6 +150,6 @@ def test_any_other_mistake_is_answered_with_where_help_is(run: Any, line: str) -
 
 
 def test_help_as_a_command(run: Any) -> None:
-    assert run("help", "list") == run("list", "-h")
-    assert run("help") == run("-h")
+    assert run("help", "list") == run("list", "--help")
+    assert run("help") == run("--help")
     assert "did you mean paraminspect list --help?" in run("help", "lits").stderr

@@ -53,6 +53,7 @@ def rows_of(*values: tuple[Any, ...]) -> Rows:
 FULL = (
     "a.b",
     "t",
+    "m.C",
     1234567,
     1 << 20,
     (3, 4),

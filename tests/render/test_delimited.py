@@ -21,7 +21,7 @@ UNKNOWN = (None,) * len(KINDS)
 def test_tsv() -> None:
     assert text(rows_of(FULL, UNKNOWN), "tsv", header=True).splitlines() == [
         "\t".join(KINDS),
-        'a.b\tt\t1234567\t1048576\t[3,4]\ttrue\tx,y\t0.1\tstd=0.5\t2\tepoch=3,name=x\\n\t▂▁█▅▁▁▁▁\t{"k":[1,null]}',
+        'a.b\tt\tm.C\t1234567\t1048576\t[3,4]\ttrue\tx,y\t0.1\tstd=0.5\t2\tepoch=3,name=x\\n\t▂▁█▅▁▁▁▁\t{"k":[1,null]}',
         "\t" * (len(KINDS) - 1),
     ]
 
@@ -34,9 +34,9 @@ def test_scalar_has_an_empty_shape_and_an_unknown_one_an_empty_field() -> None:
 def test_markdown() -> None:
     lines = text(rows_of(FULL)._replace(closing="that is all"), "markdown").splitlines()
     assert lines == [
-        "| name | text | int | bytes | shape | bool | names | float | pairs | items | object | histogram | json |",
-        "| --- | --- | ---: | ---: | --- | --- | --- | ---: | --- | ---: | --- | --- | --- |",
-        '| `a.b` | t | 1,234,567 | 1.00 MiB | [3,4] | true | `x,y` | 0.1 | std=0.5 | 2 | epoch=3,name=x\\n | ▂▁█▅▁▁▁▁ | {"k":[1,null]} |',
+        "| name | text | class | int | bytes | shape | bool | names | float | pairs | items | object | histogram | json |",
+        "| --- | --- | --- | ---: | ---: | --- | --- | --- | ---: | --- | ---: | --- | --- | --- |",
+        '| `a.b` | t | C | 1,234,567 | 1.00 MiB | [3,4] | true | `x,y` | 0.1 | std=0.5 | 2 | epoch=3,name=x\\n | ▂▁█▅▁▁▁▁ | {"k":[1,null]} |',
         "",
         "that is all",
     ]

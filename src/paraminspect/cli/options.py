@@ -5,7 +5,6 @@ from typing import Annotated, Literal, NamedTuple
 
 from typer import Argument, BadParameter, Option
 
-from paraminspect.architecture.loss import LOSSES, TARGETS
 from paraminspect.cli import output as writing
 from paraminspect.cli.declare import Is
 from paraminspect.errors import ParamInspectError
@@ -149,34 +148,6 @@ class Feed(NamedTuple):
     input_file: Annotated[
         str, Option("--input-file", metavar="FILE.py:NAME", help="A batch, or a function that makes one; runs."), FILE
     ] = ""
-
-
-class Run(NamedTuple):
-    """What is run of a model, and on what."""
-
-    loss: Annotated[
-        str,
-        Option(
-            "--loss",
-            metavar="LOSS",
-            help=f"{', '.join(LOSSES)}, output.NAME or WORD(output.NAME).  [default: the spec's, the output's own, sum]",
-        ),
-        Is("loss"),
-    ] = ""
-    loss_file: Annotated[
-        str, Option("--loss-file", metavar="FILE.py:FUNCTION", help="A loss of your own; runs."), FILE
-    ] = ""
-    target: Annotated[
-        str, Option("--target", metavar="WHAT", help=f"What the loss compares with, as --input. {TARGETS}"), FILE
-    ] = ""
-    train: Annotated[bool | None, Option("--train/--eval", help="Mode of the modules.  [default: as built]")] = None
-    freeze: Annotated[
-        tuple[str, ...],
-        Option("--freeze", metavar="PATTERN", help="Take no gradient of these. Repeatable."),
-        Is("pattern"),
-    ] = ()
-    dtype: Annotated[FloatName | None, Option("--dtype", help="Convert parameters and inputs.")] = None
-    device: Device = "cpu"
 
 
 class Rows(NamedTuple):

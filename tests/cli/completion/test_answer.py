@@ -20,7 +20,7 @@ Command = tuple[list[str], dict[str, str]]
 
 NOT_COMPLETED = {
     "--depth", "--slice", "--precision", "--seed", "--shard-size", "--arg", "--strip-prefix",
-    "--add-prefix", "--steps", "--tolerance", "--rtol", "--atol", "--metadata",
+    "--add-prefix", "--steps", "--tolerance", "--rtol", "--atol", "--metadata", "--batch", "--context",
 }  # fmt: skip
 """Options whose values are numbers or texts of the user's own."""
 

@@ -45,8 +45,8 @@ class Plan(NamedTuple):
     Table(COSTS),
     Table(COST_TOTALS, "with --total", option="total_only"),
     examples="""
-paraminspect cost model.yaml --input 8,3,224,224 --optimizer sgd-momentum
-paraminspect cost build.py:make_net -i 8,128 | sort -t$'\\t' -k7,7nr | head -3
+paraminspect cost model.yaml --optimizer sgd-momentum --dtype bfloat16
+paraminspect cost build.py:make_net -i 2,3,32,32 | sort -k7nr | head
 """,
     often="inputs optimizer dtype batch context depth columns format",
     status="0, 1 if --select or --exclude leave nothing, 2 after an error.",

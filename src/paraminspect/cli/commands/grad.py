@@ -9,6 +9,7 @@ from typer import Option
 from paraminspect.cli import options
 from paraminspect.cli.declare import Listed, Table, declare
 from paraminspect.cli.output import Output
+from paraminspect.cli.run_options import Run
 from paraminspect.errors import ParamInspectError
 from paraminspect.outcomes import GradState
 from paraminspect.render.columns import GRADIENT_CHANGES, GRADIENTS, SPREAD, USES
@@ -66,7 +67,7 @@ def command(
     source: options.Source,
     *,
     feed: options.Feed,
-    run: options.Run,
+    run: Run,
     rules: options.Rules,
     init: Annotated[bool, Option("--init", help="Initialise by the rules of the spec, after --weights too.")] = False,
     allow_unmatched: options.AllowUnmatched = False,

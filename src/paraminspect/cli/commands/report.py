@@ -9,6 +9,7 @@ from typer import Argument, Option
 from paraminspect.cli import options
 from paraminspect.cli.declare import Is, declare
 from paraminspect.cli.output import Output
+from paraminspect.cli.run_options import Run
 from paraminspect.errors import ParamInspectError
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ Grad = Annotated[bool, Option("--grad", help="Run a spec or factory backward onc
 
 @declare(
     examples="""
-paraminspect report model.safetensors -o report.html --open
-paraminspect report base.pt tuned.safetensors -o changes.html
+paraminspect report model.safetensors -o report.html
+paraminspect report base.safetensors tuned.safetensors | gzip > changes.gz
 """,
     often="output_file show no_values grad inputs force",
     status="0, 2 after an error.",
@@ -42,7 +43,7 @@ def command(
     everything: options.All = False,
     force: options.Force = False,
     feed: options.Feed,
-    run: options.Run,
+    run: Run,
     rules: options.Rules,
     build: options.Build,
     color: options.Color = "auto",
@@ -107,7 +108,7 @@ def _describe(model: Opened, out: Output, *, values: bool, everything: bool) -> 
     return part
 
 
-def _run(model: Opened, run: options.Run, rules: options.Rules, out: Output) -> Rows:
+def _run(model: Opened, run: Run, rules: options.Rules, out: Output) -> Rows:
     from paraminspect.cli.progress import Waiting
     from paraminspect.live.grad.asked import plan_backward
 
