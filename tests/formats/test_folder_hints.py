@@ -60,6 +60,10 @@ def test_folder_without_a_model(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     with pytest.raises(SourceError, match="no model file in the folder") as caught:
         read_folder(str(tmp_path), Reader())
+    assert caught.value.hint == f"transformers:{tmp_path} builds the class that a config.json of transformers names"
+    (tmp_path / "config.json").rename(tmp_path / "other.json")
+    with pytest.raises(SourceError, match="no model file in the folder") as caught:
+        read_folder(str(tmp_path), Reader())
     assert caught.value.hint is None
 
 

@@ -12,7 +12,13 @@ ROOT = Classes(("my.Net", "torch.nn.Module"))
 MLP = ROOT.inside(("my.LlamaMLP", "torch.nn.Module"))
 LINEAR = MLP.inside(("torch.nn.Linear", "torch.nn.Module"))
 NORM = ROOT.inside(("torch.nn.BatchNorm1d", "torch.nn._NormBase", "torch.nn.Module"))
-TENSORS = [("mlp.up.weight", LINEAR), ("mlp.up.bias", LINEAR), ("norm.weight", NORM), ("odd:name", ROOT)]
+TENSORS = [
+    ("mlp.up.weight", LINEAR),
+    ("mlp.up.bias", LINEAR),
+    ("norm.weight", NORM),
+    ("odd:name", ROOT),
+    ("tab\t", ROOT),
+]
 
 
 @pytest.mark.parametrize(
@@ -27,6 +33,7 @@ TENSORS = [("mlp.up.weight", LINEAR), ("mlp.up.bias", LINEAR), ("norm.weight", N
         ("BatchNorm1d:mlp.*", "no module of that class has such a name; the classes are Linear"),
         ("LlamaMLP:*wieght", "did you mean weight?"),
         ("odd:name", 'for the tensor of that name write "odd:name"'),
+        ("tab\\t", 'for the tensor of that name write "tab\\t"'),
         ("up", "it stands for a whole name; '*up*' matches 2"),
         ("mlp.up.wieght", "did you mean mlp.up.weight?"),
         ("wieght", "did you mean weight?"),

@@ -53,6 +53,8 @@ def explain(path: str, listing: Listing) -> SourceError:
     hint = f"models are in {list_names(join(path, folder) for folder in below)}" if below else None
     if left and not below:
         hint = f"paraminspect list {shown_name(join(path, left[0]))} shows what is in it"
+    elif not below and not what and "config.json" in files and "://" not in path:
+        hint = f"transformers:{shown_name(path)} builds the class that a config.json of transformers names"
     return SourceError("; ".join(["no model file in the folder", *told]), hint=hint)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from paraminspect.names.selector import Selector, TypeGlob, class_name, quote_name
 from paraminspect.names.suggestions import closest
 from paraminspect.records import Classes
-from paraminspect.text import list_some
+from paraminspect.text import escape_text, list_some
 
 MOST_LISTED = 6
 """Classes that are named where none is near."""
@@ -23,8 +23,9 @@ def explain_miss(selector: Selector, tensors: Tensors) -> str:
         >>> explain_miss(parse_selector("LlamaMPL:*"), tensors)
         'no module is a LlamaMPL; did you mean LlamaMLP?'
     """
-    if selector.text in (name for name, _ in tensors):
-        return f"for the tensor of that name write {quote_name(selector.text)}"
+    for name, _ in tensors:
+        if selector.text in (name, escape_text(name)):
+            return f"for the tensor of that name write {quote_name(name)}"
     if selector.module_type is not None:
         return _explain_type(selector, selector.module_type, tensors)
     if selector.literal is not None:

@@ -86,7 +86,7 @@ class ImageModel(PreTrainedModel):
 
 class SoundModel(TextModel):
     main_input_name = "input_values"
-    def forward(self, input_values):
+    def forward(self, input_values, **kwargs):
         return self.head[0](self.embed(input_values))
 
 class NotMeta(TextModel):
@@ -258,7 +258,7 @@ def test_no_example(write: Write) -> None:
     source = write(model_type="text", architectures=["SoundModel"])
     done = run_here("grad", source)
     assert "SoundModel has no example input" in done.stderr
-    assert "--input input_values=1,SIZES" in done.stderr
+    assert "--input input_values=1,SIZES; its forward takes input_values\n" in done.stderr
     assert run_here("grad", source, "-i", "input_values={shape: [2, 7], dtype: int64, high: 9}").status == 0
 
 

@@ -170,7 +170,7 @@ def test_targets_of_other_types() -> None:
         ("cross_entropy", OUTPUT, torch.tensor([0, 3]), "the target has the class 3; the output has 3", "high: 3"),
         ("cross_entropy", OUTPUT, torch.tensor([0, -1]), "the target has the class -1; the output has 3", "high: 3"),
         ("cross_entropy", torch.ones(2, 1), None, "one class, is always 0", "bce_with_logits"),
-        ("bce", OUTPUT, None, "the loss fails with output [2,3]: all elements of input should be between 0 and 1", None),
+        ("bce", OUTPUT, None, "the loss fails with output [2,3]: all elements of input should be between 0 and 1", "bce_with_logits takes"),
         ("sum", IDS, None, "the output has no floating-point tensor: [1] int64", "--loss-file"),
         ("sum", "text", None, "no floating-point tensor: a str", "--loss-file"),
         ("sum", None, None, "no floating-point tensor: a NoneType", "--loss-file"),

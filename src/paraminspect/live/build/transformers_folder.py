@@ -24,6 +24,7 @@ from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.files.hub_cache import find_snapshot, folder_of_repository, path_in_snapshot
 from paraminspect.files.reasons import reason_of
 from paraminspect.formats.json_text import MAX_JSON_BYTES, parse_object
+from paraminspect.live.build.complaints import argument_names
 from paraminspect.live.build.factory import FactoryCall
 from paraminspect.live.build.factory_name import FOLDER_PREFIX
 from paraminspect.live.build.feeding import merge
@@ -298,7 +299,7 @@ def make_example(model: nn.Module) -> Inputs:
     if not made:
         raise SourceError(
             f"{type(model).__name__} has no example input",
-            hint=f"--input {main if isinstance(main, str) else 'NAME'}=1,SIZES; its forward takes {list_some(list(taken), 8)}",
+            hint=f"--input {main if isinstance(main, str) else 'NAME'}=1,SIZES; its forward takes {list_some(argument_names(model.forward), 8)}",
         )
     return Inputs(named=made)
 

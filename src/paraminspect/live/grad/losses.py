@@ -152,7 +152,9 @@ def evaluate_loss(loss: Loss, output: Any) -> Taken:
     except BaseException as error:
         shapes = describe_tensors(iter_tensors(output), MAX_OUTPUTS_NAMED)
         met = f" with output {shapes}" if shapes else ""
-        raise BackwardError(f"the loss fails{met}: {complaint_of(error)}") from error
+        is_bounded = "elements of input should be between 0 and 1" in str(error)
+        hint = "bce takes probabilities; bce_with_logits takes what comes before the sigmoid" if is_bounded else None
+        raise BackwardError(f"the loss fails{met}: {complaint_of(error)}", hint=hint) from error
     check_loss(taken.value)
     return taken
 
