@@ -85,7 +85,8 @@ def command(
     out = Output("json" if output_format == "sarif" else output_format, colour=color, wide=wide, header=rows.header)
     columns, asked = rows.choose(FINDINGS), options.asked("values" if deep else "plan", build, rules)
     kinds = find_kinds(source, asked)
-    checked, unread = list[Checked](), list[str]()
+    checked: list[Checked] = []
+    unread: list[str] = []
     for each in source:
         try:
             found = _check(each, asked, kinds, out, deep=deep)
