@@ -192,6 +192,7 @@ KINDS: dict[str, tuple[Callable[[], nn.Module], Tensor, Callable[[Any], Tensor]]
     "anew": (lambda: Late(always=True), X, first),
     "scripted": (lambda: torch.jit.script(mlp()), X, first),
     "scripted inside": (lambda: nn.Sequential(torch.jit.script(nn.Linear(4, 3)), nn.Linear(3, 1)), X, first),
+    "lazy norm": (lambda: nn.Sequential(nn.Linear(4, 3), nn.LazyBatchNorm1d(), nn.Tanh()), X, first),
     "traced": (lambda: torch.jit.trace(mlp(), X), X, first),
     "fx": (lambda: torch.fx.symbolic_trace(mlp()), X, first),
     "data parallel": (lambda: nn.DataParallel(mlp()), X, first),
@@ -275,7 +276,7 @@ def test_gradients_are_those_of_a_bare_script_and_the_model_is_as_it_was(kind: s
             torch.testing.assert_close(sum(part for part in parts if part is not None), grad)
 
 
-@pytest.mark.parametrize("kind", [each for each in KINDS if each not in ("lazy", "complex")])
+@pytest.mark.parametrize("kind", [each for each in KINDS if each not in ("lazy", "lazy norm", "complex")])
 def test_rows_and_rules_are_of_the_parameters(kind: str) -> None:
     model = make(kind)
     names = [name for name, _ in model.named_parameters()]
@@ -422,3 +423,11 @@ def test_what_forward_takes_away_has_rows() -> None:
     reasons = {each.name: each.reason for each in pi.backward(model, X).parameters if each.state == "none"}
     assert reasons == dict.fromkeys(["gone.weight", "gone.bias"], "the forward pass takes gone out of the model")
     assert "gone.weight" in model.state_dict()
+
+
+def test_a_lazy_layer_that_does_not_run_is_told_of() -> None:
+    model = mlp()
+    model[0].add_module("unused", nn.LazyLinear(2))
+    with pytest.raises(pi.ParamInspectError, match=r"0\.unused\.weight has no shape: it is lazy"):
+        pi.backward(model, X)
+    assert pi.cost(model, X).totals.parameters == 23

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -338,8 +339,8 @@ def test_what_is_given_up_is_not_kept() -> None:
 
 
 def test_lazy_layers_cost_what_they_become() -> None:
-    model = nn.Sequential(nn.LazyLinear(8), nn.Tanh(), nn.LazyLinear(2))
-    due = rows(nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2)), torch.ones(3, 4))
+    model = nn.Sequential(nn.LazyLinear(8), nn.LazyBatchNorm1d(), nn.LazyLinear(2))
+    due = rows(nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 2)), torch.ones(3, 4))
     assert rows(model, torch.ones(3, 4)) == due
     assert type(model[0]) is nn.LazyLinear
 
@@ -350,3 +351,11 @@ def test_layers_that_describe_themselves_by_values_have_rows() -> None:
             return f"first={self.weight[0, 0].item()}"
 
     assert numbers(rows(Looking(4, 3), torch.ones(2, 4))[""]) == (48, 48, 32)
+
+
+def test_a_failure_names_what_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.py").write_text("from torch import nn\ndef net():\n    return nn.Linear(4, 3)\n")
+    with pytest.raises(pi.ParamInspectError, match="forward fails") as caught:
+        pi.cost("small.py:net", torch.ones(2, 5))
+    assert caught.value.source == "small.py:net"

@@ -68,7 +68,8 @@ class Before:
             for name, each in self.parameters.items()
         }
         self._scaled = {name for name, each in self.parameters.items() if id(each) in scaled}
-        self._others = [_Kept(each) for each in _other_tensors(model, {id(each) for each in self.parameters.values()})]
+        others = _other_tensors(model, {id(each) for each in self.parameters.values()})
+        self._others = [_Kept(each, structure=structure) for each in others]
         self._buffers = dict(model.named_buffers())
         self._gradients: list[tuple[Tensor, Tensor | None, dict[Any, Any]]] = []
         for parameter in self.parameters.values():

@@ -51,10 +51,10 @@ def count_cost(
         ParamInspectError: There is no input, or the model fails on it.
     """
     try:
-        done = _without_values(live, asked, inputs)
-    except _ValuesError as error:
-        done = _in_memory(in_memory() if in_memory is not None else live, asked, inputs)
-        done.notes.insert(0, f"counted in memory, since it does not run without values: {error}")
+        done = _anywhere(live, asked, inputs, in_memory or (lambda: live))
+    except ParamInspectError as error:
+        error.source = error.source or live.source
+        raise
     totals = weigh(done.records, asked.optimizer, whole=done.rows[0])
     return Cost(tuple(done.rows), totals, tuple(done.notes))
 
@@ -67,6 +67,15 @@ class _Done(NamedTuple):
     rows: list[ModuleCost]
     records: Sequence[TensorRecord]
     notes: list[str]
+
+
+def _anywhere(live: LiveModel, asked: CostPlan, inputs: Inputs | None, in_memory: Callable[[], LiveModel]) -> _Done:
+    try:
+        return _without_values(live, asked, inputs)
+    except _ValuesError as error:
+        done = _in_memory(in_memory(), asked, inputs)
+        done.notes.insert(0, f"counted in memory, since it does not run without values: {error}")
+        return done
 
 
 def _without_values(live: LiveModel, asked: CostPlan, inputs: Inputs | None) -> _Done:

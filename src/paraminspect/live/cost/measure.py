@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.parameter import is_lazy
 
 from paraminspect.architecture.plan import ModelPlan
 from paraminspect.live.build.describe import iter_tensors as tensors_of
@@ -70,7 +71,7 @@ def measure(model: nn.Module, inputs: Inputs, plan: ModelPlan | None, attention:
         with kept.watching():
             output = call_model(calls, inputs.positional, inputs.named, plan=plan)
         forward, counter.flops = counter.flops, Counter()
-        held = {storage_of(each.tensor)[0] for each in tensors_of(model)}
+        held = {storage_of(each.tensor)[0] for each in tensors_of(model) if not is_lazy(each.tensor)}
         saved = kept.nbytes(held)
         ends = [each for each in iter_tensors(output) if each.requires_grad]
         functions = _own_functions(ends)

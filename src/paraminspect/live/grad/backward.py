@@ -8,8 +8,10 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from paraminspect.architecture.plan import ModelPlan
+from paraminspect.errors import BackwardError
 from paraminspect.live.build.describe import describe_views
 from paraminspect.live.build.forward import Inputs, as_inputs
 from paraminspect.live.build.lazy import has_lazy, having_run, note_made
@@ -111,6 +113,9 @@ def backward_report(
         explaining_memory(model),
         having_run(model, *run.inputs, plan=plan, seed=seed) if has_lazy(model) else nullcontext(),
     ):
+        for name, each in model.named_parameters():
+            if is_lazy(each):
+                raise BackwardError(f"{name} has no shape: it is lazy, and the forward pass gives it none")
         return _report(run, had, uses=uses, reasons=reasons)
 
 
