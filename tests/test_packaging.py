@@ -119,6 +119,7 @@ def test_check_writes_nothing_and_fails_on_a_stale_block(
 ) -> None:
     stale = "<!-- run: echo new -->\n```\nold\n```\n"
     (tmp_path / "README.md").write_text(stale)
+    monkeypatch.setattr(fill_docs, "DOCUMENTS", ("README.md",))
     monkeypatch.setattr("sys.argv", ["fill_docs", "--check"])
     assert fill_docs.main() == 1
     assert (tmp_path / "README.md").read_text() == stale

@@ -394,7 +394,7 @@ REFUSED: dict[str, dict[str, str]] = {
             "'0.weight' cannot be changed where it is: its values do not lie side by side",
         ),
     },
-    "by_edit_anew": {},
+    "by_edit_anew": {"conjugate_halves": "safetensors has no dtype complex32"},
 }
 """What is refused, and why: by the name of what is asked and that of the case."""
 
@@ -404,7 +404,6 @@ for _edit in ("by_edit", "by_edit_anew"):
         "blocks": "it is quantised (q4_0)",
         "nibbles": "it is of layout packed",
         **dict.fromkeys(("scaled", "scaled_by_channel", "packed", "pairs"), "rules work on floating-point tensors"),
-        **dict.fromkeys(("conjugate", "conjugate_halves"), "rules work on floating-point tensors"),
     }
 
 

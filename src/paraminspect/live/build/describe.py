@@ -183,6 +183,10 @@ def _note(name: str, members: Sequence[NamedTensor]) -> str:
 
 def describe_views(model: nn.Module) -> dict[str, str]:
     """By name: what a parameter is of another whose bytes it has, "enc.weight (transposed)", where it is no other name of it."""
+    storages: dict[object, Storage] = {}
+    named = [NamedTensor(name, tensor, model, "", "parameter") for name, tensor in model.named_parameters()]
+    if len({_storage(each, storages) for each in named}) == len(named):
+        return {}  # as nearly always: nothing has to be described
     records = [record for record in describe_model(model) if record.kind == "parameter"]
     listing = make_listing(records, aliases=True)
     return {
