@@ -95,6 +95,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_filter_from_the_keyboard_and_state_in_the_address(see: Any, model: Path) -> None:
     seen = see(model)
     seen.page.keyboard.press("/")
+    seen.until("document.activeElement.id === 'filter'")
     seen.page.keyboard.type("*.mlp.*")
     seen.until("document.querySelector('[role=status]').innerText.startsWith('12 of')")
     assert all(".mlp." in name for name in seen.names())
