@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from paraminspect.errors import FarError
 from paraminspect.files.addresses import follow
-from paraminspect.files.paths import base_name, folder_of, is_far, join, relative, shown
+from paraminspect.files.paths import base_name, file_url, folder_of, is_far, join, relative, shown
 
 
 @pytest.mark.parametrize(
@@ -98,3 +100,13 @@ def test_a_redirect_is_judged_whatever_the_case_of_its_scheme() -> None:
     assert follow("http://h/a", "HTTPS://h2/x", "h").lower() == "https://h2/x"
     with pytest.raises(FarError, match="without TLS"):
         follow("HTTPS://h/a", "http://h2/x", "h")
+
+
+def test_the_url_of_a_file_holds_nothing_that_ends_a_link(tmp_path: Path) -> None:
+    odd = tmp_path / "a b\x1b\\é#?.pt"
+    odd.write_bytes(b"")
+    url = file_url(str(odd))
+    assert url.isascii()
+    assert url.isprintable()
+    assert not set(url) & set(" \\\x1b")
+    assert file_url(str(tmp_path / "absent")) == file_url("hf://a/b") == ""

@@ -60,6 +60,13 @@ def scheme_of(path: str | None) -> str:
     return path.partition("://")[0].lower() if path is not None and is_far(path) else ""
 
 
+def file_url(path: str) -> str:
+    """The URL of a file or folder that is there, all but plain characters escaped; "" of what is none."""
+    from pathlib import Path
+
+    return Path(os.path.abspath(path)).as_uri() if os.path.exists(path) else ""
+
+
 def shown(text: str) -> str:
     """A text as it may be printed: in every URL in it, the user's name and password and the query are masked.
 

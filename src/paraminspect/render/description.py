@@ -45,14 +45,15 @@ _ALL: Final = "-f json shows all"
 _ORDER: Final = ("architecture", "model_type")
 
 
-def render_info(info: Info, tree: Module, label: str, style: Style) -> Iterator[str]:
+def render_info(info: Info, tree: Module, label: str, style: Style, target: str = "") -> Iterator[str]:
     """The lines about one source.
 
     Args:
         tree: Its modules.
         label: What the first line of the tree calls it.
+        target: URL that its name is a link to; "" without.
     """
-    yield f"{style.ink('heading', escape_text(info.source))}\n"
+    yield f"{style.link(target, style.ink('heading', escape_text(info.source)))}\n"
     lines = list(_lines(info))
     width = max(display_width(key) for key, _ in lines)
     room = None if style.width is None else max(style.width - width - len(GAP), NARROWEST)

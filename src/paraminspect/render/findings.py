@@ -13,7 +13,7 @@ INDENT: Final = "  "
 
 
 def render_findings(
-    source: str, findings: Sequence[Finding], closing: str, style: Style, most: int | None = None
+    source: str, findings: Sequence[Finding], closing: str, style: Style, *, most: int | None = None, target: str = ""
 ) -> Iterator[str]:
     """The source, its findings, and a closing line.
 
@@ -22,10 +22,11 @@ def render_findings(
             each other.
         closing: What is said at the end.
         most: So many findings are shown, the others counted; None for all.
+        target: URL that the name of the source is a link to; "" without.
     """
     more = 0 if most is None else len(findings) - most
     findings = findings[:most]
-    yield style.ink("heading", escape_message(source)) + "\n"
+    yield style.link(target, style.ink("heading", escape_message(source))) + "\n"
     for number, finding in enumerate(findings):
         label = style.ink(finding.severity, finding.severity)
         place = f" in {escape_message(finding.name)}" if finding.name else ""

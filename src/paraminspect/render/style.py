@@ -48,4 +48,4 @@ class Style(NamedTuple):
 
     def link(self, target: str, text: str) -> str:
         """The text, as a link (OSC 8) to a URL that holds neither control characters nor spaces."""
-        return f"\x1b]8;;{target}\x1b\\{text}\x1b]8;;\x1b\\" if self.links and text else text
+        return f"\x1b]8;;{target}\x1b\\{text}\x1b]8;;\x1b\\" if self.links and target and text else text

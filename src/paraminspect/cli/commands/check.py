@@ -13,7 +13,7 @@ from paraminspect.cli.explain import explain, with_source
 from paraminspect.cli.output import Output
 from paraminspect.cli.progress import Progress
 from paraminspect.errors import ParamInspectError
-from paraminspect.files.paths import shown
+from paraminspect.files.paths import file_url, shown
 from paraminspect.names.suggestions import suggest
 from paraminspect.render.columns import FINDINGS
 from paraminspect.render.rows import Format
@@ -142,7 +142,8 @@ def _write_text(checked: Sequence[Checked], output: Output) -> None:
         if number:
             output.write(["\n"])
         most = MAX_SHOWN if output.is_terminal else None  # the worst come first
-        output.write(render_findings(each.source, each.findings, each.closing, style, most))
+        target = file_url(each.source)
+        output.write(render_findings(each.source, each.findings, each.closing, style, most=most, target=target))
 
 
 def _write_rows(checked: Sequence[Checked], columns: Sequence[str], output: Output) -> None:

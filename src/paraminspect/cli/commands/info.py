@@ -9,6 +9,7 @@ from paraminspect.cli.declare import Table, declare
 from paraminspect.cli.explain import with_source
 from paraminspect.cli.opened import open_each, prefixed, title
 from paraminspect.cli.output import Output
+from paraminspect.files.paths import file_url
 from paraminspect.files.seen import settle
 from paraminspect.models.open import Opened
 from paraminspect.render.columns import SOURCES
@@ -70,7 +71,8 @@ def _write_screen(model: Opened, described: Described, output: Output, *, is_fir
 
     if not is_first:
         output.write(["\n"])
-    output.write(render_info(described.info, described.tree(), title(model.source), output.style()))
+    target = file_url(model.source)
+    output.write(render_info(described.info, described.tree(), title(model.source), output.style(), target))
 
 
 def _rows(told: list[Info]) -> Rows:
