@@ -8,7 +8,6 @@ Wants playwright and a Chromium; prints medians in milliseconds, and the size of
 from __future__ import annotations
 
 import json
-import shutil
 import statistics
 import struct
 import tempfile
@@ -18,11 +17,11 @@ from typing import Final
 from playwright.sync_api import Page, sync_playwright
 
 import paraminspect as pi
+from scripts.browser import BROWSER, FLAGS
 
 TENSORS: Final = 20_000
 ROUNDS: Final = 7
 TYPED: Final = ("attn", "experts.499", "*.3?.*", "dtype:uint8 499")
-FLAGS: Final = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
 
 PAINT: Final = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
 TYPE: Final = """(text) => new Promise((done) => {
@@ -56,12 +55,11 @@ def measure(page: Page, url: str) -> tuple[float, list[float]]:
 
 def main() -> None:
     """Measure, and print."""
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as running:
         make_model(Path(folder, "model.safetensors"))
         report = pi.report(Path(folder, "model.safetensors"), values=False)
         report.write(f"{folder}/report.html")
-        opened = running.chromium.launch(executable_path=browser, args=[*FLAGS])
+        opened = running.chromium.launch(executable_path=BROWSER, args=FLAGS)
         found = []
         for _ in range(ROUNDS):
             page = opened.new_page(viewport={"width": 1280, "height": 860})

@@ -547,19 +547,15 @@ def _dcp(
     }
 
 
+def _dcp_object(name: str, **state: bytes) -> bytes:
+    """One of torch's dataclasses, rebuilt with its attributes, which are pickled already."""
+    attributes = b"".join(word(key) + value for key, value in state.items())
+    return f"c{DCP}\n{name}\n)\x81".encode("latin-1") + b"}(" + attributes + b"ub"
+
+
 def _dcp_entry(size: bytes, chunks: bytes) -> bytes:
     """The metadata of one tensor."""
-    return (
-        f"c{DCP}\nTensorStorageMetadata\n)\x81".encode("latin-1")
-        + b"}("
-        + word("properties")
-        + PROPERTIES
-        + word("size")
-        + size
-        + word("chunks")
-        + chunks
-        + b"ub"
-    )
+    return _dcp_object("TensorStorageMetadata", properties=PROPERTIES, size=size, chunks=chunks)
 
 
 def _dcp_size(*dims: int) -> bytes:
@@ -567,15 +563,7 @@ def _dcp_size(*dims: int) -> bytes:
 
 
 def _dcp_chunk(offsets: bytes, lengths: bytes) -> bytes:
-    return (
-        f"c{DCP}\nChunkStorageMetadata\n)\x81".encode("latin-1")
-        + b"}("
-        + word("offsets")
-        + offsets
-        + word("sizes")
-        + lengths
-        + b"ub"
-    )
+    return _dcp_object("ChunkStorageMetadata", offsets=offsets, sizes=lengths)
 
 
 def _dcp_many(count: int) -> dict[str, bytes]:

@@ -24,7 +24,7 @@ WITHOUT: dict[str, str] = {
         architecture/tensors
     """,
     "tested by library/test_report.py": """
-        pages/document
+        library/compared pages/document
     """,
     "tested by checks/test_container.py": """
         checks/tars

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,12 +10,8 @@ import pytest
 import safetensors.numpy
 
 from paraminspect.cli.app import run
+from scripts.browser import BROWSER, FLAGS
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--host-resolver-rules=MAP * ~NOTFOUND",
-]  # fmt: skip
 HOSTILE = "<script>document.title='taken'</script>&amp;.weight"
 
 pytestmark = [pytest.mark.extra, pytest.mark.skipif(BROWSER is None, reason="there is no chromium here")]
@@ -25,7 +20,7 @@ pytestmark = [pytest.mark.extra, pytest.mark.skipif(BROWSER is None, reason="the
 def shown(page: Path, profile: Path) -> str:
     """The document after the browser has run whatever there is to run."""
     assert BROWSER is not None
-    command = [BROWSER, *FLAGS, f"--user-data-dir={profile}", "--dump-dom", page.as_uri()]
+    command = [BROWSER, "--headless", *FLAGS, f"--user-data-dir={profile}", "--dump-dom", page.as_uri()]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
 
 

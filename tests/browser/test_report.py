@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,8 @@ import safetensors.numpy
 import torch
 
 import paraminspect as pi
+from scripts.browser import BROWSER, FLAGS
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update",
-]  # fmt: skip
 HOSTILE = [
     "</script><script>document.title='taken'</script>", "<img src=x onerror=\"document.title='taken'\">.w",
     "\u202ereversed.w", "javascript:alert(1).w", "&amp;<!--.w", "a b\tc\nd.w", "__proto__.w", "constructor.w",

@@ -19,7 +19,7 @@ from paraminspect.limits import one_run
 from paraminspect.models.asked import Asked
 from paraminspect.models.open import Opened, no_architecture, open_model
 from paraminspect.outcomes import Cost, InitStep
-from paraminspect.records import OF_MODEL, Checkpoint, TieGroup
+from paraminspect.records import Checkpoint, TieGroup
 from paraminspect.summaries import Finding, Info
 
 if TYPE_CHECKING:
@@ -235,18 +235,12 @@ def diff(
         >>> [(change.name, change.change) for change in diff("old.pt", "new.safetensors").changes]
         [('h.0.attn.c_attn.bias', 'values')]
     """
-    from paraminspect.names.changes import both_stored, rename
-    from paraminspect.values.diff import Tolerance, diff_records
+    from paraminspect.library.compared import compare_models
+    from paraminspect.values.diff import Tolerance
 
     sides = (_hold(before), _hold(after))
-    chosen = ([record for record in each.checkpoint.tensors if record.role in OF_MODEL] for each in sides)
-    one, other = (rename(records, several(maps)) for records in both_stored(*chosen))
-    if only in (None, "values"):
-        sides[0].expect(record for name, record in one.items() if name in other)
-        sides[1].expect(record for name, record in other.items() if name in one)
-    numbers = (sides[0].numbers, sides[1].numbers)
     with reading(*(side.seen for side in sides)):
-        return diff_records(one, other, numbers, only=only, tolerance=Tolerance(rtol, atol))
+        return compare_models(sides, only=only, tolerance=Tolerance(rtol, atol), maps=several(maps))
 
 
 @one_run

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.seen import reading
+from paraminspect.library.compared import Advance, compare_models
 from paraminspect.models.open import Opened
 from paraminspect.names.listing import Listing, make_listing
-from paraminspect.records import OF_MODEL, TensorRecord
+from paraminspect.records import TensorRecord
 from paraminspect.render.rows import Rows
 from paraminspect.summaries import Finding
 
 if TYPE_CHECKING:
     from paraminspect.live.grad.asked import BackwardPlan
-    from paraminspect.values.diff import Diff
     from paraminspect.values.workers import Failure
-
-Advance = Callable[[int], None]
 
 FRAME_HEIGHT: Final = 720
 """Pixels of the page inside of a notebook."""
@@ -118,19 +116,9 @@ def describe_source(
 
 def compare(before: Opened, after: Opened, advance: Advance = lambda _: None, *, values: bool = True) -> Rows:
     """The rows of `diff` between two sources: of their parameters and buffers."""
-    from paraminspect.names.changes import both_stored, rename
-    from paraminspect.values.diff import Tolerance, diff_records
     from paraminspect.values.tabled import change_rows
 
-    chosen = ([each for each in side.checkpoint.tensors if each.role in OF_MODEL] for side in (before, after))
-    one, other = (rename(records, ()) for records in both_stored(*chosen))
-    if values:
-        before.expect(record for name, record in one.items() if name in other)
-        after.expect(record for name, record in other.items() if name in one)
-    found: Diff = diff_records(
-        one, other, (before.numbers, after.numbers), only=None if values else "shapes", tolerance=Tolerance(0.0, 0.0),
-        advance=advance,
-    )  # fmt: skip
+    found = compare_models((before, after), only=None if values else "shapes", advance=advance)
     return change_rows(found, before.checkpoint, after.checkpoint)
 
 

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 Ink = Literal[
     "heading", "dim", "note", "hint", "info", "warning", "error", "danger",
-    "zero", "shape", "tie", "bad", "odd", "good", "quiet", "bytes", "mega", "giga", "tera", "bar", "spark", "link",
+    "zero", "shape", "tie", "bad", "odd", "good", "quiet", "bytes", "mega", "giga", "tera", "bar", "spark",
 ]  # fmt: skip
 
 THEME: Final[Mapping[Ink, str]] = {
@@ -36,7 +36,6 @@ THEME: Final[Mapping[Ink, str]] = {
     "tera": "bold magenta",
     "bar": "blue",
     "spark": "blue",
-    "link": "none",
 }
 
 OF_WORDS: Final[Mapping[str, Ink]] = {

@@ -76,7 +76,8 @@ def command(
     """
     from paraminspect.cli.opened import open_pair
     from paraminspect.cli.progress import Progress
-    from paraminspect.values.diff import Tolerance, diff_records
+    from paraminspect.library.compared import compare_records
+    from paraminspect.values.diff import Tolerance
     from paraminspect.values.tabled import change_rows, describe_renamed, failures_as_errors
 
     out = output.open(rows.header)
@@ -95,13 +96,9 @@ def command(
         raise SelectionError("nothing is left to compare", hint="--all takes in optimizer state and plain attributes")
     old, new = (_renamed(records, map_, source) for records, source in zip(both_stored(*chosen), sources, strict=True))
     nbytes = sum(record.nbytes or 0 for name, record in old.items() if name in new)
-    if only in (None, "values"):
-        sides[0].expect(record for name, record in old.items() if name in new)
-        sides[1].expect(record for name, record in new.items() if name in old)
-    opens = (sides[0].numbers, sides[1].numbers)
     with Progress(out, "comparing") as progress:
         advance = progress.counting(nbytes)
-        diff = diff_records(old, new, opens, only=only, tolerance=Tolerance(rtol, atol), advance=advance)
+        diff = compare_records(sides, old, new, only=only, tolerance=Tolerance(rtol, atol), advance=advance)
     out.write_rows(out.pick(change_rows(diff, sides[0].checkpoint, sides[1].checkpoint), columns))
     out.notes(describe_renamed(diff))
     for error in failures_as_errors(diff.failures, before):
