@@ -49,8 +49,8 @@ class Pointer(NamedTuple):
     @property
     def what(self) -> str:
         """Behind "the file is"."""
-        named = f" {quote(self.path)}" if self.path else ""
-        return f"a {self.keeper} pointer, not the file{named} it stands for: {self.described}"
+        named = f"{quote(self.path)}, " if self.path else ""
+        return f"a {self.keeper} pointer, not the file it stands for: {named}{self.described}"
 
     @property
     def described(self) -> str:
@@ -98,8 +98,12 @@ def read_pointer(text: bytes) -> Pointer | None:
         return Pointer("Git LFS", found["hash"].decode(), found["digest"].decode(), int(found["size"]))
     if b"\0" in text or (found := _DVC.search(text)) is None:
         return None
-    fields = {key.decode(): value.decode(errors="replace").strip("'\"") for key, value in _FIELD.findall(found["first"])}
+    fields = {
+        key.decode(): value.decode(errors="replace").strip("'\"") for key, value in _FIELD.findall(found["first"])
+    }
     if not _MD5.fullmatch(fields.get("md5", "")) or "path" not in fields:
         return None
     size = fields.get("size", "")
-    return Pointer("DVC", "md5", fields["md5"], int(size) if re.fullmatch("[0-9]{1,19}", size) else None, fields["path"])
+    return Pointer(
+        "DVC", "md5", fields["md5"], int(size) if re.fullmatch("[0-9]{1,19}", size) else None, fields["path"]
+    )
