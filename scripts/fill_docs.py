@@ -9,12 +9,12 @@ What a document shows is marked where it stands, and every mark is a comment tha
 - `<!-- spec: WHAT -->` before a table: what the parser of specs declares, WHAT being a key of `SPEC_TABLES`.
 - Fenced blocks of `pycon` are doctests.
 
-Each document has a folder of its own with the demo's files, where `configs` is the project's; its commands run there one
-after the other, and what they write is gone afterwards. Relative links must lead to a file, and to a heading that it has.
+The commands of one document run one after the other in an empty folder of its own, with links to the demo's files and to
+the project's `configs`; what they write there is gone afterwards. Relative links must lead to a file, and to a heading
+that it has.
 
-    python -m scripts.fill_docs                            write
-    python -m scripts.fill_docs --check                    write nothing, exit 1 if something would change
-    python -m scripts.fill_docs --only docs/specs.md ...   these documents alone
+    python -m scripts.fill_docs [DOCUMENT..]            write
+    python -m scripts.fill_docs [DOCUMENT..] --check    write nothing, exit 1 if something would change
 """
 
 from __future__ import annotations
@@ -92,9 +92,9 @@ def main() -> int:
     """Write or check every document and its pictures; the exit status."""
     parser = argparse.ArgumentParser(prog="fill_docs")
     parser.add_argument("--check", action="store_true")
-    parser.add_argument("--only", nargs="+", type=Path, metavar="PATH")
+    parser.add_argument("documents", nargs="*", type=Path)
     asked = parser.parse_args()
-    paths = [path.resolve() for path in asked.only] if asked.only else find_documents()
+    paths = [path.resolve() for path in asked.documents] or find_documents()
     stale = []
     try:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -132,7 +132,7 @@ def make_document(path: Path) -> dict[Path, str]:
     text = path.read_text(encoding="utf-8")
     if not any(mark.search(text) for mark in (RUN, COLUMNS_OF, SPEC, PICTURE)):
         return {path: text}
-    with demo_folder() as folder:
+    with working_folder() as folder:
         try:
             return {**make_pictures(text, path.parent, folder), path: fill(text, folder)}
         except DocumentError as error:
@@ -140,16 +140,12 @@ def make_document(path: Path) -> dict[Path, str]:
 
 
 @contextlib.contextmanager
-def demo_folder() -> Iterator[Path]:
-    """A folder with the demo's files in which a document may do what it likes."""
-    build = ROOT / "build"  # on the file system of the demo, so that its 500 MB are linked and not copied
-    build.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=build) as name:
-        folder = Path(name)
-        for path in DEMO.iterdir():
-            if path.is_file():
-                (folder / path.name).hardlink_to(path)
-        (folder / "configs").symlink_to(ROOT / "configs")
+def working_folder() -> Iterator[Path]:
+    """A new folder with the demo's files and `configs`, gone afterwards."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        for path in (ROOT / "configs", *DEMO.glob("*.*")):
+            (folder / path.name).symlink_to(path)
         yield folder
 
 
@@ -277,7 +273,7 @@ def check_doctests(path: Path) -> None:
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
     report = io.StringIO()
     names: dict[str, object] = {}
-    with demo_folder() as folder, contextlib.chdir(folder):
+    with working_folder() as folder, contextlib.chdir(folder):
         for match in sessions:
             line = text.count("\n", 0, match.start("source"))
             session = doctest.DocTestParser().get_doctest(match["source"], names, name, name, line)

@@ -77,14 +77,15 @@ def test_check_writes_nothing_and_fails_on_a_stale_block(
 def test_pages_are_made_with_the_readme_each_in_a_folder_of_its_own(
     fill_docs: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    text = "<!-- run: cat model.pt; echo changed > other && mv other model.pt; cat model.pt -->\n```\n```\n"
+    text = "<!-- run: cat model.pt; ls; echo changed > other && mv other model.pt; cat model.pt -->\n```\n```\n"
     pages = [tmp_path / name for name in ("README.md", "docs/a.md", "docs/commands/b.md")]
     (tmp_path / "docs" / "commands").mkdir(parents=True)
+    (tmp_path / "configs").mkdir()
     (tmp_path / "model.pt").write_text("as it was\n")
     for page in pages:
         page.write_text(text)
     assert run(fill_docs, monkeypatch) == 0
-    assert ["as it was\nchanged\n" in page.read_text() for page in pages] == [True, True, True]
+    assert ["as it was\nREADME.md  configs  model.pt\nchanged\n" in page.read_text() for page in pages] == [True, True, True]
     assert (tmp_path / "model.pt").read_text() == "as it was\n"
 
 
@@ -94,7 +95,7 @@ def test_only_the_documents_that_are_named_are_made(
     pages = [tmp_path / "README.md", tmp_path / "other.md"]
     for page in pages:
         page.write_text("<!-- run: echo new -->\n```\n```\n")
-    assert run(fill_docs, monkeypatch, "--only", "other.md") == 0
+    assert run(fill_docs, monkeypatch, "other.md") == 0
     assert ["new\n```" in page.read_text() for page in pages] == [False, True]
 
 
