@@ -85,7 +85,11 @@ def test_pages_are_made_with_the_readme_each_in_a_folder_of_its_own(
     for page in pages:
         page.write_text(text)
     assert run(fill_docs, monkeypatch) == 0
-    assert ["as it was\nREADME.md  configs  model.pt\nchanged\n" in page.read_text() for page in pages] == [True, True, True]
+    assert ["as it was\nREADME.md  configs  model.pt\nchanged\n" in page.read_text() for page in pages] == [
+        True,
+        True,
+        True,
+    ]
     assert (tmp_path / "model.pt").read_text() == "as it was\n"
 
 
