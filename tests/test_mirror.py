@@ -105,6 +105,9 @@ WITHOUT: dict[str, str] = {
     "tested by cli/test_grad.py": """
         live/grad/asked live/grad/run
     """,
+    "tested by models/test_values.py and models/test_once.py": """
+        models/open
+    """,
     "tested by cli/test_one_door.py": """
         models/rules models/standard_input
     """,
