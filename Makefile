@@ -2,7 +2,9 @@
 # make test         install, lint, check documents and wheel, run the tests
 # make test-extra   run the tests that want a browser, other shells, readers of manual pages
 # make test-libraries  run models of transformers, diffusers, peft and timm, in an environment of their own
-# make docs         run the commands of README.md and write their output into it; write the manual pages
+# make docs         run the commands of README.md and docs/, write their output into them; write the manual pages;
+#                   build the site into build/site
+# make linkcheck    ask the servers of all links of the site whether they have the page
 # make page         build the page of `paraminspect report` from web/, which takes Node; it is committed
 # make report       write three reports into build/, to look at
 # make bench        measure against benchmarks/ and write benchmarks/RESULTS.md
@@ -24,7 +26,7 @@ DEMO := demo/gpt2.pt
 BENCH_ARGS ?= --output benchmarks/RESULTS.md
 
 .DELETE_ON_ERROR:
-.PHONY: demo install dev test test-extra test-libraries page check-page report lint pytest check-docs check-wheel docs bench clean help
+.PHONY: demo install dev test test-extra test-libraries page check-page report lint pytest check-docs check-wheel docs site linkcheck bench clean help
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed '/^$$/q'
@@ -86,6 +88,7 @@ lint: $(VENV)/.dev
 check-docs: $(VENV)/.dev $(DEMO)
 	$(BIN)/python -m scripts.fill_docs --check
 	$(BIN)/python -m scripts.make_man --check
+	$(MAKE) --no-print-directory site
 
 check-wheel: $(VENV)/.dev $(DEMO)
 	$(BIN)/python -m scripts.check_wheel
@@ -112,6 +115,13 @@ docs: $(VENV)/.dev $(DEMO)
 	$(BIN)/python -m scripts.fill_formats
 	$(BIN)/python -m scripts.fill_docs
 	$(BIN)/python -m scripts.make_man
+	$(MAKE) --no-print-directory site
+
+site: $(VENV)/.dev
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet docs build/site
+
+linkcheck: $(VENV)/.dev
+	$(BIN)/sphinx-build --builder linkcheck docs build/linkcheck
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)

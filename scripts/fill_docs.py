@@ -9,10 +9,11 @@ What a document shows is marked where it stands, and every mark is a comment tha
 - `<!-- spec: WHAT -->` before a table: what the parser of specs declares, WHAT being a key of `SPEC_TABLES`.
 - Fenced blocks of `pycon` are doctests.
 
-Commands run in the folder of the demo's files, where `configs` is the project's. Relative links must lead somewhere.
+The commands of one document run one after the other in an empty folder of its own, with links to the demo's files and to
+the project's `configs`; what they write there is gone afterwards. Relative links must lead somewhere.
 
-    python -m scripts.fill_docs            write
-    python -m scripts.fill_docs --check    write nothing, exit 1 if something would change
+    python -m scripts.fill_docs [DOCUMENT..]            write
+    python -m scripts.fill_docs [DOCUMENT..] --check    write nothing, exit 1 if something would change
 """
 
 from __future__ import annotations
@@ -23,8 +24,11 @@ import io
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import chdir, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich.console import Console
 from rich.text import Text
@@ -38,7 +42,7 @@ from paraminspect.cli.app import COMMANDS, find_declared
 from scripts.terminal import run_on_terminal
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = ("README.md", "docs/specs.md")
+DOCUMENTS = ("README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")))
 DEMO = ROOT / "demo"
 
 COLUMNS = 96
@@ -86,23 +90,14 @@ class DocumentError(Exception):
 def main() -> int:
     """Write or check every document and its pictures; the exit status."""
     check = "--check" in sys.argv[1:]
+    names = [name for name in sys.argv[1:] if not name.startswith("-")] or DOCUMENTS
     stale = False
-    configs, link = ROOT / "configs", DEMO / "configs"
-    if configs.is_dir() and not link.exists():
-        link.symlink_to(configs)
     try:
-        for name in DOCUMENTS:
-            text = (ROOT / name).read_text(encoding="utf-8")
-            for path, wanted in {**make_pictures(text), ROOT / name: fill(text)}.items():
-                found = path.read_text(encoding="utf-8") if path.exists() else ""
-                if found != wanted:
-                    stale = True
-                    _report(path, found, wanted)
-                    if not check:
-                        path.parent.mkdir(parents=True, exist_ok=True)
-                        path.write_text(wanted, encoding="utf-8")
-            check_links(text)
-            check_doctests(text, name)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            filled = list(pool.map(fill_document, names))
+        for name, made in zip(names, filled, strict=True):
+            stale = _put(made, check=check) or stale
+            check_document(name)
             if not stale:
                 sys.stdout.write(f"{name}: shows what the commands print\n")
     except DocumentError as error:
@@ -114,12 +109,62 @@ def main() -> int:
     return 0
 
 
-def fill(text: str) -> str:
-    """The document with every marked block made anew."""
+def _put(made: Mapping[Path, str], *, check: bool) -> bool:
+    """Write what is not so yet, unless it is only a check; whether there was anything."""
+    stale = False
+    for path, wanted in made.items():
+        found = path.read_text(encoding="utf-8") if path.exists() else ""
+        if found != wanted:
+            stale = True
+            _report(path, found, wanted)
+            if not check:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(wanted, encoding="utf-8")
+    return stale
+
+
+def fill_document(name: str) -> dict[Path, str]:
+    """Path -> text of a document and of its pictures, as they should be.
+
+    Raises:
+        DocumentError: A command ends as it should not; the message names the document.
+    """
+    text = (ROOT / name).read_text(encoding="utf-8")
+    try:
+        with working_folder() as folder:
+            return {**make_pictures(text, folder), ROOT / name: fill(text, folder)}
+    except DocumentError as error:
+        raise DocumentError(f"{name}: {error}") from None
+
+
+def check_document(name: str) -> None:
+    """Links and Python sessions of a document.
+
+    Raises:
+        DocumentError: A link leads nowhere, or a session prints something else.
+    """
+    text = (ROOT / name).read_text(encoding="utf-8")
+    check_links(text, (ROOT / name).parent)
+    with working_folder() as folder:
+        check_doctests(text, name, folder)
+
+
+@contextmanager
+def working_folder() -> Iterator[Path]:
+    """A new folder with the demo's files and `configs`, gone afterwards."""
+    with TemporaryDirectory() as made:
+        folder = Path(made)
+        for path in (ROOT / "configs", *DEMO.glob("*.*")):
+            (folder / path.name).symlink_to(path)
+        yield folder
+
+
+def fill(text: str, folder: Path) -> str:
+    """The document with every marked block made anew, by commands that run in a folder."""
 
     def block(match: re.Match[str]) -> str:
         command = match["command"]
-        output = run_shell(command, colour=False, status=int(match["status"] or 0))
+        output = run_shell(command, folder, colour=False, status=int(match["status"] or 0))
         start = match[0].index("```")
         return f"{match[0][:start]}```{match['language']}\n$ {command}\n{output}```"
 
@@ -185,11 +230,11 @@ def _columns(match: re.Match[str]) -> str:
     return "\n".join([mark, "| column, JSON key | meaning |", "| --- | --- |", *lines, ""])
 
 
-def make_pictures(text: str) -> dict[Path, str]:
+def make_pictures(text: str, folder: Path) -> dict[Path, str]:
     """Path -> SVG of every picture that is marked in the document."""
     pictures = {}
     for match in PICTURE.finditer(text):
-        output = run_shell(match["command"], colour=True)
+        output = run_shell(match["command"], folder, colour=True)
         console = Console(
             width=COLUMNS,
             file=io.StringIO(),
@@ -205,51 +250,51 @@ def make_pictures(text: str) -> dict[Path, str]:
     return pictures
 
 
-def run_shell(command: str, *, colour: bool, status: int = 0) -> str:
-    """What a shell command prints on a terminal, stdout and stderr as they come, lines without trailing blanks.
+def run_shell(command: str, folder: Path, *, colour: bool, status: int = 0) -> str:
+    """What a shell command prints on a terminal in a folder, stdout and stderr as they come, lines without trailing blanks.
 
     Raises:
         DocumentError: It ends with another exit status than `status`.
     """
     environment = {
         "PATH": f"{Path(sys.executable).parent}:{os.defpath}",
-        "HOME": str(DEMO),
+        "HOME": str(folder),
         "LC_ALL": "C.UTF-8",
         "TERM": "xterm-256color",
         "TTY_INTERACTIVE": "0",  # no bars of slow runs
         **({} if colour else {"NO_COLOR": "1"}),
     }
-    found, printed = run_on_terminal(["/bin/sh", "-c", command], environment, COLUMNS, DEMO)
+    found, printed = run_on_terminal(["/bin/sh", "-c", command], environment, COLUMNS, folder)
     if found != status:
         raise DocumentError(f"{command!r} ended with exit status {found}, not {status}:\n{printed}")
     return "".join(f"{line.rstrip()}\n" for line in printed.removesuffix("\n").split("\n") if printed)
 
 
-def check_links(text: str) -> None:
-    """Every relative link of the document leads to a file.
+def check_links(text: str, folder: Path) -> None:
+    """Every relative link of a document in this folder leads to a file.
 
     Raises:
         DocumentError: One does not.
     """
     for match in LINK.finditer(text):
-        if ":" not in match["target"] and not (ROOT / match["target"]).exists():
+        if ":" not in match["target"] and not (folder / match["target"]).exists():
             raise DocumentError(f"a link leads nowhere: {match['target']}")
 
 
-def check_doctests(text: str, name: str) -> None:
-    """The document's Python sessions print what they show.
+def check_doctests(text: str, name: str, folder: Path) -> None:
+    """The document's Python sessions, which run in a folder, print what they show.
 
     Raises:
         DocumentError: One does not.
     """
-    os.chdir(DEMO)
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
     report = io.StringIO()
     names: dict[str, object] = {}
     for match in DOCTEST.finditer(text):
         line = text.count("\n", 0, match.start("source"))
         session = doctest.DocTestParser().get_doctest(match["source"], names, name, name, line)
-        runner.run(session, out=report.write, clear_globs=False)
+        with chdir(folder):
+            runner.run(session, out=report.write, clear_globs=False)
         names = session.globs
     if runner.failures:
         raise DocumentError(f"a Python session prints something else:\n{report.getvalue()}")

@@ -20,6 +20,9 @@ WITHOUT: dict[str, str] = {
         architecture/arguments architecture/blocks architecture/fields architecture/layers architecture/nodes
         architecture/values architecture/wiring
     """,
+    "tested by architecture/test_layer_facts.py": """
+        architecture/argument_kinds architecture/layer_rows architecture/tensorless_layers architecture/torch_layers
+    """,
     "tested by architecture/test_parse.py and live/build/test_inputs.py": """
         architecture/tensors
     """,
@@ -104,6 +107,9 @@ WITHOUT: dict[str, str] = {
     """,
     "tested by cli/test_grad.py": """
         live/grad/asked live/grad/run
+    """,
+    "tested by models/test_values.py and models/test_once.py": """
+        models/open
     """,
     "tested by cli/test_one_door.py": """
         models/rules models/standard_input

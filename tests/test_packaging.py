@@ -54,7 +54,9 @@ def test_changelog_starts_with_this_version() -> None:
 
 def test_every_direct_dependency_is_pinned_within_its_range() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    wanted = [Requirement(text) for text in project["project"]["dependencies"] + project["dependency-groups"]["dev"]]
+    groups = project["dependency-groups"]
+    listed = [*project["project"]["dependencies"], *groups["dev"], *groups["docs"]]
+    wanted = [Requirement(text) for text in listed if isinstance(text, str)]
     pins = constraints()
     assert {normalise(need.name) for need in wanted} <= pins.keys()
     assert [str(need) for need in wanted if pins[normalise(need.name)] not in need.specifier] == []
@@ -81,16 +83,16 @@ def test_readme_explains_every_column(command: str, columns: Sequence[Column]) -
     assert explained == [column.name for column in columns]
 
 
-def test_a_block_is_what_its_command_prints(fill_docs: ModuleType) -> None:
+def test_a_block_is_what_its_command_prints(fill_docs: ModuleType, tmp_path: Path) -> None:
     text = "before\n\n<!-- run: printf 'a  \\nb' -->\n```console\nstale\n```\n\nafter `run`\n"
-    assert fill_docs.fill(text) == (
+    assert fill_docs.fill(text, tmp_path) == (
         "before\n\n<!-- run: printf 'a  \\nb' -->\n```console\n$ printf 'a  \\nb'\na\nb\n```\n\nafter `run`\n"
     )
 
 
-def test_a_table_of_columns_is_what_is_declared(fill_docs: ModuleType) -> None:
+def test_a_table_of_columns_is_what_is_declared(fill_docs: ModuleType, tmp_path: Path) -> None:
     text = "a\n\n<!-- columns: grad --steps -->\n| old |\n| --- |\n\nb\n"
-    assert fill_docs.fill(text).splitlines()[3:] == [
+    assert fill_docs.fill(text, tmp_path).splitlines()[3:] == [
         "| column, JSON key | meaning |",
         "| --- | --- |",
         "| `norm_std` | deviation of the norm over the batches |",
@@ -100,18 +102,29 @@ def test_a_table_of_columns_is_what_is_declared(fill_docs: ModuleType) -> None:
     ]
     for wrong in ("grad --no", "gard", "tree"):
         with pytest.raises(fill_docs.DocumentError, match="has no columns"):
-            fill_docs.fill(f"<!-- columns: {wrong} -->\n| old |\n")
+            fill_docs.fill(f"<!-- columns: {wrong} -->\n| old |\n", tmp_path)
 
 
-def test_a_command_runs_on_a_terminal_without_colour(fill_docs: ModuleType) -> None:
-    assert fill_docs.run_shell('test -t 1 && test -t 2 && echo "$NO_COLOR"', colour=False) == "1\n"
-    assert fill_docs.run_shell("stty size <&1", colour=False) == f"50 {fill_docs.COLUMNS}\n"
+def test_a_command_runs_on_a_terminal_without_colour(fill_docs: ModuleType, tmp_path: Path) -> None:
+    assert fill_docs.run_shell('test -t 1 && test -t 2 && echo "$NO_COLOR"', tmp_path, colour=False) == "1\n"
+    assert fill_docs.run_shell("stty size <&1", tmp_path, colour=False) == f"50 {fill_docs.COLUMNS}\n"
 
 
-def test_a_command_with_another_exit_status_is_an_error(fill_docs: ModuleType) -> None:
+def test_a_command_with_another_exit_status_is_an_error(fill_docs: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(fill_docs.DocumentError, match="exit status 2, not 0"):
-        fill_docs.fill("<!-- run: exit 2 -->\n```\n```\n")
-    assert "$ exit 2" in fill_docs.fill("<!-- run, exit 2: exit 2 -->\n```\n```\n")
+        fill_docs.fill("<!-- run: exit 2 -->\n```\n```\n", tmp_path)
+    assert "$ exit 2" in fill_docs.fill("<!-- run, exit 2: exit 2 -->\n```\n```\n", tmp_path)
+
+
+def test_a_document_has_a_folder_of_its_own_with_the_files_of_the_demo(fill_docs: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "model.pt").write_text("a model")
+    (tmp_path / "configs").mkdir()
+    lines = "cat model.pt; ls; echo x > left.pt"
+    (tmp_path / "a.md").write_text(f"<!-- run: {lines} -->\n```\n```\n<!-- run: cat left.pt -->\n```\n```\n")
+    (filled,) = fill_docs.fill_document("a.md").values()
+    assert "a modela.md  configs  model.pt" in filled
+    assert "$ cat left.pt\nx\n" in filled
+    assert not (tmp_path / "left.pt").exists()
 
 
 def test_check_writes_nothing_and_fails_on_a_stale_block(
@@ -132,9 +145,9 @@ def test_check_writes_nothing_and_fails_on_a_stale_block(
 
 def test_a_picture_is_drawn_alike_each_time_and_loads_nothing(fill_docs: ModuleType, tmp_path: Path) -> None:
     text = "<!-- picture: printf '\\033[31mred\\033[0m <name>' -->\n![words](docs/red.svg)\n"
-    ((path, drawn),) = fill_docs.make_pictures(text).items()
+    ((path, drawn),) = fill_docs.make_pictures(text, tmp_path).items()
     assert path == tmp_path / "docs" / "red.svg"
-    assert fill_docs.make_pictures(text) == {path: drawn}
+    assert fill_docs.make_pictures(text, tmp_path) == {path: drawn}
     assert ">red</text>" in drawn
     assert "&lt;name&gt;" in drawn
     assert re.findall(r"https?://[^\"]+", drawn) == ["http://www.w3.org/2000/svg"]
@@ -142,15 +155,15 @@ def test_a_picture_is_drawn_alike_each_time_and_loads_nothing(fill_docs: ModuleT
 
 def test_a_link_that_leads_nowhere_is_an_error(fill_docs: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "there.md").touch()
-    fill_docs.check_links("[a](there.md) [b](there.md#part) [c](https://example.org/x) [d](#part)")
+    fill_docs.check_links("[a](there.md) [b](there.md#part) [c](https://example.org/x) [d](#part)", tmp_path)
     with pytest.raises(fill_docs.DocumentError, match=r"gone\.md"):
-        fill_docs.check_links("[a](gone.md)")
+        fill_docs.check_links("[a](gone.md)", tmp_path)
 
 
-def test_a_python_session_that_prints_something_else_is_an_error(fill_docs: ModuleType) -> None:
-    fill_docs.check_doctests("```pycon\n>>> n = 2\n```\ntext\n```pycon\n>>> n + 1\n3\n```\n", "README.md")
+def test_a_python_session_that_prints_something_else_is_an_error(fill_docs: ModuleType, tmp_path: Path) -> None:
+    fill_docs.check_doctests("```pycon\n>>> n = 2\n```\ntext\n```pycon\n>>> n + 1\n3\n```\n", "README.md", tmp_path)
     with pytest.raises(fill_docs.DocumentError, match="Expected:"):
-        fill_docs.check_doctests("```pycon\n>>> 1 + 1\n3\n```\n", "README.md")
+        fill_docs.check_doctests("```pycon\n>>> 1 + 1\n3\n```\n", "README.md", tmp_path)
 
 
 def test_gpt2_has_as_many_parameters_as_the_published_one(benchmark_main: ModuleType) -> None:

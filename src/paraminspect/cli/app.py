@@ -263,7 +263,9 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         return 0
     except OSError as error:
-        Output().error(error if error.filename else OutputError(error))
+        from paraminspect.live.torch_missing import explain_missing
+
+        Output().error(error if error.filename or explain_missing(error) else OutputError(error))
     except Exception as error:
         Output().error(error)
     return FAILED
