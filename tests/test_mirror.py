@@ -20,6 +20,9 @@ WITHOUT: dict[str, str] = {
         architecture/arguments architecture/blocks architecture/fields architecture/layers architecture/nodes
         architecture/values architecture/wiring
     """,
+    "tested by architecture/test_layer_facts.py": """
+        architecture/argument_kinds architecture/layer_rows architecture/tensorless_layers architecture/torch_layers
+    """,
     "tested by architecture/test_parse.py and live/build/test_inputs.py": """
         architecture/tensors
     """,
@@ -118,7 +121,7 @@ WITHOUT: dict[str, str] = {
         render/checkpoint_tree
     """,
     "tested by cli/test_values.py": """
-        render/pictures render/ridges values/picture
+        render/pictures values/picture
     """,
     "tested by sharing/test_find.py and cli/test_shared.py": """
         sharing/search sharing/tabled
