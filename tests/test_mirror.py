@@ -121,7 +121,7 @@ WITHOUT: dict[str, str] = {
         render/checkpoint_tree
     """,
     "tested by cli/test_values.py": """
-        render/pictures render/ridges values/picture
+        render/pictures values/picture
     """,
     "tested by sharing/test_find.py and cli/test_shared.py": """
         sharing/search sharing/tabled
