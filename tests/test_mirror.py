@@ -20,6 +20,9 @@ WITHOUT: dict[str, str] = {
         architecture/arguments architecture/blocks architecture/fields architecture/layers architecture/nodes
         architecture/values architecture/wiring
     """,
+    "tested by architecture/test_layer_facts.py": """
+        architecture/argument_kinds architecture/layer_rows architecture/tensorless_layers architecture/torch_layers
+    """,
     "tested by architecture/test_parse.py and live/build/test_inputs.py": """
         architecture/tensors
     """,
