@@ -76,7 +76,7 @@ def command(
     """
     from paraminspect.cli.opened import open_pair
     from paraminspect.cli.progress import Progress
-    from paraminspect.library.compared import compare_records
+    from paraminspect.library.compared import compare_records, count_compared
     from paraminspect.values.diff import Tolerance
     from paraminspect.values.tabled import change_rows, describe_renamed, failures_as_errors
 
@@ -95,9 +95,8 @@ def command(
     if not any(chosen):
         raise SelectionError("nothing is left to compare", hint="--all takes in optimizer state and plain attributes")
     old, new = (_renamed(records, map_, source) for records, source in zip(both_stored(*chosen), sources, strict=True))
-    nbytes = sum(record.nbytes or 0 for name, record in old.items() if name in new)
     with Progress(out, "comparing") as progress:
-        advance = progress.counting(nbytes)
+        advance = progress.counting(count_compared(old, new))
         diff = compare_records(sides, old, new, only=only, tolerance=Tolerance(rtol, atol), advance=advance)
     out.write_rows(out.pick(change_rows(diff, sides[0].checkpoint, sides[1].checkpoint), columns))
     out.notes(describe_renamed(diff))
