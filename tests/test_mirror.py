@@ -38,9 +38,6 @@ WITHOUT: dict[str, str] = {
         cli/commands/shared cli/commands/show cli/commands/stats cli/commands/tree cli/explain cli/live_tree cli/opened
         cli/comparing cli/options cli/results cli/run_options
     """,
-    "tested by cli/test_streams.py": """
-        cli/progress
-    """,
     "tested by cli/completion/test_answer.py and cli/completion/test_words.py": """
         cli/completion/choices cli/completion/install cli/completion/typed
     """,

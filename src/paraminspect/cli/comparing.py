@@ -38,7 +38,7 @@ class Comparing(NamedTuple):
         """Open both, write what has changed, and count it."""
         from paraminspect.cli.opened import open_pair
         from paraminspect.cli.progress import Progress
-        from paraminspect.library.compared import compare_records
+        from paraminspect.library.compared import compare_records, count_compared
         from paraminspect.values.diff import Tolerance
         from paraminspect.values.tabled import change_rows, describe_renamed, failures_as_errors
 
@@ -53,10 +53,9 @@ class Comparing(NamedTuple):
             raise SelectionError("nothing is left to compare", hint=hint)
         renamed = zip(both_stored(*chosen), titles, strict=True)
         old, new = (_renamed(records, self.maps, title) for records, title in renamed)
-        nbytes = sum(record.nbytes or 0 for name, record in old.items() if name in new)
         tolerance = Tolerance(self.rtol, self.atol)
         with Progress(out, "comparing") as progress:
-            advance = progress.counting(nbytes)
+            advance = progress.counting(count_compared(old, new))
             diff = compare_records(sides, old, new, only=self.only, tolerance=tolerance, advance=advance)
         out.write_rows(out.pick(change_rows(diff, sides[0].checkpoint, sides[1].checkpoint), self.columns))
         out.notes(describe_renamed(diff))
