@@ -1,5 +1,5 @@
 # make demo         install into .venv and look into a GPT-2-shaped checkpoint
-# make test         install, lint, check documents and wheel, run the tests
+# make test         install, lint, check documents and wheel, run the tests, and those that need no torch without it
 # make test-extra   run the tests that want a browser, other shells, readers of manual pages
 # make test-libraries  run models of transformers, diffusers, peft and timm, in an environment of their own
 # make docs         run the commands of README.md and docs/, write their output into them; write the manual pages;
@@ -26,7 +26,7 @@ DEMO := demo/gpt2.pt
 BENCH_ARGS ?= --output benchmarks/RESULTS.md
 
 .DELETE_ON_ERROR:
-.PHONY: demo install dev test test-extra test-libraries page check-page report lint pytest check-docs check-wheel docs site linkcheck bench clean help
+.PHONY: demo install dev test test-without-torch test-extra test-libraries page check-page report lint pytest check-docs check-wheel docs site linkcheck bench clean help
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed '/^$$/q'
@@ -41,7 +41,7 @@ demo: $(DEMO)
 	@echo
 	@echo 'paraminspect is in $(BIN): try $(BIN)/paraminspect list YOUR_MODEL'
 
-test: lint check-docs check-wheel pytest
+test: lint check-docs check-wheel pytest test-without-torch
 
 install: $(VENV)/.installed
 dev: $(VENV)/.dev
@@ -95,6 +95,9 @@ check-wheel: $(VENV)/.dev $(DEMO)
 
 pytest: $(VENV)/.dev
 	$(BIN)/pytest -n auto $(PYTEST_ARGS)
+
+test-without-torch: $(VENV)/.dev
+	$(BIN)/python -m scripts.without_torch -n auto
 
 test-extra: $(VENV)/.dev
 	$(BIN)/pytest -m extra $(PYTEST_ARGS)

@@ -112,7 +112,7 @@ def command_page(name: str, command: Any) -> Iterator[str]:
     declared = command.declared
     yield head(f"{PROGRAM}-{name}", summary(command).rstrip("."))
     yield f".SH SYNOPSIS\n.SY {PROGRAM}\n.B {escape(name)}\n.RI [ OPTIONS ]\n"
-    arguments = [each for each in command.params if each.param_type_name == "argument"]
+    arguments = [each for each in command.params if each.param_type_name == "argument" and not each.hidden]
     for each in arguments:
         yield f".I {escape(str(each.metavar))}\n"
     yield ".YS\n"

@@ -61,7 +61,11 @@ class Command(TyperCommand):
         """Words of the usage line."""
         return [
             "[OPTIONS]",
-            *(str(each.metavar) for each in self.get_params(ctx) if each.param_type_name == "argument"),
+            *(
+                str(each.metavar)
+                for each in self.get_params(ctx)
+                if each.param_type_name == "argument" and not getattr(each, "hidden", False)
+            ),
         ]
 
     def sections(self, ctx: Any) -> dict[str, list[tuple[str, str]]]:
