@@ -5,8 +5,7 @@ What a document shows is marked where it stands, and every mark is a comment tha
 - `<!-- run: COMMAND -->` before a fenced block: the block is the command and what it prints on a terminal of
   `COLUMNS` columns; `<!-- run, exit 2: COMMAND -->` where it is meant to fail.
 - `<!-- picture: COMMAND -->` before an image: the image is the same in colour, as SVG.
-- `<!-- columns: COMMAND -->` before a table, or `<!-- columns: COMMAND --OPTION -->`: the columns that are declared.
-- `<!-- spec: WHAT -->` before a table: what the parser of specs declares, WHAT being a key of `SPEC_TABLES`.
+- Tables behind the marks that `scripts.document_tables` knows are made of what is declared.
 - Fenced blocks of `pycon` are doctests.
 
 The commands of one document run one after the other in an empty folder of its own, with links to the demo's files and to
@@ -28,20 +27,15 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
-from paraminspect.architecture.blocks import BLOCK_KEYS
-from paraminspect.architecture.built_in import BUILTINS, CONTAINERS, PARAMETRIZATIONS
-from paraminspect.architecture.declared import Argument
-from paraminspect.architecture.layers import EXPERTS_KEYS, LAYER_OPTIONS
-from paraminspect.architecture.parse import TOP_LEVEL
-from paraminspect.cli.app import COMMANDS, find_declared
 from scripts.check_links import find_broken_links
+from scripts.document_tables import DocumentError, fill_tables
 from scripts.terminal import run_on_terminal
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -53,8 +47,6 @@ RUN = re.compile(
     r"^<!-- run(?:, exit (?P<status>\d+))?: (?P<command>.+?) -->\n```(?P<language>\w*)\n(?P<shown>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
-COLUMNS_OF = re.compile(r"^<!-- columns: (?P<command>\S+)(?: --(?P<option>\S+))? -->\n(?:\|.*\n)+", re.MULTILINE)
-SPEC = re.compile(r"^<!-- spec: (?P<what>[\w ]+) -->\n(?:\|.*\n)+", re.MULTILINE)
 PICTURE = re.compile(r"^<!-- picture: (?P<command>.+?) -->\n!\[[^\]]*\]\((?P<path>[^)]+)\)$", re.MULTILINE)
 DOCTEST = re.compile(r"^```pycon\n(?P<source>.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -82,10 +74,6 @@ line-height: {line_height}px; }}
 </svg>
 """
 """rich's own template without the web font it loads."""
-
-
-class DocumentError(Exception):
-    """A document shows something that cannot be made true by writing it again."""
 
 
 def main() -> int:
@@ -130,8 +118,6 @@ def find_documents() -> list[Path]:
 def make_document(path: Path) -> dict[Path, str]:
     """What the document and its pictures should be."""
     text = path.read_text(encoding="utf-8")
-    if not any(mark.search(text) for mark in (RUN, COLUMNS_OF, SPEC, PICTURE)):
-        return {path: text}
     with working_folder() as folder:
         try:
             return {**make_pictures(text, path.parent, folder), path: fill(text, folder)}
@@ -158,66 +144,7 @@ def fill(text: str, folder: Path) -> str:
         start = match[0].index("```")
         return f"{match[0][:start]}```{match['language']}\n$ {command}\n{output}```"
 
-    return RUN.sub(block, SPEC.sub(_spec_table, COLUMNS_OF.sub(_columns, text)))
-
-
-def _spec_table(match: re.Match[str]) -> str:
-    """A table of what the parser of specs declares."""
-    header, rows = SPEC_TABLES[match["what"]]
-    lines = [header, re.sub(r"[^|]+", " --- ", header), *(f"| {' | '.join(row)} |" for row in rows), ""]
-    return "\n".join([match[0].partition("\n")[0], *lines])
-
-
-def _arguments(arguments: Sequence[Argument]) -> str:
-    """Each with its meaning, and its value where it is left out."""
-    return "; ".join(f"`{each.name}`{_default(each)}: {each.meaning}" for each in arguments)
-
-
-def _default(argument: Argument) -> str:
-    if argument.is_required or argument.optional:
-        return ""
-    value = argument.default
-    return f" = `{'true' if value is True else 'false' if value is False else value}`"
-
-
-def _meanings(table: Mapping[str, str]) -> list[tuple[str, str]]:
-    return [(f"`{name}`", meaning) for name, meaning in table.items()]
-
-
-SPEC_TABLES: dict[str, tuple[str, Sequence[tuple[str, ...]]]] = {
-    "keys": ("| key | meaning |", _meanings(TOP_LEVEL)),
-    "blocks": ("| key of a block | meaning |", _meanings(BLOCK_KEYS)),
-    "layers": ("| option of a layer | meaning |", _meanings(LAYER_OPTIONS)),
-    "containers": ("| type | output |", _meanings(CONTAINERS)),
-    "experts": ("| key of a MixtureOfExperts | meaning |", _meanings(EXPERTS_KEYS)),
-    "built ins": (
-        "| type | output for an input x, or a, b, ... | arguments |",
-        [(f"`{each.name}`", each.computes, _arguments(each.arguments)) for each in BUILTINS.values()],
-    ),
-    "parametrizations": (
-        "| name | the tensor is | arguments |",
-        [(f"`{name}`", what, _arguments(arguments)) for name, (what, arguments) in PARAMETRIZATIONS.items()],
-    ),
-}
-"""What can be said in a document: (header, rows)."""
-
-
-def _columns(match: re.Match[str]) -> str:
-    """A table of columns.
-
-    Raises:
-        DocumentError: There is no such command, or no such option brings rows.
-    """
-    command, option = match["command"], match["option"] or ""
-    tables = find_declared(command).tables if command in COMMANDS else ()
-    table = next((each for each in tables if each.option == option), None)
-    if table is None:
-        raise DocumentError(f"{command} --{option} has no columns")
-    mark = match[0].partition("\n")[0]
-    lines = [
-        f"| `{each.name}` | {''.join(f'`{word}` ' for word in each.words)}{each.about} |" for each in table.columns
-    ]
-    return "\n".join([mark, "| column, JSON key | meaning |", "| --- | --- |", *lines, ""])
+    return RUN.sub(block, fill_tables(text))
 
 
 def make_pictures(text: str, beside: Path, folder: Path) -> dict[Path, str]:
