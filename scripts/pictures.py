@@ -27,6 +27,7 @@ from scripts.terminal import run_on_terminal
 ROOT: Final = Path(__file__).resolve().parent.parent
 DEMO: Final = ROOT / "demo"
 INTO: Final = ROOT / "build" / "pictures"
+FILES: Final = INTO / "files"
 
 WIDTHS: Final = (60, 80, 120, 200)
 MOST_LINES: Final = 34
@@ -69,22 +70,22 @@ COMMANDS: Final = {
     "info": "paraminspect training.pt",
     "list": "paraminspect list gpt2.pt",
     "list-7b": "paraminspect list configs/llama-7b.yaml",
-    "list-long": "paraminspect list files/long.safetensors",
+    "list-long": "paraminspect list long.safetensors",
     "list-all": "paraminspect list --all training.pt",
     "list-depth": "paraminspect list --depth 2 gpt2.pt",
     "tree": "paraminspect tree gpt2.pt",
-    "tree-long": "paraminspect tree files/long.safetensors",
+    "tree-long": "paraminspect tree long.safetensors",
     "tree-spec": "paraminspect tree configs/resnet18.yaml --with-shapes",
     "show": "paraminspect show gpt2.pt transformer.ln_f.weight",
     "stats": "paraminspect stats gpt2.pt --select '*h.[01].*'",
-    "stats-long": "paraminspect stats files/long.safetensors",
+    "stats-long": "paraminspect stats long.safetensors",
     "stats-nan": "paraminspect stats tuned.safetensors --fail-on nan,zero",
     "diff": "paraminspect diff base.pt tuned.safetensors",
-    "diff-long": "paraminspect diff files/long.safetensors files/longer.safetensors",
-    "shared": "paraminspect shared gpt2.pt files/long.safetensors --equal",
+    "diff-long": "paraminspect diff long.safetensors longer.safetensors",
+    "shared": "paraminspect shared gpt2.pt long.safetensors --equal",
     "check": "paraminspect check hostile.pt gpt2.pt tuned.safetensors",
     "check-table": "paraminspect check hostile.pt -f table -c severity,code,name,message",
-    "convert": "paraminspect convert gpt2.pt -o files/out.safetensors --dry-run",
+    "convert": "paraminspect convert gpt2.pt -o out.safetensors --dry-run",
     "init": "paraminspect init configs/mlp.yaml --rule '*weight=kaiming_uniform(a=0.1)' --rule '*bias=zeros'",
     "grad": "paraminspect grad configs/autoencoder.yaml",
     "grad-table": "paraminspect grad configs/gpt2.yaml -f table",
@@ -117,7 +118,7 @@ def draw(printed: str, columns: int, title: str, theme: TerminalTheme = DARK) ->
 
 
 def make_files(folder: Path) -> None:
-    """Files that are hard to show."""
+    """Make the files that are hard to show."""
     import numpy as np
     import safetensors.numpy
 
@@ -144,19 +145,18 @@ def make_files(folder: Path) -> None:
 
 def photograph(names: list[str]) -> Iterator[Shot]:
     """Run every command whose name begins with one of these, all if there are none, at every width."""
-    links = {DEMO / "configs": ROOT / "configs", DEMO / "files": INTO / "files"}
-    for link, target in links.items():
-        if not link.exists():
-            link.symlink_to(target)
+    for path in (ROOT / "configs", *DEMO.glob("*.*")):
+        if not (FILES / path.name).exists():
+            (FILES / path.name).symlink_to(path)
     environment = {
-        "PATH": f"{Path(sys.executable).parent}:{os.defpath}", "HOME": str(DEMO), "LC_ALL": "C.UTF-8",
+        "PATH": f"{Path(sys.executable).parent}:{os.defpath}", "HOME": str(FILES), "LC_ALL": "C.UTF-8",
         "TERM": "xterm-256color", "COLORTERM": "truecolor", "TTY_INTERACTIVE": "0",
     }  # fmt: skip
     for name, command in COMMANDS.items():
         if names and not name.startswith(tuple(names)):
             continue
         for columns in WIDTHS:
-            _, printed = run_on_terminal(["/bin/sh", "-c", command], environment, columns, DEMO)
+            _, printed = run_on_terminal(["/bin/sh", "-c", command], environment, columns, FILES)
             lines = re.sub(r"\x1b\]8;[^\x1b]*\x1b\\", "", printed).splitlines()
             yield Shot(name, columns, "\n".join(lines[:MOST_LINES]))
 
@@ -184,7 +184,7 @@ def main() -> int:
         return 1
     from playwright.sync_api import sync_playwright
 
-    make_files(INTO / "files")
+    make_files(FILES)
     shots: dict[str, list[Shot]] = {}
     for shot in photograph(sys.argv[1:]):
         shots.setdefault(shot.name, []).append(shot)

@@ -108,7 +108,7 @@ def _is_name(block: _Block) -> bool:
 def _fit(blocks: list[_Block], width: int) -> tuple[list[_Block], list[str]]:
     """Leave out columns until names are whole; returns the rest and the names of those left out, in their order.
 
-    Those that went last come first back where there is room for them after all.
+    Those that went last come first back where there is room for them after all; spare ones stay away together.
     """
     kept, gone = list(blocks), list[_Block]()
     names = [block for block in blocks[::-1] if _is_name(block)]
@@ -121,7 +121,7 @@ def _fit(blocks: list[_Block], width: int) -> tuple[list[_Block], list[str]]:
         kept.remove(block)
         gone.append(block)
     for block in gone[::-1]:
-        if _need([*kept, block]) <= width:
+        if not block.column.spare and _need([*kept, block]) <= width:
             kept = [each for each in blocks if each in kept or each is block]
     return kept, [block.column.name for block in blocks if block not in kept]
 
