@@ -74,8 +74,8 @@ def command(
     """
     from paraminspect.cli.opened import REFUSED, open_one
     from paraminspect.library.init import Wanted
-    from paraminspect.live.build.seeds import SEEDS
     from paraminspect.live.init.told import describe_no_rules, describe_notes
+    from paraminspect.outcomes import SEEDS
 
     if output_file == "":
         raise ParamInspectError("-o without a name", hint="-o FILE.safetensors; is a variable of the shell empty?")
