@@ -26,6 +26,12 @@ WITHOUT: dict[str, str] = {
     "tested by architecture/test_parse.py and live/build/test_inputs.py": """
         architecture/tensors
     """,
+    "tested by library/test_init_together.py": """
+        writers/shares
+    """,
+    "tested by cli/test_ranks.py": """
+        live/ranks/store
+    """,
     "tested by library/test_report.py": """
         library/compared pages/document
     """,
