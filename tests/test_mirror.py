@@ -32,6 +32,9 @@ WITHOUT: dict[str, str] = {
     "tested by cli/test_ranks.py": """
         live/ranks/store
     """,
+    "tested by live/ranks/test_sharded.py": """
+        live/ranks/init
+    """,
     "tested by library/test_report.py": """
         library/compared pages/document
     """,
