@@ -1,10 +1,10 @@
 """Write what the table of formats says into the files that no program of ours reads, or check that it stands there.
 
-- `.pre-commit-hooks.yaml` and `scripts/check_changed.sh`, which `action.yml` runs, choose files by a pattern of names.
+- `.pre-commit-hooks.yaml` and `scripts/model_files.sh`, of the scripts that `action.yml` runs, choose files by a pattern.
 - `requirements-files.txt` names what works on files need: the dependencies of `pyproject.toml` but torch, which would
   hold gigabytes, and what these bring in turn, for pip takes torch with us unless it is told to take no dependency at
   all. `.pre-commit-hooks.yaml` names the same; `action.yml` reads the file.
-- `README.md` has a table of the formats that are read, behind `<!-- formats -->`.
+- `docs/formats.md` has a table of the formats that are read, behind `<!-- formats -->`.
 
     python -m scripts.fill_formats            write
     python -m scripts.fill_formats --check    write nothing, exit 1 if something would change
@@ -114,11 +114,11 @@ def fill_hooks(text: str) -> str:
 
 
 def fill_script(text: str) -> str:
-    """`scripts/check_changed.sh`."""
+    """`scripts/model_files.sh`."""
     return put(text, r"\nnames='(?P<value>.*)'\n", pattern())
 
 
-def fill_readme(text: str) -> str:
+def fill_page(text: str) -> str:
     """The table of the formats that are read."""
     rows = "".join(f"| {with_endings(row)} | {row.about} |\n" for row in FORMATS if row.about)
     return put(text, r"<!-- formats -->\n(?P<value>(?:\|.*\n)+)", f"| format | what is read |\n| --- | --- |\n{rows}")
@@ -142,8 +142,8 @@ def put(text: str, where: str, value: str, times: int = 1) -> str:
 FILES: dict[str, Callable[[str], str]] = {
     ".pre-commit-hooks.yaml": fill_hooks,
     LIGHT: fill_light,
-    "scripts/check_changed.sh": fill_script,
-    "README.md": fill_readme,
+    "scripts/model_files.sh": fill_script,
+    "docs/formats.md": fill_page,
 }
 
 

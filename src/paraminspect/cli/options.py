@@ -230,9 +230,9 @@ class Output(NamedTuple):
     color: Color = "auto"
     wide: Wide = False
 
-    def open(self, header: bool | None = None) -> writing.Output:
-        """What writes like this."""
-        return writing.Output(self.format, colour=self.color, header=header, wide=self.wide)
+    def open(self, header: bool | None = None, *, paged: bool = False) -> writing.Output:
+        """What writes like this; `paged` into a pipe that a pager shows."""
+        return writing.Output(self.format, colour=self.color, header=header, wide=self.wide, paged=paged)
 
 
 def asked(
