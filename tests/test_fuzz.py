@@ -8,9 +8,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
 from fuzz.seeds import make_seeds
 from fuzz.targets import TARGETS
-
 from paraminspect.errors import ParamInspectError
 
 FILES = sorted(Path(__file__).with_name("fuzz").iterdir())

@@ -6,9 +6,9 @@ import contextlib
 from pathlib import Path
 
 import pytest
+
 from fuzz.budget import measure
 from fuzz.hostile import FILES, MOST, SPECS, Made
-
 from paraminspect.checks.container import Place, scan_part
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.blob import open_blob

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fuzz import hostile
 
 import paraminspect as pi
+from fuzz import hostile
 from paraminspect.checks.container import Place, scan_part
 from paraminspect.errors import LimitExceededError
 from paraminspect.files.blob import Blob, open_blob

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.bypasses import write_bypasses, write_unknown
-
 from paraminspect.checks.check import check_source
 from paraminspect.checks.codes import worst
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from benchmarks.ranks import metadata_of_ranks
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.distributed.checkpoint.filesystem import _StorageInfo
 from torch.distributed.checkpoint.metadata import ChunkStorageMetadata, MetadataIndex
 
+from benchmarks.ranks import metadata_of_ranks
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles import repeats

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed.checkpoint as dcp
-from benchmarks.ranks import LENGTH, STEP, metadata_of_ranks
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.distributed.checkpoint.metadata import ChunkStorageMetadata, Metadata, TensorStorageMetadata
 
+from benchmarks.ranks import LENGTH, STEP, metadata_of_ranks
 from paraminspect.checks.check import check_source
 from paraminspect.errors import (
     CheckpointError,
