@@ -33,7 +33,7 @@ WITHOUT: dict[str, str] = {
         live/ranks/store
     """,
     "tested by live/ranks/test_sharded.py": """
-        live/ranks/init
+        live/ranks/scatter
     """,
     "tested by library/test_report.py": """
         library/compared pages/document

@@ -425,7 +425,7 @@ def apply_init(
 
     carry_out = None
     if has_shards(opened.live.model):
-        from paraminspect.live.ranks.init import apply_sharded
+        from paraminspect.live.ranks.scatter import apply_sharded
 
         carry_out = apply_sharded
     return apply_rules(
