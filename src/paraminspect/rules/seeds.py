@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Final
-
-SEEDS: Final = 2
-"""Which way from seeds to values this is, as JSON says it; another way is another number."""
 
 
 def stream_key(seed: int, name: str, part: str = "") -> int:
