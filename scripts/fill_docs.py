@@ -3,10 +3,12 @@
 What a document shows is marked where it stands, and every mark is a comment that a reader does not see:
 
 - `<!-- run: COMMAND -->` before a fenced block: the block is the command and what it prints on a terminal of
-  `COLUMNS` columns; `<!-- run, exit 2: COMMAND -->` where it is meant to fail.
+  `COLUMNS` columns; `<!-- run, exit 2: COMMAND -->` where it is meant to fail. With `<!-- run, needs jq: COMMAND -->`
+  the block is left as it is where there is no such program or module.
+- `<!-- file: NAME -->` before a fenced block: the commands find it as a file of that name.
 - `<!-- picture: COMMAND -->` before an image: the image is the same in colour, as SVG.
 - `<!-- columns: COMMAND -->` before a table, or `<!-- columns: COMMAND --OPTION -->`: the columns that are declared.
-- `<!-- spec: WHAT -->` before a table: what the parser of specs declares, WHAT being a key of `SPEC_TABLES`.
+- `<!-- table: WHAT -->` before a table: what the program declares, WHAT being a key of `doc_tables.TABLES`.
 - Fenced blocks of `pycon` are doctests.
 
 The commands of one document run one after the other in an empty folder of its own, with links to the demo's files and to
@@ -23,25 +25,23 @@ import argparse
 import contextlib
 import difflib
 import doctest
+import importlib.util
 import io
 import os
 import re
+import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
-from paraminspect.architecture.blocks import BLOCK_KEYS
-from paraminspect.architecture.built_in import BUILTINS, CONTAINERS, PARAMETRIZATIONS
-from paraminspect.architecture.declared import Argument
-from paraminspect.architecture.layers import EXPERTS_KEYS, LAYER_OPTIONS
-from paraminspect.architecture.parse import TOP_LEVEL
 from paraminspect.cli.app import COMMANDS, find_declared
 from scripts.check_links import find_broken_links
+from scripts.doc_tables import make_table
 from scripts.terminal import run_on_terminal
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,11 +50,12 @@ DEMO = ROOT / "demo"
 COLUMNS = 96
 
 RUN = re.compile(
-    r"^<!-- run(?:, exit (?P<status>\d+))?: (?P<command>.+?) -->\n```(?P<language>\w*)\n(?P<shown>.*?)^```$",
+    r"^<!-- run(?:, exit (?P<status>\d+))?(?:, needs (?P<needs>\w+))?: (?P<command>.+?) -->\n```(?P<language>\w*)\n(?P<shown>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 COLUMNS_OF = re.compile(r"^<!-- columns: (?P<command>\S+)(?: --(?P<option>\S+))? -->\n(?:\|.*\n)+", re.MULTILINE)
-SPEC = re.compile(r"^<!-- spec: (?P<what>[\w ]+) -->\n(?:\|.*\n)+", re.MULTILINE)
+TABLE = re.compile(r"^<!-- table: (?P<what>[\w ]+) -->\n(?:\|.*\n)+", re.MULTILINE)
+FILE = re.compile(r"^<!-- file: (?P<name>[\w.-]+) -->\n```\w*\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 PICTURE = re.compile(r"^<!-- picture: (?P<command>.+?) -->\n!\[[^\]]*\]\((?P<path>[^)]+)\)$", re.MULTILINE)
 DOCTEST = re.compile(r"^```pycon\n(?P<source>.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -130,7 +131,7 @@ def find_documents() -> list[Path]:
 def make_document(path: Path) -> dict[Path, str]:
     """What the document and its pictures should be."""
     text = path.read_text(encoding="utf-8")
-    if not any(mark.search(text) for mark in (RUN, COLUMNS_OF, SPEC, PICTURE)):
+    if not any(mark.search(text) for mark in (RUN, COLUMNS_OF, TABLE, PICTURE)):
         return {path: text}
     with working_folder() as folder:
         try:
@@ -151,55 +152,28 @@ def working_folder() -> Iterator[Path]:
 
 def fill(text: str, folder: Path) -> str:
     """The document with every marked block made anew, by commands that run in a folder."""
+    for each in FILE.finditer(text):
+        (folder / each["name"]).write_text(each["text"], encoding="utf-8")
 
     def block(match: re.Match[str]) -> str:
-        command = match["command"]
+        command, needs = match["command"], match["needs"]
+        if needs and not _is_there(needs):
+            sys.stderr.write(f"there is no {needs}, so this was not run: {command}\n")
+            return match[0]
         output = run_shell(command, folder, colour=False, status=int(match["status"] or 0))
         start = match[0].index("```")
         return f"{match[0][:start]}```{match['language']}\n$ {command}\n{output}```"
 
-    return RUN.sub(block, SPEC.sub(_spec_table, COLUMNS_OF.sub(_columns, text)))
+    def table(match: re.Match[str]) -> str:
+        mark = match[0].partition("\n")[0]
+        return f"{mark}\n{make_table(match['what'])}"
+
+    return RUN.sub(block, TABLE.sub(table, COLUMNS_OF.sub(_columns, text)))
 
 
-def _spec_table(match: re.Match[str]) -> str:
-    """A table of what the parser of specs declares."""
-    header, rows = SPEC_TABLES[match["what"]]
-    lines = [header, re.sub(r"[^|]+", " --- ", header), *(f"| {' | '.join(row)} |" for row in rows), ""]
-    return "\n".join([match[0].partition("\n")[0], *lines])
-
-
-def _arguments(arguments: Sequence[Argument]) -> str:
-    """Each with its meaning, and its value where it is left out."""
-    return "; ".join(f"`{each.name}`{_default(each)}: {each.meaning}" for each in arguments)
-
-
-def _default(argument: Argument) -> str:
-    if argument.is_required or argument.optional:
-        return ""
-    value = argument.default
-    return f" = `{'true' if value is True else 'false' if value is False else value}`"
-
-
-def _meanings(table: Mapping[str, str]) -> list[tuple[str, str]]:
-    return [(f"`{name}`", meaning) for name, meaning in table.items()]
-
-
-SPEC_TABLES: dict[str, tuple[str, Sequence[tuple[str, ...]]]] = {
-    "keys": ("| key | meaning |", _meanings(TOP_LEVEL)),
-    "blocks": ("| key of a block | meaning |", _meanings(BLOCK_KEYS)),
-    "layers": ("| option of a layer | meaning |", _meanings(LAYER_OPTIONS)),
-    "containers": ("| type | output |", _meanings(CONTAINERS)),
-    "experts": ("| key of a MixtureOfExperts | meaning |", _meanings(EXPERTS_KEYS)),
-    "built ins": (
-        "| type | output for an input x, or a, b, ... | arguments |",
-        [(f"`{each.name}`", each.computes, _arguments(each.arguments)) for each in BUILTINS.values()],
-    ),
-    "parametrizations": (
-        "| name | the tensor is | arguments |",
-        [(f"`{name}`", what, _arguments(arguments)) for name, (what, arguments) in PARAMETRIZATIONS.items()],
-    ),
-}
-"""What can be said in a document: (header, rows)."""
+def _is_there(name: str) -> bool:
+    """Whether there is a program or a module of that name."""
+    return shutil.which(name) is not None or importlib.util.find_spec(name) is not None
 
 
 def _columns(match: re.Match[str]) -> str:

@@ -17,7 +17,7 @@ EXAMPLES = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
 
 def test_its_tables_are_what_is_declared(tmp_path: Path) -> None:
     assert fill(TEXT, tmp_path) == TEXT, "run python -m scripts.fill_docs"
-    assert TEXT.count("<!-- spec: ") == 7
+    assert TEXT.count("<!-- table: ") == 7
 
 
 @pytest.mark.parametrize("text", EXAMPLES)
