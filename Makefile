@@ -121,7 +121,7 @@ docs: $(VENV)/.dev $(DEMO)
 	$(MAKE) --no-print-directory site
 
 site: $(VENV)/.dev
-	$(BIN)/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet docs build/site
+	$(BIN)/sphinx-build --fresh-env --fail-on-warning --keep-going --nitpicky --quiet docs build/site
 
 linkcheck: $(VENV)/.dev
 	$(BIN)/sphinx-build --builder linkcheck docs build/linkcheck

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from paraminspect import __version__  # noqa: E402
+from scripts.site_pages import fill_page  # noqa: E402
 
 project = "paraminspect"
 author = "paraminspect developers"
@@ -31,3 +33,13 @@ html_copy_source = False
 html_show_sphinx = False
 
 myst_heading_anchors = 3
+myst_enable_extensions = ["deflist"]
+
+
+def setup(app: Any) -> None:
+    """Let pages be filled before they are read."""
+
+    def fill(app: Any, name: str, source: list[str]) -> None:
+        source[0] = fill_page(source[0], Path(app.env.doc2path(name)), "")
+
+    app.connect("source-read", fill)

@@ -7,8 +7,7 @@ What a document shows is marked where it stands, and every mark is a comment tha
   the block is left as it is where there is no such program or module.
 - `<!-- file: NAME -->` before a fenced block: the commands find it as a file of that name.
 - `<!-- picture: COMMAND -->` before an image: the image is the same in colour, as SVG.
-- `<!-- columns: COMMAND -->` before a table, or `<!-- columns: COMMAND --OPTION -->`: the columns that are declared.
-- `<!-- table: WHAT -->` before a table: what the program declares, WHAT being a key of `doc_tables.TABLES`.
+- Tables behind the marks that `scripts.document_tables` knows are made of what is declared.
 - Fenced blocks of `pycon` are doctests.
 
 The commands of one document run one after the other in an empty folder of its own, with links to the demo's files and to
@@ -39,9 +38,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from paraminspect.cli.app import COMMANDS, find_declared
 from scripts.check_links import find_broken_links
-from scripts.doc_tables import make_table
+from scripts.document_tables import DocumentError, fill_tables
 from scripts.terminal import run_on_terminal
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -53,8 +51,6 @@ RUN = re.compile(
     r"^<!-- run(?:, exit (?P<status>\d+))?(?:, needs (?P<needs>\w+))?: (?P<command>.+?) -->\n```(?P<language>\w*)\n(?P<shown>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
-COLUMNS_OF = re.compile(r"^<!-- columns: (?P<command>\S+)(?: --(?P<option>\S+))? -->\n(?:\|.*\n)+", re.MULTILINE)
-TABLE = re.compile(r"^<!-- table: (?P<what>[\w ]+) -->\n(?:\|.*\n)+", re.MULTILINE)
 FILE = re.compile(r"^<!-- file: (?P<name>[\w.-]+) -->\n```\w*\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 PICTURE = re.compile(r"^<!-- picture: (?P<command>.+?) -->\n!\[[^\]]*\]\((?P<path>[^)]+)\)$", re.MULTILINE)
 DOCTEST = re.compile(r"^```pycon\n(?P<source>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -83,10 +79,6 @@ line-height: {line_height}px; }}
 </svg>
 """
 """rich's own template without the web font it loads."""
-
-
-class DocumentError(Exception):
-    """A document shows something that cannot be made true by writing it again."""
 
 
 def main() -> int:
@@ -131,8 +123,6 @@ def find_documents() -> list[Path]:
 def make_document(path: Path) -> dict[Path, str]:
     """What the document and its pictures should be."""
     text = path.read_text(encoding="utf-8")
-    if not any(mark.search(text) for mark in (RUN, COLUMNS_OF, TABLE, PICTURE)):
-        return {path: text}
     with working_folder() as folder:
         try:
             return {**make_pictures(text, path.parent, folder), path: fill(text, folder)}
@@ -164,34 +154,12 @@ def fill(text: str, folder: Path) -> str:
         start = match[0].index("```")
         return f"{match[0][:start]}```{match['language']}\n$ {command}\n{output}```"
 
-    def table(match: re.Match[str]) -> str:
-        mark = match[0].partition("\n")[0]
-        return f"{mark}\n{make_table(match['what'])}"
-
-    return RUN.sub(block, TABLE.sub(table, COLUMNS_OF.sub(_columns, text)))
+    return RUN.sub(block, fill_tables(text))
 
 
 def _is_there(name: str) -> bool:
     """Whether there is a program or a module of that name."""
     return shutil.which(name) is not None or importlib.util.find_spec(name) is not None
-
-
-def _columns(match: re.Match[str]) -> str:
-    """A table of columns.
-
-    Raises:
-        DocumentError: There is no such command, or no such option brings rows.
-    """
-    command, option = match["command"], match["option"] or ""
-    tables = find_declared(command).tables if command in COMMANDS else ()
-    table = next((each for each in tables if each.option == option), None)
-    if table is None:
-        raise DocumentError(f"{command} --{option} has no columns")
-    mark = match[0].partition("\n")[0]
-    lines = [
-        f"| `{each.name}` | {''.join(f'`{word}` ' for word in each.words)}{each.about} |" for each in table.columns
-    ]
-    return "\n".join([mark, "| column, JSON key | meaning |", "| --- | --- |", *lines, ""])
 
 
 def make_pictures(text: str, beside: Path, folder: Path) -> dict[Path, str]:

@@ -4,7 +4,7 @@
 - `requirements-files.txt` names what works on files need: the dependencies of `pyproject.toml` but torch, which would
   hold gigabytes, and what these bring in turn, for pip takes torch with us unless it is told to take no dependency at
   all. `.pre-commit-hooks.yaml` names the same; `action.yml` reads the file.
-- `README.md` has a table of the formats that are read, behind `<!-- formats -->`.
+- `docs/formats.md` has a table of the formats that are read, behind `<!-- formats -->`.
 
     python -m scripts.fill_formats            write
     python -m scripts.fill_formats --check    write nothing, exit 1 if something would change
@@ -118,7 +118,7 @@ def fill_script(text: str) -> str:
     return put(text, r"\nnames='(?P<value>.*)'\n", pattern())
 
 
-def fill_readme(text: str) -> str:
+def fill_page(text: str) -> str:
     """The table of the formats that are read."""
     rows = "".join(f"| {with_endings(row)} | {row.about} |\n" for row in FORMATS if row.about)
     return put(text, r"<!-- formats -->\n(?P<value>(?:\|.*\n)+)", f"| format | what is read |\n| --- | --- |\n{rows}")
@@ -143,7 +143,7 @@ FILES: dict[str, Callable[[str], str]] = {
     ".pre-commit-hooks.yaml": fill_hooks,
     LIGHT: fill_light,
     "scripts/check_changed.sh": fill_script,
-    "README.md": fill_readme,
+    "docs/formats.md": fill_page,
 }
 
 

@@ -9,8 +9,10 @@ from types import ModuleType
 
 import pytest
 
+from paraminspect.cli.app import COMMANDS, find_declared, make_group
 from paraminspect.formats.shapes import MAX_TENSORS
 from paraminspect.limits import OPCODES
+from scripts import site_pages
 from scripts.check_links import find_broken_links
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,7 +36,7 @@ def test_a_block_is_what_its_command_prints(fill_docs: ModuleType, tmp_path: Pat
 
 
 def test_a_table_of_columns_is_what_is_declared(fill_docs: ModuleType, tmp_path: Path) -> None:
-    text = "a\n\n<!-- columns: grad --steps -->\n| old |\n| --- |\n\nb\n"
+    text = "a\n\n<!-- columns: grad with --steps -->\n| old |\n| --- |\n\nb\n"
     assert fill_docs.fill(text, tmp_path).splitlines()[3:] == [
         "| column, JSON key | meaning |",
         "| --- | --- |",
@@ -43,9 +45,46 @@ def test_a_table_of_columns_is_what_is_declared(fill_docs: ModuleType, tmp_path:
         "",
         "b",
     ]
-    for wrong in ("grad --no", "gard", "tree"):
+    for wrong in ("grad with --no", "gard", "tree"):
         with pytest.raises(fill_docs.DocumentError, match="has no columns"):
             fill_docs.fill(f"<!-- columns: {wrong} -->\n| old |\n", tmp_path)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_has_a_page_with_all_that_is_declared(name: str) -> None:
+    page = (ROOT / "docs" / "commands" / f"{name}.md").read_text()
+    assert page.startswith(f"# {name}\n")
+    for table in find_declared(name).tables:
+        assert f"<!-- columns: {f'{name} {table.when}'.strip()} -->\n| column" in page
+    frame = site_pages.fill_page(page, ROOT / "docs" / "commands" / f"{name}.md", "")
+    for option in (each for each in make_group().get_command(None, name).params if each.opts[0].startswith("-")):
+        assert re.search(rf"^````{{option}} .*{re.escape(option.opts[-1])}\b", frame, re.MULTILINE)
+        assert site_pages.escape(" ".join(option.help.split())) in frame
+    assert "\n".join(find_declared(name).examples) in frame
+
+
+@pytest.mark.parametrize(
+    ("link", "without", "with_address"),
+    [
+        ("[a](../src/x.py)", "[a](../src/x.py)", "[a](https://host/src/x.py)"),
+        ("[a](../src)", "a", "[a](https://host/src)"),
+        ("[a](../NOTES.md)", "a", "[a](https://host/NOTES.md)"),
+        ("[a](../docs/other.md)", "[a](../docs/other.md)", "[a](../docs/other.md)"),
+        ("[a](other.md) [b](https://other)", "[a](other.md) [b](https://other)", "[a](other.md) [b](https://other)"),
+    ],
+)
+def test_a_link_out_of_the_site(
+    link: str, without: str, with_address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(site_pages, "ROOT", tmp_path)
+    (tmp_path / "src").mkdir()
+    page = tmp_path / "docs" / "page.md"
+    assert site_pages.fill_page(link, page, "") == without
+    assert site_pages.fill_page(link, page, "https://host") == with_address
+
+
+def test_help_is_shown_as_it_stands() -> None:
+    assert site_pages.escape("a *b* <c> [d] `e` {f} g_h") == r"a \*b\* \<c\> \[d\] \`e\` \{f\} g\_h"
 
 
 def test_a_command_runs_on_a_terminal_without_colour(fill_docs: ModuleType, tmp_path: Path) -> None:
@@ -74,7 +113,7 @@ def test_commands_find_the_files_of_their_document(fill_docs: ModuleType, tmp_pa
 
 
 def test_tables_say_what_the_constants_are(fill_docs: ModuleType, tmp_path: Path) -> None:
-    filled = fill_docs.fill("<!-- table: bounds -->\n| old |\n\n<!-- table: budget -->\n| old |\n", tmp_path)
+    filled = fill_docs.fill("<!-- limits: bounds -->\n| old |\n\n<!-- limits: budget -->\n| old |\n", tmp_path)
     assert f"| `MAX_TENSORS` | {MAX_TENSORS:,} | In one file; " in filled
     assert f"| opcodes of pickles | {OPCODES.free:,} | {OPCODES.per_byte:g} |" in filled
 
