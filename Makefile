@@ -2,6 +2,7 @@
 # make test         install, lint, check documents and wheel, run the tests, and those that need no torch without it
 # make test-extra   run the tests that want a browser, other shells, readers of manual pages
 # make test-libraries  run models of transformers, diffusers, peft and timm, in an environment of their own
+# make check-package  what a package index, GitHub and docker make of the project; the tests, from the source archive
 # make docs         run the commands of README.md and docs/, write their output into them; write the manual pages;
 #                   build the site into build/site
 # make linkcheck    ask the servers of all links of the site whether they have the page
@@ -21,12 +22,13 @@ endif
 VENV := .venv
 BIN := $(VENV)/bin
 LIBRARIES := .venv-libraries
+PACKAGE := .venv-package
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS)
 DEMO := demo/gpt2.pt
 BENCH_ARGS ?= --output benchmarks/RESULTS.md
 
 .DELETE_ON_ERROR:
-.PHONY: demo install dev test test-without-torch test-extra test-libraries page check-page report lint pytest check-docs check-wheel docs site linkcheck bench clean help
+.PHONY: demo install dev test test-without-torch test-extra test-libraries page check-page report lint pytest check-docs check-wheel check-package docs site linkcheck bench clean help
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed '/^$$/q'
@@ -93,6 +95,16 @@ check-docs: $(VENV)/.dev $(DEMO)
 check-wheel: $(VENV)/.dev $(DEMO)
 	$(BIN)/python -m scripts.check_wheel
 
+check-package: $(VENV)/.dev $(PACKAGE)/.installed
+	$(PACKAGE)/bin/python -m scripts.check_package --tests "$(CURDIR)/$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)"
+
+$(PACKAGE)/.installed: pyproject.toml constraints.txt | $(VENV)/.installed
+	@echo 'installing what looks at a package into $(PACKAGE) ...'
+	@test -x $(PACKAGE)/bin/python || $(BIN)/python -m venv $(PACKAGE)
+	@$(PACKAGE)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) --upgrade pip
+	@$(PACKAGE)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS) --group package
+	@touch $@
+
 pytest: $(VENV)/.dev
 	$(BIN)/pytest -n auto $(PYTEST_ARGS)
 
@@ -130,5 +142,5 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 clean:
-	rm -rf $(VENV) $(LIBRARIES) build dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(LIBRARIES) $(PACKAGE) build dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
