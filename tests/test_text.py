@@ -78,9 +78,7 @@ def test_plain_texts_are_not_copied() -> None:
     assert escape_all(texts) is texts
 
 
-@pytest.mark.parametrize(
-    ("text", "width"), [("abc", 3), ("層", 2), ("é", 1), ("e\u0301", 1), ("", 0), ("Ａ", 2)]
-)
+@pytest.mark.parametrize(("text", "width"), [("abc", 3), ("層", 2), ("é", 1), ("e\u0301", 1), ("", 0), ("Ａ", 2)])
 def test_width(text: str, width: int) -> None:
     assert display_width(text) == width
 
