@@ -19,6 +19,9 @@ from paraminspect.cli.app import COMMANDS, find_declared
 
 TABLE = re.compile(r"^(?P<mark><!-- (?P<kind>columns|commands|spec): (?P<what>.+) -->\n)(?:\|.*\n)+", re.MULTILINE)
 
+OPTION = re.compile(r"(?<!\S)--[a-z][a-z-]*")
+"""Name of an option in running text."""
+
 
 class DocumentError(Exception):
     """A document shows something that cannot be made true by writing it again."""
@@ -75,7 +78,7 @@ def _default(argument: Argument) -> str:
 
 
 def _meanings(table: Mapping[str, str]) -> list[tuple[str, str]]:
-    return [(f"`{name}`", meaning) for name, meaning in table.items()]
+    return [(f"`{name}`", OPTION.sub(r"`\g<0>`", meaning)) for name, meaning in table.items()]
 
 
 SPEC_TABLES: dict[str, tuple[Sequence[str], Sequence[Sequence[str]]]] = {

@@ -14,6 +14,7 @@ from typing import Any
 
 from paraminspect.cli.app import make_group
 from paraminspect.cli.first_word import PROGRAM
+from scripts.document_tables import OPTION
 
 ROOT = Path(__file__).resolve().parent.parent
 OPTIONS = re.compile(r"^<!-- options: (?P<command>\w+) -->$", re.MULTILINE)
@@ -40,7 +41,7 @@ def command_frame(name: str) -> Iterator[str]:
     yield f"```text\n{context.command.get_usage(context).removeprefix('Usage: ')}\n```\n"
     yield f"```{{program}} {PROGRAM} {name}\n```\n"
     for title, records in command.sections(context).items():
-        if title != "Options":
+        if title not in {"Arguments", "Options"}:
             yield f"### {title}\n"
         for names, about in records:
             yield f"````{{option}} {names}\n{escape(' '.join(about.split()))}\n````\n"
@@ -51,8 +52,8 @@ def command_frame(name: str) -> Iterator[str]:
 
 
 def escape(text: str) -> str:
-    """Text that Markdown shows as it stands."""
-    return MARKDOWN.sub(r"\\\1", text)
+    """Text that Markdown shows as it stands, but for names of options, which are code."""
+    return OPTION.sub(r"`\g<0>`", MARKDOWN.sub(r"\\\1", text))
 
 
 def _repository_link(match: re.Match[str], page: Path, repository: str) -> str:

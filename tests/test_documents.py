@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 
+import paraminspect
 from paraminspect.cli.app import COMMANDS, find_declared, make_group
 from scripts import site_pages
 from scripts.check_links import find_broken_links
@@ -81,8 +82,14 @@ def test_a_link_out_of_the_site(
     assert site_pages.fill_page(link, page, "https://host") == with_address
 
 
+def test_the_reference_has_every_public_name() -> None:
+    page = (ROOT / "docs" / "library.md").read_text()
+    listed = re.findall(r"^\.\. auto(?:function|class|exception):: (\w+)$", page, re.MULTILINE)
+    assert sorted([*listed, "__version__"]) == sorted(paraminspect.__all__)
+
+
 def test_help_is_shown_as_it_stands() -> None:
-    assert site_pages.escape("a *b* <c> [d] `e` {f} g_h") == r"a \*b\* \<c\> \[d\] \`e\` \{f\} g\_h"
+    assert site_pages.escape("*b* <c> [d] `e` {f} g_h --all-of") == r"\*b\* \<c\> \[d\] \`e\` \{f\} g\_h `--all-of`"
 
 
 def test_a_command_runs_on_a_terminal_without_colour(fill_docs: ModuleType, tmp_path: Path) -> None:
