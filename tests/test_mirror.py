@@ -20,6 +20,12 @@ WITHOUT: dict[str, str] = {
         architecture/arguments architecture/blocks architecture/fields architecture/layers architecture/nodes
         architecture/values architecture/wiring
     """,
+    "tested by architecture/test_sketch.py and live/build/test_outline.py": """
+        architecture/built_in_facts architecture/module_outline architecture/reserved
+    """,
+    "tested by live/init/test_find.py": """
+        rules/meant
+    """,
     "tested by architecture/test_layer_facts.py": """
         architecture/argument_kinds architecture/layer_rows architecture/tensorless_layers architecture/torch_layers
     """,
