@@ -8,6 +8,7 @@ in November 2026, Zensical is at 0.1, and pydata's theme has a navigation for se
 from __future__ import annotations
 
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +53,12 @@ python_use_unqualified_type_names = True
 
 def setup(app: Any) -> None:
     """Let pages be filled before they are read."""
+    hooks = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["metadata"]["hooks"]
+    repository = hooks["custom"]["repository"]
+    files = f"{repository}/blob/v{version}" if repository else ""
 
     def fill(app: Any, name: str, source: list[str]) -> None:
-        source[0] = fill_page(source[0], Path(app.env.doc2path(name)), "")
+        source[0] = fill_page(source[0], Path(app.env.doc2path(name)), files)
 
     app.connect("source-read", fill)
     app.connect("autodoc-skip-member", skip_field)

@@ -88,8 +88,16 @@ def test_the_reference_has_every_public_name() -> None:
     assert sorted([*listed, "__version__"]) == sorted(paraminspect.__all__)
 
 
-def test_help_is_shown_as_it_stands() -> None:
-    assert site_pages.escape("*b* <c> [d] `e` {f} g_h --all-of") == r"\*b\* \<c\> \[d\] \`e\` \{f\} g\_h `--all-of`"
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("*b* <c> [d] {f} g_h", r"\*b\* \<c\> \[d\] \{f\} g\_h"),
+        ("unless --all-of is `a_*.b`, a_b", r"unless `--all-of` is `a_*.b`, a\_b"),
+        ("a ` alone", r"a \` alone"),
+    ],
+)
+def test_help_is_shown_as_it_stands(text: str, escaped: str) -> None:
+    assert site_pages.escape(text) == escaped
 
 
 def test_a_command_runs_on_a_terminal_without_colour(fill_docs: ModuleType, tmp_path: Path) -> None:
