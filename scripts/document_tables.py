@@ -60,6 +60,9 @@ BOUNDS = (
 )
 """Constants, "module:NAME", that the page on safety shows, with the first sentence that the source says of each."""
 
+OPTION = re.compile(r"(?<!\S)--[a-z][a-z-]*")
+"""Name of an option in running text."""
+
 
 class DocumentError(Exception):
     """A document shows something that cannot be made true by writing it again."""
@@ -123,7 +126,7 @@ def _default(argument: Argument) -> str:
 
 
 def _meanings(table: Mapping[str, str]) -> list[tuple[str, str]]:
-    return [(f"`{name}`", meaning) for name, meaning in table.items()]
+    return [(f"`{name}`", OPTION.sub(r"`\g<0>`", meaning)) for name, meaning in table.items()]
 
 
 SPEC_TABLES: dict[str, tuple[Sequence[str], Sequence[Sequence[str]]]] = {
