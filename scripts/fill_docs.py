@@ -3,7 +3,9 @@
 What a document shows is marked where it stands, and every mark is a comment that a reader does not see:
 
 - `<!-- run: COMMAND -->` before a fenced block: the block is the command and what it prints on a terminal of
-  `COLUMNS` columns; `<!-- run, exit 2: COMMAND -->` where it is meant to fail.
+  `COLUMNS` columns; `<!-- run, exit 2: COMMAND -->` where it is meant to fail. With `<!-- run, needs jq: COMMAND -->`
+  the block is left as it is where there is no such program or module.
+- `<!-- file: NAME -->` before a fenced block: the commands find it as a file of that name.
 - `<!-- picture: COMMAND -->` before an image: the image is the same in colour, as SVG.
 - Tables behind the marks that `scripts.document_tables` knows are made of what is declared.
 - Fenced blocks of `pycon` are doctests.
@@ -22,20 +24,20 @@ import argparse
 import contextlib
 import difflib
 import doctest
+import importlib.util
 import io
 import os
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from rich.console import Console
-from rich.text import Text
-
 from scripts.check_links import find_broken_links
 from scripts.document_tables import DocumentError, fill_tables
+from scripts.pictures import draw
 from scripts.terminal import run_on_terminal
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,36 +46,14 @@ DEMO = ROOT / "demo"
 COLUMNS = 96
 
 RUN = re.compile(
-    r"^<!-- run(?:, exit (?P<status>\d+))?: (?P<command>.+?) -->\n```(?P<language>\w*)\n(?P<shown>.*?)^```$",
+    r"^<!-- run(?:, exit (?P<status>\d+))?(?:, needs (?P<needs>\w+))?: (?P<command>.+?) -->\n```(?P<language>\w*)\n(?P<shown>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
-PICTURE = re.compile(r"^<!-- picture: (?P<command>.+?) -->\n!\[[^\]]*\]\((?P<path>[^)]+)\)$", re.MULTILINE)
+FILE = re.compile(r"^<!-- file: (?P<name>[\w.-]+) -->\n```\w*\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+PICTURE = re.compile(
+    r"^<!-- picture(?:, exit (?P<status>\d+))?: (?P<command>.+?) -->\n!\[[^\]]*\]\((?P<path>[^)]+)\)$", re.MULTILINE
+)
 DOCTEST = re.compile(r"^```pycon\n(?P<source>.*?)^```$", re.MULTILINE | re.DOTALL)
-
-SVG = """\
-<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
-<style>
-.{unique_id}-matrix {{ font-family: Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: {char_height}px; \
-line-height: {line_height}px; }}
-.{unique_id}-title {{ font-size: 18px; font-family: sans-serif; }}
-{styles}
-</style>
-<defs>
-<clipPath id="{unique_id}-clip-terminal">
-<rect x="0" y="0" width="{terminal_width}" height="{terminal_height}" />
-</clipPath>
-{lines}
-</defs>
-{chrome}
-<g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">
-{backgrounds}
-<g class="{unique_id}-matrix">
-{matrix}
-</g>
-</g>
-</svg>
-"""
-"""rich's own template without the web font it loads."""
 
 
 def main() -> int:
@@ -137,9 +117,14 @@ def working_folder() -> Iterator[Path]:
 
 def fill(text: str, folder: Path) -> str:
     """The document with every marked block made anew, by commands that run in a folder."""
+    for each in FILE.finditer(text):
+        (folder / each["name"]).write_text(each["text"], encoding="utf-8")
 
     def block(match: re.Match[str]) -> str:
-        command = match["command"]
+        command, needs = match["command"], match["needs"]
+        if needs and not _is_there(needs):
+            sys.stderr.write(f"there is no {needs}, so this was not run: {command}\n")
+            return match[0]
         output = run_shell(command, folder, colour=False, status=int(match["status"] or 0))
         start = match[0].index("```")
         return f"{match[0][:start]}```{match['language']}\n$ {command}\n{output}```"
@@ -147,23 +132,17 @@ def fill(text: str, folder: Path) -> str:
     return RUN.sub(block, fill_tables(text))
 
 
+def _is_there(name: str) -> bool:
+    """Whether there is a program or a module of that name."""
+    return shutil.which(name) is not None or importlib.util.find_spec(name) is not None
+
+
 def make_pictures(text: str, beside: Path, folder: Path) -> dict[Path, str]:
     """Path -> SVG of every picture that is marked in a document, which lies beside that; made in a folder."""
     pictures = {}
     for match in PICTURE.finditer(text):
-        output = run_shell(match["command"], folder, colour=True)
-        console = Console(
-            width=COLUMNS,
-            file=io.StringIO(),
-            record=True,
-            force_terminal=True,
-            color_system="truecolor",
-            legacy_windows=False,
-        )
-        console.print(Text.from_ansi(output.rstrip("\n")), soft_wrap=True)
-        pictures[beside / match["path"]] = console.export_svg(
-            title=f"$ {match['command']}", code_format=SVG, unique_id="terminal"
-        )
+        output = run_shell(match["command"], folder, colour=True, status=int(match["status"] or 0))
+        pictures[beside / match["path"]] = draw(output, COLUMNS, f"$ {match['command']}")
     return pictures
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 ArgumentKind = Literal["int", "float", "bool", "text", "ints", "shape", "op"]
 Default = int | float | bool | str | tuple[int, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(NamedTuple):
     """One argument of a built-in.
 
     Attributes:
@@ -38,8 +36,7 @@ class Argument:
         return self.default is None and not self.optional
 
 
-@dataclass(frozen=True, slots=True)
-class Builtin:
+class Builtin(NamedTuple):
     """One built-in type.
 
     Attributes:
@@ -48,6 +45,7 @@ class Builtin:
         inputs: The numbers of inputs it accepts; () means two or more, or one tuple of them.
         gives: "one" tensor, or a tuple of "several".
         torch: What torch and numpy call it, for who writes that.
+        says: What it prints, as `layer_rows` says how; None for the arguments that are not their defaults.
     """
 
     name: str
@@ -56,3 +54,4 @@ class Builtin:
     inputs: tuple[int, ...] = (1,)
     gives: Literal["one", "several"] = "one"
     torch: tuple[str, ...] = ()
+    says: str | None = None

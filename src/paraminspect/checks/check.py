@@ -83,7 +83,7 @@ def check_stored(
 def check_opened(model: Opened, *, deep: bool) -> list[Finding]:
     """Findings of what is open already: of its tensors, and if it is to be deep of their values."""
     found = check_checkpoint(model.checkpoint)
-    if deep and model.live is None:
+    if deep and not model.is_live:
         found += check_deep(model.checkpoint)
     elif deep:
         from paraminspect.checks.values import check_values

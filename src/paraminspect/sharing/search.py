@@ -50,8 +50,8 @@ def search(model: Opened, *, everything: bool, equal: bool) -> tuple[Searched, l
     Raises:
         CheckpointError: A file that has to be read cannot be.
     """
-    checkpoint, live = model.checkpoint, model.live
-    if live is None:
+    checkpoint = model.checkpoint
+    if not model.is_live:
         source = open_stored(checkpoint, everything=everything)
     else:
         source = Source(choose(checkpoint.tensors, everything=everything))
@@ -64,11 +64,11 @@ def search(model: Opened, *, everything: bool, equal: bool) -> tuple[Searched, l
     notes = [*found.notes, note_ties(checkpoint)]
     if not found.groups and not equal and is_stored_apart(checkpoint):
         notes.append(f"{checkpoint.format} stores every tensor apart; --equal compares contents")
-    if live is not None and live.plan is not None and not found.groups:
+    if model.architecture is not None and not found.groups:
         notes += [
             f"{checkpoint.source}:{mark.line}:{mark.column}: a YAML alias is a copy of its layer, not the layer "
             "itself; define it once under shared: and write {use: NAME}"
-            for mark in live.plan.aliases[:MAX_PLACES]
+            for mark in model.architecture.aliases[:MAX_PLACES]
         ]
     return Searched(checkpoint, source, found), [note for note in notes if note]
 
