@@ -219,14 +219,20 @@ def make_cases(data: str, binaries: str) -> list[Case]:
             {TYPER: typer, LIST: listing("small.gguf"), GGUF_DUMP: (f"{binaries}/gguf-dump", f"{data}/small.gguf")},
             START_UP,
         ),
+        *[
+            Case(
+                f"spec-{name}",
+                f"{title} as a spec, `configs/{name}.yaml`",
+                {TYPER: typer, LIST: (f"{binaries}/paraminspect", "list", f"configs/{name}.yaml")},
+                (Budget("slower", 1.5, TYPER), Budget("megabytes", 35)),
+            )
+            for name, title in (("gpt2", "GPT-2"), ("llama-7b", "Llama 7B"))
+        ],
         Case(
-            "spec",
-            "Llama 7B as a spec, `configs/llama-7b.yaml`",
-            {
-                TORCH: (python, "-c", "import torch"),
-                LIST: (f"{binaries}/paraminspect", "list", "configs/llama-7b.yaml"),
-            },
-            (Budget("slower", 1.15, TORCH),),
+            "spec-many",
+            "a spec of 30,000 layers",
+            {TORCH: (python, "-c", "import torch"), LIST: listing("layers.yaml")},
+            (Budget("slower", 1, TORCH), Budget("megabytes", 300)),
         ),
         *[
             Case(

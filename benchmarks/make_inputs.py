@@ -130,6 +130,12 @@ def _shards(folder: Path) -> None:
     (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2))
 
 
+def _layers(path: Path) -> None:
+    """A spec of 7,500 blocks of four layers."""
+    layers = "{Linear: [8, $width]}, {LayerNorm: $width}, GELU, {Linear: [$width, 8]}"
+    path.write_text(f"blocks: {{B: {{args: [width], layers: [{layers}]}}}}\nmodel: [{{B: $(8 + i), repeat: 7500}}]\n")
+
+
 def _gguf(path: Path) -> None:
     """A model of 32 layers in 8-bit blocks with a vocabulary of 32,000 tokens."""
     writer = gguf.GGUFWriter(path, "llama")
@@ -162,6 +168,7 @@ INPUTS: dict[str, Callable[[Path], None]] = {
     "pieces": _pieces,
     "shards": _shards,
     "small.gguf": _gguf,
+    "layers.yaml": _layers,
 }
 
 if __name__ == "__main__":
