@@ -12,9 +12,9 @@ from paraminspect.names.listing import is_shown
 from paraminspect.records import TensorRecord
 from paraminspect.summaries import Finding, Severity
 from paraminspect.text import counted, join_words
+from paraminspect.values.collecting import collect
 from paraminspect.values.decode import Numbers
 from paraminspect.values.stats import TensorStats
-from paraminspect.values.workers import collect
 
 _FAULTS: Final = ((TruncatedError, "truncated"), (MalformedError, "malformed"))
 

@@ -16,9 +16,9 @@ from paraminspect.names.changes import (
     find_renamed,
 )
 from paraminspect.records import TensorRecord
+from paraminspect.values.collecting import Failure, Open
 from paraminspect.values.compare import Difference, compare_values, digest_values
 from paraminspect.values.stored_bytes import as_bytes
-from paraminspect.values.workers import Failure, Open
 
 Only = Literal["names", "shapes", "values"]
 Advance = Callable[[int], None]

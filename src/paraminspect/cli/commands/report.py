@@ -94,15 +94,14 @@ def command(
 
 def _describe(model: Opened, out: Output, *, values: bool, everything: bool) -> Part:
     from paraminspect.cli.progress import Progress
+    from paraminspect.engines import open_engine
     from paraminspect.library.report import describe_source, plan_listing, records_of
-    from paraminspect.values.workers import count_workers
 
     listing = plan_listing(model, everything=everything)
     nbytes = sum(record.nbytes or 0 for record in records_of(listing))
-    with Progress(out, "reading") as progress:
-        part = describe_source(
-            model, listing, values=values, advance=progress.counting(nbytes), workers=count_workers(nbytes)
-        )
+    with Progress(out, "reading") as progress, open_engine() as engine:
+        pool = model.pool(engine, nbytes, holds_lock=True)
+        part = describe_source(model, listing, values=values, advance=progress.counting(nbytes), pool=pool)
     for note in part.notes:
         out.note(note)
     return part

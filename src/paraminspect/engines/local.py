@@ -1,0 +1,109 @@
+"""This machine: threads, and processes where they were measured to win.
+
+Reading, comparing, hashing and inflating leave the interpreter to other threads. Counting for statistics
+(`numpy.bincount`) does not: two threads of it take as long as one. Processes cost 25 ms (`concurrent.futures.process`
+and two forks), or 250 ms each where a fork is not safe: where Python threads run, where torch is loaded, and on systems
+other than Linux, whose own libraries do not survive it. There they are spawned.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from paraminspect.engines.pool import Engine, Here, Pool, Shared
+from paraminspect.files.processes import can_fork, count_processors, leave_with_parent
+from paraminspect.files.system import is_nameless
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+FORKED_BYTES: Final = 64 << 20
+"""From this size on processes that are forked are worth their start."""
+
+SPAWNED_BYTES: Final = 1 << 30
+"""From this size on processes that begin anew are: they import numpy first."""
+
+THREADED_BYTES: Final = 8 << 20
+"""From this size on threads are worth theirs."""
+
+MAX_WORKERS: Final = 8
+"""More of them wait for memory, not for each other."""
+
+CUT_BYTES: Final = 128 << 20
+"""Of a larger tensor several workers read parts; so many bytes are a tenth of a second's work."""
+
+LOT_BYTES: Final = 8 << 20
+"""Of small tensors that are one task."""
+
+
+class Local(Engine):
+    """As many threads or processes as the machine has processors, begun when work is large enough."""
+
+    def pool(self, files: Sequence[str], nbytes: int, *, holds_lock: bool = False) -> Pool:
+        """See `Engine`."""
+        workers = min(MAX_WORKERS, count_processors())
+        if workers < 2 or not files or nbytes < (FORKED_BYTES if holds_lock else THREADED_BYTES):
+            return Here()
+        if not holds_lock:
+            return threads(workers)
+        method = "fork" if can_fork() else "spawn"
+        if (method == "spawn" and nbytes < SPAWNED_BYTES) or any(map(is_nameless, files)):
+            return Here()
+        return processes(workers, method)
+
+
+def threads(workers: int) -> Shared:
+    """So many of them."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    return Shared(
+        lambda: ThreadPoolExecutor(workers), _drop, workers=workers, cut=CUT_BYTES, lot=LOT_BYTES, is_here=True
+    )
+
+
+def processes(workers: int, method: str) -> Shared:
+    """So many of them, begun by `fork` or `spawn`."""
+    from concurrent.futures.process import BrokenProcessPool
+
+    begun = _Processes(workers, method)
+    return Shared(
+        begun.open, begun.abandon, workers=workers, cut=CUT_BYTES, lot=LOT_BYTES, is_here=False,
+        lost=(BrokenProcessPool,),
+    )  # fmt: skip
+
+
+def _drop(executor: Executor) -> None:
+    """What is under way is not waited for."""
+    executor.shutdown(wait=False, cancel_futures=True)
+
+
+class _Processes:
+    """Pools of processes that can be ended at once."""
+
+    def __init__(self, workers: int, method: str) -> None:
+        self._workers = workers
+        self._method = method
+
+    def open(self) -> Executor:
+        """Processes that leave Ctrl-C to their parent, and leave when it is gone."""
+        import multiprocessing
+        import warnings
+        from concurrent.futures import ProcessPoolExecutor
+
+        context = multiprocessing.get_context(self._method)
+        pool = ProcessPoolExecutor(self._workers, context, initializer=leave_with_parent)
+        self._others = set(multiprocessing.active_children())
+        with warnings.catch_warnings(action="ignore"):  # numpy's own threads sleep
+            pool.submit(os.getpid)
+        return pool
+
+    def abandon(self, executor: Executor) -> None:
+        """End them, and the thread that minds them."""
+        import multiprocessing
+
+        for process in multiprocessing.active_children():
+            if process not in self._others:
+                process.kill()
+        executor.shutdown(cancel_futures=True)
