@@ -1,8 +1,11 @@
 # make demo         install into .venv and look into a GPT-2-shaped checkpoint
-# make test         install, lint, check documents and wheel, run the tests
+# make test         install, lint, check documents and wheel, run the tests, and those that need no torch without it
 # make test-extra   run the tests that want a browser, other shells, readers of manual pages
 # make test-libraries  run models of transformers, diffusers, peft and timm, in an environment of their own
-# make docs         run the commands of README.md and write their output into it; write the manual pages
+# make check-package  what a package index, GitHub and docker make of the project; the tests, from the source archive
+# make docs         run the commands of README.md and docs/, write their output into them; write the manual pages;
+#                   build the site into build/site
+# make linkcheck    ask the servers of all links of the site whether they have the page
 # make page         build the page of `paraminspect report` from web/, which takes Node; it is committed
 # make report       write three reports into build/, to look at
 # make bench        measure against benchmarks/ and write benchmarks/RESULTS.md
@@ -19,12 +22,13 @@ endif
 VENV := .venv
 BIN := $(VENV)/bin
 LIBRARIES := .venv-libraries
+PACKAGE := .venv-package
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS)
 DEMO := demo/gpt2.pt
 BENCH_ARGS ?= --output benchmarks/RESULTS.md
 
 .DELETE_ON_ERROR:
-.PHONY: demo install dev test test-extra test-libraries page check-page report lint pytest check-docs check-wheel docs bench clean help
+.PHONY: demo install dev test test-without-torch test-extra test-libraries page check-page report lint pytest check-docs check-wheel check-package docs site linkcheck bench clean help
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed '/^$$/q'
@@ -39,7 +43,7 @@ demo: $(DEMO)
 	@echo
 	@echo 'paraminspect is in $(BIN): try $(BIN)/paraminspect list YOUR_MODEL'
 
-test: lint check-docs check-wheel pytest
+test: lint check-docs check-wheel pytest test-without-torch
 
 install: $(VENV)/.installed
 dev: $(VENV)/.dev
@@ -86,12 +90,26 @@ lint: $(VENV)/.dev
 check-docs: $(VENV)/.dev $(DEMO)
 	$(BIN)/python -m scripts.fill_docs --check
 	$(BIN)/python -m scripts.make_man --check
+	$(MAKE) --no-print-directory site
 
 check-wheel: $(VENV)/.dev $(DEMO)
 	$(BIN)/python -m scripts.check_wheel
 
+check-package: $(VENV)/.dev $(PACKAGE)/.installed
+	$(PACKAGE)/bin/python -m scripts.check_package --tests "$(CURDIR)/$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)"
+
+$(PACKAGE)/.installed: pyproject.toml constraints.txt | $(VENV)/.installed
+	@echo 'installing what looks at a package into $(PACKAGE) ...'
+	@test -x $(PACKAGE)/bin/python || $(BIN)/python -m venv $(PACKAGE)
+	@$(PACKAGE)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) --upgrade pip
+	@$(PACKAGE)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS) --group package
+	@touch $@
+
 pytest: $(VENV)/.dev
 	$(BIN)/pytest -n auto $(PYTEST_ARGS)
+
+test-without-torch: $(VENV)/.dev
+	$(BIN)/python -m scripts.without_torch -n auto
 
 test-extra: $(VENV)/.dev
 	$(BIN)/pytest -m extra $(PYTEST_ARGS)
@@ -112,10 +130,17 @@ docs: $(VENV)/.dev $(DEMO)
 	$(BIN)/python -m scripts.fill_formats
 	$(BIN)/python -m scripts.fill_docs
 	$(BIN)/python -m scripts.make_man
+	$(MAKE) --no-print-directory site
+
+site: $(VENV)/.dev
+	$(BIN)/sphinx-build --fresh-env --fail-on-warning --keep-going --nitpicky --quiet docs build/site
+
+linkcheck: $(VENV)/.dev
+	$(BIN)/sphinx-build --builder linkcheck docs build/linkcheck
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 clean:
-	rm -rf $(VENV) $(LIBRARIES) build dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(LIBRARIES) $(PACKAGE) build dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,44 +1,44 @@
-"""Write the output of real runs into README.md, or check that it is what the README shows.
+"""Write the output of real runs into README.md and the pages of docs/, or check that it is what they show.
 
 What a document shows is marked where it stands, and every mark is a comment that a reader does not see:
 
 - `<!-- run: COMMAND -->` before a fenced block: the block is the command and what it prints on a terminal of
   `COLUMNS` columns; `<!-- run, exit 2: COMMAND -->` where it is meant to fail.
 - `<!-- picture: COMMAND -->` before an image: the image is the same in colour, as SVG.
-- `<!-- columns: COMMAND -->` before a table, or `<!-- columns: COMMAND --OPTION -->`: the columns that are declared.
-- `<!-- spec: WHAT -->` before a table: what the parser of specs declares, WHAT being a key of `SPEC_TABLES`.
+- Tables behind the marks that `scripts.document_tables` knows are made of what is declared.
 - Fenced blocks of `pycon` are doctests.
 
-Commands run in the folder of the demo's files, where `configs` is the project's. Relative links must lead somewhere.
+The commands of one document run one after the other in an empty folder of its own, with links to the demo's files and to
+the project's `configs`; what they write there is gone afterwards. Relative links must lead to a file, and to a heading
+that it has.
 
-    python -m scripts.fill_docs            write
-    python -m scripts.fill_docs --check    write nothing, exit 1 if something would change
+    python -m scripts.fill_docs [DOCUMENT..]            write
+    python -m scripts.fill_docs [DOCUMENT..] --check    write nothing, exit 1 if something would change
 """
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import difflib
 import doctest
 import io
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
-from paraminspect.architecture.blocks import BLOCK_KEYS
-from paraminspect.architecture.built_in import BUILTINS, CONTAINERS, PARAMETRIZATIONS
-from paraminspect.architecture.declared import Argument
-from paraminspect.architecture.layers import EXPERTS_KEYS, LAYER_OPTIONS
-from paraminspect.architecture.parse import TOP_LEVEL
-from paraminspect.cli.app import COMMANDS, find_declared
+from scripts.check_links import find_broken_links
+from scripts.document_tables import DocumentError, fill_tables
 from scripts.terminal import run_on_terminal
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = ("README.md", "docs/specs.md")
 DEMO = ROOT / "demo"
 
 COLUMNS = 96
@@ -47,11 +47,8 @@ RUN = re.compile(
     r"^<!-- run(?:, exit (?P<status>\d+))?: (?P<command>.+?) -->\n```(?P<language>\w*)\n(?P<shown>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
-COLUMNS_OF = re.compile(r"^<!-- columns: (?P<command>\S+)(?: --(?P<option>\S+))? -->\n(?:\|.*\n)+", re.MULTILINE)
-SPEC = re.compile(r"^<!-- spec: (?P<what>[\w ]+) -->\n(?:\|.*\n)+", re.MULTILINE)
 PICTURE = re.compile(r"^<!-- picture: (?P<command>.+?) -->\n!\[[^\]]*\]\((?P<path>[^)]+)\)$", re.MULTILINE)
 DOCTEST = re.compile(r"^```pycon\n(?P<source>.*?)^```$", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"\]\((?P<target>[^)#]+)[^)]*\)")
 
 SVG = """\
 <svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
@@ -79,117 +76,82 @@ line-height: {line_height}px; }}
 """rich's own template without the web font it loads."""
 
 
-class DocumentError(Exception):
-    """A document shows something that cannot be made true by writing it again."""
-
-
 def main() -> int:
     """Write or check every document and its pictures; the exit status."""
-    check = "--check" in sys.argv[1:]
-    stale = False
-    configs, link = ROOT / "configs", DEMO / "configs"
-    if configs.is_dir() and not link.exists():
-        link.symlink_to(configs)
+    parser = argparse.ArgumentParser(prog="fill_docs")
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("documents", nargs="*", type=Path)
+    asked = parser.parse_args()
+    paths = [path.resolve() for path in asked.documents] or find_documents()
+    stale = []
     try:
-        for name in DOCUMENTS:
-            text = (ROOT / name).read_text(encoding="utf-8")
-            for path, wanted in {**make_pictures(text), ROOT / name: fill(text)}.items():
-                found = path.read_text(encoding="utf-8") if path.exists() else ""
-                if found != wanted:
-                    stale = True
-                    _report(path, found, wanted)
-                    if not check:
-                        path.parent.mkdir(parents=True, exist_ok=True)
-                        path.write_text(wanted, encoding="utf-8")
-            check_links(text)
-            check_doctests(text, name)
-            if not stale:
-                sys.stdout.write(f"{name}: shows what the commands print\n")
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            made = [each for files in pool.map(make_document, paths) for each in files.items()]
+        for path, wanted in made:
+            found = path.read_text(encoding="utf-8") if path.exists() else ""
+            if found != wanted:
+                stale.append(path)
+                _report(path, found, wanted)
+                if not asked.check:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_text(wanted, encoding="utf-8")
+        for path in paths:
+            if broken := find_broken_links(path):
+                raise DocumentError(f"{path.relative_to(ROOT)}: links lead nowhere: {', '.join(broken)}")
+            check_doctests(path)
     except DocumentError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
-    if check and stale:
+    if asked.check and stale:
         sys.stderr.write("error: a document shows what the commands do not print\n\nhint: make docs\n")
         return 1
+    sys.stdout.write(f"{len(paths)} documents show what the commands print\n")
     return 0
 
 
-def fill(text: str) -> str:
-    """The document with every marked block made anew."""
+def find_documents() -> list[Path]:
+    """README.md and the pages, those first that take longest."""
+    paths = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    return sorted(paths, key=lambda path: -len(RUN.findall(path.read_text(encoding="utf-8"))))
+
+
+def make_document(path: Path) -> dict[Path, str]:
+    """What the document and its pictures should be."""
+    text = path.read_text(encoding="utf-8")
+    with working_folder() as folder:
+        try:
+            return {**make_pictures(text, path.parent, folder), path: fill(text, folder)}
+        except DocumentError as error:
+            raise DocumentError(f"{path.relative_to(ROOT)}: {error}") from None
+
+
+@contextlib.contextmanager
+def working_folder() -> Iterator[Path]:
+    """A new folder with the demo's files and `configs`, gone afterwards."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        for path in (ROOT / "configs", *DEMO.glob("*.*")):
+            (folder / path.name).symlink_to(path)
+        yield folder
+
+
+def fill(text: str, folder: Path) -> str:
+    """The document with every marked block made anew, by commands that run in a folder."""
 
     def block(match: re.Match[str]) -> str:
         command = match["command"]
-        output = run_shell(command, colour=False, status=int(match["status"] or 0))
+        output = run_shell(command, folder, colour=False, status=int(match["status"] or 0))
         start = match[0].index("```")
         return f"{match[0][:start]}```{match['language']}\n$ {command}\n{output}```"
 
-    return RUN.sub(block, SPEC.sub(_spec_table, COLUMNS_OF.sub(_columns, text)))
+    return RUN.sub(block, fill_tables(text))
 
 
-def _spec_table(match: re.Match[str]) -> str:
-    """A table of what the parser of specs declares."""
-    header, rows = SPEC_TABLES[match["what"]]
-    lines = [header, re.sub(r"[^|]+", " --- ", header), *(f"| {' | '.join(row)} |" for row in rows), ""]
-    return "\n".join([match[0].partition("\n")[0], *lines])
-
-
-def _arguments(arguments: Sequence[Argument]) -> str:
-    """Each with its meaning, and its value where it is left out."""
-    return "; ".join(f"`{each.name}`{_default(each)}: {each.meaning}" for each in arguments)
-
-
-def _default(argument: Argument) -> str:
-    if argument.is_required or argument.optional:
-        return ""
-    value = argument.default
-    return f" = `{'true' if value is True else 'false' if value is False else value}`"
-
-
-def _meanings(table: Mapping[str, str]) -> list[tuple[str, str]]:
-    return [(f"`{name}`", meaning) for name, meaning in table.items()]
-
-
-SPEC_TABLES: dict[str, tuple[str, Sequence[tuple[str, ...]]]] = {
-    "keys": ("| key | meaning |", _meanings(TOP_LEVEL)),
-    "blocks": ("| key of a block | meaning |", _meanings(BLOCK_KEYS)),
-    "layers": ("| option of a layer | meaning |", _meanings(LAYER_OPTIONS)),
-    "containers": ("| type | output |", _meanings(CONTAINERS)),
-    "experts": ("| key of a MixtureOfExperts | meaning |", _meanings(EXPERTS_KEYS)),
-    "built ins": (
-        "| type | output for an input x, or a, b, ... | arguments |",
-        [(f"`{each.name}`", each.computes, _arguments(each.arguments)) for each in BUILTINS.values()],
-    ),
-    "parametrizations": (
-        "| name | the tensor is | arguments |",
-        [(f"`{name}`", what, _arguments(arguments)) for name, (what, arguments) in PARAMETRIZATIONS.items()],
-    ),
-}
-"""What can be said in a document: (header, rows)."""
-
-
-def _columns(match: re.Match[str]) -> str:
-    """A table of columns.
-
-    Raises:
-        DocumentError: There is no such command, or no such option brings rows.
-    """
-    command, option = match["command"], match["option"] or ""
-    tables = find_declared(command).tables if command in COMMANDS else ()
-    table = next((each for each in tables if each.option == option), None)
-    if table is None:
-        raise DocumentError(f"{command} --{option} has no columns")
-    mark = match[0].partition("\n")[0]
-    lines = [
-        f"| `{each.name}` | {''.join(f'`{word}` ' for word in each.words)}{each.about} |" for each in table.columns
-    ]
-    return "\n".join([mark, "| column, JSON key | meaning |", "| --- | --- |", *lines, ""])
-
-
-def make_pictures(text: str) -> dict[Path, str]:
-    """Path -> SVG of every picture that is marked in the document."""
+def make_pictures(text: str, beside: Path, folder: Path) -> dict[Path, str]:
+    """Path -> SVG of every picture that is marked in a document, which lies beside that; made in a folder."""
     pictures = {}
     for match in PICTURE.finditer(text):
-        output = run_shell(match["command"], colour=True)
+        output = run_shell(match["command"], folder, colour=True)
         console = Console(
             width=COLUMNS,
             file=io.StringIO(),
@@ -199,58 +161,51 @@ def make_pictures(text: str) -> dict[Path, str]:
             legacy_windows=False,
         )
         console.print(Text.from_ansi(output.rstrip("\n")), soft_wrap=True)
-        pictures[ROOT / match["path"]] = console.export_svg(
+        pictures[beside / match["path"]] = console.export_svg(
             title=f"$ {match['command']}", code_format=SVG, unique_id="terminal"
         )
     return pictures
 
 
-def run_shell(command: str, *, colour: bool, status: int = 0) -> str:
-    """What a shell command prints on a terminal, stdout and stderr as they come, lines without trailing blanks.
+def run_shell(command: str, folder: Path, *, colour: bool, status: int = 0) -> str:
+    """What a shell command prints in a folder, on a terminal, stdout and stderr as they come, lines without trailing blanks.
 
     Raises:
         DocumentError: It ends with another exit status than `status`.
     """
     environment = {
         "PATH": f"{Path(sys.executable).parent}:{os.defpath}",
-        "HOME": str(DEMO),
+        "HOME": str(folder),
         "LC_ALL": "C.UTF-8",
         "TERM": "xterm-256color",
         "TTY_INTERACTIVE": "0",  # no bars of slow runs
         **({} if colour else {"NO_COLOR": "1"}),
     }
-    found, printed = run_on_terminal(["/bin/sh", "-c", command], environment, COLUMNS, DEMO)
+    found, printed = run_on_terminal(["/bin/sh", "-c", command], environment, COLUMNS, folder)
     if found != status:
         raise DocumentError(f"{command!r} ended with exit status {found}, not {status}:\n{printed}")
     return "".join(f"{line.rstrip()}\n" for line in printed.removesuffix("\n").split("\n") if printed)
 
 
-def check_links(text: str) -> None:
-    """Every relative link of the document leads to a file.
+def check_doctests(path: Path) -> None:
+    """The document's Python sessions print what they show; a name of one is known in the next.
 
     Raises:
         DocumentError: One does not.
     """
-    for match in LINK.finditer(text):
-        if ":" not in match["target"] and not (ROOT / match["target"]).exists():
-            raise DocumentError(f"a link leads nowhere: {match['target']}")
-
-
-def check_doctests(text: str, name: str) -> None:
-    """The document's Python sessions print what they show.
-
-    Raises:
-        DocumentError: One does not.
-    """
-    os.chdir(DEMO)
+    text, name = path.read_text(encoding="utf-8"), str(path.relative_to(ROOT))
+    sessions = list(DOCTEST.finditer(text))
+    if not sessions:
+        return
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
     report = io.StringIO()
     names: dict[str, object] = {}
-    for match in DOCTEST.finditer(text):
-        line = text.count("\n", 0, match.start("source"))
-        session = doctest.DocTestParser().get_doctest(match["source"], names, name, name, line)
-        runner.run(session, out=report.write, clear_globs=False)
-        names = session.globs
+    with working_folder() as folder, contextlib.chdir(folder):
+        for match in sessions:
+            line = text.count("\n", 0, match.start("source"))
+            session = doctest.DocTestParser().get_doctest(match["source"], names, name, name, line)
+            runner.run(session, out=report.write, clear_globs=False)
+            names = session.globs
     if runner.failures:
         raise DocumentError(f"a Python session prints something else:\n{report.getvalue()}")
 

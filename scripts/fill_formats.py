@@ -1,10 +1,10 @@
 """Write what the table of formats says into the files that no program of ours reads, or check that it stands there.
 
 - `.pre-commit-hooks.yaml` and `scripts/check_changed.sh`, which `action.yml` runs, choose files by a pattern of names.
-- `.pre-commit-hooks.yaml` and `action.yml` install what a file is checked with: the dependencies of `pyproject.toml` but
-  torch, which would hold gigabytes. pre-commit takes torch with us unless pip is told to take no dependency at all, so
-  it gets the dependencies of these too, as they are installed here.
-- `README.md` has a table of the formats that are read, behind `<!-- formats -->`.
+- `requirements-files.txt` names what works on files need: the dependencies of `pyproject.toml` but torch, which would
+  hold gigabytes, and what these bring in turn, for pip takes torch with us unless it is told to take no dependency at
+  all. `.pre-commit-hooks.yaml` names the same; `action.yml` reads the file.
+- `docs/formats.md` has a table of the formats that are read, behind `<!-- formats -->`.
 
     python -m scripts.fill_formats            write
     python -m scripts.fill_formats --check    write nothing, exit 1 if something would change
@@ -26,13 +26,13 @@ from paraminspect.formats.table import FORMATS, Format
 
 ROOT = Path(__file__).resolve().parent.parent
 LEFT_OUT = "torch"
-SYSTEM = {
-    "extra": "",
-    "python_version": "3.11",
-    "python_full_version": "3.11.0",
-    "sys_platform": "linux",
-    "platform_system": "Linux",
-}
+LIGHT = "requirements-files.txt"
+PYTHON = {"extra": "", "python_version": "3.11", "python_full_version": "3.11.0"}
+SYSTEMS = (
+    {**PYTHON, "sys_platform": "linux", "platform_system": "Linux"},
+    {**PYTHON, "sys_platform": "darwin", "platform_system": "Darwin"},
+    {**PYTHON, "sys_platform": "win32", "platform_system": "Windows"},
+)
 """For which dependencies are listed: a newer Python needs no more of them."""
 
 WIDTH = 120
@@ -81,18 +81,26 @@ def with_theirs(needs: Sequence[str]) -> list[str]:
         queue = [need]
         for each in queue:
             found.append(each)
-            for theirs in map(Requirement, requires(Requirement(each).name) or ()):
-                name = canonicalize_name(theirs.name)
-                if name not in known and (theirs.marker is None or theirs.marker.evaluate(SYSTEM)):
+            wanted = Requirement(each)
+            for theirs in map(Requirement, (requires(wanted.name) or ()) if wanted.marker is None else ()):
+                name, marker = canonicalize_name(theirs.name), theirs.marker
+                where = [marker is None or marker.evaluate(system) for system in SYSTEMS]
+                if name not in known and any(where):
                     known.add(name)
-                    queue.append(name)
+                    queue.append(name if all(where) else f"{name}; {marker}".replace('"', "'"))
     return found
+
+
+def fill_light(text: str) -> str:
+    """`requirements-files.txt`."""
+    needs = "".join(f"{need}\n" for need in with_theirs(light_dependencies()))
+    return put(text, r"^(?:#.*\n)+\n(?P<value>(?:\S.*\n)+)\Z", needs)
 
 
 def fill_hooks(text: str) -> str:
     """`.pre-commit-hooks.yaml`."""
     needs = with_theirs(light_dependencies())
-    listed = ["--no-deps", *(repr(need) if Requirement(need).specifier else need for need in needs)]
+    listed = ["--no-deps", *(need if need.replace("-", "").isalnum() else repr(need) for need in needs)]
     lines, line = [], "    ["
     for number, each in enumerate(listed):
         end = "]" if number == len(listed) - 1 else ","
@@ -105,17 +113,12 @@ def fill_hooks(text: str) -> str:
     return put(text, r"  files: '\(\?i\)(?P<value>.*)'\n", pattern(), times=2)
 
 
-def fill_action(text: str) -> str:
-    """`action.yml`."""
-    return put(text, r"pip install --quiet (?P<value>'.*')\n", " ".join(map(repr, light_dependencies())))
-
-
 def fill_script(text: str) -> str:
     """`scripts/check_changed.sh`."""
     return put(text, r"\nnames='(?P<value>.*)'\n", pattern())
 
 
-def fill_readme(text: str) -> str:
+def fill_page(text: str) -> str:
     """The table of the formats that are read."""
     rows = "".join(f"| {with_endings(row)} | {row.about} |\n" for row in FORMATS if row.about)
     return put(text, r"<!-- formats -->\n(?P<value>(?:\|.*\n)+)", f"| format | what is read |\n| --- | --- |\n{rows}")
@@ -138,9 +141,9 @@ def put(text: str, where: str, value: str, times: int = 1) -> str:
 
 FILES: dict[str, Callable[[str], str]] = {
     ".pre-commit-hooks.yaml": fill_hooks,
-    "action.yml": fill_action,
+    LIGHT: fill_light,
     "scripts/check_changed.sh": fill_script,
-    "README.md": fill_readme,
+    "docs/formats.md": fill_page,
 }
 
 

@@ -1,7 +1,7 @@
 """Write the manual pages into docs/man, or check that they say what the commands do.
 
 One page for the program and one a command. What they say of commands, options and examples is what the help says, for
-it is taken from the commands themselves; formats, exit status and environment are the tables of README.md.
+it is taken from the commands themselves; formats, exit status and environment are tables of docs/formats.md and docs/shell.md.
 
     python -m scripts.make_man            write
     python -m scripts.make_man --check    write nothing, exit 1 if something would change
@@ -60,7 +60,7 @@ FILES = (
 def main() -> int:
     """Write or check every page; the exit status."""
     check = "--check" in sys.argv[1:]
-    pages = make_pages((ROOT / "README.md").read_text(encoding="utf-8"))
+    pages = make_pages()
     stale = []
     for name, text in pages.items():
         path = FOLDER / name
@@ -81,17 +81,17 @@ def main() -> int:
     return 0
 
 
-def make_pages(readme: str) -> dict[str, str]:
+def make_pages() -> dict[str, str]:
     """File name -> page."""
     group = make_group()
     commands = {name: group.get_command(None, name) for name in COMMANDS}
-    pages = {f"{PROGRAM}.1": "".join(program_page(group, commands, readme))}
+    pages = {f"{PROGRAM}.1": "".join(program_page(group, commands))}
     for name, command in commands.items():
         pages[f"{PROGRAM}-{name}.1"] = "".join(command_page(name, command))
     return pages
 
 
-def program_page(group: Any, commands: dict[str, Any], readme: str) -> Iterator[str]:
+def program_page(group: Any, commands: dict[str, Any]) -> Iterator[str]:
     """The page of the program."""
     yield head(PROGRAM, "look into PyTorch models and their checkpoints")
     yield f".SH SYNOPSIS\n.SY {PROGRAM}\n.I COMMAND\n.RI [ OPTIONS ]\n.I SOURCE ...\n.YS\n"
@@ -99,9 +99,9 @@ def program_page(group: Any, commands: dict[str, Any], readme: str) -> Iterator[
     yield section("COMMANDS", (entry(bold(name), summary(each)) for name, each in commands.items()))
     yield section("SOURCES", (entry(italic(name), escape(text)) for name, text in SOURCES))
     yield section("OPTIONS", options(group))
-    yield section("FORMATS", rows(readme, "Formats"))
-    yield section("EXIT STATUS", rows(readme, "Exit status"))
-    yield section("ENVIRONMENT", rows(readme, "Environment"))
+    yield section("FORMATS", rows("formats", "What is read"))
+    yield section("EXIT STATUS", rows("shell", "Exit status"))
+    yield section("ENVIRONMENT", rows("shell", "Environment"))
     yield section("FILES", (entry(italic(name), escape(text)) for name, text in FILES))
     yield examples(group.declared.examples)
     yield see_also([f"{PROGRAM}-{name}" for name in commands])
@@ -112,7 +112,7 @@ def command_page(name: str, command: Any) -> Iterator[str]:
     declared = command.declared
     yield head(f"{PROGRAM}-{name}", summary(command).rstrip("."))
     yield f".SH SYNOPSIS\n.SY {PROGRAM}\n.B {escape(name)}\n.RI [ OPTIONS ]\n"
-    arguments = [each for each in command.params if each.param_type_name == "argument"]
+    arguments = [each for each in command.params if each.param_type_name == "argument" and not each.hidden]
     for each in arguments:
         yield f".I {escape(str(each.metavar))}\n"
     yield ".YS\n"
@@ -167,9 +167,9 @@ def columns(tables: Iterable[Table]) -> Iterator[str]:
             yield entry(bold(each.name), inline(words + each.about))
 
 
-def rows(readme: str, title: str) -> Iterator[str]:
-    """The table of a section of the README: its first column, and what the second says of it."""
-    _, _, text = readme.partition(f"\n## {title}\n")
+def rows(page: str, title: str) -> Iterator[str]:
+    """The table of a section of a page of docs/: its first column, and what the second says of it."""
+    _, _, text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8").partition(f"\n## {title}\n")
     found = ROW.findall(text.partition("\n## ")[0])
     for name, about in found[2:]:
         yield entry(bold(re.sub("[`*]", "", name)), inline(about))

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import settings
 
+from tests.making.without_torch import HAS_TORCH, REASON, Absent
+
 settings.register_profile("untimed", deadline=None)  # no test times anything
 settings.load_profile("untimed")
+
+
+if not HAS_TORCH:
+    sys.meta_path.append(Absent())
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -16,3 +24,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--update-golden") and hasattr(config, "workerinput"):
         raise pytest.UsageError("--update-golden writes files that processes would share: run it without -n")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not HAS_TORCH:
+        for item in items:
+            if item.get_closest_marker("torch"):
+                item.add_marker(pytest.mark.skip(REASON))

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+pytest.importorskip("torch", reason="needs torch")  # one of the packages that are looked at
 ROOT = Path(__file__).resolve().parent.parent
 SRC = ROOT / "src" / "paraminspect"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -16,8 +16,7 @@ from paraminspect.cli.first_word import PROGRAM
 from scripts.make_man import FOLDER, INLINE, escape, fill, make_pages, rows
 
 ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = make_pages(README)
+PAGES = make_pages()
 
 UNESCAPED = {r"\e": "\\", r"\-": "-", r"\(aq": "'", r"\(ga": "`", r"\(ha": "^", r"\(ti": "~", r"\&": ""}
 
@@ -52,14 +51,15 @@ def test_a_page_has_all_that_the_help_has(name: str) -> None:
         assert line in page
 
 
-def test_the_page_of_the_program_has_the_tables_of_the_readme() -> None:
+def test_the_page_of_the_program_has_the_tables_of_the_site() -> None:
     page = plain(PAGES[f"{PROGRAM}.1"])
     for word in ("TorchScript archive", "GGUF", "NO_COLOR", "PARAMINSPECT_DEBUG", "Ctrl-C", *COMMANDS):
         assert word in page
+    assert "---" not in page
 
 
 def test_a_table_that_is_not_there_gives_nothing() -> None:
-    assert list(rows("## Other\n| a | b |\n| --- | --- |\n| c | d |\n", "Formats")) == []
+    assert list(rows("shell", "Formats")) == []
 
 
 def test_every_variable_that_is_read_is_explained() -> None:
@@ -67,7 +67,8 @@ def test_every_variable_that_is_read_is_explained() -> None:
     for path in (ROOT / "src").rglob("*.py"):
         read |= set(re.findall(r'environ(?:\.get\(|\[)"([A-Z]\w*)"', path.read_text(encoding="utf-8")))
     assert {"NO_COLOR", "FORCE_COLOR", "TERM", "COLUMNS", "HOME"} <= read
-    explained = set(re.findall(r"`([A-Z_]+)`", README.partition("\n## Environment\n")[2].partition("\n## ")[0]))
+    _, _, environment = (ROOT / "docs" / "shell.md").read_text(encoding="utf-8").partition("\n## Environment\n")
+    explained = set(re.findall(r"`([A-Z_]+)`", environment.partition("\n## ")[0]))
     assert read <= explained
 
 

@@ -20,6 +20,9 @@ WITHOUT: dict[str, str] = {
         architecture/arguments architecture/blocks architecture/fields architecture/layers architecture/nodes
         architecture/values architecture/wiring
     """,
+    "tested by architecture/test_layer_facts.py": """
+        architecture/argument_kinds architecture/layer_rows architecture/tensorless_layers architecture/torch_layers
+    """,
     "tested by architecture/test_parse.py and live/build/test_inputs.py": """
         architecture/tensors
     """,
@@ -33,10 +36,7 @@ WITHOUT: dict[str, str] = {
         cli/app cli/chosen cli/commands/check cli/commands/convert cli/commands/cost cli/commands/diff cli/commands/grad
         cli/commands/info cli/commands/init cli/commands/list cli/commands/report cli/commands/rules
         cli/commands/shared cli/commands/show cli/commands/stats cli/commands/tree cli/explain cli/live_tree cli/opened
-        cli/options cli/results cli/run_options
-    """,
-    "tested by cli/test_streams.py": """
-        cli/progress
+        cli/comparing cli/options cli/results cli/run_options
     """,
     "tested by cli/completion/test_answer.py and cli/completion/test_words.py": """
         cli/completion/choices cli/completion/install cli/completion/typed
@@ -105,6 +105,9 @@ WITHOUT: dict[str, str] = {
     "tested by cli/test_grad.py": """
         live/grad/asked live/grad/run
     """,
+    "tested by models/test_values.py and models/test_once.py": """
+        models/open
+    """,
     "tested by cli/test_one_door.py": """
         models/rules models/standard_input
     """,
@@ -115,7 +118,7 @@ WITHOUT: dict[str, str] = {
         render/checkpoint_tree
     """,
     "tested by cli/test_values.py": """
-        render/pictures render/ridges values/picture
+        render/pictures values/picture
     """,
     "tested by sharing/test_find.py and cli/test_shared.py": """
         sharing/search sharing/tabled

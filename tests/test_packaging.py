@@ -1,11 +1,10 @@
-"""The files around the package: what they claim about it, and the tools that keep the documents true."""
+"""The files around the package: what they claim about it."""
 
 from __future__ import annotations
 
 import importlib
 import re
 import tomllib
-from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -14,20 +13,8 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from paraminspect import __version__
-from paraminspect.render.columns import GROUPS, TENSORS
-from paraminspect.render.rows import Column
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-@pytest.fixture
-def fill_docs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
-    monkeypatch.syspath_prepend(str(ROOT))
-    module = importlib.import_module("scripts.fill_docs")
-    monkeypatch.setattr(module, "DEMO", tmp_path)
-    monkeypatch.setattr(module, "ROOT", tmp_path)
-    monkeypatch.chdir(tmp_path)
-    return module
 
 
 @pytest.fixture
@@ -54,7 +41,9 @@ def test_changelog_starts_with_this_version() -> None:
 
 def test_every_direct_dependency_is_pinned_within_its_range() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    wanted = [Requirement(text) for text in project["project"]["dependencies"] + project["dependency-groups"]["dev"]]
+    groups = project["dependency-groups"]
+    listed = [*project["project"]["dependencies"], *groups["dev"], *groups["docs"]]
+    wanted = [Requirement(text) for text in listed if isinstance(text, str)]
     pins = constraints()
     assert {normalise(need.name) for need in wanted} <= pins.keys()
     assert [str(need) for need in wanted if pins[normalise(need.name)] not in need.specifier] == []
@@ -71,86 +60,6 @@ def test_ci_runs_what_a_user_runs() -> None:
     made = [line.split()[1] for line in lines if line.startswith("make ")]
     assert made == ["demo", "test", "test-extra"]
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
-
-
-@pytest.mark.parametrize(("command", "columns"), [("list", TENSORS), ("shared", GROUPS)])
-def test_readme_explains_every_column(command: str, columns: Sequence[Column]) -> None:
-    _, _, section = (ROOT / "README.md").read_text().partition(f"\n## `paraminspect {command} ")
-    _, _, table = section.partition("| column, JSON key | meaning |\n")
-    explained = re.findall(r"^\| `(\w+)` \| ", table.partition("\n\n")[0], re.MULTILINE)
-    assert explained == [column.name for column in columns]
-
-
-def test_a_block_is_what_its_command_prints(fill_docs: ModuleType) -> None:
-    text = "before\n\n<!-- run: printf 'a  \\nb' -->\n```console\nstale\n```\n\nafter `run`\n"
-    assert fill_docs.fill(text) == (
-        "before\n\n<!-- run: printf 'a  \\nb' -->\n```console\n$ printf 'a  \\nb'\na\nb\n```\n\nafter `run`\n"
-    )
-
-
-def test_a_table_of_columns_is_what_is_declared(fill_docs: ModuleType) -> None:
-    text = "a\n\n<!-- columns: grad --steps -->\n| old |\n| --- |\n\nb\n"
-    assert fill_docs.fill(text).splitlines()[3:] == [
-        "| column, JSON key | meaning |",
-        "| --- | --- |",
-        "| `norm_std` | deviation of the norm over the batches |",
-        "| `untouched` | rows that none of them gave a gradient |",
-        "",
-        "b",
-    ]
-    for wrong in ("grad --no", "gard", "tree"):
-        with pytest.raises(fill_docs.DocumentError, match="has no columns"):
-            fill_docs.fill(f"<!-- columns: {wrong} -->\n| old |\n")
-
-
-def test_a_command_runs_on_a_terminal_without_colour(fill_docs: ModuleType) -> None:
-    assert fill_docs.run_shell('test -t 1 && test -t 2 && echo "$NO_COLOR"', colour=False) == "1\n"
-    assert fill_docs.run_shell("stty size <&1", colour=False) == f"50 {fill_docs.COLUMNS}\n"
-
-
-def test_a_command_with_another_exit_status_is_an_error(fill_docs: ModuleType) -> None:
-    with pytest.raises(fill_docs.DocumentError, match="exit status 2, not 0"):
-        fill_docs.fill("<!-- run: exit 2 -->\n```\n```\n")
-    assert "$ exit 2" in fill_docs.fill("<!-- run, exit 2: exit 2 -->\n```\n```\n")
-
-
-def test_check_writes_nothing_and_fails_on_a_stale_block(
-    fill_docs: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    stale = "<!-- run: echo new -->\n```\nold\n```\n"
-    (tmp_path / "README.md").write_text(stale)
-    monkeypatch.setattr(fill_docs, "DOCUMENTS", ("README.md",))
-    monkeypatch.setattr("sys.argv", ["fill_docs", "--check"])
-    assert fill_docs.main() == 1
-    assert (tmp_path / "README.md").read_text() == stale
-    monkeypatch.setattr("sys.argv", ["fill_docs"])
-    assert fill_docs.main() == 0
-    assert "$ echo new\nnew\n" in (tmp_path / "README.md").read_text()
-    monkeypatch.setattr("sys.argv", ["fill_docs", "--check"])
-    assert fill_docs.main() == 0
-
-
-def test_a_picture_is_drawn_alike_each_time_and_loads_nothing(fill_docs: ModuleType, tmp_path: Path) -> None:
-    text = "<!-- picture: printf '\\033[31mred\\033[0m <name>' -->\n![words](docs/red.svg)\n"
-    ((path, drawn),) = fill_docs.make_pictures(text).items()
-    assert path == tmp_path / "docs" / "red.svg"
-    assert fill_docs.make_pictures(text) == {path: drawn}
-    assert ">red</text>" in drawn
-    assert "&lt;name&gt;" in drawn
-    assert re.findall(r"https?://[^\"]+", drawn) == ["http://www.w3.org/2000/svg"]
-
-
-def test_a_link_that_leads_nowhere_is_an_error(fill_docs: ModuleType, tmp_path: Path) -> None:
-    (tmp_path / "there.md").touch()
-    fill_docs.check_links("[a](there.md) [b](there.md#part) [c](https://example.org/x) [d](#part)")
-    with pytest.raises(fill_docs.DocumentError, match=r"gone\.md"):
-        fill_docs.check_links("[a](gone.md)")
-
-
-def test_a_python_session_that_prints_something_else_is_an_error(fill_docs: ModuleType) -> None:
-    fill_docs.check_doctests("```pycon\n>>> n = 2\n```\ntext\n```pycon\n>>> n + 1\n3\n```\n", "README.md")
-    with pytest.raises(fill_docs.DocumentError, match="Expected:"):
-        fill_docs.check_doctests("```pycon\n>>> 1 + 1\n3\n```\n", "README.md")
 
 
 def test_gpt2_has_as_many_parameters_as_the_published_one(benchmark_main: ModuleType) -> None:

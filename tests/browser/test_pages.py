@@ -39,6 +39,7 @@ def test_a_plot_of_statistics(command: list[str], tmp_path: Path) -> None:
     assert "<title>taken" not in text
 
 
+@pytest.mark.torch
 def test_a_plot_of_gradients(tmp_path: Path) -> None:
     page = tmp_path / "plot.html"
     assert run(["grad", "configs/mlp.yaml", "--plot", str(page)]) == 0

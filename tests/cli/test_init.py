@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from paraminspect import ties as find_ties
 from paraminspect.cli import app
 from paraminspect.formats.source import open_source
-from paraminspect.live.build.seeds import derive_seed
+from paraminspect.live.build.seeds import make_generator
 
 pytestmark = pytest.mark.usefixtures("workplace")
 
@@ -60,8 +60,7 @@ def done(init: Init) -> Callable[..., str]:
 
 def due_normal(seed: int, name: str, shape: tuple[int, ...], std: float) -> Tensor:
     """What torch draws when it is called directly on the tensor's own generator."""
-    generator = torch.Generator().manual_seed(derive_seed(seed, name))
-    return nn.init.normal_(torch.empty(shape), 0.0, std, generator=generator)
+    return nn.init.normal_(torch.empty(shape), 0.0, std, generator=make_generator(seed, name))
 
 
 def assert_tiny_gpt2(state: dict[str, Tensor], dtype: torch.dtype = torch.float32) -> None:

@@ -6,19 +6,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 import safetensors.torch
 import torch
 
-from paraminspect.errors import LimitExceededError
-from paraminspect.render import ridges
 from paraminspect.render.delimited import in_ascii, sparkline
-from paraminspect.render.ridges import Ridge, draw_ridges
-from paraminspect.render.svg import Polygon, Text
-from paraminspect.values.picture import in_order_of_depth
 from tests.making.running import run_apart
 
 Command = tuple[list[str], dict[str, str]]
@@ -97,8 +91,8 @@ def test_a_picture_has_a_row_for_each_tensor(model: Path, ending: str) -> None:
     assert "\x1b" not in text
     assert "evil&lt;&amp;&gt;\\x1b.b" in text
     root = ElementTree.fromstring(text[text.index("<svg") : text.index("</svg>") + 6])
-    texts = [each.text for each in root.iter("{http://www.w3.org/2000/svg}text")]
-    assert texts.index("h.2.w") < texts.index("h.10.w")
+    texts = [(each.text or "").strip() for each in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert texts.index("2.w") < texts.index("10.w")
     assert "1 NaN" in texts
     assert len(list(root.iter("{http://www.w3.org/2000/svg}polygon"))) == 3
 
@@ -109,19 +103,20 @@ def test_a_picture_of_another_kind_is_refused_before_anything_is_read(model: Pat
     assert "hint: it ends in .svg, .html, .png" in stderr
 
 
-def test_rows_of_a_picture_follow_the_modules() -> None:
-    names = ["h.10.b", "h.10.a", "h.2.b", "out", "h.2.a", "emb.1.x", "emb.0.x"]
-    rows: list[tuple[str, Any]] = [(name, None) for name in names]
-    assert [name for name, _ in in_order_of_depth(rows)] == [
-        "h.2.b", "h.2.a", "h.10.b", "h.10.a", "out", "emb.0.x", "emb.1.x"
-    ]  # fmt: skip
+def test_options_of_a_picture_need_one(model: Path) -> None:
+    for option in ("--own-scale", "--no-fold"):
+        status, stdout, stderr = run_apart("stats", model, option)
+        assert (status, stdout) == (2, "")
+        assert stderr.startswith(f"error: {option} is about a picture, and there is no --plot")
 
 
-def test_a_picture_has_a_bound() -> None:
-    row = Ridge("a", None, None, None, None, None)
-    assert draw_ridges([row], "title").shapes
-    with pytest.raises(LimitExceededError, match="rows in one picture"):
-        draw_ridges([row] * (ridges.MAX_RIDGES + 1), "title")
+def test_a_picture_of_two_sources_names_them(model: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.pt"
+    other.write_bytes(model.read_bytes())
+    assert run_apart("stats", model, other, "--plot", tmp_path / "p.svg")[0] == 0
+    text = (tmp_path / "p.svg").read_text()
+    assert text.count("evil&lt;&amp;&gt;\\x1b.b</text>") == 2
+    assert "other.pt</text>" in text
 
 
 def test_sparklines() -> None:
@@ -129,18 +124,3 @@ def test_sparklines() -> None:
     assert sparkline([1] * 32) == "████████"
     assert sparkline([]) == ""
     assert in_ascii(sparkline([0, 0, 1, 0, 100, 0, 0, 50])) == "__._#__="
-
-
-def test_rows_of_a_plot_stand_on_one_axis() -> None:
-    rows = [
-        Ridge(name, [1, 5, 1], -end, end, 0.0, end) for name, end in (("a", 1.0), ("b", 2.0), ("c", 1.0), ("far", 99.0))
-    ]
-    drawn = draw_ridges(rows, "title").shapes
-    outlines = [[x for x, _ in shape.points] for shape in drawn if isinstance(shape, Polygon)]
-    widths = [max(points) - min(points) for points in outlines]
-    assert widths[0] == pytest.approx(widths[1] / 2)
-    assert widths[3] == pytest.approx(ridges.WIDTH)  # which reaches further than the axis
-    assert [shape.text for shape in drawn if isinstance(shape, Text) and shape.text in "◂▸"] == ["◂", "▸"]
-    ticks = [float(shape.text) for shape in drawn if isinstance(shape, Text) and shape.anchor == "middle"]
-    assert 0 in ticks
-    assert len(ticks) >= 3

@@ -46,6 +46,7 @@ def test_files_and_folders_are_those_of_their_paths(model: Path, tmp_path: Path)
     assert open_model(folder.as_uri()).checkpoint.source == folder.as_uri()
 
 
+@pytest.mark.torch
 def test_a_spec_by_its_url(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text("model: [{Linear: [2, 3]}]\n")
     assert recognise((tmp_path / "x.yaml").as_uri()).kind == "spec"

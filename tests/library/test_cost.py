@@ -83,6 +83,7 @@ def test_keys_and_values_by_hand(tmp_path: Path, change: dict[str, Any], context
     assert cost.totals.kv_cache_bytes == 2 * 3 * heads * width * context * 2
 
 
+@pytest.mark.torch
 def test_what_has_no_meaning_is_refused(tmp_path: Path) -> None:
     spec = tmp_path / "net.yaml"
     spec.write_text(SPEC, "utf-8")
@@ -97,6 +98,7 @@ def test_what_has_no_meaning_is_refused(tmp_path: Path) -> None:
         pi.cost(tmp_path / "model.safetensors")
 
 
+@pytest.mark.torch
 def test_a_spec_of_any_size_takes_no_memory(tmp_path: Path) -> None:
     spec = tmp_path / "huge.yaml"
     spec.write_text("model: [{Linear: [1000000, 1000000, {bias: false}]}]\ninput: [2, 1000000]\n", "utf-8")
@@ -105,6 +107,7 @@ def test_a_spec_of_any_size_takes_no_memory(tmp_path: Path) -> None:
     assert (totals.flops_forward, totals.saved_bytes) == (4 * 10**12, 4 * 10**6)
 
 
+@pytest.mark.torch
 def test_a_factory_that_looks_at_values_is_opened_again(tmp_path: Path) -> None:
     (tmp_path / "build.py").write_text(
         "from torch import nn\n\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"

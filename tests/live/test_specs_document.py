@@ -15,8 +15,8 @@ TEXT = (Path(__file__).parents[2] / "docs" / "specs.md").read_text(encoding="utf
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
 
 
-def test_its_tables_are_what_is_declared() -> None:
-    assert fill(TEXT) == TEXT, "run python -m scripts.fill_docs"
+def test_its_tables_are_what_is_declared(tmp_path: Path) -> None:
+    assert fill(TEXT, tmp_path) == TEXT, "run python -m scripts.fill_docs"
     assert TEXT.count("<!-- spec: ") == 7
 
 

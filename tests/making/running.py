@@ -13,6 +13,7 @@ from typing import NamedTuple
 import pytest
 
 import paraminspect
+from tests.making.without_torch import skip_if_live
 
 Command = tuple[list[str], dict[str, str]]
 """How to start the program as a process of its own, and with what environment."""
@@ -59,6 +60,7 @@ def run_here(*arguments: str, terminal: bool = False, encoding: str = "utf-8", *
         patch.setattr(sys, "stdout", stdout)
         patch.setattr(sys, "stderr", stderr)
         status = app.run(arguments)
+    skip_if_live(arguments, stderr.text())
     return Result(status, stdout.text(), stderr.text())
 
 

@@ -47,7 +47,9 @@ def test_files_are_judged_by_their_content(tmp_path: Path, monkeypatch: pytest.M
 CODE = "import sys, paraminspect.models.recognise as r\nr.recognise(sys.argv[1])\n{}print('torch' in sys.modules)"
 
 
-@pytest.mark.parametrize(("more", "expected"), [("", "False"), ("import torch\n", "True")])
+@pytest.mark.parametrize(
+    ("more", "expected"), [("", "False"), pytest.param("import torch\n", "True", marks=pytest.mark.torch)]
+)
 def test_recognising_does_not_import_torch(tmp_path: Path, more: str, expected: str) -> None:
     path = tmp_path / "spec.yaml"
     path.write_text("model: [ReLU]")

@@ -47,6 +47,20 @@ def test_markdown_keeps_its_cells_together() -> None:
     assert text(rows, "markdown").splitlines()[2] == "| ``` a\\|`b`` ``` | \\|\\n |"
 
 
+@pytest.mark.parametrize(
+    "cell",
+    ["<b>", "`", "*a*", "_a_", "@octocat", "#12", "[a](b)", "https://evil.example", "&lt;", "$x$", "~~a~~", "a\\*"],
+)
+def test_text_of_a_file_is_no_markdown(cell: str) -> None:
+    (line,) = text(Rows("things", (Column("text"),), [(cell,)]), "markdown").splitlines()[2:]
+    assert line.removeprefix("| `").removesuffix("` |").strip("` ").replace("\\\\", "\\") == cell.strip("`")
+
+
+@pytest.mark.parametrize("cell", ["float32 [3,4]", "gain * sqrt(2)", "float8_e4m3fn", "a < b & c", "norm 3.9", "# 1"])
+def test_plain_text_stays_as_it_is(cell: str) -> None:
+    assert text(Rows("things", (Column("text"),), [(cell,)]), "markdown").splitlines()[2] == f"| {cell} |"
+
+
 def test_names_need_a_name() -> None:
     assert text(rows_of(FULL), "names") == "a.b\n"
     with pytest.raises(ParamInspectError, match="needs a column 'name'"):

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paraminspect.outcomes import GradRecord
+from paraminspect.render.chart import draw_chart
 from paraminspect.render.gradient_chart import render_chart
-from paraminspect.render.gradient_plot import plot_gradients
+from paraminspect.render.gradient_plot import chart_of_gradients
 from paraminspect.render.name_tree import name_lines
 from paraminspect.render.style import Style
 from paraminspect.render.svg import render_svg
@@ -70,6 +71,6 @@ def test_every_line_fits_and_every_parameter_has_one(names: list[str], data: st.
     lines = chart(records, width=width)
     assert all(display_width(line) <= width for line in lines)
     assert all(line.isprintable() for line in lines)
-    assert sum(line.which is not None for line in name_lines(names)) == len(names)
-    root = ET.fromstring("".join(render_svg(plot_gradients(records, "t", "c"))))
+    assert sum(len(line.which) for line in name_lines(names)) == len(names)
+    root = ET.fromstring("".join(render_svg(draw_chart(chart_of_gradients(records, "t", "c")))))
     assert root.tag.endswith("svg")

@@ -6,10 +6,9 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from paraminspect.errors import ParamInspectError
 from paraminspect.outcomes import GradRecord
-from paraminspect.render import gradient_plot
-from paraminspect.render.gradient_plot import plot_gradients
+from paraminspect.render.chart import WIDTH, draw_chart
+from paraminspect.render.gradient_plot import chart_of_gradients
 from paraminspect.render.svg import render_html, render_svg
 from tests.making.gradients import RECORDS
 
@@ -19,26 +18,20 @@ def texts(svg: str) -> list[str]:
 
 
 def test_a_picture_says_what_the_chart_says() -> None:
-    svg = "".join(render_svg(plot_gradients(RECORDS, "Gradients of <x>", "loss 1")))
+    svg = "".join(render_svg(draw_chart(chart_of_gradients(RECORDS, "Gradients of <x>", "loss 1"))))
     found = texts(svg)
     assert found[:2] == ["Gradients of <x>", "loss 1"]
-    assert {"1e-02", "1e+01", "embed.weight", "2 uses", "none: body.1 is never called"} <= set(found)
+    assert {"1e-02", "1e+01", "embed.weight", "uses", "2", "none: body.1 is never called"} <= set(found)
     bars = [float(each.attrib["width"]) for each in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}rect")][1:]
-    assert bars == [gradient_plot.BARS, pytest.approx(gradient_plot.BARS / 3, abs=0.01)]
+    assert bars == [WIDTH, pytest.approx(WIDTH / 3, abs=0.01)]
 
 
 def test_pictures_stand_alone_and_escape() -> None:
     hostile = GradRecord('<script>"&\x1b\u202e', (), "ok", 1.0, 1.0, 0.0, None)
     for render in (render_svg, render_html):
-        page = "".join(render(plot_gradients([hostile], "<title>", "</svg>")))
+        page = "".join(render(draw_chart(chart_of_gradients([hostile], "<title>", "</svg>"))))
         assert "<script" not in page
         assert "\x1b" not in page
         assert "\u202e" not in page
         assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
-    ET.fromstring("".join(render_svg(plot_gradients([hostile], "<title>", "</svg>"))))
-
-
-def test_too_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gradient_plot, "MAX_ROWS", 3)
-    with pytest.raises(ParamInspectError, match="lines of a picture; the limit is 3"):
-        plot_gradients(RECORDS, "t", "c")
+    ET.fromstring("".join(render_svg(draw_chart(chart_of_gradients([hostile], "<title>", "</svg>")))))

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from paraminspect import rules
 from tests.making.running import modules_of
 
@@ -20,5 +22,6 @@ def test_rules_are_parsed_and_planned_without_torch() -> None:
     assert not HEAVY & modules_of(statement)
 
 
+@pytest.mark.torch
 def test_the_probe_can_fail() -> None:
     assert HEAVY & modules_of("import paraminspect.live.init.apply") >= {"torch", "numpy"}

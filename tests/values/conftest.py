@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import torch
 
 from paraminspect.values.distribution import BINS, QUANTILES
 from paraminspect.values.stats import TensorStats
 
-CheckStats = Callable[[TensorStats, torch.Tensor], None]
+if TYPE_CHECKING:
+    import torch
+
+CheckStats = Callable[[TensorStats, "torch.Tensor"], None]
 
 CLOSE = 1e-12
 CELL = 1 / 128
@@ -21,6 +23,8 @@ CELL = 1 / 128
 
 def check(found: TensorStats, tensor: torch.Tensor) -> None:
     """Statistics are those that torch gives of the finite values, as float64."""
+    import torch
+
     wide = tensor.detach().flatten()
     if wide.is_complex():
         wide = torch.where(torch.isnan(wide), torch.nan, wide.to(torch.complex128).abs())

@@ -5,12 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-import torch
 
 from paraminspect.writers.layout import Layout, OutTensor
 from paraminspect.writers.whole_files import Sink, open_target
+
+if TYPE_CHECKING:
+    import torch
 
 Values = list[bytes]
 Write = Callable[[Layout, Path, Values], None]
@@ -37,6 +40,8 @@ def write_layout(layout: Layout, path: Path, values: Values) -> None:
 
 
 def bytes_of(tensor: torch.Tensor) -> bytes:
+    import torch
+
     return tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
 
 

@@ -61,11 +61,15 @@ class Command(TyperCommand):
         """Words of the usage line."""
         return [
             "[OPTIONS]",
-            *(str(each.metavar) for each in self.get_params(ctx) if each.param_type_name == "argument"),
+            *(
+                str(each.metavar)
+                for each in self.get_params(ctx)
+                if each.param_type_name == "argument" and not getattr(each, "hidden", False)
+            ),
         ]
 
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Arguments and options, those that are alike in many commands under headings of their own at the end."""
+    def sections(self, ctx: Any) -> dict[str, list[tuple[str, str]]]:
+        """Heading -> arguments or options, and what each means; those of many commands have headings of their own."""
         from paraminspect.cli.options import OUTPUT, SPECS
 
         sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": [], SPECS: [], OUTPUT: []}
@@ -75,10 +79,13 @@ class Command(TyperCommand):
                 sections["Arguments"].append((str(each.metavar), record[1]))
             elif record is not None:
                 sections[getattr(each, "rich_help_panel", None) or "Options"].append(record)
-        for title, records in sections.items():
-            if records:
-                with formatter.section(title):
-                    formatter.write_dl(records)
+        return {title: records for title, records in sections.items() if records}
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Arguments and options of a help."""
+        for title, records in self.sections(ctx).items():
+            with formatter.section(title):
+                formatter.write_dl(records)
 
     def get_help(self, ctx: Any) -> str:
         """A screen for -h, everything for --help."""
@@ -263,7 +270,9 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         return 0
     except OSError as error:
-        Output().error(error if error.filename else OutputError(error))
+        from paraminspect.live.torch_missing import explain_missing
+
+        Output().error(error if error.filename or explain_missing(error) else OutputError(error))
     except Exception as error:
         Output().error(error)
     return FAILED

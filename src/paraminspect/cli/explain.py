@@ -43,6 +43,10 @@ def explain(error: BaseException) -> tuple[str, str | None]:
         return "not enough memory", None
     if isinstance(error, RecursionError):
         return "nested too deeply", f"{DEBUG}=1 shows where"
+    from paraminspect.live.torch_missing import explain_missing
+
+    if missing := explain_missing(error):
+        return str(missing), missing.hint
     return (
         f"internal error: {type(error).__name__}: {error}",
         f"this is a bug: run it again with {DEBUG}=1 to see where, and report that",

@@ -13,6 +13,7 @@ from paraminspect.files.paths import base_name, shown
 from paraminspect.models.asked import Asked, Kind
 from paraminspect.models.open import MisfitError, Opened, RefusedError, UnmatchedError, open_model
 from paraminspect.models.recognise import recognise
+from paraminspect.records import Checkpoint
 from paraminspect.render.rows import Column, Rows
 
 REFUSED = 1
@@ -75,11 +76,15 @@ def open_each(sources: Sequence[str], asked: Asked, output: Output) -> Iterator[
             yield model
 
 
-def open_pair(sources: tuple[str, str], asked: Asked, output: Output) -> tuple[Opened, Opened] | None:
+Given = tuple[str | Checkpoint, str]
+"""A source, or what is known of one already, and what messages call it."""
+
+
+def open_pair(given: tuple[Given, Given], asked: Asked, output: Output) -> tuple[Opened, Opened] | None:
     """Open two sources; None if one was refused, which has then been said.
 
     Args:
-        sources: What the user typed.
+        given: What the user typed, mostly.
         asked: What for, and how.
         output: Takes notes.
 
@@ -87,15 +92,19 @@ def open_pair(sources: tuple[str, str], asked: Asked, output: Output) -> tuple[O
         ParamInspectError: One cannot be read or built.
     """
     models: list[Opened] = []
-    kinds = find_kinds(sources, asked)
-    for source in sources:
+    kinds = find_kinds([source for source, _ in given if isinstance(source, str)], asked)
+    titles = [title for _, title in given]
+    for source, title in given:
         try:
+            if isinstance(source, Checkpoint):
+                models.append(open_model(source))
+                continue
             model = open_one(source, asked, output, kinds)
         except Exception as error:
-            raise with_source(error, source) from None
+            raise with_source(error, title) from None
         if model is None:
             return None
-        _note(model, source, sources, asked, output)
+        _note(model, title, titles, asked, output)
         models.append(model)
     return models[0], models[1]
 

@@ -1,7 +1,7 @@
 """Options that several commands share: the groups of `declare`, and single ones that stand alone too."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from typer import Argument, BadParameter, Option
 
@@ -10,6 +10,9 @@ from paraminspect.cli.declare import Is
 from paraminspect.errors import ParamInspectError
 from paraminspect.models.asked import Asked, Want
 from paraminspect.render.rows import Column, Format
+
+if TYPE_CHECKING:
+    from paraminspect.render.chart import Chart
 
 SPECS = "Specs and factories"
 OUTPUT = "Output"
@@ -158,6 +161,37 @@ class Feed(NamedTuple):
     ] = ""
 
 
+class Drawing(NamedTuple):
+    """A picture beside the rows."""
+
+    plot: Annotated[str, Option("--plot", metavar="FILE", help="Draw a picture: .svg, .html or .png."), FILE] = ""
+    own_scale: Annotated[bool, Option("--own-scale", help="Of --plot: each row on a scale of its own.")] = False
+    no_fold: Annotated[bool, Option("--no-fold", help="Of --plot: a row for each layer, those that are alike too.")] = (
+        False
+    )
+
+    def check(self) -> None:
+        """Refuse what cannot be drawn before anything slow is done.
+
+        Raises:
+            ParamInspectError: No such kind of picture, or an option of a picture without one.
+        """
+        from paraminspect.render.pictures import check_picture
+
+        check_picture(self.plot)
+        for name, given in (("--own-scale", self.own_scale), ("--no-fold", self.no_fold)):
+            if given and not self.plot:
+                raise ParamInspectError(f"{name} is about a picture, and there is no --plot", hint="--plot FILE.svg")
+
+    def draw(self, chart: "Chart", out: writing.Output) -> None:
+        """Write the picture."""
+        from paraminspect.render.chart import draw_chart
+        from paraminspect.render.pictures import encode_picture
+
+        picture = draw_chart(chart, fold=not self.no_fold, own=self.own_scale)
+        out.write_to(self.plot, encode_picture(picture, self.plot))
+
+
 class Rows(NamedTuple):
     """What is shown of rows."""
 
@@ -204,9 +238,9 @@ class Output(NamedTuple):
     color: Color = "auto"
     wide: Wide = False
 
-    def open(self, header: bool | None = None) -> writing.Output:
-        """What writes like this."""
-        return writing.Output(self.format, colour=self.color, header=header, wide=self.wide)
+    def open(self, header: bool | None = None, *, paged: bool = False) -> writing.Output:
+        """What writes like this; `paged` into a pipe that a pager shows."""
+        return writing.Output(self.format, colour=self.color, header=header, wide=self.wide, paged=paged)
 
 
 def asked(

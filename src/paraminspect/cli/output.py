@@ -39,6 +39,7 @@ class Output:
         colour: "auto" asks the environment and the stream.
         header: Names of the columns first, for tsv and csv; None means the format's own habit.
         wide: Lines may be longer than a terminal is wide.
+        paged: Standard output is a pipe to a pager on a terminal.
         stdout: None, as Python has it, if it was closed.
         stderr: The same.
         environ: NO_COLOR, FORCE_COLOR, TERM and COLUMNS count.
@@ -54,6 +55,7 @@ class Output:
         colour: Colour = "auto",
         header: bool | None = None,
         wide: bool = False,
+        paged: bool = False,
         stdout: TextIO | None = None,
         stderr: TextIO | None = None,
         environ: Mapping[str, str] = os.environ,
@@ -64,6 +66,7 @@ class Output:
         self._colour = colour
         self._header = header
         self._wide = wide
+        self._paged = paged
         self._later: list[str] = []
         self.is_terminal = is_terminal(self._stdout)
         self.format: Format = ("table" if self.is_terminal else "tsv") if format_ == "auto" else format_
@@ -222,7 +225,7 @@ class Output:
 
     @cached_property
     def _style(self) -> Style:
-        return style_of(self._stdout, self._environ, self._colour, wide=self._wide)
+        return style_of(self._stdout, self._environ, self._colour, wide=self._wide, paged=self._paged)
 
     @cached_property
     def _error_style(self) -> Style:

@@ -21,7 +21,12 @@ FALL_BACK: Final = "standard"
 
 
 def style_of(
-    stream: TextIO | None, environ: Mapping[str, str], colour: Colour = "auto", *, wide: bool = False
+    stream: TextIO | None,
+    environ: Mapping[str, str],
+    colour: Colour = "auto",
+    *,
+    wide: bool = False,
+    paged: bool = False,
 ) -> Style:
     """What a stream can show.
 
@@ -29,8 +34,9 @@ def style_of(
         environ: NO_COLOR, FORCE_COLOR, TERM, COLORTERM and COLUMNS count.
         colour: "auto" asks the environment and the stream.
         wide: Whether lines may be longer than the terminal is wide; off a terminal they may.
+        paged: Whether it is a pipe to a pager on a terminal, which shows what that would.
     """
-    terminal, coloured = is_terminal(stream), has_colour(stream, environ, colour)
+    terminal, coloured = paged or is_terminal(stream), has_colour(stream, environ, colour, paged=paged)
     plain = Style(unicode=_has_unicode(stream))
     if stream is None or not (terminal or coloured):
         return plain
@@ -76,7 +82,7 @@ def _inks_of(console: Console) -> dict[Ink, Codes]:
     return found
 
 
-def has_colour(stream: TextIO | None, environ: Mapping[str, str], colour: Colour) -> bool:
+def has_colour(stream: TextIO | None, environ: Mapping[str, str], colour: Colour, *, paged: bool = False) -> bool:
     """Whether colours are wanted on it."""
     if colour != "auto":
         return colour == "always"
@@ -84,7 +90,7 @@ def has_colour(stream: TextIO | None, environ: Mapping[str, str], colour: Colour
         return False
     if environ.get("FORCE_COLOR", "0") not in {"", "0"}:
         return True
-    return environ.get("TERM") != "dumb" and is_terminal(stream)
+    return environ.get("TERM") != "dumb" and (paged or is_terminal(stream))
 
 
 def _has_unicode(stream: TextIO | None) -> bool:

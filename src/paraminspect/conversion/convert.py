@@ -135,7 +135,7 @@ def carry_out(
         force: Whether a file that is there is replaced.
         check: Whether what was written is read back before it takes its name.
         is_stored: Whether the records are of files, not of a live model.
-        progress: Told what is being done, and how far it is.
+        progress: Told what is being done and of how many bytes, gives what is told of bytes that are done.
 
     Raises:
         ParamInspectError: A tensor cannot be read, the output not be written, or it does not read back the same.
@@ -144,21 +144,22 @@ def carry_out(
     remarks: list[str] = []
     total = sum(slot.nbytes for slot in layout.slots)
     contents = Contents(read, is_stored=is_stored)
+    advance = progress("written, read back", 2 * total) if check else progress("written", total)
 
     def look(path: str) -> None:
-        verify(path, items, contents, progress("verified", total))
+        verify(path, items, contents, advance)
 
     if file == STDOUT:
         kept = os.dup(1)  # user code may print meanwhile, and is sent elsewhere
         try:
             with open_stream(layout, kept) as sink:
-                write_all(items, layout, contents, sink, progress("written", total))
+                write_all(items, layout, contents, sink, advance)
         finally:
             os.close(kept)
     else:
         with open_target(layout, file, force=force, look=look if check else None) as sink:
             remarks = sink.remarks
-            write_all(items, layout, contents, sink, progress("written", total))
+            write_all(items, layout, contents, sink, advance)
     return Written(
         len(items),
         len(layout.files),

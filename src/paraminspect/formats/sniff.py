@@ -126,13 +126,15 @@ def _explain_zip(directory: ZipDirectory) -> UnknownFormatError:
 def _explain(blob: Blob, head: bytes) -> UnknownFormatError:
     """Say what the file is, since it is no model."""
     from paraminspect.formats.foreign import is_compressed, recognise_bytes
+    from paraminspect.formats.pointers import MAX_BYTES, read_pointer
 
+    path = None if blob.is_far else blob.path
+    if b"\0" not in head and (pointer := read_pointer(blob.read_up_to(0, MAX_BYTES))) is not None:
+        return UnknownFormatError(f"the file is {pointer.what}", hint=pointer.how_to_fetch(path))
     foreign = recognise_bytes(blob, head)
     if foreign is not None:
         fault = "not-read" if is_compressed(head, blob.size) else "unknown-format"
-        return UnknownFormatError(
-            f"the file is {foreign.what}", hint=foreign.hint_for(None if blob.is_far else blob.path), fault=fault
-        )
+        return UnknownFormatError(f"the file is {foreign.what}", hint=foreign.hint_for(path), fault=fault)
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype html", b"<html", b"<?xml", b"<head", b"<body", b"<!--")):
         return UnknownFormatError("the file is a web page (HTML or XML), not a model", hint=_DOWNLOAD)

@@ -55,7 +55,11 @@ def _in_one_line(function: Callable[P, Answer]) -> Callable[P, Answer]:
             return function(*args, **kwargs)
         except (ParamInspectError, KeyboardInterrupt):
             raise
-        except BaseException:
+        except BaseException as error:
+            from paraminspect.live.torch_missing import explain_missing
+
+            if missing := explain_missing(error):
+                raise missing from None
             from paraminspect.live.build.user_code import explaining
 
             with explaining(function.__name__, []):

@@ -30,11 +30,24 @@ def compare_models(
     Raises:
         ParamInspectError: A map cannot be parsed, or makes one name of two.
     """
+    before, after = pair_models(sides, maps)
+    return compare_records(sides, before, after, only=only, tolerance=tolerance, advance=advance)
+
+
+def pair_models(
+    sides: tuple[Opened, Opened], maps: Sequence[str] = ()
+) -> tuple[dict[str, TensorRecord], dict[str, TensorRecord]]:
+    """Parameters and buffers of both by name, stored alike where they can be. Raises what `compare_models` does."""
     from paraminspect.names.changes import both_stored, rename
 
     chosen = ([record for record in each.checkpoint.tensors if record.role in OF_MODEL] for each in sides)
     before, after = (rename(records, maps) for records in both_stored(*chosen))
-    return compare_records(sides, before, after, only=only, tolerance=tolerance, advance=advance)
+    return before, after
+
+
+def count_compared(before: Mapping[str, TensorRecord], after: Mapping[str, TensorRecord]) -> int:
+    """Bytes of which `compare_records` tells that they are done."""
+    return sum(record.nbytes or 0 for name, record in before.items() if name in after)
 
 
 def compare_records(

@@ -120,6 +120,14 @@ def describe_source(
     return Part(members, notes, failures)
 
 
+def count_bytes(opened: Sequence[Opened], listings: Sequence[Listing]) -> int:
+    """All that is read of one source, or of two that are compared too; each pass counts."""
+    from paraminspect.library.compared import count_compared, pair_models
+
+    read = sum(record.nbytes or 0 for listing in listings for record in records_of(listing))
+    return read + (count_compared(*pair_models((opened[0], opened[1]))) if len(opened) > 1 else 0)
+
+
 def compare(before: Opened, after: Opened, advance: Advance = lambda _: None, *, values: bool = True) -> Rows:
     """The rows of `diff` between two sources: of their parameters and buffers."""
     from paraminspect.values.tabled import change_rows

@@ -273,11 +273,14 @@ def open_model(
         return opened
     except RefusedError:
         raise
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
+    except (ImportError, OSError) as error:
+        from paraminspect.live.torch_missing import explain_missing
+
+        missing = explain_missing(error)
+        if missing is None:
             raise
-        name = source if isinstance(source, str) else None
-        raise SourceError("this takes torch, which is not installed", hint="pip install torch", source=name) from None
+        missing.source = source if isinstance(source, str) else None
+        raise missing from None
     except ParamInspectError as error:
         error.source = error.source or (source if isinstance(source, str) else None)
         raise

@@ -1,5 +1,6 @@
 """Rows as tsv, csv, markdown and bare names.
 
+In markdown whatever could be more than text is code, so that a file can neither mention nor link anything.
 In tsv and csv: raw integers, `[3,4]` for a shape and `[]` for a scalar's, lists of names joined by commas, true and
 false, an empty field for what is not known. Text is escaped as `text` says, so a row is always one line.
 csv follows RFC 4180; text that a spreadsheet would run as a formula has an apostrophe before it, numbers never.
@@ -7,6 +8,7 @@ csv follows RFC 4180; text that a spreadsheet would run as a formula has an apos
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -28,6 +30,12 @@ CHUNK_ROWS = 8192
 """Rows that are made into text at a time: the first appear early, and memory stays small."""
 
 _FORMULA = ("=", "+", "-", "@")
+_ACTIVE = re.compile(
+    r"[`@]|\\(?=[!-/:-@\[-`{-~])|[*~](?=\S)|(?<=\S)\*|(?<!\w)_|_(?!\w)|<(?=[\w/!?])|&(?=[\w#])|\$(?=\S)|#(?=\w)"
+    r"|\](?=[(\[:])|://|www\."
+)
+"""What markdown, or GitHub in it, takes for more than text: marks, HTML, mentions, links to issues and addresses."""
+
 _NEVER_RUN = NUMBERS | {"bool", "shape"}
 
 _BOOL = {None: "", True: "true", False: "false"}
@@ -207,13 +215,13 @@ def _shape_text(shape: Sequence[int] | None) -> str:
 
 
 def _markdown_column(column: Column, values: Sequence[Any]) -> list[str]:
-    cells = [cell.replace("|", "\\|") for cell in readable_column(column, values)]
-    if column.kind not in {"name", "names"}:
-        return cells
-    return [_code(cell) if cell else "" for cell in cells]
+    is_code = column.kind in {"name", "names"}
+    cells = readable_column(column, values)
+    spans = [code_span(cell) if cell and (is_code or _ACTIVE.search(cell)) else cell for cell in cells]
+    return [span.replace("|", "\\|") for span in spans]
 
 
-def _code(cell: str) -> str:
+def code_span(cell: str) -> str:
     """A code span; where the text itself holds backticks, between more of them."""
     fence = "`"
     while fence in cell:

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from paraminspect.outcomes import GradRecord
-from paraminspect.render.log_scale import LogScale, scale_of
 from paraminspect.render.name_tree import name_lines
 from paraminspect.render.rows import EMPTY_NAME
+from paraminspect.render.scales import LogScale, log_scale
 from paraminspect.render.style import Style
 from paraminspect.render.theme import OF_WORDS
 from paraminspect.text import display_width, escape_text, pad, shorten_end, shorten_middle, wrap
@@ -67,7 +67,7 @@ def _chart(records: Sequence[GradRecord], style: Style) -> Iterator[str]:
     most = min(int(width * MAX_LABEL_SHARE), width - beside - MIN_BAR)
     label_width = max(min(max(map(display_width, labels)), most), len("parameter"))
     room = max(min(width - label_width - beside, MAX_BAR), MIN_BAR)
-    scale = scale_of([record.norm for record in records if record.norm is not None])
+    scale = log_scale([record.norm for record in records if record.norm is not None])
     head = (
         "parameter".ljust(label_width)
         + "  "
@@ -76,11 +76,12 @@ def _chart(records: Sequence[GradRecord], style: Style) -> Iterator[str]:
         + (" " * (use_width + 2) if use_width else "")
     )
     yield style.ink("heading", head + _axis(scale, room)) + "\n"
-    for label, index in lines:
+    for label, which in lines:
         name = pad(shorten_middle(label, label_width, style.ellipsis), label_width)
-        if index is None:
+        if not which:
             yield name.rstrip() + "\n"
             continue
+        index = which[0]
         record = records[index]
         cells = [name, norms[index].rjust(norm_width), *([uses[index].ljust(use_width)] if use_width else [])]
         yield ("  ".join([*cells, _bar(record, scale, room, style)])).rstrip() + "\n"
@@ -102,10 +103,8 @@ def _bar(record: GradRecord, scale: LogScale, room: int, style: Style) -> str:
 def _axis(scale: LogScale, room: int) -> str:
     """Powers of ten where they stand on the scale, each beginning at its place."""
     text = ""
-    for exponent in scale.ticks(max(2, room // TICK + 1)):
-        place = round(scale.place(exponent) * room)
-        label = f"1e{exponent:+03d}"
-        place = min(place, max(room - len(label), 0))
+    for fraction, label in scale.ticks(max(2, room // TICK + 1)):
+        place = min(round(fraction * room), max(room - len(label), 0))
         if text and place < len(text) + 1:
             continue
         text = text.ljust(place) + label

@@ -101,7 +101,9 @@ def _from_fans(
     def derive(fans: Fans, given: Mapping[str, Scalar]) -> Mapping[str, float]:
         return {"bound": math.sqrt(3) * std(fans, given)} if name.endswith("uniform") else {"std": std(fans, given)}
 
-    return Initializer(name, summary, parameters, random=True, dimensions=_MATRIX, derive=derive, by_matrix=True)
+    return Initializer(
+        name, summary, parameters, random=True, dimensions=_MATRIX, derive=derive, by_element=True, by_matrix=True
+    )
 
 
 def _required(*names: str) -> tuple[Parameter, ...]:
@@ -135,15 +137,15 @@ KEEP: Final = Initializer("keep", "leaves the tensor as it is", kind="keep")
 INITIALIZERS: Final[Mapping[str, Initializer]] = {
     each.name: each
     for each in (
-        Initializer("uniform", "uniform from a to b", _UNIFORM, random=True, bounds=(_above("b", "a"),)),
-        Initializer("normal", "normal", _NORMAL, random=True, bounds=(_not_negative("std"),)),
+        Initializer("uniform", "uniform from a to b", _UNIFORM, random=True, by_element=True, bounds=(_above("b", "a"),)),
+        Initializer("normal", "normal", _NORMAL, random=True, by_element=True, bounds=(_not_negative("std"),)),
         Initializer(
             "trunc_normal", "normal, inside of a to b (absolute values)", (*_NORMAL, *_CUT),
-            random=True, bounds=_CUT_BOUNDS, remark=_remark_on_cut, copies=4, takes_complex=False,
+            random=True, by_element=True, bounds=_CUT_BOUNDS, remark=_remark_on_cut, takes_complex=False,
         ),
-        Initializer("constant", "val everywhere", _required("val")),
-        Initializer("ones", "1 everywhere"),
-        Initializer("zeros", "0 everywhere"),
+        Initializer("constant", "val everywhere", _required("val"), by_element=True),
+        Initializer("ones", "1 everywhere", by_element=True),
+        Initializer("zeros", "0 everywhere", by_element=True),
         Initializer("eye", "identity matrix (2-D)", dimensions=(2, 2)),
         Initializer("dirac", "identity convolution (3-D to 5-D)", (Parameter("groups", "integer", 1),), dimensions=(3, 5)),
         _from_fans("xavier_uniform", "bound gain * sqrt(6 / (fan_in + fan_out))", _GAIN, _xavier_std),

@@ -74,6 +74,7 @@ class Initializer:
         dimensions: (least, most) that a tensor may have, None for any.
         derive: What follows from fans and arguments: `std` of a normal, `bound` of a uniform distribution. None where it
             divides by no fan of its own accord.
+        by_element: Whether each element is drawn like every other one, so that any run of them can be drawn alone.
         by_matrix: Whether two matrices in one tensor want to be told apart.
         remark: On its arguments, "" where there is none.
         copies: How many times its own size a tensor takes while it is drawn, at most (torch 2.13).
@@ -89,6 +90,7 @@ class Initializer:
     dimensions: tuple[int, int] | None = None
     bounds: tuple[Bound, ...] = ()
     derive: Callable[[Fans, Mapping[str, Scalar]], Mapping[str, float]] | None = None
+    by_element: bool = False
     by_matrix: bool = False
     remark: Callable[[Mapping[str, Scalar]], str] = lambda _: ""
     copies: int = 1

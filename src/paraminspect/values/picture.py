@@ -2,39 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from typing import Final, NamedTuple
 
-from paraminspect.render.ridges import Ridge, draw_ridges
-from paraminspect.render.svg import Picture
+from paraminspect.render.chart import Chart, Row
+from paraminspect.render.marks import Area
+from paraminspect.text import counted
 from paraminspect.values.stats import TensorStats
 
+COLUMNS: Final = ("min", "mean", "max", "std")
 
-def draw_statistics(rows: Sequence[tuple[str, TensorStats]], title: str) -> Picture:
-    """A row for each tensor, the first layer at the top.
 
-    Raises:
-        LimitExceededError: Too many rows.
+class Described(NamedTuple):
+    """A tensor or module of a source, its statistics, and what makes it like others of its kind: shape and dtype."""
+
+    name: str
+    form: Hashable
+    stats: TensorStats
+
+
+def chart_of_statistics(sources: Sequence[tuple[str, Sequence[Described]]], title: str, noun: str) -> Chart:
+    """A row for each tensor, below its source where there are several.
+
+    Args:
+        sources: What was read, with its name.
+        title: Above it all.
+        noun: What a row is: "tensor" or "module".
     """
-    return draw_ridges([_ridge(name, stats) for name, stats in in_order_of_depth(rows)], title)
+    several = len(sources) > 1
+    count = sum(len(rows) for _, rows in sources)
+    closing = f"histograms of {counted(count, noun)}, each as high as its fullest bin"
+    sections = [(name if several else "", [_row(each) for each in rows]) for name, rows in sources]
+    return Chart(title, closing, COLUMNS, sections)
 
 
-def in_order_of_depth(rows: Sequence[tuple[str, TensorStats]]) -> list[tuple[str, TensorStats]]:
-    """As modules follow each other: those that integers name in the order of these, others as they appear first."""
-    seen: dict[tuple[object, ...], int] = {}
-
-    def key(name: str) -> tuple[int, ...]:
-        path: tuple[object, ...] = ()
-        places = []
-        for part in name.split("."):
-            path = (*path, part)
-            first = seen.setdefault((*path[:-1], None) if part.isdecimal() else path, len(seen))
-            places += [first, int(part[:18]) if part.isdecimal() else 0]
-        return tuple(places)
-
-    keys = {name: key(name) for name, _ in rows}
-    return sorted(rows, key=lambda row: keys[row[0]])
-
-
-def _ridge(name: str, stats: TensorStats) -> Ridge:
-    odd = [f"{count:,} {word}" for count, word in ((stats.nan, "NaN"), (stats.inf, "inf")) if count]
-    return Ridge(name, stats.histogram, stats.min, stats.max, stats.mean, stats.std, ", ".join(odd))
+def _row(row: Described) -> Row:
+    stats = row.stats
+    odd = ", ".join([f"{count:,} {word}" for count, word in ((stats.nan, "NaN"), (stats.inf, "inf")) if count])
+    mark, words = None, "no finite value" if stats.count else "no value"
+    if stats.histogram is not None and stats.min is not None and stats.max is not None:
+        mark, words = Area(stats.min, stats.max, stats.histogram), ""
+    numbers = (stats.min, stats.mean, stats.max, stats.std)
+    return Row(row.name, (row.form, odd, words), mark, numbers, words, odd, "bad" if odd else "plain")

@@ -47,11 +47,12 @@ class Sink(ABC):
         checksums = [checksum for file in layout.files for checksum in file.checksums]
         self._crcs = {checksum.index: checksum.seed for checksum in checksums if checksum.index is not None}
         self._gate = _Gate()
+        self._counting = Lock()
 
     def put(self, index: int, begin: int, data: ReadableBuffer) -> None:
         """Take bytes of one tensor.
 
-        Chunks of one tensor come in ascending order and without holes; different tensors may come from different
+        Chunks of one tensor come in ascending order and without holes, unless it takes any order; different tensors may come from different
         threads at one time (into a stream: in the order of `Layout.order`).
 
         Args:
@@ -70,7 +71,8 @@ class Sink(ABC):
         view = view.cast("B")
         with self._gate.passing():
             slot = self._layout.slots[index]
-            if begin != self._done[index] or begin + len(view) > slot.nbytes:
+            in_turn = begin == self._done[index] or self.takes_any_order(index)
+            if not in_turn or max(begin, self._done[index]) + len(view) > slot.nbytes:
                 raise ValueError(
                     f"bytes {begin:,} to {begin + len(view):,} of tensor {index}, "
                     f"of whose {slot.nbytes:,} bytes {self._done[index]:,} have come"
@@ -79,7 +81,12 @@ class Sink(ABC):
                 self._crcs[index] = zlib.crc32(view, self._crcs[index])
             with explained(self._path):
                 self._write(index, begin, view)
-            self._done[index] += len(view)
+            with self._counting:
+                self._done[index] += len(view)
+
+    def takes_any_order(self, index: int) -> bool:
+        """Whether the bytes of that tensor may come in any order, from several threads."""
+        return False
 
     def copy(self, index: int, begin: int, content: Copy, source: Blob) -> None:
         """Take bytes of one tensor from a file, as `put` takes them from memory.
@@ -129,6 +136,10 @@ class FileSink(Sink):
         super().__init__(layout, path)
         self._open_file = open_file
         self._writer = DirectWriter(layout.nbytes)
+
+    def takes_any_order(self, index: int) -> bool:
+        """All but those that are summed up."""
+        return index not in self._crcs
 
     def _write(self, index: int, begin: int, view: memoryview) -> None:
         slot = self._layout.slots[index]

@@ -10,14 +10,32 @@ import numpy as np
 import pytest
 import torch
 
-from paraminspect.live.build.seeds import derive_seed, global_seed, seeded
+from paraminspect.live.build.seeds import device_seed, global_seed, make_generator, seeded, stream_key
 
 
-def test_a_seed_is_the_beginning_of_a_hash_with_a_zero_byte_between() -> None:
+def test_a_key_is_a_hash_with_a_zero_byte_between() -> None:
     for seed, name in ((0, ""), (7, "h.0.weight"), (12, "3\0x"), (0, "lone\udc80")):
         data = str(seed).encode() + b"\0" + name.encode(errors="surrogatepass")
-        assert derive_seed(seed, name) == int(hashlib.sha256(data).hexdigest()[:8], 16)
-    assert derive_seed(1, "1x") != derive_seed(11, "x")
+        assert stream_key(seed, name) == int(hashlib.sha256(data).hexdigest(), 16)
+        assert stream_key(seed, name, "part 1/4") == int(hashlib.sha256(data + b"\0part 1/4").hexdigest(), 16)
+        assert device_seed(seed, name) == int(hashlib.sha256(data).hexdigest()[:16], 16) >> 1
+    assert stream_key(1, "1x") != stream_key(11, "x")
+
+
+@pytest.mark.parametrize("part", ["", "part 1/4", "block 3"])
+def test_a_stream_begins_where_all_bits_of_its_hash_lead(part: str) -> None:
+    key = int(hashlib.sha256(b"7\0w" + (b"\0" + part.encode() if part else b"")).hexdigest(), 16)
+    draws = torch.randint(0, 1 << 20, (1500,), generator=make_generator(7, "w", part)).tolist()
+    own = random.Random(key)
+    assert draws == [own.getrandbits(32) % (1 << 20) for _ in range(1500)]
+
+
+def test_names_whose_hashes_begin_alike_draw_other_numbers() -> None:
+    """Of seed 8, up to the 32 bits that `manual_seed` takes; two experts of a model of 58 layers with 256 each."""
+    names = [f"model.layers.{place}.up_proj.weight" for place in ("26.mlp.experts.68", "41.mlp.experts.228")]
+    assert len({stream_key(8, name) >> 224 for name in names}) == 1
+    one, other = (torch.randn(1000, generator=make_generator(8, name)) for name in names)
+    assert not (one == other).any()
 
 
 def drawn() -> list[Any]:

@@ -16,7 +16,7 @@ from torch.nn import functional
 from paraminspect.errors import ParamInspectError
 from paraminspect.live.build import memory
 from paraminspect.live.build.live_model import LiveModel
-from paraminspect.live.build.seeds import derive_seed
+from paraminspect.live.build.seeds import global_seed
 from paraminspect.live.grad.backward import backward_report
 from paraminspect.live.grad.feed import Feed, Wanted
 from tests.making.live_models import open_live
@@ -65,8 +65,8 @@ def test_gradients_are_those_of_a_bare_script_to_the_bit(configs: Path, name: st
         from paraminspect.live.build.inputs import make_tensor
 
         target = make_tensor(live.plan.loss.target, device="cpu", seed=0)
-    torch.manual_seed(derive_seed(0, "forward"))
-    value = bare_loss(name, bare(*inputs.positional), target)
+    with global_seed(0, "", "forward"):
+        value = bare_loss(name, bare(*inputs.positional), target)
     value.backward()
     assert report.loss == value.item()
     for (name_, parameter), record in zip(bare.named_parameters(), report.parameters, strict=True):

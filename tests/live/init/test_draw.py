@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from paraminspect.live.build.seeds import derive_seed
+from paraminspect.live.build.seeds import global_seed, make_generator, stream_key
 from paraminspect.live.init.draw import Drawing, one_thread
 from paraminspect.live.init.functions import OwnFunctions
 from paraminspect.rules.initializers import INITIALIZERS
@@ -72,10 +72,8 @@ CASES = [(name, text, shape) for name, text in CALLS for shape in fitting(name)]
 
 @pytest.mark.parametrize(("name", "text", "shape"), CASES, ids=str)
 def test_whole_tensors_are_those_of_torch(name: str, text: str, shape: tuple[int, ...]) -> None:
-    seed = derive_seed(SEED, NAME)
-    with torch.random.fork_rng(), one_thread():
-        torch.manual_seed(seed)  # sparse_ takes its zeros from there
-        expected = by_torch(name, text, torch.empty(shape), Generator().manual_seed(seed))
+    with global_seed(SEED, NAME, "global"), one_thread():  # sparse_ takes its zeros from there
+        expected = by_torch(name, text, torch.empty(shape), make_generator(SEED, NAME))
     assert torch.equal(draw(f"{name}({text})", shape), expected)
 
 
@@ -89,10 +87,8 @@ def test_chunks_are_those_of_torch_one_after_the_other(
     rows = shape[0] // chunks
     if "groups=2" in text and rows % 2:
         text = ""
-    seed = derive_seed(SEED, NAME)
-    generator = Generator().manual_seed(seed)
-    with torch.random.fork_rng(), one_thread():
-        torch.manual_seed(seed)
+    generator = make_generator(SEED, NAME)
+    with global_seed(SEED, NAME, "global"), one_thread():
         parts = [by_torch(name, text, torch.empty(rows, *shape[1:]), generator) for _ in range(chunks)]
     separator = ", " if text else ""
     assert torch.equal(draw(f"{name}({text}{separator}chunks={chunks})", shape), torch.cat(parts))
@@ -136,4 +132,4 @@ def test_only_those_that_are_said_to_use_the_global_generator_do(name: str) -> N
 
 def test_any_name_has_a_seed_of_its_own() -> None:
     names = ["", "a", "a\ud800", "a\0", "é"]
-    assert len({derive_seed(seed, name) for seed in (0, 1, -1, 10**30) for name in names}) == 20
+    assert len({stream_key(seed, name) for seed in (0, 1, -1, 10**30) for name in names}) == 20

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import random
 from collections.abc import Callable
 
 import pytest
@@ -13,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from paraminspect import apply_init, plan_init
-from paraminspect.live.build.seeds import derive_seed, make_generator
+from paraminspect.live.build.seeds import make_generator
 from paraminspect.outcomes import InitStep
 
 WHOLE = {"zeros": nn.init.zeros_, "normal": nn.init.normal_, "keep": lambda tensor, **_: tensor}
@@ -32,7 +30,7 @@ def by_hand(tensor: Tensor, name: str, whole: str, parts: list[str], seed: int =
     tensor = tensor.detach().clone()
     with torch.no_grad():
         if whole in ("normal",):
-            tensor = nn.init.normal_(tensor.float(), generator=torch.Generator().manual_seed(derive_seed(seed, name)))
+            tensor = nn.init.normal_(tensor.float(), generator=make_generator(seed, name))
         elif whole == "zeros":
             tensor.zero_()
         for part in parts:
@@ -79,15 +77,6 @@ def test_parts_in_any_order_give_the_same_bytes(parts: list[str], extra: int, se
     assert torch.equal(model.weight, due)
 
 
-def test_a_stream_of_a_part_begins_where_all_bits_of_its_hash_lead() -> None:
-    key = int.from_bytes(hashlib.sha256(b"7\0w\0part 1/4").digest(), "big")
-    draws = torch.randint(0, 1 << 20, (1500,), generator=make_generator(7, "w", "part 1/4")).tolist()
-    own = random.Random(key)
-    assert draws == [own.getrandbits(32) % (1 << 20) for _ in range(1500)]
-    whole = make_generator(7, "w").get_state()
-    assert torch.equal(whole, torch.Generator().manual_seed(derive_seed(7, "w")).get_state())
-
-
 def test_values_that_no_rule_touches_keep_every_bit() -> None:
     model = nn.Linear(2, 8, bias=False, dtype=torch.float64)
     before = model.weight.detach().clone()
@@ -124,9 +113,7 @@ def test_complex_tensors_are_drawn_as_complex64(dtype: torch.dtype) -> None:
     model.w = nn.Parameter(torch.zeros(4, 3, dtype=dtype))
     model.c = nn.Parameter(torch.zeros(4, 3, dtype=dtype))
     (step, *_) = apply_init(model, ["w=normal(std=2)", "c=constant(0.1)", "c=uniform(part=1/2)"])
-    due = nn.init.normal_(
-        torch.empty(4, 3, dtype=torch.complex64), std=2, generator=torch.Generator().manual_seed(derive_seed(0, "w"))
-    )
+    due = nn.init.normal_(torch.empty(4, 3, dtype=torch.complex64), std=2, generator=make_generator(0, "w"))
     assert torch.equal(torch.view_as_real(model.w), torch.view_as_real(due.to(dtype)))
     exact = torch.full((2, 3), 0.1, dtype=torch.complex128 if dtype == torch.complex128 else torch.complex64)
     assert torch.equal(torch.view_as_real(model.c[:2]), torch.view_as_real(exact.to(dtype)))

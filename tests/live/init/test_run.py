@@ -49,6 +49,9 @@ class Collected:
         self.order: list[int] = []
         self.lock = threading.Lock()
 
+    def takes_any_order(self, index: int) -> bool:
+        return False
+
     def put(self, index: int, begin: int, data: memoryview) -> None:
         with self.lock:
             assert begin == len(self.data.get(index, b""))
@@ -62,7 +65,7 @@ def parsed(rules: Sequence[str], functions: Mapping[str, Callable[..., object]])
 
 def carry_out(work: Sequence[Work], functions: Any = None, **options: Any) -> tuple[dict[str, Tensor], list[InitStep]]:
     """Tensors by name, as the sink got them, and what was said of them."""
-    sink = Collected()
+    sink = options.pop("sink", Collected)()
     own = own_functions(functions) if functions else OwnFunctions()
     run = Run(Drawing(options.pop("seed", 0), own), sink, **options)
     done = run.run(work, {place: place for place in range(len(work))})
@@ -239,6 +242,9 @@ def test_a_failure_in_one_thread_ends_the_run(live: Callable[..., Any]) -> None:
 
 def test_a_full_disk_ends_the_run(live: Callable[..., Any]) -> None:
     class Full:
+        def takes_any_order(self, index: int) -> bool:
+            return False
+
         def put(self, index: int, begin: int, data: memoryview) -> None:
             raise OSError(28, "No space left on device")
 
@@ -260,8 +266,8 @@ def test_a_few_of_the_largest_tensors_are_in_memory_at_a_time(monkeypatch: pytes
         threading.Event().wait(0.001)
         return draw(self, step, base)
 
-    def done(self: Run, pool: Any, job: int, work: Work, index: int | None) -> None:
-        end(self, pool, job, work, index)
+    def done(self: Run, going: Any, work: Work, index: int | None) -> None:
+        end(self, going, work, index)
         with lock:
             now[0] -= 4 * work.shape[0]
 
@@ -269,8 +275,8 @@ def test_a_few_of_the_largest_tensors_are_in_memory_at_a_time(monkeypatch: pytes
     monkeypatch.setattr(Run, "_do", done)
     sizes = [100, 900, 1000, 1000, 10, 1000, 500, 1000, 999, 1] * 4
     targets = [Target(f"t{number}", (size,), "float32") for number, size in enumerate(sizes)]
-    plan = plan_rules(targets, [parse_rule("*=normal")])
-    work = [Work(each.name, "float32", each.shape, lambda: torch.empty(0), step)
+    plan = plan_rules(targets, [parse_rule("*=add(1)")])  # which wants all of it
+    work = [Work(each.name, "float32", each.shape, lambda: torch.zeros(()), step)
             for each, step in zip(targets, plan.steps, strict=True)]  # fmt: skip
     carry_out(work, workers=workers, in_order=True)
     assert peak[0] <= runs.LARGEST_AT_ONCE * 4 * max(sizes)
@@ -305,7 +311,7 @@ def test_look_sees_each_tensor_as_it_is_written(live: Callable[..., Any]) -> Non
 
 
 def test_long_tensors_are_handed_on_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("paraminspect.live.init.run.CHUNK", 7)
+    monkeypatch.setattr("paraminspect.live.init.run.PIECE", 7)
     values = torch.arange(30.0).reshape(5, 6)
     work = [Work("w", "float32", (6, 5), values.t)]
     made, _ = carry_out(work)
@@ -314,6 +320,35 @@ def test_long_tensors_are_handed_on_in_pieces(monkeypatch: pytest.MonkeyPatch) -
     made, (said,) = carry_out([Work("w", "float32", (6, 5), values.t, step)])
     assert torch.equal(made["w"], values.t() + 1)
     assert (said.mean, said.std) == (pytest.approx(15.5), pytest.approx(float(np.std(np.arange(30), ddof=1))))
+
+
+class Scattered(Collected):
+    """One that takes bytes in any order."""
+
+    def takes_any_order(self, index: int) -> bool:
+        return True
+
+    def put(self, index: int, begin: int, data: memoryview) -> None:
+        with self.lock:
+            self.order.append(index)
+            held = bytearray(self.data.get(index, b"").ljust(begin + len(data), b"\0"))
+            held[begin : begin + len(data)] = data
+            self.data[index] = bytes(held)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+@pytest.mark.parametrize(("sink", "in_order"), [(Collected, False), (Collected, True), (Scattered, False)])
+def test_blocks_of_one_tensor_are_shared_by_threads(
+    live: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, workers: int, sink: type[Collected], in_order: bool
+) -> None:
+    monkeypatch.setattr("paraminspect.live.init.elements.BLOCK", 110)
+    monkeypatch.setattr("paraminspect.live.init.elements.PIECE", 32)
+    expected = live(SPEC, device="cpu", seed=3).model
+    steps = apply_init(expected, RULES, seed=3)
+    made, done = carry_out(spec_work(live(SPEC, seed=3), RULES), seed=3, workers=workers, in_order=in_order, sink=sink)
+    assert same(made, expected.state_dict())
+    assert [step[:-5] for step in done] == [step[:-5] for step in steps]
+    assert all(one.mean == pytest.approx(other.mean, rel=1e-12) for one, other in zip(done, steps, strict=True))
 
 
 def test_a_function_may_turn_gradients_on_in_a_thread(live: Callable[..., Any]) -> None:

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import Annotated, Final, Literal
 
 from typer import Argument, Option
 
 from paraminspect.cli import options
-from paraminspect.cli.chosen import Choice, describe_hidden
+from paraminspect.cli.chosen import Choice
+from paraminspect.cli.comparing import Comparing
 from paraminspect.cli.declare import Is, Table, declare
-from paraminspect.cli.explain import with_source
-from paraminspect.cli.opened import prefixed
-from paraminspect.cli.output import Output
-from paraminspect.errors import ParamInspectError, SelectionError
-from paraminspect.names.changes import both_stored, rename
-from paraminspect.names.listing import select_records
-from paraminspect.records import TensorRecord
+from paraminspect.errors import ParamInspectError
 from paraminspect.render.columns import CHANGES
-
-if TYPE_CHECKING:
-    from paraminspect.models.open import Opened
 
 DIFFERENT: Final = 1
 """Exit status when something differs."""
 
 Before = Annotated[str, Argument(metavar="BEFORE", help="As SOURCE of the other commands."), Is("source")]
 After = Annotated[str, Argument(metavar="AFTER", help="The same."), Is("source")]
+Words = Annotated[tuple[str, ...], Argument(hidden=True)]
+Git = Annotated[
+    bool,
+    Option("--git", help="Be an external diff driver: takes the arguments that git gives, and always ends with 0."),
+]
 Only = Annotated[
     Literal["names", "shapes", "values"] | None,
     Option("--only", help="names, and shapes with types and ties, read headers alone."),
@@ -49,12 +45,14 @@ paraminspect diff base.safetensors tuned.safetensors
 paraminspect diff old.pt new.gguf --map 'module.*=*' -f names | sort -u
 """,
     often="only select rtol atol map_ columns format",
-    status="0 no difference, 1 different, 2 after an error, such as values that cannot be decoded.",
+    status="0 no difference, 1 different, 2 after an error, such as values that cannot be decoded; with --git 0.",
 )
 def command(
     before: Before,
-    after: After,
+    after: After = "",
+    words: Words = (),
     *,
+    git: Git = False,
     only: Only = None,
     rtol: Rtol = 0.0,
     atol: Atol = 0.0,
@@ -74,56 +72,21 @@ def command(
     weights are compared as the tensors that they stand for. Two NaN are equal, and so are 0 and -0. A tensor that is
     tied to the same other one on both sides is compared once.
     """
-    from paraminspect.cli.opened import open_pair
-    from paraminspect.cli.progress import Progress
-    from paraminspect.library.compared import compare_records
-    from paraminspect.values.diff import Tolerance
-    from paraminspect.values.tabled import change_rows, describe_renamed, failures_as_errors
-
-    out = output.open(rows.header)
     columns = rows.choose(CHANGES)
-    sources = (before, after)
-    if sources == ("-", "-"):
-        raise ParamInspectError("standard input can be read once", hint="name a file on one side")
-    sides = open_pair(sources, options.asked("plan" if only in ("names", "shapes") else "values", build, rules), out)
-    if sides is None:
-        out.finish()
-        return out.status
-    sides = (sides[0].as_stored(), sides[1].as_stored()) if stored else sides
     choice = Choice(choose.module, choose.select, choose.exclude, everything)
-    chosen = [_choose(side, source, choice, sources, out) for side, source in zip(sides, sources, strict=True)]
-    if not any(chosen):
-        raise SelectionError("nothing is left to compare", hint="--all takes in optimizer state and plain attributes")
-    old, new = (_renamed(records, map_, source) for records, source in zip(both_stored(*chosen), sources, strict=True))
-    nbytes = sum(record.nbytes or 0 for name, record in old.items() if name in new)
-    with Progress(out, "comparing") as progress:
-        advance = progress.counting(nbytes)
-        diff = compare_records(sides, old, new, only=only, tolerance=Tolerance(rtol, atol), advance=advance)
-    out.write_rows(out.pick(change_rows(diff, sides[0].checkpoint, sides[1].checkpoint), columns))
-    out.notes(describe_renamed(diff))
-    for error in failures_as_errors(diff.failures, before):
-        out.error(error)
+    asked = options.asked("plan" if only in ("names", "shapes") else "values", build, rules)
+    comparing = Comparing(asked, choice, map_, only, stored, rtol, atol, columns)
+    if git:
+        from paraminspect.cli.git_change import read_change, show_change
+
+        change = read_change([each for each in (before, after, *words) if each])
+        return show_change(change, output, rows.header, comparing.write)
+    if not after or words:
+        what = "missing argument 'AFTER'" if not after else f"got unexpected extra argument(s) ({' '.join(words)})"
+        raise ParamInspectError(what, hint="paraminspect diff -h shows arguments, options and examples")
+    if (before, after) == ("-", "-"):
+        raise ParamInspectError("standard input can be read once", hint="name a file on one side")
+    out = output.open(rows.header)
+    changes = comparing.write(((before, before), (after, after)), out)
     out.finish()
-    return max(out.status, DIFFERENT if diff.changes else 0)
-
-
-def _choose(
-    side: Opened, source: str, choice: Choice, sources: Sequence[str], output: Output
-) -> Sequence[TensorRecord]:
-    """The tensors of one side that are meant, under every name, buffers included."""
-    try:
-        chosen, hidden = select_records(
-            side.checkpoint.tensors, choice.module.rstrip("."), choice.select, choice.exclude, choice.everything
-        )
-    except ParamInspectError as error:
-        raise with_source(error, source) from None
-    if what := describe_hidden(hidden).replace("shown", "compared", 1).replace("shows", "compares"):
-        output.note(prefixed(what, source, sources))
-    return chosen
-
-
-def _renamed(records: Sequence[TensorRecord], maps: Sequence[str], source: str) -> dict[str, TensorRecord]:
-    try:
-        return rename(records, maps)
-    except ParamInspectError as error:
-        raise with_source(error, source) from None
+    return max(out.status, DIFFERENT if changes else 0)

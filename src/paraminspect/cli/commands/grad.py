@@ -13,7 +13,6 @@ from paraminspect.cli.run_options import Run
 from paraminspect.errors import ParamInspectError
 from paraminspect.outcomes import GradState
 from paraminspect.render.columns import GRADIENT_CHANGES, GRADIENTS, SPREAD, USES
-from paraminspect.render.pictures import check_picture, encode_picture
 from paraminspect.text import list_some
 
 if TYPE_CHECKING:
@@ -40,9 +39,6 @@ class Shown(NamedTuple):
     tolerance: Annotated[
         float, Option("--tolerance", min=0.0, metavar="X", help="Of --compare, relative to each norm.")
     ] = 1e-5
-    plot: Annotated[
-        str, Option("--plot", metavar="FILE", help="Write a picture: .svg, .html or .png."), options.FILE
-    ] = ""
     fail_on: Annotated[
         tuple[str, ...],
         Option("--fail-on", metavar="STATE,..", help="Exit 1 if any is so: none,zero,nan,inf."),
@@ -72,6 +68,7 @@ def command(
     init: Annotated[bool, Option("--init", help="Initialise by the rules of the spec, after --weights too.")] = False,
     allow_unmatched: options.AllowUnmatched = False,
     shown: Shown,
+    drawing: options.Drawing,
     rows: options.Rows,
     build: options.Build,
     output: options.Output,
@@ -89,6 +86,7 @@ def command(
     out = output.open(rows.header)
     shown = shown._replace(uses=shown.uses or shown.all_uses)
     _check(shown, output.format, out)
+    drawing.check()
     known = USES if shown.uses and output.format not in JSON else (*GRADIENTS, *(SPREAD if shown.steps > 1 else ()))
     columns = rows.choose(GRADIENT_CHANGES if shown.compare else known)
     plan = plan_backward(**run._asdict(), steps=shown.steps, uses=shown.uses, seed=rules.seed)
@@ -104,6 +102,8 @@ def command(
             told = run_backward(model.live, plan, on_step=lambda done: progress(done, shown.steps))
         out.remark(*told.before)
         out.notes(told.notes)
+        if drawing.plot:
+            drawing.draw(told.picture(), out)
         _print(told, shown, columns, out, is_free=output.format == "auto")
         for state in shown.fail_on:
             if names := told.in_state(state):
@@ -123,13 +123,10 @@ def _check(shown: Shown, typed_format: str, out: Output) -> None:
     if shown.save == "-":
         out.refuse_binary("safetensors", "-o FILE, or a pipe")
     refuse_missing("--compare", shown.compare)
-    check_picture(shown.plot)
 
 
 def _print(told: Told, shown: Shown, columns: tuple[str, ...], out: Output, *, is_free: bool) -> None:
-    """Pictures and files first, then rows, or a chart if the format is free."""
-    if shown.plot:
-        out.write_to(shown.plot, encode_picture(told.picture(), shown.plot))
+    """Files first, then rows, or a chart if the format is free."""
     if shown.save:
         out.write_to(shown.save, told.encoded())
     if shown.compare:

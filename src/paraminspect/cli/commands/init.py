@@ -73,6 +73,7 @@ def command(
     """
     from paraminspect.cli.opened import REFUSED, open_one
     from paraminspect.library.init import Wanted
+    from paraminspect.live.build.seeds import SEEDS
     from paraminspect.live.init.told import describe_no_rules, describe_notes
 
     if output_file == "":
@@ -95,7 +96,13 @@ def command(
             out.note("nothing was done; --allow-unmatched goes on")
         if not model.rules.rules:
             out.note(describe_no_rules([name for config in model.rules.configs for name in config.names]))
-        head = {"source": shown(source), "format": model.checkpoint.format, "seed": rules.seed, "dry_run": dry_run}
+        head = {
+            "source": shown(source),
+            "format": model.checkpoint.format,
+            "seed": rules.seed,
+            "seeds": SEEDS,
+            "dry_run": dry_run,
+        }
         if dry_run:
             _print([(act, act.record()) for act in plan.acts], head, plan, columns, out)
         elif not refused:

@@ -13,7 +13,6 @@ from paraminspect.cli.run_options import Run
 from paraminspect.errors import ParamInspectError
 
 if TYPE_CHECKING:
-    from paraminspect.library.report import Part
     from paraminspect.models.open import Opened
     from paraminspect.render.rows import Rows
 
@@ -55,7 +54,9 @@ def command(
     read once and nothing of it is executed.
     """
     from paraminspect.cli.opened import open_one
-    from paraminspect.library.report import compare, make_report
+    from paraminspect.cli.progress import Progress
+    from paraminspect.engines import open_engine
+    from paraminspect.library.report import compare, count_bytes, describe_source, make_report, plan_listing
 
     out = Output("auto", colour=color)
     if not output_file:
@@ -72,14 +73,18 @@ def command(
         out.finish()
         return out.status
     gradients = _run(models[0], run, rules, out) if grad else None
-    parts = [_describe(model, out, values=not no_values, everything=everything) for model in models]
-    changes: Rows | None = None
-    if after:
-        from paraminspect.cli.progress import Progress
-
-        nbytes = sum(record.nbytes or 0 for record in models[0].checkpoint.tensors)
-        with Progress(out, "comparing") as progress:
-            changes = compare(models[0], models[1], progress.counting(nbytes), values=not no_values)
+    listings = [plan_listing(model, everything=everything) for model in models]
+    nbytes = 0 if no_values else count_bytes(models, listings)
+    with Progress(out, "reading") as progress, open_engine() as engine:
+        advance = progress.counting(nbytes)
+        parts = [
+            describe_source(
+                model, listing, values=not no_values, advance=advance, pool=model.pool(engine, nbytes, holds_lock=True)
+            )
+            for model, listing in zip(models, listings, strict=True)
+        ]
+        changes = compare(models[0], models[1], advance, values=not no_values) if after else None
+    out.notes(note for part in parts for note in part.notes)
     page = make_report(parts, changes, gradients)
     if output_file in ("", "-"):
         out.write_bytes(page.pieces())
@@ -90,21 +95,6 @@ def command(
         _open(output_file)
     out.finish()
     return out.status
-
-
-def _describe(model: Opened, out: Output, *, values: bool, everything: bool) -> Part:
-    from paraminspect.cli.progress import Progress
-    from paraminspect.engines import open_engine
-    from paraminspect.library.report import describe_source, plan_listing, records_of
-
-    listing = plan_listing(model, everything=everything)
-    nbytes = sum(record.nbytes or 0 for record in records_of(listing))
-    with Progress(out, "reading") as progress, open_engine() as engine:
-        pool = model.pool(engine, nbytes, holds_lock=True)
-        part = describe_source(model, listing, values=values, advance=progress.counting(nbytes), pool=pool)
-    for note in part.notes:
-        out.note(note)
-    return part
 
 
 def _run(model: Opened, run: Run, rules: options.Rules, out: Output) -> Rows:

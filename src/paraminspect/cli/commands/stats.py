@@ -10,13 +10,12 @@ from typer import Option
 
 from paraminspect.cli import options
 from paraminspect.cli.chosen import Choice, choose_from
-from paraminspect.cli.declare import Is, Listed, OneOf, Table, declare
-from paraminspect.cli.opened import open_each, prefixed
+from paraminspect.cli.declare import Listed, OneOf, Table, declare
+from paraminspect.cli.opened import open_each, prefixed, title
 from paraminspect.cli.output import Output
 from paraminspect.errors import ParamInspectError
 from paraminspect.names.listing import total
 from paraminspect.render.columns import MODULE_STATISTICS, STATISTICS
-from paraminspect.render.pictures import check_picture, encode_picture
 from paraminspect.render.rows import EMPTY_NAME, SOURCE, Rows
 from paraminspect.summaries import Problem
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:  # numpy, for which a help text does not wait
     from paraminspect.engines.pool import Engine
     from paraminspect.models.open import Opened
     from paraminspect.values.collecting import Failure, RowStats
-    from paraminspect.values.stats import TensorStats
     from paraminspect.values.tabled import Row
 
 FAILED: Final = 1
@@ -49,7 +47,6 @@ FailOn = Annotated[
     Option("--fail-on", metavar="A,B,..", help="Exit 1 if a tensor has one of nan, inf, zero (all of it), constant."),
     Listed(get_args(Problem), "state"),
 ]
-Plot = Annotated[str, Option("--plot", metavar="FILE", help="Draw the histograms: .svg, .html or .png."), Is("file")]
 
 
 @declare(
@@ -75,7 +72,7 @@ def command(
     everything: options.All = False,
     stored: options.Stored = False,
     fail_on: FailOn = (),
-    plot: Plot = "",
+    drawing: options.Drawing,
     engine: options.EngineName = "local",
     rules: options.Rules,
     build: options.Build,
@@ -89,25 +86,26 @@ def command(
     """
     from paraminspect.cli.results import Report
     from paraminspect.engines import open_engine
-    from paraminspect.values.picture import draw_statistics
+    from paraminspect.values.picture import Described, chart_of_statistics
     from paraminspect.values.tabled import describe_problems, failures_as_errors, plan_rows, statistics_values
 
     known = STATISTICS if depth is None else MODULE_STATISTICS
     if sort and sort not in (names := [column.name for column in known]):
         raise ParamInspectError(f"there is no column {sort!r} here", hint=f"the columns are {', '.join(names)}")
     columns = rows.choose((*known, SOURCE))
-    check_picture(plot)
+    drawing.check()
     out = output.open(rows.header)
     report = Report(out, source, columns, sort=sort, reverse=reverse)
     choice = Choice(choose.module, choose.select, choose.exclude, everything)
     opened = open_each(source, options.asked("values", build, rules), out)
     models = (model.as_stored() if stored else model for model in opened)
-    drawn: list[tuple[str, TensorStats]] = []
+    drawn: list[tuple[str, list[Described]]] = []
     at_once = out.streams and not sort and not reverse
     key, noun = ("tensors", "tensor") if depth is None else ("modules", "module")
     with open_engine(engine) as readers:
         for model, listing in choose_from(models, source, choice, out):
             name = model.checkpoint.source
+            drawn.append((name, []))
             failures: list[Failure] = []
             named: dict[str, list[str]] = {}
             waiting: list[tuple[Any, ...]] = []
@@ -117,8 +115,8 @@ def command(
                 for problem in result.stats.problems if result.stats is not None else ():
                     named.setdefault(problem, []).append(row.head[0] or EMPTY_NAME)
                 waiting.append((*row.head, *statistics_values(result.stats)))
-                if plot and result.stats is not None:
-                    drawn.append((prefixed(row.head[0], name, source), result.stats))
+                if drawing.plot and result.stats is not None:
+                    drawn[-1][1].append(Described(row.head[0], row.head[1:], result.stats))
                 if at_once and time.monotonic() - written > FLUSH_S:
                     report.add(model.checkpoint, Rows(key, known, waiting), None)
                     waiting, written = [], time.monotonic()
@@ -128,8 +126,8 @@ def command(
                 out.status = max(out.status, FAILED)
             for error in failures_as_errors(failures, name):
                 out.error(error)
-    if drawn:
-        out.write_to(plot, encode_picture(draw_statistics(drawn, ", ".join(source)), plot))
+    if any(rows for _, rows in drawn):
+        drawing.draw(chart_of_statistics(drawn, f"Values of {', '.join(map(title, source))}", noun), out)
     return report.finish()
 
 

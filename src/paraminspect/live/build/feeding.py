@@ -221,7 +221,11 @@ class _Code:
         """A tensor is the one argument, a tuple or list are positional ones, a mapping has them by name."""
         made = self._found
         if callable(made) and not isinstance(made, (Tensor, Mapping)):
-            with running_user_code(), explaining(f"{FILE_OPTION} {self._text}", self._files), seeded(seed, FILE_OPTION):
+            with (
+                running_user_code(),
+                explaining(f"{FILE_OPTION} {self._text}", self._files),
+                seeded(seed, "", FILE_OPTION),
+            ):
                 made = made(step) if _takes_step(made) else made()
         if made is None:
             raise SourceError(

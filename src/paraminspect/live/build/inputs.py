@@ -14,7 +14,7 @@ from paraminspect.architecture.tensors import MAX_INPUT_NUMEL
 from paraminspect.errors import ParamInspectError
 from paraminspect.live.build.complaints import first_line
 from paraminspect.live.build.expected import make_room
-from paraminspect.live.build.seeds import derive_seed
+from paraminspect.live.build.seeds import make_generator
 from paraminspect.records import TensorRecord
 
 
@@ -67,7 +67,7 @@ def _make(description: TensorInput, device: str, seed: int) -> Tensor:
     if description.fill is not None:
         return torch.full(shape, description.fill, dtype=dtype)
     own = seed if description.seed is None else description.seed
-    generator = torch.Generator().manual_seed(derive_seed(own, f"input {description.name}"))
+    generator = make_generator(own, "", f"input {description.name}")
     drawn = torch.float64 if dtype == torch.float64 else torch.float32
     if description.dist == "normal":
         return torch.randn(shape, dtype=drawn, generator=generator).to(dtype)

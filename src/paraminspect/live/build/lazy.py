@@ -55,7 +55,7 @@ def run_once(
     """
     with (
         leaving_untouched(model, structure=False) as before,
-        seeded(seed, "forward") if seed is not None else nullcontext(),
+        seeded(seed, "", "forward") if seed is not None else nullcontext(),
     ):
         call_to_evaluate(model, Inputs(inputs, named or {}), plan=plan)
         made = before.made()

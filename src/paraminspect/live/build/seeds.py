@@ -1,4 +1,9 @@
-"""Seeds: from the run's seed and a name to a generator of that name's own."""
+"""Seeds: from the run's seed and a name to a generator of that name's own.
+
+Every stream has a key of 256 bits: sha256 of SEED, a zero byte and NAME, and of a zero byte and PART where something of
+that name has several streams; it depends on no other name. `Generator.manual_seed` takes 32 bits of a seed, too few for
+the tensors of one mixture of experts, so the whole state of the generator is filled.
+"""
 
 from __future__ import annotations
 
@@ -7,46 +12,47 @@ import random
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import torch
 
-_WORDS = 624
+SEEDS: Final = 2
+"""Which way from seeds to values this is, as JSON says it; another way is another number."""
+
+_WORDS: Final = 624
 """Of 32 bits: the state of a Mersenne Twister."""
 
-_WORDS_AT = 24
+_WORDS_AT: Final = 24
 """Where they begin in the state of torch's CPU generator (torch 2.13, unchanged since 0.4)."""
 
+_DEVICE_BITS: Final = 63
+"""Of a seed of a generator of another device."""
 
-def derive_seed(seed: int, name: str) -> int:
-    """The seed of what goes by `name`: 32 bits, all that the CPU generator uses.
 
-    The first four bytes of sha256("SEED", a zero byte, NAME), big-endian; it does not depend on any other name.
-    """
-    digest = hashlib.sha256(f"{seed}\0{name}".encode(errors="surrogatepass")).digest()
-    return int.from_bytes(digest[:4], "big")
+def stream_key(seed: int, name: str, part: str = "") -> int:
+    """256 bits, big-endian, that say which stream it is."""
+    text = f"{seed}\0{name}\0{part}" if part else f"{seed}\0{name}"
+    return int.from_bytes(hashlib.sha256(text.encode(errors="surrogatepass")).digest(), "big")
+
+
+def device_seed(seed: int, name: str, part: str = "") -> int:
+    """For generators of other devices, whose state is theirs: as many bits of the key as they take."""
+    return stream_key(seed, name, part) >> 256 - _DEVICE_BITS
 
 
 def make_generator(seed: int, name: str, part: str = "") -> torch.Generator:
-    """The generator of what goes by `name`, or of a part of it, which has a stream of its own.
+    """The generator of what goes by `name`, or of a part of it.
 
-    That of a part begins in the state to which init_by_array of the Mersenne Twister (Matsumoto and Nishimura 2002) leads
-    from all 256 bits of sha256("SEED", a zero byte, NAME, a zero byte, PART), big-endian; Python's `random` has it.
+    It begins in the state to which init_by_array of the Mersenne Twister (Matsumoto and Nishimura 2002) leads from all
+    bits of the key; Python's `random` has it.
     """
     generator = torch.Generator()
-    if not part:
-        return generator.manual_seed(derive_seed(seed, name))
     state = generator.get_state()
-    words = random.Random(_whole_hash(seed, name, part)).getstate()[1][:_WORDS]
+    words = random.Random(stream_key(seed, name, part)).getstate()[1][:_WORDS]
     # torch keeps each word of 32 bits in one of 64; before them the seed and how many words are used up
     state[_WORDS_AT : _WORDS_AT + 8 * _WORDS] = torch.tensor(words).view(torch.uint8)
     generator.set_state(state)
     return generator
-
-
-def _whole_hash(seed: int, name: str, part: str) -> int:
-    text = f"{seed}\0{name}\0{part}" if part else f"{seed}\0{name}"
-    return int.from_bytes(hashlib.sha256(text.encode(errors="surrogatepass")).digest(), "big")
 
 
 @contextmanager
@@ -66,10 +72,10 @@ def seeded(seed: int, name: str, part: str = "") -> Iterator[None]:
     numpy: Any = sys.modules.get("numpy")
     state = random.getstate()
     arrays = numpy.random.get_state() if numpy is not None else None
-    own = _whole_hash(seed, name, part) if part else derive_seed(seed, name)
-    random.seed(own)
+    key = stream_key(seed, name, part)
+    random.seed(key)
     if numpy is not None:
-        numpy.random.seed([own >> at & 0xFFFFFFFF for at in range(0, 256, 32)] if part else own)
+        numpy.random.seed([key >> at & 0xFFFFFFFF for at in range(0, 256, 32)])
     try:
         with global_seed(seed, name, part):
             yield

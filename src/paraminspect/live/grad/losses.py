@@ -15,7 +15,7 @@ from paraminspect.architecture.loss import BINARY, CLASSES, LOSSES, NORMAL, OUTP
 from paraminspect.errors import BackwardError, ParamInspectError, SourceError
 from paraminspect.live.build.complaints import complaint_of, describe_tensors
 from paraminspect.live.build.forward import iter_parts, iter_tensors, parts_of
-from paraminspect.live.build.seeds import derive_seed
+from paraminspect.live.build.seeds import make_generator
 from paraminspect.live.build.user_code import explaining, import_file, running_user_code
 from paraminspect.names.suggestions import closest, suggest
 from paraminspect.text import shape_text, shorten
@@ -322,7 +322,7 @@ def _compare(word: str, output: Tensor, wanted: Target) -> tuple[Tensor, str]:
 
 def _draw(what: str, output: Tensor, seed: int) -> tuple[Tensor, str]:
     """A target that suits, and what it is."""
-    generator = torch.Generator().manual_seed(derive_seed(seed, "target"))
+    generator = make_generator(seed, "", "target")
     shape, dim = output.shape, _class_dimension(output)
     if what == CLASSES:
         classes = shape[dim] if output.dim() else 0

@@ -17,7 +17,7 @@ from paraminspect.live.build.complaints import complaint_of
 from paraminspect.live.build.describe import packed_layers
 from paraminspect.live.build.forward import Call, CallPaths, Inputs, call_model, iter_tensors
 from paraminspect.live.build.memory import explain_memory, is_out_of_memory
-from paraminspect.live.build.seeds import derive_seed, seeded
+from paraminspect.live.build.seeds import device_seed, seeded
 from paraminspect.live.build.untouched import leaving_untouched
 from paraminspect.live.build.user_code import running_user_code
 from paraminspect.live.grad.gradients import dense
@@ -152,11 +152,11 @@ class BackwardRun:
         if self._seed is None:
             yield
             return
-        with seeded(self._seed, "forward"):
+        with seeded(self._seed, "", "forward"):
             if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-                torch.cuda.manual_seed_all(derive_seed(self._seed, "forward"))
+                torch.cuda.manual_seed_all(device_seed(self._seed, "", "forward"))
             if torch.backends.mps.is_available():
-                torch.mps.manual_seed(derive_seed(self._seed, "forward"))
+                torch.mps.manual_seed(device_seed(self._seed, "", "forward"))
             yield
 
 

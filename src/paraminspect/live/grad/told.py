@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from paraminspect.live.build.live_model import LiveModel
     from paraminspect.live.grad.asked import BackwardPlan
     from paraminspect.live.grad.backward import BackwardReport
-    from paraminspect.render.svg import Picture
+    from paraminspect.render.chart import Chart
 
 
 LINE_WIDTH = 80
@@ -136,16 +136,12 @@ class Told:
 
         yield from render_chart(self._report.parameters, style, closing=self.closing)
 
-    def picture(self) -> Picture:
-        """The same as a picture.
-
-        Raises:
-            LimitExceededError: Too many parameters for one.
-        """
-        from paraminspect.render.gradient_plot import plot_gradients
+    def picture(self) -> Chart:
+        """The same for a picture."""
+        from paraminspect.render.gradient_plot import chart_of_gradients
 
         title = f"Gradients of {os.path.basename(self._source) or self._source}"
-        return plot_gradients(self._report.parameters, title, self.closing)
+        return chart_of_gradients(self._report.parameters, title, self.closing)
 
     def encoded(self) -> Iterator[bytes]:
         """A safetensors file of the gradients."""

@@ -5,6 +5,7 @@ So are those of a part that a rule is for, as if it were a tensor, from another 
 
 from __future__ import annotations
 
+import math
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,7 @@ from paraminspect.errors import ParamInspectError, RuleError
 from paraminspect.live.build.complaints import first_line
 from paraminspect.live.build.seeds import make_generator, seeded
 from paraminspect.live.build.user_code import explaining, running_user_code
+from paraminspect.live.init.elements import block_range, fill_tensor, filler, part_text, pieces_of
 from paraminspect.live.init.functions import OwnFunctions
 from paraminspect.rules.functions import GENERATOR, takes_generator
 from paraminspect.rules.parse import rule_error
@@ -36,11 +38,14 @@ _DRAWN_IN: Final = {
 ONE_AT_A_TIME = threading.RLock()
 """Held by whatever draws from a generator that the whole process shares: default initialisation, user code."""
 
+_GLOBAL: Final = "global"
+"""The stream of the generators that the process shares: another one than that of the generator that is given."""
+
 
 class Drawing:
     """Draws the tensors of a plan.
 
-    Each from a generator seeded by (seed, canonical name): values depend on no other tensor, on no order, and on no
+    Each from streams of (seed, canonical name): values depend on no other tensor, on no order, and on no
     number of threads. May be called from several threads.
 
     Args:
@@ -81,6 +86,43 @@ class Drawing:
                 rows.copy_(new)
         return tensor
 
+    def draws_by_element(self, step: PlannedStep) -> bool:
+        """Whether `pieces` gives what `draw` gives."""
+        draws = step.draws
+        if len(draws) != 1 or draws[0].part is not None or draws[0].resolved is None or draws[0].initializer is None:
+            return False
+        return draws[0].initializer.by_element and draws[0].resolved.chunks == 1
+
+    def pieces(self, step: PlannedStep, block: int) -> Iterator[Tensor]:
+        """The elements of one block of a tensor that is drawn by element, some at a time, without the rest of it.
+
+        Args:
+            block: Which, from 0.
+
+        Returns:
+            1-D tensors as `draw` has them, each gone when the next one comes.
+
+        Raises:
+            RuleError: As `draw`.
+        """
+        draw, target = step.draws[0], step.target
+        initializer = draw.initializer
+        assert initializer is not None
+        dtype = _DRAWN_IN.get(target.dtype, (torch.float32, torch.float32))[not initializer.random]
+        elements = block_range(block, math.prod(target.shape))
+        cuts = list(pieces_of(elements.start, elements.stop))
+        memory = torch.empty(max((end - begin for begin, end in cuts), default=0), dtype=dtype, device="cpu")
+        row, width = target.padding_idx, math.prod(target.shape[1:])
+        with _explained(draw):
+            fill = filler(draw, self._seed, block)
+        for begin, end in cuts:
+            piece = memory[: end - begin]
+            with _explained(draw), torch.no_grad():
+                fill(piece)
+            if row is not None:
+                piece[max(row * width - begin, 0) : max((row + 1) * width - begin, 0)] = 0
+            yield piece
+
     def _draw(self, step: PlannedStep, values: Tensor, dtype: torch.dtype) -> Tensor:
         """What one rule makes of the values that are there, which may be changed.
 
@@ -93,20 +135,24 @@ class Drawing:
         tensor = values if values.dtype == dtype else torch.empty(values.shape, dtype=dtype)
         row = _padding_row(step)
         padding = None if row is None else tensor[row].clone()
-        part = "" if step.part is None else f"part {step.part}"
-        generator = make_generator(self._seed, step.target.name, part)
-        try:
-            with torch.no_grad(), torch.device("cpu"), self._alone(step, part):
-                for chunk in tensor.chunk(resolved.chunks) if resolved.chunks > 1 else (tensor,):
-                    self._apply(step, chunk, generator)
-        except ParamInspectError as error:
-            raise failed(step, error.message, error.hint) from error
-        except (RuntimeError, ValueError, TypeError, ArithmeticError) as error:
-            raise failed(step, first_line(error) or type(error).__name__) from error
+        part = part_text(step)
+        with _explained(step), torch.no_grad(), torch.device("cpu"):
+            if initializer.by_element:
+                fill_tensor(tensor, step, self._seed)
+            else:
+                self._apply_to_chunks(step, tensor, part)
         tensor = tensor.detach()  # a function may have asked for gradients
         if padding is not None and row is not None:
             tensor[row] = padding if initializer.kind == "edit" else 0
         return tensor
+
+    def _apply_to_chunks(self, step: PlannedStep, tensor: Tensor, part: str) -> None:
+        assert step.resolved is not None
+        chunks = step.resolved.chunks
+        generator = make_generator(self._seed, step.target.name, part)
+        with self._alone(step, part):
+            for chunk in tensor.chunk(chunks) if chunks > 1 else (tensor,):
+                self._apply(step, chunk, generator)
 
     def _apply(self, step: PlannedStep, part: Tensor, generator: Generator) -> None:
         initializer, resolved = step.initializer, step.resolved
@@ -141,10 +187,21 @@ class Drawing:
             return
         with (
             ONE_AT_A_TIME,
-            seeded(self._seed, step.target.name, part),
+            seeded(self._seed, step.target.name, f"{part} {_GLOBAL}".lstrip()),
             running_user_code() if is_own else nullcontext(),
         ):
             yield
+
+
+@contextmanager
+def _explained(step: PlannedStep) -> Iterator[None]:
+    """What fails inside is said of the step."""
+    try:
+        yield
+    except ParamInspectError as error:
+        raise failed(step, error.message, error.hint) from error
+    except (RuntimeError, ValueError, TypeError, ArithmeticError) as error:
+        raise failed(step, first_line(error) or type(error).__name__) from error
 
 
 def _padding_row(step: PlannedStep) -> int | None:

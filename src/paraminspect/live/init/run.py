@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from paraminspect.formats.shapes import storage_order
+from paraminspect.formats.shapes import contiguous_stride, storage_order
 from paraminspect.live.build.stored import flipped
 from paraminspect.live.init.draw import Drawing, one_thread
+from paraminspect.live.init.elements import PIECE, block_of, block_range, count_blocks
 from paraminspect.live.init.pool import Pool, count_workers
 from paraminspect.live.init.work import DRAWN_BYTES, Work, values_of
 from paraminspect.outcomes import InitStep
-from paraminspect.records import TensorRecord
 from paraminspect.rules.steps import PlannedStep
 from paraminspect.text import counted
 from paraminspect.values.moments import Moments
-
-CHUNK = 1 << 20
-"""Elements that are looked at together."""
 
 LARGEST_AT_ONCE = 2
 """As many tensors of the largest size may be drawn at one time."""
@@ -31,7 +29,22 @@ class Sink(Protocol):
     """Takes the bytes of tensors; `writers.sink` has the one for checkpoints."""
 
     def put(self, index: int, begin: int, data: memoryview) -> None:
-        """Bytes of tensor `index` from byte `begin` of it on; of one tensor in ascending order."""
+        """Bytes of tensor `index` from byte `begin` of it on."""
+
+    def takes_any_order(self, index: int) -> bool:
+        """Whether the bytes of that tensor may come in any order and from several threads; else in ascending order."""
+
+
+class _Job(NamedTuple):
+    """What one thread does in one go.
+
+    Attributes:
+        place: Of the work.
+        blocks: Those it draws, of a tensor that is drawn by element; None of one that is made as a whole.
+    """
+
+    place: int
+    blocks: range | None = None
 
 
 @dataclass(slots=True)
@@ -57,7 +70,7 @@ class Run:
     workers: int | None = None
     look: Callable[[PlannedStep, Tensor], None] | None = None
     progress: Callable[[int, int], None] = lambda done, total: None
-    _moments: dict[int, Moments] = field(default_factory=dict)
+    _moments: dict[int, dict[int, Moments]] = field(default_factory=dict)
     _parts: dict[int, list[Moments]] = field(default_factory=dict)
     _done: list[int] = field(default_factory=list)
 
@@ -76,71 +89,128 @@ class Run:
             ParamInspectError: A tensor that cannot be drawn or read.
             OSError: The sink's.
         """
-        room = LARGEST_AT_ONCE * max((each.nbytes for each in work), default=0)
-        pool = Pool([each.cost for each in work], workers=self.workers or count_workers(), room=room)
-        self._done = [0] * len(work)
+        jobs = [
+            job
+            for place, each in enumerate(work)
+            for job in self._jobs(place, each, indices.get(place) if indices is not None else None)
+        ]
+        costs = [self._cost(job, work[job.place]) for job in jobs]
+        room = LARGEST_AT_ONCE * max((size for size, _ in costs), default=0)
+        pool = Pool([cost for _, cost in costs], workers=self.workers or count_workers(), room=room)
+        self._done = [0] * len(jobs)
+        self._moments = {place: {} for place, each in enumerate(work) if each.is_reported}
         total = DRAWN_BYTES * sum(each.numel for each in work)
         with one_thread(), torch.no_grad():
             pool.run(
-                lambda job: self._do(pool, job, work[job], indices.get(job) if indices is not None else None),
+                lambda number: self._do(
+                    _Going(pool, number, jobs[number]),
+                    work[jobs[number].place],
+                    indices.get(jobs[number].place) if indices is not None else None,
+                ),
                 lambda: self.progress(sum(self._done), total),
             )
-        return [done for job, each in enumerate(work) if each.is_reported for done in self._steps(job, each)]
+        return [done for place, each in enumerate(work) if each.is_reported for done in self._steps(place, each)]
 
-    def _do(self, pool: Pool, job: int, work: Work, index: int | None) -> None:
+    def _jobs(self, place: int, work: Work, index: int | None) -> list[_Job]:
+        """One for each block of a tensor whose elements can be drawn alone, else one."""
         step = work.step
-        if work.is_reported:
-            self._moments[job] = Moments()
+        if work.original is not None or step is None or not self.drawing.draws_by_element(step):
+            return [_Job(place)]
+        if self.look is not None or (self.as_stored and work.stride not in (None, contiguous_stride(work.shape))):
+            return [_Job(place)]
+        blocks = count_blocks(work.numel)
+        if index is not None and self.sink is not None and not (self.in_order or self.sink.takes_any_order(index)):
+            return [_Job(place, range(blocks))]
+        return [_Job(place, range(block, block + 1)) for block in range(blocks)]
+
+    def _cost(self, job: _Job, work: Work) -> tuple[int, int]:
+        """(bytes of what is drawn, bytes that this takes in memory)."""
+        if job.blocks is None:
+            return work.nbytes, work.cost
+        block = len(block_range(0, work.numel))
+        held = block if self.in_order else min(PIECE, block)
+        nbytes = work.nbytes // max(work.numel, 1) * held
+        return nbytes, nbytes
+
+    def _do(self, going: _Going, work: Work, index: int | None) -> None:
+        step = work.step
         if index is None and step is not None and step.target.problem:
             return  # kept, not written, and torch may not have such a tensor
         if index is not None and work.is_kept and not work.is_reported and work.out_dtype(self.dtype) == work.dtype:
-            self._keep(pool, job, work, index)
+            self._keep(going, work, index)
+            return
+        if going.job.blocks is not None:
+            assert step is not None
+            for block in going.job.blocks:
+                pieces = self.drawing.pieces(step, block)
+                # a stream waits for its turn, and drawing must not
+                made = iter([piece.clone() for piece in pieces]) if self.in_order else pieces
+                self._hand_on(going, work, index, block_range(block, work.numel).start, made)
             return
         tensor = values_of(work, self.drawing)
-        dtype = getattr(torch, work.out_dtype(self.dtype))
-        if self.in_order:
-            pool.wait_for_turn(job)
-        begin = 0
         laid = tensor.permute(storage_order(work.stride)) if self.as_stored and work.stride else tensor
-        for piece in pieces_of(laid):
-            pool.check()
-            begin += self._hand_on(job, index, begin, piece.to(dtype), work.record if self.as_stored else None)
-        if self.in_order:
-            pool.end_turn()
+        self._hand_on(going, work, index, 0, pieces_of(laid))
+        dtype = getattr(torch, work.out_dtype(self.dtype))
         if step is not None and step.parts:
-            self._parts[job] = [measure(tensor[part.rows], dtype) for part in step.parts]
+            self._parts[going.job.place] = [measure(tensor[part.rows], dtype) for part in step.parts]
         if self.look is not None and step is not None and step.acts:
             self.look(step, tensor.to(dtype))
 
-    def _keep(self, pool: Pool, job: int, work: Work, index: int) -> None:
+    def _keep(self, going: _Going, work: Work, index: int) -> None:
         """Write a tensor as it is, without having it in memory as a whole."""
         assert work.pieces is not None
         assert self.sink is not None
-        if self.in_order:
-            pool.wait_for_turn(job)
         begin = 0
-        for piece in work.pieces():
-            pool.check()
-            self.sink.put(index, begin, memoryview(piece))
-            begin += len(piece)
-            self._done[job] += DRAWN_BYTES * len(piece) // getattr(torch, work.dtype).itemsize
-        if self.in_order:
-            pool.end_turn()
+        with going.turn(wanted=self.in_order):
+            for piece in work.pieces():
+                going.pool.check()
+                self.sink.put(index, begin, memoryview(piece))
+                begin += len(piece)
+                self._done[going.number] += DRAWN_BYTES * len(piece) // getattr(torch, work.dtype).itemsize
 
-    def _hand_on(self, job: int, index: int | None, begin: int, piece: Tensor, record: TensorRecord | None) -> int:
-        """Measure and write one piece, in the place of a record's bytes if there is one; returns its size in bytes."""
-        if job in self._moments:
-            add_piece(self._moments[job], piece)
-        if self.sink is not None and index is not None:
-            self.sink.put(index, begin, flipped(record, piece).cpu().view(torch.uint8).numpy().data)
-        self._done[job] += DRAWN_BYTES * piece.numel()
-        return piece.numel() * piece.element_size()
+    def _hand_on(self, going: _Going, work: Work, index: int | None, begin: int, pieces: Iterable[Tensor]) -> None:
+        """Measure and write pieces that follow each other, in the place of a record's bytes if there is one.
 
-    def _steps(self, job: int, work: Work) -> Iterator[tuple[PlannedStep, InitStep]]:
+        Args:
+            begin: Of the first one's elements.
+        """
+        dtype = getattr(torch, work.out_dtype(self.dtype))
+        found = self._moments.get(going.job.place)
+        record = work.record if self.as_stored else None
+        with going.turn(wanted=self.in_order):
+            for drawn in pieces:
+                going.pool.check()
+                piece = drawn.to(dtype)
+                if found is not None:
+                    add_piece(found.setdefault(block_of(begin), Moments()), piece)
+                if self.sink is not None and index is not None:
+                    data = flipped(record, piece).cpu().view(torch.uint8).numpy().data
+                    self.sink.put(index, begin * piece.element_size(), data)
+                begin += piece.numel()
+                self._done[going.number] += DRAWN_BYTES * piece.numel()
+
+    def _steps(self, place: int, work: Work) -> Iterator[tuple[PlannedStep, InitStep]]:
         assert work.step is not None
-        whole = [] if work.step.rule is None else [self._moments[job]]
-        for act, found in zip(work.step.acts, [*whole, *self._parts.get(job, [])], strict=True):
+        whole = [] if work.step.rule is None else [joined(self._moments[place])]
+        for act, found in zip(work.step.acts, [*whole, *self._parts.get(place, [])], strict=True):
             yield act, with_statistics(act.record(), found)
+
+
+class _Going(NamedTuple):
+    """A job that is being done."""
+
+    pool: Pool
+    number: int
+    job: _Job
+
+    @contextmanager
+    def turn(self, *, wanted: bool) -> Iterator[None]:
+        """Wait until those before it are written."""
+        if wanted:
+            self.pool.wait_for_turn(self.number)
+        yield
+        if wanted:
+            self.pool.end_turn()
 
 
 def measure(tensor: Tensor, dtype: torch.dtype | None = None) -> Moments:
@@ -149,17 +219,27 @@ def measure(tensor: Tensor, dtype: torch.dtype | None = None) -> Moments:
     Args:
         dtype: In which they are; None for the tensor's own.
     """
-    moments = Moments()
+    found: dict[int, Moments] = {}
+    begin = 0
     for piece in pieces_of(tensor):
-        add_piece(moments, piece if dtype is None else piece.to(dtype))
+        add_piece(found.setdefault(block_of(begin), Moments()), piece if dtype is None else piece.to(dtype))
+        begin += len(piece)
+    return joined(found)
+
+
+def joined(blocks: Mapping[int, Moments]) -> Moments:
+    """Moments of a tensor from those of its blocks, whoever looked at them, in their order."""
+    moments = Moments()
+    for number in sorted(blocks):
+        moments.merge(blocks[number])
     return moments
 
 
 def pieces_of(tensor: Tensor) -> Iterator[Tensor]:
     """The elements in row-major order, some at a time, as contiguous 1-D tensors; views where the tensor is contiguous."""
     flat = tensor.detach().reshape(-1)
-    for begin in range(0, flat.numel(), CHUNK):
-        yield flat[begin : begin + CHUNK].contiguous()
+    for begin in range(0, flat.numel(), PIECE):
+        yield flat[begin : begin + PIECE].contiguous()
 
 
 def add_piece(moments: Moments, piece: Tensor) -> None:

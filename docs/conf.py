@@ -1,0 +1,45 @@
+"""The site: `make docs` builds it of these pages, without a network, and takes every warning for an error.
+
+Sphinx with MyST and furo, because torch, numpy and safetensors' own world is read and kept there: autodoc reads our
+docstrings as they are, and furo brings a search, a dark page and no font from elsewhere. mkdocs-material reached its end
+in November 2026, Zensical is at 0.1, and pydata's theme has a navigation for several sites where we have one.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from paraminspect import __version__  # noqa: E402
+from scripts.site_pages import fill_page  # noqa: E402
+
+project = "paraminspect"
+author = "paraminspect developers"
+copyright = author  # noqa: A001 - Sphinx calls it so
+version = release = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+source_suffix = {".md": "markdown"}
+exclude_patterns = ["man"]
+nitpicky = True
+
+html_theme = "furo"
+html_title = "paraminspect"
+html_copy_source = False
+html_show_sphinx = False
+
+myst_heading_anchors = 3
+myst_enable_extensions = ["deflist"]
+
+
+def setup(app: Any) -> None:
+    """Let pages be filled before they are read."""
+
+    def fill(app: Any, name: str, source: list[str]) -> None:
+        source[0] = fill_page(source[0], Path(app.env.doc2path(name)), "")
+
+    app.connect("source-read", fill)

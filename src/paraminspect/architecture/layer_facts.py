@@ -1,0 +1,157 @@
+"""What a layer of torch.nn holds and prints, by the rows of `torch_layers`, without torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from math import prod
+from typing import Any, Final, NamedTuple
+
+from paraminspect.architecture.argument_kinds import MAX_SIZE, bind_values, read_takes
+from paraminspect.architecture.expressions import evaluate
+from paraminspect.architecture.layer_rows import HELD, DoubtError, LayerRow
+from paraminspect.architecture.model import Value
+from paraminspect.architecture.torch_layers import INSIDE, LAYERS
+from paraminspect.errors import SpecError
+
+MODULE: Final = "torch.nn.modules.module.Module"
+
+_HELD = re.compile(r"([A-Za-z]\w*)\[([^\]]*)\](?::(\w+))?(?:\?(\w+))?")
+
+
+class HeldTensor(NamedTuple):
+    """A parameter or buffer of a layer.
+
+    Attributes:
+        name: In the layer.
+        shape: (d0, ..., dn).
+        dtype: torch's name.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+
+class LayerFacts(NamedTuple):
+    """What is known of a layer.
+
+    Attributes:
+        classes: Dotted, its own first.
+        extra: Its arguments, as `print` shows them.
+        parts: Modules inside, by name, in order.
+        padding_idx: Row of an embedding that stays zero; None where there is none.
+    """
+
+    classes: tuple[str, ...]
+    extra: str = ""
+    parameters: tuple[HeldTensor, ...] = ()
+    buffers: tuple[HeldTensor, ...] = ()
+    parts: tuple[tuple[str, LayerFacts], ...] = ()
+    padding_idx: int | None = None
+
+
+def layer_facts(name: str, args: Sequence[Value], kwargs: Mapping[str, Value]) -> LayerFacts:
+    """What torch would build.
+
+    Args:
+        name: Of a class of torch.nn.
+
+    Raises:
+        DoubtError: The table does not know the class, or does not admit the arguments.
+    """
+    return _facts(name, tuple(map(_typed, args)), tuple((key, _typed(value)) for key, value in kwargs.items()))
+
+
+def _typed(value: Value) -> tuple[type, Any]:
+    """The value with its type: for a cache, 1 and 1.0 and true are one key otherwise."""
+    return type(value), tuple(map(_typed, value)) if isinstance(value, tuple) else value
+
+
+def _value(typed: tuple[type, Any]) -> Any:
+    return tuple(map(_value, typed[1])) if typed[0] is tuple else typed[1]
+
+
+@lru_cache(maxsize=4096)
+def _facts(name: str, args: tuple[Any, ...], kwargs: tuple[tuple[str, Any], ...]) -> LayerFacts:
+    row = LAYERS.get(name)
+    if row is None:
+        raise DoubtError
+    return _of_row(name, row, [_value(each) for each in args], {key: _value(each) for key, each in kwargs})
+
+
+def _of_row(name: str, row: LayerRow, args: Sequence[Any], kwargs: Mapping[str, Any]) -> LayerFacts:
+    classes = (*(f"torch.nn.modules.{each}" for each in row.derives), MODULE)
+    if row.takes == "...":
+        return LayerFacts(classes)
+    taken = read_takes(row.takes)
+    values = bind_values(taken, args, kwargs, int(name[-2]) if name[-2:] in ("1d", "2d", "3d") else 1)
+    if row.settle is not None:
+        row.settle(values)
+    dtype = values.get("dtype") or "float32"
+    parts = row.parts(values) if row.parts is not None else ()
+    inside = {**LAYERS, **INSIDE} if parts else {}
+    facts = LayerFacts(
+        classes,
+        says(row.says, values, _defaults(row.takes)),
+        _read_held(values.get(HELD, row.holds), values, dtype),
+        _read_held(row.keeps, values, dtype),
+        tuple((part, _of_row(kind, inside[kind], (), given)) for part, kind, given in parts),
+        values.get("padding_idx"),
+    )
+    if any(prod(each.shape) >= MAX_SIZE * MAX_SIZE // 8 for each in facts.parameters):
+        raise DoubtError
+    return facts
+
+
+def says(text: str, values: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
+    """What a layer prints in its parentheses, as `torch_layers` says how."""
+    shown = []
+    for word in text.split():
+        if word[0] == "{":
+            shown.append(f"{values[word[1:-1]]}")
+        elif word[-1] == "!":
+            shown.append(f"{word[:-1]}={values[word[:-1]]!r}")
+        elif word[-1] == "?":
+            name = word[:-1]
+            if not _is_default(values[name], defaults[name]):
+                shown.append(f"{name}={values[name]}")
+        else:
+            first, _, second = word.partition("|")
+            name = second if second and values[first] is None else first
+            shown.append(f"{name}={values[name]}")
+    return ", ".join(shown)
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    return value == default or (isinstance(value, tuple) and all(each == default for each in value))
+
+
+@lru_cache(maxsize=256)
+def _defaults(text: str) -> Mapping[str, Any]:
+    return {"proj_size": 0, **{each.name: each.default for each in read_takes(text)}}
+
+
+def _read_held(text: str, values: Mapping[str, Any], dtype: str) -> tuple[HeldTensor, ...]:
+    return tuple(
+        HeldTensor(name, _read_shape(shape, values), own or dtype)
+        for name, shape, own, condition in _HELD.findall(text)
+        if not condition or values[condition]
+    )
+
+
+def _read_shape(text: str, values: Mapping[str, Any]) -> tuple[int, ...]:
+    shape: list[int] = []
+    for each in text.split(",") if text else ():
+        if each[0] == "*":
+            shape += values[each[1:]]
+            continue
+        try:
+            size = values[each] if each in values else int(each) if each.isdecimal() else evaluate(each, values)
+        except SpecError:
+            raise DoubtError from None
+        if not isinstance(size, int):
+            raise DoubtError
+        shape.append(size)
+    return tuple(shape)

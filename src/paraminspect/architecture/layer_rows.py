@@ -1,0 +1,70 @@
+"""The layers of torch.nn as a table: what each takes, prints and holds, so that a spec can be told without torch.
+
+    takes = {NAME ":" KIND ["?"] ["=" DEFAULT]}, in order of position; those behind "*" by name only
+    says  = {"{NAME}" the value alone | NAME "NAME=value" | NAME "?" the same unless it is the default | NAME "!" in quotes}
+    holds = {NAME "[" {SIZE ","} "]" [":" DTYPE] ["?" NAME]}, SIZE an expression or "*" NAME of several; "?" only if that is true
+
+KINDs: `size` an integer from 1, `whole` from 0, `int` any; `float`, `number` (an integer too), `share` (0 to 1), `above0`; `flag`;
+`tuple` as many sizes as the class has dimensions, or one for all; `pads` twice as many integers; `sizes` and `wholes` the same
+as `tuple`, kept as written; `shape` a list of sizes, or one; `a|b` one of these words; `null` nothing; `dtype`; with "?", null too.
+What a constructor makes of its arguments beyond that is said by a function (`settle`), which raises `DoubtError` at what is
+better left to torch. Whatever a row does not admit is built by torch, which says what is wrong with it.
+
+`python -m scripts.check_layers` holds the table against the torch that is installed (it is torch 2.13's).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+Values = dict[str, Any]
+
+
+class DoubtError(Exception):
+    """The table does not know; torch is to be asked."""
+
+
+class LayerRow(NamedTuple):
+    """What is known of one class.
+
+    Attributes:
+        derives: Dotted classes behind `torch.nn.modules.`, its own first, without `module.Module`.
+        takes: Its arguments.
+        says: What `extra_repr` gives.
+        holds: Its parameters.
+        keeps: Its buffers.
+        settle: What the constructor makes of its arguments, in place.
+        parts: (name, class, arguments) of the modules inside, in order.
+    """
+
+    derives: tuple[str, ...]
+    takes: str = ""
+    says: str = ""
+    holds: str = ""
+    keeps: str = ""
+    settle: Callable[[Values], None] | None = None
+    parts: Callable[[Values], list[tuple[str, str, Values]]] | None = None
+
+
+def doubt(wrong: bool) -> None:
+    if wrong:
+        raise DoubtError
+
+
+def spatial(names: str, derives: str, *rest: Any, **named: Any) -> dict[str, LayerRow]:
+    """Rows of classes that differ in the number of their dimensions: `{n}` in `derives`."""
+    module = derives.partition(".")[0]
+    return {
+        name: LayerRow((f"{module}.{name}", *derives.format(n=name[-2]).split()), *rest, **named)
+        for name in names.split()
+    }
+
+
+def plain(module: str, rows: Mapping[str, tuple[str, str]], *bases: str) -> dict[str, LayerRow]:
+    """Rows of classes without tensors."""
+    return {name: LayerRow((f"{module}.{name}", *bases), takes, says) for name, (takes, says) in rows.items()}
+
+
+HELD: Final = "parameters"
+"""Under this name `settle` puts parameters that depend on numbers of layers, as `holds` is written."""
