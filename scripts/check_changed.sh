@@ -2,22 +2,16 @@
 # Run `paraminspect check` on model files: those of $FILES, one a line, or those that changed since commit $BASE.
 # Findings go to the log and, as SARIF, to the file $SARIF. $FAIL_ON and $DEEP are the options of the same name.
 set -u -o pipefail
+source "${BASH_SOURCE[0]%/*}/model_files.sh"
 
-shopt -s nocasematch
-names='(\.(safetensors|sft|pt|pth|bin|ckpt|pth\.tar|th|nemo|jit|torchscript|ptl|pt2|pkl|pickle|pdparams|index\.json|distcp|gguf|onnx|npz|npy|joblib|mar)|(^|/)(\.metadata))$'
-files=()
 if [ -n "${FILES:-}" ]; then
+  files=()
   while IFS= read -r file; do [ -n "$file" ] && files+=("$file"); done <<< "$FILES"
+# a first push has no base, or one of zeros, and a shallow clone does not hold it: then every model file counts
+elif has_base; then
+  keep_models < <(git diff --name-only -z --diff-filter=ACMRT "$BASE" HEAD --)
 else
-  # a first push has no base, or one of zeros, and a shallow clone does not hold it: then every model file counts
-  if git cat-file -e "${BASE:-none}^{commit}" 2> /dev/null; then
-    list() { git diff --name-only -z --diff-filter=ACMRT "$BASE" HEAD --; }
-  else
-    list() { git ls-files -z; }
-  fi
-  while IFS= read -r -d '' file; do
-    [[ "$file" =~ $names ]] && files+=("$file")
-  done < <(list)
+  keep_models < <(git ls-files -z)
 fi
 
 if [ "${#files[@]}" -eq 0 ]; then

@@ -31,8 +31,11 @@ VALUES: Final = (
 """Of arguments: those that fit somewhere, and those that fit nowhere."""
 
 FITTING: Final[Mapping[str, tuple[Any, ...]]] = {
-    **dict.fromkeys(("size", "whole", "sizes", "wholes", "gaps"), (1, 2, 3, 4, 6, 8, 12)),
-    **dict.fromkeys(("tuple", "tuple0", "pads", "shape"), (1, 2, 3, (2,), (1, 2), (2, 3, 1), (1, 2, 3, 4), (2, 1) * 3)),
+    **dict.fromkeys(("size", "whole", "sizes", "wholes", "gaps"), (1, 2, 4, 8, 2, 4, 8, 3, 6, 12)),
+    **dict.fromkeys(
+        ("tuple", "tuple0", "pads", "shape"),
+        (1, 2, 3, 1, 2, 3, 1, 2, 3, 4, 1, 2, (2,), (1, 2), (2, 3, 1), (1, 2, 3, 4), (2, 1) * 3),
+    ),
     **dict.fromkeys(("float", "share", "above0"), (0.1, 0.5, 1e-5, 0.0)),
     "number": (1, 2.0, 0.1, -1.5),
     "int": (0, 1, -1, 2),
@@ -75,8 +78,12 @@ def _facts(module: nn.Module) -> LayerFacts:
     )
 
 
-def random_call(name: str, chance: random.Random) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Arguments of a class, some by position and some by name; most of them fit."""
+def random_call(name: str, chance: random.Random, odd: float = 0.07) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Arguments of a class, some by position and some by name.
+
+    Args:
+        odd: Share of those that may fit nowhere.
+    """
     words = [word for word in LAYERS[name].takes.split() if word != "..."]
     by_place = words[: words.index("*")] if "*" in words else words
     required = sum("=" not in word and not word.endswith(("?", "null")) for word in by_place)
@@ -85,12 +92,12 @@ def random_call(name: str, chance: random.Random) -> tuple[tuple[Any, ...], dict
     def value(word: str) -> Any:
         kinds = word.partition(":")[2].partition("=")[0].removesuffix("?").split("|")
         fitting = [each for kind in kinds for each in FITTING.get(kind, (kind,))]
-        return chance.choice(fitting if chance.random() < 0.93 else VALUES)
+        return chance.choice(VALUES if chance.random() < odd else fitting)
 
     args = tuple(map(value, by_place[:count]))
     named = [word for word in words[count:] if word != "*" and (word in by_place[:required] or chance.random() < 0.4)]
     kwargs = {word.partition(":")[0]: value(word) for word in named}
-    return args, kwargs | ({"sideways": 1} if chance.random() < 0.02 else {})
+    return args, kwargs | ({"sideways": 1} if chance.random() < odd / 4 else {})
 
 
 def is_admitted(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:

@@ -31,11 +31,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from rich.console import Console
-from rich.text import Text
-
 from scripts.check_links import find_broken_links
 from scripts.document_tables import DocumentError, fill_tables
+from scripts.pictures import draw
 from scripts.terminal import run_on_terminal
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,33 +45,10 @@ RUN = re.compile(
     r"^<!-- run(?:, exit (?P<status>\d+))?: (?P<command>.+?) -->\n```(?P<language>\w*)\n(?P<shown>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
-PICTURE = re.compile(r"^<!-- picture: (?P<command>.+?) -->\n!\[[^\]]*\]\((?P<path>[^)]+)\)$", re.MULTILINE)
+PICTURE = re.compile(
+    r"^<!-- picture(?:, exit (?P<status>\d+))?: (?P<command>.+?) -->\n!\[[^\]]*\]\((?P<path>[^)]+)\)$", re.MULTILINE
+)
 DOCTEST = re.compile(r"^```pycon\n(?P<source>.*?)^```$", re.MULTILINE | re.DOTALL)
-
-SVG = """\
-<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
-<style>
-.{unique_id}-matrix {{ font-family: Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: {char_height}px; \
-line-height: {line_height}px; }}
-.{unique_id}-title {{ font-size: 18px; font-family: sans-serif; }}
-{styles}
-</style>
-<defs>
-<clipPath id="{unique_id}-clip-terminal">
-<rect x="0" y="0" width="{terminal_width}" height="{terminal_height}" />
-</clipPath>
-{lines}
-</defs>
-{chrome}
-<g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">
-{backgrounds}
-<g class="{unique_id}-matrix">
-{matrix}
-</g>
-</g>
-</svg>
-"""
-"""rich's own template without the web font it loads."""
 
 
 def main() -> int:
@@ -151,19 +126,8 @@ def make_pictures(text: str, beside: Path, folder: Path) -> dict[Path, str]:
     """Path -> SVG of every picture that is marked in a document, which lies beside that; made in a folder."""
     pictures = {}
     for match in PICTURE.finditer(text):
-        output = run_shell(match["command"], folder, colour=True)
-        console = Console(
-            width=COLUMNS,
-            file=io.StringIO(),
-            record=True,
-            force_terminal=True,
-            color_system="truecolor",
-            legacy_windows=False,
-        )
-        console.print(Text.from_ansi(output.rstrip("\n")), soft_wrap=True)
-        pictures[beside / match["path"]] = console.export_svg(
-            title=f"$ {match['command']}", code_format=SVG, unique_id="terminal"
-        )
+        output = run_shell(match["command"], folder, colour=True, status=int(match["status"] or 0))
+        pictures[beside / match["path"]] = draw(output, COLUMNS, f"$ {match['command']}")
     return pictures
 
 

@@ -1,6 +1,6 @@
 """Write what the table of formats says into the files that no program of ours reads, or check that it stands there.
 
-- `.pre-commit-hooks.yaml` and `scripts/check_changed.sh`, which `action.yml` runs, choose files by a pattern of names.
+- `.pre-commit-hooks.yaml` and `scripts/model_files.sh`, of the scripts that `action.yml` runs, choose files by a pattern.
 - `requirements-files.txt` names what works on files need: the dependencies of `pyproject.toml` but torch, which would
   hold gigabytes, and what these bring in turn, for pip takes torch with us unless it is told to take no dependency at
   all. `.pre-commit-hooks.yaml` names the same; `action.yml` reads the file.
@@ -114,7 +114,7 @@ def fill_hooks(text: str) -> str:
 
 
 def fill_script(text: str) -> str:
-    """`scripts/check_changed.sh`."""
+    """`scripts/model_files.sh`."""
     return put(text, r"\nnames='(?P<value>.*)'\n", pattern())
 
 
@@ -142,7 +142,7 @@ def put(text: str, where: str, value: str, times: int = 1) -> str:
 FILES: dict[str, Callable[[str], str]] = {
     ".pre-commit-hooks.yaml": fill_hooks,
     LIGHT: fill_light,
-    "scripts/check_changed.sh": fill_script,
+    "scripts/model_files.sh": fill_script,
     "docs/formats.md": fill_page,
 }
 

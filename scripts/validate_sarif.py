@@ -19,7 +19,7 @@ from pathlib import Path
 def main() -> int:
     """Exit status 0 if every document is valid, 1 if not."""
     schema, program, *folders = sys.argv[1:]
-    jsonschema = importlib.import_module("jsonschema")  # which nothing else here needs
+    jsonschema = importlib.import_module("jsonschema")  # which nobody else needs at run time
     validator = jsonschema.validators.validator_for(loaded := json.loads(Path(schema).read_text()))(loaded)
     paths = [str(path) for folder in folders for path in sorted(Path(folder).iterdir())]
     invalid = results = 0

@@ -22,6 +22,7 @@ from scripts import fill_formats
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "scripts" / "check_changed.sh"
+COMMENT = SCRIPT.with_name("comment_changed.sh")
 EVIL = b"\x80\x02cposix\nsystem\nX\x02\x00\x00\x00id\x85R."
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 12\n"
 ZEROS = "0" * 40
@@ -92,7 +93,7 @@ def test_the_action_installs_the_same() -> None:
 def test_hook_and_script_choose_the_same_files(name: str, chosen: bool) -> None:
     hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
     (pattern,) = {hook["files"] for hook in hooks}
-    script = re.search(r"^names='(.+)'$", SCRIPT.read_text(), re.MULTILINE)
+    script = re.search(r"^names='(.+)'$", SCRIPT.with_name("model_files.sh").read_text(), re.MULTILINE)
     assert script is not None
     assert pattern == f"(?i){script[1]}"
     if "\n" not in name or chosen:  # git and pre-commit quote what they cannot show
@@ -143,10 +144,10 @@ class Repository:
         self.git("commit", "-q", "--allow-empty", "-m", "x")
         return self.git("rev-parse", "HEAD")
 
-    def run(self, **more: str) -> subprocess.CompletedProcess[str]:
+    def run(self, script: Path = SCRIPT, **more: str) -> subprocess.CompletedProcess[str]:
         environ = {**self.environ, "SARIF": "out.sarif", "FAIL_ON": "error", "DEEP": "false", "FILES": "", **more}
         return subprocess.run(
-            ["bash", SCRIPT], cwd=self.path, env=environ, capture_output=True, text=True, check=False, timeout=120
+            ["bash", script], cwd=self.path, env=environ, capture_output=True, text=True, check=False, timeout=120
         )
 
     def checked(self) -> set[str]:
@@ -224,6 +225,113 @@ def test_the_options_reach_the_command(repository: Repository, tmp_path: Path) -
     repository.commit()
     assert repository.run(FILES="nan.pt").returncode == 0
     assert repository.run(FILES="nan.pt", DEEP="true").returncode == 1
+
+
+GH = """\
+#!/bin/sh
+printf '%s\\n' "$*" >> "$CALLS"
+for word; do case "$word" in body=@*) cp "${word#body=@}" "$CALLS.body"; exit "${POSTED:-0}";; esac; done
+printf '%s' "${OLD:-}"
+"""
+"""What the script takes for `gh`: it keeps what it is called with, and answers the ids of comments."""
+
+
+class PullRequest(Repository):
+    """A scratch repository, and the script that comments on a pull request of it."""
+
+    def __init__(self, path: Path) -> None:
+        path.mkdir()
+        super().__init__(path)
+        self.calls = path.with_name("calls")
+        binaries = path.with_name("bin")
+        binaries.mkdir()
+        (binaries / "gh").write_text(GH)
+        (binaries / "gh").chmod(0o755)
+        self.environ |= {
+            "PATH": f"{binaries}{os.pathsep}{self.environ['PATH']}", "CALLS": str(self.calls), "REPOSITORY": "us/ours",
+            "PULL_REQUEST": "7", "GITHUB_STEP_SUMMARY": str(path.with_name("summary")),
+        }  # fmt: skip
+
+    def comment(self, **more: str) -> tuple[str, str]:
+        """What it posts how: the last call, and the text of the comment."""
+        done = self.run(COMMENT, **more)
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+        body = self.calls.with_name("calls.body")
+        last = self.calls.read_text().splitlines()[-1] if self.calls.exists() else done.stdout
+        return last.partition(" -F ")[0], body.read_text() if body.exists() else ""
+
+
+@pytest.fixture
+def pull_request(tmp_path: Path) -> PullRequest:
+    return PullRequest(tmp_path / "repository")
+
+
+def saved(path: Path, *shape: int) -> bytes:
+    torch.save({"a|`@all": torch.ones(shape)}, path)
+    return path.read_bytes()
+
+
+def test_a_comment_says_what_a_pull_request_changes(pull_request: PullRequest, tmp_path: Path) -> None:
+    attributes, file = b"*.pt binary diff=lfs\n", tmp_path / "x.pt"
+    base = pull_request.commit(
+        **{".gitattributes": attributes, "a.pt": saved(file, 2), "old.pt": saved(file, 5), "same.pt": saved(file, 7)}
+    )
+    pull_request.commit(
+        **{"a.pt": saved(file, 3), "old.pt": None, "new.pt": saved(file, 5), "@team.pt": b"no model", "text.txt": b"x"}
+    )
+    call, body = pull_request.comment(BASE=base)
+    assert call == "api --silent --method POST repos/us/ours/issues/7/comments"
+    assert body.startswith("<!-- paraminspect -->\n## What changes in the models\n\n")
+    assert re.findall("^### (.*)$", body, re.MULTILINE) == ["`@team.pt`", "`a.pt`", "`new.pt`"]
+    assert "| `` a\\|`@all `` | shape | [2] | [3] |" in body
+    assert "`rename from old.pt`\n`rename to new.pt`" in body
+    assert "\n    error: b/@team.pt: the file is text, not a model\n" in body
+    assert "### `a.pt`" in (tmp_path / "summary").read_text()
+
+
+def test_one_comment_is_written_anew(pull_request: PullRequest, tmp_path: Path) -> None:
+    base = pull_request.commit(**{"a.pt": saved(tmp_path / "x.pt", 2)})
+    pull_request.commit(**{"a.pt": saved(tmp_path / "x.pt", 3)})
+    call, body = pull_request.comment(BASE=base, OLD="41\n42\n")
+    assert call == "api --silent --method PATCH repos/us/ours/issues/comments/41"
+    assert "`a.pt`" in body
+    pull_request.commit(**{"a.pt": saved(tmp_path / "x.pt", 2)})
+    assert pull_request.comment(BASE="HEAD", OLD="41")[1].endswith("\nNothing any more.\n")
+
+
+def test_nothing_is_said_where_nothing_is_to_be_said(pull_request: PullRequest) -> None:
+    base = pull_request.commit(**{"a.pt": EVIL})
+    pull_request.commit(**{"text.txt": b"x"})
+    call, body = pull_request.comment(BASE=base)
+    assert (call.startswith("api --paginate repos/us/ours/issues/7/comments --jq"), body) == (True, "")
+    pull_request.calls.unlink()
+    assert "fetch-depth: 0" in pull_request.comment(BASE=ZEROS)[0]
+
+
+def test_who_may_not_comment_has_the_summary(pull_request: PullRequest, tmp_path: Path) -> None:
+    base = pull_request.commit(**{"text.txt": b"x"})
+    pull_request.commit(**{"a.pt": saved(tmp_path / "x.pt", 3)})
+    done = pull_request.run(COMMENT, BASE=base, POSTED="1")
+    assert done.returncode == 0
+    assert "::warning::paraminspect may not comment here" in done.stdout
+    assert "`a.pt`" in (tmp_path / "summary").read_text()
+
+
+def test_a_long_comment_is_cut_between_lines(pull_request: PullRequest, tmp_path: Path) -> None:
+    base = pull_request.commit(**{"text.txt": b"x"})
+    torch.save({f"layers.{number}.weight": torch.ones(1) for number in range(2000)}, tmp_path / "x.pt")
+    pull_request.commit(**{"a.pt": (tmp_path / "x.pt").read_bytes()})
+    _, body = pull_request.comment(BASE=base)
+    assert 50_000 < len(body) < 65_536
+    assert body.endswith(" |\n\n… and more: the summary of the run has all of it.\n")
+
+
+def test_the_action_comments_only_when_it_is_asked() -> None:
+    action = yaml.safe_load((ROOT / "action.yml").read_text())
+    (step,) = [step for step in action["runs"]["steps"] if "GH_TOKEN" in step.get("env", {})]
+    assert action["inputs"]["comment"]["default"] == "false"
+    assert step["if"] == "inputs.comment == 'true' && github.event_name == 'pull_request'"
+    assert "comment_changed.sh" in step["run"]
 
 
 def test_every_action_is_pinned_by_the_hash_of_a_commit_with_its_version_behind() -> None:

@@ -13,12 +13,18 @@ WITHOUT: dict[str, str] = {
     "holds names, types and numbers, and decides nothing": """
         architecture/built_in architecture/declared architecture/functions architecture/model architecture/plan checks/codes formats/pickles/python_modules
         formats/kv_cache_types formats/quantised/schemes formats/loaders formats/tied_names values/grid_rows values/grids
-        formats/pickles/safe_torch formats/pickles/tables formats/pickles/traced render/columns render/style render/theme
+        formats/pickles/safe_torch formats/pickles/tables formats/pickles/traced render/columns render/style
         rules/rule rules/targets outcomes summaries
     """,
     "tested by architecture/test_parse.py and architecture/test_expand.py": """
         architecture/arguments architecture/blocks architecture/fields architecture/layers architecture/nodes
         architecture/values architecture/wiring
+    """,
+    "tested by architecture/test_sketch.py and live/build/test_outline.py": """
+        architecture/built_in_facts architecture/module_outline architecture/reserved
+    """,
+    "tested by live/init/test_find.py": """
+        rules/meant
     """,
     "tested by architecture/test_layer_facts.py": """
         architecture/argument_kinds architecture/layer_rows architecture/tensorless_layers architecture/torch_layers

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
+import ast
 import json
-import re
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from paraminspect import architecture
 from paraminspect.architecture.built_in import BUILTINS
@@ -17,100 +18,12 @@ from paraminspect.architecture.nodes import ListNode, Node, Scalar
 from paraminspect.architecture.parse import TOP_LEVEL, parse_spec
 from paraminspect.architecture.schema import FILE, make_schema, render_schema
 from paraminspect.architecture.yaml_marks import parse_yaml
-from paraminspect.errors import SpecError
+from paraminspect.errors import ParamInspectError, SpecError
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
-TYPES: dict[str, Callable[[Any], bool]] = {
-    "null": lambda value: value is None,
-    "boolean": lambda value: isinstance(value, bool),
-    "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
-    "number": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool),
-    "string": lambda value: isinstance(value, str),
-    "array": lambda value: isinstance(value, list),
-    "object": lambda value: isinstance(value, dict),
-}
-
-
-class Validator:
-    """The keywords of draft 2020-12 that the schema uses, and no others."""
-
-    def __init__(self, schema: dict[str, Any]) -> None:
-        self.root = schema
-
-    def valid(self, value: Any, schema: dict[str, Any]) -> bool:
-        return all(getattr(self, f"_{key.lstrip('$')}")(value, schema[key], schema) for key in schema)
-
-    def _schema(self, value: Any, said: Any, schema: Any) -> bool:
-        return True
-
-    _title = _description = _default = _defs = _schema
-
-    def _ref(self, value: Any, said: str, schema: Any) -> bool:
-        target = self.root
-        for part in said.removeprefix("#/").split("/"):
-            target = target[part]
-        return self.valid(value, target)
-
-    def _type(self, value: Any, said: str | list[str], schema: Any) -> bool:
-        return any(TYPES[name](value) for name in ([said] if isinstance(said, str) else said))
-
-    def _const(self, value: Any, said: Any, schema: Any) -> bool:
-        return bool(value == said)
-
-    def _enum(self, value: Any, said: list[Any], schema: Any) -> bool:
-        return value in said
-
-    def _not(self, value: Any, said: Any, schema: Any) -> bool:
-        return not self.valid(value, said)
-
-    def _anyOf(self, value: Any, said: list[Any], schema: Any) -> bool:  # noqa: N802 - the keyword's own name
-        return any(self.valid(value, option) for option in said)
-
-    def _pattern(self, value: Any, said: str, schema: Any) -> bool:
-        return not isinstance(value, str) or re.search(said, value) is not None
-
-    def _minimum(self, value: Any, said: float, schema: Any) -> bool:
-        return not TYPES["number"](value) or value >= said
-
-    def _maximum(self, value: Any, said: float, schema: Any) -> bool:
-        return not TYPES["number"](value) or value <= said
-
-    def _minLength(self, value: Any, said: int, schema: Any) -> bool:  # noqa: N802
-        return not isinstance(value, str) or len(value) >= said
-
-    def _minItems(self, value: Any, said: int, schema: Any) -> bool:  # noqa: N802
-        return not isinstance(value, list) or len(value) >= said
-
-    def _maxItems(self, value: Any, said: int, schema: Any) -> bool:  # noqa: N802
-        return not isinstance(value, list) or len(value) <= said
-
-    def _items(self, value: Any, said: Any, schema: Any) -> bool:
-        return not isinstance(value, list) or all(self.valid(item, said) for item in value)
-
-    def _minProperties(self, value: Any, said: int, schema: Any) -> bool:  # noqa: N802
-        return not isinstance(value, dict) or len(value) >= said
-
-    def _maxProperties(self, value: Any, said: int, schema: Any) -> bool:  # noqa: N802
-        return not isinstance(value, dict) or len(value) <= said
-
-    def _required(self, value: Any, said: list[str], schema: Any) -> bool:
-        return not isinstance(value, dict) or set(said) <= set(value)
-
-    def _properties(self, value: Any, said: dict[str, Any], schema: Any) -> bool:
-        return not isinstance(value, dict) or all(self.valid(value[key], said[key]) for key in said if key in value)
-
-    def _propertyNames(self, value: Any, said: Any, schema: Any) -> bool:  # noqa: N802
-        return not isinstance(value, dict) or all(self.valid(key, said) for key in value)
-
-    def _additionalProperties(self, value: Any, said: Any, schema: Any) -> bool:  # noqa: N802
-        if not isinstance(value, dict):
-            return True
-        others = [value[key] for key in value if key not in schema.get("properties", {})]
-        return not others if said is False else all(self.valid(other, said) for other in others)
-
-
 SCHEMA = make_schema()
-VALIDATOR = Validator(SCHEMA)
+VALIDATOR = Draft202012Validator(SCHEMA)
+TESTS = Path(__file__).parents[1]
 
 
 def plain(node: Node) -> Any:
@@ -122,13 +35,61 @@ def plain(node: Node) -> Any:
 
 
 def accepted(text: str) -> bool:
-    return VALIDATOR.valid(plain(parse_yaml(text).root), SCHEMA)
+    return VALIDATOR.is_valid(plain(parse_yaml(text).root))
 
 
 def test_the_file_is_what_the_code_makes() -> None:
     written = Path(next(iter(architecture.__path__))) / FILE
     assert written.read_text(encoding="utf-8") == render_schema(), "run python -m paraminspect.architecture.schema"
     assert json.loads(render_schema()) == SCHEMA
+
+
+def test_the_schema_is_one() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+
+
+def specs_of_tests() -> Iterator[str]:
+    """Every text in a test that the parser takes for a spec."""
+    for path in sorted(TESTS.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and "model:" in node.value:
+                try:
+                    plan_model(parse_spec(node.value))
+                except ParamInspectError:
+                    continue
+                yield node.value
+
+
+def test_every_spec_of_the_tests_is_valid() -> None:
+    found = list(specs_of_tests())
+    assert [text for text in found if not accepted(text)] == []
+    assert len(found) > 100
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_a_misspelt_word_of_a_config_is_refused(path: Path) -> None:
+    """As an editor would underline it."""
+    value = plain(parse_yaml(path.read_text(encoding="utf-8")).root)
+    for key in value:
+        assert not VALIDATOR.is_valid({f"{name}x" if name == key else name: each for name, each in value.items()}), key
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        "{Linear: [4, 3], repeet: 2}",
+        "{use: a, nam: b}",
+        "{Param: {shpe: [2]}}",
+        "{Sequential: [ReLU], From: input, frm: x}",
+    ],
+)
+def test_a_misspelt_word_of_a_layer_is_refused(layer: str) -> None:
+    assert not accepted(f"model: [{layer}]")
+
+
+@pytest.mark.parametrize("layer", ["{Linear: [4, 3], repeat: 2}", "{my_block: [3], repeat: 2}", "{use: a, name: b}"])
+def test_a_word_of_ones_own_is_a_block(layer: str) -> None:
+    assert accepted(f"model: [{layer}]")
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -209,7 +170,7 @@ def layers() -> st.SearchStrategy[Any]:
             "from": st.sampled_from(["input", "x", 0, -1, "0.1", ["input", -1], ["x", "input", 0], "x.mu"]),
             "take": st.sampled_from([0, -1, [1, 0], "x"]),
             "parallel": st.sampled_from([True, False, 3]),
-            "if": st.sampled_from([True, "$n", 0, "x"]),
+            "if": st.sampled_from([True, "$n", "x"]),  # of a layer that is left out, nothing more is parsed
             "parametrize": st.sampled_from([{"weight": "weight_norm"}, {"weight": {"weight_norm": [1]}}, {"w": "x"}]),
         },
     )
@@ -258,4 +219,4 @@ def test_what_the_parser_accepts_the_schema_accepts(value: dict[str, Any]) -> No
         plan_model(parse_spec(json.dumps(value)))
     except SpecError:
         return
-    assert VALIDATOR.valid(value, SCHEMA)
+    assert VALIDATOR.is_valid(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from safetensors.numpy import save_file
 from paraminspect.cli.git_change import read_change
 from paraminspect.errors import ParamInspectError
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "git.md"
 DRIVER = "paraminspect diff --git --"
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize %d\n"
 DVC = b"outs:\n- md5: %s\n  size: %d\n  hash: md5\n  path: m.pt\n"
@@ -141,6 +143,25 @@ def test_pointers(repository: Repository, keeper: str) -> None:
         (repository.path / place).parent.mkdir(parents=True)
         model(repository, place, a=shape)
     assert "a     shape   [2]     [3]" in repository.diff()[title]
+
+
+def test_what_the_document_says_works_as_it_is_pasted(tmp_path: Path) -> None:
+    repository = Repository(tmp_path)
+    repository.git("config", "--unset", "diff.model.command")
+    (tmp_path / ".gitattributes").unlink()
+    pasted = re.search(r"```sh\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    assert pasted is not None
+    subprocess.run(["sh", "-c", pasted[1]], cwd=tmp_path, env=repository.environ, check=True)
+    model(repository, "m.safetensors", a=[1])
+    repository.write(**{"lfs.pt": LFS % (b"a" * 64, 12)})
+    repository.commit()
+    model(repository, "m.safetensors", a=[2])
+    repository.write(**{"lfs.pt": LFS % (b"b" * 64, 12)})
+    assert "a     shape   [1]     [2]" in repository.git("diff")
+    repository.commit()
+    logged = repository.git("log", "-1", "-p")
+    assert "-a\t[1]\tfloat32\t1.0\t\t1.0\n+a\t[2]\tfloat32\t1.0\t0.0\t1.4142135623730951\n" in logged
+    assert f"12 bytes, sha256 {'b' * 64}" in logged
 
 
 def test_formats(repository: Repository) -> None:

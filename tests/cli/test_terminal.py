@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from rich.cells import cell_len
+from rich.style import Style as RichStyle
 
 from paraminspect.cli.terminal import Colour, open_console, style_of
 from paraminspect.render.style import Style
@@ -44,11 +45,25 @@ def test_when_there_are_colours(given: dict[str, Any], coloured: bool) -> None:
     assert bool(style.inks) == coloured
     if coloured:
         assert set(style.inks) == set(THEME)
-        assert style.ink("error", "x") == "\x1b[1;31mx\x1b[0m"
-    assert style.ink("error", "") == ""
+        assert style.ink("error", "x").startswith("\x1b[1;3")
+        assert style.ink("error", "") == ""
     assert style.link("file:///m", "m") == (
         "\x1b]8;;file:///m\x1b\\m\x1b]8;;\x1b\\" if coloured and given.get("terminal", True) else "m"
     )
+
+
+@pytest.mark.parametrize(
+    ("environ", "due"),
+    [
+        ({"TERM": "xterm"}, "1;31"), ({"TERM": "linux"}, "1;31"), ({"TERM": "xterm-256color"}, "1;38;5;161"),
+        ({"TERM": "xterm", "COLORTERM": "truecolor"}, "1;38;2;233;19;54"),
+    ],
+)  # fmt: skip
+def test_colours_are_fixed_where_there_are_many_and_the_terminal_s_own_where_there_are_few(
+    environ: dict[str, str], due: str
+) -> None:
+    RichStyle.parse.cache_clear()  # a style keeps the codes that it was first written with
+    assert look(**environ).ink("error", "x") == f"\x1b[{due}mx\x1b[0m"
 
 
 def test_only_a_terminal_has_a_width_and_bars() -> None:

@@ -4,9 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paraminspect.architecture.built_in import BUILTINS, PARAM_OPS
+from paraminspect.architecture.module_outline import tree_lines
 from paraminspect.errors import ParamInspectError
 from paraminspect.live.build.construct import torch_types
-from paraminspect.live.build.outline import make_module_tree, tree_lines
+from paraminspect.live.build.outline import make_module_tree
 from tests.making.live_models import open_live
 
 VALUES = st.sampled_from(

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from paraminspect.live.build.outline import make_module_tree, tree_lines
+from paraminspect.architecture.module_outline import tree_lines
+from paraminspect.live.build.outline import make_module_tree
 from paraminspect.names.listing import make_listing, total
 from paraminspect.records import Kind, TensorRecord
 from tests.making.live_models import open_live

@@ -26,6 +26,7 @@ COUNTED = {
     "paraminspect.architecture.yaml_marks:parse_yaml": "yaml",
     "paraminspect.architecture.expand:plan_model": "plan",
     "paraminspect.live.build.describe:describe_model": "described",
+    "paraminspect.architecture.sketch:sketch_records": "described",
     "paraminspect.live.init.functions:load_functions": "own",
     "paraminspect.formats.sniff:read_blob": "file",
 }

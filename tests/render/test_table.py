@@ -73,6 +73,20 @@ def test_names_are_whole_before_any_other_column_but_one() -> None:
     assert table(values, width=40, unicode=False)[1].startswith("...")
 
 
+def test_what_went_last_comes_back_where_there_is_room() -> None:
+    columns = (Column("name", "name"), Column("mean", "float"), Column("text"), Column("norm", "float"))
+    values = [("a" * 20, 0.5, "x" * 50, 1.5), ("b" * 20, 0.25, "y" * 49, 2.5)]
+    lines = table(values, columns, width=40)
+    assert lines[0].split() == ["name", "mean", "norm"]
+    assert " ".join(lines[-2:]) == "not shown at this width: text (--columns chooses)"
+
+
+def test_columns_that_were_asked_for_are_shown_by_wide() -> None:
+    columns = tuple(column._replace(asked=True) for column in (Column("name", "name"), Column("a"), Column("b")))
+    values = [("n" * 10, "x" * 30, "y" * 30), ("m" * 10, "x" * 29, "y" * 29)]
+    assert table(values, columns, width=50)[-1] == "not shown at this width: b (--wide shows all)"
+
+
 def test_a_name_in_several_sizes() -> None:
     name = "transformer.h.10.attn.c_attn.weight"
     assert [shorten_name(name, width) for width in (35, 34, 25, 20, 12, 8, 5)] == [
@@ -202,6 +216,12 @@ def test_folded_names_with_a_prefix() -> None:
 
 def test_no_fold_shows_every_module() -> None:
     assert labels(tree([tensor("a.h.0.w", 2), tensor("a.h.1.w", 2)], fold=False)) == ["a", "h", "0", "w", "1", "w"]
+
+
+def test_a_long_path_is_written_once_in_a_run() -> None:
+    records = [tensor(f"a_long_name.of_several_modules.{layer}.w", 2) for layer in range(4)]
+    assert "a_long_name.of_several_modules.0 … 3  ×4" in tree(records)[1]
+    assert "a_long_name.…0 … 3  ×4" in tree(records, width=50)[1]
 
 
 def test_depth_counts_levels_of_names() -> None:

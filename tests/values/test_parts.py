@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from paraminspect.formats.source import open_source
 from paraminspect.records import TensorRecord
+from paraminspect.values import compare, decode
 from paraminspect.values import parts as module
-from paraminspect.values.decode import CHUNK
-from paraminspect.values.parts import Part, cut, put_together, size_of
+from paraminspect.values.parts import GRID, Part, cut, cut_bytes, put_together, size_of
 from paraminspect.values.read import open_numbers
 from paraminspect.values.stored_bytes import Files
 
@@ -26,31 +26,36 @@ def saved(folder: Path, tensor: torch.Tensor) -> TensorRecord:
 
 @pytest.mark.parametrize("dtype", ["float32", "int64", "bfloat16", "uint8", "complex64"])
 def test_parts_read_as_the_whole(tmp_path: Path, dtype: str) -> None:
-    numbers = torch.arange(3 * CHUNK + 5) % 250
+    numbers = torch.arange(3 * GRID + 5) % 250
     record = saved(tmp_path, numbers.to(getattr(torch, dtype)).reshape(1, -1))
     files = Files()
     whole = open_numbers(record, files).array().view(np.uint8)
-    for most in (1, CHUNK * (record.nbytes or 0) // record.numel, (record.nbytes or 0) - 1):
+    for most in (1, GRID * (record.nbytes or 0) // record.numel, (record.nbytes or 0) - 1):
         cuts = cut(7, 2, [record], most)
         assert len(cuts) > 1
         assert {(each.group, each.at, each.numel, each.is_whole) for each in cuts} == {(7, 2, record.numel, False)}
-        assert all(each.begin % CHUNK == 0 for each in cuts)
+        assert all(each.begin % GRID == 0 for each in cuts)
         read = np.concatenate([open_numbers(each.records[0], files).array() for each in cuts])
         assert np.array_equal(read.view(np.uint8), whole)
         assert size_of(cuts) == record.nbytes
+        assert cut_bytes(record, most) == cuts[0].nbytes
 
 
 def test_two_are_cut_in_the_same_places(tmp_path: Path) -> None:
-    record = saved(tmp_path, torch.zeros(2 * CHUNK))
-    wide = record._replace(dtype="float64", nbytes=16 * CHUNK)
+    record = saved(tmp_path, torch.zeros(2 * GRID))
+    wide = record._replace(dtype="float64", nbytes=16 * GRID)
     found = cut(0, 0, [record, wide], 1)
-    assert [[each.numel for each in part.records] for part in found] == [[CHUNK, CHUNK]] * 2
-    assert [part.records[1].offset for part in found] == [0, 8 * CHUNK]
+    assert [[each.numel for each in part.records] for part in found] == [[GRID, GRID]] * 2
+    assert [part.records[1].offset for part in found] == [0, 8 * GRID]
+
+
+def test_parts_are_whole_chunks_of_all_readers() -> None:
+    assert GRID % decode.CHUNK == GRID % compare.CHUNK == 0
 
 
 @pytest.mark.parametrize("how", ["small", "transposed", "quantised", "compressed"])
 def test_what_lies_otherwise_stays_whole(tmp_path: Path, how: str) -> None:
-    tensor = torch.zeros(2 * CHUNK)
+    tensor = torch.zeros(2 * GRID)
     if how == "transposed":
         tensor = tensor.reshape(2, -1).T
     record = saved(tmp_path, tensor)

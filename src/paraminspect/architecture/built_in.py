@@ -48,6 +48,7 @@ _LAYERS = (
         "torch.cat([a, b, ...], dim)",
         (Argument("dim", "int", "dimension along which the inputs follow each other"),),
         inputs=(),
+        says="dim",
     ),
     Builtin(
         "Attention",
@@ -62,6 +63,7 @@ _LAYERS = (
             Argument("dropout", "float", "of the attention weights, while training", 0.0, minimum=0),
         ),
         inputs=(1, 3),
+        says="heads kv_heads? causal? dropout?",
     ),
     Builtin(
         "Rotary",
@@ -72,21 +74,25 @@ _LAYERS = (
             Argument("heads", "int", "number of heads in the last dimension", minimum=1),
             Argument("base", "float", "the angles' base", 10000.0, minimum=1),
         ),
+        says="heads base",
     ),
     Builtin(
         "Positions",
         "torch.arange(x.shape[dim]), int64, shape [L]: the positions of a sequence, for an Embedding",
         (Argument("dim", "int", "dimension of x that is the sequence", 1),),
+        says="dim",
     ),
     Builtin(
         "Transpose",
         "x.transpose(dim0, dim1)",
         (Argument("dim0", "int", "one dimension"), Argument("dim1", "int", "the other one")),
+        says="dim0 dim1",
     ),
     Builtin(
         "Select",
         "x.select(dim, index): one slice, without its dimension",
         (Argument("dim", "int", "dimension"), Argument("index", "int", "which slice; -1 is the last")),
+        says="dim index",
     ),
 )
 

@@ -48,6 +48,7 @@ class Builtin:
         inputs: The numbers of inputs it accepts; () means two or more, or one tuple of them.
         gives: "one" tensor, or a tuple of "several".
         torch: What torch and numpy call it, for who writes that.
+        says: What it prints, as `layer_rows` says how; None for the arguments that are not their defaults.
     """
 
     name: str
@@ -56,3 +57,4 @@ class Builtin:
     inputs: tuple[int, ...] = (1,)
     gives: Literal["one", "several"] = "one"
     torch: tuple[str, ...] = ()
+    says: str | None = None

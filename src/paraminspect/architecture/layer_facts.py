@@ -10,8 +10,9 @@ from typing import Any, Final, NamedTuple
 
 from paraminspect.architecture.argument_kinds import MAX_SIZE, bind_values, read_takes
 from paraminspect.architecture.expressions import evaluate
-from paraminspect.architecture.layer_rows import HELD, DoubtError, LayerRow
+from paraminspect.architecture.layer_rows import HELD, DoubtError, LayerRow, says
 from paraminspect.architecture.model import Value
+from paraminspect.architecture.plan import Parametrization
 from paraminspect.architecture.torch_layers import INSIDE, LAYERS
 from paraminspect.errors import SpecError
 
@@ -105,29 +106,6 @@ def _of_row(name: str, row: LayerRow, args: Sequence[Any], kwargs: Mapping[str, 
     return facts
 
 
-def says(text: str, values: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
-    """What a layer prints in its parentheses, as `torch_layers` says how."""
-    shown = []
-    for word in text.split():
-        if word[0] == "{":
-            shown.append(f"{values[word[1:-1]]}")
-        elif word[-1] == "!":
-            shown.append(f"{word[:-1]}={values[word[:-1]]!r}")
-        elif word[-1] == "?":
-            name = word[:-1]
-            if not _is_default(values[name], defaults[name]):
-                shown.append(f"{name}={values[name]}")
-        else:
-            first, _, second = word.partition("|")
-            name = second if second and values[first] is None else first
-            shown.append(f"{name}={values[name]}")
-    return ", ".join(shown)
-
-
-def _is_default(value: Any, default: Any) -> bool:
-    return value == default or (isinstance(value, tuple) and all(each == default for each in value))
-
-
 @lru_cache(maxsize=256)
 def _defaults(text: str) -> Mapping[str, Any]:
     return {"proj_size": 0, **{each.name: each.default for each in read_takes(text)}}
@@ -155,3 +133,35 @@ def _read_shape(text: str, values: Mapping[str, Any]) -> tuple[int, ...]:
             raise DoubtError
         shape.append(size)
     return tuple(shape)
+
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+def parametrization_facts(
+    each: Parametrization, shape: tuple[int, ...], dtype: str, classes: Sequence[str]
+) -> tuple[str, Shapes, Shapes]:
+    """What torch makes of a tensor that is parametrized: (class, parameters, buffers).
+
+    Args:
+        classes: Of the layer.
+
+    Raises:
+        DoubtError: It is not known.
+    """
+    if len(shape) < 2 or dtype != "float32":
+        raise DoubtError
+    match each.kind:
+        case "weight_norm":
+            dim = each.kwargs["dim"]
+            if dim not in (-1, 0, len(shape) - 1) or not isinstance(dim, int):
+                raise DoubtError
+            kept = tuple(size if place == dim else 1 for place, size in enumerate(shape)) if dim >= 0 else ()
+            return "_WeightNorm", {"original0": kept, "original1": shape}, {}
+        case "spectral_norm":
+            dim = int("torch.nn.modules.conv._ConvTransposeNd" in classes)
+            rest = prod(shape) // shape[dim]
+            return "_SpectralNorm", {"original": shape}, {"_u": (shape[dim],), "_v": (rest,)}
+        case "orthogonal" if len(shape) == 2:
+            return "_Orthogonal", {"original": shape}, {"base": (max(shape),) * 2}
+    raise DoubtError

@@ -68,3 +68,32 @@ def plain(module: str, rows: Mapping[str, tuple[str, str]], *bases: str) -> dict
 
 HELD: Final = "parameters"
 """Under this name `settle` puts parameters that depend on numbers of layers, as `holds` is written."""
+
+
+def says(text: str, values: Mapping[str, Any], defaults: Mapping[str, Any], show: Callable[[Any], str] = str) -> str:
+    """What a layer prints in its parentheses.
+
+    Args:
+        text: As of `LayerRow.says`.
+        values: Its arguments, as it keeps them.
+        show: Makes text of a value.
+    """
+    shown = []
+    for word in text.split():
+        if word[0] == "{":
+            shown.append(show(values[word[1:-1]]))
+        elif word[-1] == "!":
+            shown.append(f"{word[:-1]}={values[word[:-1]]!r}")
+        elif word[-1] == "?":
+            name = word[:-1]
+            if not _is_default(values[name], defaults[name]):
+                shown.append(f"{name}={show(values[name])}")
+        else:
+            first, _, second = word.partition("|")
+            name = second if second and values[first] is None else first
+            shown.append(f"{name}={show(values[name])}")
+    return ", ".join(shown)
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    return value == default or (isinstance(value, tuple) and all(each == default for each in value))

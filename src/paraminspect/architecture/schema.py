@@ -29,6 +29,7 @@ Schema = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 FILE = "schema.json"
+_CERTAIN_TYPE = rf"^([A-Z]|{USE}$)"
 _TYPE = rf"^\$?{IDENTIFIER.pattern}$"
 
 
@@ -138,6 +139,9 @@ def _layer() -> Schema:
         "additionalProperties": _ref("arguments"),
         "minProperties": 1,
         "maxProperties": 1 + len(options),
+        # beside what is a type by its capital, a word without one is a misspelt option: blocks may be called anything
+        "if": {"not": {"propertyNames": {"not": {"pattern": _CERTAIN_TYPE}}}},
+        "then": {"propertyNames": {"anyOf": [{"pattern": _CERTAIN_TYPE}, {"enum": list(options)}]}},
     }
     return {
         "description": "ReLU, {Linear: [4, 3]}, {use: NAME}, with " + ", ".join(LAYER_OPTIONS),

@@ -49,7 +49,7 @@ def choose_from(
                 records, module=module, keep=keep, everything=choice.everything, aliases=choice.aliases
             )
         except ParamInspectError as error:
-            if model.live is None or not model.live.has_module(module):
+            if not model.is_live or all(path != module for path, _ in model.outline.named()):
                 output.error(with_source(error, checkpoint.source or sources[0]))
                 continue
             listing = make_listing([])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from paraminspect.architecture.module_outline import make_nodes
 from paraminspect.cli.options import TreeOptions
 from paraminspect.cli.output import Output
 from paraminspect.cli.results import describe_totals, totals_object
@@ -16,28 +17,26 @@ from paraminspect.render.module_tree import Shapes, node_object, render_modules
 from paraminspect.text import list_some
 
 if TYPE_CHECKING:
-    from paraminspect.live.build.live_model import LiveModel
-    from paraminspect.live.build.outline import ModuleNode
+    from paraminspect.architecture.module_outline import ModuleNode
 
 
-def show_live_tree(model: Opened, live: LiveModel, how: TreeOptions, output: Output) -> None:
+def show_live_tree(model: Opened, how: TreeOptions, output: Output) -> None:
     """Draw the modules of a model.
 
     Raises:
         ParamInspectError: There is no such module; it has no input, or fails on it.
     """
-    told = len(live.notes)
     try:
-        node, shapes = _choose(live, how)
-        output.notes(live.notes[told:])
-        totals = total(make_listing(_inside(live, how.module)))
+        shapes = _trace(model, output) if how.with_shapes else None
+        node, shapes = _choose(model, how.module, shapes)
+        totals = total(make_listing(_inside(model.checkpoint.tensors, how.module)))
     except ParamInspectError as error:
         error.source = error.source or model.source
         raise
     if how.json:
         from paraminspect.render.json_rows import render_object
 
-        head = {"source": model.source, "format": live.format}
+        head = {"source": model.source, "format": model.checkpoint.format}
         output.write([render_object({**head, "tree": node_object(node, shapes), "totals": totals_object(totals)})])
     else:
         closing = describe_totals(totals)
@@ -46,27 +45,34 @@ def show_live_tree(model: Opened, live: LiveModel, how: TreeOptions, output: Out
         )
 
 
-def _choose(live: LiveModel, how: TreeOptions) -> tuple[ModuleNode, Shapes | None]:
-    """The module that is meant, and the shapes of outputs by its paths."""
-    from paraminspect.live.build.outline import make_module_tree
+def _trace(model: Opened, output: Output) -> Shapes:
+    live = model.live
+    assert live is not None
+    told = len(live.notes)
+    shapes = live.shapes()
+    output.notes(live.notes[told:])
+    model.checkpoint = live.checkpoint  # it may have been built again
+    return shapes
 
-    shapes = live.shapes() if how.with_shapes else None
-    if not how.module:
-        return make_module_tree(live.model, live.records), shapes
-    paths = [path for path, _ in live.model.named_modules(remove_duplicate=False)]
-    if how.module not in paths:
+
+def _choose(model: Opened, module: str, shapes: Shapes | None) -> tuple[ModuleNode, Shapes | None]:
+    """The module that is meant, and the shapes of outputs by its paths."""
+    if not module:
+        return make_nodes(model.outline, model.checkpoint.tensors), shapes
+    paths = dict(model.outline.named())
+    if module not in paths:
         from paraminspect.names.suggestions import closest
 
         outermost = [path for path in paths if path and "." not in path]
-        hint = closest(how.module, paths) or f"the outermost modules are {list_some(outermost, 5)}"
-        raise SelectionError(f"there is no module {how.module!r}", hint=hint)
-    prefix = f"{how.module}."
+        hint = closest(module, paths) or f"the outermost modules are {list_some(outermost, 5)}"
+        raise SelectionError(f"there is no module {module!r}", hint=hint)
+    prefix = f"{module}."
     if shapes is not None:
         shapes = {path[len(prefix) :]: shape for path, shape in shapes.items() if f"{path}.".startswith(prefix)}
-    return make_module_tree(live.model.get_submodule(how.module), _inside(live, how.module)), shapes
+    return make_nodes(paths[module], _inside(model.checkpoint.tensors, module)), shapes
 
 
-def _inside(live: LiveModel, module: str) -> Sequence[TensorRecord]:
+def _inside(records: Sequence[TensorRecord], module: str) -> Sequence[TensorRecord]:
     """The tensors of a module, with their names in it."""
     start = f"{module}." if module else ""
-    return [each._replace(name=each.name[len(start) :]) for each in live.records if each.name.startswith(start)]
+    return [each._replace(name=each.name[len(start) :]) for each in records if each.name.startswith(start)]

@@ -69,6 +69,7 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 def _inks_of(console: Console) -> dict[Ink, Codes]:
     """Codes of every style; none for a console of Windows that knows no codes."""
+    from rich.color import ColorSystem
     from rich.console import COLOR_SYSTEMS
     from rich.style import Style as RichStyle
 
@@ -76,7 +77,8 @@ def _inks_of(console: Console) -> dict[Ink, Codes]:
         return {}
     system = COLOR_SYSTEMS[console.color_system or FALL_BACK]
     found: dict[Ink, Codes] = {}
-    for ink, definition in THEME.items():
+    for ink, look in THEME.items():
+        definition = look.own if system == ColorSystem.STANDARD else look.fixed
         before, _, behind = RichStyle.parse(definition).render("\0", color_system=system).partition("\0")
         found[ink] = (before, behind)
     return found

@@ -240,7 +240,7 @@ def diff(
         [('h.0.attn.c_attn.bias', 'values')]
     """
     from paraminspect.library.compared import compare_models
-    from paraminspect.values.diff import Tolerance
+    from paraminspect.values.compare import Tolerance
 
     sides = (_hold(before), _hold(after))
     with reading(*(side.seen for side in sides)):
@@ -331,7 +331,7 @@ def convert(
     file = os.fspath(output)
     with reading(opened.seen):
         prepared = prepare(opened.saved, file, wanted, metadata=metadata, carry=carry_metadata, shard_size=shard_size)
-        return carry_out(prepared, file, opened.numbers, force=force, check=verify, is_stored=opened.live is None)
+        return carry_out(prepared, file, opened.numbers, force=force, check=verify, is_stored=not opened.is_live)
 
 
 @one_run
@@ -364,13 +364,8 @@ def plan_init(
     """
     opened = _hold(source)
     from paraminspect.live.init.apply import plan_targets
-    from paraminspect.live.init.find import checkpoint_targets, model_targets
 
-    if opened.live is None:
-        found = checkpoint_targets(opened.checkpoint.tensors)
-    else:
-        found = model_targets(opened.live.model, opened.live.records)
-    return plan_targets(found, several(rules), functions, variables)
+    return plan_targets(opened.targets(), several(rules), functions, variables)
 
 
 @one_run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import islice, takewhile
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from paraminspect.checks.safety import Safety, tell_safety
 from paraminspect.files.paths import is_masked, shown
@@ -13,9 +13,6 @@ from paraminspect.live.build.factory_name import FOLDER_FORMAT
 from paraminspect.models.open import Opened
 from paraminspect.names.listing import Listing, Module, count_hidden, make_listing, make_tree, total
 from paraminspect.summaries import Info, ModuleShare, Training
-
-if TYPE_CHECKING:
-    from paraminspect.live.build.live_model import LiveModel
 
 MAX_MODULES: Final = 2_000
 """Modules that are told of one source; `tree` has them all."""
@@ -52,7 +49,7 @@ class Described:
             format=checkpoint.format,
             version=checkpoint.version or None,
             files=tuple(map(shown, checkpoint.files)),
-            nbytes=checkpoint.nbytes if opened.live is None else None,
+            nbytes=None if opened.is_live else checkpoint.nbytes,
             tensors=totals.tensors,
             parameters=totals.parameters,
             logical_parameters=totals.parameters if totals.encodings else None,
@@ -74,8 +71,8 @@ class Described:
         return make_tree(self._listing)
 
     def _tell(self, opened: Opened) -> tuple[Mapping[str, object], Training | None]:
-        if opened.live is not None:
-            return _of_live(opened, opened.live), None
+        if opened.is_live:
+            return _of_live(opened), None
         checkpoint = opened.checkpoint
         facts: Mapping[str, object] = next(
             (resolve(row.facts)(checkpoint) for row in formats_of_files(checkpoint) if row.facts), {}
@@ -100,20 +97,20 @@ class Described:
 
 def _safety(opened: Opened) -> Safety:
     """What loading it would run."""
-    if opened.live is not None:
-        return Safety(_LIVE["folder" if opened.live.format == FOLDER_FORMAT else opened.kind])
+    if opened.is_live:
+        return Safety(_LIVE["folder" if opened.checkpoint.format == FOLDER_FORMAT else opened.kind])
     checkpoint = opened.checkpoint
     if checkpoint.kept_open is not None or is_masked(checkpoint.source):  # a pipe is gone, a URL is not known any more
         return tell_safety(checkpoint.files, checkpoint)
     return tell_safety((opened.source or checkpoint.source,), checkpoint)
 
 
-def _of_live(opened: Opened, live: LiveModel) -> dict[str, object]:
+def _of_live(opened: Opened) -> dict[str, object]:
     """Modules, rules, input and loss of a spec; the class of what a factory makes."""
-    told: dict[str, object] = {"modules": sum(1 for _ in live.model.modules())}
-    if live.plan is None:
-        return {"architecture": type(live.model).__name__, **told}
-    plan = live.plan
+    told: dict[str, object] = {"modules": len(opened.outline.once())}
+    plan = opened.architecture
+    if plan is None:
+        return {"architecture": opened.outline.classes[0].rpartition(".")[2], **told}
     told["loss"] = plan.loss.kind if not plan.loss.part else str(plan.loss.text)
     rules = [rule for each in plan.rule_sets for rule in each.rules]
     if plan.vars:

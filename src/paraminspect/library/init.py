@@ -103,7 +103,7 @@ def initialise(model: Opened, seed: int, wanted: Wanted, progress: Progress, *, 
     plan, rules = model.plan, model.rules
     assert plan is not None
     assert rules is not None
-    work = model_work(model.live, plan) if model.live is not None else checkpoint_work(model.checkpoint, plan)
+    work = checkpoint_work(model.checkpoint, plan) if model.live is None else model_work(model.live, plan)
     texts: dict[int, str] = {}
     look = _printer(texts) if shows else None
     run = Run(Drawing(seed, rules.own or OwnFunctions()), dtype=wanted.dtype, look=look, progress=progress)

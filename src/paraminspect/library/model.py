@@ -192,7 +192,7 @@ class Model:
         from paraminspect.sharing.find import Source, find_in, open_stored
 
         self.opened.count_files()
-        if self.opened.live is not None:
+        if self.opened.is_live:
             return find_in(Source(self.checkpoint.tensors)).groups
         with reading(self.opened.seen):
             return find_in(open_stored(self.checkpoint, everything=True)).groups
@@ -236,7 +236,7 @@ class Model:
         return Tensor(self.opened, record)
 
     def __repr__(self) -> str:
-        word = "Checkpoint" if self.opened.live is None else "Model"
+        word = "Model" if self.opened.is_live else "Checkpoint"
         return f"{word}({_base(self.source)}, {self._summary()})"
 
     def _repr_html_(self) -> str:

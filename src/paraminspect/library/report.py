@@ -112,11 +112,8 @@ def describe_source(
     members = source_part(
         described.info, listing, notes=notes, findings=_find(opened), statistics=statistics, ties=_ties(opened)
     )
-    if opened.live is not None:
-        modules = opened.live.model.named_modules()
-        members["tensors"]["types"] = {
-            path: f"{type(each).__module__}.{type(each).__qualname__}" for path, each in modules
-        }
+    if opened.is_live:
+        members["tensors"]["types"] = {path: each.classes[0] for path, each in opened.outline.once().items()}
     return Part(members, notes, failures)
 
 
@@ -188,7 +185,7 @@ def make_report(parts: Sequence[Part], changes: Rows | None = None, gradients: R
 def _find(opened: Opened) -> list[Finding]:
     from paraminspect.checks.check import check_opened, check_stored
 
-    if opened.live is not None:
+    if opened.is_live:
         return check_opened(opened, deep=False)
     path = opened.source or opened.checkpoint.source
     try:

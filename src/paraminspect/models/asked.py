@@ -68,7 +68,7 @@ class Asked(NamedTuple):
             option = _OPTIONS[name]
             raise SourceError(f"{option.text} has no meaning for {article}", hint=option.hints.get(kind, _HINT))
         for name, option in _OPTIONS.items():
-            if getattr(self, name) and self.want in option.idle:
+            if getattr(self, name) and self.want in option.idle and not (self.edits and option.initialises):
                 raise ParamInspectError(f"{option.text} has no meaning where no values are asked for", hint=_VALUES)
         for name in ("strip_prefix", "add_prefix", "allow_mismatch"):
             if getattr(self, name) and not self.weights:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from paraminspect.errors import LimitExceededError, ParamInspectError, SourceError
 from paraminspect.files.seen import Seen, reading
@@ -19,16 +19,20 @@ from paraminspect.models.recognise import Recognised, recognise
 from paraminspect.records import Checkpoint, TensorRecord
 
 if TYPE_CHECKING:  # what a command that reads a file does not wait for
+    from collections.abc import Callable
+
     import numpy as np
     from torch import Tensor, nn
 
     from paraminspect.architecture.model import Spec
+    from paraminspect.architecture.module_outline import Outline
+    from paraminspect.architecture.plan import ModelPlan
     from paraminspect.engines.pool import Engine, Pool
     from paraminspect.live.build.live_model import LiveModel
     from paraminspect.live.build.weights import WeightReport
     from paraminspect.live.init.drawn import Draw
-    from paraminspect.live.init.find import Targets
     from paraminspect.models.rules import ChosenRules
+    from paraminspect.rules.meant import Targets
     from paraminspect.rules.sets import Config
     from paraminspect.rules.steps import InitPlan
     from paraminspect.values.decode import Numbers
@@ -36,6 +40,9 @@ if TYPE_CHECKING:  # what a command that reads a file does not wait for
     from paraminspect.values.stored_bytes import Files
 
 _DEFAULT: Final = Asked()
+
+_TOLD: Final = ("names", "plan")
+"""What a spec can tell before its model is built."""
 
 
 class RefusedError(ParamInspectError):
@@ -75,6 +82,19 @@ class UnmatchedError(RefusedError):
         self.plan = plan
 
 
+class Sketched(NamedTuple):
+    """A spec that is told without torch.
+
+    Attributes:
+        outline: Its modules.
+        build: Makes the model.
+    """
+
+    plan: ModelPlan
+    outline: Outline
+    build: Callable[[], LiveModel]
+
+
 class Opened:
     """A source, opened.
 
@@ -82,7 +102,7 @@ class Opened:
         source: What the user typed.
         kind: What it is.
         checkpoint: What its headers say; of a live model the same, as a reader of files gives it.
-        live: The model of a spec or factory.
+        architecture: Of a spec, what it says; None of any other.
         rules: What is asked of initialisation.
         plan: What rules do to each tensor; None where there are none, or nobody asked.
         notes: Remarks on how it was opened, before those of the checkpoint.
@@ -99,20 +119,74 @@ class Opened:
         rules: ChosenRules | None = None,
         *,
         weights: str = "",
+        sketched: Sketched | None = None,
     ) -> None:
         self.source = source
         self.kind = kind
         self.checkpoint = checkpoint
-        self.live = live
         self.rules = rules
+        self.architecture: ModelPlan | None = live.plan if live is not None else None
         self.plan: InitPlan | None = None
         self.notes: list[str] = []
         self.weights = weights
+        self._live = live
+        self._sketched = sketched
+        self._outline: Outline | None = None
         self._draw: Draw | None = None
         self._names: Mapping[object, str] | None = None
         self._files: Files | None = None
         self._lock = threading.RLock()
         self.seen = Seen()
+        if sketched is not None:
+            self.architecture, self._outline = sketched.plan, sketched.outline
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is a model, which can run, and no checkpoint."""
+        return self.kind != "checkpoint"
+
+    @property
+    def live(self) -> LiveModel | None:
+        """The model of a spec or factory, built if that was not needed until now; None of a checkpoint.
+
+        Raises:
+            ParamInspectError: It cannot be built.
+        """
+        with self._lock:
+            if self._live is None and self._sketched is not None:
+                self._live = self._sketched.build()
+            return self._live
+
+    @property
+    def outline(self) -> Outline:
+        """The modules of a model.
+
+        Raises:
+            LimitExceededError: They go by too many names.
+        """
+        if self._outline is None:
+            from paraminspect.live.build.outline import outline_module
+
+            assert self.live is not None
+            self._outline = outline_module(self.live.model)
+        return self._outline
+
+    def targets(self) -> Targets:
+        """What rules can mean of it."""
+        from paraminspect.rules.meant import checkpoint_targets, parameter_targets
+
+        if not self.is_live:
+            return checkpoint_targets(self.checkpoint.tensors)
+        if self._live is None:
+            padding = {
+                f"{path}.weight".lstrip("."): row
+                for path, each in self.outline.named()
+                if (row := each.padding_idx) is not None
+            }
+            return parameter_targets(self.checkpoint.tensors, padding)
+        from paraminspect.live.init.find import model_targets
+
+        return model_targets(self._live.model, self._live.records)
 
     def count_files(self) -> None:
         """In a run that did not open it: its files allow work all the same."""
@@ -133,13 +207,13 @@ class Opened:
     @property
     def unloaded(self) -> frozenset[str]:
         """Names that --weights left as they were, though they stand in the model or in the checkpoint."""
-        report = self.live.weights if self.live is not None else None
+        report = self._live.weights if self._live is not None else None
         return frozenset(each.name for each in report.mismatches) if report is not None else frozenset()
 
     @property
     def saved(self) -> Checkpoint:
         """The checkpoint without the buffers that `state_dict()` leaves out."""
-        unsaved = self.live.unsaved() if self.live is not None else ()
+        unsaved = self._live.unsaved() if self._live is not None else ()  # what is told without torch has none
         if not unsaved:
             return self.checkpoint
         return replace(self.checkpoint, tensors=[each for each in self.checkpoint.tensors if each.name not in unsaved])
@@ -161,12 +235,13 @@ class Opened:
         Raises:
             ParamInspectError: It has none.
         """
-        assert self.live is not None
+        live = self.live
+        assert live is not None
         if self._names is None:
-            self._names = {each.identity: each.name for each in self.live.records}
+            self._names = {each.identity: each.name for each in self.checkpoint.tensors}
         name = self._names.get(record.identity, record.name)
         with self._lock:
-            return self.live.tensor(name) if self._draw is None else self._draw(name)
+            return live.tensor(name) if self._draw is None else self._draw(name)
 
     def numbers(self, record: TensorRecord) -> Numbers:
         """The numbers of a tensor, stored or live.
@@ -174,7 +249,7 @@ class Opened:
         Raises:
             ParamInspectError: It has none that can be read.
         """
-        if self.live is not None:
+        if self.is_live:
             from paraminspect.live.build.arrays import tensor_array
             from paraminspect.values.decode import InMemory
 
@@ -209,7 +284,7 @@ class Opened:
         from paraminspect.values.shown import SUMMARISED, Part
         from paraminspect.values.slices import take_slice
 
-        if self.live is not None:
+        if self.is_live:
             array = take_slice(self.array(record), index)
         elif is_summary:
             edge = PrintOptions().edgeitems
@@ -224,7 +299,7 @@ class Opened:
         Raises:
             ParamInspectError: As `numbers`.
         """
-        if self.live is not None:
+        if self.is_live:
             from paraminspect.live.build.arrays import tensor_array
 
             return tensor_array(self.tensor(record))
@@ -314,10 +389,8 @@ def _open_checkpoint(source: str, found: Recognised, asked: Asked) -> Opened:
     check_definitions(asked, config)
     rules = choose_for(asked, config, None)
     checkpoint = open_source(source)
-    from paraminspect.live.init.find import checkpoint_targets  # imports torch, for what can be read
-
     model = Opened(source, "checkpoint", checkpoint, rules=rules)
-    _plan(model, checkpoint_targets(checkpoint.tensors), rules, asked)
+    _plan(model, model.targets(), rules, asked)
     return model
 
 
@@ -338,10 +411,11 @@ def _open_spec(source: str, found: Recognised, asked: Asked) -> Opened:
     rules = _rules(asked, config, spec)
     own = class_names(asked.modules_file) if asked.modules_file else ()
     plan = plan_model(spec, own)  # what is wrong with a spec is said before torch is imported
-    _collect_garbage()
-    from paraminspect.live.build.live_model import build_spec
 
     def build(device: str, limit: int) -> LiveModel:
+        _collect_garbage()
+        from paraminspect.live.build.live_model import build_spec
+
         return build_spec(
             spec,
             plan,
@@ -352,7 +426,16 @@ def _open_spec(source: str, found: Recognised, asked: Asked) -> Opened:
             given=asked.inputs,
         )
 
-    return _finish(source, "spec", _within_memory(build, asked), rules, asked)
+    if asked.want in _TOLD and not (asked.modules_file or asked.weights or asked.inputs):
+        from paraminspect.architecture.sketch import sketch_model, sketch_records
+
+        outline = sketch_model(plan)
+        if outline is not None:
+            sketched = Sketched(plan, outline, lambda: _within_memory(build, asked))
+            checkpoint = Checkpoint("spec", sketch_records(outline), source=source)
+            return _finish(Opened(source, "spec", checkpoint, rules=rules, sketched=sketched), asked)
+    live = _within_memory(build, asked)
+    return _finish(Opened(source, "spec", live.checkpoint, live, rules, weights=asked.weights), asked)
 
 
 def _open_factory(source: str, found: Recognised, asked: Asked) -> Opened:
@@ -371,7 +454,7 @@ def _open_factory(source: str, found: Recognised, asked: Asked) -> Opened:
         live.run_once()
     if live.drawn and device == "cpu" and not asked.weights:
         live.notes.append(live.drawn)
-    return _finish(source, "factory", live, rules, asked)
+    return _finish(Opened(source, "factory", live.checkpoint, live, rules, weights=asked.weights), asked)
 
 
 def _open_module(source: Any, found: Recognised, asked: Asked) -> Opened:
@@ -386,7 +469,8 @@ def _open_module(source: Any, found: Recognised, asked: Asked) -> Opened:
     rules = _rules(asked, _config(asked), None)
     from paraminspect.live.build.live_model import hold_module
 
-    return _finish("", "module", hold_module(source), rules, asked)
+    live = hold_module(source)
+    return _finish(Opened("", "module", live.checkpoint, live, rules, weights=asked.weights), asked)
 
 
 _OPENERS: Final[Mapping[Kind, Any]] = {
@@ -437,18 +521,17 @@ def _within_memory(build: Any, asked: Asked) -> LiveModel:
         raise too_large(2 * error.actual, available) from None
 
 
-def _finish(source: str, kind: Kind, live: LiveModel, rules: ChosenRules | None, asked: Asked) -> Opened:
+def _finish(model: Opened, asked: Asked) -> Opened:
     """Load weights, and decide what rules do."""
-    model = Opened(source, kind, live.checkpoint, live, rules, weights=asked.weights)
+    rules = model.rules
     model.notes += rules.notes if rules is not None else ()
     try:
         if asked.weights:
-            _load(live, asked, model.notes)
-            model.checkpoint = live.checkpoint
+            assert model.live is not None
+            _load(model.live, asked, model.notes)
+            model.checkpoint = model.live.checkpoint
         if rules is not None:
-            from paraminspect.live.init.find import model_targets
-
-            found = model_targets(live.model, live.records)
+            found = model.targets()
             _plan(model, found, rules, asked)
             _apply(model, found, asked)
     except RefusedError as error:
@@ -483,7 +566,7 @@ def _plan(model: Opened, found: Targets, rules: ChosenRules, asked: Asked) -> No
     from paraminspect.rules.steps import plan_rules
 
     loaded: Mapping[str, object] = {}
-    if model.live is not None and model.live.weights is not None and not asked.edits:
+    if asked.weights and not asked.edits and model.live is not None and model.live.weights is not None:
         loaded = model.live.weights.loaded
     applied = rules.rules
     if loaded and all(not loaded.keys().isdisjoint((each.name, *each.aliases)) for each in found.targets):
@@ -500,18 +583,20 @@ def _plan(model: Opened, found: Targets, rules: ChosenRules, asked: Asked) -> No
 
 def _apply(model: Opened, found: Targets, asked: Asked) -> None:
     """Give a model in memory the values of its rules; of others they are drawn one by one when they are asked for."""
-    live, plan, rules = model.live, model.plan, model.rules
-    assert live is not None
+    plan, rules = model.plan, model.rules
     assert plan is not None
     assert rules is not None
     if not plan.rules:
         return
     if asked.want == "memory":
         from paraminspect.live.init.apply import apply_plan
+        from paraminspect.live.init.find import ModelTargets
         from paraminspect.live.init.functions import OwnFunctions
 
+        assert isinstance(found, ModelTargets)
         apply_plan(plan, found.tensors, asked.seed, rules.own or OwnFunctions(), measured=False)
     elif asked.want == "values" and not asked.edits:  # `init` draws for itself, and measures
         from paraminspect.live.init.drawn import drawn_by
 
-        model._draw = drawn_by(plan, live, asked.seed, rules.own)
+        assert model.live is not None
+        model._draw = drawn_by(plan, model.live, asked.seed, rules.own)

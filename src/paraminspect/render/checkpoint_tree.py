@@ -31,6 +31,9 @@ MIN_LABEL = 16
 MAX_LABEL = 1_000
 """Columns that lines are filled up to; a longer one stands out, or one name of a megabyte would make as many of each line."""
 
+MAX_REPEATED = 24
+"""Columns of a path that the last of a run is written with; behind a longer one its own name does: `a.long.path.0 … 11`."""
+
 GAP = "  "
 _GUIDES = ("├── ", "└── ", "│   ", "    ")
 _GUIDES_ASCII = ("|-- ", "`-- ", "|   ", "    ")
@@ -98,7 +101,9 @@ class _Tree:
         label = _label([*names, first.name])
         if run.times > 1:
             joint = ", " if run.times == 2 else f" {self.ellipsis} "
-            label = f"{label}{joint}{_label([*names, run.last.name])}  {self.cross}{run.times}"
+            last = _label([*names, run.last.name])
+            last = last if len(last) <= MAX_REPEATED else _label([run.last.name])
+            label = f"{label}{joint}{last}  {self.cross}{run.times}"
         if isinstance(first, Module):
             detail = f"{first.numel:,} each" if run.times > 1 else ""
             return _Line(stem, label, _class_name(first), detail, first.numel * run.times)

@@ -34,7 +34,7 @@ MAX_SHAPES = 2
 
 
 class Node(Protocol):
-    """What is drawn of a module; see `live.build.outline.ModuleNode`."""
+    """What is drawn of a module; see `architecture.module_outline.ModuleNode`."""
 
     @property
     def path(self) -> str:

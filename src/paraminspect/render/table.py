@@ -62,7 +62,8 @@ def render_table(rows: Rows, style: Style) -> Iterator[str]:
         lines = [wrap(line, style.width) for line in rows.closing.split("\n")]
         yield ("\n" if rows.values else "") + "\n".join(lines) + "\n"
     if dropped:
-        yield wrap(f"not shown at this width: {', '.join(dropped)} (--columns chooses)", style.width) + "\n"
+        more = "--wide shows all" if rows.columns[0].asked else "--columns chooses"
+        yield wrap(f"not shown at this width: {', '.join(dropped)} ({more})", style.width) + "\n"
 
 
 def _block(column: Column, values: Sequence[Any], style: Style) -> _Block:
@@ -105,8 +106,11 @@ def _is_name(block: _Block) -> bool:
 
 
 def _fit(blocks: list[_Block], width: int) -> tuple[list[_Block], list[str]]:
-    """Leave out columns until names are whole; returns the rest and the names of those left out, in their order."""
-    kept = list(blocks)
+    """Leave out columns until names are whole; returns the rest and the names of those left out, in their order.
+
+    Those that went last come first back where there is room for them after all; spare ones stay away together.
+    """
+    kept, gone = list(blocks), list[_Block]()
     names = [block for block in blocks[::-1] if _is_name(block)]
     others = [block for block in blocks[::-1] if not _is_name(block)]
     uniform = [block for block in others if len(set(block.cells)) == 1]
@@ -115,6 +119,10 @@ def _fit(blocks: list[_Block], width: int) -> tuple[list[_Block], list[str]]:
         if _need(kept) <= width or len(kept) <= MIN_COLUMNS:
             break
         kept.remove(block)
+        gone.append(block)
+    for block in gone[::-1]:
+        if not block.column.spare and _need([*kept, block]) <= width:
+            kept = [each for each in blocks if each in kept or each is block]
     return kept, [block.column.name for block in blocks if block not in kept]
 
 

@@ -1,41 +1,58 @@
 """What is said by colour, besides by words: the style of each kind of text, in the words of `rich.style`.
 
-Only the colours that a terminal itself defines are used, none of them for ordinary text, so that they can be read on
-light and dark backgrounds alike.
+None of it is for ordinary text, which has the terminal's own colour. All can be read on light and dark backgrounds alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 Ink = Literal[
     "heading", "dim", "note", "hint", "info", "warning", "error", "danger",
     "zero", "shape", "tie", "bad", "odd", "good", "quiet", "bytes", "mega", "giga", "tera", "bar", "spark",
 ]  # fmt: skip
 
-THEME: Final[Mapping[Ink, str]] = {
-    "heading": "bold",
-    "dim": "dim",
-    "note": "bold cyan",
-    "hint": "bold yellow",
-    "info": "bold cyan",
-    "warning": "bold yellow",
-    "error": "bold red",
-    "danger": "bold white on red",
-    "zero": "dim",
-    "shape": "dim",
-    "tie": "cyan",
-    "bad": "bold red",
-    "odd": "yellow",
-    "good": "green",
-    "quiet": "dim",
-    "bytes": "dim",
-    "mega": "none",
-    "giga": "bold",
-    "tera": "bold magenta",
-    "bar": "blue",
-    "spark": "blue",
+RED, AMBER, GREEN, CYAN, BLUE, MAGENTA, GREY = (
+    "#e91336", "#b35f00", "#008844", "#008190", "#3668ff", "#d000d0", "#767676",
+)  # fmt: skip
+
+
+class Look(NamedTuple):
+    """One style.
+
+    Attributes:
+        fixed: On a terminal of 256 colours or more: a contrast of 4.5 and more on white and on black, which is what few
+            colours have.
+        own: Of the terminal's own sixteen, which are as readable as its owner made them.
+    """
+
+    fixed: str
+    own: str
+
+
+THEME: Final[Mapping[Ink, Look]] = {
+    "heading": Look("bold", "bold"),
+    "dim": Look(GREY, "dim"),
+    "note": Look(f"bold {CYAN}", "bold cyan"),
+    "hint": Look(f"bold {AMBER}", "bold yellow"),
+    "info": Look(f"bold {CYAN}", "bold cyan"),
+    "warning": Look(f"bold {AMBER}", "bold yellow"),
+    "error": Look(f"bold {RED}", "bold red"),
+    "danger": Look("bold #ffffff on #c00000", "bold white on red"),
+    "zero": Look(GREY, "dim"),
+    "shape": Look(GREY, "dim"),
+    "tie": Look(CYAN, "cyan"),
+    "bad": Look(f"bold {RED}", "bold red"),
+    "odd": Look(AMBER, "yellow"),
+    "good": Look(GREEN, "green"),
+    "quiet": Look(GREY, "dim"),
+    "bytes": Look(GREY, "dim"),
+    "mega": Look("none", "none"),
+    "giga": Look("bold", "bold"),
+    "tera": Look(f"bold {MAGENTA}", "bold magenta"),
+    "bar": Look(BLUE, "blue"),
+    "spark": Look(BLUE, "blue"),
 }
 
 OF_WORDS: Final[Mapping[str, Ink]] = {

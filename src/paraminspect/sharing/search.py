@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from paraminspect.engines.pool import Engine
 from paraminspect.models.open import Opened
 from paraminspect.names.listing import is_shown
 from paraminspect.records import Checkpoint, TieGroup
+from paraminspect.sharing.equal import StoredContents
 from paraminspect.sharing.expect import Names, find_broken
 from paraminspect.sharing.find import (
     Found,
@@ -50,8 +52,8 @@ def search(model: Opened, *, everything: bool, equal: bool) -> tuple[Searched, l
     Raises:
         CheckpointError: A file that has to be read cannot be.
     """
-    checkpoint, live = model.checkpoint, model.live
-    if live is None:
+    checkpoint = model.checkpoint
+    if not model.is_live:
         source = open_stored(checkpoint, everything=everything)
     else:
         source = Source(choose(checkpoint.tensors, everything=everything))
@@ -64,18 +66,25 @@ def search(model: Opened, *, everything: bool, equal: bool) -> tuple[Searched, l
     notes = [*found.notes, note_ties(checkpoint)]
     if not found.groups and not equal and is_stored_apart(checkpoint):
         notes.append(f"{checkpoint.format} stores every tensor apart; --equal compares contents")
-    if live is not None and live.plan is not None and not found.groups:
+    if model.architecture is not None and not found.groups:
         notes += [
             f"{checkpoint.source}:{mark.line}:{mark.column}: a YAML alias is a copy of its layer, not the layer "
             "itself; define it once under shared: and write {use: NAME}"
-            for mark in live.plan.aliases[:MAX_PLACES]
+            for mark in model.architecture.aliases[:MAX_PLACES]
         ]
     return Searched(checkpoint, source, found), [note for note in notes if note]
 
 
-def compare(searched: Sequence[Searched], progress: Progress) -> Found:
-    """Groups of equal content, and what is to be said of each further source as a whole."""
-    found = find_equal_in([each.source for each in searched], [each.found for each in searched], progress)
+def compare(searched: Sequence[Searched], progress: Progress, engine: Engine) -> Found:
+    """Groups of equal content, and what is to be said of each further source as a whole.
+
+    Raises:
+        ParamInspectError: Those of the engine cannot read them.
+    """
+    stored = [each.checkpoint.files if isinstance(each.source.contents, StoredContents) else () for each in searched]
+    files = [file for files in stored for file in files] if all(stored) else []
+    pool = engine.pool(files, sum(record.nbytes or 0 for each in searched for record in each.source.records))
+    found = find_equal_in([each.source for each in searched], [each.found for each in searched], progress, pool)
     for number, each in enumerate(searched[1:], 1):
         same = [
             record

@@ -66,7 +66,7 @@ class Moments:
     @property
     def mean(self) -> float | None:
         """None without a finite element."""
-        return _sum(self._totals) / self.finite if self.finite else None
+        return sum_exactly(self._totals) / self.finite if self.finite else None
 
     @property
     def std(self) -> float | None:
@@ -78,20 +78,20 @@ class Moments:
         """Root of the sum of squares, 0 without a finite element."""
         if not self.finite:
             return 0.0
-        total = _sum(self._totals)
+        total = sum_exactly(self._totals)
         return math.sqrt(self._deviations() + total * (total / self.finite))
 
     def _deviations(self) -> float:
         """Sum of the squares of the deviations from the mean of all."""
         if self.min == self.max:
             return 0.0  # which the mean of each block, being rounded, might not say
-        within = _sum(self._squares)
+        within = sum_exactly(self._squares)
         if len(self._totals) == 1:
             return within
         sizes, sums = np.array(self._sizes, np.float64), np.array(self._totals)
         with np.errstate(all="ignore"):
-            apart = sums / sizes - _sum(self._totals) / self.finite
-            return within + _sum((apart * apart * sizes).tolist())
+            apart = sums / sizes - sum_exactly(self._totals) / self.finite
+            return within + sum_exactly((apart * apart * sizes).tolist())
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_buffer": None}
@@ -213,7 +213,7 @@ class Moments:
         self._squares.append(squares)
 
 
-def _sum(numbers: Iterable[float]) -> float:
+def sum_exactly(numbers: Iterable[float]) -> float:
     """Of all, rounded once; of what is too large for that, in an order that does not depend on how they came."""
     try:
         return math.fsum(numbers)

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from paraminspect.records import PAIRS, TensorRecord
-from paraminspect.values.decode import CHUNK
 from paraminspect.values.stored_bytes import find_bytes
+
+GRID: Final = 1 << 18
+"""Elements between whose multiples a tensor is cut: whole chunks of whoever reads it."""
 
 ONE_RECORD: Final = 1 << 10
 """Bytes that a tensor counts for at least where tensors are put together: opening one takes as long."""
@@ -54,12 +56,23 @@ def cut(group: int, at: int, records: Sequence[TensorRecord], most: int, others:
     whole = [Part(group, at, tuple(records), 0, numel, others)]
     if nbytes <= most or not all(_can_be_cut(each) for each in records):
         return whole
-    step = max(1, most * numel // nbytes // CHUNK) * CHUNK
+    step = _step(records[0], most)
     begins = range(0, numel, step)
     return [
         Part(group, at, tuple(_part(each, begin, min(begin + step, numel)) for each in records), begin, numel, others)
         for begin in begins
     ]
+
+
+def cut_bytes(record: TensorRecord, most: int) -> int:
+    """Bytes of each part of a tensor but the last one, were it cut so."""
+    numel, nbytes = record.numel, record.nbytes or 0
+    return max(nbytes, 1) if nbytes <= most else _step(record, most) * nbytes // numel
+
+
+def _step(record: TensorRecord, most: int) -> int:
+    """Elements of a part."""
+    return max(1, most * record.numel // (record.nbytes or 1) // GRID) * GRID
 
 
 def put_together(parts: Iterable[Part], most: int) -> Iterator[tuple[Part, ...]]:
@@ -83,7 +96,7 @@ def size_of(lot: Sequence[Part]) -> int:
 
 
 def _can_be_cut(record: TensorRecord) -> bool:
-    return find_bytes(record) is not None and record.dtype != PAIRS and (record.nbytes or 0) * CHUNK % record.numel == 0
+    return find_bytes(record) is not None and record.dtype != PAIRS and (record.nbytes or 0) * GRID % record.numel == 0
 
 
 def _part(record: TensorRecord, begin: int, end: int) -> TensorRecord:

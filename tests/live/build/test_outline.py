@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
+from paraminspect.architecture.module_outline import ModuleNode, neighbours, tree_lines
 from paraminspect.errors import LimitExceededError
-from paraminspect.live.build.outline import ModuleNode, make_module_tree, neighbours, tree_lines
+from paraminspect.live.build.outline import make_module_tree
 from tests.making.live_models import open_live
 
 
@@ -61,7 +62,7 @@ def test_the_tree_is_what_print_shows(name: str) -> None:
     assert text(model) == str(model)
 
 
-@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "configs").glob("*.yaml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[3] / "configs").glob("*.yaml")), ids=lambda p: p.stem)
 def test_the_tree_of_each_config(path: Path) -> None:
     model = open_live(str(path)).model
     tree = make_module_tree(model)

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from paraminspect.formats import open_source
-from paraminspect.live.init.find import Targets, checkpoint_targets, model_targets
+from paraminspect.live.init.find import model_targets
+from paraminspect.rules.meant import Targets, checkpoint_targets
 from paraminspect.rules.targets import Target
 
 

@@ -19,13 +19,14 @@ from paraminspect.formats.source import open_source
 from paraminspect.live.build.live_model import hold_module
 from paraminspect.live.init import run as runs
 from paraminspect.live.init.draw import Drawing
-from paraminspect.live.init.find import checkpoint_targets, model_targets
+from paraminspect.live.init.find import model_targets
 from paraminspect.live.init.functions import OwnFunctions, own_functions
 from paraminspect.live.init.run import Run
 from paraminspect.live.init.work import Work, checkpoint_work, model_work
 from paraminspect.outcomes import InitStep
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.rules.initializers import INITIALIZERS
+from paraminspect.rules.meant import checkpoint_targets
 from paraminspect.rules.parse import parse_rule
 from paraminspect.rules.rule import Rule
 from paraminspect.rules.steps import plan_rules

@@ -138,7 +138,7 @@ def _write(prepared: Prepared, file: str, model: Opened, writing: Writing, out: 
 
     try:
         written = carry_out(
-            prepared, file, model.numbers, force=writing.force, check=writing.verify, is_stored=model.live is None,
+            prepared, file, model.numbers, force=writing.force, check=writing.verify, is_stored=not model.is_live,
             progress=lambda what, total: Progress(out, what).counting(total),
         )  # fmt: skip
     except FarError as error:

@@ -16,6 +16,7 @@ from paraminspect.render.columns import STEPS
 
 if TYPE_CHECKING:
     from paraminspect.library.init import Steps, Wanted
+    from paraminspect.models.asked import Want
     from paraminspect.models.open import Opened
     from paraminspect.rules.steps import InitPlan
 
@@ -73,8 +74,8 @@ def command(
     """
     from paraminspect.cli.opened import REFUSED, open_one
     from paraminspect.library.init import Wanted
-    from paraminspect.live.build.seeds import SEEDS
     from paraminspect.live.init.told import describe_no_rules, describe_notes
+    from paraminspect.outcomes import SEEDS
 
     if output_file == "":
         raise ParamInspectError("-o without a name", hint="-o FILE.safetensors; is a variable of the shell empty?")
@@ -84,7 +85,8 @@ def command(
     wanted = Wanted(output_file or "", dtype or "", shard_size, force)
     _check(wanted, out, show=show)
     columns = rows.choose(STEPS)
-    model = open_one(source, options.asked("values", build, rules, feed, edits=True, allow_unmatched=True), out)
+    want: Want = "plan" if dry_run else "values"
+    model = open_one(source, options.asked(want, build, rules, feed, edits=True, allow_unmatched=True), out)
     if model is not None and model.plan is not None and model.rules is not None:
         plan = model.plan
         out.notes([*model.checkpoint.notes, *plan.complaints()])

@@ -65,16 +65,16 @@ def command(
     with_shapes = with_shapes or bool(feed.inputs or feed.input_file)
     as_modules = not (choose.select or choose.exclude or everything)
     for model in open_each([source], options.asked("names", build, feed=feed), output):
-        if model.live is not None and as_modules:
+        if model.is_live and as_modules:
             from paraminspect.cli.live_tree import show_live_tree
 
             how = options.TreeOptions(module, depth, not no_fold, with_shapes, output_format == "json")
-            show_live_tree(model, model.live, how, output)
+            show_live_tree(model, how, output)
             continue
         if with_shapes:
             raise ParamInspectError(
                 "--with-shapes needs a spec that says its input, drawn as modules",
-                hint="a checkpoint cannot run" if model.live is None else "leave out --select, --exclude and --all",
+                hint="leave out --select, --exclude and --all" if model.is_live else "a checkpoint cannot run",
             )
         for _, listing in choose_from([model], [source], choice, output):
             tree = make_tree(listing)

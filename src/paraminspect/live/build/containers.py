@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from paraminspect.architecture.built_in import CONTAINERS
+from paraminspect.architecture.built_in_facts import built_in_text
 from paraminspect.architecture.model import Pick, Value
 from paraminspect.architecture.nodes import Mark
 from paraminspect.architecture.plan import ModulePlan, Returned
@@ -150,7 +151,7 @@ class MixtureOfExperts(nn.Module):
         return output * weight.to(output.dtype).reshape(*weight.shape, *(1,) * (output.dim() - weight.dim()))
 
     def extra_repr(self) -> str:
-        return f"top={self.top}" + ("" if self.normalize else ", normalize=False")
+        return built_in_text("MixtureOfExperts", vars(self))
 
 
 _BLOCKS: dict[tuple[str, str], type[nn.Module]] = {}

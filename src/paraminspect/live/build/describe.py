@@ -132,12 +132,12 @@ def module_classes(model: nn.Module) -> dict[str, Classes]:
     known: dict[str, Classes] = {}
     for path, module in model.named_modules(remove_duplicate=False):
         cls = type(module)
-        own = types.get(cls) or types.setdefault(cls, _class_names(cls))
+        own = types.get(cls) or types.setdefault(cls, classes_of(cls))
         known[path] = known.get(path.rpartition(".")[0], known[""]).inside(own) if path else Classes(own)
     return known
 
 
-def _class_names(cls: type) -> tuple[str, ...]:
+def classes_of(cls: type) -> tuple[str, ...]:
     """Dotted names of a class and of those it derives from, `object` left out."""
     return tuple(f"{each.__module__}.{each.__qualname__}" for each in cls.__mro__[:-1])
 

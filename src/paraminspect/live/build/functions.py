@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from paraminspect.architecture.built_in_facts import built_in_text, check_built_in
 from paraminspect.architecture.functions import FUNCTIONS
 from paraminspect.architecture.model import Value
 from paraminspect.text import shape_text
@@ -32,16 +33,10 @@ class Function(nn.Module):
             setattr(self, name, value)
 
     def extra_repr(self) -> str:
-        defaults = {each.name: each.default for each in _ROWS[type(self).__name__].arguments}
-        shown = {name: getattr(self, name) for name in self._names}
-        return ", ".join(f"{name}={_text(value)}" for name, value in shown.items() if value != defaults[name])
+        return built_in_text(type(self).__name__, {name: getattr(self, name) for name in self._names})
 
 
 _ROWS: Final = {row.name: row for row in FUNCTIONS}
-
-
-def _text(value: object) -> str:
-    return shape_text(value) if isinstance(value, tuple) else str(value)
 
 
 def joined(inputs: Sequence[object]) -> tuple[Tensor, ...]:
@@ -62,8 +57,7 @@ class Reshape(Function):
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__(shape=shape)
-        if shape.count(-1) > 1:
-            raise ValueError(f"shape is {shape_text(shape)}; expected one -1 at most")
+        check_built_in("Reshape", {"shape": shape})
 
     def forward(self, x: Tensor) -> Tensor:
         if any(size == 0 for size in self.shape[x.dim() :]):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from paraminspect.architecture.built_in_facts import built_in_text, check_built_in
 from paraminspect.architecture.model import Value
 from paraminspect.live.build.functions import FUNCTION_MODULES, joined
 from paraminspect.text import shape_text
@@ -44,7 +45,7 @@ class Concat(nn.Module):
         return torch.cat(joined(inputs), self.dim)
 
     def extra_repr(self) -> str:
-        return f"dim={self.dim}"
+        return built_in_text("Concat", vars(self))
 
 
 class Attention(nn.Module):
@@ -61,10 +62,7 @@ class Attention(nn.Module):
 
     def __init__(self, heads: int, kv_heads: int = 0, causal: bool = False, dropout: float = 0.0) -> None:
         super().__init__()
-        if heads % (kv_heads or heads):
-            raise ValueError(f"heads is {heads}, no multiple of kv_heads {kv_heads}")
-        if not 0 <= dropout <= 1:
-            raise ValueError(f"dropout is {dropout}; expected 0 to 1")
+        check_built_in("Attention", {"heads": heads, "kv_heads": kv_heads, "dropout": dropout})
         self.heads = heads
         self.kv_heads = kv_heads or heads
         self.causal = causal
@@ -96,14 +94,7 @@ class Attention(nn.Module):
         return x.reshape(*x.shape[:-1], heads, -1).transpose(1, 2)
 
     def extra_repr(self) -> str:
-        parts = [f"heads={self.heads}"]
-        if self.kv_heads != self.heads:
-            parts.append(f"kv_heads={self.kv_heads}")
-        if self.causal:
-            parts.append("causal=True")
-        if self.dropout:
-            parts.append(f"dropout={self.dropout}")
-        return ", ".join(parts)
+        return built_in_text("Attention", vars(self))
 
 
 class Rotary(nn.Module):
@@ -135,7 +126,7 @@ class Rotary(nn.Module):
         return turned.flatten(2)
 
     def extra_repr(self) -> str:
-        return f"heads={self.heads}, base={self.base}"
+        return built_in_text("Rotary", vars(self))
 
 
 class Positions(nn.Module):
@@ -154,7 +145,7 @@ class Positions(nn.Module):
         return torch.arange(x.shape[self.dim], device=x.device)
 
     def extra_repr(self) -> str:
-        return f"dim={self.dim}"
+        return built_in_text("Positions", vars(self))
 
 
 class Transpose(nn.Module):
@@ -170,7 +161,7 @@ class Transpose(nn.Module):
         return x.transpose(self.dim0, self.dim1)
 
     def extra_repr(self) -> str:
-        return f"dim0={self.dim0}, dim1={self.dim1}"
+        return built_in_text("Transpose", vars(self))
 
 
 class Select(nn.Module):
@@ -186,7 +177,7 @@ class Select(nn.Module):
         return x.select(self.dim, self.index)
 
     def extra_repr(self) -> str:
-        return f"dim={self.dim}, index={self.index}"
+        return built_in_text("Select", vars(self))
 
 
 BUILTIN_MODULES: Final[Mapping[str, type[nn.Module]]] = {
@@ -202,13 +193,10 @@ def make_parameter(kwargs: Mapping[str, Value]) -> nn.Parameter:
     Raises:
         ValueError: The op cannot work with that shape.
     """
+    check_built_in("Param", kwargs)
     shape, op = kwargs["shape"], kwargs["op"]
     assert isinstance(shape, tuple)
     sizes = [size for size in shape if isinstance(size, int)]
-    if op in ("prepend", "append") and (len(sizes) < 2 or sizes[0] != 1):
-        raise ValueError(f"shape is {shape_text(sizes)}; expected [1,n,..] for op {op}")
-    if op == "matmul" and not sizes:
-        raise ValueError("shape is []; expected one dimension or more for op matmul")
     parameter = nn.Parameter(torch.zeros(sizes) if op == "add" else torch.ones(sizes))
     if op == "matmul":
         bound = sizes[-2 if len(sizes) > 1 else 0] ** -0.5

@@ -89,10 +89,6 @@ class LiveModel:
         """Records, notes and source as readers of files return them."""
         return Checkpoint(self.format, self.records, notes=tuple(self.notes), source=self.source)
 
-    def has_module(self, path: str) -> bool:
-        """Whether a module goes by this name."""
-        return any(name == path for name, _ in self.model.named_modules(remove_duplicate=False))
-
     def unsaved(self) -> frozenset[str]:
         """Names of the buffers that `state_dict()` leaves out."""
         return frozenset(

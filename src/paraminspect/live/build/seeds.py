@@ -16,9 +16,6 @@ from typing import Any, Final
 
 import torch
 
-SEEDS: Final = 2
-"""Which way from seeds to values this is, as JSON says it; another way is another number."""
-
 _WORDS: Final = 624
 """Of 32 bits: the state of a Mersenne Twister."""
 

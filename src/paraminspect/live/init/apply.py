@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from paraminspect.errors import ParamInspectError, RuleError
 from paraminspect.live.build.complaints import first_line
 from paraminspect.live.init.draw import Drawing, failed, one_thread
-from paraminspect.live.init.find import Targets, model_targets
+from paraminspect.live.init.find import model_targets
 from paraminspect.live.init.functions import OwnFunctions, own_functions
 from paraminspect.live.init.run import measure, with_statistics
 from paraminspect.outcomes import InitStep
+from paraminspect.rules.meant import Targets
 from paraminspect.rules.parse import RuleParser
 from paraminspect.rules.rule import Origin, Rule
 from paraminspect.rules.steps import InitPlan, PlannedStep, plan_rules

@@ -1,0 +1,102 @@
+"""What is said of a spec without torch is, byte for byte, what is said with it; and torch is not imported for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paraminspect.architecture import sketch
+from paraminspect.live.build import live_model
+from tests.making.running import Result, modules_after, run_here
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+RULE = ("--rule", "*weight=normal(std=1/sqrt(fan_in))", "--rule", "*=zeros")
+
+COMMANDS = (
+    ("list", "-f", "json", "--all", "--aliases"),
+    ("list",),
+    ("tree",),
+    ("tree", "-f", "json"),
+    ("shared", "-f", "json", "--all"),
+    ("info", "-f", "json"),
+    ("init", "--dry-run", "--allow-unmatched", "-f", "json", *RULE),
+    ("check", "-f", "json"),
+    ("report", "--no-values"),
+)
+FORMATS = ("table", "tsv", "csv", "json", "jsonl", "markdown", "names")
+
+
+@pytest.fixture
+def told_by_torch(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Runs a command that builds the model, once a spec."""
+    built: dict[str, Any] = {}
+    original = live_model.build_spec
+
+    def build_spec(spec: Any, plan: Any, **options: Any) -> Any:
+        if spec.source not in built:
+            built[spec.source] = original(spec, plan, **options)
+        return built[spec.source]
+
+    def run(*arguments: str) -> Result:
+        with monkeypatch.context() as patch:
+            patch.setattr(sketch, "sketch_model", lambda plan: None)
+            patch.setattr(live_model, "build_spec", build_spec)
+            result = run_here(*arguments)
+        assert built
+        return result
+
+    return run
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_is_printed_alike(path: Path, told_by_torch: Callable[..., Result]) -> None:
+    for command, *options in COMMANDS:
+        arguments = (command, str(path), *options)
+        assert run_here(*arguments) == told_by_torch(*arguments), arguments
+
+
+@pytest.mark.parametrize("name", ["mlp", "vit-b16", "siamese"])
+def test_every_format_is_printed_alike(name: str, told_by_torch: Callable[..., Result]) -> None:
+    path = next(str(path) for path in CONFIGS if path.stem == name)
+    for command in (
+        ("list",),
+        ("list", "--depth", "1"),
+        ("list", "--total"),
+        ("shared",),
+        ("info",),
+        ("init", "--dry-run"),
+    ):
+        for each in FORMATS:
+            arguments = (command[0], path, *command[1:], "-f", each)
+            assert run_here(*arguments) == told_by_torch(*arguments), arguments
+
+
+@pytest.mark.parametrize(
+    "options", [*COMMANDS, ("rules",), ("diff", "--only", "shapes"), ("tree", "--module", "0")], ids=" ".join
+)
+def test_a_spec_of_known_layers_needs_no_torch(options: tuple[str, ...], tmp_path: Path) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text("model: [{Linear: [4, 3]}, {BatchNorm1d: 3}, ReLU]\ninit: ['*.weight=normal']\n")
+    sources = [path, path] if options[0] == "diff" else [path]
+    status, modules = modules_after(options[0], *sources, *options[1:])
+    assert status == 0
+    heavy = {"torch", "safetensors"} if options[0] in ("report", "diff") else {"torch", "numpy", "rich", "safetensors"}
+    assert not heavy & modules
+    assert "yaml" in modules
+
+
+def test_the_probe_can_fail(tmp_path: Path) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text("model: [{LazyLinear: 3}]\ninput: [2, 4]\n")
+    assert "torch" in modules_after("list", path)[1]
+
+
+def test_values_of_such_a_spec_are_torchs(tmp_path: Path) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text("model: [{Linear: [4, 3]}]\ninit: ['*.weight=ones']\n")
+    shown = run_here("show", str(path), "0.weight", "-f", "json")
+    assert shown.status == 0
+    assert shown.stdout.count("1.0") == 12
