@@ -9,10 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import pytest
 import torch
-from distributed import Client, LocalCluster
 from safetensors.torch import save_file
 
 from paraminspect.engines import dask, open_engine
@@ -26,7 +24,8 @@ from paraminspect.files.seen import Version, reading
 from scripts.servers.s3 import S3
 from tests.making.running import end_fsspec, run_here
 
-cloudpickle.register_pickle_by_value(sys.modules[__name__])
+distributed: Any = pytest.importorskip("distributed", reason="Dask is not installed: the extra dask")
+pytest.importorskip("cloudpickle").register_pickle_by_value(sys.modules[__name__])
 
 
 # --- a cluster of two workers: all in one test, for its start takes seconds ----------------------------------------
@@ -121,10 +120,10 @@ def test_a_cluster_gives_what_one_process_gives(
     assert [result.status for result in here.values()] == [0, 0, 2, 1, 2, 0, 1, 1]
     with (
         S3() as server,
-        LocalCluster(
+        distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50, env=server.environment
         ) as cluster,
-        Client(cluster, set_as_default=False) as client,
+        distributed.Client(cluster, set_as_default=False) as client,
     ):
         engine = ("--engine", cluster.scheduler_address)
         client.run(fall_once, str(tmp_path / "marker"))
@@ -154,7 +153,7 @@ def read_from_buckets(server: S3, engine: tuple[str, str], sent: list[bytes], mo
     assert any(b"s3://bucket/a.safetensors" in data for data in sent)
 
 
-def refuse_other_versions(client: Client, engine: tuple[str, str]) -> None:
+def refuse_other_versions(client: Any, engine: tuple[str, str]) -> None:
     (before,) = set(client.run(pretend, "0.0").values())
     result = run_here("stats", "a.safetensors", *engine)
     assert result.status == 2

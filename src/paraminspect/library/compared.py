@@ -79,7 +79,7 @@ def compare_records(
         sides[1].expect(record for name, record in after.items() if name in before)
     pool = None
     if engine is not None and only in (None, "values"):
-        stored = [side.checkpoint.files if side.live is None else () for side in sides]
+        stored = [() if side.is_live else side.checkpoint.files for side in sides]
         files = [*stored[0], *stored[1]] if all(stored) else ()
         pool = engine.pool(files, count_compared(before, after))
     numbers = (sides[0].numbers, sides[1].numbers)

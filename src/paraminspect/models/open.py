@@ -267,7 +267,7 @@ class Opened:
         Raises:
             ParamInspectError: Those cannot.
         """
-        files = () if self.live is not None else self.checkpoint.files
+        files = () if self.is_live else self.checkpoint.files
         return engine.pool(files, nbytes, holds_lock=holds_lock)
 
     def part(self, record: TensorRecord, index: tuple[Any, ...] = (), *, is_summary: bool = False) -> Part:
