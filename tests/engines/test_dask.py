@@ -109,6 +109,8 @@ COMMANDS = [
     "shared --equal a.safetensors a.pt",
     "check --deep a.pt",
     "check --deep cut.safetensors",
+    "convert a.pt --dtype bfloat16 -o - -f json",
+    "convert cut.safetensors --dtype float16 -o out.safetensors",
 ]
 
 
@@ -117,7 +119,7 @@ def test_a_cluster_gives_what_one_process_gives(
     tmp_path: Path, sent: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = {line: run_here(*line.split()) for line in COMMANDS}
-    assert [result.status for result in here.values()] == [0, 0, 2, 1, 2, 0, 1, 1]
+    assert [result.status for result in here.values()] == [0, 0, 2, 1, 2, 0, 1, 1, 0, 2]
     with (
         S3() as server,
         distributed.LocalCluster(

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,6 +63,25 @@ def test_a_process_that_is_killed_changes_nothing(tmp_path: Path) -> None:
     found = dict(processes(2, "fork").run(work, tasks, number_of))
     assert os.path.exists(marker)
     assert [found[place][0] for place in range(30)] == list(range(30))
+
+
+def half_an_answer(task: Task, advance: Callable[[int], None]) -> bytes:
+    """The first time, the process is killed when half of it is written."""
+    if not os.path.exists(task.marker):
+        Path(task.marker).touch()
+        send = Connection._send
+
+        def cut(pipe: Connection, data: bytes) -> None:
+            send(pipe, data[: len(data) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        Connection._send = cut
+    return b"whole" * 9
+
+
+def test_a_process_that_is_killed_in_the_middle_of_its_answer(tmp_path: Path) -> None:
+    tasks = [Task(1, str(tmp_path / "marker"))]
+    assert dict(processes(2, "fork").run(half_an_answer, tasks, number_of)) == {0: b"whole" * 9}
 
 
 def test_work_that_always_kills_is_given_up() -> None:

@@ -1,19 +1,18 @@
 """This machine: threads, and processes where they were measured to win.
 
 Reading, comparing, hashing and inflating leave the interpreter to other threads. Counting for statistics
-(`numpy.bincount`) does not: two threads of it take as long as one. Processes cost 25 ms (`concurrent.futures.process`
-and two forks), or 250 ms each where a fork is not safe: where Python threads run, where torch is loaded, and on systems
+(`numpy.bincount`) does not: two threads of it take as long as one. Processes cost 25 ms (the modules of
+`multiprocessing` and two forks), or 250 ms each where a fork is not safe: where Python threads run, where torch is loaded, and on systems
 other than Linux, whose own libraries do not survive it. There they are spawned.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from paraminspect.engines.pool import Engine, Here, Pool, Shared
-from paraminspect.files.processes import can_fork, count_processors, leave_with_parent
+from paraminspect.files.processes import can_fork, count_processors
 from paraminspect.files.system import is_nameless
 
 if TYPE_CHECKING:
@@ -65,45 +64,16 @@ def threads(workers: int) -> Shared:
 
 def processes(workers: int, method: str) -> Shared:
     """So many of them, begun by `fork` or `spawn`."""
-    from concurrent.futures.process import BrokenProcessPool
+    from concurrent.futures import BrokenExecutor
 
-    begun = _Processes(workers, method)
+    from paraminspect.engines.workers import LostError, Processes
+
     return Shared(
-        begun.open, begun.abandon, workers=workers, cut=CUT_BYTES, lot=LOT_BYTES, is_here=False,
-        lost=(BrokenProcessPool,),
+        lambda: Processes(workers, method), lambda pool: pool.shutdown(cancel_futures=True),
+        workers=workers, cut=CUT_BYTES, lot=LOT_BYTES, is_here=False, lost=(LostError, BrokenExecutor),
     )  # fmt: skip
 
 
 def _drop(executor: Executor) -> None:
     """What is under way is not waited for."""
     executor.shutdown(wait=False, cancel_futures=True)
-
-
-class _Processes:
-    """Pools of processes that can be ended at once."""
-
-    def __init__(self, workers: int, method: str) -> None:
-        self._workers = workers
-        self._method = method
-
-    def open(self) -> Executor:
-        """Processes that leave Ctrl-C to their parent, and leave when it is gone."""
-        import multiprocessing
-        import warnings
-        from concurrent.futures import ProcessPoolExecutor
-
-        context = multiprocessing.get_context(self._method)
-        pool = ProcessPoolExecutor(self._workers, context, initializer=leave_with_parent)
-        self._others = set(multiprocessing.active_children())
-        with warnings.catch_warnings(action="ignore"):  # numpy's own threads sleep
-            pool.submit(os.getpid)
-        return pool
-
-    def abandon(self, executor: Executor) -> None:
-        """End them, and the thread that minds them."""
-        import multiprocessing
-
-        for process in multiprocessing.active_children():
-            if process not in self._others:
-                process.kill()
-        executor.shutdown(cancel_futures=True)

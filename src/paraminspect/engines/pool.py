@@ -159,6 +159,8 @@ class Pool(ABC):
         size_of: Callable[[Any], int],
         advance: Advance = tell_nobody,
         errors: Callable[[Made], Iterable[ParamInspectError]] = lambda _: (),
+        *,
+        in_order: bool = False,
     ) -> Generator[tuple[int, Made], None, None]:
         """Do all tasks.
 
@@ -168,6 +170,7 @@ class Pool(ABC):
             size_of: Tells of a task how many bytes it reads: the largest come first.
             advance: Is told of every so many bytes that are done.
             errors: Those in a result: where they are of a server that may answer yet, the task is tried again.
+            in_order: Whether tasks are begun, and results come, in the order of the tasks.
 
         Yields:
             Places of tasks with their results, as they are ready. Who asks no more ends what is under way.
@@ -188,6 +191,8 @@ class Here(Pool):
         size_of: Callable[[Any], int],
         advance: Advance = tell_nobody,
         errors: Callable[[Made], Iterable[ParamInspectError]] = lambda _: (),
+        *,
+        in_order: bool = False,
     ) -> Generator[tuple[int, Made], None, None]:
         """See `Pool`."""
         for place, task in enumerate(tasks):
@@ -239,6 +244,8 @@ class Shared(Pool):
         size_of: Callable[[Any], int],
         advance: Advance = tell_nobody,
         errors: Callable[[Made], Iterable[ParamInspectError]] = lambda _: (),
+        *,
+        in_order: bool = False,
     ) -> Generator[tuple[int, Made], None, None]:
         """See `Pool`."""
         from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
@@ -247,12 +254,14 @@ class Shared(Pool):
         tasks = list(tasks)
         tries = [0] * len(tasks)
         sizes = [size_of(task) for task in tasks]
-        due = deque(sorted(range(len(tasks)), key=lambda place: -sizes[place]))
+        due = deque(range(len(tasks)) if in_order else sorted(range(len(tasks)), key=lambda place: -sizes[place]))
+        held: dict[int, Made] = {}
+        next_ = 0
         waiting: dict[Future[Any], int] = {}
         try:
             while due or waiting:
                 is_broken = False
-                while due and len(waiting) < AHEAD * self._workers and not is_broken:
+                while due and len(waiting) + len(held) < AHEAD * self._workers and not is_broken:
                     place = due.popleft()
                     try:
                         waiting[self._submit(executor, work, tasks[place], again=tries[place] > 0)] = place
@@ -274,7 +283,13 @@ class Shared(Pool):
                         due.append(place)
                         continue
                     advance(sizes[place])
-                    yield place, made
+                    if not in_order:
+                        yield place, made
+                        continue
+                    held[place] = made
+                    while next_ in held:
+                        yield next_, held.pop(next_)
+                        next_ += 1
                 if is_broken:  # with all that it had
                     due.extendleft(waiting.values())
                     waiting.clear()
