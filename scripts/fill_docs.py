@@ -3,7 +3,9 @@
 What a document shows is marked where it stands, and every mark is a comment that a reader does not see:
 
 - `<!-- run: COMMAND -->` before a fenced block: the block is the command and what it prints on a terminal of
-  `COLUMNS` columns; `<!-- run, exit 2: COMMAND -->` where it is meant to fail.
+  `COLUMNS` columns; `<!-- run, exit 2: COMMAND -->` where it is meant to fail. With `<!-- run, needs jq: COMMAND -->`
+  the block is left as it is where there is no such program or module.
+- `<!-- file: NAME -->` before a fenced block: the commands find it as a file of that name.
 - `<!-- picture: COMMAND -->` before an image: the image is the same in colour, as SVG.
 - Tables behind the marks that `scripts.document_tables` knows are made of what is declared.
 - Fenced blocks of `pycon` are doctests.
@@ -22,9 +24,11 @@ import argparse
 import contextlib
 import difflib
 import doctest
+import importlib.util
 import io
 import os
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -42,9 +46,10 @@ DEMO = ROOT / "demo"
 COLUMNS = 96
 
 RUN = re.compile(
-    r"^<!-- run(?:, exit (?P<status>\d+))?: (?P<command>.+?) -->\n```(?P<language>\w*)\n(?P<shown>.*?)^```$",
+    r"^<!-- run(?:, exit (?P<status>\d+))?(?:, needs (?P<needs>\w+))?: (?P<command>.+?) -->\n```(?P<language>\w*)\n(?P<shown>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
+FILE = re.compile(r"^<!-- file: (?P<name>[\w.-]+) -->\n```\w*\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 PICTURE = re.compile(
     r"^<!-- picture(?:, exit (?P<status>\d+))?: (?P<command>.+?) -->\n!\[[^\]]*\]\((?P<path>[^)]+)\)$", re.MULTILINE
 )
@@ -112,14 +117,24 @@ def working_folder() -> Iterator[Path]:
 
 def fill(text: str, folder: Path) -> str:
     """The document with every marked block made anew, by commands that run in a folder."""
+    for each in FILE.finditer(text):
+        (folder / each["name"]).write_text(each["text"], encoding="utf-8")
 
     def block(match: re.Match[str]) -> str:
-        command = match["command"]
+        command, needs = match["command"], match["needs"]
+        if needs and not _is_there(needs):
+            sys.stderr.write(f"there is no {needs}, so this was not run: {command}\n")
+            return match[0]
         output = run_shell(command, folder, colour=False, status=int(match["status"] or 0))
         start = match[0].index("```")
         return f"{match[0][:start]}```{match['language']}\n$ {command}\n{output}```"
 
     return RUN.sub(block, fill_tables(text))
+
+
+def _is_there(name: str) -> bool:
+    """Whether there is a program or a module of that name."""
+    return shutil.which(name) is not None or importlib.util.find_spec(name) is not None
 
 
 def make_pictures(text: str, beside: Path, folder: Path) -> dict[Path, str]:

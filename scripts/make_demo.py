@@ -4,6 +4,7 @@
 - training.pt: a training checkpoint: model, optimizer, epoch, arguments.
 - base.pt, tuned.safetensors: a small model before and after fine-tuning, of numbers that are exact in binary.
 - finetuned.safetensors: another head on the first layer of training.pt, which stayed as it was.
+- quantised.gguf: four tensors of a small model, in three types of blocks; all numbers are 0.
 - hostile.pt: a checkpoint whose pickle calls `os.system` when `torch.load(weights_only=False)` reads it.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import struct
 import sys
 from pathlib import Path
 from typing import Any
@@ -90,6 +92,33 @@ def save_safetensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
     saved.unlink()
 
 
+def gguf_bytes(tensors: dict[str, tuple[tuple[int, ...], int, int]]) -> bytes:
+    """A GGUF file, version 3, whose blocks are all zeros.
+
+    Args:
+        tensors: Name -> shape as torch has it, number of the type, bytes of one row.
+    """
+
+    def text(word: str) -> bytes:
+        return struct.pack("<Q", len(word)) + word.encode()
+
+    header = struct.pack("<4sIQQ", b"GGUF", 3, len(tensors), 1)
+    header += text("general.architecture") + struct.pack("<I", 8) + text("llama")
+    offset = 0
+    for name, (shape, kind, row_nbytes) in tensors.items():
+        header += text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *reversed(shape), kind, offset)
+        offset += row_nbytes * (shape[0] if len(shape) > 1 else 1)
+    return header + bytes(-len(header) % 32) + bytes(offset)
+
+
+GGUF_TENSORS = {
+    "token_embd.weight": ((512, 256), 12, 144),  # q4_k: 144 bytes for 256 numbers
+    "blk.0.attn_q.weight": ((256, 256), 12, 144),
+    "blk.0.ffn_down.weight": ((256, 512), 14, 420),  # q6_k: 210 bytes for 256 numbers
+    "output_norm.weight": ((256,), 0, 1024),  # float32
+}
+
+
 class RunsACommand:
     """Unpickled by calling `os.system`, harmlessly."""
 
@@ -106,6 +135,7 @@ def main() -> None:
     save_safetensors(finetuned_state_dict(training), folder / "finetuned.safetensors")
     torch.save(base_state_dict(), folder / "base.pt")
     save_safetensors(tuned_state_dict(), folder / "tuned.safetensors")
+    (folder / "quantised.gguf").write_bytes(gguf_bytes(GGUF_TENSORS))
     weights = {"fc.weight": torch.zeros(10, 784), "fc.bias": torch.zeros(10)}
     torch.save({**weights, "version": RunsACommand()}, folder / "hostile.pt")
     torch.save(gpt2_state_dict(), folder / "gpt2.pt")

@@ -9,7 +9,10 @@ from types import ModuleType
 
 import pytest
 
+import paraminspect
 from paraminspect.cli.app import COMMANDS, find_declared, make_group
+from paraminspect.formats.shapes import MAX_TENSORS
+from paraminspect.limits import OPCODES
 from scripts import site_pages
 from scripts.check_links import find_broken_links
 
@@ -81,8 +84,22 @@ def test_a_link_out_of_the_site(
     assert site_pages.fill_page(link, page, "https://host") == with_address
 
 
-def test_help_is_shown_as_it_stands() -> None:
-    assert site_pages.escape("a *b* <c> [d] `e` {f} g_h") == r"a \*b\* \<c\> \[d\] \`e\` \{f\} g\_h"
+def test_the_reference_has_every_public_name() -> None:
+    page = (ROOT / "docs" / "library.md").read_text()
+    listed = re.findall(r"^\.\. auto(?:function|class|exception):: (\w+)$", page, re.MULTILINE)
+    assert sorted([*listed, "__version__"]) == sorted(paraminspect.__all__)
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("*b* <c> [d] {f} g_h", r"\*b\* \<c\> \[d\] \{f\} g\_h"),
+        ("unless --all-of is `a_*.b`, a_b", r"unless `--all-of` is `a_*.b`, a\_b"),
+        ("a ` alone", r"a \` alone"),
+    ],
+)
+def test_help_is_shown_as_it_stands(text: str, escaped: str) -> None:
+    assert site_pages.escape(text) == escaped
 
 
 def test_a_command_runs_on_a_terminal_without_colour(fill_docs: ModuleType, tmp_path: Path) -> None:
@@ -94,6 +111,26 @@ def test_a_command_with_another_exit_status_is_an_error(fill_docs: ModuleType, t
     with pytest.raises(fill_docs.DocumentError, match="exit status 2, not 0"):
         fill_docs.fill("<!-- run: exit 2 -->\n```\n```\n", tmp_path)
     assert "$ exit 2" in fill_docs.fill("<!-- run, exit 2: exit 2 -->\n```\n```\n", tmp_path)
+
+
+def test_a_block_is_left_alone_where_the_program_that_it_needs_is_not_there(
+    fill_docs: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "<!-- run, needs no_such_program: echo new -->\n```\nold\n```\n"
+    assert fill_docs.fill(text, tmp_path) == text
+    assert capsys.readouterr().err == "there is no no_such_program, so this was not run: echo new\n"
+    assert "$ echo new\nnew\n" in fill_docs.fill(text.replace("no_such_program", "sh"), tmp_path)
+
+
+def test_commands_find_the_files_of_their_document(fill_docs: ModuleType, tmp_path: Path) -> None:
+    text = "<!-- file: net.yaml -->\n```yaml\nmodel: []\n```\n<!-- run: cat net.yaml -->\n```\n```\n"
+    assert fill_docs.fill(text, tmp_path).endswith("$ cat net.yaml\nmodel: []\n```\n")
+
+
+def test_tables_say_what_the_constants_are(fill_docs: ModuleType, tmp_path: Path) -> None:
+    filled = fill_docs.fill("<!-- limits: bounds -->\n| old |\n\n<!-- limits: budget -->\n| old |\n", tmp_path)
+    assert f"| `MAX_TENSORS` | {MAX_TENSORS:,} | In one file; " in filled
+    assert f"| opcodes of pickles | {OPCODES.free:,} | {OPCODES.per_byte:g} |" in filled
 
 
 def run(fill_docs: ModuleType, monkeypatch: pytest.MonkeyPatch, *words: str) -> int:

@@ -32,6 +32,15 @@ WITHOUT: dict[str, str] = {
     "tested by architecture/test_parse.py and live/build/test_inputs.py": """
         architecture/tensors
     """,
+    "tested by library/test_init_together.py": """
+        writers/shares
+    """,
+    "tested by cli/test_ranks.py": """
+        live/ranks/store
+    """,
+    "tested by live/ranks/test_sharded.py": """
+        live/ranks/scatter
+    """,
     "tested by library/test_report.py": """
         library/compared pages/document
     """,

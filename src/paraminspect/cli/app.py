@@ -18,9 +18,11 @@ from paraminspect.cli.declare import Declared, declare
 from paraminspect.cli.explain import FAILED, OutputError
 from paraminspect.cli.first_word import PROGRAM, explain_option, with_command
 from paraminspect.cli.output import Output, print_whatever_happens
+from paraminspect.cli.ranks import run_by_ranks, together
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.seen import reading
 from paraminspect.limits import one_effort
+from paraminspect.ranks.launched import find_launched
 
 COMMANDS = (
     "info",
@@ -253,13 +255,18 @@ def make_group() -> Any:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line; returns the exit status.
+    """Run one command line; returns the exit status. Of processes that torchrun started, each is run by one of them, or by all.
 
     Exit status: 0 done, or nobody reads the output any more; 1 the answer is no; 2 an error.
 
     Raises:
         KeyboardInterrupt: Ctrl-C.
     """
+    launched = find_launched()
+    return _run_here(arguments) if launched is None else run_by_ranks(launched, arguments, _run_here)
+
+
+def _run_here(arguments: Sequence[str]) -> int:
     try:
         print_whatever_happens(sys.stdout)
         return _run(list(arguments))
@@ -272,10 +279,19 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as error:
         from paraminspect.live.torch_missing import explain_missing
 
-        Output().error(error if error.filename or explain_missing(error) else OutputError(error))
+        _fail(error if error.filename or explain_missing(error) else OutputError(error))
     except Exception as error:
-        Output().error(error)
+        _fail(error)
     return FAILED
+
+
+def _fail(error: Exception) -> None:
+    """Say what went wrong, where it is to be said."""
+    one = together()
+    if one is None:
+        Output().error(error)
+    else:
+        one.fail(error)
 
 
 def _run(arguments: list[str]) -> int:

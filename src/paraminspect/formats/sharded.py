@@ -28,6 +28,7 @@ from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.text import counted, list_some
 
 MAX_SHARDS: Final = 20_000
+"""Files of one model; the largest have some 200."""
 
 ReadFile = Callable[[str], Checkpoint]
 

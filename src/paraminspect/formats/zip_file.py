@@ -34,6 +34,7 @@ from paraminspect.limits import DIRECTORIES, MEMBERS, effort
 from paraminspect.text import quote
 
 MAX_ZIP_ENTRIES: Final = 500_000
+"""Members of one zip: a checkpoint has one for each tensor."""
 
 MAX_ZIP_DIRECTORY: Final = 512 << 20
 """Bytes of a zip's central directory."""

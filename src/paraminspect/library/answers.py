@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, BinaryIO, Final, Literal, ParamSpec, TypeAlias, TypeVar
 
@@ -228,7 +229,7 @@ def diff(
         after: Any.
         only: "names": what was added and removed; "shapes": types and ties as well, from headers alone; "values": only
             values of tensors that both have in one shape; None: everything.
-        rtol: Values differ if |before - after| > atol + rtol * |after|.
+        rtol: Values differ if `|before - after| > atol + rtol * |after|`.
         atol: The same.
         maps: `FROM=TO` globs that rename tensors of both.
 
@@ -362,7 +363,7 @@ def plan_init(
         >>> plan_init(model, ["*.weight=normal(std=0.02)"]).records[0].arguments
         {'mean': 0.0, 'std': 0.02}
     """
-    opened = _hold(source)
+    opened = _hold(_unwrapped(source))
     from paraminspect.live.init.apply import plan_targets
 
     return plan_targets(opened.targets(), several(rules), functions, variables)
@@ -381,8 +382,9 @@ def apply_init(
 ) -> list[InitStep]:
     """Initialise the parameters of a model in place.
 
-    Each is drawn on the CPU in float32, from a generator seeded by (seed, name), and copied to its own type and device:
-    the same values on any device, in any order, whatever other layers there are. torch's global generators are left as
+    Each is drawn on the CPU in float32, from a stream of (seed, name), and copied to its own type and device: the same
+    values on any device, in any order, by any number of processes, whatever other layers there are. Of a sharded model
+    (FSDP2, tensor parallel) every process has to call it; each draws some of the tensors and sends the others their part. torch's global generators are left as
     they were. A tied parameter is initialised once, under its first name; parameters that no rule matches stay as they
     are.
 
@@ -406,7 +408,7 @@ def apply_init(
         >>> apply_init(model, ["*.weight=normal(std=0.02)", "*.bias=zeros"])[0].std
         0.02002...
     """
-    opened = _hold(model)
+    opened = _hold(_unwrapped(model))
     if opened.kind != "module" or opened.live is None:
         raise SourceError(
             "rules are applied in place to a model in memory",
@@ -414,7 +416,13 @@ def apply_init(
             source=opened.source,
         )
     from paraminspect.live.init.apply import apply_rules
+    from paraminspect.live.ranks.sharded import has_shards
 
+    carry_out = None
+    if has_shards(opened.live.model):
+        from paraminspect.live.ranks.scatter import apply_sharded
+
+        carry_out = apply_sharded
     return apply_rules(
         opened.live.model,
         several(rules),
@@ -422,6 +430,7 @@ def apply_init(
         functions=functions,
         variables=variables,
         allow_unmatched=allow_unmatched,
+        carry_out=carry_out,
     )
 
 
@@ -439,7 +448,9 @@ def backward(
     """Run one forward and one backward pass and say what came of every parameter.
 
     A module is left as it was, bit for bit: parameters, `.grad`, buffers, modes, hooks and random generators. It runs
-    in the mode it is in.
+    in the mode it is in. Of a module that several processes have (FSDP2, tensor parallel, DistributedDataParallel) each
+    has to call this, with its part of the batch: loss and gradients are the mean of theirs, and the answer is the same
+    everywhere.
 
     Args:
         source: A module, a spec or a factory.
@@ -461,13 +472,14 @@ def backward(
         >>> backward("configs/mlp.yaml").states
         {'ok': 4}
     """
-    opened = _in_memory(source, seed or 0)
+    opened = _in_memory(_unwrapped(source), seed or 0)
     live = opened.live
     if live is None:
         raise no_architecture(opened.checkpoint, "open(SPEC, weights=..)", opened.source)
     from paraminspect.architecture.loss import read_loss
     from paraminspect.live.grad.backward import backward_report
     from paraminspect.live.grad.feed import Feed, Wanted
+    from paraminspect.live.ranks.sharded import find_peers
 
     wanted = Wanted(loss=read_loss(loss) if isinstance(loss, str) else None)
     feed = Feed(wanted, live.plan, seed or 0, live.feeding().inputs if inputs is None else None)
@@ -475,7 +487,9 @@ def backward(
     if inputs is None:
         inputs, _ = feed.batch()
         live.expect_pass(inputs.positional)
-    return backward_report(live.model, inputs, taken, uses=uses, seed=seed, reasons=reasons, plan=live.plan)
+    return backward_report(
+        live.model, inputs, taken, uses=uses, seed=seed, reasons=reasons, plan=live.plan, peers=find_peers(source)
+    )
 
 
 @one_run
@@ -497,7 +511,7 @@ def report(
         everything: Buffers, optimizer state and other tensors too.
 
     Returns:
-        The page: `html`, `write(path)`; a notebook shows it.
+        The page, with `html` and `write(path)`; a notebook shows it.
 
     Raises:
         ParamInspectError: A source cannot be opened, or cannot run. Tensors whose values cannot be read are named in
@@ -575,6 +589,20 @@ def _in_memory(source: Source, seed: int) -> Opened:
             return opened
         return open_model(opened.source, source.asked._replace(want="memory", seed=seed))
     return _hold(source, Asked(want="memory", seed=seed))
+
+
+def _unwrapped(source: Source) -> Source:
+    """What DistributedDataParallel wraps.
+
+    Raises:
+        SourceError: Parameters that are not to be seen as they are: of FSDP1, of a pipeline.
+    """
+    if isinstance(source, (str, os.PathLike, Model, Checkpoint)) or "torch" not in sys.modules:
+        return source
+    from paraminspect.live.ranks.sharded import refuse_hidden, without_replicas
+
+    refuse_hidden(source)
+    return without_replicas(source)
 
 
 def _hold(source: Source, asked: Asked = _VALUES) -> Opened:

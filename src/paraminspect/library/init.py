@@ -13,10 +13,17 @@ from paraminspect.conversion.plan import note_decoded
 from paraminspect.errors import ParamInspectError
 from paraminspect.formats.companions import find_companions
 from paraminspect.formats.table import formats_of_files, resolve
+from paraminspect.library.init_together import (
+    check_folder_asked,
+    describe_shares,
+    gather_lists,
+    open_together,
+    watched,
+)
 from paraminspect.models.open import Opened
 from paraminspect.outcomes import InitStep
 from paraminspect.records import Checkpoint
-from paraminspect.rules.steps import PlannedStep
+from paraminspect.rules.steps import InitPlan, PlannedStep
 from paraminspect.text import counted, escape_text, format_bytes, parse_size, shape_text
 from paraminspect.writers.layout import Layout, OutTensor
 from paraminspect.writers.planners import Packing
@@ -27,6 +34,7 @@ if TYPE_CHECKING:
 
     from paraminspect.live.init.run import Run
     from paraminspect.live.init.work import Work
+    from paraminspect.ranks.meeting import Meeting
 
 Steps = list[tuple[PlannedStep, InitStep]]
 Progress = Callable[[int, int], None]
@@ -80,7 +88,9 @@ class Initialised(NamedTuple):
     notes: list[str]
 
 
-def initialise(model: Opened, seed: int, wanted: Wanted, progress: Progress, *, shows: bool = False) -> Initialised:
+def initialise(
+    model: Opened, seed: int, wanted: Wanted, progress: Progress, *, shows: bool = False, meeting: Meeting | None = None
+) -> Initialised:
     """Draw and measure what rules match, and write a checkpoint while that is done.
 
     A checkpoint that is written in its own format is copied byte for byte but for the tensors that rules change;
@@ -91,6 +101,7 @@ def initialise(model: Opened, seed: int, wanted: Wanted, progress: Progress, *, 
         seed: Of all that is drawn.
         progress: Is told of bytes that are done, and of how many.
         shows: Whether tensors are wanted as text.
+        meeting: Where several processes meet that write it together; then only one of them learns what was done.
 
     Raises:
         ParamInspectError: It cannot be drawn, or not be written in that form, or not there.
@@ -109,7 +120,11 @@ def initialise(model: Opened, seed: int, wanted: Wanted, progress: Progress, *, 
     run = Run(Drawing(seed, rules.own or OwnFunctions()), dtype=wanted.dtype, look=look, progress=progress)
     notes: list[str] = []
     if wanted.file:
-        done = _write(model.checkpoint, work, run, wanted, notes)
+        planned = _plan(model.checkpoint, work, wanted.file, wanted.dtype, wanted.shard_size)
+        done, said = (
+            _write(planned, run, wanted) if meeting is None else _write_together(planned, run, wanted, plan, meeting)
+        )
+        notes += [*said, *_describe(model.checkpoint, work, planned, wanted)]
     else:
         done = run.run([each for each in work if each.is_reported])
     places = {id(act): place for place, act in enumerate(plan.acts)}
@@ -128,28 +143,52 @@ def _printer(texts: dict[int, str]) -> Callable[[PlannedStep, Tensor], None]:
     return look
 
 
-def _write(checkpoint: Checkpoint, work: Sequence[Work], run: Run, wanted: Wanted, notes: list[str]) -> Steps:
-    planned = _plan(checkpoint, work, wanted.file, wanted.dtype, wanted.shard_size)
+def _write(planned: _Output, run: Run, wanted: Wanted) -> tuple[Steps, list[str]]:
+    """What was done, and what is to be said of the output."""
     run.in_order, run.as_stored = planned.in_order, planned.as_stored
     if wanted.file == STDOUT:
         kept = os.dup(1)  # user code may print meanwhile, and is sent elsewhere
         try:
             with open_stream(planned.layout, kept) as run.sink:
-                return run.run(planned.work, planned.indices)
+                return run.run(planned.work, planned.indices), []
         finally:
             os.close(kept)
     with open_target(planned.layout, wanted.file, force=wanted.force) as sink:
         run.sink = sink
         done = run.run(planned.work, planned.indices)
-    notes += sink.remarks
+    return done, sink.remarks
+
+
+def _write_together(
+    planned: _Output, run: Run, wanted: Wanted, plan: InitPlan, meeting: Meeting
+) -> tuple[Steps, list[str]]:
+    """Write what is this process's; on rank 0, what all have done."""
+    check_folder_asked(planned.layout, wanted.file, meeting)
+    run.progress = watched(meeting, run.progress)
+    acts = plan.acts
+    places = {id(act): place for place, act in enumerate(acts)}
+    with open_together(planned.layout, wanted.file, meeting, force=wanted.force) as share:
+        run.sink = share.sink
+        mine = [place for place, index in planned.indices.items() if index in share.indices]
+        indices = {new: planned.indices[place] for new, place in enumerate(mine)}
+        done = run.run([planned.work[place] for place in mine], indices)
+        found = gather_lists(meeting, [(places[id(act)], step) for act, step in done])
+    said = [*share.sink.remarks, describe_shares(planned.layout, meeting.launched.world)]
+    return [(acts[place], step) for place, step in found], said
+
+
+def _describe(checkpoint: Checkpoint, work: Sequence[Work], planned: _Output, wanted: Wanted) -> list[str]:
+    """What is to be said of a file that is written."""
+    if wanted.file == STDOUT:
+        return []
+    notes: list[str] = []
     what = counted(len(work), "tensor")
     if planned.layout.is_folder:
         what += f" in {counted(len(planned.layout.files), 'file')}"
         notes += find_companions(checkpoint).remarks
     if not planned.as_stored:
-        notes += note_decoded([each.record for each in work if each.record is not None], run.dtype)
-    notes.append(f"wrote {wanted.file}: {what}, {format_bytes(planned.layout.nbytes)}")
-    return done
+        notes += note_decoded([each.record for each in work if each.record is not None], wanted.dtype)
+    return [*notes, f"wrote {wanted.file}: {what}, {format_bytes(planned.layout.nbytes)}"]
 
 
 def _plan(checkpoint: Checkpoint, work: Sequence[Work], file: str, dtype: str, shard_size: str) -> _Output:

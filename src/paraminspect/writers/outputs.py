@@ -128,6 +128,7 @@ class _NewFolder(Output):
         if self._replace:
             remove_left_in(self._partial.target)
         check_folder(self._partial.target, self._layout, self._replace)
+        self.sink.folder = self._partial.path
         for file in self._layout.files:
             path = os.path.join(self._partial.path, file.name)
             os.makedirs(os.path.dirname(path), exist_ok=True)

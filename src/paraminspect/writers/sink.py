@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from threading import Condition, Lock
 from typing import TYPE_CHECKING
@@ -37,10 +37,12 @@ class Sink(ABC):
 
     Attributes:
         remarks: What is to be said of the output when it is there.
+        folder: Where the files lie while they are written, of a new folder; "" of anything else.
     """
 
     def __init__(self, layout: Layout, path: str) -> None:
         self.remarks: list[str] = []
+        self.folder = ""
         self._layout = layout
         self._path = path
         self._done = [0] * len(layout.slots)
@@ -101,6 +103,11 @@ class Sink(ABC):
         for data in read_chunks(source, content):
             self.put(index, begin, data)
             begin += len(data)
+
+    def leave_to_others(self, indices: Iterable[int]) -> None:
+        """Expect no bytes of these tensors: another process writes them into the files."""
+        for index in indices:
+            self._done[index] = self._layout.slots[index].nbytes
 
     @abstractmethod
     def _write(self, index: int, begin: int, view: memoryview) -> None:

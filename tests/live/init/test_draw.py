@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from paraminspect.live.build.seeds import global_seed, make_generator, stream_key
+from paraminspect.live.build.seeds import global_seed, make_generator
 from paraminspect.live.init.draw import Drawing, one_thread
 from paraminspect.live.init.functions import OwnFunctions
 from paraminspect.rules.initializers import INITIALIZERS
 from paraminspect.rules.parse import parse_rule
 from paraminspect.rules.resolve import resolve
+from paraminspect.rules.seeds import stream_key
 from paraminspect.rules.steps import plan_rules
 from paraminspect.rules.targets import Target
 

@@ -10,6 +10,7 @@ from typer import Option
 from paraminspect.cli import options
 from paraminspect.cli.declare import Is, Table, declare
 from paraminspect.cli.output import Output
+from paraminspect.cli.ranks import together
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.paths import shown
 from paraminspect.render.columns import STEPS
@@ -84,6 +85,9 @@ def command(
     out = output.open(rows.header)
     wanted = Wanted(output_file or "", dtype or "", shard_size, force)
     _check(wanted, out, show=show)
+    one = together()
+    if one is not None and not one.launched.is_first and (dry_run or not wanted.file):
+        return 0  # there is nothing to share
     columns = rows.choose(STEPS)
     want: Want = "plan" if dry_run else "values"
     model = open_one(source, options.asked(want, build, rules, feed, edits=True, allow_unmatched=True), out)
@@ -137,8 +141,10 @@ def _carry_out(
     from paraminspect.library.init import initialise
 
     assert model.plan is not None
+    one = together()
+    meeting = one.meet() if one is not None and wanted.file else None
     with Progress(out, "drawn") as progress:
-        done = initialise(model, head["seed"], wanted, progress, shows=show)
+        done = initialise(model, head["seed"], wanted, progress, shows=show, meeting=meeting)
     out.notes(done.notes)
     if wanted.file != STDOUT:
         _print(done.steps, head, model.plan, columns, out)

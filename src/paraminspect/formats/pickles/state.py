@@ -12,7 +12,7 @@ from paraminspect.formats.shapes import MAX_NAME_BYTES
 from paraminspect.limits import OPCODES, WINDOWS, EffortError, effort
 
 MAX_PICKLE_OBJECTS: Final = 500_000
-"""Containers and opaque objects one pickle may make, outside recognised tensors; more only if the file has BYTES_EACH."""
+"""Containers and opaque objects one pickle may make, outside recognised tensors; one for each 4 bytes of a larger file."""
 
 BYTES_EACH: Final = 4
 """Of the file, for each object or memo entry: no program's pickle has fewer. One chunk of a distributed checkpoint is 21

@@ -1,13 +1,11 @@
 """Seeds: from the run's seed and a name to a generator of that name's own.
 
-Every stream has a key of 256 bits: sha256 of SEED, a zero byte and NAME, and of a zero byte and PART where something of
-that name has several streams; it depends on no other name. `Generator.manual_seed` takes 32 bits of a seed, too few for
-the tensors of one mixture of experts, so the whole state of the generator is filled.
+`rules.seeds` has the key of every stream. `Generator.manual_seed` takes 32 bits of a seed, too few for the tensors of one
+mixture of experts, so the whole state of the generator is filled.
 """
 
 from __future__ import annotations
 
-import hashlib
 import random
 import sys
 from collections.abc import Iterator
@@ -15,6 +13,8 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import torch
+
+from paraminspect.rules.seeds import stream_key
 
 _WORDS: Final = 624
 """Of 32 bits: the state of a Mersenne Twister."""
@@ -24,12 +24,6 @@ _WORDS_AT: Final = 24
 
 _DEVICE_BITS: Final = 63
 """Of a seed of a generator of another device."""
-
-
-def stream_key(seed: int, name: str, part: str = "") -> int:
-    """256 bits, big-endian, that say which stream it is."""
-    text = f"{seed}\0{name}\0{part}" if part else f"{seed}\0{name}"
-    return int.from_bytes(hashlib.sha256(text.encode(errors="surrogatepass")).digest(), "big")
 
 
 def device_seed(seed: int, name: str, part: str = "") -> int:

@@ -20,6 +20,7 @@ from paraminspect.live.grad.gradients import GradientNumbers, angle, measure_gra
 from paraminspect.live.grad.losses import Loss, LossFunction, as_loss
 from paraminspect.live.grad.once import BackwardRun, Outcome, explaining_memory
 from paraminspect.live.grad.uses import MAX_PART_BYTES
+from paraminspect.live.ranks.sharded import Peers, has_shards, is_sharded, mean_over_ranks, whole_of
 from paraminspect.outcomes import GradRecord, GradState, UseRecord
 from paraminspect.text import format_bytes
 
@@ -81,6 +82,7 @@ def backward_report(
     seed: int | None = None,
     reasons: bool = True,
     plan: ModelPlan | None = None,
+    peers: Peers | None = None,
 ) -> BackwardReport:
     """Run one forward and one backward pass and say what came of every parameter.
 
@@ -96,6 +98,7 @@ def backward_report(
         reasons: Whether to look for the reason where a gradient is missing, zero or no number, which takes a second
             pass.
         plan: Of a spec's model, for the places in error messages.
+        peers: Other processes that have the same model and call this too; None looks for those of a sharded one.
 
     Raises:
         ParamInspectError: The model fails on the inputs (with the module that does); the loss has no single element or
@@ -107,7 +110,7 @@ def backward_report(
         >>> [record.name for record in report.parameters]
         ['0.weight', '0.bias', '2.weight', '2.bias']
     """
-    run = BackwardRun(model, as_inputs(inputs), as_loss(loss), seed, plan)
+    run = BackwardRun(model, as_inputs(inputs), as_loss(loss), seed, plan, peers=peers)
     had = {name for name, each in model.named_parameters() if each.grad is not None}
     with (
         explaining_memory(model),
@@ -136,7 +139,7 @@ def _report(run: BackwardRun, had: set[str], *, uses: bool, reasons: bool) -> Ba
         for name, each in named
     ]
     notes = [*_notes(done, records), *_note_views(run.model)]
-    if reasons:
+    if reasons and not has_shards(run.model):  # what forward reads there are other tensors
         found = find_reasons(run, {record.name: record.state for record in records})
         records = [record._replace(reason=found.get(record.name)) for record in records]
     return BackwardReport(
@@ -177,8 +180,10 @@ def _use_records(
         if part is None or whole is None or numbers is None:
             records.append(UseRecord(use.path, use.op))
         else:
-            norm = norm_of(part)
-            records.append(UseRecord(use.path, use.op, norm, angle(part, whole, norm * numbers.norm)))
+            mean = done.peers.mean(part) if done.peers is not None and done.peers.holds_replicas else part
+            mean = mean_over_ranks(part, whole) if is_sharded(whole) else mean
+            norm = norm_of(mean)
+            records.append(UseRecord(use.path, use.op, norm, angle(mean, whole_of(whole), norm * numbers.norm)))
     return tuple(records)
 
 

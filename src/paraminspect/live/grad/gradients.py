@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from paraminspect.live.ranks.sharded import is_sharded, join_rows, local_part
 from paraminspect.outcomes import GradState
 
 EXACT = 1 << 20
@@ -47,7 +48,9 @@ def measure_gradients(pairs: Sequence[tuple[Tensor, Tensor]]) -> tuple[list[Grad
     """
     if not pairs:
         return [], 0.0
-    found = torch.stack([_numbers(*pair) for pair in pairs])
+    found = torch.stack([_numbers(local_part(parameter), local_part(gradient)) for parameter, gradient in pairs])
+    if any(is_sharded(gradient) for _, gradient in pairs):
+        found = join_rows(found.double(), [gradient for _, gradient in pairs])
     rows = found.tolist()  # one transfer from the device
     numbers = [_summary(gradient.numel(), row) for (_, gradient), row in zip(pairs, rows, strict=True)]
     return numbers, total_of([each.norm for each in numbers])

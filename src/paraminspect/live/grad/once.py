@@ -24,6 +24,7 @@ from paraminspect.live.grad.gradients import dense
 from paraminspect.live.grad.hooks import HookWatch
 from paraminspect.live.grad.losses import Loss, Taken, evaluate_loss
 from paraminspect.live.grad.uses import VIEWS, Use, UseTracker
+from paraminspect.live.ranks.sharded import Peers, find_peers, unsharded_parameters
 from paraminspect.records import Kind
 
 
@@ -44,6 +45,7 @@ class Outcome(NamedTuple):
         changed: Names of parameters that the forward pass wrote into.
         lost: Those of them that could not be put back.
         incomplete: Whether parts of uses were given up for their size.
+        peers: Other processes that ran the same model; loss and gradients are the mean of theirs.
     """
 
     loss: float
@@ -59,6 +61,7 @@ class Outcome(NamedTuple):
     changed: list[str]
     lost: list[str]
     incomplete: bool
+    peers: Peers | None = None
 
 
 class BackwardRun:
@@ -68,9 +71,20 @@ class BackwardRun:
         model: Left as it was by each run.
         seed: For what forward draws; None takes the random generators as they are.
         plan: Of a spec's model, for the places in error messages.
+        peers: Other processes that run the same model; None looks for those of a sharded one.
     """
 
-    def __init__(self, model: nn.Module, inputs: Inputs, loss: Loss, seed: int | None, plan: ModelPlan | None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        inputs: Inputs,
+        loss: Loss,
+        seed: int | None,
+        plan: ModelPlan | None,
+        *,
+        peers: Peers | None = None,
+    ) -> None:
+        self.peers = peers or find_peers(model)
         self.model = model
         self.inputs = inputs
         self.plan = plan
@@ -111,24 +125,32 @@ class BackwardRun:
                 pass fails; memory runs out.
         """
         hooks = HookWatch(self.model)
+        whole = list(unsharded_parameters(self.model))
         with explaining_memory(self.model), leaving_untouched(self.model) as before, torch.enable_grad():
             with hooks, UseTracker(self.model, parts=parts) as tracker:
                 output = self.output(tracker.calls)
-                named = before.parameters | dict(self.model.named_parameters())
+                read = {id(each): meant for each, meant in whole}
+                named = before.parameters | {
+                    name: read.get(id(each), each) for name, each in self.model.named_parameters()
+                }
                 trained = {name: each for name, each in named.items() if each.requires_grad}
                 if not trained:
                     raise _explain_nothing_trained(self.model, len(named))
-                tracker.look_for(trained.values())
+                tracker.look_for(trained.values(), whole)
                 taken = self.taken(output)
                 loss, text, said, flat = taken
-                value = loss.item()
+                value, own = float(loss.detach()), float(loss.detach())
+                if self.peers is not None:
+                    value = float(self.peers.mean(loss.detach()))
                 node, path = _maker(flat, tracker)
                 del output, taken, flat
                 if math.isnan(value):
                     del loss
-                    raise _explain_nan(self)
+                    raise _explain_nan(self, is_ours=math.isnan(own))
                 go_back(loss)
             gradients = {name: None if each.grad is None else dense(each.grad) for name, each in named.items()}
+            if self.peers is not None and self.peers.holds_replicas:
+                gradients = self.peers.mean_gradients(gradients, named)
             made = before.made()
         uses = {name: tracker.uses(each) if name in trained else [] for name, each in named.items()}
         return Outcome(
@@ -145,6 +167,7 @@ class BackwardRun:
             before.changed,
             before.lost,
             tracker.incomplete,
+            self.peers,
         )
 
     @contextmanager
@@ -189,11 +212,19 @@ def _explain_nothing_trained(model: nn.Module, parameters: int) -> BackwardError
     return BackwardError(f"{type(model).__name__} has no parameters, so that there are no gradients", hint=hint)
 
 
-def _explain_nan(run: BackwardRun) -> BackwardError:
-    """What to say of a loss that is not a number: the first module that made one."""
+def _explain_nan(run: BackwardRun, *, is_ours: bool) -> BackwardError:
+    """What to say of a loss that is not a number: the first module that made one.
+
+    Args:
+        is_ours: Whether it is that of this process.
+    """
+    if not is_ours:
+        return BackwardError("the loss is nan in another process, and so is the mean of all")
     for tensor in iter_tensors([run.inputs.positional, run.inputs.named]):
         if tensor.is_floating_point() and tensor.isnan().any():
             return BackwardError("the loss is nan: the input has elements that are not numbers")
+    if run.peers is not None and not run.peers.holds_replicas:
+        return BackwardError("the loss is nan", hint="the same model on one process says which module makes it so")
     first: list[Call] = []
 
     def look(call: Call, output: object) -> None:

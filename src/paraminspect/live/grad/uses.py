@@ -176,6 +176,9 @@ class UseTracker:
         self._parts = parts
         self._parameters: dict[int, Tensor] = {}
         self._uses: dict[int, list[Use]] = {}
+        self._meant: dict[int, tuple[Tensor, int]] = {}
+        """By id of what forward reads in the place of a parameter: itself, held, and the id of that parameter."""
+
         self.look_for(parameters)
         self._positions: dict[Node, Position] = {}
         self._held = 0
@@ -199,8 +202,13 @@ class UseTracker:
         self.calls.__exit__(kind, error, traceback)
         self._positions.clear()
 
-    def look_for(self, parameters: Iterable[Tensor]) -> None:
-        """Find the uses of these too."""
+    def look_for(self, parameters: Iterable[Tensor], standing_for: Iterable[tuple[Tensor, Tensor]] = ()) -> None:
+        """Find the uses of these too.
+
+        Args:
+            standing_for: (another tensor that forward reads, the parameter that it stands for).
+        """
+        self._meant.update((id(read), (read, id(meant))) for read, meant in standing_for)
         for each in parameters:
             self._parameters[id(each)] = each
             self._uses.setdefault(id(each), [])
@@ -225,15 +233,18 @@ class UseTracker:
         base: Position = ()
         if torch._C._current_graph_task_id() >= 0:
             base = self._positions.get(torch._C._current_autograd_node(), ())
-        graph = _Graph([root.grad_fn for root in roots if root.grad_fn is not None], set(self._parameters))
+        graph = _Graph([root.grad_fn for root in roots if root.grad_fn is not None], {*self._parameters, *self._meant})
         self._positions.update((node, (*base, _number(node))) for node in graph.nodes)
         if self.on_graph is not None:
             self.on_graph(graph.nodes)
         # A gradient that goes into .grad in several graphs is added to in place, and what is kept with it.
         copies = graph.is_open or bool(base)
         for key, places in graph.places.items():
+            _, meant = self._meant.get(key, (None, key))
+            if meant not in self._uses:
+                continue
             for place in places:
-                use = self._add(key, place, base)
+                use = self._add(meant, place, base)
                 if self._parts and (copies or len(places) > 1):
                     place.node.register_hook(self._keeper(use, place.slot, copies=copies))
 

@@ -21,6 +21,9 @@ from paraminspect.rules.steps import InitPlan, PlannedStep, plan_rules
 
 Functions = Mapping[str, Callable[..., object]]
 
+CarryOut = Callable[[InitPlan, Sequence[Tensor], int, OwnFunctions], list[InitStep]]
+"""Does what a plan says to these tensors, from that seed."""
+
 
 def apply_rules(
     model: nn.Module,
@@ -30,8 +33,13 @@ def apply_rules(
     functions: Functions | None = None,
     variables: Mapping[str, object] | None = None,
     allow_unmatched: bool = False,
+    carry_out: CarryOut | None = None,
 ) -> list[InitStep]:
-    """Initialise the parameters of a model in place; see `paraminspect.apply_init`."""
+    """Initialise the parameters of a model in place; see `paraminspect.apply_init`.
+
+    Args:
+        carry_out: What a plan is carried out by; None for `apply_plan`.
+    """
     found = model_targets(model)
     plan = plan_targets(found, rules, functions, variables)
     if plan.unmatched and not allow_unmatched:
@@ -39,7 +47,7 @@ def apply_rules(
         raise RuleError(
             f"rule {number} ({plan.rules[number - 1].text}) matches no parameter" + (f": {reason}" if reason else "")
         )
-    return apply_plan(plan, found.tensors, seed, own_functions(functions or {}))
+    return (carry_out or apply_plan)(plan, found.tensors, seed, own_functions(functions or {}))
 
 
 def apply_plan(
@@ -54,15 +62,13 @@ def apply_plan(
     Raises:
         ParamInspectError: A tensor that is meant is on the meta device, or a rule cannot be applied to it.
     """
-    for step, tensor in zip(plan.steps, tensors, strict=True):
-        for draw in step.draws:
-            _check_step(draw, tensor, own)
+    check_steps(list(zip(plan.steps, tensors, strict=True)), own)
     drawing = Drawing(seed, own)
     done = []
     with one_thread(), torch.no_grad():
         for step, tensor in zip(plan.steps, tensors, strict=True):
             if step.draws:
-                _give(step, tensor, drawing.draw(step, lambda tensor=tensor: tensor))  # type: ignore[misc]
+                give(step, tensor, drawing.draw(step, lambda tensor=tensor: tensor))  # type: ignore[misc]
             done += [_measured(act, tensor) if measured else act.record() for act in step.acts]
     return done
 
@@ -80,6 +86,13 @@ def plan_targets(
     return plan_rules(found.targets, parsed, found.others)
 
 
+def check_steps(steps: Sequence[tuple[PlannedStep, Tensor]], own: OwnFunctions) -> None:
+    """Raise what would stop them, before anything is changed."""
+    for step, tensor in steps:
+        for draw in step.draws:
+            _check_step(draw, tensor, own)
+
+
 def _check_step(step: PlannedStep, tensor: Tensor, own: OwnFunctions) -> None:
     assert step.initializer is not None
     if tensor.is_meta:
@@ -92,7 +105,12 @@ def _check_step(step: PlannedStep, tensor: Tensor, own: OwnFunctions) -> None:
         raise failed(step, f"the function {name} is not at hand", f"give it again: functions={{'{name}': {name}}}")
 
 
-def _give(step: PlannedStep, tensor: Tensor, values: Tensor) -> None:
+def give(step: PlannedStep, tensor: Tensor, values: Tensor) -> None:
+    """Let a tensor have these values.
+
+    Raises:
+        RuleError: It cannot be written.
+    """
     try:
         tensor.copy_(values)
     except RuntimeError as error:  # of inference mode, of memory that is mapped read-only

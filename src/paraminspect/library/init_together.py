@@ -1,0 +1,152 @@
+"""A folder of shards that several processes draw and write: each whole files, the same bytes as one process writes."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from paraminspect.errors import ParamInspectError
+from paraminspect.text import counted, list_some
+from paraminspect.values.workers import share_out
+from paraminspect.writers.layout import Copy, Layout
+from paraminspect.writers.shares import find_nonce, leave_nonce, open_share, remove_nonce
+from paraminspect.writers.sink import Sink
+from paraminspect.writers.whole_files import open_target
+
+if TYPE_CHECKING:
+    from paraminspect.ranks.meeting import Meeting
+
+
+class _Arrival(NamedTuple):
+    """What each process has to have in common with the others."""
+
+    version: str
+    torch: str
+    layout: str
+
+
+class Share(NamedTuple):
+    """What this process writes.
+
+    Attributes:
+        sink: Takes it.
+        indices: Of the tensors.
+    """
+
+    sink: Sink
+    indices: frozenset[int]
+
+
+def check_folder_asked(layout: Layout, path: str, meeting: Meeting) -> None:
+    """Raise unless it is a folder, whose files can be shared out."""
+    if not layout.is_folder:
+        raise ParamInspectError(
+            f"{path} is one file, and {meeting.launched.world} processes write whole files each",
+            hint="-o FOLDER/ writes shards, --shard-size says how large; or run it without torchrun",
+        )
+
+
+@contextmanager
+def open_together(layout: Layout, path: str, meeting: Meeting, *, force: bool) -> Iterator[Share]:
+    """Write a folder with the others.
+
+    Args:
+        path: What the user typed.
+        force: Whether a folder that is there is replaced.
+
+    Yields:
+        What is to be put here. On leaving, and once all others have left, the folder has its name.
+
+    Raises:
+        ParamInspectError: The processes are of different versions, or plan different files; another one has failed.
+        TargetError: It cannot be written, or not from all hosts.
+    """
+    meeting.agree(_arrive(layout), _compare)
+    files = _share_files(layout, meeting.launched.world)[meeting.launched.rank]
+    indices = frozenset(index for index, slot in enumerate(layout.slots) if slot.file in files)
+    if not meeting.launched.is_first:
+        folder, nonce = meeting.agree(None)
+        find_nonce(folder, nonce, path)
+        meeting.agree(None)
+        with open_share(layout, path, folder, files) as sink:
+            yield Share(sink, indices)
+        meeting.agree(None)
+        return
+    with open_target(layout, path, force=force) as sink:
+        if not sink.folder:
+            raise ParamInspectError(f"{path} is where the model comes from", hint="name another folder")
+        sink.leave_to_others(set(range(len(layout.slots))) - indices)
+        nonce = uuid.uuid4().hex
+        leave_nonce(sink.folder, nonce)
+        meeting.agree(None, lambda _: (sink.folder, nonce))
+        meeting.agree(None)
+        yield Share(sink, indices)
+        meeting.agree(None)
+        remove_nonce(sink.folder)
+
+
+def gather_lists(meeting: Meeting, mine: Sequence[Any]) -> list[Any]:
+    """On rank 0 what all have, rank after rank; nothing on the others."""
+    found: list[Any] = []
+
+    def keep(values: Sequence[Any]) -> None:
+        for each in values:
+            found.extend(each)
+
+    meeting.agree(list(mine), keep)
+    return found
+
+
+def watched(meeting: Meeting, progress: Callable[[int, int], None]) -> Callable[[int, int], None]:
+    """The same, and stop where another process has failed."""
+
+    def look(done: int, total: int) -> None:
+        meeting.look()
+        progress(done, total)
+
+    return look
+
+
+def _share_files(layout: Layout, world: int) -> list[frozenset[int]]:
+    """By rank, the files with tensors in them; the same everywhere, about as many bytes each."""
+    held = sorted({slot.file for slot in layout.slots})
+    lots = share_out([layout.files[file].nbytes for file in held], world)
+    return [frozenset(held[place] for place in lot) for lot in lots] + [frozenset()] * (world - len(lots))
+
+
+def _arrive(layout: Layout) -> _Arrival:
+    from importlib.metadata import version
+
+    from paraminspect import __version__
+
+    digest = sha256()
+    for file in layout.files:
+        digest.update(f"{file.name}\0{file.nbytes}\0".encode(errors="surrogatepass"))
+        for piece in file.pieces:
+            content = piece.content
+            digest.update(repr(content).encode() if isinstance(content, Copy) else content)
+    return _Arrival(__version__, version("torch"), digest.hexdigest())
+
+
+def _compare(arrivals: Sequence[_Arrival]) -> None:
+    for what, word in (("version", "paraminspect"), ("torch", "torch"), ("layout", "the files of the model")):
+        found = [getattr(each, what) for each in arrivals]
+        others = [rank for rank, each in enumerate(found) if each != found[0]]
+        if others and what == "layout":
+            ranks = list_some([str(rank) for rank in others], 6)
+            raise ParamInspectError(
+                f"rank {ranks} would write other files than rank 0", hint="is the source the same on every host?"
+            )
+        if others:
+            raise ParamInspectError(f"{word} is {found[0]} on rank 0 and {found[others[0]]} on rank {others[0]}")
+
+
+def describe_shares(layout: Layout, world: int) -> str:
+    """What is said of how many took part."""
+    shares = _share_files(layout, world)
+    wrote = sum(1 for files in shares if files)
+    idle = "; a smaller --shard-size makes more files, for the others" if wrote < world else ""
+    return f"written by {wrote} of {counted(world, 'rank')}{idle}"

@@ -1,0 +1,74 @@
+"""The command line as torchrun starts it, several times over."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.making.running import PATIENCE_S, Result, modules_after, program, run_apart, run_here
+
+OTHER = {"RANK": "1", "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "none"}
+FIRST = {**OTHER, "RANK": "0"}
+
+GPT2 = ("configs/gpt2.yaml", "-D", "depth=1", "-D", "dim=48", "-D", "vocab=90", "--shard-size", "40KB")
+
+
+def torchrun(ranks: int, *words: object, **environ: str) -> Result:
+    """One command line, started by torchrun on this machine."""
+    command, base = program()
+    done = subprocess.run(
+        [*command[:1], "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks), *command[1:], *map(str, words)],
+        env={**base, "OMP_NUM_THREADS": "1", **environ}, capture_output=True, timeout=PATIENCE_S, check=False, text=True,
+    )  # fmt: skip
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("words", [("list",), ("stats",), ()])
+def test_other_commands_run_where_the_rank_is_0(words: tuple[str, ...], tmp_path: Path) -> None:
+    spec = tmp_path / "net.yaml"
+    spec.write_text("model: [{Linear: [2, 2]}]\n")
+    status, modules = modules_after(*words, spec, **OTHER)
+    assert status == 0
+    assert not modules & {"torch", "numpy", "rich", "paraminspect.models.open"}
+    alone = run_here(*words, str(spec))
+    assert run_here(*words, str(spec), **FIRST) == alone
+    assert run_here(*words, str(spec), **OTHER) == (0, "", "")
+
+
+@pytest.mark.parametrize("words", [("-o", "x/", "--help"), ("configs/mlp.yaml", "-o", "out/", "--dry-run")])
+def test_init_that_writes_nothing_is_not_shared(words: tuple[str, ...]) -> None:
+    status, modules = modules_after("init", *words, **OTHER)
+    assert status == 0
+    assert "torch" not in modules
+
+
+def test_init_by_two_ranks_writes_what_one_process_writes(tmp_path: Path) -> None:
+    alone = run_apart("init", *GPT2, "-o", f"{tmp_path}/alone/")
+    found = torchrun(2, "init", *GPT2, "-o", f"{tmp_path}/together/")
+    assert (found.status, found.stdout) == (0, alone.stdout)
+    assert "note: written by 2 of 2 ranks\n" in found.stderr
+    names = sorted(os.listdir(tmp_path / "alone"))
+    assert sorted(os.listdir(tmp_path / "together")) == names
+    assert len(names) > 3
+    for name in names:
+        assert (tmp_path / "together" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
+
+
+def test_an_error_of_one_rank_is_said_once_and_ends_all(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import os\ndef bad(tensor):\n    if os.environ['RANK'] == '1':\n        raise ValueError('broken here')\n"
+    )
+    found = torchrun(
+        2, "init", *GPT2, "--rules-file", tmp_path / "mine.py", "--rule", "*=bad", "-o", f"{tmp_path}/out/"
+    )
+    ours = [line for line in found.stderr.splitlines() if line.startswith(("error: ", "note: "))]
+    assert found.status == 1
+    assert found.stdout == ""
+    assert len(ours) == 2
+    assert ours[0].startswith("error: rank 1 (")
+    assert "broken here" in ours[0]
+    assert ours[1] == "note: the exit status is 2; torchrun makes 1 of every one that is not 0"
+    assert not {path.name for path in tmp_path.iterdir()} - {"mine.py", "__pycache__"}
