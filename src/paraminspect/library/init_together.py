@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from paraminspect.engines.shares import share_out
 from paraminspect.errors import ParamInspectError
 from paraminspect.text import counted, list_some
-from paraminspect.values.workers import share_out
 from paraminspect.writers.layout import Copy, Layout
 from paraminspect.writers.shares import find_nonce, leave_nonce, open_share, remove_nonce
 from paraminspect.writers.sink import Sink
