@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from paraminspect.engines.shares import share_out
+from paraminspect.engines.shared_out import share_out
 from paraminspect.errors import ParamInspectError
 from paraminspect.text import counted, list_some
 from paraminspect.writers.layout import Copy, Layout

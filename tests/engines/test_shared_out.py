@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paraminspect.engines.shares import share_out
+from paraminspect.engines.shared_out import share_out
 
 
 @given(st.lists(st.integers(0, 1000), max_size=40), st.integers(1, 5))
