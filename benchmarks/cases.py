@@ -35,6 +35,8 @@ GGUF_DUMP = "gguf-dump"
 SHA256SUM = "sha256sum"
 CONVERT = "paraminspect convert"
 COMPLETION = "completion of a name"
+ON_TERMINAL = "paraminspect list, on a terminal"
+IN_A_PIPE = "paraminspect list, in a pipe"
 CP_SYNC = "start-up, cp, sync"
 TORCH_CONVERT = "torch.load and save_file"
 
@@ -112,6 +114,18 @@ def make_cases(data: str, binaries: str) -> list[Case]:
         line = f"paraminspect show {data}/{name} "
         environ = ("_PARAMINSPECT_COMPLETE=complete_zsh", f"_PARAMINSPECT_BEFORE={line}")
         return ("env", *environ, f"{binaries}/paraminspect")
+
+    def watched(end: str, name: str) -> tuple[str, ...]:
+        return (python, "benchmarks/floors/watched.py", end, *listing(name))
+
+    def on_terminal(count: int, name: str, bound: float) -> Case:
+        return Case(
+            f"terminal-{count}",
+            f"{count:,} rows for somebody who looks at them",
+            {ON_TERMINAL: watched("pty", name), IN_A_PIPE: watched("pipe", name)},
+            (Budget("slower", bound, IN_A_PIPE),),
+            ours=ON_TERMINAL,
+        )
 
     typer = (python, "-c", "import typer")
     twins = (f"{data}/gpt2.safetensors", f"{data}/gpt2.pt")
@@ -387,4 +401,7 @@ def make_cases(data: str, binaries: str) -> list[Case]:
             (Budget("slower", 1.1, BARE_BACKWARD),),
             ours=GRAD_USES,
         ),
+        on_terminal(1_000, "many-1000.safetensors", 1.5),
+        on_terminal(10_000, "many-10000.safetensors", 1.5),
+        on_terminal(100_000, "many.safetensors", 2),
     ]
