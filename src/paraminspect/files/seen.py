@@ -9,15 +9,14 @@ files need no look at the end.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
 from typing import Final, NamedTuple
 
 from paraminspect.errors import ChangedError
 from paraminspect.files.paths import scheme_of, shown
-from paraminspect.files.system import is_nameless
+from paraminspect.files.system import in_folder, is_nameless
 
 _HINT: Final = "is it being written? try again when that is done"
 
@@ -26,7 +25,7 @@ class Version(NamedTuple):
     """What tells a file from another one, and from what it was.
 
     Attributes:
-        inode: Its number in the file system.
+        inode: Its number in the file system; 0 where that is not known, which is any.
         size: In bytes.
         written_ns: When it was last written, in nanoseconds.
     """
@@ -36,28 +35,15 @@ class Version(NamedTuple):
     written_ns: int
 
 
-def version_of(status: os.stat_result) -> Version:
-    """The version of a file that has this status."""
-    return Version(status.st_ino, status.st_size, status.st_mtime_ns)
-
-
-def _version_at(path: str | None) -> Version | None:
-    """The version that a path leads to now; None where it leads nowhere."""
-    try:
-        return version_of(os.fstat(0) if path is None else os.stat(path))
-    except (OSError, ValueError):
-        return None
-
-
-Look = Callable[["str | None"], "Version | None"]
-"""The version that a path leads to now; None where it leads nowhere."""
-
-
 class Seen:
-    """Files that are read for one purpose, each as it was when it was first opened. For several threads."""
+    """Files that are read for one purpose, each as it was when it was first opened. For several threads.
 
-    def __init__(self) -> None:
-        self._versions: dict[str | None, Version] = {}
+    Args:
+        versions: What is known of some of them already.
+    """
+
+    def __init__(self, versions: Mapping[str | None, Version] | None = None) -> None:
+        self._versions: dict[str | None, Version] = dict(versions or {})
 
     def note(self, path: str | None, version: Version) -> None:
         """A file is open; None is standard input.
@@ -66,23 +52,27 @@ class Seen:
             ChangedError: It was another one before.
         """
         before = self._versions.setdefault(path, version)
-        if version != before:
+        if not _is_same(version, before):
             raise _changed(path, before, version)
 
-    def note_all(self, paths: Iterable[str], look: Look) -> None:
+    def get(self, path: str | None) -> Version | None:
+        """A file as it was; None where it is not known."""
+        return self._versions.get(path)
+
+    def note_all(self, paths: Iterable[str]) -> None:
         """The same of files that will be opened; those that are not there are left to whoever opens them."""
         for path in paths:
-            if path not in self._versions and (version := look(path)) is not None:
+            if path not in self._versions and (version := _version_at(path)) is not None:
                 self._versions[path] = version
 
-    def raise_changed(self, look: Look = _version_at) -> None:
+    def raise_changed(self) -> None:
         """See that all files are what they were.
 
         Raises:
             ChangedError: One is not.
         """
         for path, before in list(self._versions.items()):
-            if (now := look(path)) != before:
+            if not _is_same(now := _version_at(path), before):
                 raise _changed(path, before, now)
 
     def clear(self) -> None:
@@ -90,9 +80,21 @@ class Seen:
         self._versions.clear()
 
 
-def _look_once() -> Look:
-    """One look at each file serves all that it is read for."""
-    return cache(_version_at)
+def version_of(status: os.stat_result) -> Version:
+    """The version of a file that has this status."""
+    return Version(status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def _is_same(now: Version | None, before: Version) -> bool:
+    return now is not None and (now if before.inode else now._replace(inode=0)) == before
+
+
+def _version_at(path: str | None) -> Version | None:
+    """The version that a path leads to now; None where it leads nowhere."""
+    try:
+        return version_of(os.fstat(0) if path is None else os.stat(in_folder(path)))
+    except (OSError, ValueError):
+        return None
 
 
 def _changed(path: str | None, before: Version, now: Version | None) -> ChangedError:
@@ -103,7 +105,7 @@ def _changed(path: str | None, before: Version, now: Version | None) -> ChangedE
 def _describe(before: Version, now: Version | None) -> str:
     if now is None:
         return "it is gone"
-    if now.inode != before.inode:
+    if before.inode and now.inode != before.inode:
         return "another file has its name now"
     if now.size != before.size:
         return f"it had {before.size:,} bytes, and has {now.size:,}"
@@ -129,10 +131,16 @@ def note_opened(path: str | None, status: os.stat_result) -> None:
 def note_all(paths: Iterable[str]) -> None:
     """Files of what is being read, which may be opened later."""
     local = [path for path in paths if not scheme_of(path) and not is_nameless(path)]
-    look = _look_once()
     for group in _READING.get():
         for seen in group:
-            seen.note_all(local, look)
+            seen.note_all(local)
+
+
+def versions_of(paths: Iterable[str]) -> dict[str | None, Version]:
+    """Those of the files of what is being read, as they were when they were first opened."""
+    groups = [seen for group in _READING.get() for seen in group]
+    found = {path: next((v for seen in groups if (v := seen.get(path)) is not None), None) for path in paths}
+    return {path: version for path, version in found.items() if version is not None}
 
 
 @contextmanager
@@ -179,7 +187,8 @@ def raise_changed() -> None:
     Raises:
         ChangedError: One has changed.
     """
-    _raise_changed(seen for group in _READING.get() for seen in group)
+    for group in _READING.get():
+        _raise_changed(group)
 
 
 def settle() -> None:
@@ -196,10 +205,9 @@ def settle() -> None:
 
 def _raise_changed(several: Iterable[Seen]) -> None:
     """As `Seen.raise_changed`, once: what is said of a file by whoever reads it is not said by all around it."""
-    look = _look_once()
     try:
         for seen in several:
-            seen.raise_changed(look)
+            seen.raise_changed()
     except ChangedError:
         for group in _READING.get():
             group[0].clear()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # what a command that reads a file does not wait for
     from paraminspect.architecture.model import Spec
     from paraminspect.architecture.module_outline import Outline
     from paraminspect.architecture.plan import ModelPlan
+    from paraminspect.engines.pool import Engine, Pool
     from paraminspect.live.build.live_model import LiveModel
     from paraminspect.live.build.weights import WeightReport
     from paraminspect.live.init.drawn import Draw
@@ -170,6 +171,18 @@ class Opened:
             self._outline = outline_module(self.live.model)
         return self._outline
 
+    @property
+    def printed(self) -> Outline:
+        """The same, with arguments as the installed torch prints them: another one than that of the table is asked."""
+        from paraminspect.architecture.torch_version import prints_as_told
+
+        if self._sketched is not None and not prints_as_told():
+            from paraminspect.live.build.outline import outline_module
+
+            assert self.live is not None
+            return outline_module(self.live.model)
+        return self.outline
+
     def targets(self) -> Targets:
         """What rules can mean of it."""
         from paraminspect.rules.meant import checkpoint_targets, parameter_targets
@@ -256,6 +269,18 @@ class Opened:
         from paraminspect.values.read import open_numbers
 
         return open_numbers(record, self.files)
+
+    def pool(self, engine: Engine, nbytes: int, *, holds_lock: bool = False) -> Pool:
+        """Who reads so many bytes of its values; those of a live model are made here.
+
+        Args:
+            holds_lock: As of `Engine.pool`.
+
+        Raises:
+            ParamInspectError: Those cannot.
+        """
+        files = () if self.is_live else self.checkpoint.files
+        return engine.pool(files, nbytes, holds_lock=holds_lock)
 
     def part(self, record: TensorRecord, index: tuple[Any, ...] = (), *, is_summary: bool = False) -> Part:
         """The part of a tensor that an index means, stored or live.
