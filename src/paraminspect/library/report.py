@@ -167,13 +167,12 @@ def gradients_of(opened: Opened, plan: BackwardPlan) -> tuple[Rows, list[str]]:
 
 def make_report(parts: Sequence[Part], changes: Rows | None = None, gradients: Rows | None = None) -> Report:
     """The page of one source, or of two of which the second is the later one."""
-    from importlib.metadata import version
-
+    from paraminspect import __version__
     from paraminspect.pages.document import change_part, document, gradient_part
 
     changed = None if changes is None else change_part(changes)
     passed = None if gradients is None else gradient_part(gradients)
-    return Report(document(version("paraminspect"), [part.members for part in parts], changed, passed))
+    return Report(document(__version__, [part.members for part in parts], changed, passed))
 
 
 def _find(opened: Opened) -> list[Finding]:
@@ -219,6 +218,8 @@ def _statistics(
 
 
 def _name_failures(failures: Sequence[Failure]) -> list[str]:
+    if not failures:
+        return []
     from paraminspect.values.tabled import failures_as_errors
 
     return [error.message for error in failures_as_errors(failures, "")]

@@ -56,7 +56,6 @@ def command(
     from paraminspect.cli.opened import open_one
     from paraminspect.cli.progress import Progress
     from paraminspect.library.report import compare, count_bytes, describe_source, make_report, plan_listing
-    from paraminspect.values.workers import count_workers
 
     out = Output("auto", colour=color)
     if not output_file:
@@ -76,7 +75,7 @@ def command(
     listings = [plan_listing(model, everything=everything) for model in models]
     nbytes = 0 if no_values else count_bytes(models, listings)
     with Progress(out, "reading") as progress:
-        advance, workers = progress.counting(nbytes), count_workers(nbytes)
+        advance, workers = progress.counting(nbytes), 1 if no_values else _count_workers(nbytes)
         parts = [
             describe_source(model, listing, values=not no_values, advance=advance, workers=workers)
             for model, listing in zip(models, listings, strict=True)
@@ -93,6 +92,12 @@ def command(
         _open(output_file)
     out.finish()
     return out.status
+
+
+def _count_workers(nbytes: int) -> int:
+    from paraminspect.values.workers import count_workers  # numpy, which headers alone do not need
+
+    return count_workers(nbytes)
 
 
 def _run(model: Opened, run: Run, rules: options.Rules, out: Output) -> Rows:
