@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -182,12 +183,11 @@ def gradients_of(opened: Opened, plan: BackwardPlan) -> tuple[Rows, list[str]]:
 
 def make_report(parts: Sequence[Part], changes: Rows | None = None, gradients: Rows | None = None) -> Report:
     """The page of one source, or of two of which the second is the later one."""
-    from paraminspect import __version__
     from paraminspect.pages.document import change_part, document, gradient_part
 
     changed = None if changes is None else change_part(changes)
     passed = None if gradients is None else gradient_part(gradients)
-    return Report(document(__version__, [part.members for part in parts], changed, passed))
+    return Report(document(sys.modules["paraminspect"].__version__, [part.members for part in parts], changed, passed))
 
 
 def _find(opened: Opened, deep: Callable[[int, int], None] | None) -> list[Finding]:
