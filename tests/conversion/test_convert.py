@@ -31,6 +31,7 @@ from paraminspect.errors import LimitExceededError, ParamInspectError, Selection
 from paraminspect.formats import companions
 from paraminspect.formats.source import open_source
 from paraminspect.values import decode as numbers
+from tests.making.newer_torch import ALONE
 from tests.making.running import run_here
 from tests.making.torch_files import not_dense
 
@@ -216,7 +217,7 @@ def in_safetensors(path: Path) -> None:
 
 
 def distributed(path: Path) -> None:
-    dcp.save(state(), checkpoint_id=path, no_dist=True)
+    dcp.save(state(), checkpoint_id=path, **ALONE)
 
 
 @pytest.mark.filterwarnings("ignore")  # of torch, about itself
