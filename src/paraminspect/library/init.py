@@ -66,12 +66,14 @@ class Wanted(NamedTuple):
         dtype: Of its floating-point tensors; "" leaves them as they are.
         shard_size: Most bytes of a file of a folder, as typed.
         force: Whether a file that is there is replaced.
+        to: "dcp" for a folder of torch.distributed.checkpoint; "" for what the name of the file says.
     """
 
     file: str = ""
     dtype: str = ""
     shard_size: str = ""
     force: bool = False
+    to: str = ""
 
 
 class Initialised(NamedTuple):
@@ -119,7 +121,13 @@ def initialise(
     look = _printer(texts) if shows else None
     run = Run(Drawing(seed, rules.own or OwnFunctions()), dtype=wanted.dtype, look=look, progress=progress)
     notes: list[str] = []
-    if wanted.file:
+    if wanted.to:
+        from paraminspect.library.init_distcp import DistributedFolder, check_asked
+
+        check_asked(wanted.file, shard_size=wanted.shard_size)
+        folder = DistributedFolder(work, run.drawing, wanted.dtype, meeting, progress)
+        done, notes = folder.write(wanted.file, plan, force=wanted.force)
+    elif wanted.file:
         planned = _plan(model.checkpoint, work, wanted.file, wanted.dtype, wanted.shard_size)
         done, said = (
             _write(planned, run, wanted) if meeting is None else _write_together(planned, run, wanted, plan, meeting)
