@@ -3,6 +3,7 @@
 # make test-extra   run the tests that want a browser, other shells, readers of manual pages
 # make test-libraries  run models of transformers, diffusers, peft and timm, in an environment of their own
 # make check-package  what a package index, GitHub and docker make of the project; the tests, from the source archive
+# make compat       run the tests with the lowest and the newest versions of what we depend on, on each Python that is there
 # make docs         run the commands of README.md and docs/, write their output into them; write the manual pages;
 #                   build the site into build/site
 # make linkcheck    ask the servers of all links of the site whether they have the page
@@ -23,12 +24,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 LIBRARIES := .venv-libraries
 PACKAGE := .venv-package
+COMPAT := .venv-compat
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS)
 DEMO := demo/gpt2.pt
 BENCH_ARGS ?= --output benchmarks/RESULTS.md
 
 .DELETE_ON_ERROR:
-.PHONY: demo install dev test test-without-torch test-extra test-libraries page check-page report lint pytest check-docs check-wheel check-package docs site linkcheck bench clean help
+.PHONY: demo install dev test test-without-torch test-extra test-libraries page check-page report lint pytest check-docs check-wheel check-package compat docs site linkcheck bench clean help
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed '/^$$/q'
@@ -105,6 +107,15 @@ $(PACKAGE)/.installed: pyproject.toml constraints.txt | $(VENV)/.installed
 	@$(PACKAGE)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS) --group package
 	@touch $@
 
+compat: $(COMPAT)/.installed
+	$(COMPAT)/bin/python -m scripts.compat $(foreach each,$(PYTHONS),--python $(each)) --uv "$(UV_ARGS)" -n auto $(PYTEST_ARGS)
+
+$(COMPAT)/.installed: pyproject.toml constraints.txt | $(VENV)/.installed
+	@test -x $(COMPAT)/bin/python || $(BIN)/python -m venv $(COMPAT)
+	@$(COMPAT)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) --upgrade pip
+	@$(COMPAT)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS) --group compat
+	@touch $@
+
 pytest: $(VENV)/.dev
 	$(BIN)/pytest -n auto $(PYTEST_ARGS)
 
@@ -142,5 +153,5 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 clean:
-	rm -rf $(VENV) $(LIBRARIES) $(PACKAGE) build dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(LIBRARIES) $(PACKAGE) $(COMPAT) build dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

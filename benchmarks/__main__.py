@@ -6,6 +6,8 @@ import argparse
 import os
 import platform
 import sys
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from benchmarks.cases import Budget, Case, make_cases
 from benchmarks.measure import Measurement, measure_in_turn
@@ -18,19 +20,31 @@ def main() -> int:
     """Exit status 0 if every budget is met, 1 if not."""
     options = _parse_options()
     os.chdir(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    _make_inputs(options.data)
     cases = make_cases(options.data, os.path.dirname(sys.executable))
+    cases = [case for case in cases if not options.only or case.name in options.only]
+    words = {word for case in cases for command in case.commands.values() for word in command}
+    _make_inputs(
+        options.data,
+        [os.path.basename(word) for word in words if word.startswith(f"{options.data}/")] if options.only else [],
+    )
     kept, tables = [], []
+    known = _read(options.output) if options.only and options.output else None
     for case in cases:
-        if not options.only or case.name in options.only:
-            rounds = max(1, options.rounds // SLOW_SHARE) if case.slow else options.rounds
-            print(f"{case.title} ...", file=sys.stderr, flush=True)
-            measured = measure_in_turn(case.commands, rounds)
-            kept += [budget_row(case, budget, measured) for budget in case.budgets]
-            tables.append(_case_table(case, measured, rounds))
-            if options.output:  # what is measured is kept, should a later case be given up
-                with open(options.output, "w", encoding="utf-8") as file:
-                    file.write(_document(kept, tables))
+        rounds = max(1, options.rounds // SLOW_SHARE) if case.slow else options.rounds
+        print(f"{case.title} ...", file=sys.stderr, flush=True)
+        measured = measure_in_turn(case.commands, rounds)
+        kept += [budget_row(case, budget, measured) for budget in case.budgets]
+        tables.append(_case_table(case, measured, rounds))
+        if options.output:  # what is measured is kept, should a later case be given up
+            _write(options.output, kept, tables, known)
+    if not options.only or "page" in options.only:
+        from benchmarks.page import find
+
+        found = find()
+        kept += found.rows()
+        tables.append(found.table())
+        if options.output:
+            _write(options.output, kept, tables, known)
     print(_document(kept, tables), end="")
     return int(any(row.endswith("| **no** |") for row in kept))
 
@@ -39,13 +53,54 @@ def _parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--data", default="build/bench", help="folder of the inputs, 1.6 GB (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=15, help="counted runs of each command (default: %(default)s)")
-    parser.add_argument("--only", action="append", metavar="CASE", help="one case by its name; repeatable")
+    parser.add_argument(
+        "--only",
+        action="append",
+        metavar="CASE",
+        help="one case by its name, or page; repeatable: others stay in --output",
+    )
     parser.add_argument("--output", metavar="FILE", help="write the tables there as well")
     return parser.parse_args()
 
 
-def _make_inputs(data: str) -> None:
-    command = [sys.executable, "-m", "benchmarks.make_inputs", data]
+class Written(NamedTuple):
+    """A document that is there: what stands above the budgets, their rows, and the tables, each with its heading."""
+
+    head: str
+    kept: list[str]
+    tables: list[str]
+
+
+def _read(path: str) -> Written:
+    with open(path, encoding="utf-8") as file:
+        head, _, rest = file.read().partition("## Budgets\n")
+    budgets, _, measured = rest.partition("## Measurements\n")
+    tables = [f"### {table.strip()}\n" for table in f"\n{measured}".split("\n### ")[1:]]
+    return Written(head, [line for line in budgets.splitlines() if line.startswith("| ")][2:], tables)
+
+
+def _write(path: str, kept: list[str], tables: list[str], known: Written | None) -> None:
+    """The document, or one that is there with what is new in the place of what was."""
+    text = _document(kept, tables)
+    if known is not None:
+        rows: dict[str, list[str]] = {_title_of(row): [] for row in (*known.kept, *kept)}
+        for row in known.kept:
+            if _title_of(row) not in {_title_of(each) for each in kept}:
+                rows[_title_of(row)].append(row)
+        for row in kept:
+            rows[_title_of(row)].append(row)
+        whole = {table.partition("\n")[0]: table for table in (*known.tables, *tables)}
+        text = known.head + _body([row for each in rows.values() for row in each], list(whole.values()))
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _title_of(row: str) -> str:
+    return row.split(" | ", maxsplit=1)[0]
+
+
+def _make_inputs(data: str, names: Sequence[str]) -> None:
+    command = [sys.executable, "-m", "benchmarks.make_inputs", data, *names]
     if status := os.waitstatus_to_exitcode(os.waitpid(os.posix_spawn(command[0], command, os.environ), 0)[1]):
         sys.exit(status)
 
@@ -83,7 +138,6 @@ def _case_table(case: Case, measured: dict[str, Measurement], rounds: int) -> st
 
 def _document(kept: list[str], tables: list[str]) -> str:
     command = f"python -m benchmarks {' '.join(sys.argv[1:])}".rstrip()
-    rows = "\n".join(kept)
     return f"""\
 # Benchmarks
 
@@ -95,11 +149,16 @@ from that of the process that measures.
 
 {os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}.
 
+{_body(kept, tables)}"""
+
+
+def _body(kept: list[str], tables: list[str]) -> str:
+    return f"""\
 ## Budgets
 
 | input | command | budget | found | met |
 | --- | --- | --- | ---: | --- |
-{rows}
+{chr(10).join(kept)}
 
 ## Measurements
 

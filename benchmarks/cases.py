@@ -35,6 +35,8 @@ GGUF_DUMP = "gguf-dump"
 SHA256SUM = "sha256sum"
 CONVERT = "paraminspect convert"
 COMPLETION = "completion of a name"
+ON_TERMINAL = "paraminspect list, on a terminal"
+IN_A_PIPE = "paraminspect list, in a pipe"
 CP_SYNC = "start-up, cp, sync"
 TORCH_CONVERT = "torch.load and save_file"
 
@@ -112,6 +114,18 @@ def make_cases(data: str, binaries: str) -> list[Case]:
         line = f"paraminspect show {data}/{name} "
         environ = ("_PARAMINSPECT_COMPLETE=complete_zsh", f"_PARAMINSPECT_BEFORE={line}")
         return ("env", *environ, f"{binaries}/paraminspect")
+
+    def watched(end: str, name: str) -> tuple[str, ...]:
+        return (python, "benchmarks/floors/watched.py", end, *listing(name))
+
+    def on_terminal(count: int, name: str, bound: float) -> Case:
+        return Case(
+            f"terminal-{count}",
+            f"{count:,} rows for somebody who looks at them",
+            {ON_TERMINAL: watched("pty", name), IN_A_PIPE: watched("pipe", name)},
+            (Budget("slower", bound, IN_A_PIPE),),
+            ours=ON_TERMINAL,
+        )
 
     typer = (python, "-c", "import typer")
     twins = (f"{data}/gpt2.safetensors", f"{data}/gpt2.pt")
@@ -205,14 +219,20 @@ def make_cases(data: str, binaries: str) -> list[Case]:
             {TYPER: typer, LIST: listing("small.gguf"), GGUF_DUMP: (f"{binaries}/gguf-dump", f"{data}/small.gguf")},
             START_UP,
         ),
+        *[
+            Case(
+                f"spec-{name}",
+                f"{title} as a spec, `configs/{name}.yaml`",
+                {TYPER: typer, LIST: (f"{binaries}/paraminspect", "list", f"configs/{name}.yaml")},
+                (Budget("slower", 1.5, TYPER), Budget("megabytes", 35)),
+            )
+            for name, title in (("gpt2", "GPT-2"), ("llama-7b", "Llama 7B"))
+        ],
         Case(
-            "spec",
-            "Llama 7B as a spec, `configs/llama-7b.yaml`",
-            {
-                TORCH: (python, "-c", "import torch"),
-                LIST: (f"{binaries}/paraminspect", "list", "configs/llama-7b.yaml"),
-            },
-            (Budget("slower", 1.15, TORCH),),
+            "spec-many",
+            "a spec of 30,000 layers",
+            {TORCH: (python, "-c", "import torch"), LIST: listing("layers.yaml")},
+            (Budget("slower", 1, TORCH), Budget("megabytes", 300)),
         ),
         *[
             Case(
@@ -381,4 +401,7 @@ def make_cases(data: str, binaries: str) -> list[Case]:
             (Budget("slower", 1.1, BARE_BACKWARD),),
             ours=GRAD_USES,
         ),
+        on_terminal(1_000, "many-1000.safetensors", 1.5),
+        on_terminal(10_000, "many-10000.safetensors", 1.5),
+        on_terminal(100_000, "many.safetensors", 2),
     ]

@@ -1,4 +1,4 @@
-"""Make the files that are measured, those that are not there yet: `python -m benchmarks.make_inputs FOLDER`.
+"""Make the files that are measured, those that are not there yet: `python -m benchmarks.make_inputs FOLDER [NAME..]`.
 
 A process of its own, for it imports torch, and the one that measures must stay small.
 """
@@ -42,11 +42,11 @@ SHARD_LAYER_SHAPES = {
 
 
 def main() -> None:
-    """Make every input in the folder named on the command line."""
+    """Make every input in the folder named on the command line, or those that are named behind it."""
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     for name, make in INPUTS.items():
-        if not (folder / name).exists():
+        if not (folder / name).exists() and (name in sys.argv[2:] or not sys.argv[2:]):
             unfinished = folder / "unfinished" / name
             shutil.rmtree(unfinished.parent, ignore_errors=True)
             unfinished.parent.mkdir()
@@ -69,8 +69,8 @@ def _gpt2_torch(path: Path, *, legacy: bool = False) -> None:
     torch.save({**state, HEAD: state[EMBEDDING]}, path, _use_new_zipfile_serialization=not legacy)
 
 
-def _many() -> dict[str, torch.Tensor]:
-    return {f"model.layers.{i // 1000}.experts.{i // 4 % 250}.w{i % 4}.weight": torch.ones(2, 2) for i in range(MANY)}
+def _many(count: int = MANY) -> dict[str, torch.Tensor]:
+    return {f"model.layers.{i // 1000}.experts.{i // 4 % 250}.w{i % 4}.weight": torch.ones(2, 2) for i in range(count)}
 
 
 def _many_torch(path: Path, *, legacy: bool = False) -> None:
@@ -130,6 +130,12 @@ def _shards(folder: Path) -> None:
     (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2))
 
 
+def _layers(path: Path) -> None:
+    """A spec of 7,500 blocks of four layers."""
+    layers = "{Linear: [8, $width]}, {LayerNorm: $width}, GELU, {Linear: [$width, 8]}"
+    path.write_text(f"blocks: {{B: {{args: [width], layers: [{layers}]}}}}\nmodel: [{{B: $(8 + i), repeat: 7500}}]\n")
+
+
 def _gguf(path: Path) -> None:
     """A model of 32 layers in 8-bit blocks with a vocabulary of 32,000 tokens."""
     writer = gguf.GGUFWriter(path, "llama")
@@ -152,6 +158,8 @@ INPUTS: dict[str, Callable[[Path], None]] = {
     "gpt2.pt": _gpt2_torch,
     "gpt2-legacy.pt": lambda path: _gpt2_torch(path, legacy=True),
     "many.safetensors": lambda path: save_file(_many(), path),
+    "many-1000.safetensors": lambda path: save_file(_many(1_000), path),
+    "many-10000.safetensors": lambda path: save_file(_many(10_000), path),
     "many.pt": _many_torch,
     "many-legacy.pt": lambda path: _many_torch(path, legacy=True),
     "many.onnx": _many_onnx,
@@ -160,6 +168,7 @@ INPUTS: dict[str, Callable[[Path], None]] = {
     "pieces": _pieces,
     "shards": _shards,
     "small.gguf": _gguf,
+    "layers.yaml": _layers,
 }
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ in November 2026, Zensical is at 0.1, and pydata's theme has a navigation for se
 from __future__ import annotations
 
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ sys.path.insert(0, str(ROOT))
 
 from paraminspect import __version__  # noqa: E402
 from scripts.site_pages import fill_page  # noqa: E402
+from scripts.site_reference import find_by_last_name, show_signature, skip_field  # noqa: E402
 
 project = "paraminspect"
 author = "paraminspect developers"
@@ -26,6 +28,14 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["man"]
 nitpicky = True
+nitpick_ignore_regex = [
+    ("py:class", r"(collections\.abc|os|torch|np|nn)\..+"),  # there is no network to find them with
+    ("py:class", r"(paraminspect\.[a-z.]+)?(Rule|Origin|PlannedStep|Failure|Functions|Logical|Encoding|Folded)"),
+    ("py:class", r"(paraminspect\.[a-z.]+)?(Declaration|Classes|LossFunction|Attention|Optimizer|Severity)"),
+    ("py:class", r"(paraminspect\.[a-z.]+)?(Kind|Role|TieKind|GradState)"),
+]
+smartquotes_action = "D"  # the dash behind a parameter's name; quotes stay as they are typed
+default_role = "literal"
 
 html_theme = "furo"
 html_title = "paraminspect"
@@ -33,13 +43,24 @@ html_copy_source = False
 html_show_sphinx = False
 
 myst_heading_anchors = 3
-myst_enable_extensions = ["deflist"]
+
+autodoc_member_order = "bysource"
+autodoc_type_aliases = {"Source": "Source"}
+napoleon_use_ivar = True
+python_maximum_signature_line_length = 88
+python_use_unqualified_type_names = True
 
 
 def setup(app: Any) -> None:
     """Let pages be filled before they are read."""
+    hooks = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["metadata"]["hooks"]
+    repository = hooks["custom"]["repository"]
+    files = f"{repository}/blob/v{version}" if repository else ""
 
     def fill(app: Any, name: str, source: list[str]) -> None:
-        source[0] = fill_page(source[0], Path(app.env.doc2path(name)), "")
+        source[0] = fill_page(source[0], Path(app.env.doc2path(name)), files)
 
     app.connect("source-read", fill)
+    app.connect("autodoc-skip-member", skip_field)
+    app.connect("autodoc-process-signature", show_signature)
+    app.connect("missing-reference", find_by_last_name)

@@ -4,12 +4,15 @@
 - `<!-- commands: FOLDER -->`: what each command is for, with a link to its page in that folder.
 - `<!-- spec: WHAT -->`: what the parser of specs declares, WHAT being a key of `SPEC_TABLES`.
 - `<!-- limits: bounds -->` and `<!-- limits: budget -->`: what a file may ask for, from the constants.
+- `<!-- layers: HEADING -->`: the layers of import-linter's contract, and below the heading what each says of itself.
+- `<!-- measured: missed -->`: the budgets of `benchmarks/RESULTS.md` that are not met.
 """
 
 from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
@@ -26,9 +29,11 @@ from paraminspect.architecture.parse import TOP_LEVEL
 from paraminspect.cli.app import COMMANDS, find_declared
 
 TABLE = re.compile(
-    r"^(?P<mark><!-- (?P<kind>columns|commands|spec|limits): (?P<what>.+) -->\n)(?:\|.*\n)+", re.MULTILINE
+    r"^(?P<mark><!-- (?P<kind>columns|commands|spec|limits|layers|measured): (?P<what>.+) -->\n)(?:\|.*\n)+",
+    re.MULTILINE,
 )
 
+ROOT = Path(__file__).resolve().parent.parent
 
 BOUNDS = (
     "formats.shapes:MAX_TENSORS",
@@ -55,6 +60,9 @@ BOUNDS = (
 )
 """Constants, "module:NAME", that the page on safety shows, with the first sentence that the source says of each."""
 
+OPTION = re.compile(r"(?<!\S)--[a-z][a-z-]*")
+"""Name of an option in running text."""
+
 
 class DocumentError(Exception):
     """A document shows something that cannot be made true by writing it again."""
@@ -66,7 +74,14 @@ def fill_tables(text: str) -> str:
     Raises:
         DocumentError: A mark asks for what is not declared.
     """
-    makers = {"columns": _columns, "commands": _commands, "spec": _spec, "limits": _limits}
+    makers = {
+        "columns": _columns,
+        "commands": _commands,
+        "spec": _spec,
+        "limits": _limits,
+        "layers": _layers,
+        "measured": _measured,
+    }
     return TABLE.sub(lambda match: match["mark"] + _table(*makers[match["kind"]](match["what"])), text)
 
 
@@ -111,7 +126,7 @@ def _default(argument: Argument) -> str:
 
 
 def _meanings(table: Mapping[str, str]) -> list[tuple[str, str]]:
-    return [(f"`{name}`", meaning) for name, meaning in table.items()]
+    return [(f"`{name}`", OPTION.sub(r"`\g<0>`", meaning)) for name, meaning in table.items()]
 
 
 SPEC_TABLES: dict[str, tuple[Sequence[str], Sequence[Sequence[str]]]] = {
@@ -177,3 +192,24 @@ def _said_of(module: str, name: str) -> str:
             is_text = isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
             return " ".join(str(below.value.value).split()).partition(". ")[0].rstrip(".") if is_text else ""  # type: ignore[attr-defined]
     return ""
+
+
+def _layers(what: str) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+    """From the top down; where several share a layer, each has a row."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contract = next(each for each in project["tool"]["importlinter"]["contracts"] if each["id"] == "layers")
+    names = [name.strip() for layer in contract["layers"] for name in layer.split("|")]
+    return ("layer", what), [(f"`{name.removeprefix('paraminspect.')}`", _summary(name)) for name in names]
+
+
+def _summary(module: str) -> str:
+    """The first sentence that a module or package says of itself."""
+    lines = (import_module(module).__doc__ or "").strip().partition("\n")[0]
+    return re.sub(r"\.( .*)?$", "", lines)
+
+
+def _measured(_: str) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+    """Rows of the budgets that do not say yes."""
+    text = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ") and "**no**" in line]
+    return ("input", "command", "budget", "found"), [row[:4] for row in rows]

@@ -14,6 +14,7 @@ from typing import Any
 
 from paraminspect.cli.app import make_group
 from paraminspect.cli.first_word import PROGRAM
+from scripts.document_tables import OPTION
 
 ROOT = Path(__file__).resolve().parent.parent
 OPTIONS = re.compile(r"^<!-- options: (?P<command>\w+) -->$", re.MULTILINE)
@@ -38,9 +39,10 @@ def command_frame(name: str) -> Iterator[str]:
     command: Any = make_group().get_command(None, name)
     context = command.make_context(f"{PROGRAM} {name}", [], resilient_parsing=True, help_option_names=["-h", "--help"])
     yield f"```text\n{context.command.get_usage(context).removeprefix('Usage: ')}\n```\n"
+    yield f"{escape(command.declared.about)}\n"
     yield f"```{{program}} {PROGRAM} {name}\n```\n"
     for title, records in command.sections(context).items():
-        if title != "Options":
+        if title not in {"Arguments", "Options"}:
             yield f"### {title}\n"
         for names, about in records:
             yield f"````{{option}} {names}\n{escape(' '.join(about.split()))}\n````\n"
@@ -51,8 +53,12 @@ def command_frame(name: str) -> Iterator[str]:
 
 
 def escape(text: str) -> str:
-    """Text that Markdown shows as it stands."""
-    return MARKDOWN.sub(r"\\\1", text)
+    """Text that Markdown shows as it stands; what is between backticks, and names of options, as code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return MARKDOWN.sub(r"\\\1", text)
+    prose = [OPTION.sub(r"`\g<0>`", MARKDOWN.sub(r"\\\1", part)) for part in parts[::2]]
+    return prose[0] + "".join(f"`{code}`{after}" for code, after in zip(parts[1::2], prose[1:], strict=True))
 
 
 def _repository_link(match: re.Match[str], page: Path, repository: str) -> str:

@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 
+import paraminspect
 from paraminspect.cli.app import COMMANDS, find_declared, make_group
 from paraminspect.formats.shapes import MAX_TENSORS
 from paraminspect.limits import OPCODES
@@ -83,8 +84,22 @@ def test_a_link_out_of_the_site(
     assert site_pages.fill_page(link, page, "https://host") == with_address
 
 
-def test_help_is_shown_as_it_stands() -> None:
-    assert site_pages.escape("a *b* <c> [d] `e` {f} g_h") == r"a \*b\* \<c\> \[d\] \`e\` \{f\} g\_h"
+def test_the_reference_has_every_public_name() -> None:
+    page = (ROOT / "docs" / "library.md").read_text()
+    listed = re.findall(r"^\.\. auto(?:function|class|exception):: (\w+)$", page, re.MULTILINE)
+    assert sorted([*listed, "__version__"]) == sorted(paraminspect.__all__)
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("*b* <c> [d] {f} g_h", r"\*b\* \<c\> \[d\] \{f\} g\_h"),
+        ("unless --all-of is `a_*.b`, a_b", r"unless `--all-of` is `a_*.b`, a\_b"),
+        ("a ` alone", r"a \` alone"),
+    ],
+)
+def test_help_is_shown_as_it_stands(text: str, escaped: str) -> None:
+    assert site_pages.escape(text) == escaped
 
 
 def test_a_command_runs_on_a_terminal_without_colour(fill_docs: ModuleType, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from paraminspect.records import Checkpoint, Storage, TensorRecord, TieGroup
 
+BYTE_BOUNDS = getattr(np.lib, "array_utils", np).byte_bounds  # the latter until numpy 2
 STORAGE = Storage("0", 1000, "model.pt", 64)
 
 
@@ -68,7 +69,7 @@ def test_byte_range_of_views_is_what_numpy_computes(
     view = base[tuple(slice(None, None, step) for _, step in slices)]
     view = view.transpose([axis for axis in order if axis < view.ndim])
     stride = tuple(step // 2 for step in view.strides)
-    low, high = np.lib.array_utils.byte_bounds(view)
+    low, high = BYTE_BOUNDS(view)
     found = record(view.shape, stride, view.nbytes, offset=begin).byte_range
     assert found == ("model.pt", 64 + begin, 64 + begin + high - low)
 

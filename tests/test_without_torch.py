@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from xml.etree import ElementTree
@@ -56,7 +57,7 @@ def test_only_tests_that_take_torch_are_skipped(tmp_path: Path) -> None:
     report = tmp_path / "report.xml"
     done = subprocess.run(
         [*words, str(tmp_path / "test_it.py"), f"--junitxml={report}", "-p", "no:cacheprovider"],
-        cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+        cwd=tmp_path, env={"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     results = {case.get("name"): [part.tag for part in case] for case in ElementTree.parse(report).iter("testcase")}
     assert results == {

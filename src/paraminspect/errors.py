@@ -1,5 +1,7 @@
 """Every exception of paraminspect.
 
+::
+
     ParamInspectError                 one line for the user, and what to do next
     ├── SourceError                   SOURCE cannot be opened: missing, a directory without a model, no permission
     │   ├── ChangedError              a file that is not what it was when it was opened first
@@ -175,7 +177,7 @@ class RuleError(ParamInspectError):
     """An initialisation rule that cannot be parsed, or not applied to a tensor that it matches.
 
     Args:
-        source: Where the rule stands: "--rule", or a file.
+        source: Where the rule stands: `--rule`, or a file.
         rule: Its text.
         at: Where in that text the fault is, in characters from 0; None for the rule as a whole.
         line: Of the rule in its file, from 1; None on a command line.

@@ -340,7 +340,7 @@ class TensorRecord(NamedTuple):
 
     @property
     def parts(self) -> tuple[TensorRecord, ...]:
-        """Tensors that only the reader of its values sees: scales and zero points."""
+        """Scales and zero points, tensors that only the reader of its values sees."""
         quantizer = self.encoding.quantizer if self.encoding is not None else None
         both = (quantizer.scale, quantizer.zero_point) if quantizer is not None else ()
         return tuple(each for each in both if isinstance(each, TensorRecord) and each.storage is not None)

@@ -20,9 +20,6 @@ BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 DECIMAL_UNITS = ("", "K", "M", "B", "T", "Q")
 FLOP_UNITS = ("FLOPs", "KFLOPs", "MFLOPs", "GFLOPs", "TFLOPs", "PFLOPs", "EFLOPs")
 
-_MARKS = frozenset({"Mn", "Me"})
-"""Categories of characters that are drawn over the one before."""
-
 _SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?) ?([KMGTP]?)(i?)B?", re.IGNORECASE)
 
 
@@ -55,13 +52,9 @@ def display_width(text: str) -> int:
     """Columns that escaped text takes on a terminal: 2 for a wide character, 0 for a combining one."""
     if text.isascii():
         return len(text)
-    import unicodedata
+    from rich.cells import cell_len
 
-    width = 0
-    for character in text:
-        if unicodedata.category(character) not in _MARKS:
-            width += 2 if unicodedata.east_asian_width(character) in "WF" else 1
-    return width
+    return cell_len(text)
 
 
 def shorten_middle(text: str, width: int, ellipsis: str = "…") -> str:

@@ -196,7 +196,7 @@ def test_count_is_that_of_the_walk() -> None:
         "model: [{B, repeat: 3}, {Residual: [ReLU]}, {use: s}]"
     )
     found = plan(text)
-    assert found.count == len(list(found.root.walk()))
+    assert found.size == len(list(found.root.walk()))
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def test_depth_of_modules_is_bounded() -> None:
     blocks = [f"  B{n}: {{layers: [B{n + 1}]}}" for n in range(MAX_MODULE_DEPTH)]
     text = "\n".join(["blocks:", *blocks, f"  B{MAX_MODULE_DEPTH}: {{layers: [ReLU]}}", ""])
     assert "inside each other" in fails(text + "model: [B0]").message
-    assert plan(text + "model: [B2]").count == MAX_MODULE_DEPTH + 1
+    assert plan(text + "model: [B2]").size == MAX_MODULE_DEPTH + 1
 
 
 def test_number_of_modules_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

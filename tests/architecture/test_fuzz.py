@@ -94,7 +94,7 @@ def check(text: str | bytes) -> None:
     except SpecError as error:
         failure = error
     else:
-        assert plan.count <= MAX_MODULES
+        assert plan.size <= MAX_MODULES
         return
     assert str(failure).startswith("m.yaml:")
     assert len(str(failure).splitlines()) == 1

@@ -67,7 +67,7 @@ def test_the_condition_of_a_copy_and_of_a_shortcut() -> None:
     found = modules(text)
     assert [path for path, each in found.items() if each.type == "Tanh"] == ["0.1.1"]
     assert [step.name for step in found["1"].steps] == ["body"]
-    assert plan_model(parse_spec(text)).count == len(found)
+    assert plan_model(parse_spec(text)).size == len(found)
 
 
 def test_a_type_in_a_variable() -> None:
@@ -106,7 +106,7 @@ def test_experts() -> None:
     ]
     assert found["moe.experts.2.0"].args == (4, 3)
     assert found["moe"].kwargs == {"top": 2, "normalize": True}
-    assert plan_model(parse_spec(text)).count == len(found)
+    assert plan_model(parse_spec(text)).size == len(found)
 
 
 def test_parametrizations_are_checked() -> None:

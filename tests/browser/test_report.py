@@ -173,6 +173,54 @@ def test_gradients(see: Any, tmp_path: Path) -> None:
     assert "+" in seen.page.locator(".rows").inner_text()  # one part a use
 
 
+def test_one_row_and_all_rows_are_copied_as_tsv(see: Any, model: Path) -> None:
+    seen = see(model, "#view=tensors&sort=name", permissions=["clipboard-read", "clipboard-write"])
+    copied = "navigator.clipboard.readText()"
+    seen.page.locator("[role=treegrid]").focus()
+    seen.page.keyboard.press("ArrowDown")
+    seen.page.keyboard.press("c")
+    row = seen.page.evaluate(copied).split("\t")
+    seen.page.get_by_role("button", name="copy as tsv").click()
+    seen.page.wait_for_timeout(100)
+    lines = [line.split("\t") for line in seen.page.evaluate(copied).split("\n")]
+    assert lines[0][:6] == ["name", "shape", "dtype", "numel", "nbytes", "tied_to"]
+    assert lines[2] == row
+    assert {len(line) for line in lines} == {len(row)}
+
+
+@pytest.mark.parametrize("fragment", ["", "#view=tensors&sort=name", "#view=layers"])
+def test_nothing_is_cut_on_paper(see: Any, model: Path, fragment: str) -> None:
+    seen = see(model, fragment, color_scheme="dark")
+    seen.page.emulate_media(media="print", color_scheme="dark")
+    seen.page.set_viewport_size({"width": 1000, "height": 700})  # landscape, of A4 and of letter
+    seen.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    seen.page.wait_for_timeout(200)
+    assert seen.page.evaluate("document.documentElement.scrollWidth") <= 1000
+    assert seen.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert not seen.page.locator("#filter, footer, header nav").filter(visible=True).count()
+    cut = """[...document.querySelectorAll('.list, .scroll, .heat')].filter(
+      (each) => each.scrollHeight > each.clientHeight + 2 && getComputedStyle(each).overflowY !== 'visible').length"""
+    assert seen.page.evaluate(cut) == 0
+    if "tensors" in fragment:
+        assert seen.page.locator(".rows .row").count() == 26
+        heights = seen.page.evaluate("[...document.querySelectorAll('.rows .row')].map((each) => each.offsetTop)")
+        assert heights == sorted(set(heights))
+    seen.page.evaluate("dispatchEvent(new Event('afterprint'))")
+
+
+def test_paper_has_as_many_pages_as_rows_take(see: Any, tmp_path: Path) -> None:
+    safetensors.numpy.save_file(
+        {f"h.{i}.{name}": np.ones(2) for i in range(90) for name in ("w", "norm")}, tmp_path / "m"
+    )
+    pi.report(tmp_path / "m").write(str(tmp_path / "m.html"))
+    seen = see(tmp_path / "m.html", "#view=tensors&sort=name")
+    pages = [seen.page.pdf(prefer_css_page_size=True).count(b"/Type /Page\n")]
+    seen.page.locator("#filter").fill("h.1?.norm")
+    seen.page.wait_for_timeout(200)
+    pages.append(seen.page.pdf(prefer_css_page_size=True).count(b"/Type /Page\n"))
+    assert pages[0] > pages[1] >= 1
+
+
 def test_hostile_names_are_text(see: Any, tmp_path: Path) -> None:
     tensors = {name: np.zeros(2, np.float32) for name in HOSTILE}
     safetensors.numpy.save_file(tensors, tmp_path / "m.safetensors", {"<b>": "<script>document.title='taken'</script>"})

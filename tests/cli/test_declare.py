@@ -138,6 +138,15 @@ def test_every_command_has_a_file_of_about_150_lines(name: str) -> None:
         assert sum(1 for _ in file) <= 155
 
 
+def test_a_help_of_one_sentence_has_a_paragraph_of_each_part() -> None:
+    @declare(Table(TENSORS[:1]), examples="x", status="0.")
+    def command() -> int:
+        """Do it."""
+        return 0
+
+    assert command.help == "Do it.\n\nColumns: name.\n\nExit status: 0."
+
+
 @pytest.mark.parametrize("name", app.COMMANDS)
 def test_the_help_says_what_is_declared(run: Any, name: str) -> None:
     declared = app.find_declared(name)

@@ -88,6 +88,15 @@ def test_a_spec_of_known_layers_needs_no_torch(options: tuple[str, ...], tmp_pat
     assert "yaml" in modules
 
 
+def test_a_spec_of_30_000_layers_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text("blocks: {B: {layers: [{Linear: [8, 8]}, {LayerNorm: 8}, GELU]}}\nmodel: [{B: [], repeat: 7500}]\n")
+    assert run_here("list", str(path), "--total", "-f", "json").stdout.count('"tensors": 30000') == 1
+    status, modules = modules_after("list", path)
+    assert status == 0
+    assert "torch" not in modules
+
+
 def test_the_probe_can_fail(tmp_path: Path) -> None:
     path = tmp_path / "spec.yaml"
     path.write_text("model: [{LazyLinear: 3}]\ninput: [2, 4]\n")

@@ -10,7 +10,6 @@ import pytest
 import safetensors.torch
 import torch
 import torch.distributed.checkpoint as dcp
-from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
 
 import paraminspect
 from paraminspect.checks.check import check_source
@@ -18,6 +17,8 @@ from paraminspect.errors import CheckpointError, LimitExceededError, MalformedEr
 from paraminspect.formats.source import open_source
 from paraminspect.values.read import read_tensor
 from tests.making.distributed import Box, grid
+
+hf_storage = pytest.importorskip("torch.distributed.checkpoint.hf_storage", reason="takes torch 2.8")
 
 pytestmark = pytest.mark.filterwarnings("ignore:torch.distributed")
 
@@ -63,7 +64,7 @@ def test_like_torch(tmp_path: Path, models: int) -> None:
     assert checkpoint.metadata == {"format": "pt"}
     assert len(checkpoint.files) == len(list(folder.iterdir()))
     found = {name: torch.zeros_like(value) for name, value in TENSORS.items()}
-    dcp.load(found, storage_reader=HuggingFaceStorageReader(str(folder)), no_dist=True)
+    dcp.load(found, storage_reader=hf_storage.HuggingFaceStorageReader(str(folder)), no_dist=True)
     for record in checkpoint.tensors:
         assert torch.equal(found[record.name], TENSORS[record.name])
         assert read_tensor(record).astype("f8").tolist() == found[record.name].double().tolist(), record.name

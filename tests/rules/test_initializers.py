@@ -13,7 +13,7 @@ from paraminspect.rules.initializers import GAINS, INITIALIZERS, MODES, WITHOUT_
 from paraminspect.rules.parse import parse_rule
 from paraminspect.rules.resolve import resolve
 
-OF_TORCH = sorted(name for name in nn.init.__all__ if name.endswith("_"))
+OF_TORCH = sorted(name for name in dir(nn.init) if name.endswith("_") and not name.startswith("_"))
 OWN = {"add", "mul", "clamp", "keep"}
 
 

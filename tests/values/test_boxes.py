@@ -76,7 +76,7 @@ TENSORS = {
     "complex": torch.randn(100, 30, dtype=torch.complex64),
     "eight": torch.randn(333, 77).to(torch.float8_e4m3fn),
     "odd": torch.tensor([0.0, -0.0, float("nan"), float("inf")] * 2).view(torch.int32).add(1).view(torch.float32),
-    "bits": torch.arange(12, dtype=torch.uint8).view(torch.float4_e2m1fn_x2).view(3, 4),
+    "bits": torch.arange(12, dtype=torch.uint8).view(getattr(torch, "float4_e2m1fn_x2", torch.bits8)).view(3, 4),
     "true": torch.rand(99, 3) > 0.5,
     "scalar": torch.tensor(3.5),
     "empty": torch.zeros(0, 4),

@@ -27,6 +27,7 @@ from paraminspect.files.web import client
 from paraminspect.formats.source import open_source
 from paraminspect.values.read import read_tensor
 from scripts.servers.ranges import RangeServer
+from tests.making.newer_torch import since
 from tests.making.onnx_files import model
 from tests.making.running import Result, end_fsspec, run_here
 from tests.making.zips import rezipped, zip_members
@@ -84,7 +85,7 @@ E2M1 = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -
 
 def numbers_of(tensor: torch.Tensor) -> Array:
     """What torch makes of a tensor."""
-    if tensor.dtype == torch.float4_e2m1fn_x2:
+    if str(tensor.dtype) == "torch.float4_e2m1fn_x2":
         both = tensor.view(torch.uint8).numpy()
         return E2M1[np.stack([both & 15, both >> 4], -1).reshape(*both.shape[:-1], -1)]
     plain = tensor.dequantize() if tensor.is_quantized else tensor.detach().resolve_conj().resolve_neg()
@@ -276,7 +277,7 @@ def fsspec_thread() -> Iterator[None]:
     end_fsspec()
 
 
-@pytest.fixture(params=MAKERS)
+@pytest.fixture(params=[pytest.param(name, marks=since("2.8")) if name == "pairs" else name for name in MAKERS])
 def stored(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Case]:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "spec.yaml").write_text(SPEC)

@@ -26,6 +26,7 @@ from paraminspect.records import Storage, TensorRecord
 from paraminspect.values import decode as numbers_module
 from paraminspect.values.read import open_numbers, read_tensor
 from paraminspect.values.stored_bytes import MAX_RESTARTS, Files
+from tests.making.newer_torch import since
 from tests.making.stored import tensor_stats
 from tests.making.torch_files import not_dense
 
@@ -162,6 +163,7 @@ def test_quantised_tensors(tmp_path: Path) -> None:
         assert np.allclose(check_consistent(record).reshape(expected.shape), expected, rtol=2e-7, atol=0), name
 
 
+@since("2.8")
 def test_pairs_of_four_bits(tmp_path: Path) -> None:
     every = torch.arange(256, dtype=torch.uint8).reshape(16, 16)
     record = save(tmp_path, {"t": every.view(torch.float4_e2m1fn_x2)})["t"]

@@ -8,8 +8,17 @@ import torch
 
 from paraminspect.values.dtypes import numpy_dtype
 from paraminspect.values.widen import narrow_values, to_float64, to_python, widen
+from tests.making.newer_torch import since
 
-NARROW = ["bfloat16", "float16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu"]
+NARROW = [
+    "bfloat16",
+    "float16",
+    "float8_e4m3fn",
+    "float8_e5m2",
+    "float8_e4m3fnuz",
+    "float8_e5m2fnuz",
+    pytest.param("float8_e8m0fnu", marks=since("2.7")),
+]
 
 
 @pytest.mark.parametrize("name", NARROW)

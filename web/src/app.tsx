@@ -115,7 +115,8 @@ export function App({ report }: { report: Report }) {
       {open && <Drawer row={open} rows={rows} ties={source.ties} change={change} />}
       <footer>
         Written by paraminspect {report.version}. Keys: <kbd>/</kbd> filter, <kbd>1</kbd>–<kbd>{views.length}</kbd>{" "}
-        views, arrows move, <kbd>Enter</kbd> opens, <kbd>Esc</kbd> closes.
+        views, arrows move, <kbd>Enter</kbd> opens, <kbd>c</kbd> copies a
+        row, <kbd>Esc</kbd> closes.
       </footer>
     </>
   );

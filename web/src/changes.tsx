@@ -1,7 +1,7 @@
 import { useMemo, useState } from "preact/hooks";
 import type { Change as Changed, Report, Source } from "./data";
 import { count, safe, short } from "./format";
-import { CopyButton, List, tsv, type Column } from "./list";
+import { CopyButton, List, tsv, type Column, type Copied } from "./list";
 import type { Change } from "./state";
 
 const COLUMNS: Column[] = [
@@ -32,7 +32,7 @@ export function Changes({ changes, sources, change }: { changes: NonNullable<Rep
       <div class="bar">
         <h2>What has changed</h2>
         <span>{count(changes.rows.length)} changes, {count(changes.unchanged)} unchanged</span>
-        <CopyButton text={() => tsv([["name", "change", "before", "after", "relative", "max_abs"], ...rows.map((each) => [each.name, each.change, each.before, each.after, each.relative, each.max_abs])])} />
+        <CopyButton text={() => tsv([["name", "change", "before", "after", "relative", "max_abs"], ...rows.map(copiedOf)])} />
       </div>
       {parts.length > 1 && (
         <ul class="parts" aria-label="By module">
@@ -53,6 +53,7 @@ export function Changes({ changes, sources, change }: { changes: NonNullable<Rep
           template="minmax(14rem, 3fr) 5rem minmax(7rem, 1fr) minmax(7rem, 1fr) 6rem minmax(5rem, 1fr) 6rem"
           keyOf={(each) => `${each.name} ${each.change}`}
           open={(each) => change({ tensor: each.name })}
+          copied={copiedOf}
           sort={sort}
           onSort={setSort}
           cells={(each) => [
@@ -68,6 +69,10 @@ export function Changes({ changes, sources, change }: { changes: NonNullable<Rep
       )}
     </section>
   );
+}
+
+function copiedOf(each: Changed): Copied {
+  return [each.name, each.change, each.before, each.after, each.relative, each.max_abs];
 }
 
 /** A change of values whose size is no number has NaN or an infinity on one side. */

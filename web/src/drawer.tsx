@@ -1,9 +1,11 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Tie } from "./data";
 import { bytes, count, safe, shape, short } from "./format";
+import { CopyButton, tsv } from "./list";
 import type { Row } from "./model";
 import { Histogram } from "./spark";
 import type { Change } from "./state";
+import { table } from "./tensors";
 
 export function Drawer({ row, rows, ties, change }: { row: Row; rows: Row[]; ties: Tie[]; change: Change }) {
   const [shared, setShared] = useState(false);
@@ -68,6 +70,9 @@ export function Drawer({ row, rows, ties, change }: { row: Row; rows: Row[]; tie
           ))}
         </dl>
       )}
+      <div class="bar">
+        <CopyButton text={() => tsv(table([row], Object.keys(row.stats ?? {})))} />
+      </div>
       {row.change && (
         <p>
           <strong class={row.change.change}>{row.change.change}</strong> {safe(row.change.before ?? "")} → {safe(row.change.after ?? "")}

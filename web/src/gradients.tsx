@@ -1,7 +1,7 @@
 import { useMemo } from "preact/hooks";
 import type { Gradient, Report } from "./data";
 import { count, safe, short } from "./format";
-import { CopyButton, List, tsv, type Column } from "./list";
+import { CopyButton, List, tsv, type Column, type Copied } from "./list";
 import type { Change } from "./state";
 
 const COLUMNS: Column[] = [
@@ -28,7 +28,7 @@ export function Gradients({ gradients, change }: { gradients: NonNullable<Report
           loss {short(loss)}, total norm {short(total_norm)};{" "}
           {states.map(([state, number]) => <span key={state} class={`state ${state}`}>{count(number)} {state} </span>)}
         </span>
-        <CopyButton text={() => tsv([["name", "state", "norm", "reason"], ...parameters.map((each) => [each.name, each.state, each.norm, each.reason])])} />
+        <CopyButton text={() => tsv([["name", "state", "norm", "reason"], ...parameters.map(copiedOf)])} />
       </div>
       <List<Gradient>
         label="Gradients"
@@ -37,6 +37,7 @@ export function Gradients({ gradients, change }: { gradients: NonNullable<Report
         template="minmax(14rem, 2fr) 4.5rem 6rem minmax(8rem, 3fr) minmax(8rem, 2fr)"
         keyOf={(each) => each.name}
         open={(each) => change({ tensor: each.name })}
+        copied={copiedOf}
         cells={(each) => [
           <span class="leaf" title={safe(each.name)}>{safe(each.name)}</span>,
           <span class={each.state}>{each.state}</span>,
@@ -47,6 +48,10 @@ export function Gradients({ gradients, change }: { gradients: NonNullable<Report
       />
     </section>
   );
+}
+
+function copiedOf(each: Gradient): Copied {
+  return [each.name, each.state, each.norm, each.reason];
 }
 
 function scaleOf(parameters: Gradient[]): [number, number] {

@@ -15,6 +15,8 @@ export interface Column {
   sortable?: boolean;
 }
 
+export type Copied = (string | number | null)[];
+
 interface Props<Item> {
   label: string;
   items: Item[];
@@ -24,6 +26,8 @@ interface Props<Item> {
   keyOf: (item: Item) => string;
   cells: (item: Item) => ComponentChildren[];
   open: (item: Item) => void;
+  /** What is copied of one, under the same headings as of all. */
+  copied: (item: Item) => Copied;
   /** For the left and right arrow: fold and unfold. */
   fold?: (item: Item, wanted: boolean) => void;
   level?: (item: Item) => { level: number; expanded: boolean | undefined };
@@ -33,7 +37,7 @@ interface Props<Item> {
 }
 
 export function List<Item>(props: Props<Item>) {
-  const { items, columns, template, keyOf, cells, open, fold, level, selected, sort, onSort } = props;
+  const { items, columns, template, keyOf, cells, open, copied, fold, level, selected, sort, onSort } = props;
   const scroll = useRef<HTMLDivElement>(null);
   const [, redraw] = useState(0);
   const [at, setAt] = useState(0);
@@ -82,6 +86,9 @@ export function List<Item>(props: Props<Item>) {
     } else if (item !== undefined && fold && (event.key === "ArrowLeft" || event.key === "ArrowRight")) {
       event.preventDefault();
       fold(item, event.key === "ArrowRight");
+    } else if (item !== undefined && event.key === "c" && !event.altKey && getSelection()?.isCollapsed !== false) {
+      event.preventDefault();
+      void copyText(tsv([copied(item)]));
     }
   };
   const shown = printing
@@ -111,7 +118,7 @@ export function List<Item>(props: Props<Item>) {
                 class={column.number ? "number" : ""}
                 aria-sort={sort === column.key ? "ascending" : sort === `-${column.key}` ? "descending" : undefined}
               >
-                {onSort && column.sortable !== false ? (
+                {onSort && column.sortable !== false && !printing ? (
                   <button type="button" class="sort" tabIndex={-1} onClick={() => onSort(nextSort(sort ?? "", column))}>
                     {column.title}
                     {sort === column.key ? " ↑" : sort === `-${column.key}` ? " ↓" : ""}
@@ -172,12 +179,14 @@ export async function copyText(text: string): Promise<void> {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
+    const focused = document.activeElement;
     const area = document.createElement("textarea");
     area.value = text;
     document.body.append(area);
     area.select();
     document.execCommand("copy");
     area.remove();
+    if (focused instanceof HTMLElement) focused.focus({ preventScroll: true });
   }
 }
 
@@ -197,6 +206,6 @@ export function CopyButton({ text }: { text: () => string }) {
   );
 }
 
-export function tsv(rows: (string | number | null)[][]): string {
+export function tsv(rows: Copied[]): string {
   return rows.map((row) => row.map((cell) => (cell === null ? "" : String(cell).replace(/[\t\n\r]/g, " "))).join("\t")).join("\n");
 }

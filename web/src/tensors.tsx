@@ -3,7 +3,7 @@ import { useMemo, useState } from "preact/hooks";
 import type { Source } from "./data";
 import { parseFilter } from "./filter";
 import { bytes, count, percent, safe, shape, short } from "./format";
-import { CopyButton, List, tsv, type Column } from "./list";
+import { CopyButton, List, tsv, type Column, type Copied } from "./list";
 import type { Module, Row } from "./model";
 import { Spark } from "./spark";
 import type { Change, State } from "./state";
@@ -85,6 +85,7 @@ export function Tensors({ source, rows, tree, state, change }: Props) {
         level={(item) => ({ level: item.level + 1, expanded: item.module ? open.has(item.module.path) : undefined })}
         fold={(item, on) => item.module && toggle(item.module.path, on)}
         open={(item) => (item.row ? change({ tensor: item.row.name }) : item.module && toggle(item.module.path, !open.has(item.module.path)))}
+        copied={(item) => (item.row ? copiedOf(item.row, statistics?.columns ?? []) : [item.module?.path ?? "", null, null, item.module?.numel ?? null, item.module?.nbytes ?? null, null])}
         sort={state.sort}
         onSort={(next) => change({ sort: next })}
         cells={(item) => columns.map((column) => cell(item, column.key, tree.numel, open))}
@@ -265,12 +266,12 @@ function sort(rows: Row[], by: string): Row[] {
   return [...known, ...keyed.filter(([value]) => value === null)].map(([, row]) => row);
 }
 
-function table(rows: Row[], columns: string[]): (string | number | null)[][] {
-  return [
-    ["name", "shape", "dtype", "numel", "nbytes", "tied_to", ...columns],
-    ...rows.map((row) => [
-      row.name, shape(row.shape), row.dtype, row.numel, row.nbytes, row.tiedTo,
-      ...columns.map((column) => row.stats?.[column] ?? null),
-    ]),
-  ]; // prettier-ignore
+/** Tensors under headings, as they are copied. */
+export function table(rows: Row[], columns: string[]): Copied[] {
+  return [["name", "shape", "dtype", "numel", "nbytes", "tied_to", ...columns], ...rows.map((row) => copiedOf(row, columns))];
+}
+
+function copiedOf(row: Row, columns: string[]): Copied {
+  const stats = columns.map((column) => row.stats?.[column] ?? null);
+  return [row.name, shape(row.shape), row.dtype, row.numel, row.nbytes, row.tiedTo, ...stats];
 }

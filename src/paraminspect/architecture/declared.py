@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 ArgumentKind = Literal["int", "float", "bool", "text", "ints", "shape", "op"]
 Default = int | float | bool | str | tuple[int, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(NamedTuple):
     """One argument of a built-in.
 
     Attributes:
@@ -38,8 +36,7 @@ class Argument:
         return self.default is None and not self.optional
 
 
-@dataclass(frozen=True, slots=True)
-class Builtin:
+class Builtin(NamedTuple):
     """One built-in type.
 
     Attributes:

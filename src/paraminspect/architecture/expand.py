@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from typing import Final, Literal
 
 from paraminspect.architecture.arguments import bind, complete, usage
@@ -131,7 +130,7 @@ class _Expander:
             loss=spec.loss,
             rule_sets=spec.rule_sets,
             aliases=spec.aliases,
-            count=self.count,
+            size=self.count,
             classes=self.classes,
             blocks={name: block.name.mark for name, block in spec.blocks.items()},
         )
@@ -177,7 +176,7 @@ class _Expander:
             check_pick(each.source.pick, found, plan_of(steps, found), each.source.name.mark)
             returned.append(Returned(each.name, found, each.source.pick))
         kind = "flow" if returned else kind_of(list(steps.values()), plan.entries[0])
-        return replace(plan, kind=kind, steps=tuple(steps.values()), outputs=tuple(returned))
+        return plan._replace(kind=kind, steps=tuple(steps.values()), outputs=tuple(returned))
 
     def check_inputs(
         self, plan: ModulePlan, inputs: tuple[str, ...], given: bool, mark: Mark, several: bool = False
@@ -241,7 +240,7 @@ class _Expander:
             )
             for name, call in layer.parametrize
         ]
-        return replace(plan, parametrize=tuple(made))
+        return plan._replace(parametrize=tuple(made))
 
     def made(self, layer: Layer, path: str, scope: Scope, depth: int) -> ModulePlan:
         """One layer, without what is computed of its tensors."""
@@ -284,7 +283,7 @@ class _Expander:
 
     def experts(self, what: Experts, path: str, mark: Mark, scope: Scope, depth: int) -> ModulePlan:
         self.enter(mark, depth)
-        count = scope.integer(what.count, "count", 1, MAX_REPEAT)
+        count = scope.integer(what.number, "count", 1, MAX_REPEAT)
         top = scope.integer(what.top, "top", 1, count)
         normalize = what.normalize is None or scope.flag(what.normalize, "normalize")
         gate, _ = self.layer(what.gate, _join(path, "gate"), scope, depth + 1)
@@ -315,11 +314,11 @@ class _Expander:
             raise name.mark.error(f"use of an undefined name: {name.text}", hint=closest(name.text, shared) or known)
         if first := self.built.get(name.text):
             self.enter(mark, depth)
-            return replace(first, kind="reference", path=path, mark=mark, steps=(), reference=first.path)
+            return first._replace(kind="reference", path=path, mark=mark, steps=(), reference=first.path)
         self.begin("shared", name.text, name.mark)
         plan, _ = self.layer(shared[name.text], path, self.scope(), depth)
         self.open.pop()
-        self.built[name.text] = replace(plan, shared=name.text)
+        self.built[name.text] = plan._replace(shared=name.text)
         return self.built[name.text]
 
     def begin(self, kind: str, name: str, mark: Mark) -> None:
@@ -333,7 +332,8 @@ class _Expander:
         self.open.append((kind, name))
 
     def call(self, what: Call, path: str, mark: Mark, scope: Scope, depth: int) -> ModulePlan:
-        what = replace(what, type=_type_of(what.type, scope))
+        if what.type.text.startswith("$"):
+            what = what._replace(type=_type_of(what.type, scope))
         name = what.type.text
         if name in self.spec.blocks:
             return self.block(self.spec.blocks[name], what, path, scope, depth)
@@ -374,9 +374,7 @@ class _Expander:
 
 
 def _type_of(name: Name, scope: Scope) -> Name:
-    """The type that is written, or that the variable stands for."""
-    if not name.text.startswith("$"):
-        return name
+    """The type that a variable stands for."""
     value = scope.named(name.text[1:], name.mark)
     if not isinstance(value, str) or not IDENTIFIER.fullmatch(value) or value in CONTAINERS:
         raise name.mark.error(

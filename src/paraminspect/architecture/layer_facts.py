@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import prod
@@ -17,8 +16,6 @@ from paraminspect.architecture.torch_layers import INSIDE, LAYERS
 from paraminspect.errors import SpecError
 
 MODULE: Final = "torch.nn.modules.module.Module"
-
-_HELD = re.compile(r"([A-Za-z]\w*)\[([^\]]*)\](?::(\w+))?(?:\?(\w+))?")
 
 
 class HeldTensor(NamedTuple):
@@ -112,11 +109,14 @@ def _defaults(text: str) -> Mapping[str, Any]:
 
 
 def _read_held(text: str, values: Mapping[str, Any], dtype: str) -> tuple[HeldTensor, ...]:
-    return tuple(
-        HeldTensor(name, _read_shape(shape, values), own or dtype)
-        for name, shape, own, condition in _HELD.findall(text)
-        if not condition or values[condition]
-    )
+    found = []
+    for word in text.split():
+        name, _, rest = word.partition("[")
+        shape, _, more = rest.partition("]")
+        own, _, condition = more.partition("?")
+        if not condition or values[condition]:
+            found.append(HeldTensor(name, _read_shape(shape, values), own[1:] or dtype))
+    return tuple(found)
 
 
 def _read_shape(text: str, values: Mapping[str, Any]) -> tuple[int, ...]:

@@ -47,7 +47,7 @@ EXPERTS_KEYS = {
 USE = "use"
 
 NO_NESTED_LAYER = "a layer cannot be an argument of another: put both in a list of layers, or repeat it"
-_CALL_SYNTAX = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\s*\((.*)\)")
+_CALL_SYNTAX = r"([A-Za-z_][A-Za-z0-9_]*)\s*\((.*)\)"
 
 
 def parse_layers(node: Node, what: str) -> tuple[Layer, ...]:
@@ -252,7 +252,7 @@ def _type_name(node: Scalar) -> Name:
             raise node.mark.error(f"{text} without its value", hint="write " + _EXAMPLES.get(text, "{Linear: [4, 3]}"))
         return Name(text, node.mark)
     hint = "types are classes of torch.nn, built-ins and blocks: ReLU, {Linear: [4, 3]}"
-    if call := _CALL_SYNTAX.fullmatch(text):
+    if call := re.fullmatch(_CALL_SYNTAX, text):
         hint = f"write {{{call[1]}: [{shown(call[2])}]}}"
     elif text.startswith(("torch.nn.", "nn.")):
         hint = f"write {shown(text.rpartition('.')[2])}: types of torch.nn have no prefix"

@@ -72,7 +72,7 @@ _PART = rf"{OUTPUT}(?:\.{_NAME})*(?:\.{_NAME}\*)?"
 PATTERN: Final = rf"(?:{'|'.join(LOSSES)}|{_PART}|(?:{'|'.join(LOSSES)})\({_PART}\))"
 """Of all that can be written."""
 
-_LOSS = re.compile(rf"(?:(\w+)\()?({_PART})(\))?")
+_LOSS: Final = rf"(?:(\w+)\()?({_PART})(\))?"
 
 
 class LossText(NamedTuple):
@@ -109,7 +109,7 @@ def read_loss(text: str) -> LossText:
     text = text.strip()
     if text in LOSSES:
         return LossText(text)
-    match = _LOSS.fullmatch(text)
+    match = re.fullmatch(_LOSS, text)
     word = match[1] or "" if match else ""
     if match and bool(match[1]) == bool(match[3]) and (not word or word in LOSSES):
         return LossText(word, tuple(match[2].split(".")[1:]))

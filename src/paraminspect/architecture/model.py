@@ -1,10 +1,9 @@
-"""A spec as it was written: frozen dataclasses, variables known, blocks and repeats not yet expanded."""
+"""A spec as it was written: named tuples, variables known, blocks and repeats not yet expanded."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from paraminspect.architecture.loss import LossText
 from paraminspect.architecture.nodes import Mark, Node
@@ -18,16 +17,14 @@ Pick = int | str
 Distribution = Literal["uniform", "normal"]
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(NamedTuple):
     """A name that was written in the spec: of a layer, a sibling, a block."""
 
     text: str
     mark: Mark
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A type with its arguments: a class of torch.nn, a built-in or a block.
 
     Attributes:
@@ -41,8 +38,7 @@ class Call:
     kwargs: tuple[tuple[Name, Node], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Sequential:
+class Sequential(NamedTuple):
     """Layers one after the other.
 
     Attributes:
@@ -52,8 +48,7 @@ class Sequential:
     layers: tuple[Layer, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Residual:
+class Residual(NamedTuple):
     """`body(x) + shortcut(x)`.
 
     Attributes:
@@ -65,8 +60,7 @@ class Residual:
     shortcut: tuple[Layer, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Parallel:
+class Parallel(NamedTuple):
     """Branches that are fed the same input.
 
     Attributes:
@@ -78,34 +72,31 @@ class Parallel:
     is_named: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Experts:
+class Experts(NamedTuple):
     """A mixture of experts.
 
     Attributes:
         gate: Gives a score for each expert, in its last dimension.
         expert: What each of them is, `$i` its number.
-        count: Of experts, not yet evaluated.
+        number: Of experts, not yet evaluated.
         top: How many of them answer for one position, not yet evaluated.
         normalize: Whether their weights sum to 1, not yet evaluated; None means that they do.
     """
 
     gate: Layer
     expert: Layer
-    count: Node
+    number: Node
     top: Node
     normalize: Node | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(NamedTuple):
     """The one module of a `shared` entry."""
 
     name: Name
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """Where an input, or an output, comes from: `encoder.1`.
 
     Attributes:
@@ -117,8 +108,7 @@ class Source:
     pick: tuple[Pick, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(NamedTuple):
     """One of several outputs.
 
     Attributes:
@@ -129,8 +119,7 @@ class Output:
     source: Source
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(NamedTuple):
     """One entry of a list of layers.
 
     Attributes:
@@ -155,8 +144,7 @@ class Layer:
     parametrize: tuple[tuple[Name, Call], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(NamedTuple):
     """An argument that a block declares.
 
     Attributes:
@@ -168,8 +156,7 @@ class Parameter:
     default: Node | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """A named piece of architecture.
 
     Attributes:
@@ -186,8 +173,7 @@ class Block:
     outputs: tuple[Output, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TensorInput:
+class TensorInput(NamedTuple):
     """How one input (or target) tensor is made.
 
     Attributes:
@@ -216,8 +202,7 @@ class TensorInput:
     file: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Loss:
+class Loss(NamedTuple):
     """What the backward pass starts from.
 
     Attributes:
@@ -238,8 +223,7 @@ class Loss:
         return LossText(self.kind, self.part)
 
 
-@dataclass(frozen=True, slots=True)
-class RuleText:
+class RuleText(NamedTuple):
     """One initialisation rule as it is written, `selector = action`.
 
     Attributes:
@@ -253,8 +237,7 @@ class RuleText:
     verbatim: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class RuleSet:
+class RuleSet(NamedTuple):
     """Rules that are chosen together.
 
     Attributes:
@@ -266,8 +249,7 @@ class RuleSet:
     rules: tuple[RuleText, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Tie:
+class Tie(NamedTuple):
     """One tensor under two names.
 
     Attributes:
@@ -281,8 +263,7 @@ class Tie:
     mark: Mark
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(NamedTuple):
     """A whole spec.
 
     Attributes:
@@ -301,13 +282,13 @@ class Spec:
 
     layers: tuple[Layer, ...]
     source: str = ""
-    vars: Mapping[str, Value] = field(default_factory=dict)
-    blocks: Mapping[str, Block] = field(default_factory=dict)
-    shared: Mapping[str, Layer] = field(default_factory=dict)
-    shared_marks: Mapping[str, Mark] = field(default_factory=dict)
+    vars: Mapping[str, Value] = {}
+    blocks: Mapping[str, Block] = {}
+    shared: Mapping[str, Layer] = {}
+    shared_marks: Mapping[str, Mark] = {}
     ties: tuple[Tie, ...] = ()
     inputs: tuple[TensorInput, ...] = ()
-    loss: Loss = field(default_factory=Loss)
+    loss: Loss = Loss()
     rule_sets: tuple[RuleSet, ...] = ()
     aliases: tuple[Mark, ...] = ()
     outputs: tuple[Output, ...] = ()

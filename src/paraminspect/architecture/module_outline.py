@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -11,7 +10,6 @@ from paraminspect.names.listing import Listing, make_listing
 from paraminspect.records import TensorRecord
 
 
-@dataclass(slots=True, eq=False)
 class Outline:
     """One module; one object, whatever the number of its names.
 
@@ -28,15 +26,29 @@ class Outline:
         padding_idx: Row of an embedding that stays zero; None where there is none.
     """
 
-    classes: tuple[str, ...]
-    class_name: str
-    extra: str = ""
-    header: str = "plain"
-    text: tuple[str, ...] = ()
-    parameters: dict[str, Any] = field(default_factory=dict)
-    buffers: dict[str, Any] = field(default_factory=dict)
-    children: dict[str, Outline] = field(default_factory=dict)
-    padding_idx: int | None = None
+    __slots__ = (
+        "buffers", "children", "class_name", "classes", "extra", "header", "padding_idx", "parameters", "text",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        classes: tuple[str, ...],
+        extra: str = "",
+        *,
+        class_name: str = "",
+        header: str = "plain",
+        text: tuple[str, ...] = (),
+        padding_idx: int | None = None,
+    ) -> None:
+        self.classes = classes
+        self.class_name = class_name or classes[0].rpartition(".")[2]
+        self.extra = extra
+        self.header = header
+        self.text = text
+        self.parameters: dict[str, Any] = {}
+        self.buffers: dict[str, Any] = {}
+        self.children: dict[str, Outline] = {}
+        self.padding_idx = padding_idx
 
     def named(self, path: str = "") -> Iterator[tuple[str, Outline]]:
         """Every module under every path, as `named_modules(remove_duplicate=False)` has them."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from paraminspect.errors import SpecError
 from paraminspect.text import shorten
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Mark:
+class Mark(NamedTuple):
     """A place in the text of a spec.
 
     Attributes:
@@ -25,8 +24,7 @@ class Mark:
         return SpecError(message, hint=hint, line=self.line, column=self.column)
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class Scalar(NamedTuple):
     """A single value.
 
     Attributes:
@@ -45,8 +43,7 @@ class Scalar:
     verbatim: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class ListNode:
+class ListNode(NamedTuple):
     """A list.
 
     Attributes:
@@ -57,8 +54,7 @@ class ListNode:
     mark: Mark
 
 
-@dataclass(frozen=True, slots=True)
-class MapNode:
+class MapNode(NamedTuple):
     """A mapping; its keys differ.
 
     Attributes:

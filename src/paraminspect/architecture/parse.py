@@ -13,7 +13,6 @@ from paraminspect.architecture.fields import (
     refuse_unknown_keys,
     require_mapping,
 )
-from paraminspect.architecture.foreign import find_foreign
 from paraminspect.architecture.layers import parse_layer, parse_layers
 from paraminspect.architecture.model import Layer, Loss, RuleSet, RuleText, Spec, Tie, Use, Value
 from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, describe, shown
@@ -72,6 +71,8 @@ def parse_spec(
 
 def _foreign(data: str | bytes) -> SpecError | None:
     """What is to be said of text that is no spec because it is another program's; None of any other."""
+    from paraminspect.architecture.foreign import find_foreign
+
     try:
         return find_foreign(parse_yaml(data).root)
     except SpecError:

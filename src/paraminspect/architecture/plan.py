@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from paraminspect.architecture.model import Loss, Pick, RuleSet, TensorInput, Tie, Value
 from paraminspect.architecture.nodes import Mark
@@ -15,8 +14,7 @@ INPUT = "input"
 """What `Step.inputs` calls the input of the container."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModulePlan:
+class ModulePlan(NamedTuple):
     """One module (or bare parameter) to build.
 
     Attributes:
@@ -53,7 +51,7 @@ class ModulePlan:
     type: str
     mark: Mark
     args: tuple[Value, ...] = ()
-    kwargs: Mapping[str, Value] = field(default_factory=dict)
+    kwargs: Mapping[str, Value] = {}
     steps: tuple[Step, ...] = ()
     shared: str | None = None
     reference: str | None = None
@@ -68,8 +66,7 @@ class ModulePlan:
             yield from step.plan.walk()
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """A child of a container, and how it is fed.
 
     Attributes:
@@ -87,8 +84,7 @@ class Step:
     picks: tuple[tuple[Pick, ...], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Returned:
+class Returned(NamedTuple):
     """One of several outputs of a flow.
 
     Attributes:
@@ -102,8 +98,7 @@ class Returned:
     pick: tuple[Pick, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Parametrization:
+class Parametrization(NamedTuple):
     """A tensor that a layer computes from others.
 
     Attributes:
@@ -119,8 +114,7 @@ class Parametrization:
     mark: Mark
 
 
-@dataclass(frozen=True, slots=True)
-class ModelPlan:
+class ModelPlan(NamedTuple):
     """A whole model.
 
     Attributes:
@@ -133,19 +127,19 @@ class ModelPlan:
         loss: What `grad` takes by default.
         rule_sets: One unnamed set, or named ones.
         aliases: Where a YAML alias stands for a layer, for the hint that `shared` gives.
-        count: Modules and bare parameters, references included.
+        size: Modules and bare parameters, references included.
         classes: Names of the classes that layers are of, and where each is named first.
         blocks: Names of the blocks, and where each is defined.
     """
 
     root: ModulePlan
     source: str = ""
-    vars: Mapping[str, Value] = field(default_factory=dict)
+    vars: Mapping[str, Value] = {}
     ties: tuple[Tie, ...] = ()
     inputs: tuple[TensorInput, ...] = ()
-    loss: Loss = field(default_factory=Loss)
+    loss: Loss = Loss()
     rule_sets: tuple[RuleSet, ...] = ()
     aliases: tuple[Mark, ...] = ()
-    count: int = 0
-    classes: Mapping[str, Mark] = field(default_factory=dict)
-    blocks: Mapping[str, Mark] = field(default_factory=dict)
+    size: int = 0
+    classes: Mapping[str, Mark] = {}
+    blocks: Mapping[str, Mark] = {}

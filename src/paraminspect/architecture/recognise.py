@@ -8,15 +8,14 @@ from typing import Final
 MAX_SPEC_BYTES: Final = 1 << 20
 """Of the text; the largest spec in `configs/` has 3,000."""
 
-_BLOCK = re.compile(r"^(?P<q>[\"']?)(?:model|blocks|shared)(?P=q)[ \t]*:(?:[ \t\r]|$)", re.MULTILINE)
-_FOREIGN = re.compile(
+_BLOCK: Final = r"^(?P<q>[\"']?)(?:model|blocks|shared)(?P=q)[ \t]*:(?:[ \t\r]|$)"
+_FOREIGN: Final = (
     r"^[ \t]*(?:-[ \t]+)?(?:_target_|_component_|component_key|input_features)[ \t]*:"
-    r"|^(?:backbone|head)[ \t]*:[ \t]*(?:\#.*)?\r?\n(?:[ \t]*\#.*\n)*[ \t]*-[ \t]*\[",
-    re.MULTILINE,
+    r"|^(?:backbone|head)[ \t]*:[ \t]*(?:\#.*)?\r?\n(?:[ \t]*\#.*\n)*[ \t]*-[ \t]*\["
 )
 """Configurations that `foreign.FOREIGN` has an answer for, as YAML."""
 
-_FLOW = re.compile(r"[{,]\s*(?P<q>[\"']?)model(?P=q)\s*:\s*\[")
+_FLOW: Final = r"[{,]\s*(?P<q>[\"']?)model(?P=q)\s*:\s*\["
 
 
 def looks_like_spec(head: bytes) -> bool:
@@ -30,5 +29,5 @@ def looks_like_spec(head: bytes) -> bool:
     if "\0" in text:
         return False
     if text.lstrip()[:1] == "{":
-        return _FLOW.search(text) is not None
-    return _BLOCK.search(text) is not None or _FOREIGN.search(text) is not None
+        return re.search(_FLOW, text) is not None
+    return any(re.search(pattern, text, re.MULTILINE) for pattern in (_BLOCK, _FOREIGN))

@@ -123,18 +123,14 @@ class _Sketch:
         if plan.kind == "parameter":
             return self.tensor(HeldTensor("", plan.kwargs["shape"]), "parameter")  # type: ignore[arg-type]
         classes = (*(f"{_LIVE}.{each}" for each in derives(plan.type)), MODULE)
-        return Outline(classes, plan.type, built_in_text(plan.type, plan.kwargs))
+        return Outline(classes, built_in_text(plan.type, plan.kwargs))
 
     def layer(self, facts: LayerFacts) -> Outline:
-        return Outline(
-            facts.classes,
-            facts.classes[0].rpartition(".")[2],
-            facts.extra,
-            parameters={each.name: self.tensor(each, "parameter") for each in facts.parameters},
-            buffers={each.name: self.tensor(each, "buffer") for each in facts.buffers},
-            children={name: self.layer(part) for name, part in facts.parts},
-            padding_idx=facts.padding_idx,
-        )
+        made = Outline(facts.classes, facts.extra, padding_idx=facts.padding_idx)
+        made.parameters = {each.name: self.tensor(each, "parameter") for each in facts.parameters}
+        made.buffers = {each.name: self.tensor(each, "buffer") for each in facts.buffers}
+        made.children = {name: self.layer(part) for name, part in facts.parts}
+        return made
 
     def parametrized(self, made: Outline, parametrize: Sequence[Parametrization]) -> Outline:
         """A layer with tensors that are computed from others."""
@@ -185,20 +181,20 @@ def _held(shape: tuple[int, ...], dtype: str) -> _Held:
 
 
 def _module(*classes: str, header: str = "plain") -> Outline:
-    return Outline((*classes, MODULE), classes[0].rpartition(".")[2], header=header)
+    return Outline((*classes, MODULE), header=header)
 
 
 def _container(plan: ModulePlan) -> Outline:
     classes = _CONTAINERS[plan.kind]
     if plan.kind == "experts":
-        return Outline(classes, "MixtureOfExperts", built_in_text("MixtureOfExperts", plan.kwargs))
+        return Outline(classes, built_in_text("MixtureOfExperts", plan.kwargs))
     if plan.kind == "list":
-        return Outline(classes, "ModuleList", header="list")
+        return Outline(classes, header="list")
     if plan.kind == "flow" and plan.type == "Parallel":
         classes = (f"{_LIVE}.containers.Parallel", *classes)
     elif plan.type not in CONTAINERS:
         classes = (f"blocks.{plan.type}", *classes)
-    return Outline(classes, classes[0].rpartition(".")[2])
+    return Outline(classes)
 
 
 def _tie(root: Outline, tie: Tie) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import ChainMap
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final, cast
 
 from paraminspect.architecture.expressions import MAX_INTEGER, count_terms, evaluate, lookup, parse_expression
@@ -18,10 +16,7 @@ from paraminspect.text import shorten
 MAX_VALUES: Final = 1_000_000
 """Arguments and terms of expressions that one model may evaluate."""
 
-_NAME = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 
-
-@dataclass(slots=True)
 class Budget:
     """What evaluation has cost so far.
 
@@ -29,7 +24,10 @@ class Budget:
         spent: Values and terms of expressions.
     """
 
-    spent: int = 0
+    __slots__ = ("spent",)
+
+    def __init__(self) -> None:
+        self.spent = 0
 
     def spend(self, count: int, mark: Mark) -> None:
         """Count, and stop at the bound.
@@ -42,7 +40,6 @@ class Budget:
             raise mark.error(f"more than {MAX_VALUES:,} arguments and terms of expressions in one model")
 
 
-@dataclass(frozen=True, slots=True)
 class Scope:
     """What names stand for at one place of a spec.
 
@@ -51,8 +48,11 @@ class Scope:
         budget: Shared by all scopes of a model.
     """
 
-    names: Mapping[str, Value] = field(default_factory=dict)
-    budget: Budget = field(default_factory=Budget)
+    __slots__ = ("budget", "names")
+
+    def __init__(self, names: Mapping[str, Value], budget: Budget | None = None) -> None:
+        self.names = names
+        self.budget = Budget() if budget is None else budget
 
     def extended(self, names: Mapping[str, Value]) -> Scope:
         """This scope with more names, which hide equal ones; neither is copied."""
@@ -154,8 +154,8 @@ def expression_of(text: str) -> str | tuple[str]:
     Raises:
         SpecError: The `$` is somewhere else; without a place.
     """
-    if name := _NAME.fullmatch(text):
-        return (name[1],)
+    if text[:1] == "$" and text.isascii() and text[1:].isidentifier():
+        return (text[1:],)
     if text.startswith("$(") and text.count("(") != text.count(")"):
         raise SpecError(
             f"unbalanced parenthesis in {shorten(text)!r}",

@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-import yaml
-
+from paraminspect.architecture.late_patterns import late_patterns
 from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, describe, shown
 from paraminspect.architecture.recognise import MAX_SPEC_BYTES
 from paraminspect.errors import SpecError
 from paraminspect.text import shorten
+
+with late_patterns():
+    import yaml
 
 MAX_YAML_NODES: Final = 100_000
 """Scalars, lists and mappings, every copy that an alias makes counted."""
@@ -47,14 +48,17 @@ AMBIGUOUS = frozenset(form for word in ("yes", "no", "on", "off") for form in (w
 
 QUOTE_STAR = "quote text that begins with *: '*.weight=zeros'"
 
-_INTEGER = re.compile(r"[-+]?[0-9]+")
-_PREFIXED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_NUMERIC: Final = frozenset(".0123456789")
+"""How all numbers begin, behind their sign."""
+
+_PREFIXED: Final = r"0o[0-7]+|0x[0-9a-fA-F]+"
+_FLOAT: Final = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
+_USUAL: Final = frozenset(map(chr, (9, 10, 13, *range(32, 127))))
+_FORBIDDEN: Final = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+"""Compiled only where they are needed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """A whole text.
 
     Attributes:
@@ -106,11 +110,12 @@ def parse_scalar(text: str, mark: Mark) -> Scalar:
             hint=f"write true or false, or quote it: '{text}'",
         )
     value: str | int | float = text
-    if _INTEGER.fullmatch(text):
+    digits = text[1:] if text[0] in "+-" else text
+    if digits.isascii() and digits.isdigit():
         value = int(_bounded(text, mark))
-    elif _PREFIXED.fullmatch(text):
+    elif digits[:1] in _NUMERIC and re.fullmatch(_PREFIXED, text):
         value = int(_bounded(text, mark)[2:], 8 if text[1] == "o" else 16)
-    elif _FLOAT.fullmatch(text):
+    elif digits[:1] in _NUMERIC and re.fullmatch(_FLOAT, text):
         value = float(_bounded(text, mark))
     return Scalar(value, text, mark)
 
@@ -131,7 +136,7 @@ def _decode(data: str | bytes) -> str:
         except UnicodeDecodeError as error:
             raise SpecError(f"not UTF-8 text: {error.reason} at byte {error.start:,}") from None
     text = data.removeprefix("\ufeff")
-    if bad := _FORBIDDEN.search(text):
+    if not _USUAL.issuperset(text) and (bad := re.search(_FORBIDDEN, text)):
         raise _place(text, bad.start()).error(f"the character U+{ord(bad[0]):04X} is not allowed in YAML")
     if "\t" in text and text.lstrip()[:1] in ("{", "[") and _is_json(text):
         return text.replace("\t", " ")
@@ -166,19 +171,21 @@ def _mark(mark: Any) -> Mark:
     return Mark(mark.line + 1, mark.column + 1)
 
 
-@dataclass(slots=True)
 class _Open:
     """A list or mapping whose end has not been read."""
 
-    mark: Mark
-    anchor: str | None
-    is_map: bool
-    is_flow: bool
-    items: list[Node] = field(default_factory=list)
-    keys: list[Scalar] = field(default_factory=list)
-    names: set[str] = field(default_factory=set)
-    size: int = 1
-    height: int = 1
+    __slots__ = ("anchor", "height", "is_flow", "is_map", "items", "keys", "mark", "names", "size")
+
+    def __init__(self, mark: Mark, anchor: str | None, *, is_map: bool, is_flow: bool) -> None:
+        self.mark = mark
+        self.anchor = anchor
+        self.is_map = is_map
+        self.is_flow = is_flow
+        self.items: list[Node] = []
+        self.keys: list[Scalar] = []
+        self.names: set[str] = set()
+        self.size = 1
+        self.height = 1
 
 
 class _Builder:
@@ -205,7 +212,7 @@ class _Builder:
             if len(self.stack) >= MAX_YAML_DEPTH:
                 raise mark.error(f"more than {MAX_YAML_DEPTH} lists and mappings inside each other")
             self.refuse_key(mark, "a mapping" if is_map else "a list")
-            self.stack.append(_Open(mark, event.anchor, is_map, bool(event.flow_style)))
+            self.stack.append(_Open(mark, event.anchor, is_map=is_map, is_flow=bool(event.flow_style)))
         elif isinstance(event, yaml.CollectionEndEvent):
             done = self.stack.pop()
             node: Node = (
@@ -232,7 +239,7 @@ class _Builder:
             )
         scalar = parse_scalar(text, mark)
         is_verbatim = self.text.startswith(text, event.start_mark.index)
-        return scalar if is_verbatim else replace(scalar, verbatim=False)
+        return scalar if is_verbatim else scalar._replace(verbatim=False)
 
     def alias(self, name: str, mark: Mark) -> None:
         if any(level.anchor == name for level in self.stack):
@@ -320,13 +327,13 @@ def _explain(error: yaml.MarkedYAMLError, text: str) -> SpecError:
         return begin.error(
             "text where a key and ':' are expected", hint="write key: value, or begin an item with a dash"
         )
-    for part, message, hint in _USUAL:
+    for part, message, hint in _COMPLAINTS:
         if part in problem or part in context:
             return mark.error(message.format(repr(character) if character else "the end"), hint=hint)
     return mark.error(f"not YAML: {shown(': '.join(part for part in (context, problem) if part), 120)}")
 
 
-_USUAL = (
+_COMPLAINTS = (
     ("cannot start any token", "{} cannot begin unquoted text", "quote it"),
     (
         "mapping values are not allowed",

@@ -119,10 +119,9 @@ class Declared(NamedTuple):
     @property
     def help(self) -> str:
         """What -h says before the options."""
-        summary, gap, rest = self.about.partition("\n\n")
-        columns = _describe(self.tables)
+        summary, _, rest = self.about.partition("\n\n")
         status = f" Exit status: {self.status}" if self.status else ""
-        return f"{summary}{gap}{columns}{gap if columns else ''}{rest}{status}"
+        return "\n\n".join(part for part in (summary, _describe(self.tables), f"{rest}{status}".lstrip()) if part)
 
 
 def declare(

@@ -229,7 +229,7 @@ def diff(
         after: Any.
         only: "names": what was added and removed; "shapes": types and ties as well, from headers alone; "values": only
             values of tensors that both have in one shape; None: everything.
-        rtol: Values differ if |before - after| > atol + rtol * |after|.
+        rtol: Values differ if `|before - after| > atol + rtol * |after|`.
         atol: The same.
         maps: `FROM=TO` globs that rename tensors of both.
 
@@ -511,7 +511,7 @@ def report(
         everything: Buffers, optimizer state and other tensors too.
 
     Returns:
-        The page: `html`, `write(path)`; a notebook shows it.
+        The page, with `html` and `write(path)`; a notebook shows it.
 
     Raises:
         ParamInspectError: A source cannot be opened, or cannot run. Tensors whose values cannot be read are named in

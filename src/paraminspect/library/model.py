@@ -144,7 +144,7 @@ class Model:
 
     @property
     def metadata(self) -> Mapping[str, str]:
-        """What the file says of itself, in its own words: untrusted text."""
+        """What the file says of itself, in its own words, which are untrusted."""
         return self.checkpoint.metadata
 
     @property

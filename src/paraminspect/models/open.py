@@ -7,7 +7,7 @@ what is returned or raised.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
@@ -389,14 +389,17 @@ def no_architecture(checkpoint: Checkpoint, hint: str, source: str) -> SourceErr
 
 def _open_spec(source: str, found: Recognised, asked: Asked) -> Opened:
     from paraminspect.architecture.expand import plan_model
-    from paraminspect.live.build.factory_name import class_names
     from paraminspect.models.rules import read_spec
 
     asked.refuse("spec")
     config = _config(asked)
     spec = read_spec(found.text, source, parse_definitions(asked.define), config)
     rules = _rules(asked, config, spec)
-    own = class_names(asked.modules_file) if asked.modules_file else ()
+    own: Collection[str] = ()
+    if asked.modules_file:
+        from paraminspect.live.build.factory_name import class_names
+
+        own = class_names(asked.modules_file)
     plan = plan_model(spec, own)  # what is wrong with a spec is said before torch is imported
 
     def build(device: str, limit: int) -> LiveModel:
@@ -423,6 +426,20 @@ def _open_spec(source: str, found: Recognised, asked: Asked) -> Opened:
             return _finish(Opened(source, "spec", checkpoint, rules=rules, sketched=sketched), asked)
     live = _within_memory(build, asked)
     return _finish(Opened(source, "spec", live.checkpoint, live, rules, weights=asked.weights), asked)
+
+
+def tell_spec(source: str, text: bytes, define: Iterable[str] = ()) -> list[TensorRecord] | None:
+    """The tensors of a spec, as far as they can be told without torch; None where it would be asked.
+
+    Raises:
+        SpecError: It is wrong, or has no such variable.
+    """
+    from paraminspect.architecture.expand import plan_model
+    from paraminspect.architecture.sketch import sketch_model, sketch_records
+    from paraminspect.models.rules import read_spec
+
+    outline = sketch_model(plan_model(read_spec(text, source, parse_definitions(tuple(define)), None)))
+    return None if outline is None else sketch_records(outline)
 
 
 def _open_factory(source: str, found: Recognised, asked: Asked) -> Opened:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.files.reasons import reason_of
@@ -21,8 +21,7 @@ if TYPE_CHECKING:  # what a command that reads a file does not wait for
 _NO_CONFIG = "rule sets are named in YAML or JSON; a checkpoint or a factory has none"
 
 
-@dataclass(frozen=True, slots=True)
-class ChosenRules:
+class ChosenRules(NamedTuple):
     """The rules of a run.
 
     Attributes:

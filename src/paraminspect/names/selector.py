@@ -11,7 +11,6 @@ that owns it.
 from __future__ import annotations
 
 import fnmatch
-import json
 import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -131,6 +130,8 @@ def quote_name(name: str) -> str:
     """A selector that means the tensor of this name and no other: the name itself where it can be."""
     if name.isprintable() and not _APART.search(name):
         return name
+    import json
+
     return json.dumps(name, ensure_ascii=not name.isprintable())
 
 
@@ -164,6 +165,8 @@ def _glob(text: str) -> re.Pattern[str]:
 
 def _unquote(text: str) -> str:
     try:
+        import json
+
         name = json.loads(text)
     except (ValueError, RecursionError):
         name = None

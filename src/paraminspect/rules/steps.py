@@ -141,12 +141,12 @@ class InitPlan:
 
     @property
     def acts(self) -> list[PlannedStep]:
-        """What rules do, tensor after tensor: to the whole of it, then to its parts."""
+        """What rules do to one tensor after another, first to the whole of it and then to its parts."""
         return [act for step in self.steps for act in step.acts]
 
     @property
     def taken(self) -> Mapping[int, int]:
-        """By the number of a rule, how many tensors it does something to: no later rule overrules it there."""
+        """By the number of a rule, how many tensors it does something to because no later rule overrules it there."""
         return Counter(act.number for act in self.acts if act.number is not None)
 
     def complaints(self) -> list[str]:
@@ -159,7 +159,7 @@ class InitPlan:
 
     @property
     def records(self) -> list[InitStep]:
-        """Of what rules do, without statistics: one for a tensor, and one for each part that a rule is for."""
+        """Of what rules do, without statistics; one for a tensor, and one for each part that a rule is for."""
         return [act.record() for act in self.acts]
 
 

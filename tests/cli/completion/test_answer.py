@@ -101,7 +101,7 @@ def test_the_columns_of_every_command_are_completed(ask: Any) -> None:
         ("convert model.safetensors --rename out=", []),
         ("init model.safetensors --rule 'out=kaiming_n", ["word\tout=kaiming_normal"]),
         ("init model.safetensors --rule 'out=cons", ["part\tout=constant"]),
-        ("init spec.yaml --rule ", ["word\tgaussian", "word\tflat"]),
+        ("init spec.yaml --rule ", ["word\tgaussian", "word\tflat", "part\t0.bias=", "part\t0.weight="]),
         ("init model.safetensors --config spec.yaml --rule g", ["word\tgaussian"]),
         ("init ~/spec.yaml --rule f", ["word\tflat"]),
         ("init $HOME/spec.yaml --rule f", ["word\tflat"]),
@@ -111,8 +111,8 @@ def test_the_columns_of_every_command_are_completed(ask: Any) -> None:
         ("list spec.yaml -D ", ["part\twide=", "part\tsteep="]),
         ("list spec.yaml -D wide=3 -D ", ["part\tsteep="]),
         ("list model.safetensors -D ", []),
-        ("grad spec.yaml -w model.safetensors --freeze o", ["word\tout"]),
-        ("list spec.yaml -w model.safetensors --add-prefix net. -s net.o", ["word\tnet.out"]),
+        ("grad lazy.yaml -w model.safetensors --freeze o", ["word\tout"]),
+        ("list lazy.yaml -w model.safetensors --add-prefix net. -s net.o", ["word\tnet.out"]),
         ("stats model.safetensors --fail-on nan,i", ["part\tnan,inf"]),
         ("grad spec.yaml --fail-on no", ["part\tnone"]),
         ("grad spec.yaml --device c", ["word\tcpu", "word\tcuda"]),
@@ -125,6 +125,10 @@ def test_the_columns_of_every_command_are_completed(ask: Any) -> None:
         ("show - w", []),
         ("show /dev/zero w", []),
         ("show spec.yaml w", []),
+        ("show spec.yaml 0.", ["word\t0.bias", "word\t0.weight"]),
+        ("list spec.yaml -D wide=3 -s 0.w", ["word\t0.weight"]),
+        ("show spec.yaml -D narrow=3 0.", []),
+        ("show lazy.yaml 0.", []),
         ("list -fmark", ["word\t-fmarkdown"]),
     ],
 )
@@ -134,6 +138,7 @@ def test_answers(ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line
     (tmp_path / "spec.yaml").write_text(
         "vars: {wide: 2, steep: 1}\nmodel: [{Linear: [2, 2]}]\ninit: {gaussian: ['*=normal'], flat: ['*=zeros']}\n"
     )
+    (tmp_path / "lazy.yaml").write_text("model: [{LazyLinear: 2}]\ninput: [1, 2]\n")
     found = ask(line)
     assert found == due if due is not None else {"word\t--select", "word\t--all"} <= set(found)
 

@@ -18,7 +18,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from torch._export.serde.serialize import serialize
-from torch.export.pt2_archive._package import PT2ArchiveWriter
 
 from paraminspect.checks.check import check_source
 from paraminspect.errors import (
@@ -37,6 +36,7 @@ from paraminspect.tied.shared_bytes import find_ties
 from paraminspect.values.read import read_tensor
 from tests.making.zips import zip_bytes, zip_members
 
+pt2_archive = pytest.importorskip("torch.export.pt2_archive._package", reason="takes torch 2.8")
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
 
 
@@ -99,7 +99,7 @@ def save_second() -> bytes:
     """As torch 2.7 and 2.8 did it."""
     parts = serialize(program())
     stream = io.BytesIO()
-    with PT2ArchiveWriter(stream) as archive:
+    with pt2_archive.PT2ArchiveWriter(stream) as archive:
         archive.write_bytes("models/model.json", parts.exported_program)
         archive.write_bytes("data/weights/model.pt", parts.state_dict)
         archive.write_bytes("data/constants/model.pt", parts.constants)

@@ -2,7 +2,7 @@
 
     _PARAMINSPECT_COMPLETE   complete_bash, complete_zsh or complete_fish; source_SHELL asks for the script instead
     _PARAMINSPECT_BEFORE     the line up to the cursor
-    _PARAMINSPECT_BEHIND     the rest of it
+    _PARAMINSPECT_BEHIND     the rest of it, which fish does not tell
     _PARAMINSPECT_BREAKS     of bash: characters at which its editor breaks a word
 
 An answer has one completion a line: "word" or "part" (more follows without a blank), a tab, the value, and where the

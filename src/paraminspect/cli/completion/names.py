@@ -53,7 +53,7 @@ def find_sources(declared: Declared, typed: Typed) -> tuple[str, ...]:
 def find_names(declared: Declared, typed: Typed) -> Names:
     """The tensors that the options of a command may name, relative to --module; none where a source has none.
 
-    A source that is a spec or a factory has no names without torch; the checkpoint of --weights stands in for it.
+    A source that has no names without torch, such as a factory, has those of the checkpoint of --weights.
     """
     everything = declared.names == "all" or "everything" in typed.options
     keep: Callable[[TensorRecord], bool] = is_shown if declared.names == "parameters" else _is_of_model
@@ -144,7 +144,7 @@ def _is_of_model(record: TensorRecord) -> bool:
 
 def _read_all(sources: Sequence[str], typed: Typed) -> Iterator[tuple[str, TensorRecord]]:
     for source in sources:
-        if (records := _read(source)) is not None:
+        if (records := _read(source, typed.options.get("define", ()))) is not None:
             for record in records:
                 yield record.name, record
         elif (weights := _read(typed.get("weights"))) is not None:
@@ -166,14 +166,21 @@ def find_path(source: str) -> str | None:
     return path if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else None
 
 
-def _read(source: str) -> Sequence[TensorRecord] | None:
+def _read(source: str, define: Sequence[str] = ()) -> Sequence[TensorRecord] | None:
     """The tensors of a file or folder on this machine; None for anything else and whatever is wrong with it."""
     path = find_path(source)
     if path is None:
         return None
-    from paraminspect.formats import open_source
+    from paraminspect.models.recognise import recognise
 
+    found = recognise(path)
     try:
+        if found.kind == "spec":
+            from paraminspect.models.open import tell_spec
+
+            return tell_spec(path, found.text, define)
+        from paraminspect.formats import open_source
+
         return open_source(path).tensors
     except ParamInspectError:
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -103,7 +102,7 @@ class Feeding:
         if isinstance(maker, Ready):
             return maker.value
         source = self._plan.source if self._plan is not None else ""
-        own = maker if maker.seed is None else replace(maker, seed=maker.seed + step)
+        own = maker if maker.seed is None else maker._replace(seed=maker.seed + step)
         return make_tensor(own, device="meta" if device == "meta" else "cpu", seed=self._seed + step, source=source)
 
     def _for_spec(self, plan: ModelPlan, makers: Sequence[tuple[Path, Maker]]) -> list[tuple[Path, Maker]]:

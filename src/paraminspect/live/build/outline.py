@@ -40,18 +40,18 @@ def _outline(module: nn.Module, known: dict[int, Outline]) -> Outline:
     children = {name: _outline(child, known) for name, child in module._modules.items() if child is not None}
     header, text = _header(module, len(children))
     padding = getattr(module, "padding_idx", None) if isinstance(module, (nn.Embedding, nn.EmbeddingBag)) else None
-    known[id(module)] = Outline(
+    made = known[id(module)] = Outline(
         classes_of(type(module)),
-        str(module._get_name()),  # type: ignore[no-untyped-call]
         _said_by(module.extra_repr) if header == "plain" else "",
-        header,
-        text,
-        {name: each for name, each in module._parameters.items() if each is not None},
-        {name: each for name, each in module._buffers.items() if each is not None},
-        children,
-        padding if isinstance(padding, int) else None,
+        class_name=str(module._get_name()),  # type: ignore[no-untyped-call]
+        header=header,
+        text=text,
+        padding_idx=padding if isinstance(padding, int) else None,
     )
-    return known[id(module)]
+    made.parameters = {name: each for name, each in module._parameters.items() if each is not None}
+    made.buffers = {name: each for name, each in module._buffers.items() if each is not None}
+    made.children = children
+    return made
 
 
 def _header(module: nn.Module, children: int) -> tuple[str, tuple[str, ...]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -112,7 +111,7 @@ class Feed:
             assert isinstance(tensor, Tensor)
         else:
             source = self._plan.source if self._plan is not None else ""
-            own = maker if maker.seed is None else replace(maker, seed=maker.seed + step)
+            own = maker if maker.seed is None else maker._replace(seed=maker.seed + step)
             tensor = make_tensor(own, device="cpu", seed=self._seed + step, source=source)
         if self._wanted.dtype is not None and tensor.is_floating_point():
             tensor = tensor.to(self._wanted.dtype)

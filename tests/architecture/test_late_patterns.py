@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import re
+import threading
+
+from paraminspect.architecture.late_patterns import LatePattern, late_patterns
+from tests.making.running import modules_of
+
+
+def test_a_pattern_is_compiled_when_it_is_used() -> None:
+    compiled = re.compile
+    with late_patterns():
+        late = re.compile("(a+)b", re.IGNORECASE)
+    assert re.compile is compiled
+    assert isinstance(late, LatePattern)
+    assert late.match("AAb")[1] == "AA"
+    assert late.pattern == "(a+)b"
+
+
+def test_other_threads_do_not_notice() -> None:
+    ended = threading.Event()
+    other = threading.Thread(target=ended.wait)
+    other.start()
+    with late_patterns():
+        assert isinstance(re.compile("a"), re.Pattern)
+    ended.set()
+    other.join()
+
+
+def test_the_rest_of_pyyaml_works() -> None:
+    statement = (
+        "import paraminspect.architecture.yaml_marks, yaml, datetime; "
+        "assert yaml.safe_load('{a: 1.5, b: 2026-11-29, c: [yes, 0x1f]}') == "
+        "{'a': 1.5, 'b': datetime.date(2026, 11, 29), 'c': [True, 31]}; "
+        "assert yaml.load('a: 1', Loader=yaml.SafeLoader) == {'a': 1}; assert yaml.safe_dump({'a': 'yes'}) == \"a: 'yes'\\n\""
+    )
+    assert "yaml" in modules_of(statement)

@@ -1,0 +1,17 @@
+"""Tests that are about what torch has since a version; `make compat` runs them with older ones too."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from packaging.version import Version
+
+
+def since(version: str) -> pytest.MarkDecorator:
+    """Skips where torch is older."""
+    return pytest.mark.skipif(not is_since(version), reason=f"takes torch {version}")
+
+
+def is_since(version: str) -> bool:
+    """Whether torch is of this version or newer."""
+    return Version(torch.__version__) >= Version(version)
