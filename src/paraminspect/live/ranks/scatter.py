@@ -153,9 +153,23 @@ def _scatter(tensor: Any, values: Tensor | None, owner: int) -> None:
     from torch.distributed.tensor import distribute_tensor
 
     mesh = tensor.device_mesh
-    full = torch.empty(tensor.shape, dtype=tensor.dtype) if values is None else values
-    made = distribute_tensor(full.contiguous(), mesh, tensor.placements, src_data_rank=owner)
+    full = torch.empty(tensor.shape, dtype=tensor.dtype) if values is None else values.contiguous()
+    source: int | None = owner
+    if not all(how.is_shard() or how.is_replicate() for how in tensor.placements):
+        full = _broadcast(full, mesh, owner)  # parts within parts: torch sends only such as are of one size (2.13)
+        source = None
+    made = distribute_tensor(full, mesh, tensor.placements, src_data_rank=source)
     tensor.detach().to_local().copy_(made.to_local())
+
+
+def _broadcast(full: Tensor, mesh: Any, owner: int) -> Tensor:
+    """All of a tensor, everywhere."""
+    import torch.distributed as dist
+
+    full = full.to(mesh.device_type)
+    for dim in range(mesh.ndim):
+        dist.broadcast(full, group=mesh.get_group(dim), group_src=owner)
+    return full
 
 
 def _tell(mesh: Any, owner: int, said: list[InitStep] | None) -> list[InitStep]:
