@@ -39,6 +39,8 @@ default_role = "literal"
 
 html_theme = "furo"
 html_title = "paraminspect"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
 

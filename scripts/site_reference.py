@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+TORCH = re.compile(r"(?<![\w.])Tensor\b")
 OPENED = ("paraminspect.Model", "paraminspect.Tensor")
 """Made by `open` and nobody else, so that what they are made of is not shown."""
 
@@ -14,20 +16,22 @@ def skip_field(_app: Any, _what: str, _name: str, member: object, _skipped: bool
 
 
 def show_signature(
-    _app: Any, _what: str, name: str, _object: object, _options: object, signature: str | None, returned: str | None
+    _app: Any, what: str, name: str, _object: object, _options: object, signature: str | None, returned: str | None
 ) -> tuple[str | None, str | None]:
-    """The signature in a form that Sphinx reads, none of what is not for callers."""
+    """The signature in a form that Sphinx reads, none of what is not for callers; our Tensor is one of Model's methods."""
     if name in OPENED:
         return "", None
+    if what in {"function", "class"}:
+        signature, returned = (text and TORCH.sub("torch.Tensor", text) for text in (signature, returned))
     return signature and signature.replace("<factory>", "..."), returned
 
 
 def find_by_last_name(app: Any, env: Any, node: Any, content: Any) -> Any:
     """What a docstring calls by its last name alone: an exception, a class of another module."""
-    if node.get("refdomain") != "py":
+    package, _, last = str(node["reftarget"]).rpartition(".")
+    if node.get("refdomain") != "py" or not f"{package}.".startswith((".", "paraminspect.")):
         return None
     domain = env.domains.python_domain
-    last = node["reftarget"].rpartition(".")[2]
     found = [name for name in domain.objects if name.rpartition(".")[2] == last and not domain.objects[name].aliased]
     if len(found) != 1:
         return None

@@ -53,10 +53,11 @@ COMMANDS = {
     "shared": "shared SOURCE --equal",
     "shared, several": "shared SOURCE later.pt --equal",
     "report": "report SOURCE -o out.html",
+    "report, deep": "report SOURCE -o out.html --deep",
     "report of two": "report SOURCE later.pt -o out.html",
 }
-ONE_BAR_EACH = {"stats, several": 2}
-"""Bars of commands that begin anew with each source, whose rows are out before the next is opened."""
+BARS = {"stats, several": 2, "report, deep": 2}
+"""Of commands that begin anew: with each source, whose rows are out before the next is opened, or with other work."""
 
 
 class Told(Progress):
@@ -114,7 +115,7 @@ def test_what_was_planned_is_what_was_done(
     at = {"SOURCE": str(folder / name), "later.pt": str(folder / "later.pt")}
     result = run_here(*[at.get(word, word) for word in words])
     assert result.status in (0, 1), result.stderr
-    assert len(Told.bars) == ONE_BAR_EACH.get(command, 1)
+    assert len(Told.bars) == BARS.get(command, 1)
     for done, total in Told.bars:
         assert done == total > 0
 

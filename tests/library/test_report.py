@@ -33,6 +33,14 @@ def document(*sources: Any, **options: Any) -> Any:
     return json.loads(json.dumps(pi.report(*sources, **options).document, allow_nan=False))
 
 
+def test_deep_findings_are_those_of_check(model: Path) -> None:
+    for deep in (False, True):
+        (source,) = document(model, deep=deep)["sources"]
+        due = [(each.severity, each.code, each.name) for each in pi.check(model, deep=deep)]
+        assert [(each["severity"], each["code"], each["name"]) for each in source["findings"]] == due
+    assert "not-finite" in {each["code"] for each in source["findings"]}
+
+
 def test_every_tensor_with_all_that_is_known_of_it(model: Path) -> None:
     (source,) = document(model)["sources"]
     tensors, statistics = source["tensors"], source["statistics"]

@@ -10,7 +10,7 @@ as `tuple`, kept as written; `shape` a list of sizes, or one; `a|b` one of these
 What a constructor makes of its arguments beyond that is said by a function (`settle`), which raises `DoubtError` at what is
 better left to torch. Whatever a row does not admit is built by torch, which says what is wrong with it.
 
-`python -m scripts.check_layers` holds the table against the torch that is installed (it is torch 2.13's).
+`python -m scripts.check_layers` holds the table against the torch that is installed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The layers of torch.nn as a table: what each takes, prints and holds (torch 2.13). `layer_rows` says how a row is read.
+"""The layers of torch.nn as a table: what each takes, prints and holds. `layer_rows` says how a row is read.
 
 `python -m scripts.check_layers` holds it against the torch that is installed.
 """

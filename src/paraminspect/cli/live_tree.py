@@ -58,8 +58,8 @@ def _trace(model: Opened, output: Output) -> Shapes:
 def _choose(model: Opened, module: str, shapes: Shapes | None) -> tuple[ModuleNode, Shapes | None]:
     """The module that is meant, and the shapes of outputs by its paths."""
     if not module:
-        return make_nodes(model.outline, model.checkpoint.tensors), shapes
-    paths = dict(model.outline.named())
+        return make_nodes(model.printed, model.checkpoint.tensors), shapes
+    paths = dict(model.printed.named())
     if module not in paths:
         from paraminspect.names.suggestions import closest
 

@@ -500,6 +500,7 @@ def report(
     values: bool = True,
     gradients: bool = False,
     everything: bool = False,
+    deep: bool = False,
 ) -> Report:
     """One page of all there is to say of a source, to look at and hand around.
 
@@ -509,6 +510,7 @@ def report(
         values: Whether they are read, for statistics and changes; False takes headers alone.
         gradients: Whether a spec, factory or module is run backward once, on the inputs of the spec.
         everything: Buffers, optimizer state and other tensors too.
+        deep: Whether values and checksums are read for findings, as `check` does with `deep`.
 
     Returns:
         The page, with `html` and `write(path)`; a notebook shows it.
@@ -523,7 +525,7 @@ def report(
     from paraminspect.library.report import report_models
 
     opened = [_in_memory(source, 0) if gradients else _hold(source), *([] if after is None else [_hold(after)])]
-    return report_models(opened, values=values, gradients=gradients, everything=everything)
+    return report_models(opened, values=values, gradients=gradients, everything=everything, deep=deep)
 
 
 @one_run

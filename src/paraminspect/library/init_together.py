@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.text import counted, list_some
-from paraminspect.values.workers import share_out
 from paraminspect.writers.layout import Copy, Layout
 from paraminspect.writers.shares import find_nonce, leave_nonce, open_share, remove_nonce
 from paraminspect.writers.sink import Sink
@@ -138,6 +137,8 @@ def watched(meeting: Meeting, progress: Callable[[int, int], None]) -> Callable[
 
 def _share_files(layout: Layout, world: int) -> list[frozenset[int]]:
     """By rank, the files with tensors in them; the same everywhere, about as many bytes each."""
+    from paraminspect.values.workers import share_out  # numpy, which a dry run has no use for
+
     held = sorted({slot.file for slot in layout.slots})
     lots = share_out([layout.files[file].nbytes for file in held], world)
     return [frozenset(held[place] for place in lot) for lot in lots] + [frozenset()] * (world - len(lots))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from paraminspect.errors import ParamInspectError
@@ -84,7 +84,13 @@ def records_of(listing: Listing) -> list[TensorRecord]:
 
 
 def describe_source(
-    opened: Opened, listing: Listing, *, values: bool = True, advance: Advance = lambda _: None, workers: int = 1
+    opened: Opened,
+    listing: Listing,
+    *,
+    values: bool = True,
+    advance: Advance = lambda _: None,
+    workers: int = 1,
+    deep: Callable[[int, int], None] | None = None,
 ) -> Part:
     """What the page says of one source.
 
@@ -93,6 +99,7 @@ def describe_source(
         values: Whether they are read.
         advance: Is told of the bytes that are read.
         workers: Processes that read them.
+        deep: Asks for the findings of `check --deep`, which read all once more, and is told of bytes done of how many.
 
     Raises:
         ParamInspectError: It cannot be read.
@@ -104,7 +111,7 @@ def describe_source(
     statistics, failures = _statistics(opened, listing, advance, workers) if values else (None, [])
     notes = (*opened.checkpoint.notes, *described.notes, *_name_failures(failures))
     members = source_part(
-        described.info, listing, notes=notes, findings=_find(opened), statistics=statistics, ties=_ties(opened)
+        described.info, listing, notes=notes, findings=_find(opened, deep), statistics=statistics, ties=_ties(opened)
     )
     if opened.is_live:
         members["tensors"]["types"] = {path: each.classes[0] for path, each in opened.outline.once().items()}
@@ -128,7 +135,12 @@ def compare(before: Opened, after: Opened, advance: Advance = lambda _: None, *,
 
 
 def report_models(
-    opened: Sequence[Opened], *, values: bool = True, gradients: bool = False, everything: bool = False
+    opened: Sequence[Opened],
+    *,
+    values: bool = True,
+    gradients: bool = False,
+    everything: bool = False,
+    deep: bool = False,
 ) -> Report:
     """The page of one source, or of two.
 
@@ -136,6 +148,7 @@ def report_models(
         values: Whether they are read.
         gradients: Whether the first, which can run, is run backward once.
         everything: Buffers, optimizer state and other tensors too.
+        deep: Whether values and checksums are read for findings.
     """
     rows = None
     if gradients:
@@ -145,7 +158,8 @@ def report_models(
     parts = []
     for each in opened:
         with reading(each.seen):
-            parts.append(describe_source(each, plan_listing(each, everything=everything), values=values))
+            listing = plan_listing(each, everything=everything)
+            parts.append(describe_source(each, listing, values=values, deep=_say_nothing if deep else None))
     if len(opened) < 2:
         return make_report(parts, None, rows)
     with reading(*(each.seen for each in opened)):
@@ -176,16 +190,20 @@ def make_report(parts: Sequence[Part], changes: Rows | None = None, gradients: R
     return Report(document(version("paraminspect"), [part.members for part in parts], changed, passed))
 
 
-def _find(opened: Opened) -> list[Finding]:
+def _find(opened: Opened, deep: Callable[[int, int], None] | None) -> list[Finding]:
     from paraminspect.checks.check import check_opened, check_stored
 
-    if opened.is_live:
-        return check_opened(opened, deep=False)
+    if opened.live is not None:
+        return check_opened(opened, deep=deep is not None)
     path = opened.source or opened.checkpoint.source
     try:
-        return check_stored(path, deep=False)[0]
+        return check_stored(path, deep=deep is not None, progress=deep or _say_nothing)[0]
     except ParamInspectError:  # a pipe is read once
-        return check_opened(opened, deep=False)
+        return check_opened(opened, deep=deep is not None)
+
+
+def _say_nothing(done: int, total: int) -> None:
+    """Nobody asked."""
 
 
 def _ties(opened: Opened) -> list[Any]:

@@ -170,6 +170,18 @@ class Opened:
             self._outline = outline_module(self.live.model)
         return self._outline
 
+    @property
+    def printed(self) -> Outline:
+        """The same, with arguments as the installed torch prints them: another one than that of the table is asked."""
+        from paraminspect.architecture.torch_version import prints_as_told
+
+        if self._sketched is not None and not prints_as_told():
+            from paraminspect.live.build.outline import outline_module
+
+            assert self.live is not None
+            return outline_module(self.live.model)
+        return self.outline
+
     def targets(self) -> Targets:
         """What rules can mean of it."""
         from paraminspect.rules.meant import checkpoint_targets, parameter_targets

@@ -20,6 +20,7 @@ After = Annotated[str, Argument(metavar="[SOURCE2]", help="A later one: what has
 File = Annotated[str, Option("--output", "-o", metavar="FILE.html", help="Where to; else to a pipe."), options.FILE]
 Show = Annotated[bool, Option("--open", help="Open it in a browser.")]
 NoValues = Annotated[bool, Option("--no-values", help="Read headers only: no statistics, no changes of values.")]
+Deep = Annotated[bool, Option("--deep", help="The findings of check --deep too, which reads all values once more.")]
 Grad = Annotated[bool, Option("--grad", help="Run a spec or factory backward once, and show its gradients.")]
 
 
@@ -38,6 +39,7 @@ def command(
     output_file: File = "",
     show: Show = False,
     no_values: NoValues = False,
+    deep: Deep = False,
     grad: Grad = False,
     everything: options.All = False,
     force: options.Force = False,
@@ -64,6 +66,8 @@ def command(
             raise ParamInspectError("--open needs a file to show", hint="-o report.html")
         if out.is_terminal:
             raise ParamInspectError("a page is no text for a terminal", hint="-o report.html, or a pipe")
+    if deep and no_values:
+        raise ParamInspectError("--deep reads values, and --no-values reads none", hint="leave out one of them")
     if grad and after:
         raise ParamInspectError("--grad shows one model", hint="leave out the second source")
     asked = options.asked("memory" if grad else "names" if no_values else "values", build, rules, feed)
@@ -75,10 +79,11 @@ def command(
     gradients = _run(models[0], run, rules, out) if grad else None
     listings = [plan_listing(model, everything=everything) for model in models]
     nbytes = 0 if no_values else count_bytes(models, listings)
-    with Progress(out, "reading") as progress:
+    with Progress(out, "reading") as progress, Progress(out, "checking") as checking:
         advance, workers = progress.counting(nbytes), count_workers(nbytes)
+        told = checking if deep else None
         parts = [
-            describe_source(model, listing, values=not no_values, advance=advance, workers=workers)
+            describe_source(model, listing, values=not no_values, advance=advance, workers=workers, deep=told)
             for model, listing in zip(models, listings, strict=True)
         ]
         changes = compare(models[0], models[1], advance, values=not no_values) if after else None
