@@ -139,6 +139,7 @@ $(LIBRARIES)/.installed: pyproject.toml constraints.txt | $(VENV)/.installed
 
 docs: $(VENV)/.dev $(DEMO)
 	$(BIN)/python -m scripts.fill_formats
+	$(BIN)/python -m paraminspect.architecture.schema
 	$(BIN)/python -m scripts.fill_docs
 	$(BIN)/python -m scripts.make_man
 	$(MAKE) --no-print-directory site

@@ -133,6 +133,19 @@ def test_tables_say_what_the_constants_are(fill_docs: ModuleType, tmp_path: Path
     assert f"| opcodes of pickles | {OPCODES.free:,} | {OPCODES.per_byte:g} |" in filled
 
 
+def test_layers_are_those_of_the_contract_and_say_what_they_are_for(fill_docs: ModuleType, tmp_path: Path) -> None:
+    rows = fill_docs.fill("<!-- layers: what it is for -->\n| old |\n", tmp_path).splitlines()
+    assert rows[1] == "| layer | what it is for |"
+    assert "| `formats` | Bytes to records |" in rows
+    assert [row for row in rows if row.endswith("|  |")] == []
+
+
+def test_a_page_says_which_budgets_are_not_met(fill_docs: ModuleType, tmp_path: Path) -> None:
+    results = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
+    filled = fill_docs.fill("<!-- measured: missed -->\n| old |\n", tmp_path)
+    assert len(filled.splitlines()) == 3 + results.count("| **no** |")
+
+
 def run(fill_docs: ModuleType, monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     monkeypatch.setattr("sys.argv", ["fill_docs", *words])
     return int(fill_docs.main())

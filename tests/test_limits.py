@@ -19,7 +19,6 @@ from paraminspect.checks.container import Place, scan_part
 from paraminspect.errors import LimitExceededError
 from paraminspect.files.blob import Blob, open_blob
 from paraminspect.files.local import PLACE
-from paraminspect.files.processes import Send, run_forked
 from paraminspect.files.threads import side_by_side
 from paraminspect.formats import zip_file
 from paraminspect.formats.pickles import machine
@@ -98,20 +97,6 @@ def test_threads_that_read_files_spend_together() -> None:
     with one_effort() as run:
         PLACE.each(lambda count: effort().spend(FEW, count), [1, 2, 3], patience_s=-1)
     assert run.spent(FEW) == 6
-
-
-def test_processes_may_spend_together_what_one_may() -> None:
-    each = NUMBERS.free // 8
-
-    def work(send: Send) -> None:
-        for _ in range(6):
-            effort().spend(NUMBERS, each)
-            send(each)
-
-    with one_effort() as run:
-        sent = sum(run_forked([work, work, work]))
-        assert sent == run.spent(NUMBERS)
-    assert NUMBERS.free - each < sent <= NUMBERS.free + 2 * each  # two may ask at one time
 
 
 HEADERS: dict[str, tuple[str, bytes]] = {

@@ -68,7 +68,7 @@ import paraminspect.__main__ as program
 
 sys.argv[:] = ["paraminspect", "stats", "m.pt", "m.pt"]
 from paraminspect.cli.commands import stats
-from paraminspect.values import tabled, workers
+from paraminspect.values import collecting, tabled
 
 
 def end_at(left, number):

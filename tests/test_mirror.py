@@ -69,6 +69,9 @@ WITHOUT: dict[str, str] = {
     "tested by files/test_web.py and files/test_buckets.py": """
         files/addresses files/connections files/far files/faults files/storing files/threads files/web_place
     """,
+    "tested by engines/test_local.py": """
+        engines/workers
+    """,
     "tested by files/test_blob.py and files/test_parity.py": """
         files/door
     """,

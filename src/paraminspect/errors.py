@@ -23,7 +23,7 @@ Readers raise bare facts; `formats.open_source` adds what the user typed (`sourc
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 NOT_WHOLE: Final = "it was not written or copied to its end: fetch or save it again"
 """What to do about a file that ends too early."""
@@ -54,9 +54,17 @@ class ParamInspectError(Exception):
         self.hint = hint
         self.source = source
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """All of it goes to another process, however it was made."""
+        return _as_it_was, (type(self), self.args), self.__dict__
+
     def __str__(self) -> str:
         place = [str(part) for part in (self.source or None, self.line, self.column) if part is not None]
         return f"{':'.join(place)}: {self.message}" if place else self.message
+
+
+def _as_it_was(kind: type[ParamInspectError], arguments: tuple[object, ...]) -> ParamInspectError:
+    return kind.__new__(kind, *arguments)
 
 
 class SourceError(ParamInspectError):

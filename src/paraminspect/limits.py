@@ -11,7 +11,7 @@ Work is counted, not time, so that the answer is the same on every machine.
 from __future__ import annotations
 
 from _thread import allocate_lock
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
@@ -82,7 +82,7 @@ ONE_MATCH: Final = 32
 FINDINGS: Final = Bound("findings in one run", 50_000, 0)
 
 SHARED: Final = (OPCODES, WINDOWS, STRINGS, MEMBERS, DIRECTORIES, ENTRIES, NUMBERS)
-"""What is counted over processes too."""
+"""What other processes count, and tell with what they have made."""
 
 
 class EffortError(LimitExceededError):
@@ -90,7 +90,7 @@ class EffortError(LimitExceededError):
 
 
 class Effort:
-    """What a command has done so far, in all its threads and processes.
+    """What a command has done so far, in all its threads, and in processes whose work is done.
 
     Attributes:
         nbytes: Of the files that it has opened.
@@ -104,7 +104,6 @@ class Effort:
         self._names: dict[object, str | None] = {}
         self._spent: dict[Bound, int] = {}
         self._lock = allocate_lock()
-        self._board: Board | None = None
 
     def allow(self, path: str | None, size: int, identity: object = None) -> None:
         """A file is open; opened again, it counts once.
@@ -135,8 +134,7 @@ class Effort:
 
     def spent(self, bound: Bound) -> int:
         """What was spent."""
-        elsewhere = self._board.spent_elsewhere(bound) if self._board is not None else 0
-        return self._spent.get(bound, 0) + elsewhere
+        return self._spent.get(bound, 0)
 
     def spend(self, bound: Bound, count: int) -> None:
         """Add to what was done, before it is done where the count is known.
@@ -149,46 +147,6 @@ class Effort:
             if total > self.limit(bound):
                 raise EffortError(bound.what, limit=self.limit(bound), actual=total)
             self._spent[bound] = self._spent.get(bound, 0) + count
-            if self._board is not None:
-                self._board.write(bound, count)
-
-    def join(self, board: Board, place: int) -> None:
-        """In a process beside others: what they spend counts here, and what is spent here counts there."""
-        self._board, board.place = board, place
-        self._lock = allocate_lock()
-
-    def take_in(self, board: Board) -> None:
-        """What was spent in processes that have ended."""
-        for bound in SHARED:
-            if count := board.spent_elsewhere(bound):
-                self._spent[bound] = self._spent.get(bound, 0) + count
-
-
-class Board:
-    """Where processes write what each of them has spent.
-
-    Args:
-        memory: That they share, zeros: eight bytes for each process and each of SHARED.
-
-    Attributes:
-        place: Which of them this one is; -1 for that which began them.
-    """
-
-    def __init__(self, memory: memoryview) -> None:
-        self.place = -1
-        self._counts = memory.cast("q")
-
-    def write(self, bound: Bound, count: int) -> None:
-        """This process has spent so much more."""
-        if bound in SHARED:
-            self._counts[self.place * len(SHARED) + SHARED.index(bound)] += count
-
-    def spent_elsewhere(self, bound: Bound) -> int:
-        """By all other processes."""
-        if bound not in SHARED:
-            return 0
-        counts = self._counts[SHARED.index(bound) :: len(SHARED)].tolist()
-        return sum(counts) - (counts[self.place] if self.place >= 0 else 0)
 
 
 _CURRENT: Final[ContextVar[Effort | None]] = ContextVar("effort", default=None)
@@ -224,27 +182,6 @@ def one_run(work: Callable[Asked, Made]) -> Callable[Asked, Made]:
             return work(*args, **kwargs)
 
     return called
-
-
-def together(
-    works: Sequence[Callable[[Given], Made]], memory: memoryview
-) -> tuple[list[Callable[[Given], Made]], Callable[[], None]]:
-    """The same works, to be done each in a process that is forked of this one; and what to call when all have ended.
-
-    Args:
-        memory: See `Board`.
-    """
-    run, board = effort(), Board(memory)
-
-    def joined(place: int, work: Callable[[Given], Made]) -> Callable[[Given], Made]:
-        def work_together(given: Given) -> Made:
-            run.join(board, place)
-            _CURRENT.set(run)
-            return work(given)
-
-        return work_together
-
-    return [joined(place, work) for place, work in enumerate(works)], lambda: run.take_in(board)
 
 
 def shared_effort(work: Callable[[Given], Made]) -> Callable[[Given], Made]:

@@ -26,10 +26,13 @@ from paraminspect import convert
 from paraminspect import ties as find_ties
 from paraminspect.conversion import bytes as contents
 from paraminspect.conversion.verify import verify as real_verify
+from paraminspect.engines import local
 from paraminspect.errors import LimitExceededError, ParamInspectError, SelectionError, TargetError
 from paraminspect.formats import companions
 from paraminspect.formats.source import open_source
 from paraminspect.values import decode as numbers
+from tests.making.newer_torch import ALONE
+from tests.making.running import run_here
 from tests.making.torch_files import not_dense
 
 State = dict[str, torch.Tensor]
@@ -214,7 +217,7 @@ def in_safetensors(path: Path) -> None:
 
 
 def distributed(path: Path) -> None:
-    dcp.save(state(), checkpoint_id=path, no_dist=True)
+    dcp.save(state(), checkpoint_id=path, **ALONE)
 
 
 @pytest.mark.filterwarnings("ignore")  # of torch, about itself
@@ -486,3 +489,21 @@ def test_a_folder_in_place_keeps_its_configuration(folder: Path) -> None:
     convert(folder, folder, dtype="bfloat16", force=True)
     assert (folder / "config.json").read_text() == '{"is": "config.json"}'
     assert load_file(folder / "model.safetensors")["a.weight"].dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float8_e4m3fn"])
+def test_threads_write_what_one_writes(tmp_path: Path, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = torch.Generator().manual_seed(1)
+    due = {"long": torch.randn(900_000, generator=drawn) * 1e5, "kept": torch.arange(9), "small": torch.ones(3) * 1e-9}
+    due |= {"turned": torch.randn(30, 900, generator=drawn).T, "empty": torch.ones(0), "scalar": torch.tensor(2.0)}
+    torch.save(due, tmp_path / "in.pt")
+    words = ("convert", str(tmp_path / "in.pt"), "--dtype", dtype, "--verify", "-o")
+    one = run_here(*words, str(tmp_path / "out.safetensors"))
+    monkeypatch.setattr(local, "THREADED_BYTES", 0)
+    monkeypatch.setattr(local, "count_processors", lambda: 3)
+    monkeypatch.setattr(contents, "HERE_BYTES", 1 << 20)
+    before = (tmp_path / "out.safetensors").read_bytes()
+    assert run_here(*words, str(tmp_path / "out.safetensors"), "--force") == one
+    assert (tmp_path / "out.safetensors").read_bytes() == before
+    assert one.status == 0
+    assert "too large" in one.stderr

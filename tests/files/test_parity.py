@@ -19,6 +19,7 @@ from paraminspect.values.read import read_tensor
 from scripts.servers.hub import Hub
 from scripts.servers.ranges import RangeServer, StoredFile
 from scripts.servers.s3 import S3, is_installed
+from tests.making.newer_torch import ALONE
 
 FILES = (
     "m.safetensors", "zip.pt", "legacy.pt", "m.pt2", "m.gguf", "m.onnx", "m.npz", "m.npy",
@@ -95,7 +96,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "single").mkdir()
     shutil.copy(folder / "m.safetensors", folder / "single" / "model.safetensors")
     with warnings.catch_warnings(action="ignore"):  # of one process, which is meant
-        dcp.save({"w": torch.arange(12.0).reshape(3, 4)}, checkpoint_id=folder / "dcp", no_dist=True)
+        dcp.save({"w": torch.arange(12.0).reshape(3, 4)}, checkpoint_id=folder / "dcp", **ALONE)
     return folder
 
 

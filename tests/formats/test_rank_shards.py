@@ -17,6 +17,7 @@ from paraminspect.errors import CheckpointError, LimitExceededError, MalformedEr
 from paraminspect.formats.source import open_source
 from paraminspect.values.read import read_tensor
 from tests.making.distributed import Box, grid
+from tests.making.newer_torch import ALONE
 
 hf_storage = pytest.importorskip("torch.distributed.checkpoint.hf_storage", reason="takes torch 2.8")
 
@@ -64,7 +65,7 @@ def test_like_torch(tmp_path: Path, models: int) -> None:
     assert checkpoint.metadata == {"format": "pt"}
     assert len(checkpoint.files) == len(list(folder.iterdir()))
     found = {name: torch.zeros_like(value) for name, value in TENSORS.items()}
-    dcp.load(found, storage_reader=hf_storage.HuggingFaceStorageReader(str(folder)), no_dist=True)
+    dcp.load(found, storage_reader=hf_storage.HuggingFaceStorageReader(str(folder)), **ALONE)
     for record in checkpoint.tensors:
         assert torch.equal(found[record.name], TENSORS[record.name])
         assert read_tensor(record).astype("f8").tolist() == found[record.name].double().tolist(), record.name

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from tests.making.gguf_files import gguf_bytes
+from tests.making.newer_torch import ALONE
 from tests.making.numpy_files import npy_bytes, npz_bytes
 from tests.making.onnx_files import floats, model
 from tests.making.safetensors_files import safetensors_bytes
@@ -71,7 +72,7 @@ def make_distributed(path: Path, **tensors: torch.Tensor) -> None:
     import torch.distributed.checkpoint as dcp
 
     with warnings.catch_warnings(action="ignore"):
-        dcp.save(tensors or {"w": TENSOR}, checkpoint_id=path, no_dist=True)
+        dcp.save(tensors or {"w": TENSOR}, checkpoint_id=path, **ALONE)
 
 
 def make_part(path: Path) -> None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 import torch
+import torch.distributed.checkpoint as dcp
 from packaging.version import Version
+
+ALONE = {"no_dist": True} if "no_dist" in inspect.signature(dcp.save).parameters else {}
+"""Arguments with which `dcp.save` and `dcp.load` look for no other process; older ones find out."""
 
 
 def since(version: str) -> pytest.MarkDecorator:

@@ -6,15 +6,30 @@ import itertools
 import threading
 from collections.abc import Iterator, Sequence
 from math import prod
+from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paraminspect.engines.local import processes
+from paraminspect.engines.local import threads as make_threads
+from paraminspect.engines.pool import Shared
 from paraminspect.errors import CheckpointError, LimitExceededError
+from paraminspect.formats.source import open_source
 from paraminspect.records import Storage, TensorRecord
 from paraminspect.sharing import equal
-from paraminspect.sharing.equal import Item, find_equal, have_equal_content
+from paraminspect.sharing.equal import Item, StoredContents, find_equal, have_equal_content
+from paraminspect.values.parts import GRID
+
+
+def threads(workers: int) -> Shared:
+    """So many of them, each tensor by itself."""
+    pool = make_threads(workers)
+    pool.lot = 0
+    return pool
 
 
 class Memory:
@@ -68,7 +83,7 @@ A, B = bytes(range(16)), bytes(range(1, 17))
 )
 def test_groups(items: list[Item], groups: list[list[int]]) -> None:
     assert find_equal(items).groups == groups
-    assert find_equal(items, threads=1) == find_equal(items, threads=4)
+    assert find_equal(items) == find_equal(items, pool=threads(4))
 
 
 @pytest.mark.parametrize(
@@ -144,13 +159,13 @@ def test_tensors_are_hashed_side_by_side() -> None:
             return super().pieces(record)
 
     items = [item(A, contents=Waiting), item(A, contents=Waiting)]
-    assert find_equal(items, threads=2).groups == [[0, 1]]
+    assert find_equal(items, pool=threads(2)).groups == [[0, 1]]
 
 
 def test_progress_ends_at_the_total() -> None:
     said: list[tuple[int, int]] = []
     find_equal([item(A), item(A), item(B)], progress=lambda done, total: said.append((done, total)))
-    assert said == [(16, 32), (32, 32)]
+    assert said == [(8, 32), (16, 32), (24, 32), (32, 32)]
 
 
 @given(st.lists(st.sampled_from([A, B, A[::-1], bytes(16)]), max_size=9), st.integers(1, 6), st.integers(4, 32))
@@ -158,7 +173,7 @@ def test_agrees_with_comparing_all_pairs(contents: list[bytes], sample: int, siz
     items = [Item(item(data).record, Memory(data, size - size % 4)) for data in contents]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(equal, "START_BYTES", sample)
-        found = find_equal(items, threads=2)
+        found = find_equal(items, pool=threads(2))
     pairs = {
         (i, j) for i, j in itertools.combinations(range(len(contents)), 2)
         if contents[i] == contents[j] != bytes(16)
@@ -171,3 +186,21 @@ def test_two_tensors_are_compared_up_to_the_first_difference() -> None:
     one, other = item(A * 10), item(B * 10)
     assert not have_equal_content(one, other)
     assert one.contents.read == 8  # type: ignore[attr-defined]
+
+
+def test_blocks_of_large_tensors_are_those_of_their_size(tmp_path: Path) -> None:
+    ramp = torch.arange(2 * GRID + 7)
+    due = {"a": ramp, "b": ramp.clone(), "c": torch.ones(2 * GRID + 7, dtype=torch.int64), "d": ramp.clone()}
+    due |= {"e": due["c"].clone(), "t": ramp.clone().reshape(1, -1).expand(1, -1)}
+    due["d"][-1] = 5
+    torch.save(due, tmp_path / "m.pt")
+    np.savez_compressed(tmp_path / "m.npz", a=ramp.numpy(), c=due["c"].numpy())
+    items = [
+        Item(record, StoredContents()) for name in ("m.pt", "m.npz") for record in open_source(tmp_path / name).tensors
+    ]
+    whole = find_equal(items)
+    assert [[items[place].record.name for place in group] for group in whole.groups] == [["a", "b", "a"]]
+    assert [items[place].record.name for place in whole.constant] == ["c", "e", "c"]
+    for pool in (make_threads(2), processes(2, "fork")):
+        pool.cut = 8 * GRID
+        assert find_equal(items, pool=pool) == whole

@@ -18,7 +18,7 @@ from hypothesis.extra import numpy as hnp
 from paraminspect import diff as diff_sources
 from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.values import compare as module
-from paraminspect.values.compare import Difference, compare_values, digest_values
+from paraminspect.values.compare import Difference, Tolerance, compare_values, digest_values
 from paraminspect.values.decode import InMemory
 from paraminspect.values.diff import Diff
 from tests.making.torch_files import not_dense
@@ -28,7 +28,7 @@ FLOATS = st.floats(width=32, min_value=-1e6, max_value=1e6) | st.sampled_from([m
 
 
 def compare(before: Array, after: Array, **options: float) -> Difference:
-    return compare_values(InMemory(before), InMemory(after), **options)
+    return compare_values(InMemory(before), InMemory(after), Tolerance(**options))
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_the_first_difference_may_come_late(small_chunks: None) -> None:
     assert (found.differs, found.max_abs) == (True, 0.5)
     assert found.norm_before == pytest.approx(float(np.linalg.norm(before)))
     seen: list[int] = []
-    compare_values(InMemory(before), InMemory(after), advance=seen.append)
+    compare_values(InMemory(before), InMemory(after), Tolerance(), seen.append)
     assert sum(seen) == 20
     assert not compare(before, before.copy()).differs
 
@@ -242,7 +242,7 @@ def test_memory_is_that_of_a_few_chunks(tmp_path: Path) -> None:
     array = np.zeros(5_000_000, np.float32)
     other = array.copy()
     other[-1] = 1
-    assert compare_values(Watched(array), Watched(other)).differs
+    assert compare_values(Watched(array), Watched(other), Tolerance()).differs
     assert largest == module.CHUNK
 
 

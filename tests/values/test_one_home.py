@@ -14,7 +14,7 @@ READERS = ("values/read.py", "values/stored_bytes.py")
 HOMES = {
     "encoding": (*READERS, "records.py", "formats/"),  # where readers of formats fill it in
     "swapped_begin": (*READERS, "records.py", "formats/"),
-    "mmap": ("writers/direct.py", "files/processes.py"),  # memory on a page's border, or shared, of no file
+    "mmap": ("writers/direct.py",),  # memory on a page's border, of no file
 }
 
 

@@ -19,13 +19,13 @@ from paraminspect.formats.source import open_source
 from paraminspect.records import TensorRecord
 from paraminspect.values import distribution as module
 from paraminspect.values import stats as stats_module
+from paraminspect.values.collecting import collect
 from paraminspect.values.decode import InMemory
 from paraminspect.values.display import format_tensor, nested_values
 from paraminspect.values.distribution import BINS, Distribution, count_cells
 from paraminspect.values.read import open_numbers
 from paraminspect.values.stats import Summary, TensorStats, summarise
 from paraminspect.values.stored_bytes import Files
-from paraminspect.values.workers import collect
 from tests.making.stored import tensor_stats
 from tests.making.torch_files import not_dense
 

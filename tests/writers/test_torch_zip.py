@@ -24,6 +24,7 @@ from paraminspect.writers import zip_write as zip_archive
 from paraminspect.writers.layout import Layout, OutTensor
 from paraminspect.writers.torch_pickle import TYPED, UNTYPED
 from paraminspect.writers.torch_zip import plan_torch_zip
+from tests.making.newer_torch import since
 
 pytestmark = pytest.mark.filterwarnings("ignore:ComplexHalf support is experimental")
 
@@ -48,6 +49,7 @@ def tensor_lists(draw: st.DrawFn) -> list[OutTensor]:
     return made
 
 
+@since("2.8")
 @given(tensors=tensor_lists())
 def test_what_is_written_is_read_back(tensors: list[OutTensor], values: Any, write: Any, raw: Any) -> None:
     due = values(tensors)
@@ -71,6 +73,7 @@ def test_what_is_written_is_read_back(tensors: list[OutTensor], values: Any, wri
         assert ties == {(each.name, *each.aliases) for each in tensors if each.aliases and each.numel}
 
 
+@since("2.8")
 @pytest.mark.parametrize("dtype", HELD)
 def test_every_dtype(dtype: str, tmp_path: Path, values: Any, write: Any, raw: Any) -> None:
     tensors = [OutTensor("a", dtype, (3, 2))]
@@ -107,6 +110,7 @@ def test_the_pickle_is_the_one_torch_writes(count: int, values: Any) -> None:
     assert theirs.read("archive/data.pkl") in pickled
 
 
+@since("2.8")
 def test_the_records_are_those_of_torch(tmp_path: Path, values: Any, write: Any) -> None:
     tensors = [OutTensor("a", "float32", (5,), ("b",)), OutTensor("c", "float16", (7,))]
     write(plan_torch_zip(tensors, "ours"), tmp_path / "ours.pt", values(tensors))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from paraminspect.checks.codes import find, rank
 from paraminspect.checks.container import Place, as_finding, scan_part
 from paraminspect.checks.traces import Traces
+from paraminspect.engines.pool import Engine, Here, Pool
 from paraminspect.errors import CheckpointError, FarError, LimitExceededError, SourceError
 from paraminspect.files.blob import Blob, open_blob
 from paraminspect.files.door import list_folder, place_of, raise_broken
@@ -22,8 +23,11 @@ from paraminspect.formats.stored_twice import SECOND_TIME
 from paraminspect.formats.tiling import NOT_WHOLE
 from paraminspect.limits import EffortError, one_effort
 from paraminspect.models.open import Opened
-from paraminspect.records import Checkpoint
+from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.summaries import Finding
+
+if TYPE_CHECKING:  # numpy
+    from paraminspect.values.decode import Numbers
 
 STDIN: Final = "-"
 MAX_DEPTH: Final = 4
@@ -55,12 +59,17 @@ def check_source(source: str | os.PathLike[str], *, deep: bool = False) -> list[
 
 
 def check_stored(
-    path: str, *, deep: bool, progress: Callable[[int, int], None] = lambda _, __: None
+    path: str,
+    *,
+    deep: bool,
+    progress: Callable[[int, int], None] = lambda _, __: None,
+    engine: Engine | None = None,
 ) -> tuple[list[Finding], Checkpoint | None]:
     """Findings of files, the worst first, and the checkpoint if it can be read as one.
 
     Args:
         progress: Is told now and then how many bytes are read of how many, over all passes of a deep check.
+        engine: Who reads them for a deep check; None for this thread.
 
     Raises:
         SourceError: There is nothing to check.
@@ -75,7 +84,7 @@ def check_stored(
         if checkpoint is not None:
             said += check_checkpoint(checkpoint)
             if deep:
-                said += check_deep(checkpoint, progress)
+                said += check_deep(checkpoint, progress, engine)
         settle()
     return arrange(found, said), checkpoint
 
@@ -152,8 +161,16 @@ class _Passes:
         self._compared = done
 
 
-def check_deep(checkpoint: Checkpoint, progress: Callable[[int, int], None] = lambda _, __: None) -> list[Finding]:
-    """Findings that take reading everything: the values, tensors that may be equal once more, and all checksums."""
+def check_deep(
+    checkpoint: Checkpoint,
+    progress: Callable[[int, int], None] = lambda _, __: None,
+    engine: Engine | None = None,
+) -> list[Finding]:
+    """Findings that take reading everything: the values, tensors that may be equal once more, and all checksums.
+
+    Args:
+        engine: Who reads; None for this thread.
+    """
     from paraminspect.checks.copies import check_copies
     from paraminspect.checks.values import check_values, stored_once
     from paraminspect.checks.zips import check_sums, count_summed
@@ -163,13 +180,21 @@ def check_deep(checkpoint: Checkpoint, progress: Callable[[int, int], None] = la
     files = Files()
     paths = checkpoint.files or (None,)
     summed = sum(count_summed(files.blob(path)) for path in paths)
-    passes = _Passes(progress, summed + sum(record.nbytes or 0 for record in stored_once(checkpoint.tensors)))
+    once = sum(record.nbytes or 0 for record in stored_once(checkpoint.tensors))
+    passes = _Passes(progress, summed + once)
     found: list[Finding] = []
+
+    def pool(nbytes: int, *, holds_lock: bool = False) -> Pool:
+        return Here() if engine is None else engine.pool(checkpoint.files, nbytes, holds_lock=holds_lock)
+
+    def open_(record: TensorRecord) -> Numbers:
+        return open_numbers(record, files)
+
     try:
-        found += check_values(checkpoint.tensors, lambda record: open_numbers(record, files), passes.advance)
-        found += check_copies(checkpoint, passes.compare)
+        found += check_values(checkpoint.tensors, open_, passes.advance, pool(once, holds_lock=True))
+        found += check_copies(checkpoint, passes.compare, pool(once))
         for path in paths:
-            found += check_sums(files.blob(path), Place(path), passes.advance)
+            found += check_sums(files.blob(path), Place(path), passes.advance, pool(summed))
     except EffortError as error:
         found.append(as_finding(error, Place(paths[0])))
     raise_broken(checkpoint.files)

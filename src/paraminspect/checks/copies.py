@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from paraminspect.checks.codes import find
+from paraminspect.engines.pool import Pool
 from paraminspect.errors import ParamInspectError
 from paraminspect.formats.stored_twice import SECOND_TIME
 from paraminspect.limits import EffortError
@@ -44,11 +45,17 @@ def check_declared(checkpoint: Checkpoint) -> Iterator[Finding]:
         yield find("tie-contradicted", alias, note)
 
 
-def check_copies(checkpoint: Checkpoint, progress: Callable[[int, int], None] | None = None) -> Iterator[Finding]:
-    """Tensors that are stored apart with the same content."""
+def check_copies(
+    checkpoint: Checkpoint, progress: Callable[[int, int], None] | None = None, pool: Pool | None = None
+) -> Iterator[Finding]:
+    """Tensors that are stored apart with the same content.
+
+    Args:
+        pool: Who reads them; None for this thread.
+    """
     try:
         source = open_stored(checkpoint)
-        groups = find_equal_in([source], [find_in(source)], progress).groups
+        groups = find_equal_in([source], [find_in(source)], progress, pool).groups
     except EffortError:
         raise
     except ParamInspectError as error:

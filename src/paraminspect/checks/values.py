@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from paraminspect.checks.codes import find, worst
+from paraminspect.engines.pool import Pool
 from paraminspect.errors import MalformedError, ParamInspectError, TruncatedError
 from paraminspect.names.listing import is_shown
 from paraminspect.records import TensorRecord
 from paraminspect.summaries import Finding, Severity
 from paraminspect.text import counted, join_words
+from paraminspect.values.collecting import collect
 from paraminspect.values.decode import Numbers
 from paraminspect.values.stats import TensorStats
-from paraminspect.values.workers import collect
 
 _FAULTS: Final = ((TruncatedError, "truncated"), (MalformedError, "malformed"))
 
@@ -36,17 +37,19 @@ def check_values(
     records: Sequence[TensorRecord],
     open_: Callable[[TensorRecord], Numbers],
     advance: Callable[[int], None] = lambda _: None,
+    pool: Pool | None = None,
 ) -> Iterator[Finding]:
     """Findings that need all values, read a piece at a time.
 
     Args:
         open_: Gives the numbers of a tensor.
         advance: Is told of every so many bytes that are read.
+        pool: Who reads them; None for this thread.
     """
     distinct = list(stored_once(records))
     norms: dict[str, dict[str, TensorStats]] = {}
     found: list[Finding] = []
-    for record, row in zip(distinct, collect(([each] for each in distinct), open_, advance), strict=True):
+    for record, row in zip(distinct, collect(([each] for each in distinct), open_, advance, pool), strict=True):
         found += [find(_code_of(failure.error), record.name, failure.error.message) for failure in row.failures]
         if row.stats is None:
             continue

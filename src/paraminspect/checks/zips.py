@@ -11,14 +11,16 @@ from __future__ import annotations
 import re
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Final, NamedTuple
 
 from paraminspect.checks.codes import find
 from paraminspect.checks.container import ZIP_MEMBER, Place, as_finding, scan_part, scan_rest
 from paraminspect.checks.pickles import scan_pickle
 from paraminspect.checks.tars import find_members
 from paraminspect.checks.twins import Twins
+from paraminspect.engines.pool import Here, Pool, kept
 from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.once import once
@@ -33,6 +35,7 @@ from paraminspect.formats.zip_pieces import split_archives
 from paraminspect.limits import effort
 from paraminspect.summaries import Finding
 from paraminspect.text import counted, format_bytes, quote
+from paraminspect.values.stored_bytes import open_again
 
 MAX_TOLD: Final = 20
 """Entries of one archive that one kind of finding names."""
@@ -324,14 +327,71 @@ def check_sum(
         yield as_finding(error, Place(place.path, entry.name))
 
 
-def check_sums(blob: Blob, place: Place, advance: Callable[[int], None] = lambda _: None) -> Iterator[Finding]:
-    """Members whose bytes are not those that were written; nothing for a file of another format."""
-    run = effort()
-    for directory in _directories(blob):
-        for entry in _each_once(directory):
-            yield from check_sum(directory, entry, place, advance)
-            if run.is_spent:
-                return
+class Members(NamedTuple):
+    """Members of one archive.
+
+    Attributes:
+        path: The file; None for standard input.
+        archive: Which of those in it.
+    """
+
+    path: str | None
+    archive: int
+    entries: tuple[ZipEntry, ...]
+
+
+def check_sums(
+    blob: Blob, place: Place, advance: Callable[[int], None] = lambda _: None, pool: Pool | None = None
+) -> Iterator[Finding]:
+    """Members whose bytes are not those that were written; nothing for a file of another format.
+
+    Args:
+        pool: Who reads them; None for this thread.
+    """
+    pool = pool or Here()
+    directories = list(_directories(blob))
+    tasks = [
+        Members(place.path, number, entries)
+        for number, directory in enumerate(directories)
+        for entries in _lots(_each_once(directory), pool.lot)
+    ]
+    work = partial(sum_members, directories=directories) if pool.is_here else sum_members
+    found: dict[int, list[Finding]] = {}
+    for at, its in pool.run(work, tasks, lambda task: sum(entry.size for entry in task.entries), advance):
+        found[at] = its
+        if pool.is_here and effort().is_spent:
+            break
+    for at in sorted(found):
+        yield from found[at]
+
+
+def sum_members(
+    task: Members, advance: Callable[[int], None], directories: Sequence[ZipDirectory] | None = None
+) -> list[Finding]:
+    """Findings of some members.
+
+    Args:
+        directories: Of the archives in the file; None where they are still to be read.
+    """
+    if directories is None:
+        known: dict[str | None, Sequence[ZipDirectory]] = kept(dict)
+        if task.path not in known:
+            known[task.path] = list(_directories(open_again(task.path)))
+        directories = known[task.path]
+    place = Place(task.path)
+    return [found for entry in task.entries for found in check_sum(directories[task.archive], entry, place, advance)]
+
+
+def _lots(entries: Iterable[ZipEntry], most: int) -> Iterator[tuple[ZipEntry, ...]]:
+    """Small members together."""
+    lot: list[ZipEntry] = []
+    for entry in entries:
+        if lot and sum(each.size for each in lot) + entry.size > most:
+            yield tuple(lot)
+            lot = []
+        lot.append(entry)
+    if lot:
+        yield tuple(lot)
 
 
 def count_summed(blob: Blob) -> int:

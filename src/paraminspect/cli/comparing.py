@@ -33,13 +33,15 @@ class Comparing(NamedTuple):
     rtol: float
     atol: float
     columns: tuple[str, ...]
+    engine: str = "local"
 
     def write(self, given: tuple[Given, Given], out: Output) -> int:
         """Open both, write what has changed, and count it."""
         from paraminspect.cli.opened import open_pair
         from paraminspect.cli.progress import Progress
+        from paraminspect.engines import open_engine
         from paraminspect.library.compared import compare_records, count_compared
-        from paraminspect.values.diff import Tolerance
+        from paraminspect.values.compare import Tolerance
         from paraminspect.values.tabled import change_rows, describe_renamed, failures_as_errors
 
         sides = open_pair(given, self.asked, out)
@@ -54,9 +56,9 @@ class Comparing(NamedTuple):
         renamed = zip(both_stored(*chosen), titles, strict=True)
         old, new = (_renamed(records, self.maps, title) for records, title in renamed)
         tolerance = Tolerance(self.rtol, self.atol)
-        with Progress(out, "comparing") as progress:
+        with Progress(out, "comparing") as progress, open_engine(self.engine) as engine:
             advance = progress.counting(count_compared(old, new))
-            diff = compare_records(sides, old, new, only=self.only, tolerance=tolerance, advance=advance)
+            diff = compare_records(sides, old, new, only=self.only, tolerance=tolerance, advance=advance, engine=engine)
         out.write_rows(out.pick(change_rows(diff, sides[0].checkpoint, sides[1].checkpoint), self.columns))
         out.notes(describe_renamed(diff))
         for error in failures_as_errors(diff.failures, titles[0]):

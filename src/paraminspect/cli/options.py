@@ -54,6 +54,14 @@ Wide = Annotated[
 ]
 
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], Option("--device", help="auto takes an accelerator.")]
+EngineName = Annotated[
+    str,
+    Option(
+        "--engine",
+        metavar="WHO",
+        help="Who reads the values: local, dask (a cluster of this machine), dask://HOST:8786 or a scheduler file.",
+    ),
+]
 FloatName = Literal["float32", "float16", "bfloat16", "float64"]
 """Types that torch computes with on any device."""
 

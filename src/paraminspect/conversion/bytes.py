@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from paraminspect.conversion.plan import Item
+from paraminspect.engines.pool import Here, Pool, kept
 from paraminspect.errors import CheckpointError, ParamInspectError
 from paraminspect.files.blob import Blob
+from paraminspect.limits import EffortError
 from paraminspect.records import TensorRecord
-from paraminspect.values.stored_bytes import find_bytes
+from paraminspect.values.parts import Part, cut
+from paraminspect.values.stored_bytes import Files, find_bytes
 from paraminspect.writers.copying import KERNEL_CHUNK, open_regular, read_chunks
 from paraminspect.writers.layout import Copy, Layout
 from paraminspect.writers.sink import Sink
@@ -24,8 +29,28 @@ if TYPE_CHECKING:  # numpy, which bytes that are copied do not need
 Open = Callable[[TensorRecord], "Numbers"]
 Advance = Callable[[int], None]
 
+HERE_BYTES: Final = 2 << 20
+"""Of a part whose elements a thread computes: a few of them wait for their turn."""
+
+SENT_BYTES: Final = 32 << 20
+"""Of one that another process computes, and sends."""
+
 PIECE: Final = 1 << 20
 """Numbers that are in memory at a time."""
+
+
+class Step(NamedTuple):
+    """What makes the elements of a tensor.
+
+    Attributes:
+        record: That is read.
+        dtype: In which its numbers are written.
+        before: Of the tensor in its file.
+    """
+
+    record: TensorRecord
+    dtype: str
+    before: str
 
 
 class Contents:
@@ -36,12 +61,13 @@ class Contents:
         is_stored: Whether records are of files; those of a live model have no bytes to be copied.
 
     Attributes:
+        open_numbers: The same.
         lost: By the name of a tensor that another type was too narrow for: how many of its numbers were too large for
             it, and how many became zero.
     """
 
     def __init__(self, open_numbers: Open, *, is_stored: bool = True) -> None:
-        self._open = open_numbers
+        self.open_numbers = open_numbers
         self._is_stored = is_stored
         self._path: str | None = ""
         self._opened: Blob | None = None
@@ -92,25 +118,28 @@ class Contents:
 
     def _numbers(self, item: Item) -> Iterator[Array]:
         """Its elements in the type in which they are written, a piece at a time."""
-        from paraminspect.values.cast import cast, count_lost, is_narrower
+        step = self.step(item)
+        numbers = self.open_numbers(step.record)
+        if numbers.numel != item.out.numel:
+            raise CheckpointError(f"it holds {numbers.numel:,} numbers, not {item.out.numel:,}")
+        over = under = 0
+        for written, (large, small) in compute(numbers, step):
+            over, under = over + large, under + small
+            yield written
+        self.lose(item, over, under)
+
+    def step(self, item: Item) -> Step:
+        """What makes the elements of a tensor."""
         from paraminspect.values.read import as_bits
 
         record, dtype = item.record, item.out.dtype
         if item.is_kept and self._is_stored:
             record = as_bits(record)
             dtype = record.dtype
-        numbers = self._open(record)
-        if numbers.numel != item.out.numel:
-            raise CheckpointError(f"it holds {numbers.numel:,} numbers, not {item.out.numel:,}")
-        narrows = is_narrower(dtype, item.record.dtype)
-        over = under = 0
-        for begin in range(0, numbers.numel, PIECE):
-            piece = numbers.read(begin, min(begin + PIECE, numbers.numel))
-            written = cast(piece, dtype)
-            if narrows:
-                large, small = count_lost(piece, written, dtype)
-                over, under = over + large, under + small
-            yield written
+        return Step(record, dtype, item.record.dtype)
+
+    def lose(self, item: Item, over: int, under: int) -> None:
+        """So many numbers are too large for the type of a tensor, and so many too small."""
         if over or under:
             self.lost[item.out.name] = over, under
 
@@ -128,17 +157,116 @@ class Contents:
             self._opened = None
 
 
-def write_all(items: tuple[Item, ...], layout: Layout, contents: Contents, sink: Sink, advance: Advance) -> None:
+def compute(numbers: Numbers, step: Step) -> Iterator[tuple[Array, tuple[int, int]]]:
+    """The elements of a tensor in the type in which they are written, a piece at a time, and how many were lost."""
+    from paraminspect.values.cast import cast, count_lost, is_narrower
+
+    narrows = is_narrower(step.dtype, step.before)
+    for begin in range(0, numbers.numel, PIECE):
+        piece = numbers.read(begin, min(begin + PIECE, numbers.numel))
+        written = cast(piece, step.dtype)
+        yield written, count_lost(piece, written, step.dtype) if narrows else (0, 0)
+
+
+def write_all(
+    items: tuple[Item, ...],
+    layout: Layout,
+    contents: Contents,
+    sink: Sink,
+    advance: Advance,
+    *,
+    pool: Pool | None = None,
+) -> None:
     """Write every tensor, in the order in which they lie in the files.
+
+    Args:
+        pool: Who computes elements of another type; None for this thread.
 
     Raises:
         ParamInspectError: As `Contents.write`.
     """
     try:
-        for index in layout.order:
-            contents.write(items[index], index, sink, advance)
+        if pool is None or isinstance(pool, Here):
+            for index in layout.order:
+                contents.write(items[index], index, sink, advance)
+        else:
+            _write_shared(items, layout, contents, sink, advance=advance, pool=pool)
     finally:
         contents.close()
+
+
+def _write_shared(
+    items: tuple[Item, ...], layout: Layout, contents: Contents, sink: Sink, *, advance: Advance, pool: Pool
+) -> None:
+    """The same, where others compute what can be computed in small parts."""
+    most = HERE_BYTES if pool.is_here else SENT_BYTES
+    steps = {index: contents.step(items[index]) for index in layout.order if find_copy(items[index]) is None}
+    parts: list[Part] = []
+    for index, step in steps.items():
+        parts += [each for each in cut(index, 0, [step.record], most) if items[index].out.nbytes]
+    # what cannot be cut is too large to be held by whoever waits for its turn
+    parts = [part for part in parts if not part.is_whole or max(part.nbytes, items[part.group].out.nbytes) <= most]
+    shared = {part.group for part in parts}
+    tasks = [Piece(part, steps[part.group].dtype, steps[part.group].before) for part in parts]
+    work = partial(compute_piece, open_=contents.open_numbers) if pool.is_here else compute_piece
+    with closing(pool.run(work, tasks, lambda task: task.part.nbytes, errors=_errors_of, in_order=True)) as results:
+        for index in layout.order:
+            if index not in shared:
+                contents.write(items[index], index, sink, advance)
+                continue
+            begin = over = under = 0
+            while begin < items[index].out.nbytes:
+                _, made = next(results)
+                if isinstance(made, ParamInspectError):
+                    made.message = f"{items[index].record.name or 'the tensor'}: {made.message}"
+                    raise made
+                data, (large, small) = made
+                over, under = over + large, under + small
+                sink.put(index, begin, data)
+                begin += len(data)
+                advance(len(data))
+            contents.lose(items[index], over, under)
+
+
+class Piece(NamedTuple):
+    """A part of a tensor whose elements are computed.
+
+    Attributes:
+        dtype: In which they are written.
+        before: Of the tensor in its file.
+    """
+
+    part: Part
+    dtype: str
+    before: str
+
+
+def compute_piece(
+    piece: Piece, advance: Advance, open_: Open | None = None
+) -> tuple[bytes, tuple[int, int]] | ParamInspectError:
+    """The bytes of the elements of a part, and how many were too large, and too small, for their type.
+
+    Args:
+        open_: What reads the numbers of a record; None for one in a file.
+    """
+    from paraminspect.values.read import open_numbers
+
+    (record,) = piece.part.records
+    try:
+        numbers = open_(record) if open_ is not None else open_numbers(record, kept(Files))
+        if numbers.numel != record.numel:
+            raise CheckpointError(f"it holds {numbers.numel:,} numbers, not {record.numel:,}")
+        made = list(compute(numbers, Step(record, piece.dtype, piece.before)))
+    except EffortError:
+        raise
+    except ParamInspectError as error:
+        return error.with_traceback(None)
+    over, under = (sum(lost[at] for _, lost in made) for at in (0, 1))
+    return b"".join(_bytes_of(array) for array, _ in made), (over, under)
+
+
+def _errors_of(made: tuple[bytes, tuple[int, int]] | ParamInspectError) -> tuple[ParamInspectError, ...]:
+    return (made,) if isinstance(made, ParamInspectError) else ()
 
 
 def find_copy(item: Item) -> Copy | None:

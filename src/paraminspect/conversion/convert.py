@@ -14,6 +14,7 @@ from paraminspect.conversion.metadata import carry_metadata, merge_metadata
 from paraminspect.conversion.outline import Outlined, lay_out
 from paraminspect.conversion.plan import ConversionPlan, Item, Wanted, plan_conversion
 from paraminspect.conversion.verify import verify
+from paraminspect.engines.pool import Pool
 from paraminspect.errors import SelectionError
 from paraminspect.files.paths import shown
 from paraminspect.formats.quantised.schemes import TOLD_BY_CONFIG
@@ -127,6 +128,7 @@ def carry_out(
     check: bool = False,
     is_stored: bool = True,
     progress: Progress = lambda what, total: lambda nbytes: None,
+    pool: Pool | None = None,
 ) -> Written:
     """Write it.
 
@@ -135,6 +137,7 @@ def carry_out(
         force: Whether a file that is there is replaced.
         check: Whether what was written is read back before it takes its name.
         is_stored: Whether the records are of files, not of a live model.
+        pool: Who computes elements of another type; None for this thread.
         progress: Told what is being done and of how many bytes, gives what is told of bytes that are done.
 
     Raises:
@@ -153,13 +156,13 @@ def carry_out(
         kept = os.dup(1)  # user code may print meanwhile, and is sent elsewhere
         try:
             with open_stream(layout, kept) as sink:
-                write_all(items, layout, contents, sink, advance)
+                write_all(items, layout, contents, sink, advance, pool=pool)
         finally:
             os.close(kept)
     else:
         with open_target(layout, file, force=force, look=look if check else None) as sink:
             remarks = sink.remarks
-            write_all(items, layout, contents, sink, advance)
+            write_all(items, layout, contents, sink, advance, pool=pool)
     return Written(
         len(items),
         len(layout.files),

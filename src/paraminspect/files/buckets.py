@@ -97,7 +97,7 @@ class Buckets(FarPlace):
 
     def fetch(self, url: str) -> FarFile:
         """An object, of the version that it has now."""
-        size, fetch = self._call(url, _open_s3 if _kind(url).extra == "s3" else _open_gs)
+        size, version, fetch = self._call(url, _open_s3 if _kind(url).extra == "s3" else _open_gs)
 
         def checked(begin: int, end: int) -> bytes:
             try:
@@ -110,7 +110,7 @@ class Buckets(FarPlace):
                 raise fault("cut", host=_kind(url).name, expected=end - begin)
             return data
 
-        return FarFile(size, checked)
+        return FarFile(size, checked, version=version)
 
     def presence(self, paths: Sequence[str]) -> Sequence[Look | None]:
         """From the lists of their folders."""
@@ -203,15 +203,19 @@ def _make_gs() -> Any:
     )
 
 
-def _open_s3(system: Any, path: str) -> tuple[int, Fetch]:
+def _open_s3(system: Any, path: str) -> tuple[int, str, Fetch]:
     file = system.open(path, "rb", cache_type="none")
-    return int(file.size), file._fetch_range
+    return int(file.size), str(file.details.get("ETag") or ""), file._fetch_range
 
 
-def _open_gs(system: Any, path: str) -> tuple[int, Fetch]:
+def _open_gs(system: Any, path: str) -> tuple[int, str, Fetch]:
     info = system.info(path, timeout=BUCKET_S)
     version = f"{path}#{info['generation']}" if info.get("generation") and "#" not in path else path
-    return int(info["size"]), lambda begin, end: system.cat_file(version, start=begin, end=end, timeout=BUCKET_S)
+    return (
+        int(info["size"]),
+        str(info.get("generation") or ""),
+        lambda begin, end: system.cat_file(version, start=begin, end=end, timeout=BUCKET_S),
+    )
 
 
 def _kind(url: str) -> _Kind:

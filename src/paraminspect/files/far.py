@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 from paraminspect.errors import FarError
-from paraminspect.files.door import File, Given, Listing, Look, Made
+from paraminspect.files.door import File, Given, Listing, Look, Made, place_of
+from paraminspect.files.faults import fault
 from paraminspect.files.paths import join, split_query
 from paraminspect.files.threads import side_by_side
 
@@ -37,6 +38,23 @@ class FarFile(File, Protocol):
 
 opened: dict[str, FarFile] = {}
 """Files by URL: what was learnt of one while its header was read holds for its values too."""
+
+
+def versions_of(paths: Iterable[str]) -> dict[str, str]:
+    """What tells each of these files, as far as they are open and it is known, from another version of it."""
+    return {path: version for path in paths if (version := getattr(opened.get(path), "version", ""))}
+
+
+def expect(versions: Mapping[str, str]) -> None:
+    """Open files that somebody has opened elsewhere.
+
+    Raises:
+        FarError: One is not the version that it was there.
+    """
+    for path, version in versions.items():
+        place_of(path).open(path)
+        if versions_of([path]).get(path, version) != version:
+            raise fault("changed")
 
 
 class FarPlace(ABC):

@@ -73,6 +73,7 @@ class FarFile:
     Attributes:
         size: The same.
         note: What the user should know of how it was read; "" for nothing.
+        version: What tells it from another version of it; "" where that is not known.
         broken: Why a range of it could not be had; nothing more is asked for.
     """
 
@@ -80,9 +81,17 @@ class FarFile:
     fd: int | None = None
 
     def __init__(
-        self, size: int, fetch: Fetch, *, first: bytes = b"", spool: IO[bytes] | None = None, note: str = ""
+        self,
+        size: int,
+        fetch: Fetch,
+        *,
+        first: bytes = b"",
+        spool: IO[bytes] | None = None,
+        note: str = "",
+        version: str = "",
     ) -> None:
         self.size = size
+        self.version = version
         self.note = note
         self._fetch = fetch
         self._spool = spool

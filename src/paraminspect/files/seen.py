@@ -9,14 +9,14 @@ files need no look at the end.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final, NamedTuple
 
 from paraminspect.errors import ChangedError
 from paraminspect.files.paths import scheme_of, shown
-from paraminspect.files.system import is_nameless
+from paraminspect.files.system import in_folder, is_nameless
 
 _HINT: Final = "is it being written? try again when that is done"
 
@@ -25,7 +25,7 @@ class Version(NamedTuple):
     """What tells a file from another one, and from what it was.
 
     Attributes:
-        inode: Its number in the file system.
+        inode: Its number in the file system; 0 where that is not known, which is any.
         size: In bytes.
         written_ns: When it was last written, in nanoseconds.
     """
@@ -36,10 +36,14 @@ class Version(NamedTuple):
 
 
 class Seen:
-    """Files that are read for one purpose, each as it was when it was first opened. For several threads."""
+    """Files that are read for one purpose, each as it was when it was first opened. For several threads.
 
-    def __init__(self) -> None:
-        self._versions: dict[str | None, Version] = {}
+    Args:
+        versions: What is known of some of them already.
+    """
+
+    def __init__(self, versions: Mapping[str | None, Version] | None = None) -> None:
+        self._versions: dict[str | None, Version] = dict(versions or {})
 
     def note(self, path: str | None, version: Version) -> None:
         """A file is open; None is standard input.
@@ -48,8 +52,12 @@ class Seen:
             ChangedError: It was another one before.
         """
         before = self._versions.setdefault(path, version)
-        if version != before:
+        if not _is_same(version, before):
             raise _changed(path, before, version)
+
+    def get(self, path: str | None) -> Version | None:
+        """A file as it was; None where it is not known."""
+        return self._versions.get(path)
 
     def note_all(self, paths: Iterable[str]) -> None:
         """The same of files that will be opened; those that are not there are left to whoever opens them."""
@@ -64,7 +72,7 @@ class Seen:
             ChangedError: One is not.
         """
         for path, before in list(self._versions.items()):
-            if (now := _version_at(path)) != before:
+            if not _is_same(now := _version_at(path), before):
                 raise _changed(path, before, now)
 
     def clear(self) -> None:
@@ -77,10 +85,14 @@ def version_of(status: os.stat_result) -> Version:
     return Version(status.st_ino, status.st_size, status.st_mtime_ns)
 
 
+def _is_same(now: Version | None, before: Version) -> bool:
+    return now is not None and (now if before.inode else now._replace(inode=0)) == before
+
+
 def _version_at(path: str | None) -> Version | None:
     """The version that a path leads to now; None where it leads nowhere."""
     try:
-        return version_of(os.fstat(0) if path is None else os.stat(path))
+        return version_of(os.fstat(0) if path is None else os.stat(in_folder(path)))
     except (OSError, ValueError):
         return None
 
@@ -93,7 +105,7 @@ def _changed(path: str | None, before: Version, now: Version | None) -> ChangedE
 def _describe(before: Version, now: Version | None) -> str:
     if now is None:
         return "it is gone"
-    if now.inode != before.inode:
+    if before.inode and now.inode != before.inode:
         return "another file has its name now"
     if now.size != before.size:
         return f"it had {before.size:,} bytes, and has {now.size:,}"
@@ -122,6 +134,13 @@ def note_all(paths: Iterable[str]) -> None:
     for group in _READING.get():
         for seen in group:
             seen.note_all(local)
+
+
+def versions_of(paths: Iterable[str]) -> dict[str | None, Version]:
+    """Those of the files of what is being read, as they were when they were first opened."""
+    groups = [seen for group in _READING.get() for seen in group]
+    found = {path: next((v for seen in groups if (v := seen.get(path)) is not None), None) for path in paths}
+    return {path: version for path, version in found.items() if version is not None}
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final
 
 from paraminspect.errors import SourceError
@@ -24,13 +25,31 @@ BINARY: Final = getattr(os, "O_BINARY", 0)
 _NONBLOCK: Final = getattr(os, "O_NONBLOCK", 0)
 
 
+_FOLDER: Final[ContextVar[str]] = ContextVar("folder", default="")
+
+
+@contextmanager
+def working_in(folder: str) -> Iterator[None]:
+    """Paths that are read inside begin in this folder, not in that of the process."""
+    token = _FOLDER.set(folder)
+    try:
+        yield
+    finally:
+        _FOLDER.reset(token)
+
+
+def in_folder(path: str) -> str:
+    """Where a path leads, for whoever works on behalf of somebody elsewhere."""
+    return os.path.join(folder, path) if (folder := _FOLDER.get()) else path
+
+
 def open_to_read(path: str) -> int:
     """A descriptor of a file; a pipe in its place does not block.
 
     Raises:
         OSError: It cannot be opened.
     """
-    return os.open(path, os.O_RDONLY | _NONBLOCK | BINARY)
+    return os.open(in_folder(path), os.O_RDONLY | _NONBLOCK | BINARY)
 
 
 if not (hasattr(os, "pread") and hasattr(os, "pwrite")):

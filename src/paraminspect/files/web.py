@@ -204,7 +204,7 @@ class _WebFile:
             got = bytearray()
             response.allow(last + 1)
             self._read_into(response, got, last + 1)
-        return FarFile(size, self.fetch, first=bytes(got))
+        return FarFile(size, self.fetch, first=bytes(got), version=" ".join(self._identity))
 
     def _ask(self, begin: int, end: int) -> Response:
         """One answer, of 200, 206 or 416; an address that a redirect led to is asked at once the next time."""

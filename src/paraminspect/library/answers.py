@@ -241,7 +241,7 @@ def diff(
         [('h.0.attn.c_attn.bias', 'values')]
     """
     from paraminspect.library.compared import compare_models
-    from paraminspect.values.diff import Tolerance
+    from paraminspect.values.compare import Tolerance
 
     sides = (_hold(before), _hold(after))
     with reading(*(side.seen for side in sides)):

@@ -9,7 +9,9 @@ from paraminspect.models.open import Opened
 from paraminspect.records import OF_MODEL, TensorRecord
 
 if TYPE_CHECKING:
-    from paraminspect.values.diff import Diff, Only, Tolerance
+    from paraminspect.engines.pool import Engine
+    from paraminspect.values.compare import Tolerance
+    from paraminspect.values.diff import Diff, Only
 
 Advance = Callable[[int], None]
 
@@ -58,12 +60,14 @@ def compare_records(
     only: Only | None = None,
     tolerance: Tolerance | None = None,
     advance: Advance = lambda _: None,
+    engine: Engine | None = None,
 ) -> Diff:
     """Records of both by name; what their values take is counted before they are read.
 
     Args:
         only: As of `values.diff.diff_records`, which has the rest.
         advance: Is told of the bytes of `before` that are done.
+        engine: Who reads values; None for this thread.
 
     Raises:
         LimitExceededError: A spec's values would take too much.
@@ -73,5 +77,10 @@ def compare_records(
     if only in (None, "values"):
         sides[0].expect(record for name, record in before.items() if name in after)
         sides[1].expect(record for name, record in after.items() if name in before)
+    pool = None
+    if engine is not None and only in (None, "values"):
+        stored = [() if side.is_live else side.checkpoint.files for side in sides]
+        files = [*stored[0], *stored[1]] if all(stored) else ()
+        pool = engine.pool(files, count_compared(before, after))
     numbers = (sides[0].numbers, sides[1].numbers)
-    return diff_records(before, after, numbers, only=only, tolerance=tolerance, advance=advance)
+    return diff_records(before, after, numbers, only=only, tolerance=tolerance, advance=advance, pool=pool)

@@ -137,7 +137,7 @@ def watched(meeting: Meeting, progress: Callable[[int, int], None]) -> Callable[
 
 def _share_files(layout: Layout, world: int) -> list[frozenset[int]]:
     """By rank, the files with tensors in them; the same everywhere, about as many bytes each."""
-    from paraminspect.values.workers import share_out  # numpy, which a dry run has no use for
+    from paraminspect.engines.shared_out import share_out
 
     held = sorted({slot.file for slot in layout.slots})
     lots = share_out([layout.files[file].nbytes for file in held], world)

@@ -15,8 +15,9 @@ from paraminspect.render.rows import Rows
 from paraminspect.summaries import Finding
 
 if TYPE_CHECKING:
+    from paraminspect.engines.pool import Pool
     from paraminspect.live.grad.asked import BackwardPlan
-    from paraminspect.values.workers import Failure
+    from paraminspect.values.collecting import Failure
 
 FRAME_HEIGHT: Final = 720
 """Pixels of the page inside of a notebook."""
@@ -89,7 +90,7 @@ def describe_source(
     *,
     values: bool = True,
     advance: Advance = lambda _: None,
-    workers: int = 1,
+    pool: Pool | None = None,
     deep: Callable[[int, int], None] | None = None,
 ) -> Part:
     """What the page says of one source.
@@ -98,7 +99,7 @@ def describe_source(
         listing: Of its tensors, as `plan_listing` has it.
         values: Whether they are read.
         advance: Is told of the bytes that are read.
-        workers: Processes that read them.
+        pool: Who reads them; None for this thread.
         deep: Asks for the findings of `check --deep`, which read all once more, and is told of bytes done of how many.
 
     Raises:
@@ -108,7 +109,7 @@ def describe_source(
     from paraminspect.pages.document import source_part
 
     described = Described(opened)
-    statistics, failures = _statistics(opened, listing, advance, workers) if values else (None, [])
+    statistics, failures = _statistics(opened, listing, advance, pool) if values else (None, [])
     notes = (*opened.checkpoint.notes, *described.notes, *_name_failures(failures))
     members = source_part(
         described.info, listing, notes=notes, findings=_find(opened, deep), statistics=statistics, ties=_ties(opened)
@@ -214,15 +215,15 @@ def _ties(opened: Opened) -> list[Any]:
 
 
 def _statistics(
-    opened: Opened, listing: Listing, advance: Advance, workers: int
+    opened: Opened, listing: Listing, advance: Advance, pool: Pool | None
 ) -> tuple[list[tuple[Any, ...] | None], list[Failure]]:
     """The cells of each tensor of a listing; none of a second name."""
+    from paraminspect.values.collecting import collect
     from paraminspect.values.tabled import statistics_values
-    from paraminspect.values.workers import collect_in_parallel
 
     records = records_of(listing)
     opened.expect(records)
-    read = collect_in_parallel([[record] for record in records], opened.numbers, advance, workers=workers)
+    read = collect([[record] for record in records], opened.numbers, advance, pool)
     repeated = {*listing.repeated, *listing.tied_to}
     cells: list[tuple[Any, ...] | None] = []
     failures: list[Failure] = []

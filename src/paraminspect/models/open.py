@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # what a command that reads a file does not wait for
     from paraminspect.architecture.model import Spec
     from paraminspect.architecture.module_outline import Outline
     from paraminspect.architecture.plan import ModelPlan
+    from paraminspect.engines.pool import Engine, Pool
     from paraminspect.live.build.live_model import LiveModel
     from paraminspect.live.build.weights import WeightReport
     from paraminspect.live.init.drawn import Draw
@@ -268,6 +269,18 @@ class Opened:
         from paraminspect.values.read import open_numbers
 
         return open_numbers(record, self.files)
+
+    def pool(self, engine: Engine, nbytes: int, *, holds_lock: bool = False) -> Pool:
+        """Who reads so many bytes of its values; those of a live model are made here.
+
+        Args:
+            holds_lock: As of `Engine.pool`.
+
+        Raises:
+            ParamInspectError: Those cannot.
+        """
+        files = () if self.is_live else self.checkpoint.files
+        return engine.pool(files, nbytes, holds_lock=holds_lock)
 
     def part(self, record: TensorRecord, index: tuple[Any, ...] = (), *, is_summary: bool = False) -> Part:
         """The part of a tensor that an index means, stored or live.

@@ -2,20 +2,23 @@
 
 Only tensors of one shape, dtype and size can. Of those the first kilobytes are looked at first, which tells almost all
 apart; what is left is read once, in pieces, and hashed, several tensors at a time (hashing and reading leave the
-interpreter to the other threads). A tensor whose elements are all the same (zero biases, unit scales) is evidence of
-nothing and left out, which is seen on the way: only as long as a tensor looks constant is there anything to compare.
+interpreter to the other threads), large ones in blocks, whose hashes are hashed: whoever reads them, the blocks are those
+of the size. A tensor whose elements are all the same (zero biases, unit scales) is evidence of nothing and left out,
+which is seen on the way: only as long as a tensor looks constant is there anything to compare.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple, Protocol
 
+from paraminspect.engines.pool import Advance, Here, Pool, kept
 from paraminspect.errors import CheckpointError, LimitExceededError, ParamInspectError
 from paraminspect.formats.dtypes import BITS
-from paraminspect.limits import EffortError, shared_effort
+from paraminspect.limits import EffortError
 from paraminspect.records import TensorRecord
+from paraminspect.values.parts import Part, cut, cut_bytes, put_together, size_of
 from paraminspect.values.pieces import read_pieces
 from paraminspect.values.stored_bytes import Files, has_repeats, plain_dtype
 
@@ -26,8 +29,6 @@ PIECE_BYTES = 1 << 20
 
 START_BYTES = 4096
 """Of each tensor, looked at first."""
-
-MAX_THREADS = 8
 
 MAX_REREAD = 4
 """Times the size of all storages that may be read: tensors of a hostile file may be views of the same bytes."""
@@ -106,44 +107,38 @@ def _say_nothing(done: int, total: int) -> None:
     """Nobody asked."""
 
 
-def find_equal(items: Sequence[Item], *, threads: int | None = None, progress: Progress = _say_nothing) -> Equal:
+def find_equal(items: Sequence[Item], *, pool: Pool | None = None, progress: Progress = _say_nothing) -> Equal:
     """Compare the contents of tensors byte by byte.
 
     Args:
         items: In any order.
-        threads: None means one for each core, up to MAX_THREADS.
+        pool: Who reads them; None for this thread. Those that others read are of `StoredContents`.
         progress: Is told how many of how many bytes are done.
 
     Raises:
         LimitExceededError: They are views of the same bytes so often that reading them would take too long.
     """
-    from hashlib import sha256
-
+    pool = pool or Here()
     candidates = [place for places in _alike(items) for place in places]
     unread: dict[int, str] = {}
     _check_effort([items[place].record for place in candidates])
+    starts = [Part(place, 0, (items[place].record,), 0, items[place].record.numel) for place in candidates]
     by_start: dict[tuple[object, bytes], list[int]] = {}
-    for place in candidates:
-        item = items[place]
-        try:
-            start = sha256(item.contents.start(item.record, START_BYTES)).digest()
-        except EffortError:
-            raise
-        except ParamInspectError as error:
-            unread[place] = error.message
+    for part, start in _run(Here() if pool.is_here else pool, start_lot, starts, items, lambda _: None):
+        if isinstance(start, ParamInspectError):
+            unread[part.group] = start.message
         else:
-            by_start.setdefault((_key(item), start), []).append(place)
-    left = [(key, place) for (key, _), places in by_start.items() if len(places) > 1 for place in places]
-    digests = _digest_all([items[place] for _, place in left], threads, progress)
+            by_start.setdefault((_key(items[part.group]), start.digest), []).append(part.group)
+    left = sorted(place for places in by_start.values() if len(places) > 1 for place in places)
     constant = []
     by_content: dict[tuple[object, bytes], list[int]] = {}
-    for (key, place), digest in zip(left, digests, strict=True):
-        if isinstance(digest, str):
-            unread[place] = digest
-        elif digest is None:
+    for place, hashed in _digest_all(items, left, pool, progress).items():
+        if isinstance(hashed, ParamInspectError):
+            unread[place] = hashed.message
+        elif hashed.element is not None:
             constant.append(place)
         else:
-            by_content.setdefault((key, digest), []).append(place)
+            by_content.setdefault((_key(items[place]), hashed.digest), []).append(place)
     groups = sorted(sorted(places) for places in by_content.values() if len(places) > 1)
     return Equal(groups, sorted(constant), dict(sorted(unread.items())))
 
@@ -184,49 +179,140 @@ def _check_effort(records: Sequence[TensorRecord]) -> None:
         raise LimitExceededError("bytes of tensors to compare, most of them the same bytes", limit=limit, actual=wanted)
 
 
-def _digest_all(items: Sequence[Item], threads: int | None, progress: Progress) -> list[bytes | str | None]:
-    """Of each item the digest, None for a constant, or why it cannot be read."""
-    total = sum(item.record.nbytes or 0 for item in items)
+class Hashed(NamedTuple):
+    """What there is to know of a tensor, or of a block of one.
+
+    Attributes:
+        digest: Of its bytes.
+        element: That all of it repeats; None as soon as two differ.
+    """
+
+    digest: bytes
+    element: bytes | None
+
+
+Made = Hashed | ParamInspectError
+
+
+def start_lot(lot: Sequence[Part], advance: Advance, items: Sequence[Item] | None = None) -> list[Made]:
+    """Of each tensor a hash of its first bytes."""
+    from hashlib import sha256
+
+    def start(record: TensorRecord, contents: Contents, block: int) -> Hashed:
+        return Hashed(sha256(contents.start(record, START_BYTES)).digest(), None)
+
+    return _each(lot, start, 0, items)
+
+
+def digest_lot(lot: Sequence[Part], advance: Advance, items: Sequence[Item] | None = None, most: int = 0) -> list[Made]:
+    """Of each part a hash of all its bytes.
+
+    Args:
+        most: Bytes of a block of a tensor, about.
+    """
+
+    def digest(record: TensorRecord, contents: Contents, block: int) -> Hashed:
+        return _digest(record, contents, block, advance)
+
+    return _each(lot, digest, most, items)
+
+
+def _each(
+    lot: Sequence[Part],
+    work: Callable[[TensorRecord, Contents, int], Hashed],
+    most: int,
+    items: Sequence[Item] | None,
+) -> list[Made]:
+    """What is made of each part with the contents of its item, or of files."""
+    made: list[Made] = []
+    for part in lot:
+        contents = kept(StoredContents) if items is None else items[part.group].contents
+        (record,) = part.records
+        try:
+            made.append(work(record, contents, cut_bytes(record, most) if part.is_whole else record.nbytes or 0))
+        except EffortError:
+            raise
+        except ParamInspectError as error:
+            made.append(error.with_traceback(None))
+    return made
+
+
+def _run(
+    pool: Pool, work: Callable[..., list[Made]], parts: Sequence[Part], items: Sequence[Item], advance: Advance
+) -> Iterator[tuple[Part, Made]]:
+    lots = list(put_together(parts, pool.lot))
+    given = partial(work, items=items) if pool.is_here else work
+    for place, made in pool.run(given, lots, size_of, advance, _errors_of):
+        yield from zip(lots[place], made, strict=True)
+
+
+def _errors_of(made: list[Made]) -> Iterator[ParamInspectError]:
+    return (each for each in made if isinstance(each, ParamInspectError))
+
+
+def _digest_all(items: Sequence[Item], places: Sequence[int], pool: Pool, progress: Progress) -> dict[int, Made]:
+    """Of the items at these places, what their bytes are, or why they cannot be read."""
+    total = sum(items[place].record.nbytes or 0 for place in places)
     done = 0
-    digests = []
-    made: Iterator[bytes | str | None]
-    threads = min(threads or os.cpu_count() or 1, MAX_THREADS, len(items))
-    if threads < 2:
-        made = map(_digest, items)
-    else:
-        from concurrent.futures import ThreadPoolExecutor
 
-        pool = ThreadPoolExecutor(threads)
-        made = pool.map(shared_effort(_digest), items)
-        pool.shutdown(wait=False)  # what is interrupted does not wait for the others
-    for item, digest in zip(items, made, strict=True):
-        digests.append(digest)
-        done += item.record.nbytes or 0
+    def advance(nbytes: int) -> None:
+        nonlocal done
+        done = min(total, done + nbytes)
         progress(done, total)
-    return digests
+
+    parts = [part for place in places for part in cut(place, 0, [items[place].record], pool.cut)]
+    found: dict[int, list[tuple[int, Made]]] = {place: [] for place in places}
+    for part, made in _run(pool, partial(digest_lot, most=pool.cut), parts, items, advance):
+        found[part.group].append((part.begin, made))
+    return {place: _put_together(several) for place, several in found.items()}
 
 
-def _digest(item: Item) -> bytes | str | None:
+def _put_together(found: list[tuple[int, Made]]) -> Made:
+    """Of the blocks of a tensor, what it is."""
+    found.sort(key=lambda each: each[0])
+    blocks: list[Hashed] = []
+    for _, made in found:
+        if isinstance(made, ParamInspectError):
+            return made
+        blocks.append(made)
+    return _join(blocks)
+
+
+def _join(blocks: Sequence[Hashed]) -> Hashed:
+    from hashlib import sha256
+
+    if len(blocks) == 1:
+        return blocks[0]
+    elements = {block.element for block in blocks}
+    return Hashed(
+        sha256(b"".join(block.digest for block in blocks)).digest(), elements.pop() if len(elements) == 1 else None
+    )
+
+
+def _digest(record: TensorRecord, contents: Contents, block: int, advance: Advance) -> Hashed:
+    """Of a tensor in blocks of so many bytes, the last one shorter."""
     from hashlib import sha256  # OpenSSL takes 4 MB and a twentieth of the start
 
-    made = sha256()
-    element: bytes | None = b""  # None as soon as two elements differ
-    at = 0
-    try:
-        for piece in item.contents.pieces(item.record):
-            if element is not None:
-                element = element or piece[: _period(item.record)]
+    blocks: list[Hashed] = []
+    made, element, at = sha256(), b"", 0
+    differs = False
+    for piece in contents.pieces(record):
+        advance(len(piece))
+        while piece:
+            part, piece = piece[: block - at], piece[block - at :]  # noqa: PLW2901 - what is left of it
+            if not differs:
+                element = element or part[: _period(record)]
                 turned = at % len(element)
-                pattern = (element[turned:] + element[:turned]) * (len(piece) // len(element) + 1)
-                if not pattern.startswith(piece):
-                    element = None
-            made.update(piece)
-            at += len(piece)
-    except EffortError:
-        raise
-    except ParamInspectError as error:
-        return error.message
-    return made.digest() if element is None else None
+                pattern = (element[turned:] + element[:turned]) * (len(part) // len(element) + 1)
+                differs = not pattern.startswith(part)
+            made.update(part)
+            at += len(part)
+            if at == block:
+                blocks.append(Hashed(made.digest(), None if differs else element))
+                made, element, at, differs = sha256(), b"", 0, False
+    if at or not blocks:
+        blocks.append(Hashed(made.digest(), None if differs else element))
+    return _join(blocks)
 
 
 def _period(record: TensorRecord) -> int:

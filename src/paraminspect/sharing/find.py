@@ -17,6 +17,7 @@ from paraminspect.text import counted, format_bytes
 from paraminspect.tied import shared_bytes as ties
 
 if TYPE_CHECKING:
+    from paraminspect.engines.pool import Pool
     from paraminspect.sharing.equal import Contents
 
 Progress = Callable[[int, int], None]
@@ -149,13 +150,16 @@ def _join(groups: list[TieGroup], records: Sequence[TensorRecord], pairs: Sequen
     return kept + [ties.make_group("declared", records, each, sums[root]) for root, each in members.items()]
 
 
-def find_equal_in(sources: Sequence[Source], found: Sequence[Found], progress: Progress | None = None) -> Found:
+def find_equal_in(
+    sources: Sequence[Source], found: Sequence[Found], progress: Progress | None = None, pool: Pool | None = None
+) -> Found:
     """Tensors that are stored apart with the same content, within and across sources.
 
     Args:
         sources: Of which only those with contents count.
         found: The ties of each: of several names for the same bytes the first is compared.
         progress: Is told how many of how many bytes are read.
+        pool: Who reads them; None for this thread.
 
     Returns:
         Groups of kind "equal", in the order of their first members; `TieGroup.sources` where there are several
@@ -174,7 +178,7 @@ def find_equal_in(sources: Sequence[Source], found: Sequence[Found], progress: P
         for index in distinct(source, its):
             places.append((number, index))
             items.append(Item(source.records[index], source.contents))
-    result = find_equal(items, progress=progress) if progress is not None else find_equal(items)
+    result = find_equal(items, pool=pool, progress=progress or (lambda done, total: None))
     groups = [_equal_group(sources, [places[at] for at in members]) for members in result.groups]
     notes = []
     if result.constant:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from paraminspect.engines.pool import Engine
 from paraminspect.models.open import Opened
 from paraminspect.names.listing import is_shown
 from paraminspect.records import Checkpoint, TieGroup
+from paraminspect.sharing.equal import StoredContents
 from paraminspect.sharing.expect import Names, find_broken
 from paraminspect.sharing.find import (
     Found,
@@ -73,9 +75,16 @@ def search(model: Opened, *, everything: bool, equal: bool) -> tuple[Searched, l
     return Searched(checkpoint, source, found), [note for note in notes if note]
 
 
-def compare(searched: Sequence[Searched], progress: Progress) -> Found:
-    """Groups of equal content, and what is to be said of each further source as a whole."""
-    found = find_equal_in([each.source for each in searched], [each.found for each in searched], progress)
+def compare(searched: Sequence[Searched], progress: Progress, engine: Engine) -> Found:
+    """Groups of equal content, and what is to be said of each further source as a whole.
+
+    Raises:
+        ParamInspectError: Those of the engine cannot read them.
+    """
+    stored = [each.checkpoint.files if isinstance(each.source.contents, StoredContents) else () for each in searched]
+    files = [file for files in stored for file in files] if all(stored) else []
+    pool = engine.pool(files, sum(record.nbytes or 0 for each in searched for record in each.source.records))
+    found = find_equal_in([each.source for each in searched], [each.found for each in searched], progress, pool)
     for number, each in enumerate(searched[1:], 1):
         same = [
             record

@@ -1,11 +1,16 @@
-"""Whether two tensors hold the same values, and how far they are apart, a piece at a time."""
+"""Whether two tensors hold the same values, and how far they are apart, a piece at a time.
+
+The sums of each piece are kept, and added up when somebody asks by `math.fsum`, which rounds once: in whatever order
+pieces come together, whoever compared them, the answer is the same to the last bit.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import math
+from array import array
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -13,13 +18,21 @@ import numpy as np
 from paraminspect.errors import LimitExceededError
 from paraminspect.limits import NUMBERS, effort
 from paraminspect.values.decode import Numbers
-from paraminspect.values.moments import sum_of_squares
+from paraminspect.values.moments import sum_exactly, sum_of_squares
 from paraminspect.values.widen import widen
 
 Array = np.ndarray[Any, Any]
 
 CHUNK: Final = 1 << 17
 """Numbers of each side that are compared at a time."""
+
+
+@dataclass(slots=True)
+class Tolerance:
+    """Values differ if |before - after| > atol + rtol * |after|."""
+
+    rtol: float = 0.0
+    atol: float = 0.0
 
 
 @dataclass(slots=True)
@@ -40,20 +53,39 @@ class Difference:
     _largest: float = 0.0
     _inf_changed: bool = False
     _inf_before: bool = False
-    _apart: float = 0.0
-    _before: float = 0.0
-    _after: float = 0.0
-    _product: float = 0.0
+    _apart: array[float] = field(default_factory=lambda: array("d"))
+    _before: array[float] = field(default_factory=lambda: array("d"))
+    _after: array[float] = field(default_factory=lambda: array("d"))
+    _product: array[float] = field(default_factory=lambda: array("d"))
+
+    def merge(self, other: Difference) -> None:
+        """Take in what was found of other pieces of the same two tensors."""
+        self.differs = self.differs or other.differs
+        self.nan_changed += other.nan_changed
+        self.not_finite_before += other.not_finite_before
+        self.not_finite_after += other.not_finite_after
+        self._largest = max(self._largest, other._largest)
+        self._inf_changed = self._inf_changed or other._inf_changed
+        self._inf_before = self._inf_before or other._inf_before
+        self._apart += other._apart
+        self._before += other._before
+        self._after += other._after
+        self._product += other._product
 
     @property
     def norm_before(self) -> float:
         """Norm of the values before that are finite on both sides."""
-        return math.sqrt(self._before)
+        return math.sqrt(sum_exactly(self._before))
 
     @property
     def norm_after(self) -> float:
         """The same of the values after."""
-        return math.sqrt(self._after)
+        return math.sqrt(sum_exactly(self._after))
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether values were looked at, and not only found to have equal bits."""
+        return bool(self._before) or self.not_finite_before + self.not_finite_after > 0
 
     @property
     def max_abs(self) -> float:
@@ -67,7 +99,8 @@ class Difference:
             return math.nan
         if self._inf_changed:
             return math.inf
-        return math.sqrt(self._apart / self._before) if self._before else None
+        before = sum_exactly(self._before)
+        return math.sqrt(sum_exactly(self._apart) / before) if before else None
 
     @property
     def cosine(self) -> float | None:
@@ -75,32 +108,35 @@ class Difference:
         if self.nan_changed or self._inf_changed:
             return math.nan
         lengths = self.norm_before * self.norm_after
-        return max(-1.0, min(1.0, self._product / lengths)) if lengths else None
+        return max(-1.0, min(1.0, sum_exactly(self._product) / lengths)) if lengths else None
 
 
 def compare_values(
     before: Numbers,
     after: Numbers,
-    *,
-    rtol: float = 0.0,
-    atol: float = 0.0,
+    tolerance: Tolerance,
     advance: Callable[[int], None] = lambda _: None,
+    *,
+    measured: bool = False,
 ) -> Difference:
     """Compare two tensors of one number of values, in row-major order.
 
     A value differs if |before - after| > atol + rtol * |after|. Two NaN do not differ, nor do two equal infinities.
+
+    Args:
+        measured: Whether norms are wanted of tensors whose bits are equal too: they may be parts of larger ones.
 
     Raises:
         ParamInspectError: One of them cannot be read to its end, or repeats a few numbers very often.
     """
     _count_repeated(before, after)
     found = Difference()
-    begin = _skip_equal(before, after, advance)
+    begin = 0 if measured else _skip_equal(before, after, advance)
     if begin == before.numel:
         return found
     for first in range(0, before.numel, CHUNK):
         last = min(first + CHUNK, before.numel)
-        _add(found, before.read(first, last), after.read(first, last), rtol, atol)
+        _add(found, before.read(first, last), after.read(first, last), tolerance.rtol, tolerance.atol)
         if first >= begin:
             advance(last - first)
     return found
@@ -170,10 +206,10 @@ def _add(found: Difference, one: Array, other: Array, rtol: float, atol: float) 
             allowed = atol + rtol * np.abs(new) if rtol else atol
             found.differs = bool((~equal & ~(size <= allowed)).any() if rtol or atol else not equal.all())
         # of complex numbers, real and imaginary parts stand side by side
-        found._apart += sum_of_squares(apart.view(np.float64))
-        found._before += sum_of_squares(old.view(np.float64))
-        found._after += sum_of_squares(new.view(np.float64))
-        found._product += sum_of_squares(old.view(np.float64), new.view(np.float64))
+        found._apart.append(sum_of_squares(apart.view(np.float64)))
+        found._before.append(sum_of_squares(old.view(np.float64)))
+        found._after.append(sum_of_squares(new.view(np.float64)))
+        found._product.append(sum_of_squares(old.view(np.float64), new.view(np.float64)))
 
 
 def _add_not_finite(found: Difference, old: Array, new: Array, equal: Array) -> None:

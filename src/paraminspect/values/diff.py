@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from paraminspect.engines.pool import Pool
 from paraminspect.errors import ParamInspectError
 from paraminspect.limits import EffortError
 from paraminspect.names.changes import (
@@ -16,9 +17,9 @@ from paraminspect.names.changes import (
     find_renamed,
 )
 from paraminspect.records import TensorRecord
-from paraminspect.values.compare import Difference, compare_values, digest_values
-from paraminspect.values.stored_bytes import as_bytes
-from paraminspect.values.workers import Failure, Open
+from paraminspect.values.collecting import Failure, Open
+from paraminspect.values.compare import Difference, Tolerance, digest_values
+from paraminspect.values.pairs import compare_pairs
 
 Only = Literal["names", "shapes", "values"]
 Advance = Callable[[int], None]
@@ -41,14 +42,6 @@ class Diff:
     renamed: list[tuple[str, str]] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class Tolerance:
-    """Values differ if |before - after| > atol + rtol * |after|."""
-
-    rtol: float = 0.0
-    atol: float = 0.0
-
-
 def diff_records(
     before: Mapping[str, TensorRecord],
     after: Mapping[str, TensorRecord],
@@ -57,6 +50,7 @@ def diff_records(
     only: Only | None = None,
     tolerance: Tolerance | None = None,
     advance: Advance = lambda _: None,
+    pool: Pool | None = None,
 ) -> Diff:
     """The same of records by name.
 
@@ -67,6 +61,7 @@ def diff_records(
         only: As `diff_sources`.
         tolerance: None for none.
         advance: Is told of every so many bytes that are compared, as the first one stores them.
+        pool: Who compares them; None for this thread.
     """
     headers = compare_headers(before, after, names_only=only == "names")
     diff = Diff()
@@ -74,10 +69,12 @@ def diff_records(
     for change in headers.changes if only != "values" else ():
         by_name.setdefault(change.name, []).append(change)
     if only in (None, "values"):
-        for pair in headers.pairs:
-            found = _compare(pair, opens, tolerance or Tolerance(), diff, advance)
-            if found is not None:
-                by_name.setdefault(pair.name, []).append(found)
+        made = compare_pairs(headers.pairs, opens, tolerance or Tolerance(), advance, pool)
+        for pair, found in zip(headers.pairs, made, strict=True):
+            if isinstance(found, ParamInspectError):
+                diff.failures.append(Failure(pair.before, found))
+            elif found.differs:
+                by_name.setdefault(pair.name, []).append(_change(pair, found))
         if only is None:
             diff.renamed = _find_renamed(headers, opens)
     failed = {failure.record.name for failure in diff.failures}
@@ -86,49 +83,9 @@ def diff_records(
     return diff
 
 
-def _compare(pair: Pair, opens: tuple[Open, Open], tolerance: Tolerance, diff: Diff, advance: Advance) -> Change | None:
-    try:
-        try:
-            one, other = opens[0](pair.before), opens[1](pair.after)
-        except EffortError:
-            raise
-        except ParamInspectError:
-            if _same_bytes(pair, opens, advance):
-                return None
-            raise
-        if one.numel != other.numel:  # packed pairs against plain numbers
-            return None
-        each = (pair.before.nbytes or 0) / max(one.numel, 1)
-        found = compare_values(
-            one, other, rtol=tolerance.rtol, atol=tolerance.atol, advance=lambda count: advance(round(count * each))
-        )
-    except EffortError:
-        raise  # others would fail of it too
-    except ParamInspectError as error:
-        diff.failures.append(Failure(pair.before, error.with_traceback(None)))  # whose frames hold what was read
-        return None
-    if not found.differs:
-        return None
+def _change(pair: Pair, found: Difference) -> Change:
     before, after = _texts(found)
     return Change(pair.name, "values", before, after, found.max_abs, found.relative, found.cosine, found.nan_changed)
-
-
-def _same_bytes(pair: Pair, opens: tuple[Open, Open], advance: Advance) -> bool:
-    """Whether tensors that cannot be decoded are of one type and hold the same bytes, in all that they are made of."""
-    if pair.before.dtype != pair.after.dtype:
-        return False
-    sides = [(each.as_stored, *each.beside) for each in (pair.before, pair.after)]
-    return len(sides[0]) == len(sides[1]) and all(
-        _same(one, other, opens, advance) for one, other in zip(*sides, strict=True)
-    )
-
-
-def _same(before: TensorRecord, after: TensorRecord, opens: tuple[Open, Open], advance: Advance) -> bool:
-    """Whether two stored tensors are of one type and hold the same bytes."""
-    one, other = as_bytes(before), as_bytes(after)
-    if one is None or other is None or before.dtype != after.dtype or one.nbytes != other.nbytes:
-        return False
-    return not compare_values(opens[0](one), opens[1](other), advance=advance).differs
 
 
 def _texts(found: Difference) -> tuple[str, str]:

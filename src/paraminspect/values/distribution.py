@@ -104,17 +104,20 @@ class Distribution:
         return tuple(np.diff(np.concatenate([[0], below, [total]])).astype(np.int64).tolist())
 
     def merge(self, other: Distribution) -> Distribution:
-        """Of all numbers of both; where that makes too many cells, single numbers are put into the cells of wide types."""
+        """Of all numbers of both, in whatever order they come together.
+
+        Of more than `EXACT` numbers, or beside cells, single numbers are put into the cells of wide types.
+        """
         if not self.counts.size or not other.counts.size:
             return self if self.counts.size else other
         lows, highs = np.concatenate([self.lows, other.lows]), np.concatenate([self.highs, other.highs])
         counts = np.concatenate([self.counts, other.counts])
-        if lows.size > EXACT or not (self.is_exact and other.is_exact):
-            middles = (lows / 2 + highs / 2).astype(np.float64)
-            cells = np.bincount(_keys(middles), weights=counts, minlength=CELLS)
-            return Distribution.of_cells(cells.astype(np.int64))
-        numbers, where = np.unique(lows, return_inverse=True)
-        return Distribution(numbers, numbers, np.bincount(where, weights=counts).astype(np.int64))
+        if self.is_exact and other.is_exact:
+            numbers, where = np.unique(lows, return_inverse=True)
+            if numbers.size <= EXACT:
+                return Distribution(numbers, numbers, _added(where, counts, numbers.size))
+        middles = (lows / 2 + highs / 2).astype(np.float64)
+        return Distribution.of_cells(_added(_keys(middles), counts, CELLS))
 
     def _at(self, ranks: Array, ends: Array) -> Array:
         """The numbers of these ranks, from 0."""
@@ -123,6 +126,13 @@ class Distribution:
         share = (ranks - (ends[cell] - counts) + 0.5) / counts
         numbers: Array = self.lows[cell] + (self.highs[cell] - self.lows[cell]) * share
         return numbers
+
+
+def _added(places: Array, counts: Array, size: int) -> Array:
+    """Counts of each place; not by `bincount`, whose weights are rounded above 2^53."""
+    found = np.zeros(size, np.int64)
+    np.add.at(found, places, counts)
+    return found
 
 
 def count_cells(block: Array, keys: Array | None = None) -> Array:

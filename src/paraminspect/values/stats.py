@@ -71,22 +71,24 @@ class TensorStats:
 class Summary:
     """Takes in values, a piece at a time, and gives their statistics. For one thread.
 
+    Merging is exact: the answer does not depend on which summary took in which block of numbers, nor on the order in
+    which summaries are merged, as long as a block is the same block.
+
     Args:
-        expected: Values there will be at most; few are kept.
+        expected: Values there will be at most, in all parts of a tensor; few are kept.
     """
 
     def __init__(self, expected: int) -> None:
         self.moments = Moments()
         self._expected = expected
-        self._patterns: Array | None = None  # counts by bit pattern
-        self._narrow: np.dtype[Any] | None = None
+        self._patterns: dict[np.dtype[Any], Array] = {}  # counts by bit pattern
         self._cells: Array | None = None
         self._kept: list[Array] = []
         self._parts = Distribution(*(np.empty(0, kind) for kind in (np.float64, np.float64, np.int64)))
         self._keys: Array | None = None
 
     def add(self, array: Array) -> None:
-        """Take in all numbers of an array of any shape, strides and type; one type only.
+        """Take in all numbers of an array of any shape, strides and type.
 
         Raises:
             TypeError: The type has no arithmetic.
@@ -98,43 +100,52 @@ class Summary:
                 self._add_wide(block)
 
     def merge(self, other: Summary) -> None:
-        """Take in all that was added to another one."""
-        mine, others = self.distribution(), other.distribution()
-        self.moments = self.moments_of_all()
-        self.moments.merge(other.moments_of_all())
-        self._parts = mine.merge(others)
-        self._patterns = self._cells = None
-        self._kept = []
+        """Take in all that was added to another one, which may go on taking in."""
+        self.moments.merge(other.moments)
+        for dtype, counts in other._patterns.items():
+            mine = self._patterns.get(dtype)
+            self._patterns[dtype] = counts.copy() if mine is None else mine + counts
+        if other._cells is not None:
+            self._cells = other._cells.copy() if self._cells is None else self._cells + other._cells
+        self._parts = self._kept_so_far().merge(other._kept_so_far())
 
     def repeat(self, times: int) -> None:
         """As if everything had been added so many times."""
         if times != 1:
-            distribution = self.distribution()
-            self.moments = self.moments_of_all().repeated(times)
-            self._parts = Distribution(distribution.lows, distribution.highs, distribution.counts * times)
-            self._patterns = self._cells = None
-            self._kept = []
+            parts = self._kept_so_far()
+            self.moments = self.moments.repeated(times)
+            self._patterns = {dtype: counts * times for dtype, counts in self._patterns.items()}
+            self._cells = None if self._cells is None else self._cells * times
+            self._parts = Distribution(parts.lows, parts.highs, parts.counts * times)
 
     def moments_of_all(self) -> Moments:
         """Those of what was counted by bit pattern included."""
-        if self._patterns is not None and self._narrow is not None:
-            counted = Moments()
-            counted.add_counts(_pattern_values(self._narrow), self._patterns)
-            counted.merge(self.moments)
-            return counted
-        return self.moments
+        found = Moments()
+        for dtype, counts in self._patterns.items():
+            found.add_counts(_pattern_values(dtype), counts)
+        found.merge(self.moments)
+        return found
 
     def distribution(self) -> Distribution:
         """Of everything that was added."""
-        found = self._parts
-        if self._patterns is not None and self._narrow is not None:
-            found = found.merge(Distribution.of_values(_pattern_values(self._narrow), self._patterns))
+        found = self._kept_so_far()
+        for dtype, counts in self._patterns.items():
+            found = found.merge(Distribution.of_values(_pattern_values(dtype), counts))
         if self._cells is not None:
             found = found.merge(Distribution.of_cells(self._cells))
+        return found
+
+    def _kept_so_far(self) -> Distribution:
+        """Of the values that were kept."""
         if self._kept:
             numbers, counts = np.unique(to_float64(np.concatenate(self._kept)), return_counts=True)
-            found = found.merge(Distribution.of_values(numbers, counts))
-        return found
+            self._parts = self._parts.merge(Distribution.of_values(numbers, counts))
+            self._kept = []
+        return self._parts
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._kept_so_far()
+        return {**self.__dict__, "_keys": None}
 
     def stats(self) -> TensorStats:
         """Statistics of everything that was added."""
@@ -161,14 +172,14 @@ class Summary:
     def _count_patterns(self, block: Array) -> None:
         bits = block.view(f"u{block.dtype.itemsize}")
         size = 1 << 8 * block.dtype.itemsize
-        if self._patterns is None:
-            self._patterns = np.zeros(size, np.int64)
-            self._narrow = block.dtype
+        known = self._patterns.get(block.dtype)
+        if known is None:
+            known = self._patterns[block.dtype] = np.zeros(size, np.int64)
         if bits.size <= FEW and size > FEW:
             patterns, counts = np.unique(bits, return_counts=True)
-            self._patterns[patterns] += counts
+            known[patterns] += counts
         else:
-            self._patterns += np.bincount(bits, minlength=size)
+            known += np.bincount(bits, minlength=size)
 
     def _add_wide(self, block: Array) -> None:
         numbers = widen(block)
@@ -180,23 +191,27 @@ class Summary:
         if self._expected <= EXACT:
             self._kept.append(numbers)
             return
+        if self._keys is None:
+            self._keys = np.empty(BLOCK, np.intp)
         if self._cells is None:
             self._cells = np.zeros(CELLS, np.int64)
-            self._keys = np.empty(BLOCK, np.intp)
         self._cells += count_cells(numbers, self._keys)
 
 
-def summarise(numbers: Numbers, advance: Callable[[int], None] = lambda _: None) -> Summary:
-    """Statistics of all numbers of a tensor.
+def summarise(
+    numbers: Numbers, advance: Callable[[int], None] = lambda _: None, expected: int | None = None
+) -> Summary:
+    """Statistics of all numbers of a tensor, or of a part of one.
 
     Args:
         numbers: Of it.
         advance: Is told how many of them were read, each time.
+        expected: How many different places the whole tensor has; None if this is the whole.
 
     Raises:
         ParamInspectError: They cannot be read to their end.
     """
-    summary = Summary(numbers.numel // numbers.repeats)
+    summary = Summary(numbers.numel // numbers.repeats if expected is None else expected)
     for chunk in numbers.chunks():
         summary.add(chunk)
         advance(chunk.size)

@@ -14,9 +14,9 @@ from paraminspect.render.columns import CHANGES, NUMBERS
 from paraminspect.render.rows import EMPTY_NAME, Rows
 from paraminspect.summaries import Problem
 from paraminspect.text import list_some
+from paraminspect.values.collecting import Failure
 from paraminspect.values.diff import Diff
 from paraminspect.values.stats import TensorStats
-from paraminspect.values.workers import Failure
 
 MAX_NAMED: Final = 3
 """Tensors that a remark names; of the others it says how many there are."""

@@ -32,6 +32,7 @@ from paraminspect.formats.source import open_source
 from paraminspect.limits import OPCODES, one_effort
 from paraminspect.values.read import read_tensor
 from tests.making.distributed import grid, save_in_pieces
+from tests.making.newer_torch import ALONE
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
 
@@ -46,7 +47,7 @@ def training_state() -> dict[str, Any]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    dcp.save(training_state(), checkpoint_id=tmp_path, no_dist=True)
+    dcp.save(training_state(), checkpoint_id=tmp_path, **ALONE)
     return tmp_path
 
 
@@ -259,7 +260,7 @@ def test_pieces_are_those_that_torch_reads(tmp_path: Path) -> None:
             str(tmp_path / info.relative_path), info.offset, info.length,
         )  # fmt: skip
     found = {"w": torch.zeros(5, 6)}
-    dcp.load(found, checkpoint_id=tmp_path, no_dist=True)
+    dcp.load(found, checkpoint_id=tmp_path, **ALONE)
     assert torch.equal(found["w"], torch.from_numpy(read_tensor(record)))
 
 

@@ -21,6 +21,7 @@ from paraminspect.summaries import Severity
 
 if TYPE_CHECKING:
     from paraminspect.checks.summed import Checked
+    from paraminspect.engines.pool import Engine
     from paraminspect.models.asked import Asked, Kind
 
 FAILED: Final = 1
@@ -62,6 +63,7 @@ def command(
     fail_on: FailOn = "error",
     ignore: Ignore = (),
     quiet: Quiet = False,
+    engine: options.EngineName = "local",
     rows: options.Rows,
     build: options.Build,
     rules: options.Rules,
@@ -77,6 +79,10 @@ def command(
     """
     from paraminspect.checks.codes import CODES, rank
     from paraminspect.cli.opened import find_kinds
+    from paraminspect.engines import open_engine
+
+    if engine != "local" and not deep:
+        raise ParamInspectError("--engine reads values, and a check of headers reads none", hint="--deep")
 
     for code in ignore:
         if code not in CODES:
@@ -87,19 +93,20 @@ def command(
     kinds = find_kinds(source, asked)
     checked: list[Checked] = []
     unread: list[str] = []
-    for each in source:
-        try:
-            found = _check(each, asked, kinds, out, deep=deep)
-        except Exception as error:
-            out.error(told := with_source(error, each))
-            unread.append(explain(told)[0])
-            continue
-        found = found._replace(findings=[finding for finding in found.findings if finding.code not in ignore])
-        checked.append(found)
-        if fail_on != "never" and any(rank(finding.severity) >= rank(fail_on) for finding in found.findings):
-            out.status = max(out.status, FAILED)
-        if not quiet and out.streams:
-            _write_rows([found], columns, out)
+    with open_engine(engine) as readers:
+        for each in source:
+            try:
+                found = _check(each, asked, kinds, out, readers, deep=deep)
+            except Exception as error:
+                out.error(told := with_source(error, each))
+                unread.append(explain(told)[0])
+                continue
+            found = found._replace(findings=[finding for finding in found.findings if finding.code not in ignore])
+            checked.append(found)
+            if fail_on != "never" and any(rank(finding.severity) >= rank(fail_on) for finding in found.findings):
+                out.status = max(out.status, FAILED)
+            if not quiet and out.streams:
+                _write_rows([found], columns, out)
     if not quiet and output_format == "sarif":
         from paraminspect import __version__
         from paraminspect.render.sarif import render_sarif
@@ -114,7 +121,9 @@ def command(
     return out.status
 
 
-def _check(source: str, asked: Asked, kinds: Collection[Kind], output: Output, *, deep: bool) -> Checked:
+def _check(
+    source: str, asked: Asked, kinds: Collection[Kind], output: Output, engine: Engine, *, deep: bool
+) -> Checked:
     from paraminspect.checks.check import check_opened, check_stored
     from paraminspect.checks.summed import Checked, describe_checked
     from paraminspect.cli.opened import note_unloaded, open_one
@@ -130,7 +139,7 @@ def _check(source: str, asked: Asked, kinds: Collection[Kind], output: Output, *
         return Checked(source, check_opened(model, deep=deep), describe_checked(model.checkpoint))
     asked.kept_for(kind, kinds).refuse(kind)
     with as_file(source) as path, Progress(output, "reading") as progress:
-        found, checkpoint = check_stored(path, deep=deep, progress=progress)
+        found, checkpoint = check_stored(path, deep=deep, progress=progress, engine=engine)
     return Checked(shown(source), found, describe_checked(checkpoint, found))
 
 

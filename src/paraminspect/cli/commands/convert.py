@@ -70,6 +70,7 @@ def command(
     dtype: Dtype = None,
     choose: options.Choose,
     writing: Writing,
+    engine: options.EngineName = "local",
     rows: options.Rows,
     rules: options.Rules,
     build: options.Build,
@@ -101,7 +102,7 @@ def command(
         if writing.dry_run:
             out.write_rows(out.pick(prepared.rows(source), columns))
         else:
-            _write(prepared, output_file, model, writing, out)
+            _write(prepared, output_file, model, writing, out, engine=engine)
     out.finish()
     return out.status
 
@@ -132,15 +133,18 @@ def _prepare(model: Opened, file: str, wanted: Wanted, metadata: Mapping[str, st
         raise
 
 
-def _write(prepared: Prepared, file: str, model: Opened, writing: Writing, out: Output) -> None:
+def _write(prepared: Prepared, file: str, model: Opened, writing: Writing, out: Output, *, engine: str) -> None:
     from paraminspect.cli.progress import Progress
     from paraminspect.conversion.convert import carry_out
+    from paraminspect.engines import open_engine
 
+    nbytes = sum(item.record.nbytes or 0 for item in prepared.outlined.items)
     try:
-        written = carry_out(
-            prepared, file, model.numbers, force=writing.force, check=writing.verify, is_stored=not model.is_live,
-            progress=lambda what, total: Progress(out, what).counting(total),
-        )  # fmt: skip
+        with open_engine(engine) as readers:
+            written = carry_out(
+                prepared, file, model.numbers, force=writing.force, check=writing.verify, is_stored=not model.is_live,
+                progress=lambda what, total: Progress(out, what).counting(total), pool=model.pool(readers, nbytes),
+            )  # fmt: skip
     except FarError as error:
         error.source = error.source or model.checkpoint.source
         raise

@@ -61,6 +61,7 @@ def command(
     rows: options.Rows,
     everything: options.All = False,
     stored: options.Stored = False,
+    engine: options.EngineName = "local",
     rules: options.Rules,
     build: options.Build,
     output: options.Output,
@@ -75,7 +76,7 @@ def command(
     columns = rows.choose(CHANGES)
     choice = Choice(choose.module, choose.select, choose.exclude, everything)
     asked = options.asked("plan" if only in ("names", "shapes") else "values", build, rules)
-    comparing = Comparing(asked, choice, map_, only, stored, rtol, atol, columns)
+    comparing = Comparing(asked, choice, map_, only, stored, rtol, atol, columns, engine)
     if git:
         from paraminspect.cli.git_change import read_change, show_change
 

@@ -57,8 +57,8 @@ def command(
     """
     from paraminspect.cli.opened import open_one
     from paraminspect.cli.progress import Progress
+    from paraminspect.engines import open_engine
     from paraminspect.library.report import compare, count_bytes, describe_source, make_report, plan_listing
-    from paraminspect.values.workers import count_workers
 
     out = Output("auto", colour=color)
     if not output_file:
@@ -79,12 +79,12 @@ def command(
     gradients = _run(models[0], run, rules, out) if grad else None
     listings = [plan_listing(model, everything=everything) for model in models]
     nbytes = 0 if no_values else count_bytes(models, listings)
-    with Progress(out, "reading") as progress, Progress(out, "checking") as checking:
-        advance, workers = progress.counting(nbytes), count_workers(nbytes)
-        told = checking if deep else None
+    with open_engine() as engine, Progress(out, "reading") as progress, Progress(out, "checking") as checking:
+        advance, told = progress.counting(nbytes), checking if deep else None
+        pools = [model.pool(engine, nbytes, holds_lock=True) for model in models]
         parts = [
-            describe_source(model, listing, values=not no_values, advance=advance, workers=workers, deep=told)
-            for model, listing in zip(models, listings, strict=True)
+            describe_source(model, listing, values=not no_values, advance=advance, pool=pool, deep=told)
+            for model, listing, pool in zip(models, listings, pools, strict=True)
         ]
         changes = compare(models[0], models[1], advance, values=not no_values) if after else None
     out.notes(note for part in parts for note in part.notes)

@@ -62,6 +62,7 @@ def command(
     expect_file: ExpectFile = "",
     expect_none: ExpectNone = False,
     everything: options.All = False,
+    engine: options.EngineName = "local",
     rows: options.Rows,
     rules: options.Rules,
     build: options.Build,
@@ -83,12 +84,16 @@ def command(
     out = output.open(rows.header)
     if expect_none and (expect or expect_file):
         raise ParamInspectError("--expect-none and --expect exclude each other")
+    if engine != "local" and not equal:
+        raise ParamInspectError(
+            "--engine has nothing to read: ties are in the headers", hint="--equal compares contents"
+        )
     if expect_file == STDIN and STDIN in source:
         raise ParamInspectError("standard input cannot be both a source and --expect-file")
     expected = read_expected(expect, expect_file)
     asked = options.asked("values" if equal else "names", build, rules)
     searched = _search_all(source, asked, out, everything=everything, equal=equal)
-    same = _compare(searched, out) if equal and searched else []
+    same = _compare(searched, engine, out) if equal and searched else []
     parts = []
     for number, each in enumerate(searched):
         first = [group for group in same if number == (group.sources or (0,))[0]]
@@ -131,13 +136,14 @@ def _search_all(
     return searched
 
 
-def _compare(searched: Sequence[Searched], output: Output) -> list[TieGroup]:
+def _compare(searched: Sequence[Searched], engine: str, output: Output) -> list[TieGroup]:
     from paraminspect.cli.progress import Progress
+    from paraminspect.engines import open_engine
     from paraminspect.files.door import raise_broken
     from paraminspect.sharing.search import compare
 
-    with Progress(output, "comparing") as progress:
-        found = compare(searched, progress)
+    with Progress(output, "comparing") as progress, open_engine(engine) as readers:
+        found = compare(searched, progress, readers)
     output.notes(found.notes)
     for each in searched:
         try:

@@ -20,9 +20,10 @@ from paraminspect.render.rows import EMPTY_NAME, SOURCE, Rows
 from paraminspect.summaries import Problem
 
 if TYPE_CHECKING:  # numpy, for which a help text does not wait
+    from paraminspect.engines.pool import Engine
     from paraminspect.models.open import Opened
+    from paraminspect.values.collecting import Failure, RowStats
     from paraminspect.values.tabled import Row
-    from paraminspect.values.workers import Failure, RowStats
 
 FAILED: Final = 1
 """Exit status when a tensor has a problem that `--fail-on` names."""
@@ -72,6 +73,7 @@ def command(
     stored: options.Stored = False,
     fail_on: FailOn = (),
     drawing: options.Drawing,
+    engine: options.EngineName = "local",
     rules: options.Rules,
     build: options.Build,
     output: options.Output,
@@ -83,6 +85,7 @@ def command(
     blocks are taken apart. Quantiles of over 65,536 values of more than 16 bits are off by less than 1 % of themselves.
     """
     from paraminspect.cli.results import Report
+    from paraminspect.engines import open_engine
     from paraminspect.values.picture import Described, chart_of_statistics
     from paraminspect.values.tabled import describe_problems, failures_as_errors, plan_rows, statistics_values
 
@@ -99,41 +102,42 @@ def command(
     drawn: list[tuple[str, list[Described]]] = []
     at_once = out.streams and not sort and not reverse
     key, noun = ("tensors", "tensor") if depth is None else ("modules", "module")
-    for model, listing in choose_from(models, source, choice, out):
-        name = model.checkpoint.source
-        drawn.append((name, []))
-        failures: list[Failure] = []
-        named: dict[str, list[str]] = {}
-        waiting: list[tuple[Any, ...]] = []
-        written = time.monotonic()
-        for row, result in _read(model, plan_rows(listing, depth), out):
-            failures += result.failures
-            for problem in result.stats.problems if result.stats is not None else ():
-                named.setdefault(problem, []).append(row.head[0] or EMPTY_NAME)
-            waiting.append((*row.head, *statistics_values(result.stats)))
-            if drawing.plot and result.stats is not None:
-                drawn[-1][1].append(Described(row.head[0], row.head[1:], result.stats))
-            if at_once and time.monotonic() - written > FLUSH_S:
-                report.add(model.checkpoint, Rows(key, known, waiting), None)
-                waiting, written = [], time.monotonic()
-        report.add(model.checkpoint, Rows(key, known, waiting), None if out.streams else total(listing))
-        out.notes(prefixed(text, name, source) for text in describe_problems(named, fail_on, noun))
-        if not named.keys().isdisjoint(fail_on):
-            out.status = max(out.status, FAILED)
-        for error in failures_as_errors(failures, name):
-            out.error(error)
+    with open_engine(engine) as readers:
+        for model, listing in choose_from(models, source, choice, out):
+            name = model.checkpoint.source
+            drawn.append((name, []))
+            failures: list[Failure] = []
+            named: dict[str, list[str]] = {}
+            waiting: list[tuple[Any, ...]] = []
+            written = time.monotonic()
+            for row, result in _read(model, plan_rows(listing, depth), readers, out):
+                failures += result.failures
+                for problem in result.stats.problems if result.stats is not None else ():
+                    named.setdefault(problem, []).append(row.head[0] or EMPTY_NAME)
+                waiting.append((*row.head, *statistics_values(result.stats)))
+                if drawing.plot and result.stats is not None:
+                    drawn[-1][1].append(Described(row.head[0], row.head[1:], result.stats))
+                if at_once and time.monotonic() - written > FLUSH_S:
+                    report.add(model.checkpoint, Rows(key, known, waiting), None)
+                    waiting, written = [], time.monotonic()
+            report.add(model.checkpoint, Rows(key, known, waiting), None if out.streams else total(listing))
+            out.notes(prefixed(text, name, source) for text in describe_problems(named, fail_on, noun))
+            if not named.keys().isdisjoint(fail_on):
+                out.status = max(out.status, FAILED)
+            for error in failures_as_errors(failures, name):
+                out.error(error)
     if any(rows for _, rows in drawn):
         drawing.draw(chart_of_statistics(drawn, f"Values of {', '.join(map(title, source))}", noun), out)
     return report.finish()
 
 
-def _read(model: Opened, plan: Sequence[Row], output: Output) -> Iterator[tuple[Row, RowStats]]:
+def _read(model: Opened, plan: Sequence[Row], engine: Engine, output: Output) -> Iterator[tuple[Row, RowStats]]:
     from paraminspect.cli.progress import Progress
-    from paraminspect.values.workers import collect_in_parallel, count_workers
+    from paraminspect.values.collecting import collect
 
     nbytes = sum(record.nbytes or 0 for row in plan for record in row.records)
     rows = [row.records for row in plan]
     model.expect(record for row in rows for record in row)
+    pool = model.pool(engine, nbytes, holds_lock=True)
     with Progress(output, "reading") as progress:
-        advance, workers = progress.counting(nbytes), count_workers(nbytes)
-        yield from zip(plan, collect_in_parallel(rows, model.numbers, advance, workers=workers), strict=True)
+        yield from zip(plan, collect(rows, model.numbers, progress.counting(nbytes), pool), strict=True)
