@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from paraminspect.engines.shared_out import share_out
 from paraminspect.errors import ParamInspectError
 from paraminspect.library.init_together import gather_lists, open_folder_together
 from paraminspect.live.init.draw import Drawing, one_thread
@@ -19,7 +20,6 @@ from paraminspect.live.init.work import Work, values_of
 from paraminspect.live.ranks.distcp import Saved, write_files, write_metadata
 from paraminspect.outcomes import InitStep
 from paraminspect.text import counted, format_bytes
-from paraminspect.values.workers import share_out
 from paraminspect.writers.layout import Layout
 from paraminspect.writers.sink import Sink
 from paraminspect.writers.whole_files import open_target
