@@ -17,7 +17,7 @@ from uuid import uuid4
 from paraminspect.engines.pool import Engine, Pool, Shared
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.paths import scheme_of, shown
-from paraminspect.files.processes import count_processors
+from paraminspect.files.processes import count_processors, not_interrupted
 from paraminspect.files.seen import Seen, Version, reading, versions_of
 from paraminspect.files.system import is_nameless, working_in
 
@@ -93,9 +93,13 @@ def open_dask(word: str) -> Engine:
     cluster = None
     where: dict[str, Any] = {"scheduler_file": word}
     if word == "dask":
-        cluster = distributed.LocalCluster(
-            n_workers=count_processors(), threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
-        )
+        with not_interrupted():  # else each worker would tell of it
+            cluster = distributed.LocalCluster(
+                n_workers=count_processors(),
+                threads_per_worker=1,
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+            )
         where = {"address": cluster}
     elif not is_file:
         where = {"address": f"tcp://{word.removeprefix(PREFIX)}" if word.startswith(PREFIX) else word}
