@@ -67,7 +67,8 @@ paraminspect grad model.yaml -w model.safetensors --plot grads.svg
 paraminspect grad build.py:make_net -i 2,3,32,32 | awk -F'\\t' '$3 != "ok"'
 """,
     often="inputs loss uses steps fail_on plot save compare weights format",
-    status="0, 1 for --fail-on, a difference of --compare or --weights that do not fit, 2 after an error.",
+    status="0, 1 for --fail-on, a difference of --compare or --weights that do not fit, 2 after an error; torchrun makes 1 of"
+    " both, and the last line says which.",
 )
 def command(
     source: options.Source,

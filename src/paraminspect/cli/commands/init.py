@@ -52,7 +52,8 @@ paraminspect init gpt2.yaml --dtype bfloat16 -o gpt2.safetensors
 paraminspect init mlp.yaml --rule gaussian -o - | paraminspect list -
 """,
     often="rules dry_run output_file seed config show force shard_size dtype",
-    status="0, 1 if a rule matches nothing or --require-all finds a parameter that none matches, 2 after an error.",
+    status="0, 1 if a rule matches nothing or --require-all finds a parameter that none matches, 2 after an error;"
+    " torchrun makes 1 of both, and the last line says which.",
 )
 def command(
     source: options.Source,
