@@ -12,7 +12,7 @@ SOURCE = TESTS.parent / "src" / "paraminspect"
 WITHOUT: dict[str, str] = {
     "holds names, types and numbers, and decides nothing": """
         architecture/built_in architecture/declared architecture/functions architecture/model architecture/plan checks/codes formats/pickles/python_modules
-        formats/kv_cache_types formats/quantised/schemes formats/loaders formats/tied_names values/grid_rows values/grids
+        library/init_wanted formats/kv_cache_types formats/quantised/schemes formats/loaders formats/tied_names values/grid_rows values/grids
         formats/pickles/safe_torch formats/pickles/tables formats/pickles/traced render/columns render/style
         rules/rule rules/targets outcomes summaries
     """,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from paraminspect.cli.chosen import NOTHING_MATCHED
 from paraminspect.cli.output import Output
@@ -11,11 +11,13 @@ from paraminspect.errors import ChangedError
 from paraminspect.files.seen import raise_changed
 from paraminspect.models.open import Opened
 from paraminspect.names.listing import Totals, add_totals
-from paraminspect.outcomes import Cost, CostTotals
 from paraminspect.records import Checkpoint
 from paraminspect.render.columns import COST_TOTALS, COSTS, TOTALS
 from paraminspect.render.rows import Rows, merge_rows
 from paraminspect.text import counted, format_bytes, format_flops
+
+if TYPE_CHECKING:
+    from paraminspect.outcomes import Cost, CostTotals
 
 
 class Report:

@@ -20,6 +20,7 @@ from paraminspect.library.init_together import (
     open_together,
     watched,
 )
+from paraminspect.library.init_wanted import Wanted
 from paraminspect.models.open import Opened
 from paraminspect.outcomes import InitStep
 from paraminspect.records import Checkpoint
@@ -56,24 +57,6 @@ class _Output(NamedTuple):
     indices: dict[int, int]
     in_order: bool
     as_stored: bool = False
-
-
-class Wanted(NamedTuple):
-    """What is written.
-
-    Attributes:
-        file: Where to; "" for nowhere, "-" for standard output.
-        dtype: Of its floating-point tensors; "" leaves them as they are.
-        shard_size: Most bytes of a file of a folder, as typed.
-        force: Whether a file that is there is replaced.
-        to: "dcp" for a folder of torch.distributed.checkpoint; "" for what the name of the file says.
-    """
-
-    file: str = ""
-    dtype: str = ""
-    shard_size: str = ""
-    force: bool = False
-    to: str = ""
 
 
 class Initialised(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -182,19 +183,17 @@ def gradients_of(opened: Opened, plan: BackwardPlan) -> tuple[Rows, list[str]]:
 
 def make_report(parts: Sequence[Part], changes: Rows | None = None, gradients: Rows | None = None) -> Report:
     """The page of one source, or of two of which the second is the later one."""
-    from importlib.metadata import version
-
     from paraminspect.pages.document import change_part, document, gradient_part
 
     changed = None if changes is None else change_part(changes)
     passed = None if gradients is None else gradient_part(gradients)
-    return Report(document(version("paraminspect"), [part.members for part in parts], changed, passed))
+    return Report(document(sys.modules["paraminspect"].__version__, [part.members for part in parts], changed, passed))
 
 
 def _find(opened: Opened, deep: Callable[[int, int], None] | None) -> list[Finding]:
     from paraminspect.checks.check import check_opened, check_stored
 
-    if opened.live is not None:
+    if opened.is_live:
         return check_opened(opened, deep=deep is not None)
     path = opened.source or opened.checkpoint.source
     try:
@@ -238,6 +237,8 @@ def _statistics(
 
 
 def _name_failures(failures: Sequence[Failure]) -> list[str]:
+    if not failures:
+        return []
     from paraminspect.values.tabled import failures_as_errors
 
     return [error.message for error in failures_as_errors(failures, "")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from paraminspect.errors import ParamInspectError, SourceError
@@ -116,15 +115,15 @@ def check_definitions(asked: Asked, config: Config | None) -> None:
 def keep_loaded(plan: InitPlan, loaded: Collection[str], implied: int) -> InitPlan:
     """A plan in which rules that nobody asked for leave tensors alone that were loaded."""
     steps = tuple(_asked_for(step, implied) if step.target.name in loaded else step for step in plan.steps)
-    return replace(plan, steps=steps)
+    return plan._replace(steps=steps)
 
 
 def _asked_for(step: PlannedStep, implied: int) -> PlannedStep:
     """Without what the first rules do."""
     parts = tuple(part for part in step.parts if part.number is None or part.number > implied)
     if step.number is not None and step.number <= implied:
-        return replace(step, rule=None, number=None, resolved=None, note="", parts=parts)
-    return replace(step, parts=parts)
+        return step._replace(rule=None, number=None, resolved=None, note="", parts=parts)
+    return step._replace(parts=parts)
 
 
 def _read(path: str) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from paraminspect.names.selector import Selector
@@ -18,8 +17,7 @@ ArgumentKind = Literal["number", "integer", "gain", "mode", "nonlinearity", "any
 InitializerKind = Literal["initializer", "edit", "function", "keep"]
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One argument that an initializer takes.
 
     Attributes:
@@ -60,8 +58,7 @@ class Bound(NamedTuple):
     expected: str
 
 
-@dataclass(frozen=True, slots=True)
-class Initializer:
+class Initializer(NamedTuple):
     """A function that a rule may name.
 
     Attributes:
@@ -98,8 +95,7 @@ class Initializer:
     takes_complex: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(NamedTuple):
     """What was written for one argument.
 
     Attributes:
@@ -143,8 +139,7 @@ class WrittenPart(NamedTuple):
     of: Argument
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a rule comes from.
 
     Attributes:
@@ -171,8 +166,7 @@ class Origin:
         return ":".join(str(part) for part in parts if part)
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One rule, parsed.
 
     Attributes:

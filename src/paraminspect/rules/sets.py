@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from paraminspect.architecture.model import RuleSet
 from paraminspect.errors import LimitExceededError, RuleError
@@ -19,8 +18,7 @@ DEFAULT = "default"
 """Name of the set that is applied when none is asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(NamedTuple):
     """What a file says of initialisation.
 
     Attributes:
@@ -31,7 +29,7 @@ class Config:
 
     source: str = ""
     sets: tuple[RuleSet, ...] = ()
-    variables: Mapping[str, object] = field(default_factory=dict)
+    variables: Mapping[str, object] = {}
 
     def find(self, name: str | None) -> RuleSet | None:
         """The set of that name; None is the unnamed one."""

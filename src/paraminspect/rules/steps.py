@@ -10,10 +10,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from types import EllipsisType
-from typing import Final
+from typing import Final, NamedTuple
 
 from paraminspect.errors import LimitExceededError, RuleError
 from paraminspect.names.selector import quote_name
@@ -39,8 +38,7 @@ MOST_PRODUCTS: Final = 1 << 14
 """Multiplications of `orthogonal` for each element of the model, and a minute's beside them: no published layer is wider."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedStep:
+class PlannedStep(NamedTuple):
     """One tensor and what is done to it, or to a part of it.
 
     Attributes:
@@ -116,8 +114,7 @@ class PlannedStep:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class InitPlan:
+class InitPlan(NamedTuple):
     """What initialisation will do.
 
     Attributes:
@@ -132,7 +129,7 @@ class InitPlan:
     steps: tuple[PlannedStep, ...]
     unmatched: Mapping[int, str]
     shadowed: tuple[int, ...]
-    matched: Mapping[int, int] = field(default_factory=dict)
+    matched: Mapping[int, int] = {}
 
     @property
     def kept(self) -> list[PlannedStep]:
@@ -204,7 +201,7 @@ def _plan_tensor(target: Target, rules: Sequence[Rule], acting: Sequence[int]) -
     for before, after in pairwise(parts):
         _check_apart(before, after)
     note = "; ".join(filter(None, [alias_note(target, rules, acting), whole.note]))
-    return replace(whole, note=note, parts=tuple(parts))
+    return whole._replace(note=note, parts=tuple(parts))
 
 
 def _begin(part: PlannedStep) -> int:

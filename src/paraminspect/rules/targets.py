@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from paraminspect.names.selector import UNKNOWN
@@ -10,8 +9,7 @@ from paraminspect.records import Classes
 from paraminspect.rules.rule import Rule
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """A tensor that rules can mean.
 
     Attributes:

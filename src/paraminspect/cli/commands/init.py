@@ -16,7 +16,8 @@ from paraminspect.files.paths import shown
 from paraminspect.render.columns import STEPS
 
 if TYPE_CHECKING:
-    from paraminspect.library.init import Steps, Wanted
+    from paraminspect.library.init import Steps
+    from paraminspect.library.init_wanted import Wanted
     from paraminspect.models.asked import Want
     from paraminspect.models.open import Opened
     from paraminspect.rules.steps import InitPlan
@@ -81,7 +82,7 @@ def command(
     folder together, the same bytes as one process.
     """
     from paraminspect.cli.opened import REFUSED, open_one
-    from paraminspect.library.init import Wanted
+    from paraminspect.library.init_wanted import Wanted
     from paraminspect.live.init.told import describe_no_rules, describe_notes
     from paraminspect.outcomes import SEEDS
 
