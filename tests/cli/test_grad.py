@@ -168,7 +168,8 @@ def test_weights(run: Any, workplace: Path) -> None:
     np.save(workplace / "x.npy", np.linspace(-1, 1, 8, dtype=np.float32).reshape(2, 4))
     save_file(net.state_dict(), workplace / "net.safetensors")
     net(torch.from_numpy(np.load(workplace / "x.npy"))).sum().backward()
-    grad(run, "configs/mlp.yaml", "-w", "net.safetensors", "-i", "x.npy", "-o", "grads.safetensors")
+    saved = grad(run, "configs/mlp.yaml", "-w", "net.safetensors", "-i", "x.npy", "-o", "grads.safetensors")
+    assert saved.stderr.splitlines()[-1] == "note: wrote grads.safetensors: 4 tensors, 76 B"
     found = load_file(workplace / "grads.safetensors")
     assert all(torch.equal(found[name], each.grad) for name, each in net.named_parameters())
     agrees = grad(run, "configs/mlp.yaml", "-w", "net.safetensors", "-i", "x.npy", "--compare", "grads.safetensors")
@@ -180,7 +181,9 @@ def test_weights(run: Any, workplace: Path) -> None:
 def test_saving_to_a_pipe(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[bytes] = []
     monkeypatch.setattr(Output, "write_bytes", lambda _, pieces: written.extend(pieces))
-    assert grad(run, "configs/autoencoder.yaml", "-o", "-").stdout == ""
+    piped = grad(run, "configs/autoencoder.yaml", "-o", "-")
+    assert piped.stdout == ""
+    assert "wrote" not in piped.stderr
     assert b'"decoder.conv1.weight":"encoder.conv1.weight"' in b"".join(written)
     assert len(load(b"".join(written))) == 6
     assert "binary" in grad(run, "configs/mlp.yaml", "-o", "-", status=2, terminal=True).stderr

@@ -87,6 +87,28 @@ def test_columns_that_were_asked_for_are_shown_by_wide() -> None:
     assert table(values, columns, width=50)[-1] == "not shown at this width: b (--wide shows all)"
 
 
+def test_words_that_were_asked_for_lose_their_ends_before_a_column_goes() -> None:
+    columns = (Column("name", "name"), Column("state"), Column("reason"))
+    values = [("layers.10.attention.weight", "none", "no gradient passes argmax in the model"), ("b", "ok", None)]
+    rows = Rows("things", columns, values)
+    asked = rows.pick(["name", "state", "reason"])
+    shown = {width: table(list(values), asked.columns, width=width) for width in range(20, 90)}
+    assert shown[89][1].endswith("no gradient passes argmax in the model")
+    assert shown[60][1] == "layers.10.attention.weight  none   no gradient passes argma…"
+    assert shown[55][0].split() == ["name", "state", "reason"]
+    assert all(max(map(display_width, lines)) <= width for width, lines in shown.items() if width > 54)
+    assert shown[54][-1] == "not shown at this width: reason (--wide shows all)"
+    assert table(list(values), columns, width=60)[0].split() == ["name", "state"]
+
+
+def test_a_spare_column_that_was_asked_for_comes_back_where_there_is_room() -> None:
+    columns = (Column("name", "name"), Column("a", spare=1), Column("b"), Column("shape", "shape"))
+    values = [(name * 10, name, name, (10**9,) * size) for name, size in (("n", 3), ("m", 4))]
+    assert table(list(values), columns, width=33)[0].split() == ["name", "b"]
+    asked = tuple(column._replace(asked=True) for column in columns)
+    assert table(list(values), asked, width=33)[0].split() == ["name", "a", "b"]
+
+
 def test_a_name_in_several_sizes() -> None:
     name = "transformer.h.10.attn.c_attn.weight"
     assert [shorten_name(name, width) for width in (35, 34, 25, 20, 12, 8, 5)] == [

@@ -7,7 +7,7 @@ from itertools import islice, takewhile
 from typing import Final
 
 from paraminspect.files.paths import is_masked, shown
-from paraminspect.live.build.factory_name import FOLDER_FORMAT
+from paraminspect.live.build.factory_name import parse_factory
 from paraminspect.models.open import Opened
 from paraminspect.names.listing import Listing, Module, count_hidden, make_listing, make_tree, total
 from paraminspect.summaries import Info, ModuleShare, Safety, Training
@@ -98,7 +98,8 @@ class Described:
 def _safety(opened: Opened) -> Safety:
     """What loading it would run."""
     if opened.is_live:
-        return Safety(_LIVE["folder" if opened.checkpoint.format == FOLDER_FORMAT else opened.kind])
+        named = parse_factory(opened.source) if opened.kind == "factory" else None
+        return Safety(_LIVE["folder" if named is not None and named.folder else opened.kind])
     from paraminspect.checks.safety import tell_safety
 
     checkpoint = opened.checkpoint

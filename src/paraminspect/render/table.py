@@ -2,7 +2,8 @@
 
 Two spaces between columns and no lines, numbers on the right. A column that says nothing is left out. Where the width
 does not do, columns of one value go first, then spare ones, then those at the right end, names last, and the table says
-which; names that are still too long lose parts of theirs, but no two of them become one.
+which; names that are still too long lose parts of theirs, but no two of them become one. Words of columns that the user
+named lose their ends before one of these columns goes.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from paraminspect.render.painting import inks_of, paint
 from paraminspect.render.rows import EMPTY_NAME, NUMBERS, Column, Rows
 from paraminspect.render.shares import share_bar
 from paraminspect.render.style import Style
-from paraminspect.text import display_width, pad, shorten_names, wrap
+from paraminspect.text import display_width, pad, shorten_end, shorten_names, wrap
 
 GAP = "  "
 MIN_NAMES = 20
-"""Columns of the terminal that a list of names keeps before other columns give way to it."""
+"""Columns of the terminal that a list of names keeps before other columns give way to it, and words that were asked for."""
 
 MIN_SHORTENED = 8
 """What a name is cut down to at the worst; a terminal narrower than that wraps its lines."""
@@ -96,9 +97,18 @@ def _total(blocks: Sequence[_Block]) -> int:
 
 
 def _need(blocks: Sequence[_Block]) -> int:
-    """Columns of the terminal that blocks take with every name whole, and of lists of names the beginning."""
-    spare = sum(max(block.width - MIN_NAMES, 0) for block in blocks if block.column.kind == "names")
-    return _total(blocks) - spare
+    """Columns of the terminal that blocks take with every name whole, and of what may lose its end the beginning."""
+    return _total(blocks) - sum(_spare_width(block) for block in blocks)
+
+
+def _spare_width(block: _Block) -> int:
+    """Columns of the terminal that a block gives before a column goes."""
+    gives = block.column.kind == "names" or _is_asked_text(block)
+    return max(block.width - max(MIN_NAMES, len(block.column.name)), 0) if gives else 0
+
+
+def _is_asked_text(block: _Block) -> bool:
+    return block.column.asked and block.column.kind == "text"
 
 
 def _is_name(block: _Block) -> bool:
@@ -108,7 +118,8 @@ def _is_name(block: _Block) -> bool:
 def _fit(blocks: list[_Block], width: int) -> tuple[list[_Block], list[str]]:
     """Leave out columns until names are whole; returns the rest and the names of those left out, in their order.
 
-    Those that went last come first back where there is room for them after all; spare ones stay away together.
+    Those that went last come first back where there is room for them after all; spare ones that nobody named stay away
+    together.
     """
     kept, gone = list(blocks), list[_Block]()
     names = [block for block in blocks[::-1] if _is_name(block)]
@@ -121,14 +132,17 @@ def _fit(blocks: list[_Block], width: int) -> tuple[list[_Block], list[str]]:
         kept.remove(block)
         gone.append(block)
     for block in gone[::-1]:
-        if not block.column.spare and _need([*kept, block]) <= width:
+        if (block.column.asked or not block.column.spare) and _need([*kept, block]) <= width:
             kept = [each for each in blocks if each in kept or each is block]
     return kept, [block.column.name for block in blocks if block not in kept]
 
 
 def _shorten(blocks: list[_Block], style: Style) -> list[_Block]:
-    """Cut names so that the table fits, the longest column first."""
+    """Cut words that were asked for, then names, so that the table fits, the longest column first."""
     assert style.width is not None
+    for block in sorted(filter(_is_asked_text, blocks), key=lambda block: -block.width):
+        least = block.width - min(_spare_width(block), max(_total(blocks) - style.width, 0))
+        blocks = [_cut_end(each, least, style) if each is block else each for each in blocks]
     excess = _total(blocks) - style.width
     names = [block for block in blocks if _is_name(block)]
     if excess <= 0 or not names:
@@ -145,6 +159,10 @@ def _shorten(blocks: list[_Block], style: Style) -> list[_Block]:
 
 def _shortened(block: _Block, width: int, style: Style) -> _Block:
     return _Block(block.column, shorten_names(block.cells, width, style.ellipsis), width, block.values)
+
+
+def _cut_end(block: _Block, width: int, style: Style) -> _Block:
+    return _Block(block.column, [shorten_end(cell, width, style.ellipsis) for cell in block.cells], width, block.values)
 
 
 def _cell(block: _Block, text: str) -> str:

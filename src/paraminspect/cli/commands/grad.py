@@ -129,6 +129,8 @@ def _print(told: Told, shown: Shown, columns: tuple[str, ...], out: Output, *, i
     """Files first, then rows, or a chart if the format is free."""
     if shown.save:
         out.write_to(shown.save, told.encoded())
+    if shown.save not in ("", "-"):
+        out.note(f"wrote {shown.save}: {told.saved()}")
     if shown.compare:
         found = told.change_rows(shown.compare, shown.tolerance)
         out.write_rows(out.pick(found, columns))

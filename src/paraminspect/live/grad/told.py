@@ -10,7 +10,7 @@ from paraminspect.outcomes import UseRecord
 from paraminspect.render.columns import GRADIENT_CHANGES, GRADIENTS, SPREAD, USES
 from paraminspect.render.rows import EMPTY_NAME, Column, Rows
 from paraminspect.render.style import Style
-from paraminspect.text import escape_text, shape_text
+from paraminspect.text import counted, escape_text, format_bytes, shape_text
 
 if TYPE_CHECKING:
     from paraminspect.live.build.live_model import LiveModel
@@ -148,6 +148,11 @@ class Told:
         from paraminspect.live.grad.gradient_files import encode_gradients
 
         return encode_gradients(self._report.gradients, self._aliases)
+
+    def saved(self) -> str:
+        """What that file holds: "4 tensors, 76 B"; a parameter without a gradient has none there."""
+        held = [each for each in self._report.gradients.values() if each is not None]
+        return f"{counted(len(held), 'tensor')}, {format_bytes(sum(each.nbytes for each in held))}"
 
     def _summary(self) -> dict[str, Any]:
         """What JSON says after the rows."""
