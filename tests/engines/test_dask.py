@@ -195,6 +195,8 @@ def test_dask_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 class Fake:
     """A client of workers that answer so."""
 
+    status = "running"
+
     def __init__(self, answers: dict[str, Any], waits: bool = False) -> None:
         self.answers = answers
         self.waits = waits
@@ -213,6 +215,17 @@ class Fake:
 def test_a_cluster_without_workers() -> None:
     error = refusal(Dask(Fake({}, waits=True), None, "dask://h:1").check_versions)
     assert error.message == "the Dask scheduler at dask://h:1 has no workers"
+
+
+@pytest.mark.parametrize("status", ["running", "closed"])
+def test_a_scheduler_that_goes_away(status: str) -> None:
+    client = Fake({})
+    client.status = status
+    check = Dask(client, None, "dask://h:1")._check
+    if status == "running":
+        check()
+    else:
+        assert refusal(check).message == "the Dask scheduler at dask://h:1 went away"
 
 
 @pytest.mark.parametrize("name", [*dask.SAME, ""])

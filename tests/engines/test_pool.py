@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -121,6 +121,19 @@ def test_a_task_that_always_takes_its_worker_along_is_given_up() -> None:
     with pytest.raises(CheckpointError, match="ended early"):
         list(shared(lambda: ThreadPoolExecutor(1), lost=(BrokenProcessPool,)).run(fall, [1], lambda task: task))
     assert len(tried) == pool.TRIES
+
+
+def test_who_answers_no_more_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Silent(Executor):
+        def submit(self, *given: Any, **more: Any) -> Any:
+            return Future[int]()
+
+    def check() -> None:
+        raise CheckpointError("gone")
+
+    monkeypatch.setattr(pool, "CHECKED_S", 0)
+    with pytest.raises(CheckpointError, match="gone"):
+        list(shared(Silent, check=check).run(double, [1, 2], lambda task: task))
 
 
 @pytest.mark.parametrize(("error", "times"), [("silent", pool.TRIES), ("missing", 1), ("truncated", 1)])

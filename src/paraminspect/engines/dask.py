@@ -85,8 +85,9 @@ def open_dask(word: str) -> Engine:
         raise ParamInspectError(
             "--engine dask takes Dask, which is not installed", hint="pip install 'paraminspect[dask]'"
         ) from None
-    for name in ("distributed", "tornado", "asyncio"):  # what they have to say comes as errors too
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name in list(logging.root.manager.loggerDict):  # what they have to say comes as errors too
+        if name.startswith(("distributed", "tornado", "asyncio")):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     distributed: Any = library
     if not is_file and word != "dask":
         _knock(word)
@@ -196,7 +197,7 @@ class Dask(Engine):
 
         return Shared(
             lambda: self._client.get_executor(pure=False), _drop, workers=self._count() or 1, cut=BLOCK_BYTES, lot=LOT_BYTES,
-            is_here=False, lost=(KilledWorker, CancelledError), any_inode=True, name=self._run,
+            is_here=False, lost=(KilledWorker, CancelledError), any_inode=True, name=self._run, check=self._check,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -205,6 +206,18 @@ class Dask(Engine):
             if each is not None:
                 with suppress(Exception):
                     each.close(timeout=ANSWER_S)
+
+    def _check(self) -> None:
+        """See that the scheduler is there.
+
+        Raises:
+            ParamInspectError: It has gone, and nobody knows of the tasks any more.
+        """
+        if self._client.status not in ("running", "connecting"):
+            raise self._gone()
+
+    def _gone(self) -> ParamInspectError:
+        return ParamInspectError(f"the Dask scheduler at {self._name} went away", hint="see its log; run it again")
 
     def _count(self) -> int:
         return len(self._client.scheduler_info(n_workers=-1)["workers"])
@@ -237,10 +250,14 @@ class Dask(Engine):
 
     def _ask(self, question: Any, *given: Any) -> dict[str, Any]:
         """What each worker answers; None of one that cannot."""
-        found: dict[str, Any] = self._client.run(question, *given, on_error="return")
+        try:
+            found: dict[str, Any] = self._client.run(question, *given, on_error="return")
+        except OSError:
+            raise self._gone() from None
         return {worker: None if isinstance(answer, BaseException) else answer for worker, answer in found.items()}
 
 
 def _drop(executor: Executor) -> None:
     """What is under way is cancelled, and not waited for."""
-    executor.shutdown(wait=False)
+    with suppress(Exception):  # with the scheduler gone, there is nothing to cancel
+        executor.shutdown(wait=False)

@@ -18,7 +18,7 @@ from paraminspect.files.system import is_nameless
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-FORKED_BYTES: Final = 64 << 20
+FORKED_BYTES: Final = 128 << 20
 """From this size on processes that are forked are worth their start."""
 
 SPAWNED_BYTES: Final = 1 << 30

@@ -40,6 +40,9 @@ TRIES: Final = 3
 MAX_RUNS: Final = 4
 """Of whose files some are kept open in one process."""
 
+CHECKED_S: Final = 2.0
+"""Without an answer, after which it is seen whether one can still come."""
+
 AHEAD: Final = 4
 """Tasks for each worker that wait in the executor."""
 
@@ -212,6 +215,7 @@ class Shared(Pool):
         lost: Exceptions that say that a worker is gone, not what is wrong with its task.
         any_inode: Whether files have other numbers where work is done.
         name: Of the run, where its workers do those of others too.
+        check: Raises an error where no answer can come any more; asked while none comes.
     """
 
     def __init__(
@@ -226,6 +230,7 @@ class Shared(Pool):
         lost: tuple[type[BaseException], ...] = (),
         any_inode: bool = False,
         name: str = "",
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self._open = open_
         self._abandon = abandon
@@ -233,6 +238,7 @@ class Shared(Pool):
         self._lost = lost
         self._any_inode = any_inode
         self._name = name
+        self._check = check
         self.cut = cut
         self.lot = lot
         self.is_here = is_here
@@ -248,11 +254,10 @@ class Shared(Pool):
         in_order: bool = False,
     ) -> Generator[tuple[int, Made], None, None]:
         """See `Pool`."""
-        from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
+        from concurrent.futures import BrokenExecutor
 
         executor = self._open()
-        tasks = list(tasks)
-        tries = [0] * len(tasks)
+        tries = [0] * len(tasks := list(tasks))
         sizes = [size_of(task) for task in tasks]
         due = deque(range(len(tasks)) if in_order else sorted(range(len(tasks)), key=lambda place: -sizes[place]))
         held: dict[int, Made] = {}
@@ -269,11 +274,12 @@ class Shared(Pool):
                     except BrokenExecutor:
                         due.appendleft(place)
                         is_broken = True
-                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                for future in self._wait(waiting):
                     place = waiting.pop(future)
                     try:
                         made = self._take(future)
                     except self._lost as error:
+                        self._check()
                         is_broken = is_broken or isinstance(error, BrokenExecutor)
                         if tries[place] >= TRIES:
                             raise _given_up() from None
@@ -299,6 +305,15 @@ class Shared(Pool):
             self._abandon(executor)
             raise
         executor.shutdown()
+
+    def _wait(self, waiting: Iterable[Future[Any]]) -> set[Future[Any]]:
+        """Some of these that are done; none of none."""
+        from concurrent.futures import FIRST_COMPLETED, wait
+
+        waiting = list(waiting)
+        while not (done := wait(waiting, CHECKED_S, FIRST_COMPLETED).done) and waiting:
+            self._check()
+        return done
 
     def _submit(self, executor: Executor, work: Work[Made], task: Any, *, again: bool) -> Future[Any]:
         if self.is_here:
