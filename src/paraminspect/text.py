@@ -14,18 +14,18 @@ from paraminspect.errors import ParamInspectError
 _SHORT = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
 # Printable by their category, yet drawn as nothing: Default_Ignorable_Code_Point of Unicode's
 # DerivedCoreProperties.txt, less what `str.isprintable` already refuses.
-_INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+_INVISIBLE = "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 
 BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 DECIMAL_UNITS = ("", "K", "M", "B", "T", "Q")
 FLOP_UNITS = ("FLOPs", "KFLOPs", "MFLOPs", "GFLOPs", "TFLOPs", "PFLOPs", "EFLOPs")
 
-_SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?) ?([KMGTP]?)(i?)B?", re.IGNORECASE)
+_SIZE = r"([0-9]{1,18}(?:\.[0-9]{1,9})?) ?([KMGTP]?)(i?)B?"
 
 
 def is_plain(text: str) -> bool:
     """Whether every character prints as itself (a backslash does)."""
-    return text.isprintable() and (text.isascii() or _INVISIBLE.search(text) is None)
+    return text.isprintable() and (text.isascii() or re.search(_INVISIBLE, text) is None)
 
 
 def escape_text(text: str) -> str:
@@ -206,7 +206,7 @@ def parse_size(text: str) -> int:
     Raises:
         ParamInspectError: No such text, or less than one byte.
     """
-    match = _SIZE.fullmatch(text.strip())
+    match = re.fullmatch(_SIZE, text.strip(), re.IGNORECASE)
     prefix = match[2].upper() if match else ""
     if match is None or (match[3] and not prefix):
         raise ParamInspectError(f"{quote(text, 40)} is no size", hint="write it as 5GB, 500MB or 2GiB")

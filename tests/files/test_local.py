@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from itertools import accumulate, chain
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,10 @@ def test_work_is_done_here_until_it_is_slow(patience_s: float, alone: set[bool])
     made = PLACE.each(lambda item: (item, threading.get_ident() == main), range(5), patience_s)
     assert [item for item, _ in made] == list(range(5))
     assert {is_main for _, is_main in made} == alone
+
+
+def test_one_that_is_slow_is_no_reason_for_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    took = [9, 1, 9, 1]
+    clock = accumulate(chain.from_iterable((0, each) for each in took))
+    monkeypatch.setattr("paraminspect.files.local.monotonic", lambda: next(clock))
+    assert set(PLACE.each(lambda _: threading.get_ident(), took, 5)) == {threading.get_ident()}

@@ -22,7 +22,8 @@ from safetensors import SafetensorError, deserialize, safe_open
 from paraminspect.errors import LimitExceededError, MalformedError, ParamInspectError, TruncatedError
 from paraminspect.files.blob import NEAR, Blob
 from paraminspect.formats import safetensors as reader
-from paraminspect.formats.safetensors import DTYPES, is_safetensors, read_safetensors
+from paraminspect.formats.safetensors import DTYPES, read_safetensors
+from paraminspect.formats.table import find_containers
 from paraminspect.records import Checkpoint, TensorRecord
 from tests.making.safetensors_files import entry, raw_safetensors
 
@@ -410,7 +411,7 @@ def test_only_the_header_is_read() -> None:
 @pytest.mark.parametrize("first", ["{", " {", "\n{", "\t{", "\r{"])
 def test_recognised_by_length_and_brace(first: str) -> None:
     data = raw_safetensors(first + A[1:], bytes(8))
-    assert is_safetensors(data[:9], len(data))
+    assert next(find_containers(data[:9], len(data))).name == "safetensors"
 
 
 @pytest.mark.parametrize(
@@ -426,7 +427,7 @@ def test_recognised_by_length_and_brace(first: str) -> None:
     ],
 )
 def test_not_recognised(head: bytes, size: int) -> None:
-    assert not is_safetensors(head, size)
+    assert "safetensors" not in [each.name for each in find_containers(head, size)]
 
 
 # Properties.

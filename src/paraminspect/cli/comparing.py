@@ -70,7 +70,7 @@ def _choose(
     side: Opened, source: str, choice: Choice, sources: Sequence[str], output: Output
 ) -> Sequence[TensorRecord]:
     """The tensors of one side that are meant, under every name, buffers included."""
-    if side.checkpoint.format == ABSENT.format:
+    if side.checkpoint is ABSENT:
         return ()
     try:
         chosen, hidden = select_records(

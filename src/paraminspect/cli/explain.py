@@ -12,8 +12,8 @@ DEBUG = "PARAMINSPECT_DEBUG"
 """Environment variable that adds tracebacks to error messages."""
 
 _INDENT = "    "
-_NOT_ONE_OF = re.compile(r": '([^']*)' is not one of (.*)$")
-_QUOTED = re.compile(r"'([^']*)'")
+_NOT_ONE_OF = r": '([^']*)' is not one of (.*)$"
+_QUOTED = r"'([^']*)'"
 
 FAILED = 2
 """Exit status of an error."""
@@ -98,8 +98,8 @@ def _explain_usage(error: BaseException) -> tuple[str, str | None]:
 
 def _choice(message: str) -> tuple[str, list[str]]:
     """What was typed where only a few words can stand, and these words."""
-    match = _NOT_ONE_OF.search(message)
-    return (match[1], _QUOTED.findall(match[2])) if match else ("", [])
+    match = re.search(_NOT_ONE_OF, message)
+    return (match[1], re.findall(_QUOTED, match[2])) if match else ("", [])
 
 
 def _closest(typed: str, known: Iterable[str]) -> str:

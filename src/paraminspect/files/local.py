@@ -137,12 +137,14 @@ class Local:
     def each(
         self, work: Callable[[Given], Made], items: Sequence[Given], patience_s: float = float("inf")
     ) -> list[Made]:
-        """One after the other as long as that is quick: for what is at hand, threads would take longer."""
+        """One after the other until two in a row are slow: for what is at hand, threads would take longer."""
         made: list[Made] = []
+        slow = 0
         for item in items:
             start = monotonic()
             made.append(work(item))
-            if monotonic() - start > patience_s:
+            slow = slow + 1 if monotonic() - start > patience_s else 0
+            if slow > 1:  # the first is slow that imports its reader
                 break
         left = items[len(made) :]
         if left:

@@ -6,7 +6,7 @@ import os
 import re
 from typing import Final
 
-_FAR: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_FAR: Final = r"[A-Za-z][A-Za-z0-9+.-]*://"
 _SECRETS: Final = (
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)"
     r"(?P<user>[^\s/?#]*@)?"
@@ -25,7 +25,7 @@ MASK: Final = "***"
 
 def is_far(path: str | None) -> bool:
     """Whether a path is a URL."""
-    return path is not None and _FAR.match(path) is not None
+    return path is not None and "://" in path and re.match(_FAR, path) is not None
 
 
 def plain_path(path: str) -> str:

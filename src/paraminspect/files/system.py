@@ -16,7 +16,7 @@ from typing import Final
 from paraminspect.errors import SourceError
 
 _DESCRIPTORS: Final = "/dev/fd/"
-_OWN: Final = re.compile(r"/(?:dev|proc/self)/fd/([0-9]{1,6})")
+_OWN: Final = r"/(?:dev|proc/self)/fd/([0-9]{1,6})"
 _STANDARD: Final = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 
 BINARY: Final = getattr(os, "O_BINARY", 0)
@@ -116,7 +116,7 @@ def descriptor_in(path: str) -> int | None:
     """The number of one of our own descriptors that a path names, as /dev/stdout and /dev/fd/3 do; None for others."""
     if path in _STANDARD:
         return _STANDARD[path]
-    match = _OWN.fullmatch(path)
+    match = re.fullmatch(_OWN, path)
     return int(match[1]) if match else None
 
 

@@ -22,10 +22,9 @@ from paraminspect.records import Role, TensorRecord
 COPY: Final = re.compile(
     r"(?:\w+_)?ema(?:_\w+)?|model_?teacher|teacher(?:_\w+)?|momentum_\w+|encoder_k|key_encoder|target_(?:net\w*|encoder|model)"
     r"|shadow(?:_params|_parameters|_model)?|swa(?:_model|_state_dict|_weights)?|average[ds]?(?:_model|_weights|_state_dict)?"
-    r"|current_model_state|best_(?:model|weights|state_dict|model_state_dict)",
-    re.IGNORECASE,
+    r"|current_model_state|best_(?:model|weights|state_dict|model_state_dict)"
 )
-"""One component of a name, at most the MAX_STEP-th, above a copy of the model."""
+"""One component of a name, in lower case, at most the MAX_STEP-th, above a copy of the model."""
 
 MAX_STEP: Final = 3
 
@@ -35,17 +34,14 @@ FLAT: Final = "ema_"
 ALIKE: Final = 0.5
 """Share of a copy's tensors whose shapes the rest of the model has."""
 
-SINGLE: Final = re.compile(
-    r"(?:.*[_\W])?(?:loss(?:es)?|acc(?:uracy)?|acc\d|metrics?|scores?|epochs?|steps?|lr|iter(?:ation)?s?|perplexity|ppl|history)(?:[_\W].*)?",
-    re.IGNORECASE,
-)
+SINGLE: Final = r"(?:.*[_\W])?(?:loss(?:es)?|acc(?:uracy)?|acc\d|metrics?|scores?|epochs?|steps?|lr|iter(?:ation)?s?|perplexity|ppl|history)(?:[_\W].*)?"
 """Name of a number that training keeps, beside the model."""
 
 GENERATOR_BYTES: Final = 5056
 """`torch.get_rng_state()`: uint8, of this length; of CUDA, one of those below a key that says so."""
 
 GENERATOR_BYTES_CUDA: Final = frozenset({16, 816_040})
-GENERATOR_NAME: Final = re.compile(r"rng|random|cuda|generator", re.IGNORECASE)
+GENERATOR_NAME: Final = "rng|random|cuda|generator"
 
 
 _NAME: Final = itemgetter(TensorRecord._fields.index("name"))
@@ -77,7 +73,7 @@ def _may_hold_copies(tensors: Sequence[TensorRecord]) -> bool:
             continue
         steps = name.split(".", MAX_STEP)[:MAX_STEP]
         last = f"{'.'.join(steps)}."
-        if any(COPY.fullmatch(step) for step in steps) or any(step.startswith(FLAT) for step in steps):
+        if any(COPY.fullmatch(step.lower()) for step in steps) or any(step.startswith(FLAT) for step in steps):
             return True
     return False
 
@@ -86,7 +82,9 @@ def _is_number(record: TensorRecord) -> bool:
     """Whether it stands beside the parts of a checkpoint and is one number, or goes by the name of several."""
     if record.part or record.role != "model" or record.kind != "tensor" or record.shape is None:
         return False
-    return record.numel == 1 or (len(record.shape) == 1 and SINGLE.fullmatch(record.name) is not None)
+    return record.numel == 1 or (
+        len(record.shape) == 1 and re.fullmatch(SINGLE, record.name, re.IGNORECASE) is not None
+    )
 
 
 def _is_generator(record: TensorRecord) -> bool:
@@ -94,7 +92,7 @@ def _is_generator(record: TensorRecord) -> bool:
         return False
     if record.numel == GENERATOR_BYTES:
         return True
-    return record.numel in GENERATOR_BYTES_CUDA and GENERATOR_NAME.search(record.name) is not None
+    return record.numel in GENERATOR_BYTES_CUDA and re.search(GENERATOR_NAME, record.name, re.IGNORECASE) is not None
 
 
 def _find_copies(tensors: Sequence[TensorRecord], changed: dict[int, Role]) -> list[int]:
@@ -132,7 +130,7 @@ def _copy_above(owner: str) -> str:
     """The path of the copy that a module would be in; "" of none."""
     steps = owner.split(".", MAX_STEP)[:MAX_STEP]
     for number, step in enumerate(steps, 1):
-        if COPY.fullmatch(step):
+        if COPY.fullmatch(step.lower()):
             return ".".join(steps[:number])
     return ""
 

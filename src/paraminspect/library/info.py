@@ -9,7 +9,7 @@ from typing import Final
 from paraminspect.checks.safety import Safety, tell_safety
 from paraminspect.files.paths import is_masked, shown
 from paraminspect.formats.table import formats_of_files, resolve
-from paraminspect.live.build.factory_name import FOLDER_FORMAT
+from paraminspect.live.build.factory_name import parse_factory
 from paraminspect.models.open import Opened
 from paraminspect.names.listing import Listing, Module, count_hidden, make_listing, make_tree, total
 from paraminspect.summaries import Info, ModuleShare, Training
@@ -98,7 +98,8 @@ class Described:
 def _safety(opened: Opened) -> Safety:
     """What loading it would run."""
     if opened.is_live:
-        return Safety(_LIVE["folder" if opened.checkpoint.format == FOLDER_FORMAT else opened.kind])
+        named = parse_factory(opened.source) if opened.kind == "factory" else None
+        return Safety(_LIVE["folder" if named is not None and named.folder else opened.kind])
     checkpoint = opened.checkpoint
     if checkpoint.kept_open is not None or is_masked(checkpoint.source):  # a pipe is gone, a URL is not known any more
         return tell_safety(checkpoint.files, checkpoint)

@@ -444,12 +444,12 @@ def _add_module(modules: dict[str, Module], path: str) -> Module:
     return module
 
 
-_DIGITS = re.compile(r"0|[1-9][0-9]{0,8}")
+_DIGITS = r"0|[1-9][0-9]{0,8}"
 
 
 def _order(children: list[Module | Leaf]) -> None:
     """Sort the children that integers name, each among the places they hold: files often have 10 before 2."""
-    places = [i for i, child in enumerate(children) if _DIGITS.fullmatch(child.name)]
+    places = [i for i, child in enumerate(children) if re.fullmatch(_DIGITS, child.name)]
     numbered = sorted((children[i] for i in places), key=lambda child: int(child.name))
     for place, child in zip(places, numbered, strict=True):
         children[place] = child

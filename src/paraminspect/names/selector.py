@@ -27,11 +27,11 @@ MAX_REMEMBERED: Final = 2_000
 
 UNKNOWN: Final = Classes()
 
-_WILD: Final = re.compile(r"[*?[]")
-_APART: Final = re.compile(r"[*?[:=]|^[/\"]|^\s|\s$|^$")
+_WILD: Final = r"[*?[]"
+_APART: Final = r"[*?[:=]|^[/\"]|^\s|\s$|^$"
 """What a name has that cannot stand for itself."""
 
-_QUOTED: Final = re.compile(r'\s*([^":=]*:)?"(?:[^"\\]|\\.)*"')
+_QUOTED: Final = r'\s*([^":=]*:)?"(?:[^"\\]|\\.)*"'
 
 
 class TypeGlob:
@@ -123,12 +123,12 @@ def parse_selector(text: str) -> Selector:
     if glob.startswith('"'):
         literal = _unquote(glob)
         return Selector(text, re.compile(rf"\A{re.escape(literal)}\Z"), types, literal)
-    return Selector(text, _glob(glob), types, None if _WILD.search(glob) else glob)
+    return Selector(text, _glob(glob), types, None if re.search(_WILD, glob) else glob)
 
 
 def quote_name(name: str) -> str:
     """A selector that means the tensor of this name and no other: the name itself where it can be."""
-    if name.isprintable() and not _APART.search(name):
+    if name.isprintable() and not re.search(_APART, name):
         return name
     import json
 
@@ -137,7 +137,7 @@ def quote_name(name: str) -> str:
 
 def match_quoted(text: str) -> int:
     """Where a selector with a quoted name ends, that stands at the begin of a text; 0 where there is none."""
-    found = _QUOTED.match(text)
+    found = re.match(_QUOTED, text)
     return found.end() if found is not None else 0
 
 

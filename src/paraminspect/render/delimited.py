@@ -30,7 +30,7 @@ CHUNK_ROWS = 8192
 """Rows that are made into text at a time: the first appear early, and memory stays small."""
 
 _FORMULA = ("=", "+", "-", "@")
-_ACTIVE = re.compile(
+_ACTIVE = (
     r"[`@]|\\(?=[!-/:-@\[-`{-~])|[*~](?=\S)|(?<=\S)\*|(?<!\w)_|_(?!\w)|<(?=[\w/!?])|&(?=[\w#])|\$(?=\S)|#(?=\w)"
     r"|\](?=[(\[:])|://|www\."
 )
@@ -217,7 +217,7 @@ def _shape_text(shape: Sequence[int] | None) -> str:
 def _markdown_column(column: Column, values: Sequence[Any]) -> list[str]:
     is_code = column.kind in {"name", "names"}
     cells = readable_column(column, values)
-    spans = [code_span(cell) if cell and (is_code or _ACTIVE.search(cell)) else cell for cell in cells]
+    spans = [code_span(cell) if cell and (is_code or re.search(_ACTIVE, cell)) else cell for cell in cells]
     return [span.replace("|", "\\|") for span in spans]
 
 

@@ -51,7 +51,7 @@ NUMBERS: frozenset[str] = frozenset({"int", "bytes", "float", "items"})
 EMPTY_NAME = '""'
 """On a terminal, a name that is empty: of a tensor that is the whole file, of the outermost module."""
 
-_DIGITS = re.compile("([0-9]{1,18})")
+_DIGITS = "([0-9]{1,18})"
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -152,4 +152,4 @@ def merge_rows(parts: Sequence[Rows], tail: Mapping[str, Any], closing: str) -> 
 
 def _natural(text: str) -> list[str | int]:
     """Sort key in which the numbers inside a name count as numbers: text and numbers take turns."""
-    return [int(part) if index % 2 else part for index, part in enumerate(_DIGITS.split(text))]
+    return [int(part) if index % 2 else part for index, part in enumerate(re.split(_DIGITS, text))]

@@ -132,15 +132,15 @@ def _string_line(m: MachineState) -> None:
     text = line.strip()
     if len(text) < 2 or text[:1] not in b"'\"" or text[-1:] != text[:1]:
         raise MalformedError(f"a string without quotes before byte {m.position:,}")
-    m._stack.append(_decode_python2(_ESCAPE.sub(_unescape, text[1:-1])))
+    m._stack.append(_decode_python2(re.sub(_ESCAPE, _unescape, text[1:-1])))
 
 
 def _unfold_string(stored: bytes) -> bytes:
     """What a string of Python 2 stands for, or the begin of one: without its quotes and escapes."""
-    return _ESCAPE.sub(_unescape, stored.strip()[1:].removesuffix(stored[:1]))
+    return re.sub(_ESCAPE, _unescape, stored.strip()[1:].removesuffix(stored[:1]))
 
 
-_ESCAPE: Final = re.compile(rb"\\(x[0-9a-fA-F]{2}|[0-7]{1,3}|.)", re.DOTALL)
+_ESCAPE: Final = rb"(?s)\\(x[0-9a-fA-F]{2}|[0-7]{1,3}|.)"
 _LETTERS: Final = dict(zip(b"abfnrtv", b"\a\b\f\n\r\t\v", strict=True))
 
 

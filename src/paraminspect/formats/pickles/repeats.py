@@ -50,7 +50,6 @@ _NAME: Final = rb"(?:\x8c.[ -~]*\x94|" + _GET + rb")"
 _SIZES: Final = (
     rb"(?:" + _INT + rb"\x85\x94|" + _INT * 2 + rb"\x86\x94|" + _INT * 3 + rb"\x87\x94|\(" + _INT + rb"{4,64}t\x94|\))"
 )
-_INTEGERS: Final = re.compile(_INT, re.DOTALL)
 
 _BEGIN: Final = rb"\)\x81\x94\}\x94\("
 """Behind the class: a new object, and its state as a dictionary."""
@@ -302,7 +301,7 @@ class Repeats:
         if kind == "int":
             return _integer(raw)
         if kind == "sizes":
-            sizes = tuple(_integer(each) for each in _INTEGERS.findall(raw))
+            sizes = tuple(_integer(each) for each in re.findall(_INT, raw, re.DOTALL))
             return None if any(each is None for each in sizes) else sizes
         if raw[0] != 0x8C:
             value = m._memo.get(int.from_bytes(raw[1:], "little"))
