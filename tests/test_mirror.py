@@ -35,6 +35,9 @@ WITHOUT: dict[str, str] = {
     "tested by library/test_init_together.py": """
         writers/shares
     """,
+    "tested by library/test_init_distcp.py": """
+        live/ranks/distcp
+    """,
     "tested by cli/test_ranks.py": """
         live/ranks/store
     """,

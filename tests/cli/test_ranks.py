@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -72,3 +73,81 @@ def test_an_error_of_one_rank_is_said_once_and_ends_all(tmp_path: Path) -> None:
     assert "broken here" in ours[0]
     assert ours[1] == "note: the exit status is 2; torchrun makes 1 of every one that is not 0"
     assert not {path.name for path in tmp_path.iterdir()} - {"mine.py", "__pycache__"}
+
+
+GRAD = (
+    "configs/gpt2.yaml",
+    "-D",
+    "depth=2",
+    "-D",
+    "dim=48",
+    "-D",
+    "vocab=90",
+    "--dtype",
+    "float64",
+    "--format",
+    "json",
+)
+LLAMA = (
+    "configs/llama-7b.yaml",
+    "-D",
+    "depth=1",
+    "-D",
+    "dim=64",
+    "-D",
+    "vocab=90",
+    "--dtype",
+    "float64",
+    "--format",
+    "json",
+)
+
+
+def assert_same_gradients(found: Result, alone: Result) -> None:
+    assert found.status == 0, found.stderr
+    one, other = json.loads(found.stdout), json.loads(alone.stdout)
+    assert one["loss"] == pytest.approx(other["loss"], rel=1e-12)
+    assert one["total_norm"] == pytest.approx(other["total_norm"], rel=1e-12)
+    for mine, due in zip(one["parameters"], other["parameters"], strict=True):
+        for key in ("name", "shape", "state", "zero_fraction"):
+            assert mine[key] == due[key]
+        for key in ("norm", "max_abs", "norm_ratio"):
+            assert mine[key] == (None if due[key] is None else pytest.approx(due[key], rel=1e-12))
+        assert [(use["module"], use["op"]) for use in mine["uses"]] == [
+            (use["module"], use["op"]) for use in due["uses"]
+        ]
+        assert [use["norm"] for use in mine["uses"]] == pytest.approx([use["norm"] for use in due["uses"]], rel=1e-12)
+
+
+def test_gradients_of_a_model_in_parts_are_those_of_the_whole() -> None:
+    found = torchrun(2, "grad", *GRAD, "--uses", "--shard", "fsdp")
+    assert_same_gradients(found, run_apart("grad", *GRAD, "--uses"))
+    assert found.stderr.count("note: every process is fed the whole batch\n") == 1
+
+
+@pytest.mark.extra
+@pytest.mark.parametrize(("ranks", "shard"), [(2, "tp=2"), (4, "tp=2,fsdp")])
+def test_gradients_of_layers_cut_by_their_outputs(ranks: int, shard: str) -> None:
+    found = torchrun(ranks, "grad", *LLAMA, "--shard", shard)
+    assert_same_gradients(found, run_apart("grad", *LLAMA))
+    assert "note: in every process as a whole: model.layers.0.input_layernorm, " in found.stderr
+
+
+@pytest.mark.extra
+@pytest.mark.parametrize("bad", [0, 1])
+def test_one_that_fails_between_collective_operations_ends_all(bad: int, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        f"import os\ndef loss(output):\n    if os.environ['RANK'] == '{bad}':\n        raise ValueError('broken here')\n    return output.sum()\n"
+    )
+    found = torchrun(2, "grad", *GRAD, "--shard", "fsdp", "--loss-file", f"{tmp_path / 'mine.py'}:loss")
+    (error,) = [line for line in found.stderr.splitlines() if line.startswith("error: ")]
+    assert "broken here" in error
+    assert error.startswith("error: rank 1 (") == (bad == 1)
+    assert found.stdout == ""
+
+
+def test_shards_want_several_processes() -> None:
+    found = run_here("grad", "configs/mlp.yaml", "--shard", "fsdp")
+    assert (found.status, found.stdout) == (2, "")
+    assert "this one is alone" in found.stderr
+    assert "torchrun --nproc-per-node 2 -m paraminspect grad SPEC --shard fsdp" in found.stderr

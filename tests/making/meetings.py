@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from typing import Any
 
 from paraminspect.ranks.launched import Launched
@@ -13,29 +11,19 @@ from paraminspect.ranks.meeting import EndedError, Meeting
 
 
 class MemoryStore:
-    """What torch's store does, without one; whoever waits is woken by every value."""
+    """What torch's store does, without one."""
 
     def __init__(self) -> None:
         self._values: dict[str, bytes] = {}
-        self._changed = threading.Condition()
 
     def set(self, key: str, value: bytes) -> None:
-        with self._changed:
-            self._values[key] = value
-            self._changed.notify_all()
+        self._values[key] = value
 
     def get(self, key: str) -> bytes:
         return self._values[key]
 
     def check(self, keys: list[str]) -> bool:
         return all(key in self._values for key in keys)
-
-    def wait(self, keys: list[str], timeout: timedelta) -> None:
-        with self._changed:
-            before = len(self._values)
-            self._changed.wait_for(lambda: self.check(keys) or len(self._values) > before, timeout.total_seconds())
-            if not self.check(keys):
-                raise RuntimeError("not there yet")
 
 
 def by_ranks(world: int, work: Callable[[Meeting], Any]) -> list[Any]:

@@ -198,3 +198,9 @@ def test_what_is_no_number_is_refused(array: Array) -> None:
 def test_only_narrow_types_have_a_table() -> None:
     with pytest.raises(TypeError, match="more than 16 bits"):
         narrow_values(np.dtype(np.float32))
+
+
+def test_what_is_counted_keeps_no_numbers() -> None:
+    moments = Moments()
+    moments.add(np.linspace(-1, 1, 300_000, dtype=np.float32))
+    assert not any(isinstance(each, np.ndarray) for each in vars(moments).values())

@@ -18,7 +18,6 @@ from paraminspect.cli.declare import Declared, declare
 from paraminspect.cli.explain import FAILED, OutputError
 from paraminspect.cli.first_word import PROGRAM, explain_option, with_command
 from paraminspect.cli.output import Output, print_whatever_happens
-from paraminspect.cli.ranks import run_by_ranks, together
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.seen import reading
 from paraminspect.limits import one_effort
@@ -263,7 +262,11 @@ def run(arguments: Sequence[str]) -> int:
         KeyboardInterrupt: Ctrl-C.
     """
     launched = find_launched()
-    return _run_here(arguments) if launched is None else run_by_ranks(launched, arguments, _run_here)
+    if launched is None:
+        return _run_here(arguments)
+    from paraminspect.cli.ranks import run_by_ranks
+
+    return run_by_ranks(launched, arguments, _run_here)
 
 
 def _run_here(arguments: Sequence[str]) -> int:
@@ -287,6 +290,8 @@ def _run_here(arguments: Sequence[str]) -> int:
 
 def _fail(error: Exception) -> None:
     """Say what went wrong, where it is to be said."""
+    from paraminspect.cli.ranks import together
+
     one = together()
     if one is None:
         Output().error(error)

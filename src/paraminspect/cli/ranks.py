@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Final
 
-from paraminspect.cli.explain import explain, wants_traceback
+from paraminspect.cli.explain import FAILED, explain, wants_traceback
 from paraminspect.cli.output import Output
 from paraminspect.ranks.launched import Launched
 
 if TYPE_CHECKING:
     from paraminspect.ranks.meeting import Meeting
 
-TOGETHER: Final = frozenset({"init"})
-"""Commands whose work is shared; the others run where RANK is 0."""
+TOGETHER: Final = {"init": ("-o", "--output"), "grad": ("--shard",)}
+"""Commands whose work is shared where one of these options is there; all others run where RANK is 0."""
 
 _HELP: Final = frozenset({"-h", "--help"})
 
@@ -26,6 +28,8 @@ class Together:
     def __init__(self, launched: Launched) -> None:
         self.launched = launched
         self._meeting: Meeting | None = None
+        self._ending = Lock()
+        """Held by who says the error that ends the run."""
 
     def meet(self) -> Meeting:
         """Where they meet. Imports torch."""
@@ -36,14 +40,41 @@ class Together:
         return self._meeting
 
     def fail(self, error: BaseException) -> None:
-        """Say what went wrong: here, or to rank 0, which says it."""
+        """Say what went wrong: here, or to rank 0, which says it; the error of another one where that is the reason."""
         if self.launched.is_first:
-            Output().error(error)
+            with self._ending:
+                failure = self._meeting.failed() if self._meeting is not None else None
+                is_other = failure is not None and failure.message != explain(error)[0]
+                Output().error(failure.error() if failure is not None and is_other else error)
             return
         from paraminspect.ranks.meeting import EndedError
 
         if not isinstance(error, EndedError):
             self.meet().fail(*explain(error))
+
+    @contextmanager
+    def guarding(self) -> Iterator[None]:
+        """Inside, where processes wait for each other, one that waits for another that has failed is ended where it is."""
+        done = Event()
+        thread = Thread(target=self._guard, args=(done,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+
+    def _guard(self, done: Event) -> None:
+        from paraminspect.ranks.meeting import LOOK_S
+
+        meeting = self.meet()
+        while not done.wait(LOOK_S):
+            if not self.launched.is_first and meeting.is_said():
+                os._exit(meeting.wait_until_said())
+            if self.launched.is_first and (failure := meeting.failed()) is not None:
+                with self._ending:
+                    if not done.is_set():
+                        Output().error(failure.error())
+                        os._exit(self.leave(FAILED))
 
     def leave(self, status: int) -> int:
         """The status that all leave with, once everything is said."""
@@ -74,8 +105,8 @@ def run_by_ranks(launched: Launched, arguments: Sequence[str], run: Callable[[Se
     Returns:
         The exit status, the same everywhere if the work is shared.
     """
-    shares = bool(arguments) and arguments[0] in TOGETHER and not _HELP.intersection(arguments)
-    if not shares:
+    sharing = TOGETHER.get(arguments[0], ()) if arguments and not _HELP.intersection(arguments) else ()
+    if not any(word.startswith(sharing) for word in arguments):
         return run(arguments) if launched.is_first else 0
     one = Together(launched)
     said = sys.stdout, sys.stderr

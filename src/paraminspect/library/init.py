@@ -104,7 +104,13 @@ def initialise(
     look = _printer(texts) if shows else None
     run = Run(Drawing(seed, rules.own or OwnFunctions()), dtype=wanted.dtype, look=look, progress=progress)
     notes: list[str] = []
-    if wanted.file:
+    if wanted.to:
+        from paraminspect.library.init_distcp import DistributedFolder, check_asked
+
+        check_asked(wanted.file, shard_size=wanted.shard_size)
+        folder = DistributedFolder(work, run.drawing, wanted.dtype, meeting, progress)
+        done, notes = folder.write(wanted.file, plan, force=wanted.force)
+    elif wanted.file:
         planned = _plan(model.checkpoint, work, wanted.file, wanted.dtype, wanted.shard_size)
         done, said = (
             _write(planned, run, wanted) if meeting is None else _write_together(planned, run, wanted, plan, meeting)

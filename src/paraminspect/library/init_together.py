@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -49,42 +50,67 @@ def check_folder_asked(layout: Layout, path: str, meeting: Meeting) -> None:
 
 
 @contextmanager
+def open_folder_together(
+    digest: str, path: str, meeting: Meeting, open_first: Callable[[], AbstractContextManager[Sink]]
+) -> Iterator[Sink | str]:
+    """A folder that all processes write into, and that has its name once all have left.
+
+    Args:
+        digest: Of what is to be written, the same everywhere.
+        path: What the user typed.
+        open_first: Opens it, on rank 0.
+
+    Yields:
+        On rank 0 the sink of the folder, on others where it lies meanwhile.
+
+    Raises:
+        ParamInspectError: The processes are of different versions, or plan different files; another one has failed.
+        TargetError: It cannot be written, or not from all hosts.
+    """
+    meeting.agree(_arrive(digest), _compare)
+    if not meeting.launched.is_first:
+        folder, nonce = meeting.agree(None)
+        find_nonce(folder, nonce, path)
+        meeting.agree(None)
+        yield folder
+        meeting.agree(None)
+        return
+    with open_first() as sink:
+        if not sink.folder:
+            raise ParamInspectError(f"{path} is where the model comes from", hint="name another folder")
+        nonce = uuid.uuid4().hex
+        leave_nonce(sink.folder, nonce)
+        meeting.agree(None, lambda _: (sink.folder, nonce))
+        meeting.agree(None)
+        yield sink
+        meeting.agree(None)
+        remove_nonce(sink.folder)
+
+
+@contextmanager
 def open_together(layout: Layout, path: str, meeting: Meeting, *, force: bool) -> Iterator[Share]:
-    """Write a folder with the others.
+    """Write the files of a layout with the others.
 
     Args:
         path: What the user typed.
         force: Whether a folder that is there is replaced.
 
     Yields:
-        What is to be put here. On leaving, and once all others have left, the folder has its name.
+        What is to be put here.
 
     Raises:
-        ParamInspectError: The processes are of different versions, or plan different files; another one has failed.
-        TargetError: It cannot be written, or not from all hosts.
+        ParamInspectError: As of `open_folder_together`.
     """
-    meeting.agree(_arrive(layout), _compare)
     files = _share_files(layout, meeting.launched.world)[meeting.launched.rank]
     indices = frozenset(index for index, slot in enumerate(layout.slots) if slot.file in files)
-    if not meeting.launched.is_first:
-        folder, nonce = meeting.agree(None)
-        find_nonce(folder, nonce, path)
-        meeting.agree(None)
-        with open_share(layout, path, folder, files) as sink:
-            yield Share(sink, indices)
-        meeting.agree(None)
-        return
-    with open_target(layout, path, force=force) as sink:
-        if not sink.folder:
-            raise ParamInspectError(f"{path} is where the model comes from", hint="name another folder")
-        sink.leave_to_others(set(range(len(layout.slots))) - indices)
-        nonce = uuid.uuid4().hex
-        leave_nonce(sink.folder, nonce)
-        meeting.agree(None, lambda _: (sink.folder, nonce))
-        meeting.agree(None)
-        yield Share(sink, indices)
-        meeting.agree(None)
-        remove_nonce(sink.folder)
+    open_first = partial(open_target, layout, path, force=force)
+    with open_folder_together(_digest(layout), path, meeting, open_first) as made:
+        if isinstance(made, Sink):
+            made.leave_to_others(set(range(len(layout.slots))) - indices)
+            yield Share(made, indices)
+        else:
+            with open_share(layout, path, made, files) as sink:
+                yield Share(sink, indices)
 
 
 def gather_lists(meeting: Meeting, mine: Sequence[Any]) -> list[Any]:
@@ -118,18 +144,22 @@ def _share_files(layout: Layout, world: int) -> list[frozenset[int]]:
     return [frozenset(held[place] for place in lot) for lot in lots] + [frozenset()] * (world - len(lots))
 
 
-def _arrive(layout: Layout) -> _Arrival:
-    from importlib.metadata import version
-
-    from paraminspect import __version__
-
+def _digest(layout: Layout) -> str:
     digest = sha256()
     for file in layout.files:
         digest.update(f"{file.name}\0{file.nbytes}\0".encode(errors="surrogatepass"))
         for piece in file.pieces:
             content = piece.content
             digest.update(repr(content).encode() if isinstance(content, Copy) else content)
-    return _Arrival(__version__, version("torch"), digest.hexdigest())
+    return digest.hexdigest()
+
+
+def _arrive(digest: str) -> _Arrival:
+    from importlib.metadata import version
+
+    from paraminspect import __version__
+
+    return _Arrival(__version__, version("torch"), digest)
 
 
 def _compare(arrivals: Sequence[_Arrival]) -> None:

@@ -13,9 +13,11 @@ class Wanted(NamedTuple):
         dtype: Of its floating-point tensors; "" leaves them as they are.
         shard_size: Most bytes of a file of a folder, as typed.
         force: Whether a file that is there is replaced.
+        to: "dcp" for a folder of torch.distributed.checkpoint; "" for what the name of the file says.
     """
 
     file: str = ""
     dtype: str = ""
     shard_size: str = ""
     force: bool = False
+    to: str = ""

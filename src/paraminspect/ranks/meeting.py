@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.ranks.launched import Launched
 
-LOOK_S: Final = 1.0
-"""How often one who waits, or works, looks whether another one has failed."""
+LOOK_S: Final = 0.5
+"""How often one who works, or has waited for long, looks whether there is something new."""
+
+_FIRST_S: Final = 0.002
+"""How soon one who waits looks again; each time it is twice as long."""
 
 _FAILED: Final = "failed"
 _SAID: Final = "said"
@@ -36,9 +37,6 @@ class Store(Protocol):
 
     def check(self, keys: list[str], /) -> bool:
         """Whether values are there."""
-
-    def wait(self, keys: list[str], timeout: timedelta, /) -> None:
-        """Wait until they are; a RuntimeError where they are not in that time."""
 
 
 class Failure(NamedTuple):
@@ -116,24 +114,35 @@ class Meeting:
 
     def wait_until_said(self) -> int:
         """Wait for that; the status."""
-        while not self._store.check([_SAID]):
-            with suppress(RuntimeError):  # it is not there yet
-                self._store.wait([_SAID], timedelta(seconds=LOOK_S))
+        for delay_s in _delays():
+            if self.is_said():
+                break
+            time.sleep(delay_s)
         status: int = self._get(_SAID)
         return status
 
     def _wait(self, key: str) -> Any:
-        while not self._store.check([key]):
+        for delay_s in _delays():
+            if self._store.check([key]):
+                break
             self._raise_failed()
-            with suppress(RuntimeError):  # it is not there yet
-                self._store.wait([key], timedelta(seconds=LOOK_S))
+            time.sleep(delay_s)
         return self._get(key)
+
+    def failed(self) -> Failure | None:
+        """What another process has failed of; None as far as is known."""
+        failure: Failure | None = self._get(_FAILED) if self._store.check([_FAILED]) else None
+        return failure
+
+    def is_said(self) -> bool:
+        """Whether rank 0 has ended the run."""
+        return self._store.check([_SAID])
 
     def _raise_failed(self) -> None:
         if self.launched.is_first:
-            if self._store.check([_FAILED]):
-                raise self._get(_FAILED).error()
-        elif self._store.check([_SAID]) or self._store.check([_FAILED]):
+            if (failure := self.failed()) is not None:
+                raise failure.error()
+        elif self.is_said() or self._store.check([_FAILED]):
             raise EndedError
 
     def _put(self, key: str, value: Any) -> None:
@@ -141,6 +150,13 @@ class Meeting:
 
     def _get(self, key: str) -> Any:
         return pickle.loads(self._store.get(key))
+
+
+def _delays() -> Iterator[float]:
+    delay_s = _FIRST_S
+    while True:
+        yield delay_s
+        delay_s = min(2 * delay_s, LOOK_S)
 
 
 def _key(number: int, rank: int) -> str:

@@ -12,6 +12,7 @@ rounds once: whoever took in which blocks, and in what order they came together,
 from __future__ import annotations
 
 import math
+import threading
 from array import array as numbers_of
 from collections.abc import Iterable
 from typing import Any, Final
@@ -56,7 +57,6 @@ class Moments:
         self._sizes = numbers_of("q")  # of blocks, in finite elements
         self._totals = numbers_of("d")
         self._squares = numbers_of("d")  # of the deviations from the mean of the block
-        self._buffer: Array | None = None
 
     @property
     def finite(self) -> int:
@@ -92,9 +92,6 @@ class Moments:
         with np.errstate(all="ignore"):
             apart = sums / sizes - sum_exactly(self._totals) / self.finite
             return within + sum_exactly((apart * apart * sizes).tolist())
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_buffer": None}
 
     def add(self, array: Array) -> None:
         """Take in all elements of an array of any shape, strides and type that `widen` knows. Not from two threads.
@@ -176,9 +173,7 @@ class Moments:
 
     def _sums(self, block: Array) -> tuple[float, float]:
         """Sum, and sum of the squares of the deviations from the mean."""
-        if self._buffer is None:
-            self._buffer = np.empty(BLOCK, np.float64)
-        wide = self._buffer[: block.size]
+        wide = _scratch()[: block.size]
         np.copyto(wide, block)
         total = float(np.add.reduce(wide))
         mean = total / block.size
@@ -219,6 +214,17 @@ def sum_exactly(numbers: Iterable[float]) -> float:
         return math.fsum(numbers)
     except (OverflowError, ValueError):
         return float(sum(sorted(numbers)))
+
+
+_held = threading.local()
+
+
+def _scratch() -> Array:
+    """Room for one block in float64: of the thread, not of all that it counts, which may be a hundred thousand tensors."""
+    if not hasattr(_held, "numbers"):
+        _held.numbers = np.empty(BLOCK, np.float64)
+    numbers: Array = _held.numbers
+    return numbers
 
 
 def sum_of_squares(one: Array, other: Array | None = None) -> float:

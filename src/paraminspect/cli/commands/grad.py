@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Annotated, NamedTuple, get_args
 
 from typer import Option
@@ -9,6 +10,7 @@ from typer import Option
 from paraminspect.cli import options
 from paraminspect.cli.declare import Listed, Table, declare
 from paraminspect.cli.output import Output
+from paraminspect.cli.ranks import Together, together
 from paraminspect.cli.run_options import Run
 from paraminspect.errors import ParamInspectError
 from paraminspect.outcomes import GradState
@@ -16,7 +18,12 @@ from paraminspect.render.columns import GRADIENT_CHANGES, GRADIENTS, SPREAD, USE
 from paraminspect.text import list_some
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from torch import Tensor
+
     from paraminspect.live.grad.told import Told
+    from paraminspect.models.open import Opened
 
 JSON = ("json", "jsonl")
 FOUND = 1
@@ -39,6 +46,9 @@ class Shown(NamedTuple):
     tolerance: Annotated[
         float, Option("--tolerance", min=0.0, metavar="X", help="Of --compare, relative to each norm.")
     ] = 1e-5
+    shard: Annotated[
+        str, Option("--shard", metavar="HOW", help="Under torchrun: fsdp, tp=N or tp=N,fsdp; each rank has a part.")
+    ] = ""
     fail_on: Annotated[
         tuple[str, ...],
         Option("--fail-on", metavar="STATE,..", help="Exit 1 if any is so: none,zero,nan,inf."),
@@ -57,7 +67,8 @@ paraminspect grad model.yaml -w model.safetensors --plot grads.svg
 paraminspect grad build.py:make_net -i 2,3,32,32 | awk -F'\\t' '$3 != "ok"'
 """,
     often="inputs loss uses steps fail_on plot save compare weights format",
-    status="0, 1 for --fail-on, a difference of --compare or --weights that do not fit, 2 after an error.",
+    status="0, 1 for --fail-on, a difference of --compare or --weights that do not fit, 2 after an error; torchrun makes 1 of"
+    " both, and the last line says which.",
 )
 def command(
     source: options.Source,
@@ -89,8 +100,12 @@ def command(
     drawing.check()
     known = USES if shown.uses and output.format not in JSON else (*GRADIENTS, *(SPREAD if shown.steps > 1 else ()))
     columns = rows.choose(GRADIENT_CHANGES if shown.compare else known)
-    plan = plan_backward(**run._asdict(), steps=shown.steps, uses=shown.uses, seed=rules.seed)
-    asked = options.asked("memory", build, rules, feed, edits=init, allow_unmatched=allow_unmatched)
+    plan = plan_backward(**run._asdict(), steps=shown.steps, uses=shown.uses, seed=rules.seed, shard=shown.shard)
+    one = together()
+    _check_shard(shown, one)
+    asked = options.asked(
+        "values" if shown.shard else "memory", build, rules, feed, edits=init, allow_unmatched=allow_unmatched
+    )
     model = open_one(source, asked, out)
     if model is not None and model.live is not None:
         out.notes(model.plan.complaints() if model.plan is not None else ())
@@ -98,8 +113,16 @@ def command(
             out.note(describe_no_rules())
         from paraminspect.live.grad.run import run_backward  # imports torch, for what can be built
 
-        with Waiting(out, "forward and backward"), Progress(out, "run", "batches") as progress:
-            told = run_backward(model.live, plan, on_step=lambda done: progress(done, shown.steps))
+        with (
+            nullcontext() if one is None else _joined(one, model, rules.seed) as give,
+            Waiting(out, "forward and backward"),
+            Progress(out, "run", "batches") as progress,
+        ):
+            told = run_backward(model.live, plan, on_step=lambda done: progress(done, shown.steps), give=give)
+        if one is not None:
+            one.meet().agree(None)
+            if not one.launched.is_first:
+                return out.status
         out.remark(*told.before)
         out.notes(told.notes)
         if drawing.plot:
@@ -111,6 +134,41 @@ def command(
                 out.note(f"--fail-on {state}: {list_some(names, 5)}")
     out.finish()
     return out.status
+
+
+def _check_shard(shown: Shown, one: Together | None) -> None:
+    if not shown.shard:
+        return
+    if one is None:
+        raise ParamInspectError(
+            "--shard shares a model among several processes, and this one is alone",
+            hint=f"torchrun --nproc-per-node 2 -m paraminspect grad SPEC --shard {shown.shard}",
+        )
+    for option, value in (
+        ("--show", shown.tensors),
+        ("-o", shown.save),
+        ("--compare", shown.compare),
+        ("--steps", shown.steps > 1),
+    ):
+        if value:
+            raise ParamInspectError(f"{option} does not go together with --shard", hint="leave out one of the two")
+
+
+@contextmanager
+def _joined(one: Together, model: Opened, seed: int) -> Iterator[Callable[[str], Tensor]]:
+    """Work with the other processes; what gives a tensor of the model by its name."""
+    import torch.distributed as dist
+
+    from paraminspect.live.init.drawn import drawn_by
+    from paraminspect.rules.steps import InitPlan
+
+    assert model.live is not None
+    one.meet().agree(None)
+    plan = model.plan or InitPlan((), (), {}, ())
+    with one.guarding():
+        dist.init_process_group("gloo")
+        yield drawn_by(plan, model.live, seed, model.rules.own if model.rules is not None else None)
+        dist.destroy_process_group()
 
 
 def _check(shown: Shown, typed_format: str, out: Output) -> None:

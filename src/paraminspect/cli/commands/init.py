@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Option
 
@@ -38,6 +38,10 @@ OutputFile = Annotated[
     Is("file"),
 ]
 Dtype = Annotated[options.FloatName | None, Option("--dtype", help="Of the floating-point tensors that are written.")]
+To = Annotated[
+    Literal["dcp"] | None,
+    Option("--to", help="Write a folder of torch.distributed.checkpoint, whatever the name."),
+]
 RequireAll = Annotated[bool, Option("--require-all", help="Exit 1 if no rule matches some parameter.")]
 Show = Annotated[bool, Option("--show", help="Print the tensors as well.")]
 
@@ -49,7 +53,8 @@ paraminspect init gpt2.yaml --dtype bfloat16 -o gpt2.safetensors
 paraminspect init mlp.yaml --rule gaussian -o - | paraminspect list -
 """,
     often="rules dry_run output_file seed config show force shard_size dtype",
-    status="0, 1 if a rule matches nothing or --require-all finds a parameter that none matches, 2 after an error.",
+    status="0, 1 if a rule matches nothing or --require-all finds a parameter that none matches, 2 after an error;"
+    " torchrun makes 1 of both, and the last line says which.",
 )
 def command(
     source: options.Source,
@@ -60,6 +65,7 @@ def command(
     output_file: OutputFile = None,
     shard_size: options.ShardSize = "",
     dtype: Dtype = None,
+    to: To = None,
     force: options.Force = False,
     allow_unmatched: options.AllowUnmatched = False,
     require_all: RequireAll = False,
@@ -72,7 +78,8 @@ def command(
 
     A rule is selector=action, such as '*.weight=normal(std=0.02)'; the last one that matches a parameter wins, and
     'paraminspect rules' lists the actions. Rules come from the spec or --config, then from --rule. Each tensor is drawn
-    from its own generator, so the others do not matter. Without -o nothing is written.
+    from its own stream, so the others do not matter. Without -o nothing is written. Started by torchrun, all ranks write a
+    folder together, the same bytes as one process.
     """
     from paraminspect.cli.opened import REFUSED, open_one
     from paraminspect.library.init_wanted import Wanted
@@ -84,7 +91,7 @@ def command(
     if show and output.format == "auto":
         output = output._replace(format="table")
     out = output.open(rows.header)
-    wanted = Wanted(output_file or "", dtype or "", shard_size, force)
+    wanted = Wanted(output_file or "", dtype or "", shard_size, force, to or "")
     _check(wanted, out, show=show)
     one = together()
     if one is not None and not one.launched.is_first and (dry_run or not wanted.file):
@@ -130,7 +137,12 @@ def _check(wanted: Wanted, out: Output, *, show: bool) -> None:
         raise ParamInspectError(f"--show prints text, not {out.format}", hint="leave out --format, or use 'show'")
     if show and wanted.file == STDOUT:
         raise ParamInspectError("--show and -o - both write to standard output", hint="-o FILE")
-    for option, value in (("--shard-size", wanted.shard_size), ("--dtype", wanted.dtype), ("--force", wanted.force)):
+    for option, value in (
+        ("--shard-size", wanted.shard_size),
+        ("--dtype", wanted.dtype),
+        ("--to", wanted.to),
+        ("--force", wanted.force),
+    ):
         if value and not wanted.file:
             raise ParamInspectError(f"{option} without -o", hint="-o FILE says where to write")
 

@@ -12,6 +12,35 @@ from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.names.selector import Selector, parse_selector
 
 
+class Shard(NamedTuple):
+    """How several processes share a model.
+
+    Attributes:
+        text: As it was typed.
+        data: Whether each has a part of every layer, and all of one while it runs (FSDP2).
+        tensor: How many share the work of a layer, each some of its outputs; 0 for none.
+    """
+
+    text: str
+    data: bool
+    tensor: int
+
+
+def parse_shard(text: str) -> Shard:
+    """What `--shard` says.
+
+    Raises:
+        ParamInspectError: It says something else.
+    """
+    words = text.split(",")
+    data, others = "fsdp" in words, [word for word in words if word != "fsdp"]
+    size = others[0].removeprefix("tp=") if others else "0"
+    known = len(words) == len(set(words)) and len(others) <= 1 and (not others or others[0].startswith("tp="))
+    if not known or not size.isdecimal() or (others and int(size) < 2):
+        raise ParamInspectError(f"--shard {text}: expected fsdp, tp=N or tp=N,fsdp", hint="--shard fsdp")
+    return Shard(text, data, int(size))
+
+
 class BackwardPlan(NamedTuple):
     """What is run, and how.
 
@@ -26,6 +55,7 @@ class BackwardPlan(NamedTuple):
         steps: Number of batches.
         uses: Whether the parts of each use are wanted.
         seed: Of all that is drawn.
+        shard: How several processes share the model; None where one has it.
     """
 
     target: Given | None = None
@@ -38,6 +68,7 @@ class BackwardPlan(NamedTuple):
     steps: int = 1
     uses: bool = False
     seed: int = 0
+    shard: Shard | None = None
 
 
 def plan_backward(
@@ -45,6 +76,7 @@ def plan_backward(
     loss: str = "",
     loss_file: str = "",
     freeze: Sequence[str] = (),
+    shard: str = "",
     **more: Any,
 ) -> BackwardPlan:
     """Parse what is text; the rest is as `BackwardPlan` has it.
@@ -62,6 +94,7 @@ def plan_backward(
         loss=text,
         loss_file=loss_file,
         freeze=tuple(parse_selector(text) for text in freeze),
+        shard=parse_shard(shard) if shard else None,
         **more,
     )
 

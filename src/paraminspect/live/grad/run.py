@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
+from torch import Tensor
 
-from paraminspect.errors import ParamInspectError
+from paraminspect.errors import BackwardError, ParamInspectError
 from paraminspect.live.build.feeding import check_call
+from paraminspect.live.build.forward import set_mode
 from paraminspect.live.build.lazy import has_lazy, run_once
 from paraminspect.live.build.live_model import LiveModel
 from paraminspect.live.grad.asked import BackwardPlan
@@ -18,21 +22,50 @@ from paraminspect.live.grad.steps import repeat_backward
 from paraminspect.live.grad.told import Told
 
 
-def run_backward(live: LiveModel, plan: BackwardPlan, on_step: Callable[[int], None]) -> Told:
+def run_backward(
+    live: LiveModel, plan: BackwardPlan, on_step: Callable[[int], None], give: Callable[[str], Tensor] | None = None
+) -> Told:
     """Feed a model, take the loss and go back; says what came of it.
 
     Args:
         live: Is frozen, converted and moved as the plan says.
         on_step: Is told how many batches are done, if there are several.
+        give: All of a tensor by its name, of a model that is to be sharded, and on the meta device.
 
     Raises:
         ParamInspectError: The inputs do not fit, or the model fails.
     """
     try:
-        return Told(live, _run(live, plan, on_step), plan)
+        done = _run(live, plan, on_step) if give is None else _run_sharded(live, plan, give)
+        return Told(live, done, plan)
     except ParamInspectError as error:
         error.source = error.source or live.source
         raise live.with_example(error) from error.__cause__
+
+
+def _run_sharded(live: LiveModel, plan: BackwardPlan, give: Callable[[str], Tensor]) -> BackwardReport:
+    """The same, of a model of which this process has a part; every one feeds it the whole batch."""
+    from paraminspect.live.grad.sharding import shard_model
+
+    assert plan.shard is not None
+    dtype = None if plan.dtype is None else getattr(torch, plan.dtype)
+    feeding = live.feeding()
+    wanted = Wanted(plan.target, plan.loss, plan.loss_file, dtype, "cpu")
+    inputs, loss = Feed(
+        wanted, live.plan, plan.seed, lambda step: feeding.inputs(step, device="cpu", dtype=dtype)
+    ).batch()
+    model = copy.deepcopy(live.model)  # which stays as it is, to draw from
+    if has_lazy(model):
+        raise BackwardError("a model with lazy layers cannot be sharded", hint="leave out --shard")
+    freeze(model, plan.freeze)
+    if dtype is not None:
+        model.to(dtype)
+    if plan.train is not None:
+        set_mode(model, train=plan.train)
+    check_call(model, inputs)
+    notes = shard_model(model, plan.shard, give)
+    done = backward_report(model, inputs, loss, uses=plan.uses, seed=plan.seed, plan=live.plan)
+    return replace(done, notes=(*notes, "every process is fed the whole batch", *done.notes))
 
 
 def _run(live: LiveModel, plan: BackwardPlan, on_step: Callable[[int], None]) -> BackwardReport:

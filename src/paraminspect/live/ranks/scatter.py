@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import torch
@@ -90,6 +90,45 @@ def apply_sharded(plan: InitPlan, tensors: Sequence[Tensor], seed: int, own: Own
         return _Carrying(plan, tensors, Drawing(seed, own), own).run()
 
 
+def fill_tensors(tensors: Sequence[tuple[str, Any]], give: Callable[[str], Tensor]) -> None:
+    """Give values to the tensors of a sharded model: each is made by one process, those that are not sharded by every one.
+
+    Args:
+        tensors: By name, the same everywhere and in the same order.
+        give: All of a tensor by its name.
+
+    Raises:
+        ParamInspectError: On the process that a tensor could not be made by, and on all others.
+    """
+    sharded = [(name, tensor) for name, tensor in tensors if is_sharded(tensor)]
+    with torch.no_grad():
+        for name, tensor in tensors:
+            if not is_sharded(tensor):
+                tensor.copy_(give(name))
+        while sharded:
+            mesh = sharded[0][1].device_mesh
+            together = [each for each in sharded if each[1].device_mesh == mesh][: min(mesh.shape)]
+            _fill_round(together, mesh, give)
+            names = {name for name, _ in together}
+            sharded = [each for each in sharded if each[0] not in names]
+
+
+def _fill_round(tensors: Sequence[tuple[str, Any]], mesh: Any, give: Callable[[str], Tensor]) -> None:
+    turn = _turn(mesh)
+    mine: Tensor | None = None
+    error: ParamInspectError | None = None
+    if 0 <= turn < len(tensors):
+        name, tensor = tensors[turn]
+        try:
+            mine = give(name).detach().to(tensor.dtype)
+        except ParamInspectError as found:
+            error = found
+    if _any_failed(mesh, failed=error is not None):
+        raise error or ParamInspectError("another process could not make a parameter; its error says which")
+    for owner, (_, tensor) in enumerate(tensors):
+        _scatter(tensor, mine if owner == turn else None, owner)
+
+
 def _wants_values(step: PlannedStep) -> bool:
     return bool(step.acts) and (not step.draws or step.needs_values)
 
@@ -114,9 +153,23 @@ def _scatter(tensor: Any, values: Tensor | None, owner: int) -> None:
     from torch.distributed.tensor import distribute_tensor
 
     mesh = tensor.device_mesh
-    full = torch.empty(tensor.shape, dtype=tensor.dtype) if values is None else values
-    made = distribute_tensor(full.contiguous(), mesh, tensor.placements, src_data_rank=owner)
+    full = torch.empty(tensor.shape, dtype=tensor.dtype) if values is None else values.contiguous()
+    source: int | None = owner
+    if not all(how.is_shard() or how.is_replicate() for how in tensor.placements):
+        full = _broadcast(full, mesh, owner)  # parts within parts: torch sends only such as are of one size (2.13)
+        source = None
+    made = distribute_tensor(full, mesh, tensor.placements, src_data_rank=source)
     tensor.detach().to_local().copy_(made.to_local())
+
+
+def _broadcast(full: Tensor, mesh: Any, owner: int) -> Tensor:
+    """All of a tensor, everywhere."""
+    import torch.distributed as dist
+
+    full = full.to(mesh.device_type)
+    for dim in range(mesh.ndim):
+        dist.broadcast(full, group=mesh.get_group(dim), group_src=owner)
+    return full
 
 
 def _tell(mesh: Any, owner: int, said: list[InitStep] | None) -> list[InitStep]:
