@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Literal, NamedTuple
 
 Kind = Literal["parameter", "buffer", "tensor"]
@@ -366,6 +367,11 @@ class TensorRecord(NamedTuple):
         itemsize = self.nbytes // self.numel
         last = sum((size - 1) * step for size, step in zip(self.shape, self.stride, strict=True))
         return storage.path, begin, begin + (last + 1) * itemsize
+
+
+def stand_for_themselves(records: Sequence[TensorRecord]) -> bool:
+    """Whether none of them has an `encoding_label`, or anything else in its encoding; of many, seen at once."""
+    return not any(map(attrgetter("encoding"), records)) and PAIRS not in map(attrgetter("dtype"), records)
 
 
 TieKind = Literal["module", "parameter", "alias", "view", "overlap", "declared", "equal"]

@@ -123,3 +123,15 @@ class Finding(NamedTuple):
     hint: str = ""
     path: str | None = None
     offset: int | None = None
+
+
+class Safety(NamedTuple):
+    """What is known of loading a source.
+
+    Attributes:
+        line: "no code: safetensors", "pickle, nothing unknown", "pickle: calls posix.system('id') — run paraminspect check".
+        severity: Of the worst that was found; None if there was nothing.
+    """
+
+    line: str
+    severity: Severity | None = None

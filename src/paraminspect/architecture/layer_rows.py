@@ -1,12 +1,14 @@
 """The layers of torch.nn as a table: what each takes, prints and holds, so that a spec can be told without torch.
 
-    takes = {NAME ":" KIND ["?"] ["=" DEFAULT]}, in order of position; those behind "*" by name only
-    says  = {"{NAME}" the value alone | NAME "NAME=value" | NAME "?" the same unless it is the default | NAME "!" in quotes}
+    takes = {NAME ":" KIND ["?"] ["=" DEFAULT]}, in order of position; those behind "*" by name only; "..." for anything
+    says  = {"{NAME}" the value alone | NAME "NAME=value" | NAME "?" the same unless it is the default | NAME "!" in quotes
+             | NAME "|" NAME the first of the two that is not null}
     holds = {NAME "[" {SIZE ","} "]" [":" DTYPE] ["?" NAME]}, SIZE an expression or "*" NAME of several; "?" only if that is true
 
 KINDs: `size` an integer from 1, `whole` from 0, `int` any; `float`, `number` (an integer too), `share` (0 to 1), `above0`; `flag`;
-`tuple` as many sizes as the class has dimensions, or one for all; `pads` twice as many integers; `sizes` and `wholes` the same
-as `tuple`, kept as written; `shape` a list of sizes, or one; `a|b` one of these words; `null` nothing; `dtype`; with "?", null too.
+`tuple` as many sizes as the class has dimensions, or one for all, `tuple0` from 0, `pads` twice as many of any sign; `sizes`,
+`wholes` and `gaps` (with null among them) a list of any length, or one, kept as written; `ints` a list; `shape` a list of sizes,
+or one; `a|b` one of these words or kinds; `null` nothing; `dtype`; with "?", null too.
 What a constructor makes of its arguments beyond that is said by a function (`settle`), which raises `DoubtError` at what is
 better left to torch. Whatever a row does not admit is built by torch, which says what is wrong with it.
 

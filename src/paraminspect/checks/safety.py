@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.checks.check import scan_files
 from paraminspect.checks.codes import rank
 from paraminspect.formats.table import formats_of_files
 from paraminspect.records import Checkpoint
-from paraminspect.summaries import Finding, Severity
+from paraminspect.summaries import Finding, Safety
 
 LOOK: Final = "run paraminspect check"
 
@@ -23,18 +23,6 @@ CODES: Final = frozenset(
 """Findings that tell what a loader would run, or that it may read something else than we do."""
 
 _UNKNOWN: Final = frozenset({"pickle-calls-unknown", "pickle-unknown", "script-unknown"})
-
-
-class Safety(NamedTuple):
-    """What is known of loading a source.
-
-    Attributes:
-        line: "no code: safetensors", "pickle, nothing unknown", "pickle: calls posix.system('id') — run paraminspect check".
-        severity: Of the worst that was found; None if there was nothing.
-    """
-
-    line: str
-    severity: Severity | None = None
 
 
 def tell_safety(sources: Iterable[str], checkpoint: Checkpoint) -> Safety:

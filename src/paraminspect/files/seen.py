@@ -9,9 +9,10 @@ files need no look at the end.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import Final, NamedTuple
 
 from paraminspect.errors import ChangedError
@@ -33,6 +34,23 @@ class Version(NamedTuple):
     inode: int
     size: int
     written_ns: int
+
+
+def version_of(status: os.stat_result) -> Version:
+    """The version of a file that has this status."""
+    return Version(status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def _version_at(path: str | None) -> Version | None:
+    """The version that a path leads to now; None where it leads nowhere."""
+    try:
+        return version_of(os.fstat(0) if path is None else os.stat(in_folder(path)))
+    except (OSError, ValueError):
+        return None
+
+
+Look = Callable[["str | None"], "Version | None"]
+"""What a path leads to now; None where it leads nowhere."""
 
 
 class Seen:
@@ -59,20 +77,20 @@ class Seen:
         """A file as it was; None where it is not known."""
         return self._versions.get(path)
 
-    def note_all(self, paths: Iterable[str]) -> None:
+    def note_all(self, paths: Iterable[str], look: Look) -> None:
         """The same of files that will be opened; those that are not there are left to whoever opens them."""
         for path in paths:
-            if path not in self._versions and (version := _version_at(path)) is not None:
+            if path not in self._versions and (version := look(path)) is not None:
                 self._versions[path] = version
 
-    def raise_changed(self) -> None:
+    def raise_changed(self, look: Look = _version_at) -> None:
         """See that all files are what they were.
 
         Raises:
             ChangedError: One is not.
         """
         for path, before in list(self._versions.items()):
-            if not _is_same(now := _version_at(path), before):
+            if not _is_same(now := look(path), before):
                 raise _changed(path, before, now)
 
     def clear(self) -> None:
@@ -80,21 +98,13 @@ class Seen:
         self._versions.clear()
 
 
-def version_of(status: os.stat_result) -> Version:
-    """The version of a file that has this status."""
-    return Version(status.st_ino, status.st_size, status.st_mtime_ns)
-
-
 def _is_same(now: Version | None, before: Version) -> bool:
     return now is not None and (now if before.inode else now._replace(inode=0)) == before
 
 
-def _version_at(path: str | None) -> Version | None:
-    """The version that a path leads to now; None where it leads nowhere."""
-    try:
-        return version_of(os.fstat(0) if path is None else os.stat(in_folder(path)))
-    except (OSError, ValueError):
-        return None
+def _look_once() -> Look:
+    """One look at each file serves all that it is read for."""
+    return cache(_version_at)
 
 
 def _changed(path: str | None, before: Version, now: Version | None) -> ChangedError:
@@ -131,9 +141,10 @@ def note_opened(path: str | None, status: os.stat_result) -> None:
 def note_all(paths: Iterable[str]) -> None:
     """Files of what is being read, which may be opened later."""
     local = [path for path in paths if not scheme_of(path) and not is_nameless(path)]
+    look = _look_once()
     for group in _READING.get():
         for seen in group:
-            seen.note_all(local)
+            seen.note_all(local, look)
 
 
 def versions_of(paths: Iterable[str]) -> dict[str | None, Version]:
@@ -187,8 +198,7 @@ def raise_changed() -> None:
     Raises:
         ChangedError: One has changed.
     """
-    for group in _READING.get():
-        _raise_changed(group)
+    _raise_changed(seen for group in _READING.get() for seen in group)
 
 
 def settle() -> None:
@@ -205,9 +215,10 @@ def settle() -> None:
 
 def _raise_changed(several: Iterable[Seen]) -> None:
     """As `Seen.raise_changed`, once: what is said of a file by whoever reads it is not said by all around it."""
+    look = _look_once()
     try:
         for seen in several:
-            seen.raise_changed()
+            seen.raise_changed(look)
     except ChangedError:
         for group in _READING.get():
             group[0].clear()

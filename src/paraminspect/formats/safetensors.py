@@ -56,6 +56,8 @@ PART_SAID: Final = "what one rank has of each tensor: name the folder for all of
 
 _FIELDS: Final = ("dtype", "shape", "data_offsets")
 
+_make: Final = tuple.__new__
+
 
 def is_safetensors(head: bytes, size: int) -> bool:
     """Whether the length is plausible of a file that has the begin of JSON behind it.
@@ -134,7 +136,7 @@ def _parse_header(data: bytes) -> dict[str, object]:
         raise MalformedError(f"{what} is not UTF-8: {error.reason} at byte {error.start + 8:,}") from None
     # a fraction is kept as text, lest 2.0 passes for 2
     header = parse_object(text, what, parse_constant=_no_constant, parse_float=str)
-    if b"\\ud" in data or b"\\uD" in data:
+    if b"\\" in data and (b"\\ud" in data or b"\\uD" in data):
         try:
             json.dumps(header, ensure_ascii=False).encode()
         except UnicodeEncodeError:
@@ -154,6 +156,24 @@ def _metadata(value: object) -> dict[str, str]:
     return cast("dict[str, str]", value)
 
 
+class _Form(NamedTuple):
+    """What tensors have in common that have one dtype and shape in the header.
+
+    Attributes:
+        dtype: torch's name.
+        shape: As torch has it.
+        stride: In elements; None where they do not begin at whole bytes.
+        numel: Number of elements.
+        nbytes: Of their bytes; -1 where that is no whole number.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    stride: tuple[int, ...] | None
+    numel: int
+    nbytes: int
+
+
 class _Entries:
     """Turns header entries into records, and remembers their ranges."""
 
@@ -164,83 +184,59 @@ class _Entries:
         self._data_begin = blob.begin + header.data_begin
         self._has_booleans = header.has_booleans
         self._ranges: list[tuple[int, int]] = []
-        self._shapes: dict[tuple[int, ...], tuple[tuple[int, ...], int]] = {}
+        self._forms: dict[tuple[object, tuple[int, ...]], _Form] = {}
         self._roles: dict[str, Role] = {}
 
     def record(self, name: str, entry: object) -> TensorRecord:
         try:
-            dtype_name, dims, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]  # type: ignore[index]
-            dtype, bits = DTYPES[dtype_name]
-            shape = tuple(dims)
-            measured = self._shapes.get(shape)
+            given, dims, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]  # type: ignore[index]
+            form = self._forms.get((given, tuple(dims)))
         except (KeyError, TypeError, ValueError):
             raise self._explain(name, entry) from None
         if type(dims) is not list or type(begin) is not int or type(end) is not int or not 0 <= begin <= end:
             raise self._explain(name, entry)
-        if measured is None or self._has_booleans:
-            measured = self._measure(name, shape)
-        stride: tuple[int, ...] | None
-        stride, numel = measured
-        nbytes, rest = divmod(numel * bits, 8)
-        if rest or end - begin != nbytes:
+        if form is None or self._has_booleans:
+            if given not in DTYPES:
+                raise self._explain(name, entry)
+            form = self._forms[given, tuple(dims)] = self._measure(name, given, tuple(dims))
+        dtype, shape, stride, numel, nbytes = form
+        if end - begin != nbytes:
             raise MalformedError(
-                f"tensor {quote(name)} of dtype {dtype_name} and shape {reprlib.repr(dims)} takes "
-                f"{numel * bits / 8:,.1f} bytes, its data_offsets span {reprlib.repr(end - begin)}"
+                f"tensor {quote(name)} of dtype {given} and shape {reprlib.repr(dims)} takes "
+                f"{count_elements(tuple(dims)) * DTYPES[given][1] / 8:,.1f} bytes, "
+                f"its data_offsets span {reprlib.repr(end - begin)}"
             )
         self._ranges.append((begin, end))
-        if bits == 4:
-            shape, stride, numel = self._pairs(name, shape)
-        elif bits % 8:
-            stride = None  # elements do not begin at whole bytes
         # what Storage(..) and TensorRecord(..) do, in half the time
-        storage = tuple.__new__(Storage, (name, nbytes, self._path, self._data_begin + begin, None, None))
+        storage = _make(Storage, (name, nbytes, self._path, self._data_begin + begin, None, None))
         head = name.partition(".")[0]
         role = self._roles.get(head) or self._roles.setdefault(head, role_of_name(name))
         kind = kind_of(name, shape, dtype)
-        return tuple.__new__(
+        return _make(
             TensorRecord,
-            (
-                name,
-                shape,
-                dtype,
-                numel,
-                nbytes,
-                kind,
-                None,
-                role,
-                "",
-                None,
-                "strided",
-                storage,
-                0,
-                stride,
-                None,
-                False,
-                None,
-                (),
-                (),
-            ),
-        )
+            (name, shape, dtype, numel, nbytes, kind, None, role, "", None, "strided", storage, 0, stride, None, False, None, (), ()),
+        )  # fmt: skip
 
-    def _measure(self, name: str, shape: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
-        """Stride and number of elements of a shape, which many tensors have in common."""
+    def _measure(self, name: str, given: str, shape: tuple[int, ...]) -> _Form:
+        dtype, bits = DTYPES[given]
         try:
             check_sizes(shape)
             numel = count_elements(shape)
         except (MalformedError, LimitExceededError) as error:
             error.message += f" (tensor {quote(name)})"
             raise
-        measured = self._shapes[shape] = (contiguous_stride(shape), numel)
-        return measured
-
-    def _pairs(self, name: str, shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...], int]:
-        """4-bit elements as torch has them: two in one, along the last dimension."""
-        if not shape or shape[-1] % 2:
-            raise MalformedError(
-                f"tensor {quote(name)} of 4-bit elements has the odd shape {reprlib.repr(list(shape))}"
-            )
-        packed = (*shape[:-1], shape[-1] // 2)
-        return packed, *self._measure(name, packed)
+        nbytes, rest = divmod(numel * bits, 8)
+        if rest:
+            return _Form(dtype, shape, None, numel, -1)
+        if bits == 4:  # torch has two in one, along the last dimension
+            if not shape or shape[-1] % 2:
+                raise MalformedError(
+                    f"tensor {quote(name)} of 4-bit elements has the odd shape {reprlib.repr(list(shape))}"
+                )
+            shape, numel = (*shape[:-1], shape[-1] // 2), numel // 2
+        elif bits % 8:
+            return _Form(dtype, shape, None, numel, nbytes)
+        return _Form(dtype, shape, contiguous_stride(shape), numel, nbytes)
 
     @staticmethod
     def _explain(name: str, entry: object) -> MalformedError:

@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 from itertools import islice, takewhile
 from typing import Final
 
-from paraminspect.checks.safety import Safety, tell_safety
 from paraminspect.files.paths import is_masked, shown
-from paraminspect.formats.table import formats_of_files, resolve
 from paraminspect.live.build.factory_name import parse_factory
 from paraminspect.models.open import Opened
 from paraminspect.names.listing import Listing, Module, count_hidden, make_listing, make_tree, total
-from paraminspect.summaries import Info, ModuleShare, Training
+from paraminspect.summaries import Info, ModuleShare, Safety, Training
 
 MAX_MODULES: Final = 2_000
 """Modules that are told of one source; `tree` has them all."""
@@ -73,6 +71,8 @@ class Described:
     def _tell(self, opened: Opened) -> tuple[Mapping[str, object], Training | None]:
         if opened.is_live:
             return _of_live(opened), None
+        from paraminspect.formats.table import formats_of_files, resolve
+
         checkpoint = opened.checkpoint
         facts: Mapping[str, object] = next(
             (resolve(row.facts)(checkpoint) for row in formats_of_files(checkpoint) if row.facts), {}
@@ -100,6 +100,8 @@ def _safety(opened: Opened) -> Safety:
     if opened.is_live:
         named = parse_factory(opened.source) if opened.kind == "factory" else None
         return Safety(_LIVE["folder" if named is not None and named.folder else opened.kind])
+    from paraminspect.checks.safety import tell_safety
+
     checkpoint = opened.checkpoint
     if checkpoint.kept_open is not None or is_masked(checkpoint.source):  # a pipe is gone, a URL is not known any more
         return tell_safety(checkpoint.files, checkpoint)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from paraminspect.errors import SelectionError
@@ -34,6 +35,8 @@ _HIDDEN: Final = {
     "optimizer": ("tensor of optimizer state", "tensors of optimizer state"),
     "state": ("tensor of other training state", "tensors of other training state"),
 }
+
+_KIND_AND_ROLE: Final = attrgetter("kind", "role")
 
 
 class Totals(NamedTuple):
@@ -154,6 +157,11 @@ def is_shown(record: TensorRecord) -> bool:
     return record.kind != "buffer" and record.role == "model"
 
 
+def _are_shown(records: Sequence[TensorRecord]) -> bool:
+    """Whether all are; one is asked of each kind and role."""
+    return all(map(is_shown, dict(zip(map(_KIND_AND_ROLE, records), records, strict=True)).values()))
+
+
 def count_hidden(records: Sequence[TensorRecord]) -> Counter[str]:
     """How many are no parameters, by what they are: "buffer", "part", "optimizer", .."""
     return Counter(record.role if record.role != "model" else "buffer" for record in records if not is_shown(record))
@@ -190,7 +198,7 @@ def make_listing(
         records = _as_model(records, inside)
         inside = _as_model(inside, inside)
     hidden: Counter[str] = Counter()
-    if not everything and not all(map(is_shown, records)):
+    if not everything and not _are_shown(records):
         hidden = count_hidden(inside)
         records = [record for record in records if is_shown(record)]
     prefix = f"{module}." if module else ""

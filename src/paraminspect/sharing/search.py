@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from paraminspect.engines.pool import Engine
 from paraminspect.models.open import Opened
 from paraminspect.names.listing import is_shown
 from paraminspect.records import Checkpoint, TieGroup
-from paraminspect.sharing.equal import StoredContents
 from paraminspect.sharing.expect import Names, find_broken
 from paraminspect.sharing.find import (
     Found,
@@ -25,6 +23,9 @@ from paraminspect.sharing.find import (
     open_stored,
 )
 from paraminspect.text import format_bytes
+
+if TYPE_CHECKING:
+    from paraminspect.engines.pool import Engine
 
 MAX_PLACES = 5
 """Places of aliases that are said one by one."""
@@ -81,6 +82,8 @@ def compare(searched: Sequence[Searched], progress: Progress, engine: Engine) ->
     Raises:
         ParamInspectError: Those of the engine cannot read them.
     """
+    from paraminspect.sharing.equal import StoredContents
+
     stored = [each.checkpoint.files if isinstance(each.source.contents, StoredContents) else () for each in searched]
     files = [file for files in stored for file in files] if all(stored) else []
     pool = engine.pool(files, sum(record.nbytes or 0 for each in searched for record in each.source.records))

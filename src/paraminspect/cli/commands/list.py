@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from typer import Option
 
@@ -16,9 +16,12 @@ from paraminspect.cli.output import Output
 from paraminspect.cli.results import Report
 from paraminspect.errors import ParamInspectError
 from paraminspect.names.listing import Listing, sum_modules, total
-from paraminspect.records import Checkpoint
+from paraminspect.records import Checkpoint, TensorRecord, stand_for_themselves
 from paraminspect.render.columns import MODULES, TENSORS, TOTALS
 from paraminspect.render.rows import SOURCE, Rows
+
+_TOLD: Final = TensorRecord._fields.index("trainable") + 1
+"""Fields of a record that are columns, in the same order."""
 
 Depth = Annotated[
     int | None,
@@ -95,12 +98,12 @@ def _note_unused(checkpoint: Checkpoint, sources: Sequence[str], output: Output)
 
 
 def _tensor_values(listing: Listing) -> list[tuple[Any, ...]]:
-    get = attrgetter("name", "shape", "dtype", "numel", "nbytes", "kind", "trainable")
-    tied_to = listing.tied_to
-    if not any(record.encoding_label for record in listing.records):
-        return [(*get(record), tied_to.get(index), None, None, None) for index, record in enumerate(listing.records)]
+    ties = map(listing.tied_to.get, range(len(listing.records)))
+    rows = zip(listing.records, ties, strict=True)
+    if stand_for_themselves(listing.records):
+        return [(*record[:_TOLD], tie, None, None, None) for record, tie in rows]
     stands_for = attrgetter("logical_shape", "logical_numel", "encoding_label")
-    return [(*get(record), tied_to.get(index), *stands_for(record)) for index, record in enumerate(listing.records)]
+    return [(*record[:_TOLD], tie, *stands_for(record)) for record, tie in rows]
 
 
 def _module_values(listing: Listing, depth: int) -> list[tuple[Any, ...]]:
