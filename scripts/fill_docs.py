@@ -35,13 +35,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from scripts import demo
 from scripts.check_links import find_broken_links
 from scripts.document_tables import DocumentError, fill_tables
 from scripts.pictures import draw
 from scripts.terminal import run_on_terminal
 
-ROOT = Path(__file__).resolve().parent.parent
-DEMO = ROOT / "demo"
+ROOT = demo.ROOT
 
 COLUMNS = 96
 
@@ -110,8 +110,7 @@ def working_folder() -> Iterator[Path]:
     """A new folder with the demo's files and `configs`, gone afterwards."""
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        for path in (ROOT / "configs", *DEMO.glob("*.*")):
-            (folder / path.name).symlink_to(path)
+        demo.link(folder)
         yield folder
 
 

@@ -6,6 +6,7 @@
 - finetuned.safetensors: another head on the first layer of training.pt, which stayed as it was.
 - quantised.gguf: four tensors of a small model, in three types of blocks; all numbers are 0.
 - hostile.pt: a checkpoint whose pickle calls `os.system` when `torch.load(weights_only=False)` reads it.
+- configs: a link to the specs, so that what the documents show can be typed in this folder.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import torch
 from torch import nn
 
 from paraminspect import convert
+from scripts.demo import ROOT
 from scripts.gpt2 import EMBEDDING, HEAD, gpt2_shapes
 
 STD = 0.02
@@ -130,6 +132,8 @@ def main() -> None:
     """Write the files, the one that `make` waits for last."""
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "configs").exists():
+        (folder / "configs").symlink_to(os.path.relpath(ROOT / "configs", folder))
     training = training_checkpoint()
     torch.save(training, folder / "training.pt")
     save_safetensors(finetuned_state_dict(training), folder / "finetuned.safetensors")

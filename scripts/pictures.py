@@ -21,12 +21,11 @@ from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
+from scripts import demo
 from scripts.browser import BROWSER, FLAGS
 from scripts.terminal import run_on_terminal
 
-ROOT: Final = Path(__file__).resolve().parent.parent
-DEMO: Final = ROOT / "demo"
-INTO: Final = ROOT / "build" / "pictures"
+INTO: Final = demo.ROOT / "build" / "pictures"
 FILES: Final = INTO / "files"
 
 WIDTHS: Final = (60, 80, 120, 200)
@@ -145,9 +144,7 @@ def make_files(folder: Path) -> None:
 
 def photograph(names: list[str]) -> Iterator[Shot]:
     """Run every command whose name begins with one of these, all if there are none, at every width."""
-    for path in (ROOT / "configs", *DEMO.glob("*.*")):
-        if not (FILES / path.name).exists():
-            (FILES / path.name).symlink_to(path)
+    demo.link(FILES)
     environment = {
         "PATH": f"{Path(sys.executable).parent}:{os.defpath}", "HOME": str(FILES), "LC_ALL": "C.UTF-8",
         "TERM": "xterm-256color", "COLORTERM": "truecolor", "TTY_INTERACTIVE": "0",

@@ -13,7 +13,7 @@ import paraminspect
 from paraminspect.cli.app import COMMANDS, find_declared, make_group
 from paraminspect.formats.shapes import MAX_TENSORS
 from paraminspect.limits import OPCODES
-from scripts import site_pages
+from scripts import demo, make_demo, site_pages
 from scripts.check_links import find_broken_links
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,7 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 def fill_docs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     monkeypatch.syspath_prepend(str(ROOT))
     module = importlib.import_module("scripts.fill_docs")
-    monkeypatch.setattr(module, "DEMO", tmp_path)
+    monkeypatch.setattr(demo, "DEMO", tmp_path)
+    monkeypatch.setattr(demo, "ROOT", tmp_path)
     monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.chdir(tmp_path)
     return module
@@ -34,6 +35,24 @@ def test_a_block_is_what_its_command_prints(fill_docs: ModuleType, tmp_path: Pat
     assert fill_docs.fill(text, tmp_path) == (
         "before\n\n<!-- run: printf 'a  \\nb' -->\n```console\n$ printf 'a  \\nb'\na\nb\n```\n\nafter `run`\n"
     )
+
+
+def test_documents_see_of_the_demo_what_make_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, made = tmp_path / "folder", tmp_path / "demo"
+    folder.mkdir()
+    made.mkdir()
+    for name in (*demo.FILES, "fc.safetensors"):  # a reader of the README typed what makes the last one
+        (made / name).touch()
+    monkeypatch.setattr(demo, "DEMO", made)
+    demo.link(folder)
+    demo.link(folder)
+    assert {path.name for path in folder.iterdir()} == {"configs", *demo.FILES}
+
+
+def test_the_demo_is_what_it_is_said_to_be() -> None:
+    made = Path(make_demo.__file__).read_text()
+    assert all(f'"{name}"' in made for name in demo.FILES)
+    assert set(re.findall(r'folder / "([^"]+)"', made)) == {"configs", *demo.FILES}
 
 
 def test_a_table_of_columns_is_what_is_declared(fill_docs: ModuleType, tmp_path: Path) -> None:
@@ -170,11 +189,12 @@ def test_pages_are_made_with_the_readme_each_in_a_folder_of_its_own(
     pages = [tmp_path / name for name in ("README.md", "docs/a.md", "docs/commands/b.md")]
     (tmp_path / "docs" / "commands").mkdir(parents=True)
     (tmp_path / "configs").mkdir()
+    monkeypatch.setattr(demo, "FILES", ("model.pt",))
     (tmp_path / "model.pt").write_text("as it was\n")
     for page in pages:
         page.write_text(text)
     assert run(fill_docs, monkeypatch) == 0
-    assert ["as it was\nREADME.md  configs  model.pt\nchanged\n" in page.read_text() for page in pages] == [
+    assert ["as it was\nconfigs  model.pt\nchanged\n" in page.read_text() for page in pages] == [
         True,
         True,
         True,

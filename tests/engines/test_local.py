@@ -18,6 +18,7 @@ import torch
 from paraminspect.engines import local
 from paraminspect.engines.local import Local, processes, threads
 from paraminspect.engines.pool import Here, Shared
+from paraminspect.engines.workers import Processes
 from paraminspect.errors import CheckpointError
 
 
@@ -98,6 +99,15 @@ def test_processes_are_gone_when_nobody_wants_more(some: Shared) -> None:
     assert multiprocessing.active_children() == []
     if not some.is_here:
         assert threading.active_count() == before
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="the system has no mask of signals")
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_process_that_begins_does_not_hear_of_ctrl_c(method: str) -> None:
+    with Processes(1, method) as pool:
+        masked = pool.submit(signal.pthread_sigmask, signal.SIG_BLOCK, ()).result()
+    assert signal.SIGINT in masked
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 @pytest.fixture

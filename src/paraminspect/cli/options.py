@@ -218,7 +218,9 @@ class Rows(NamedTuple):
         names = [name for word in self.columns.split(",") if (name := word.strip())]
         for name in names:
             if name not in (known_names := [column.name for column in known]):
-                hint = f"the columns are {', '.join(known_names)}"
+                from paraminspect.names.suggestions import suggest
+
+                hint = suggest(name, known_names, "the columns are", len(known_names))
                 raise ParamInspectError(f"there is no column {name!r} here", hint=hint)
         return tuple(names)
 

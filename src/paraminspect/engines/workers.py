@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from paraminspect.files.processes import leave_with_parent
+from paraminspect.files.processes import leave_with_parent, not_interrupted
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -34,14 +34,15 @@ class Processes(Executor):
         context: Any = multiprocessing.get_context(method)
         self._idle: SimpleQueue[Connection | None] = SimpleQueue()
         self._processes = []
-        for _ in range(workers):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=serve, args=(theirs,), daemon=True)
-            with warnings.catch_warnings(action="ignore"):  # numpy's own threads sleep
-                process.start()
-            theirs.close()
-            self._processes.append(process)
-            self._idle.put(ours)
+        with not_interrupted(forks=method == "fork"):  # else one that has just begun tells of it
+            for _ in range(workers):
+                ours, theirs = context.Pipe()
+                process = context.Process(target=serve, args=(theirs,), daemon=True)
+                with warnings.catch_warnings(action="ignore"):  # numpy's own threads sleep
+                    process.start()
+                theirs.close()
+                self._processes.append(process)
+                self._idle.put(ours)
         self._left = workers
         self._lock = Lock()
         self._threads = ThreadPoolExecutor(workers)

@@ -39,14 +39,19 @@ def leave_with_parent() -> None:
 
 
 @contextmanager
-def not_interrupted() -> Iterator[None]:
-    """Ctrl-C comes when this is over; threads and processes that are begun inside, and by those, never hear of it."""
+def not_interrupted(*, forks: bool = False) -> Iterator[None]:
+    """Ctrl-C comes when this is over; threads and processes that are begun inside, and by those, never hear of it.
+
+    Args:
+        forks: Whether all processes that are begun inside are forks of this one.
+    """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    from multiprocessing import resource_tracker
+    if not forks:
+        from multiprocessing import resource_tracker
 
-    resource_tracker.ensure_running()  # which lets Ctrl-C through when it begins
+        resource_tracker.ensure_running()  # which lets Ctrl-C through when it begins
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -61,7 +61,7 @@ TOTALS: Final = (
     Column("tied", "int", about="how many names are second names of a tensor"),
     _SUMS[3],
     Column("stored", "int", about="number of the elements that are stored for them, scales and the like too"),
-    Column("encodings", "names", about="how quantised ones are packed, between commas; a JSON list"),
+    Column("encodings", "names", (), about="how quantised ones are packed, between commas; a JSON list"),
 )
 """Of `list --total`."""
 
