@@ -33,6 +33,7 @@ Kind = Literal[
     "column",
     "code",
     "loss",
+    "engine",
 ]
 """What a value names, for completion: a `source` is one word, `sources` are several; `names` have commas between."""
 

@@ -61,6 +61,7 @@ EngineName = Annotated[
         metavar="WHO",
         help="Who reads the values: local, dask (a cluster of this machine), dask://HOST:8786 or a scheduler file.",
     ),
+    Is("engine"),
 ]
 FloatName = Literal["float32", "float16", "bfloat16", "float64"]
 """Types that torch computes with on any device."""

@@ -20,7 +20,7 @@ Command = tuple[list[str], dict[str, str]]
 
 NOT_COMPLETED = {
     "--depth", "--slice", "--precision", "--seed", "--shard-size", "--arg", "--strip-prefix",
-    "--add-prefix", "--steps", "--tolerance", "--rtol", "--atol", "--metadata", "--batch", "--context",
+    "--add-prefix", "--steps", "--tolerance", "--rtol", "--atol", "--metadata", "--batch", "--context", "--shard",
 }  # fmt: skip
 """Options whose values are numbers or texts of the user's own."""
 
@@ -48,6 +48,12 @@ def test_every_option_is_completed_or_known_not_to_be() -> None:
             if takes_value and not each.hidden:
                 label = each.opts[0]
                 assert (each.name in command.declared.marks) != (label in NOT_COMPLETED), f"{name} {label}"
+
+
+def test_an_engine_is_one_of_a_few_words_or_a_file(ask: Any) -> None:
+    assert [each.split("\t")[1] for each in ask("stats model.safetensors --engine ")] == ["local", "dask", "dask://"]
+    assert [each.split("\t")[1] for each in ask("stats model.safetensors --engine das")] == ["dask", "dask://"]
+    assert len(ask("stats model.safetensors --engine oth")) == 1
 
 
 def test_the_columns_of_every_command_are_completed(ask: Any) -> None:

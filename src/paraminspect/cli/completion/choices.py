@@ -169,6 +169,16 @@ def _losses(declared: Declared, typed: Typed) -> Answer:
     return [each for each in (*words, parts) if each.value.startswith(typed.value)]
 
 
+def _engines(declared: Declared, typed: Typed) -> Answer:
+    """One of a few words, or the file of a scheduler."""
+    words = [
+        Candidate("local", help="This process and others beside it."),
+        Candidate("dask", help="A Dask cluster of this machine."),
+        Candidate("dask://", goes_on=True, help="A scheduler: HOST:8786."),
+    ]
+    return [each for each in words if each.value.startswith(typed.value)] or _files(declared, typed)
+
+
 COMPLETERS: Final[Mapping[Kind, Completer]] = {
     **dict.fromkeys(("source", "sources", "file"), _files),
     "name": _names,
@@ -181,6 +191,7 @@ COMPLETERS: Final[Mapping[Kind, Completer]] = {
     "column": _columns,
     "code": _codes,
     "loss": _losses,
+    "engine": _engines,
 }
 """What a value names -> what completes it, where it is not one of a few words."""
 
