@@ -32,7 +32,7 @@ from paraminspect.text import quote
 MAX_SAFETENSORS_HEADER: Final = 100_000_000
 """Bytes of JSON, the reference implementation's own limit."""
 
-MAX_HEADER_TENSORS: Final = 400_000
+MAX_HEADER_TENSORS: Final = 1_000_000
 """In one safetensors header."""
 
 DTYPES: Final[dict[str, tuple[str, int]]] = {
@@ -79,7 +79,10 @@ def read_safetensors(blob: Blob) -> Checkpoint:
     header = _read_header(blob)
     metadata = _metadata(header.entries.pop("__metadata__", None))
     reader = _Entries(blob, header)
-    records = [reader.record(name, entry) for name, entry in header.entries.items()]
+    records = []
+    for name, entry in header.entries.items():
+        records.append(reader.record(name, entry))
+        header.entries[name] = None  # its memory is wanted for the next record
     tensors: Sequence[TensorRecord] = [records[index] for index in reader.check_ranges()]
     declared = declared_by_metadata(metadata, header.entries) if metadata else ()
     if declared:
