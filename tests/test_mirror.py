@@ -54,7 +54,7 @@ WITHOUT: dict[str, str] = {
         cli/app cli/chosen cli/commands/check cli/commands/convert cli/commands/cost cli/commands/diff cli/commands/grad
         cli/commands/info cli/commands/init cli/commands/list cli/commands/report cli/commands/rules
         cli/commands/shared cli/commands/show cli/commands/stats cli/commands/tree cli/explain cli/live_tree cli/opened
-        cli/comparing cli/options cli/results cli/run_options
+        cli/comparing cli/options cli/results cli/run_options cli/shown cli/written
     """,
     "tested by cli/completion/test_answer.py and cli/completion/test_words.py": """
         cli/completion/choices cli/completion/install cli/completion/typed

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+from paraminspect.errors import ParamInspectError
+from paraminspect.names.suggestions import suggest
 from paraminspect.summaries import Finding, Severity
 
 SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warning", "error", "danger")
@@ -148,3 +150,15 @@ def rank(severity: Severity) -> int:
 def worst(findings: Iterable[Finding]) -> Severity | None:
     """The highest severity; None without findings."""
     return max((finding.severity for finding in findings), key=rank, default=None)
+
+
+def refuse_unknown(codes: Iterable[str]) -> None:
+    """Codes that are to be left out are codes.
+
+    Raises:
+        ParamInspectError: One is not.
+    """
+    for code in codes:
+        if code not in CODES:
+            hint = suggest(code, list(CODES), "the codes are", most=len(CODES))
+            raise ParamInspectError(f"--ignore {code!r} is no kind of finding", hint=hint)

@@ -14,6 +14,9 @@ from paraminspect.cli.output import Output
 from paraminspect.ranks.launched import Launched
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from paraminspect.models.open import Opened
     from paraminspect.ranks.meeting import Meeting
 
 TOGETHER: Final = {"init": ("-o", "--output"), "grad": ("--shard",)}
@@ -97,6 +100,23 @@ _CURRENT: list[Together] = []
 def together() -> Together | None:
     """This process among several that share the work of the command that runs; None where it is alone."""
     return _CURRENT[-1] if _CURRENT else None
+
+
+@contextmanager
+def joined(one: Together, model: Opened, seed: int) -> Iterator[Callable[[str], Tensor]]:
+    """Work with the other processes; what gives a tensor of the model by its name."""
+    import torch.distributed as dist
+
+    from paraminspect.live.init.drawn import drawn_by
+    from paraminspect.rules.steps import InitPlan
+
+    assert model.live is not None
+    one.meet().agree(None)
+    plan = model.plan or InitPlan((), (), {}, ())
+    with one.guarding():
+        dist.init_process_group("gloo")
+        yield drawn_by(plan, model.live, seed, model.rules.own if model.rules is not None else None)
+        dist.destroy_process_group()
 
 
 def run_by_ranks(launched: Launched, arguments: Sequence[str], run: Callable[[Sequence[str]], int]) -> int:

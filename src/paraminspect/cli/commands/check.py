@@ -14,7 +14,6 @@ from paraminspect.cli.output import Output
 from paraminspect.cli.progress import Progress
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.paths import file_url, shown
-from paraminspect.names.suggestions import suggest
 from paraminspect.render.columns import FINDINGS
 from paraminspect.render.rows import Format
 from paraminspect.summaries import Severity
@@ -77,17 +76,13 @@ def command(
     class and function it names is reported unless torch itself writes it: as danger if it can do harm, as warning if it
     is not known. Severities: info, warning, error (damaged), danger (do not load).
     """
-    from paraminspect.checks.codes import CODES, rank
+    from paraminspect.checks.codes import CODES, rank, refuse_unknown
     from paraminspect.cli.opened import find_kinds
     from paraminspect.engines import open_engine
 
     if engine != "local" and not deep:
         raise ParamInspectError("--engine reads values, and a check of headers reads none", hint="--deep")
-
-    for code in ignore:
-        if code not in CODES:
-            hint = suggest(code, list(CODES), "the codes are", most=len(CODES))
-            raise ParamInspectError(f"--ignore {code!r} is no kind of finding", hint=hint)
+    refuse_unknown(ignore)
     out = Output("json" if output_format == "sarif" else output_format, colour=color, wide=wide, header=rows.header)
     columns, asked = rows.choose(FINDINGS), options.asked("values" if deep else "plan", build, rules)
     kinds = find_kinds(source, asked)
@@ -148,8 +143,7 @@ def _write_text(checked: Sequence[Checked], output: Output) -> None:
 
     style = output.style()
     for number, each in enumerate(checked):
-        if number:
-            output.write(["\n"])
+        output.write(["\n"] if number else [])
         most = MAX_SHOWN if output.is_terminal else None  # the worst come first
         target = file_url(each.source)
         output.write(render_findings(each.source, each.findings, each.closing, style, most=most, target=target))

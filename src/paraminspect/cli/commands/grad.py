@@ -2,58 +2,25 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Annotated, NamedTuple, get_args
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
 from paraminspect.cli import options
-from paraminspect.cli.declare import Listed, Table, declare
+from paraminspect.cli.declare import Table, declare
 from paraminspect.cli.output import Output
-from paraminspect.cli.ranks import Together, together
+from paraminspect.cli.ranks import joined, together
 from paraminspect.cli.run_options import Run
-from paraminspect.errors import ParamInspectError
-from paraminspect.outcomes import GradState
+from paraminspect.cli.shown import JSON, Shown, check_shard, check_shown
 from paraminspect.render.columns import GRADIENT_CHANGES, GRADIENTS, SPREAD, USES
 from paraminspect.text import list_some
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from torch import Tensor
-
     from paraminspect.live.grad.told import Told
-    from paraminspect.models.open import Opened
 
-JSON = ("json", "jsonl")
 FOUND = 1
 """Exit status of --fail-on and --compare when there is something to find."""
-
-
-class Shown(NamedTuple):
-    """What is shown of it."""
-
-    steps: Annotated[int, Option("--steps", min=1, metavar="N", help="Mean and spread over N batches.")] = 1
-    uses: Annotated[bool, Option("--uses", help="One row a use, of parameters used more than once.")] = False
-    all_uses: Annotated[bool, Option("--all-uses", help="One row a use, of all parameters.")] = False
-    tensors: Annotated[bool, Option("--show", help="The gradients themselves, as torch prints them.")] = False
-    save: Annotated[
-        str, Option("--output", "-o", metavar="FILE", help="Write the gradients, safetensors."), options.FILE
-    ] = ""
-    compare: Annotated[
-        str, Option("--compare", metavar="FILE", help="Rows for what differs from another run."), options.FILE
-    ] = ""
-    tolerance: Annotated[
-        float, Option("--tolerance", min=0.0, metavar="X", help="Of --compare, relative to each norm.")
-    ] = 1e-5
-    shard: Annotated[
-        str, Option("--shard", metavar="HOW", help="Under torchrun: fsdp, tp=N or tp=N,fsdp; each rank has a part.")
-    ] = ""
-    fail_on: Annotated[
-        tuple[str, ...],
-        Option("--fail-on", metavar="STATE,..", help="Exit 1 if any is so: none,zero,nan,inf."),
-        Listed(get_args(GradState), "state"),
-    ] = ()
 
 
 @declare(
@@ -96,13 +63,13 @@ def command(
 
     out = output.open(rows.header)
     shown = shown._replace(uses=shown.uses or shown.all_uses)
-    _check(shown, output.format, out)
+    check_shown(shown, output.format, out)
     drawing.check()
     known = USES if shown.uses and output.format not in JSON else (*GRADIENTS, *(SPREAD if shown.steps > 1 else ()))
     columns = rows.choose(GRADIENT_CHANGES if shown.compare else known)
     plan = plan_backward(**run._asdict(), steps=shown.steps, uses=shown.uses, seed=rules.seed, shard=shown.shard)
     one = together()
-    _check_shard(shown, one)
+    check_shard(shown, one)
     asked = options.asked(
         "values" if shown.shard else "memory", build, rules, feed, edits=init, allow_unmatched=allow_unmatched
     )
@@ -114,7 +81,7 @@ def command(
         from paraminspect.live.grad.run import run_backward  # imports torch, for what can be built
 
         with (
-            nullcontext() if one is None else _joined(one, model, rules.seed) as give,
+            nullcontext() if one is None else joined(one, model, rules.seed) as give,
             Waiting(out, "forward and backward"),
             Progress(out, "run", "batches") as progress,
         ):
@@ -134,53 +101,6 @@ def command(
                 out.note(f"--fail-on {state}: {list_some(names, 5)}")
     out.finish()
     return out.status
-
-
-def _check_shard(shown: Shown, one: Together | None) -> None:
-    if not shown.shard:
-        return
-    if one is None:
-        raise ParamInspectError(
-            "--shard shares a model among several processes, and this one is alone",
-            hint=f"torchrun --nproc-per-node 2 -m paraminspect grad SPEC --shard {shown.shard}",
-        )
-    for option, value in (
-        ("--show", shown.tensors),
-        ("-o", shown.save),
-        ("--compare", shown.compare),
-        ("--steps", shown.steps > 1),
-    ):
-        if value:
-            raise ParamInspectError(f"{option} does not go together with --shard", hint="leave out one of the two")
-
-
-@contextmanager
-def _joined(one: Together, model: Opened, seed: int) -> Iterator[Callable[[str], Tensor]]:
-    """Work with the other processes; what gives a tensor of the model by its name."""
-    import torch.distributed as dist
-
-    from paraminspect.live.init.drawn import drawn_by
-    from paraminspect.rules.steps import InitPlan
-
-    assert model.live is not None
-    one.meet().agree(None)
-    plan = model.plan or InitPlan((), (), {}, ())
-    with one.guarding():
-        dist.init_process_group("gloo")
-        yield drawn_by(plan, model.live, seed, model.rules.own if model.rules is not None else None)
-        dist.destroy_process_group()
-
-
-def _check(shown: Shown, typed_format: str, out: Output) -> None:
-    from paraminspect.live.grad.asked import refuse_missing
-
-    if shown.tensors and typed_format not in ("auto", *JSON):
-        raise ParamInspectError(f"--show has no meaning in --format {typed_format}", hint="leave it out, or json")
-    if shown.tensors and shown.compare:
-        raise ParamInspectError("--show and --compare exclude each other")
-    if shown.save == "-":
-        out.refuse_binary("safetensors", "-o FILE, or a pipe")
-    refuse_missing("--compare", shown.compare)
 
 
 def _print(told: Told, shown: Shown, columns: tuple[str, ...], out: Output, *, is_free: bool) -> None:

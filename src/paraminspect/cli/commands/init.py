@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
-from paraminspect.cli import options
-from paraminspect.cli.declare import Is, Table, declare
+from paraminspect.cli import options, written
+from paraminspect.cli.declare import Table, declare
 from paraminspect.cli.output import Output
 from paraminspect.cli.ranks import together
+from paraminspect.cli.written import STDOUT, TABLES, check_wanted
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.paths import shown
 from paraminspect.render.columns import STEPS
@@ -22,26 +23,7 @@ if TYPE_CHECKING:
     from paraminspect.models.open import Opened
     from paraminspect.rules.steps import InitPlan
 
-STDOUT = "-"
-TABLES = ("table", "markdown")
-"""Formats for people."""
-
 DryRun = Annotated[bool, Option("--dry-run", help="Print what would be done, and stop.")]
-OutputFile = Annotated[
-    str | None,
-    Option(
-        "--output",
-        "-o",
-        metavar="FILE",
-        help="Write a checkpoint: .safetensors, .pt, a folder of shards, or - for a pipe.",
-    ),
-    Is("file"),
-]
-Dtype = Annotated[options.FloatName | None, Option("--dtype", help="Of the floating-point tensors that are written.")]
-To = Annotated[
-    Literal["dcp"] | None,
-    Option("--to", help="Write a folder of torch.distributed.checkpoint, whatever the name."),
-]
 RequireAll = Annotated[bool, Option("--require-all", help="Exit 1 if no rule matches some parameter.")]
 Show = Annotated[bool, Option("--show", help="Print the tensors as well.")]
 
@@ -62,10 +44,10 @@ def command(
     rules: options.Rules,
     dry_run: DryRun = False,
     show: Show = False,
-    output_file: OutputFile = None,
+    output_file: written.OutputFile = None,
     shard_size: options.ShardSize = "",
-    dtype: Dtype = None,
-    to: To = None,
+    dtype: written.Dtype = None,
+    to: written.To = None,
     force: options.Force = False,
     allow_unmatched: options.AllowUnmatched = False,
     require_all: RequireAll = False,
@@ -92,7 +74,7 @@ def command(
         output = output._replace(format="table")
     out = output.open(rows.header)
     wanted = Wanted(output_file or "", dtype or "", shard_size, force, to or "")
-    _check(wanted, out, show=show)
+    check_wanted(wanted, out, show=show)
     one = together()
     if one is not None and not one.launched.is_first and (dry_run or not wanted.file):
         return 0  # there is nothing to share
@@ -128,23 +110,6 @@ def command(
                 out.note("nothing was done, since --require-all wants a rule for each")
     out.finish()
     return out.status
-
-
-def _check(wanted: Wanted, out: Output, *, show: bool) -> None:
-    if wanted.file == STDOUT:
-        out.refuse_binary("a checkpoint", "-o FILE.safetensors, or a pipe")
-    if show and out.format not in TABLES:
-        raise ParamInspectError(f"--show prints text, not {out.format}", hint="leave out --format, or use 'show'")
-    if show and wanted.file == STDOUT:
-        raise ParamInspectError("--show and -o - both write to standard output", hint="-o FILE")
-    for option, value in (
-        ("--shard-size", wanted.shard_size),
-        ("--dtype", wanted.dtype),
-        ("--to", wanted.to),
-        ("--force", wanted.force),
-    ):
-        if value and not wanted.file:
-            raise ParamInspectError(f"{option} without -o", hint="-o FILE says where to write")
 
 
 def _carry_out(
