@@ -26,8 +26,11 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--update-golden writes files that processes would share: run it without -n")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if not HAS_TORCH:
-        for item in items:
-            if item.get_closest_marker("torch"):
-                item.add_marker(pytest.mark.skip(REASON))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    in_extra = "extra" in config.getoption("markexpr")
+    for item in items:
+        if not HAS_TORCH and item.get_closest_marker("torch"):
+            item.add_marker(pytest.mark.skip(REASON))
+        extra = item.get_closest_marker("extra")
+        if extra is not None and (wants := extra.kwargs.get("wants")) and not in_extra:
+            item.add_marker(pytest.mark.skip(f"{wants}: make test-extra"))

@@ -25,7 +25,7 @@ def test_what_is_wrong_with_a_spec_is_said_without_torch(name: str) -> None:
 
 @pytest.mark.usefixtures("workplace")
 def test_probe_sees_torch() -> None:
-    status, modules = modules_after("list", "configs/mlp.yaml")
+    status, modules = modules_after("show", "configs/mlp.yaml", "0.bias")
     assert status == 0
     assert "torch" in modules
 

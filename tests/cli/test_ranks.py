@@ -125,7 +125,7 @@ def test_gradients_of_a_model_in_parts_are_those_of_the_whole() -> None:
     assert found.stderr.count("note: every process is fed the whole batch\n") == 1
 
 
-@pytest.mark.extra
+@pytest.mark.extra(wants="several torchruns")
 @pytest.mark.parametrize(("ranks", "shard"), [(2, "tp=2"), (4, "tp=2,fsdp")])
 def test_gradients_of_layers_cut_by_their_outputs(ranks: int, shard: str) -> None:
     found = torchrun(ranks, "grad", *LLAMA, "--shard", shard)
@@ -133,7 +133,7 @@ def test_gradients_of_layers_cut_by_their_outputs(ranks: int, shard: str) -> Non
     assert "note: in every process as a whole: model.layers.0.input_layernorm, " in found.stderr
 
 
-@pytest.mark.extra
+@pytest.mark.extra(wants="several torchruns")
 @pytest.mark.parametrize("bad", [0, 1])
 def test_one_that_fails_between_collective_operations_ends_all(bad: int, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(

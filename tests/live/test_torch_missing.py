@@ -13,7 +13,8 @@ from paraminspect.live.torch_missing import INSTALL, explain_missing
 from tests.making.running import Result, run_apart
 
 NEEDY = [
-    ["list", "net.yaml"],
+    ["list", "built.yaml"],
+    ["show", "net.yaml", "0.bias"],
     ["grad", "net.yaml"],
     ["cost", "net.py:make"],
     ["info", "transformers:net"],
@@ -37,6 +38,7 @@ FAULTS = {
 def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder whose `torch` fails."""
     (tmp_path / "net.yaml").write_text("model: [{Linear: [2, 2]}]\ninit: ['*=ones']\n")
+    (tmp_path / "built.yaml").write_text("model: [{Transformer: {d_model: 4, nhead: 2, dim_feedforward: 4}}]\n")
     (tmp_path / "net.py").write_text("import torch\ndef make(): return torch.nn.Linear(2, 2)\n")
     np.savez(tmp_path / "net.npz", a=np.ones(2))
     (tmp_path / "net").mkdir()
@@ -97,3 +99,10 @@ def test_other_errors_are_not_taken_for_it() -> None:
     assert explain_missing(None) is None
     for error in (ModuleNotFoundError("x", name="torchvision"), OSError("disk full"), ValueError("torch")):
         assert explain_missing(error) is None
+
+
+@pytest.mark.parametrize("command", ["list", "tree", "shared", "info", "rules"])
+def test_layers_that_are_known_are_told_all_the_same(command: str, bare: Path) -> None:
+    done = run_bare(bare, command, "net.yaml")
+    assert done.status == 0, done.stderr
+    assert bool(done.stdout) == (command != "shared")  # nothing is tied

@@ -33,7 +33,7 @@ def test_two_ranks_with_fsdp_tensor_parallel_and_ddp() -> None:
     assert run_script(2).split("\n") == ["fsdp ok", "tp ok", "ddp ok", ""]
 
 
-@pytest.mark.extra
+@pytest.mark.extra(wants="several torchruns")
 def test_four_ranks_with_both_fsdp_and_tensor_parallel() -> None:
     assert run_script(4) == "both ok\n"
 
