@@ -74,6 +74,9 @@ def make_environment(folder: Path) -> Path:
     for path in here.iterdir():
         if path.name not in without:
             (Path(there) / path.name).symlink_to(path)
+    program = python.parent / OWN  # git and shells look for it on the PATH
+    program.write_text(f"#!{python}\nfrom {OWN}.__main__ import main\n\nmain()\n", encoding="utf-8")
+    program.chmod(0o755)
     return python
 
 

@@ -46,6 +46,7 @@ def test_init_that_writes_nothing_is_not_shared(words: tuple[str, ...]) -> None:
     assert "torch" not in modules
 
 
+@pytest.mark.torch
 def test_init_by_two_ranks_writes_what_one_process_writes(tmp_path: Path) -> None:
     alone = run_apart("init", *GPT2, "-o", f"{tmp_path}/alone/")
     found = torchrun(2, "init", *GPT2, "-o", f"{tmp_path}/together/")
@@ -58,6 +59,7 @@ def test_init_by_two_ranks_writes_what_one_process_writes(tmp_path: Path) -> Non
         assert (tmp_path / "together" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
 
 
+@pytest.mark.torch
 def test_an_error_of_one_rank_is_said_once_and_ends_all(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "import os\ndef bad(tensor):\n    if os.environ['RANK'] == '1':\n        raise ValueError('broken here')\n"
@@ -119,6 +121,7 @@ def assert_same_gradients(found: Result, alone: Result) -> None:
         assert [use["norm"] for use in mine["uses"]] == pytest.approx([use["norm"] for use in due["uses"]], rel=1e-12)
 
 
+@pytest.mark.torch
 def test_gradients_of_a_model_in_parts_are_those_of_the_whole() -> None:
     found = torchrun(2, "grad", *GRAD, "--uses", "--shard", "fsdp")
     assert_same_gradients(found, run_apart("grad", *GRAD, "--uses"))

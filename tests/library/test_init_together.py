@@ -16,6 +16,8 @@ from paraminspect.models.open import Opened, open_model
 from paraminspect.ranks.meeting import EndedError, Meeting
 from tests.making.meetings import by_ranks
 
+pytestmark = pytest.mark.torch
+
 SPEC = """
 model:
   - {Embedding: [50, 8], name: embed}
