@@ -20,6 +20,9 @@ BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 DECIMAL_UNITS = ("", "K", "M", "B", "T", "Q")
 FLOP_UNITS = ("FLOPs", "KFLOPs", "MFLOPs", "GFLOPs", "TFLOPs", "PFLOPs", "EFLOPs")
 
+_MARKS = frozenset({"Mn", "Me"})
+"""Categories of characters that are drawn over the one before."""
+
 _SIZE = r"([0-9]{1,18}(?:\.[0-9]{1,9})?) ?([KMGTP]?)(i?)B?"
 
 
@@ -52,9 +55,13 @@ def display_width(text: str) -> int:
     """Columns that escaped text takes on a terminal: 2 for a wide character, 0 for a combining one."""
     if text.isascii():
         return len(text)
-    from rich.cells import cell_len
+    import unicodedata  # rich, which knows widths too, is not for a pipe
 
-    return cell_len(text)
+    width = 0
+    for character in text:
+        if unicodedata.category(character) not in _MARKS:
+            width += 2 if unicodedata.east_asian_width(character) in "WF" else 1
+    return width
 
 
 def shorten_middle(text: str, width: int, ellipsis: str = "…") -> str:

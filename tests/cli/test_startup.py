@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.making.running import modules_after
+from tests.making.safetensors_files import save_shapes
 
 HEAVY = {"torch", "numpy", "rich", "safetensors", "ml_dtypes", "yaml", "fsspec"}
 """Packages that no command on a file may load."""
@@ -39,25 +40,31 @@ def loaded(*arguments: object, before: str = "", **environ: str) -> set[str]:
     return modules
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["list"],
-        ["list", "--format", "table"],
-        ["list", "--format", "json"],
-        ["list", "--depth", "1"],
-        [],
-        ["info", "--format", "table"],
-        ["info", "--format", "json"],
-        ["tree"],
-        ["check"],
-        ["shared"],
-        ["shared", "--equal"],
-    ],
-    ids=" ".join,
-)
+COMMANDS = [
+    ["list"],
+    ["list", "--format", "table"],
+    ["list", "--format", "json"],
+    ["list", "--depth", "1"],
+    [],
+    ["info", "--format", "table"],
+    ["info", "--format", "json"],
+    ["tree"],
+    ["check"],
+    ["shared"],
+    ["shared", "--equal"],
+]
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
 def test_no_command_on_a_file_loads_what_is_heavy(model: Path, arguments: list[str]) -> None:
     assert not HEAVY & loaded(*arguments, model)
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+def test_nor_where_names_are_not_ascii_and_layers_are_folded(tmp_path: Path, arguments: list[str]) -> None:
+    path = tmp_path / "m.safetensors"
+    save_shapes(path, {f"層.{number}.{name}": [2, 0] for number in range(6) for name in ("e\u0301", "weight")})
+    assert not HEAVY & loaded(*arguments, path)
 
 
 def test_check_of_a_file_loads_nothing_of_rules(model: Path) -> None:
