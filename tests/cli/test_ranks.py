@@ -77,32 +77,9 @@ def test_an_error_of_one_rank_is_said_once_and_ends_all(tmp_path: Path) -> None:
     assert not {path.name for path in tmp_path.iterdir()} - {"mine.py", "__pycache__"}
 
 
-GRAD = (
-    "configs/gpt2.yaml",
-    "-D",
-    "depth=2",
-    "-D",
-    "dim=48",
-    "-D",
-    "vocab=90",
-    "--dtype",
-    "float64",
-    "--format",
-    "json",
-)
-LLAMA = (
-    "configs/llama-7b.yaml",
-    "-D",
-    "depth=1",
-    "-D",
-    "dim=64",
-    "-D",
-    "vocab=90",
-    "--dtype",
-    "float64",
-    "--format",
-    "json",
-)
+EXACT = ("-D", "vocab=90", "--dtype", "float64", "--format", "json")
+GRAD = ("configs/gpt2.yaml", "-D", "depth=2", "-D", "dim=48", *EXACT)
+LLAMA = ("configs/llama-7b.yaml", "-D", "depth=1", "-D", "dim=64", *EXACT)
 
 
 def assert_same_gradients(found: Result, alone: Result) -> None:
