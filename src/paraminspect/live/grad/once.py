@@ -195,13 +195,18 @@ def go_back(*ends: Tensor) -> None:
     try:
         with running_user_code(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            torch.autograd.backward(ends, [torch.ones_like(each) for each in ends])
+            torch.autograd.backward(ends, [_one(each) for each in ends])
     except (ParamInspectError, MemoryError, KeyboardInterrupt):
         raise
     except BaseException as error:
         if is_out_of_memory(error):
             raise MemoryError(str(error)) from error
         raise BackwardError(f"the backward pass fails: {complaint_of(error)}") from error
+
+
+def _one(end: Tensor) -> Tensor | None:
+    """What the backward pass begins with; None for one number, as torch then imports no sympy to look at its shape."""
+    return None if end.numel() == 1 and end.is_floating_point() else torch.ones_like(end)
 
 
 def _explain_nothing_trained(model: nn.Module, parameters: int) -> BackwardError:
