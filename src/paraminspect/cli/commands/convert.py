@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Option
 
@@ -12,6 +12,7 @@ from paraminspect.cli.declare import Is, Table, declare
 from paraminspect.cli.output import Output
 from paraminspect.errors import FarError, ParamInspectError
 from paraminspect.render.columns import WRITTEN
+from paraminspect.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from paraminspect.conversion.convert import Prepared
