@@ -163,6 +163,6 @@ def parametrization_facts(
             dim = int("torch.nn.modules.conv._ConvTransposeNd" in classes)
             rest = prod(shape) // shape[dim]
             return "_SpectralNorm", {"original": shape}, {"_u": (shape[dim],), "_v": (rest,)}
-        case "orthogonal" if len(shape) == 2 and shape[0] != shape[1]:  # of a square one torch asks for values
+        case "orthogonal" if len(shape) == 2:
             return "_Orthogonal", {"original": shape}, {"base": (max(shape),) * 2}
     raise DoubtError
