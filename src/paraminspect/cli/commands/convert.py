@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Option
@@ -119,7 +118,7 @@ def _check(file: str, writing: Writing, out: Output) -> None:
         raise ParamInspectError("--verify reads back what was written, and a pipe cannot be", hint="-o FILE")
 
 
-def _prepare(model: Opened, file: str, wanted: Wanted, metadata: Mapping[str, str], writing: Writing) -> Prepared:
+def _prepare(model: Opened, file: str, wanted: Wanted, metadata: dict[str, str], writing: Writing) -> Prepared:
     from paraminspect.cli.chosen import describe_no_match
     from paraminspect.conversion.convert import prepare
 
