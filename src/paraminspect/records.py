@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from paraminspect.tuples import NamedTuple
 
 Kind = Literal["parameter", "buffer", "tensor"]
 """What a tensor is known to be; "tensor" where the file does not say (a state dict, safetensors, GGUF)."""

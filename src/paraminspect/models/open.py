@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from paraminspect.errors import LimitExceededError, ParamInspectError, SourceError
 from paraminspect.files.seen import Seen, reading
@@ -17,6 +17,7 @@ from paraminspect.limits import effort
 from paraminspect.models.asked import Asked, Kind, parse_definitions
 from paraminspect.models.recognise import Recognised, recognise
 from paraminspect.records import Checkpoint, TensorRecord
+from paraminspect.tuples import NamedTuple
 
 if TYPE_CHECKING:  # what a command that reads a file does not wait for
     from collections.abc import Callable

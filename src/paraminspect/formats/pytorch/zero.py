@@ -24,7 +24,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.errors import CheckpointError, MalformedError
 from paraminspect.files.blob import open_blob
@@ -42,6 +42,7 @@ from paraminspect.formats.table import SHARDED, TORCH_SAVE
 from paraminspect.formats.zip_file import read_zip_directory
 from paraminspect.records import Checkpoint, Declaration, Encoding, Split, Storage, Stretch, TensorRecord
 from paraminspect.text import counted, quote
+from paraminspect.tuples import NamedTuple
 
 _STATES: Final = re.compile(r"(?:zero_pp_rank_(?P<rank>\d{1,6})_)?mp_rank_(?P<part>\d+)_model_states\.pt")
 _EXPERT: Final = re.compile(r"(?:layer_\d+_)?expert_\d+_mp_rank_00_model_states\.pt")
