@@ -37,7 +37,10 @@ def on_meta(given: Any) -> Any:
 def laid_out(found: Any) -> list[tuple[object, ...]]:
     """Type, shape and, where it can be told, the distance of elements in memory."""
     return [
-        (each.dtype, *((size, stride if size > 1 else 0) for size, stride in zip(each.shape, each.stride(), strict=True)))
+        (
+            each.dtype,
+            *((size, stride if size > 1 else 0) for size, stride in zip(each.shape, each.stride(), strict=True)),
+        )
         for each in tree_leaves(found)
     ]
 
@@ -81,10 +84,14 @@ CASES: list[Callable[[], object]] = [
     lambda: aten.mul.Scalar(PLACED, 2.0),
     lambda: 2.0 ** t(3),
     lambda: t(3) ** 2,
-    lambda: [each(t(2, 3)) for each in (torch.abs, torch.cos, torch.sin, torch.neg, torch.rsqrt, torch.sqrt, torch.exp)],
+    lambda: [
+        each(t(2, 3)) for each in (torch.abs, torch.cos, torch.sin, torch.neg, torch.rsqrt, torch.sqrt, torch.exp)
+    ],
     lambda: [getattr(functional, each)(TURNED) for each in ("gelu", "relu", "sigmoid", "silu", "tanh", "elu", "mish")],
     lambda: [getattr(functional, each)(t(2, 3)) for each in ("hardswish", "hardtanh", "leaky_relu", "softplus")],
-    lambda: [getattr(functional, each)(t(2, 3), inplace=True) for each in ("relu", "elu", "hardtanh", "silu", "leaky_relu")],
+    lambda: [
+        getattr(functional, each)(t(2, 3), inplace=True) for each in ("relu", "elu", "hardtanh", "silu", "leaky_relu")
+    ],
     lambda: torch.where(t(3, 3, dtype=torch.bool), t(1), t(3, 1)),
     lambda: t(2, 3, dtype=torch.float64) + t(2, 3, dtype=torch.float64),
     lambda: t(2, 3).add_(1.0),
@@ -197,7 +204,9 @@ def test_what_fails_is_for_torch_to_say(case: Callable[[], object]) -> None:
 
 
 def test_plain_layers_import_no_compiler() -> None:
-    code = "import sys, paraminspect as pi; pi.backward(sys.argv[1]); print({'sympy', 'torch._dynamo'} & {*sys.modules})"
+    code = (
+        "import sys, paraminspect as pi; pi.backward(sys.argv[1]); print({'sympy', 'torch._dynamo'} & {*sys.modules})"
+    )
     for config in ("configs/mlp.yaml", "configs/lenet5.yaml", "configs/lstm_tagger.yaml"):
         done = subprocess.run([sys.executable, "-c", code, config], capture_output=True, text=True, check=True)
         assert done.stdout == "set()\n"
