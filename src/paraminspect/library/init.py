@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from paraminspect.conversion.companions import read_companions
 from paraminspect.conversion.kinds import SHARD_SIZE, STDOUT, choose_format, ends_like, is_stream, own_format
@@ -26,6 +26,7 @@ from paraminspect.outcomes import InitStep
 from paraminspect.records import Checkpoint
 from paraminspect.rules.steps import InitPlan, PlannedStep
 from paraminspect.text import counted, escape_text, format_bytes, parse_size, shape_text
+from paraminspect.tuples import NamedTuple
 from paraminspect.writers.layout import Layout, OutTensor
 from paraminspect.writers.planners import Packing
 from paraminspect.writers.whole_files import open_stream, open_target

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
-from typing import NamedTuple
 
 from paraminspect.records import TensorRecord, TieGroup, TieKind
 from paraminspect.tied.strides import (
@@ -23,6 +22,7 @@ from paraminspect.tied.strides import (
     share_bytes,
     strided_set,
 )
+from paraminspect.tuples import NamedTuple
 
 MAX_EFFORT = 1_000_000
 """Steps, of about a microsecond, that one call may spend on views that are not contiguous; a pair takes some 10."""

@@ -160,7 +160,7 @@ def test_keys_that_are_not_what_they_say(change: bytes) -> None:
 def test_what_was_left_out_is_there_again_for_a_get() -> None:
     keys = pickle.dumps(KEYS, 2).removesuffix(b"e.")
     assert_same(keys + get(1400) + get(1650) + get(1400) + b"e.")
-    assert_same(keys + b"\x8c\3new" + put(1400) + b"0" + get(1400) + get(1401) + b"e.")  # stored anew meanwhile
+    assert_same(keys + b"\x8c\3new" + put(1400) + b"0" + get(1400) + get(1401) + get(1400) + b"e.")  # stored anew
     assert_same(keys + get(2600) + b"e.")
 
 
