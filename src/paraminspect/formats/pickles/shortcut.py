@@ -16,10 +16,11 @@ import struct
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.formats.pickles.inert import Builder, StorageRef, StorageType, TensorValue
+from paraminspect.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from paraminspect.formats.pickles.state import MachineState, Taken
