@@ -1,22 +1,23 @@
 """Named tuples, declared as with `typing.NamedTuple` and made in half of its time.
 
-typing compiles the annotation of every field to see whether it is a type, which mypy knows. A command on a file declares
-some sixty named tuples, and each start pays for them.
+Before Python 3.14 typing compiles the annotation of every field to see whether it is a type, which mypy knows. A command
+on a file declares some sixty named tuples, and each start pays for them.
 """
 
 from __future__ import annotations
 
+import sys
 from collections import namedtuple
 from typing import TYPE_CHECKING
 
 __all__ = ["NamedTuple"]
 
-if TYPE_CHECKING:
+if TYPE_CHECKING or sys.version_info >= (3, 14):
     from typing import NamedTuple  # noqa: TID251 - this is how mypy knows it
 else:
 
     class _Declared(type):
-        """Makes a named tuple of the body of a class, whose annotations are text."""
+        """Makes a named tuple of the body of a class."""
 
         def __new__(cls, name, bases, body):
             fields = body["__annotations__"]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from paraminspect.errors import LimitExceededError, ParamInspectError, SourceError
@@ -229,14 +228,14 @@ class Opened:
         unsaved = self._live.unsaved() if self._live is not None else ()  # what is told without torch has none
         if not unsaved:
             return self.checkpoint
-        return replace(self.checkpoint, tensors=[each for each in self.checkpoint.tensors if each.name not in unsaved])
+        return self.checkpoint._replace(tensors=[each for each in self.checkpoint.tensors if each.name not in unsaved])
 
     def as_stored(self) -> Opened:
         """The same with every tensor as it is stored, scales and the like among them, whatever they stand for."""
         tensors = [
             each.as_stored if each.role != "part" else each._replace(role="model") for each in self.checkpoint.tensors
         ]
-        self.checkpoint = replace(self.checkpoint, tensors=tensors)
+        self.checkpoint = self.checkpoint._replace(tensors=tensors)
         return self
 
     def tensor(self, record: TensorRecord) -> Tensor:

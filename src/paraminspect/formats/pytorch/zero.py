@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
 from paraminspect.errors import CheckpointError, MalformedError
@@ -89,15 +88,14 @@ def _read_whole(folder: str, file: str, optimizers: Mapping[int, str], read_file
     if optimizers:
         files = counted(len(optimizers), "*_optim_states.pt file")
         notes = (f"not read: {files}, the optimizer's state and its copy of the model in float32 (ZeRO)", *notes)
-    return replace(checkpoint, tensors=tensors, notes=notes)
+    return checkpoint._replace(tensors=tensors, notes=notes)
 
 
 def _with_experts(folder: str, experts: Sequence[str], checkpoint: Checkpoint, read_file: ReadFile) -> Checkpoint:
     read = [read_file(join(folder, file)) for file in experts]
     if not read:
         return checkpoint
-    return replace(
-        checkpoint,
+    return checkpoint._replace(
         tensors=[*checkpoint.tensors, *(tensor for each in read for tensor in each.tensors)],
         nbytes=checkpoint.nbytes + sum(each.nbytes for each in read),
         files=(*checkpoint.files, *(path for each in read for path in each.files)),
