@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from paraminspect.conversion.companions import read_companions
 from paraminspect.conversion.kinds import SHARD_SIZE, STDOUT, choose_format, ends_like, is_stream, own_format
@@ -27,6 +27,7 @@ from paraminspect.outcomes import InitStep
 from paraminspect.records import Checkpoint
 from paraminspect.rules.steps import InitPlan, PlannedStep
 from paraminspect.text import counted, escape_text, format_bytes, parse_size, shape_text
+from paraminspect.tuples import NamedTuple
 from paraminspect.writers.layout import Layout, OutTensor
 from paraminspect.writers.planners import Packing
 from paraminspect.writers.sink import Sink

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from paraminspect.errors import LimitExceededError, ParamInspectError, SourceError
 from paraminspect.files.seen import Seen, reading
@@ -17,6 +16,7 @@ from paraminspect.limits import effort
 from paraminspect.models.asked import Asked, Kind, parse_definitions
 from paraminspect.models.recognise import Recognised, recognise
 from paraminspect.records import Checkpoint, TensorRecord
+from paraminspect.tuples import NamedTuple
 
 if TYPE_CHECKING:  # what a command that reads a file does not wait for
     from collections.abc import Callable
@@ -233,14 +233,14 @@ class Opened:
         unsaved = self._live.unsaved() if self._live is not None else ()  # what is told without torch has none
         if not unsaved:
             return self.checkpoint
-        return replace(self.checkpoint, tensors=[each for each in self.checkpoint.tensors if each.name not in unsaved])
+        return self.checkpoint._replace(tensors=[each for each in self.checkpoint.tensors if each.name not in unsaved])
 
     def as_stored(self) -> Opened:
         """The same with every tensor as it is stored, scales and the like among them, whatever they stand for."""
         tensors = [
             each.as_stored if each.role != "part" else each._replace(role="model") for each in self.checkpoint.tensors
         ]
-        self.checkpoint = replace(self.checkpoint, tensors=tensors)
+        self.checkpoint = self.checkpoint._replace(tensors=tensors)
         return self
 
     def tensor(self, record: TensorRecord) -> Tensor:

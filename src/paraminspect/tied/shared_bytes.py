@@ -9,7 +9,6 @@ bounded by `MAX_EFFORT`: beyond it, tensors of one storage whose extents meet ar
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from paraminspect.records import TensorRecord, TieGroup, TieKind
 from paraminspect.tied.strides import (
@@ -22,6 +21,7 @@ from paraminspect.tied.strides import (
     share_bytes,
     strided_set,
 )
+from paraminspect.tuples import NamedTuple
 
 MAX_EFFORT = 1_000_000
 """Steps, of about a microsecond, that one call may spend on views that are not contiguous; a pair takes some 10."""

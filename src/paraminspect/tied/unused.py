@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.text import counted, quote
 from paraminspect.tied.shared_bytes import MAX_EFFORT, count_covered
 from paraminspect.tied.strides import Effort
+from paraminspect.tuples import NamedTuple
 
 MIN_UNUSED: Final = 64 << 10
 """Bytes. What writers align and pad takes less."""

@@ -7,7 +7,9 @@ Dictionaries keep their string keys; any other key becomes an `OddKey`, so that 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+from paraminspect.tuples import NamedTuple
 
 
 class Global:

@@ -8,7 +8,7 @@ twice; cycles are cut, and repeated visits are bounded, so that 10^30 paths to o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final, NamedTuple, TypeGuard
+from typing import Final, TypeGuard
 
 from paraminspect.errors import LimitExceededError
 from paraminspect.formats.dtypes import BITS
@@ -17,6 +17,7 @@ from paraminspect.formats.pytorch.classify import LONGEST_GENERATOR_KEY, kind_of
 from paraminspect.formats.pytorch.known_names import is_packed, known_names
 from paraminspect.formats.shapes import MAX_NAME_BYTES, MAX_TENSORS
 from paraminspect.records import Classes, Encoding, Kind, Quantizer, Role, Storage, TensorRecord
+from paraminspect.tuples import NamedTuple
 
 MAX_NESTING: Final = 400
 """Containers inside each other."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +17,7 @@ from paraminspect.architecture.plan import ModulePlan, Returned
 from paraminspect.live.build.complaints import first_line
 from paraminspect.live.build.layers import apply_parameter
 from paraminspect.text import shape_text
+from paraminspect.tuples import NamedTuple
 
 Child = nn.Module | nn.Parameter
 """What a container registers under a name."""

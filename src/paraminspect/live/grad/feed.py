@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,6 +16,7 @@ from paraminspect.live.build.feeding import Maker, Ready, make_given
 from paraminspect.live.build.forward import Inputs
 from paraminspect.live.build.inputs import make_tensor
 from paraminspect.live.grad.losses import Loss, Target, choose_loss, load_loss
+from paraminspect.tuples import NamedTuple
 
 
 class Wanted(NamedTuple):

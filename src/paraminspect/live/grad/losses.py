@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from paraminspect.live.build.seeds import make_generator
 from paraminspect.live.build.user_code import explaining, import_file, running_user_code
 from paraminspect.names.suggestions import closest, suggest
 from paraminspect.text import shape_text, shorten
+from paraminspect.tuples import NamedTuple
 
 LossFunction = Callable[[Any], Tensor]
 """A model's output -> a tensor of one element."""

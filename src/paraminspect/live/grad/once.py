@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,7 @@ from paraminspect.live.grad.losses import Loss, Taken, evaluate_loss
 from paraminspect.live.grad.uses import VIEWS, Use, UseTracker
 from paraminspect.live.ranks.sharded import Peers, find_peers, unsharded_parameters
 from paraminspect.records import Kind
+from paraminspect.tuples import NamedTuple
 
 
 class Outcome(NamedTuple):

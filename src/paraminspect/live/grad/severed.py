@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import CheckpointFunction
 
 from paraminspect.live.build.forward import CallPaths, iter_tensors
+from paraminspect.tuples import NamedTuple
 
 DETACHING = frozenset({"detach", "detach_", "__get__"})
 """Functions that leave the graph on purpose; `__get__` is that of `tensor.data`."""
