@@ -34,8 +34,8 @@ PIECE: Final = 16 << 20
 SIZE: Final = 300
 """Of a panel, in pixels."""
 
-LEFT, TOP, GAP, BOTTOM, RIGHT = 70, 70, 120, 50, 150
-BARE: Final = "bare json, printed"
+LEFT, TOP, GAP, BOTTOM, RIGHT = 70, 80, 120, 50, 150
+BARE: Final = "bare json"
 COLOURS: Final = {
     "list": "#2f6fb0",
     "stats": "#b3261e",

@@ -101,9 +101,8 @@ def tasks_of(data: str) -> list[Task]:
             {
                 "sft stat": Peer("sft-cli", ("sft", "stat", big)),
                 "ckptkit stats": Peer("ckptkit", ("ckptkit", "stats", big)),
-                "torch, the same statistics": Peer("torch", floor("torch_stats", big)),
             },
-            rounds=1,
+            rounds=2,
         ),
         Task(
             "`diff`: two files of 500 MB, `.safetensors`, alike",
@@ -116,7 +115,7 @@ def tasks_of(data: str) -> list[Task]:
                     "ckptkit", ("ckptkit", "diff", f"{data}/gpt2.safetensors", f"{data}/gpt2-copy.safetensors")
                 ),
             },
-            rounds=1,
+            rounds=2,
         ),
         Task(
             "`check`: 294 tensors, 1 GB, `.pt`, harmless",
