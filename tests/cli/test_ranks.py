@@ -101,9 +101,9 @@ def assert_same_gradients(found: Result, alone: Result) -> None:
 
 @pytest.mark.torch
 def test_gradients_of_a_model_and_a_batch_in_parts_are_those_of_the_whole() -> None:
-    uneven = ("--eval", "-i", TOKENS, "--target", TOKENS, "--uses")
-    found = torchrun(2, "grad", *GRAD, *uneven, "--shard", "fsdp")
-    assert_same_gradients(found, run_apart("grad", *GRAD, *uneven))
+    uneven = ("-i", TOKENS, "--target", TOKENS, "--uses")
+    found = torchrun(2, "grad", *LLAMA, *uneven, "--shard", "fsdp")
+    assert_same_gradients(found, run_apart("grad", *LLAMA, *uneven))
     assert found.stderr.count("note: each process is fed its part of 3 rows\n") == 1
 
 
