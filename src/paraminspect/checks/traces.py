@@ -8,7 +8,7 @@ they are the same if they have the same digest.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.errors import LimitExceededError
 from paraminspect.files.blob import Blob
@@ -17,6 +17,7 @@ from paraminspect.formats.pickles.inert import StorageRef
 from paraminspect.formats.pickles.traced import Trace
 from paraminspect.formats.pickles.tracing import trace_pickle
 from paraminspect.limits import OPCODES, STRINGS, WINDOWS, Effort, EffortError, effort, one_effort
+from paraminspect.tuples import NamedTuple
 
 HEAD: Final = 4096
 """Bytes of a pickle by which it is found again; what is behind them is digested."""

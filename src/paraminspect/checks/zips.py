@@ -13,7 +13,7 @@ import struct
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.checks.codes import find
 from paraminspect.checks.container import ZIP_MEMBER, Place, as_finding, scan_part, scan_rest
@@ -35,6 +35,7 @@ from paraminspect.formats.zip_pieces import split_archives
 from paraminspect.limits import effort
 from paraminspect.summaries import Finding
 from paraminspect.text import counted, format_bytes, quote
+from paraminspect.tuples import NamedTuple
 from paraminspect.values.stored_bytes import open_again
 
 MAX_TOLD: Final = 20

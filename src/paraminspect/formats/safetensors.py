@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import reprlib
 from collections.abc import Sequence
-from typing import Final, NamedTuple, NoReturn, cast
+from typing import Final, NoReturn, cast
 
 from paraminspect.errors import NOT_WHOLE, LimitExceededError, MalformedError, TruncatedError
 from paraminspect.files.blob import NEAR, Blob
@@ -28,6 +28,7 @@ from paraminspect.formats.shapes import check_sizes, contiguous_stride, count_el
 from paraminspect.limits import ENTRIES, effort
 from paraminspect.records import Checkpoint, Role, Storage, TensorRecord
 from paraminspect.text import quote
+from paraminspect.tuples import NamedTuple
 
 MAX_SAFETENSORS_HEADER: Final = 100_000_000
 """Bytes of JSON, the reference implementation's own limit."""

@@ -11,7 +11,9 @@ the only references to packages above this one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
+
+from paraminspect.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from paraminspect.records import Checkpoint

@@ -25,13 +25,14 @@ import struct
 import zlib
 from bisect import bisect_left
 from collections.abc import Container, Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.errors import NOT_WHOLE, LimitExceededError, MalformedError, TruncatedError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.once import once
 from paraminspect.limits import DIRECTORIES, MEMBERS, effort
 from paraminspect.text import quote
+from paraminspect.tuples import NamedTuple
 
 MAX_ZIP_ENTRIES: Final = 500_000
 """Members of one zip: a checkpoint has one for each tensor."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,6 +17,7 @@ from paraminspect.live.build.forward import Inputs, map_tensors
 from paraminspect.live.build.inputs import make_tensor
 from paraminspect.live.grad.losses import Loss, Target, choose_loss, load_loss, why_no_sum
 from paraminspect.live.grad.rows import Rows
+from paraminspect.tuples import NamedTuple
 
 
 class Wanted(NamedTuple):

@@ -6,7 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ from paraminspect.live.build.user_code import explaining, import_file, running_u
 from paraminspect.live.grad.rows import Rows
 from paraminspect.names.suggestions import closest, suggest
 from paraminspect.text import shape_text, shorten
+from paraminspect.tuples import NamedTuple
 
 LossFunction = Callable[[Any], Tensor]
 """A model's output -> a tensor of one element."""

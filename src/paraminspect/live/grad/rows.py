@@ -8,7 +8,7 @@ be the first dimension, and no other one, of all that comes of the rows. Of ever
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from paraminspect.errors import ParamInspectError
 from paraminspect.live.build import functions, layers
 from paraminspect.live.build.containers import BLOCK_MODULE, Flow, MixtureOfExperts, Parallel, Residual
 from paraminspect.live.build.forward import Call, CallPaths, Inputs, call_model, iter_tensors, map_tensors
+from paraminspect.tuples import NamedTuple
 
 TRIED: Final = 100_003
 """Rows of the run on the meta device: a prime, so that nothing is folded into it, and of a size that nothing else has."""
