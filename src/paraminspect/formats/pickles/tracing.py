@@ -192,13 +192,15 @@ class _TracingMachine(PickleMachine):
             self._declare(value)
         return self._first_use(value)
 
-    def _declare_taken(self, reference: StorageRef) -> StorageRef:
-        """The same of a storage that the shortcut takes."""
+    def _declare_taken(self, references: dict[str, StorageRef]) -> bool:
+        """The same of storages that the shortcut takes."""
+        if not self.trace.storages.keys().isdisjoint(references):
+            return False
         if self._declare is not None:
-            self._declare(reference)
-        if self._first_use(reference) is not reference:
-            self.trace.departs = True
-        return reference
+            for reference in references.values():
+                self._declare(reference)
+        self.trace.storages.update(references)
+        return True
 
     def _first_use(self, reference: StorageRef) -> StorageRef:
         """The first reference to a storage in place of an equal one, as a reader has it."""
