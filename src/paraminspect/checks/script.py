@@ -65,6 +65,7 @@ KNOWN_NAMESPACES: Final = frozenset(
 MAX_TOLD: Final = 20
 
 _CALL: Final = re.compile(r"(?<![\w.\"'])((?:torch|ops|__torch__)(?:\.\w+)+|\w+)\(")
+_CLASSES: Final = "__torch__.torch.classes."
 _CLASS: Final = re.compile(r"__torch__\.torch\.classes\.([\w.]+)")
 
 
@@ -81,6 +82,8 @@ def scan_code(directory: ZipDirectory, place: Place) -> Iterator[Finding]:
             continue
         left -= entry.size
         for number, line in enumerate(code.splitlines(), 1):
+            if "(" not in line and _CLASSES not in line:
+                continue  # as most lines are, which declare what a module has
             for called, (kind, reason) in _judge_line(line):
                 if (kind, called) in seen or (told := told + 1) > MAX_TOLD:
                     continue
