@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -67,6 +68,7 @@ class Case:
         budgets: That our command must keep.
         slow: Some command takes seconds, so that fewer rounds must do.
         ours: Label of our command.
+        makes: A file that commands write, which is not there before.
     """
 
     name: str
@@ -75,7 +77,11 @@ class Case:
     budgets: tuple[Budget, ...]
     slow: bool = False
     ours: str = LIST
+    makes: str = ""
 
+
+MEMORY = "/dev/shm"
+"""A folder whose files take no disk, on Linux: where a disk is slower than drawing, it would be what is measured."""
 
 MEDIUM = ("1024", "24")
 """Width and layers of GPT-2 medium."""
@@ -103,6 +109,7 @@ def make_cases(data: str, binaries: str) -> list[Case]:
         binaries: Folder of `paraminspect` and `gguf-dump`.
     """
     python = sys.executable
+    drawn = os.path.join(MEMORY if os.path.isdir(MEMORY) else data, "paraminspect-bench.safetensors")
 
     def listing(name: str) -> tuple[str, ...]:
         return (f"{binaries}/paraminspect", "list", f"{data}/{name}")
@@ -361,7 +368,7 @@ def make_cases(data: str, binaries: str) -> list[Case]:
         ),
         Case(
             "init",
-            "GPT-2 of 355 million parameters drawn, 1.4 GB, to `.safetensors`",
+            "GPT-2 of 355 million parameters drawn, 1.4 GB, to a new `.safetensors` in memory",
             {
                 BARE_NORMAL: (python, "benchmarks/floors/bare_normal.py", *MEDIUM),
                 INIT: (
@@ -374,15 +381,15 @@ def make_cases(data: str, binaries: str) -> list[Case]:
                     f"depth={MEDIUM[1]}",
                     "--rule",
                     "*=normal(std=0.02)",
-                    "--force",
                     "-o",
-                    f"{data}/init.safetensors",
+                    drawn,
                 ),
-                NORMAL_SAVE: (python, "benchmarks/floors/bare_normal.py", *MEDIUM, f"{data}/init.safetensors"),
+                NORMAL_SAVE: (python, "benchmarks/floors/bare_normal.py", *MEDIUM, drawn),
             },
-            (Budget("slower", 1.2, BARE_NORMAL), Budget("megabytes", INIT_MEGABYTES)),
+            (Budget("slower", 0.8, BARE_NORMAL), Budget("megabytes", INIT_MEGABYTES)),
             slow=True,
             ours=INIT,
+            makes=drawn,
         ),
         Case(
             "grad",

@@ -7,7 +7,7 @@ what is returned or raised.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from paraminspect.errors import LimitExceededError, ParamInspectError, SourceError
@@ -42,7 +42,7 @@ if TYPE_CHECKING:  # what a command that reads a file does not wait for
 _DEFAULT: Final = Asked()
 
 _TOLD: Final = ("names", "plan")
-"""What a spec can tell before its model is built."""
+"""What a spec can tell before its model is built; to whoever edits it, its values too: rules may leave none to ask for."""
 
 
 class RefusedError(ParamInspectError):
@@ -221,6 +221,11 @@ class Opened:
         """Names that --weights left as they were, though they stand in the model or in the checkpoint."""
         report = self._live.weights if self._live is not None else None
         return frozenset(each.name for each in report.mismatches) if report is not None else frozenset()
+
+    @property
+    def state(self) -> Sequence[TensorRecord]:
+        """Of a model, what its state dict holds under every name."""
+        return self.checkpoint.tensors if self._live is None else self._live.state
 
     @property
     def saved(self) -> Checkpoint:
@@ -428,7 +433,9 @@ def _open_spec(source: str, found: Recognised, asked: Asked) -> Opened:
     plan = plan_model(spec, own)  # what is wrong with a spec is said before torch is imported
 
     def build(device: str, limit: int) -> LiveModel:
-        _collect_garbage()
+        from paraminspect.live.begin import import_torch
+
+        import_torch()
         from paraminspect.live.build.live_model import build_spec
 
         return build_spec(
@@ -441,7 +448,8 @@ def _open_spec(source: str, found: Recognised, asked: Asked) -> Opened:
             given=asked.inputs,
         )
 
-    if asked.want in _TOLD and not (asked.modules_file or asked.weights or asked.inputs):
+    is_told = asked.want in _TOLD or (asked.want == "values" and asked.edits)
+    if is_told and not (asked.modules_file or asked.weights or asked.inputs):
         from paraminspect.architecture.sketch import sketch_model, sketch_records
 
         outline = sketch_model(plan)
@@ -474,7 +482,9 @@ def _open_factory(source: str, found: Recognised, asked: Asked) -> Opened:
 
     check_definitions(asked, config)
     rules = _rules(asked, config, None)
-    _collect_garbage()
+    from paraminspect.live.begin import import_torch
+
+    import_torch()
     from paraminspect.live.build.live_model import build_from_factory
 
     device = "cpu" if asked.want in ("values", "memory") else "meta"
@@ -525,12 +535,6 @@ def _rules(asked: Asked, config: Config | None, spec: Spec | None) -> ChosenRule
     from paraminspect.models.rules import choose_for
 
     return choose_for(asked, config, spec)
-
-
-def _collect_garbage() -> None:
-    import gc
-
-    gc.enable()  # models are full of cycles
 
 
 def _within_memory(build: Any, asked: Asked) -> LiveModel:
