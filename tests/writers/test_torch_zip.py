@@ -24,7 +24,7 @@ from paraminspect.writers import zip_write as zip_archive
 from paraminspect.writers.layout import Layout, OutTensor
 from paraminspect.writers.torch_pickle import TYPED, UNTYPED
 from paraminspect.writers.torch_zip import plan_torch_zip
-from tests.making.newer_torch import dtypes, since
+from tests.making.newer_torch import dtypes
 
 pytestmark = pytest.mark.filterwarnings("ignore:ComplexHalf support is experimental")
 
@@ -108,7 +108,6 @@ def test_the_pickle_is_the_one_torch_writes(count: int, values: Any) -> None:
     assert theirs.read("archive/data.pkl") in pickled
 
 
-@since("2.7")
 def test_the_records_are_those_of_torch(tmp_path: Path, values: Any, write: Any) -> None:
     tensors = [OutTensor("a", "float32", (5,), ("b",)), OutTensor("c", "float16", (7,))]
     write(plan_torch_zip(tensors, "ours"), tmp_path / "ours.pt", values(tensors))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from inspect import signature
 from typing import Any, Final
 
 import torch
@@ -155,13 +154,11 @@ def _scatter(tensor: Any, values: Tensor | None, owner: int) -> None:
 
     mesh = tensor.device_mesh
     full = torch.empty(tensor.shape, dtype=tensor.dtype) if values is None else values.contiguous()
-    source: dict[str, int | None] = {"src_data_rank": owner}
-    can_choose = "src_data_rank" in signature(distribute_tensor).parameters
-    # parts within parts: torch sends only such as are of one size (2.13); and always from the first process (2.6)
-    if not can_choose or not all(how.is_shard() or how.is_replicate() for how in tensor.placements):
-        full = _broadcast(full, mesh, owner)
-        source = {"src_data_rank": None} if can_choose else {}
-    made = distribute_tensor(full, mesh, tensor.placements, **source)
+    source: int | None = owner
+    if not all(how.is_shard() or how.is_replicate() for how in tensor.placements):
+        full = _broadcast(full, mesh, owner)  # parts within parts: torch sends only such as are of one size (2.13)
+        source = None
+    made = distribute_tensor(full, mesh, tensor.placements, src_data_rank=source)
     tensor.detach().to_local().copy_(made.to_local())
 
 
