@@ -32,7 +32,7 @@ def main() -> int:
     for case in cases:
         rounds = max(1, options.rounds // SLOW_SHARE) if case.slow else options.rounds
         print(f"{case.title} ...", file=sys.stderr, flush=True)
-        measured = measure_in_turn(case.commands, rounds)
+        measured = measure_in_turn(case.commands, rounds, case.makes)
         kept += [budget_row(case, budget, measured) for budget in case.budgets]
         tables.append(_case_table(case, measured, rounds))
         if options.output:  # what is measured is kept, should a later case be given up

@@ -49,12 +49,13 @@ class Run:
     status: int
 
 
-def measure_in_turn(commands: Mapping[str, tuple[str, ...]], rounds: int) -> dict[str, Measurement]:
+def measure_in_turn(commands: Mapping[str, tuple[str, ...]], rounds: int, makes: str = "") -> dict[str, Measurement]:
     """Run every command once a round, A B C A B C ..., after one round that is not counted.
 
     Args:
         commands: Label -> command line; its first word is a path. Standard output is a pipe that is read and dropped.
         rounds: Counted runs of each.
+        makes: A file that they write, removed after each.
     """
     runs: dict[str, list[Run]] = {label: [] for label in commands}
     for counted in range(rounds + 1):
@@ -62,6 +63,8 @@ def measure_in_turn(commands: Mapping[str, tuple[str, ...]], rounds: int) -> dic
             run = _run(command)
             if counted:
                 runs[label].append(run)
+            if makes and os.path.exists(makes):
+                os.unlink(makes)
     return {label: summarise(of_one) for label, of_one in runs.items()}
 
 

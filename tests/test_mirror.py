@@ -67,7 +67,7 @@ WITHOUT: dict[str, str] = {
         conversion/verify
     """,
     "tested by files/test_web.py and files/test_buckets.py": """
-        files/addresses files/connections files/far files/faults files/storing files/threads files/web_place
+        files/addresses files/connections files/far files/faults files/threads files/web_place
     """,
     "tested by engines/test_local.py": """
         engines/workers

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -79,7 +77,7 @@ def test_records_do_not_change() -> None:
         record((2,), (1,), 8).name = "b"  # type: ignore[misc]
     with pytest.raises(AttributeError):
         STORAGE.nbytes = 1  # type: ignore[misc]
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         Checkpoint("safetensors", []).format = "gguf"  # type: ignore[misc]
     with pytest.raises(AttributeError):
         TieGroup("alias", ("a", "b"), (0, 1)).kind = "view"  # type: ignore[misc]

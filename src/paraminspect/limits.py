@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
-from typing import Final, NamedTuple, ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 from paraminspect.errors import LimitExceededError
+from paraminspect.tuples import NamedTuple
 
 Given = TypeVar("Given")
 Asked = ParamSpec("Asked")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
+
+from paraminspect.tuples import NamedTuple
 
 SEEDS: Final = 2
 """Which way from seeds to values (`live.build.seeds`) this is, as JSON says it; another way is another number."""

@@ -7,9 +7,10 @@ one takes a tenth of the time, which every start of a command pays.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from paraminspect.tuples import NamedTuple
 
 Kind = Literal["parameter", "buffer", "tensor"]
 """What a tensor is known to be; "tensor" where the file does not say (a state dict, safetensors, GGUF)."""
@@ -23,6 +24,8 @@ beside it (a moving average, a teacher that follows it)."""
 OF_MODEL = ("model", "part")
 """Roles of what a model is saved with."""
 
+
+NO_METADATA: Mapping[str, str] = {}
 
 PAIRS = "float4_e2m1fn_x2"
 """torch's type of two numbers in one element."""
@@ -430,8 +433,7 @@ class Declaration(NamedTuple):
     copied: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(NamedTuple):
     """What a source holds, as its headers tell.
 
     Attributes:
@@ -453,7 +455,7 @@ class Checkpoint:
 
     format: str
     tensors: Sequence[TensorRecord]
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = NO_METADATA
     notes: tuple[str, ...] = ()
     source: str = ""
     nbytes: int = 0
@@ -462,6 +464,9 @@ class Checkpoint:
     stored: int | None = None
     unused: int = 0
     version: str = ""
-    root: object = field(default=None, repr=False, compare=False)
-    kept_open: object = field(default=None, repr=False, compare=False)
+    root: object = None
+    kept_open: object = None
     member: str = ""
+
+    def __repr__(self) -> str:
+        return f"Checkpoint({self.source!r}, {self.format!r}, {len(self.tensors)} tensors)"

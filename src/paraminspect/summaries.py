@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from paraminspect.tuples import NamedTuple
 
 Severity = Literal["info", "warning", "error", "danger"]
 """How bad a finding is, in ascending order:

@@ -132,7 +132,6 @@ def test_names_that_modules_have_are_left_to_torch() -> None:
         "model: [{Attention: {heads: 4, kv_heads: 3}}]",
         "model: [{Param: {shape: [2, 3], op: prepend}}]",
         "model: [{Reshape: [-1, -1]}]",
-        "model: [{Linear: [4, 4], parametrize: {weight: orthogonal}}]",
         "model: [{LayerNorm: [[2, 3, 4]], parametrize: {weight: {weight_norm: 1}}}]",
         "model: [{Sequential: [{Linear: [1, 1]}], repeat: 9999}, {Linear: [1, 1], repeat: 9999}, {LSTM: [1, 1, 60], repeat: 999}]",
     ],

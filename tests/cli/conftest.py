@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,7 +34,7 @@ def open_stub(source: str) -> Checkpoint:
         return open_file(source)
     if source not in CHECKPOINTS:
         raise SourceError("no such file or folder", source=source)
-    return replace(CHECKPOINTS[source](), source=source)
+    return CHECKPOINTS[source]()._replace(source=source)
 
 
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -90,6 +90,32 @@ def test_a_spec_of_known_layers_needs_no_torch(options: tuple[str, ...], tmp_pat
     assert "yaml" in modules
 
 
+@pytest.mark.parametrize("rule", ["*=normal", "*weight=normal", "*weight=add(1)"])
+@pytest.mark.parametrize("name", ["mlp", "shared_linear", "siamese"])
+def test_the_same_values_are_written_whoever_told_the_shapes(
+    name: str, rule: str, told_by_torch: Callable[..., Result], tmp_path: Path
+) -> None:
+    path = next(str(path) for path in CONFIGS if path.stem == name)
+    line = ("init", path, "--rule", rule, "--force", "-o", str(tmp_path / "out.safetensors"))
+    told = run_here(*line)
+    written = (tmp_path / "out.safetensors").read_bytes()
+    assert told_by_torch(*line) == told
+    assert (tmp_path / "out.safetensors").read_bytes() == written
+
+
+@pytest.mark.parametrize(("rule", "built"), [("*=normal", False), ("*weight=normal", True), ("*=add(1)", True)])
+def test_a_model_all_of_whose_values_come_from_rules_is_not_built(
+    rule: str, built: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    real = live_model.build_spec
+    monkeypatch.setattr(live_model, "build_spec", lambda *args, **more: calls.append(args) or real(*args, **more))
+    path = tmp_path / "spec.yaml"
+    path.write_text("model: [{Linear: [4, 3]}, ReLU]\n")
+    assert run_here("init", str(path), "--rule", rule, "-o", str(tmp_path / "o.safetensors")).status == 0
+    assert len(calls) == built
+
+
 def test_a_spec_of_30_000_layers_is_told(tmp_path: Path) -> None:
     path = tmp_path / "spec.yaml"
     path.write_text("blocks: {B: {layers: [{Linear: [8, 8]}, {LayerNorm: 8}, GELU]}}\nmodel: [{B: [], repeat: 7500}]\n")

@@ -99,6 +99,15 @@ def test_a_file_system_without_it_gets_ordinary_writes(file: Any, monkeypatch: p
 
 
 @pytest.mark.usefixtures("small")
+def test_a_file_in_memory_gets_ordinary_writes(file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[int] = []
+    monkeypatch.setattr(direct, "open_direct", opened.append)
+    monkeypatch.setattr(direct, "lies_in_memory", lambda fd: True)
+    check(file, DirectWriter(1), 0, len(DATA), 7)
+    assert not opened
+
+
+@pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("first", [0, 100, BLOCK])
 def test_a_disk_that_refuses_a_block_or_takes_a_part_of_it(
     file: Any, monkeypatch: pytest.MonkeyPatch, first: int

@@ -18,6 +18,7 @@ import pytest
 
 from paraminspect.errors import ParamInspectError, TargetError
 from paraminspect.writers import direct, partial
+from paraminspect.writers import sink as sink_module
 from paraminspect.writers.layout import Copy, FileLayout, Layout, OutTensor, Piece, Slot
 from paraminspect.writers.safetensors import plan_safetensors
 from paraminspect.writers.shards import plan_shards
@@ -210,6 +211,57 @@ def test_space_is_looked_for_first(path: Path, monkeypatch: pytest.MonkeyPatch) 
     layout = plan_safetensors([OutTensor("a", "float32", (1 << 20,))], {})
     with pytest.raises(TargetError, match=r"not enough space: 4\.00 MiB needed, 1\.00 KiB free"):
         open_target(layout, str(path)).__enter__()
+
+
+@pytest.mark.parametrize("layout", [LAYOUT, SHARDS], ids=["file", "folder"])
+def test_room_is_found_meanwhile_for_files_in_memory(
+    layout: Layout, tmp_path: Path, due: list[bytes], put: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, enough = [], threading.Event()
+    total = sum(file.nbytes for file in layout.files)
+
+    def allocate(fd: int, begin: int, nbytes: int) -> None:
+        found.append((os.fstat(fd).st_ino, begin, nbytes))
+        if sum(size for _, _, size in found) == total:
+            enough.set()
+
+    monkeypatch.setattr(sink_module, "RESERVED_BYTES", 100)
+    monkeypatch.setattr(sink_module, "lies_in_memory", lambda fd: True)
+    monkeypatch.setattr(sink_module, "allocate", allocate)
+    for name in ("plain", "reserved"):
+        with open_target(layout, str(tmp_path / name)) as sink:
+            if name == "reserved":
+                with sink.reserving():
+                    assert enough.wait(60)
+            put(sink, due)
+    assert max(size for _, _, size in found) == 100
+    assert len({inode for inode, _, _ in found}) == len(layout.files)
+    one, other = ([each.read_bytes() for each in files_of(tmp_path / name)] for name in ("plain", "reserved"))
+    assert one == other
+
+
+def files_of(path: Path) -> list[Path]:
+    return sorted(path.iterdir()) if path.is_dir() else [path]
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_room_that_is_not_found_or_not_looked_for_is_no_error(
+    in_memory: bool, path: Path, due: list[bytes], put: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(fd: int, begin: int, nbytes: int) -> None:
+        asked.append(begin)
+        raise OSError(errno.ENOSPC, "full")
+
+    asked: list[int] = []
+    monkeypatch.setattr(sink_module, "RESERVED_BYTES", 100)
+    monkeypatch.setattr(sink_module, "lies_in_memory", lambda fd: in_memory)
+    monkeypatch.setattr(sink_module, "allocate", refuse)
+    with open_target(LAYOUT, str(path)) as sink:
+        with sink.reserving():
+            pass
+        assert asked in ([[0], []] if in_memory else [[]])
+        put(sink, due)
+    assert path.exists()
 
 
 def test_two_at_once(path: Path, due: list[bytes], put: Any, whole: bytes) -> None:

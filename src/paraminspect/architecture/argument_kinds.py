@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from math import isfinite
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from paraminspect.architecture.layer_rows import DoubtError, Values
+from paraminspect.tuples import NamedTuple
 
 MAX_SIZE: Final = 1 << 31
 """Of any integer that is told without torch."""

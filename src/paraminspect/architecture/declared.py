@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from paraminspect.tuples import NamedTuple
 
 ArgumentKind = Literal["int", "float", "bool", "text", "ints", "shape", "op"]
 Default = int | float | bool | str | tuple[int, ...] | None

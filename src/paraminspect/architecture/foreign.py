@@ -6,11 +6,11 @@ None of them is run: a mapping that names code (`_target_: torch.nn.Linear`) is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, shown
 from paraminspect.errors import SpecError
 from paraminspect.text import shorten
+from paraminspect.tuples import NamedTuple
 
 MAX_ANSWER = 160
 """Characters of a hint that repeats what the file says."""

@@ -15,7 +15,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
 from paraminspect.architecture.fields import MAX_NAME_LENGTH
 from paraminspect.architecture.model import TensorInput, Value
@@ -25,6 +25,7 @@ from paraminspect.architecture.values import Scope, parse_value
 from paraminspect.architecture.yaml_marks import parse_yaml
 from paraminspect.errors import ParamInspectError, SourceError, SpecError
 from paraminspect.text import shorten
+from paraminspect.tuples import NamedTuple
 
 INPUT_OPTION: Final = "--input"
 FILE_OPTION: Final = "--input-file"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import prod
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from paraminspect.architecture.argument_kinds import MAX_SIZE, bind_values, read_takes
 from paraminspect.architecture.expressions import evaluate
@@ -14,6 +14,7 @@ from paraminspect.architecture.model import Value
 from paraminspect.architecture.plan import Parametrization
 from paraminspect.architecture.torch_layers import INSIDE, LAYERS
 from paraminspect.errors import SpecError
+from paraminspect.tuples import NamedTuple
 
 MODULE: Final = "torch.nn.modules.module.Module"
 
@@ -162,6 +163,6 @@ def parametrization_facts(
             dim = int("torch.nn.modules.conv._ConvTransposeNd" in classes)
             rest = prod(shape) // shape[dim]
             return "_SpectralNorm", {"original": shape}, {"_u": (shape[dim],), "_v": (rest,)}
-        case "orthogonal" if len(shape) == 2 and shape[0] != shape[1]:  # of a square one torch asks for values
+        case "orthogonal" if len(shape) == 2:
             return "_Orthogonal", {"original": shape}, {"base": (max(shape),) * 2}
     raise DoubtError

@@ -18,7 +18,9 @@ better left to torch. Whatever a row does not admit is built by torch, which say
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+from paraminspect.tuples import NamedTuple
 
 Values = dict[str, Any]
 

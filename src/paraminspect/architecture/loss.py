@@ -9,11 +9,12 @@ all keys that begin so, which are added up.
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.names.suggestions import suggest
 from paraminspect.text import shorten
+from paraminspect.tuples import NamedTuple
 
 OUTPUT: Final = "output"
 """What the output of a model is called in a loss."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from paraminspect.architecture.loss import LossText
 from paraminspect.architecture.nodes import Mark, Node
+from paraminspect.tuples import NamedTuple
 
 Value = int | float | bool | str | None | tuple["Value", ...]
 """An argument of a layer, evaluated; a list becomes a tuple."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 from paraminspect.names.listing import Listing, make_listing
 from paraminspect.records import TensorRecord
+from paraminspect.tuples import NamedTuple
 
 
 class Outline:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from paraminspect.errors import SpecError
 from paraminspect.text import shorten
+from paraminspect.tuples import NamedTuple
 
 
 class Mark(NamedTuple):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from paraminspect.architecture.model import Loss, Pick, RuleSet, TensorInput, Tie, Value
 from paraminspect.architecture.nodes import Mark
+from paraminspect.tuples import NamedTuple
 
 ModuleKind = Literal["module", "builtin", "parameter", "sequential", "flow", "residual", "experts", "list", "reference"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import prod
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.architecture.argument_kinds import ITEMSIZES, MAX_SIZE
 from paraminspect.architecture.built_in import CONTAINERS
@@ -22,6 +22,7 @@ from paraminspect.architecture.plan import ModelPlan, ModulePlan, Parametrizatio
 from paraminspect.architecture.reserved import ATTRIBUTES
 from paraminspect.architecture.torch_layers import LAYERS, LEFT_TO_TORCH
 from paraminspect.records import Classes, Kind, Storage, TensorRecord
+from paraminspect.tuples import NamedTuple
 
 MAX_TENSORS: Final = 125_000
 """Of one sketch; torch is asked of more, and has a bound of its own."""

@@ -6,11 +6,12 @@ Codes are an interface: pipelines filter by them. They are only added to.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.names.suggestions import suggest
 from paraminspect.summaries import Finding, Severity
+from paraminspect.tuples import NamedTuple
 
 SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warning", "error", "danger")
 """In ascending order."""

@@ -7,7 +7,7 @@ A file is looked at as each loader would: by its first bytes, as `torch.load` do
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.checks.codes import find
 from paraminspect.errors import CheckpointError, FarError, LimitExceededError, ParamInspectError
@@ -16,6 +16,7 @@ from paraminspect.formats.sniff import HEAD_BYTES
 from paraminspect.formats.table import find_containers, resolve
 from paraminspect.limits import FINDINGS, EffortError, effort
 from paraminspect.summaries import Finding
+from paraminspect.tuples import NamedTuple
 
 MAX_DEPTH: Final = 6
 """Archives and byte strings around what is looked at."""

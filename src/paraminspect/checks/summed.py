@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from paraminspect.checks.codes import SEVERITIES, worst
 from paraminspect.records import Checkpoint
@@ -12,6 +11,7 @@ from paraminspect.render.columns import FINDINGS
 from paraminspect.render.rows import Rows, merge_rows
 from paraminspect.summaries import Finding, Severity
 from paraminspect.text import counted
+from paraminspect.tuples import NamedTuple
 
 
 class Checked(NamedTuple):

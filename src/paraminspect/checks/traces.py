@@ -8,7 +8,7 @@ they are the same if they have the same digest.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.errors import LimitExceededError
 from paraminspect.files.blob import Blob
@@ -17,6 +17,7 @@ from paraminspect.formats.pickles.inert import StorageRef
 from paraminspect.formats.pickles.traced import Trace
 from paraminspect.formats.pickles.tracing import trace_pickle
 from paraminspect.limits import OPCODES, STRINGS, WINDOWS, Effort, EffortError, effort, one_effort
+from paraminspect.tuples import NamedTuple
 
 HEAD: Final = 4096
 """Bytes of a pickle by which it is found again; what is behind them is digested."""
@@ -136,7 +137,10 @@ def _digest(blob: Blob, begin: int, until: int) -> bytes:
     """Of the bytes behind the head of a pickle."""
     if until <= begin + HEAD:
         return b""
-    from hashlib import blake2b  # pickles of a few tensors do without
+    try:  # pickles of a few tensors do without
+        from _blake2 import blake2b  # which hashlib has from there, and loads OpenSSL with it: 3 ms
+    except ImportError:
+        from hashlib import blake2b
 
     made = blake2b()
     for at in range(begin + HEAD, until, _PIECE):

@@ -8,10 +8,11 @@ in an archive depends on the rest, and of those on their first bytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.files.blob import Blob
 from paraminspect.formats.zip_file import ZipDirectory, find_crc_fields
+from paraminspect.tuples import NamedTuple
 
 MAX_ENTRIES: Final = 32
 """Of an archive that may have twins; a piece has seven."""

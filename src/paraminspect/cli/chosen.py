@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from paraminspect.cli.explain import with_source
 from paraminspect.cli.opened import prefixed
@@ -16,6 +16,7 @@ from paraminspect.names.missed import explain_miss
 from paraminspect.names.selector import make_filter, parse_selector
 from paraminspect.records import TensorRecord
 from paraminspect.text import join_words
+from paraminspect.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from paraminspect.conversion.plan import Wanted

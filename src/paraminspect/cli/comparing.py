@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal
 
 from paraminspect.cli.chosen import Choice, describe_hidden
 from paraminspect.cli.explain import with_source
@@ -14,6 +14,7 @@ from paraminspect.models.asked import Asked
 from paraminspect.names.changes import both_stored, rename
 from paraminspect.names.listing import select_records
 from paraminspect.records import Checkpoint, TensorRecord
+from paraminspect.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from paraminspect.models.open import Opened

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.render.rows import Column
+from paraminspect.tuples import NamedTuple
 
 Kind = Literal[
     "source",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from paraminspect.cli.comparing import ABSENT
 from paraminspect.cli.explain import with_source
@@ -21,6 +21,7 @@ from paraminspect.models.recognise import recognise
 from paraminspect.records import Checkpoint
 from paraminspect.render.delimited import code_span
 from paraminspect.text import escape_text, shorten
+from paraminspect.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from paraminspect.cli.opened import Given

@@ -1,7 +1,7 @@
 """Options that several commands share: the groups of `declare`, and single ones that stand alone too."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Argument, BadParameter, Option
 
@@ -10,6 +10,7 @@ from paraminspect.cli.declare import Is
 from paraminspect.errors import ParamInspectError
 from paraminspect.models.asked import Asked, Want
 from paraminspect.render.rows import Column, Format
+from paraminspect.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from paraminspect.render.chart import Chart

@@ -1,12 +1,13 @@
 """Options of commands that run a model backward."""
 
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from typer import Option
 
 from paraminspect.architecture.loss import LOSSES, TARGETS
 from paraminspect.cli.declare import Is
 from paraminspect.cli.options import FILE, Device, FloatName
+from paraminspect.tuples import NamedTuple
 
 
 class Run(NamedTuple):

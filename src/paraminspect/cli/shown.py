@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, NamedTuple, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 from typer import Option
 
@@ -11,6 +11,7 @@ from paraminspect.cli.declare import Listed
 from paraminspect.cli.output import Output
 from paraminspect.errors import ParamInspectError
 from paraminspect.outcomes import GradState
+from paraminspect.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from paraminspect.cli.ranks import Together

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from paraminspect.conversion.plan import Item
 from paraminspect.engines.pool import Here, Pool, kept
@@ -13,6 +13,7 @@ from paraminspect.errors import CheckpointError, ParamInspectError
 from paraminspect.files.blob import Blob
 from paraminspect.limits import EffortError
 from paraminspect.records import TensorRecord
+from paraminspect.tuples import NamedTuple
 from paraminspect.values.parts import Part, cut
 from paraminspect.values.stored_bytes import Files, find_bytes
 from paraminspect.writers.copying import KERNEL_CHUNK, open_regular, read_chunks

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.conversion.bytes import Contents, Open, write_all
 from paraminspect.conversion.companions import read_companions
@@ -22,6 +22,7 @@ from paraminspect.records import Checkpoint
 from paraminspect.render.columns import WRITTEN
 from paraminspect.render.rows import Rows
 from paraminspect.text import counted, format_bytes, quote
+from paraminspect.tuples import NamedTuple
 from paraminspect.writers.whole_files import open_stream, open_target
 
 LARGEST: Final = {"float8_e4m3fn": "448, its largest number"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.conversion.kinds import SHARD_SIZE
 from paraminspect.conversion.plan import Item
@@ -13,6 +13,7 @@ from paraminspect.errors import ParamInspectError
 from paraminspect.formats.table import Format, resolve
 from paraminspect.records import PAIRS
 from paraminspect.text import counted, parse_size
+from paraminspect.tuples import NamedTuple
 from paraminspect.writers.layout import Layout, OutTensor
 from paraminspect.writers.npz import DESCRIPTIONS
 from paraminspect.writers.planners import Packing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.formats.dtypes import BITS
@@ -14,6 +14,7 @@ from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.rules.steps import FLOATING
 from paraminspect.text import counted, quote
 from paraminspect.tied.shared_bytes import find_canonical
+from paraminspect.tuples import NamedTuple
 from paraminspect.values.stored_bytes import DEQUANTISED, is_same_tensor, plain_dtype
 from paraminspect.writers.layout import OutTensor
 

@@ -13,7 +13,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextvars import ContextVar, copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from paraminspect.errors import CheckpointError, FarError, ParamInspectError
 from paraminspect.files.door import place_of
@@ -23,6 +23,7 @@ from paraminspect.files.paths import scheme_of
 from paraminspect.files.seen import Seen, Version, reading, versions_of
 from paraminspect.files.system import working_in
 from paraminspect.limits import SHARED, effort, one_effort
+from paraminspect.tuples import NamedTuple
 
 if TYPE_CHECKING:  # threads and processes, which most commands do without
     from concurrent.futures import Executor, Future

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from paraminspect.files.faults import fault
+from paraminspect.tuples import NamedTuple
 
 _SAFE: Final = "/:@!$&'()*+,;=-._~%"
 """What stays as it is in the path of a URL; what was escaped already stays escaped."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from paraminspect.errors import FarError
 from paraminspect.files import connections, far, threads, web
@@ -19,6 +19,7 @@ from paraminspect.files.far import FarPlace, find_in_lists
 from paraminspect.files.faults import fault
 from paraminspect.files.paths import scheme_of
 from paraminspect.files.ranged import FarFile, Fetch
+from paraminspect.tuples import NamedTuple
 
 BUCKET_S: Final = 45.0
 """For an answer about a bucket, the tries of its library included."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Literal, NamedTuple, Protocol, TypeVar
+from typing import Final, Literal, Protocol, TypeVar
 
 from paraminspect.files.paths import scheme_of
+from paraminspect.tuples import NamedTuple
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.errors import FarError
+from paraminspect.tuples import NamedTuple
 
 
 class Fault(NamedTuple):

@@ -16,7 +16,7 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import quote, unquote
 
 from paraminspect.errors import FarError
@@ -31,6 +31,7 @@ from paraminspect.files.local import PLACE as LOCAL
 from paraminspect.files.ranged import FarFile
 from paraminspect.files.system import open_to_read
 from paraminspect.files.web import get_whole, open_web
+from paraminspect.tuples import NamedTuple
 
 MAX_PAGES: Final = 200
 """Of the list of one folder of the hub."""

@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.errors import ChangedError
 from paraminspect.files.paths import scheme_of, shown
 from paraminspect.files.system import in_folder, is_nameless
+from paraminspect.tuples import NamedTuple
 
 _HINT: Final = "is it being written? try again when that is done"
 

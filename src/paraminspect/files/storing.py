@@ -142,6 +142,27 @@ def free_space(fd: int | None, folder: str) -> int | None:
     return status.f_bavail * status.f_frsize if status.f_blocks else None
 
 
+def lies_in_memory(fd: int) -> bool:
+    """Whether an open file takes memory and no disk (tmpfs, as in /dev/shm): then the system looks for each page of it."""
+    try:
+        device = os.fstat(fd).st_dev
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
+            found = [line.split() for line in mounts]
+    except OSError:  # no Linux
+        return False
+    where = f"{os.major(device)}:{os.minor(device)}"
+    return any(fields[2] == where and fields[fields.index("-") + 1] == "tmpfs" for fields in found)
+
+
+def allocate(fd: int, begin: int, nbytes: int) -> None:
+    """Have the system find room for bytes of an open file now, whatever it holds there.
+
+    Raises:
+        OSError: There is none.
+    """
+    os.posix_fallocate(fd, begin, nbytes)
+
+
 def copy_in_kernel(source: int, target: int, count: int, begin: int, offset: int) -> int | None:
     """Bytes copied from file to file; None where the kernel does not do it.
 

@@ -12,7 +12,7 @@ Each is untrusted: one that cannot be read is a remark, and keeps nothing else f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from paraminspect.errors import FarError, ParamInspectError
 from paraminspect.files.door import place_of
@@ -24,6 +24,7 @@ from paraminspect.formats.source import read_shard
 from paraminspect.formats.training import learning_rates
 from paraminspect.summaries import Training
 from paraminspect.text import quote
+from paraminspect.tuples import NamedTuple
 
 CONFIGS: Final = ("config.json", "adapter_config.json")
 STATE: Final = "trainer_state.json"

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence, Set
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.formats.tied_names import TIES
 from paraminspect.records import Declaration
+from paraminspect.tuples import NamedTuple
 
 TIE_KEY: Final = "tie_word_embeddings"
 TOP: Final = "."

@@ -6,7 +6,7 @@ that leads out of the folder, but for the store of the Hugging Face cache, where
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.errors import FarError, SourceError
 from paraminspect.files.blob import open_blob
@@ -15,6 +15,7 @@ from paraminspect.files.paths import folder_of, is_masked, join
 from paraminspect.formats.table import is_sharded
 from paraminspect.records import Checkpoint
 from paraminspect.text import list_some
+from paraminspect.tuples import NamedTuple
 
 CONFIG: Final = "config.json"
 NAMES: Final = frozenset(

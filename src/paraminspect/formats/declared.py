@@ -11,7 +11,6 @@ like any file: one that cannot be read is a remark, and never keeps the model fr
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
 from paraminspect.errors import LimitExceededError, ParamInspectError
@@ -67,8 +66,8 @@ def add_config(checkpoint: Checkpoint, path: str) -> Checkpoint:
     try:
         config = load_json(path, base_name(path))
     except ParamInspectError as error:
-        return replace(
-            checkpoint, notes=(*checkpoint.notes, f"ties that it may declare are not known: {error.message}")
+        return checkpoint._replace(
+            notes=(*checkpoint.notes, f"ties that it may declare are not known: {error.message}")
         )
     names = {record.name for record in checkpoint.tensors if record.role == "model" and not record.declared}
     declared = declared_by_config(config, names)
@@ -76,6 +75,6 @@ def add_config(checkpoint: Checkpoint, path: str) -> Checkpoint:
         return checkpoint
     known = {(each.alias, each.name) for each in checkpoint.declared}
     added = tuple(each for each in declared if (each.alias, each.name) not in known)
-    return replace(
-        checkpoint, tensors=with_declared(checkpoint.tensors, added), declared=(*checkpoint.declared, *added)
+    return checkpoint._replace(
+        tensors=with_declared(checkpoint.tensors, added), declared=(*checkpoint.declared, *added)
     )

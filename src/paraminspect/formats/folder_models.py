@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.errors import SourceError
 from paraminspect.files.door import Listing, list_folder
 from paraminspect.formats.loaders import INDEXES, LEFTOVER, LOADERS, PARTS, RANK_SHARD, RANK_SHARDS, SHARD_NAME
 from paraminspect.formats.table import SAFETENSORS, TORCH_SAVE, endings_of
+from paraminspect.tuples import NamedTuple
 
 MODEL_ENDINGS: Final = endings_of(lambda row: row.is_model)
 """Of files that may be the model of a folder."""

@@ -6,7 +6,6 @@ A folder is untrusted like any file. Its sub-folders are never read, only named 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Final
 
 from paraminspect.errors import SourceError
@@ -59,7 +58,7 @@ def read_folder(path: str, read_file: ReadFile) -> Checkpoint:
     else:
         checkpoint = _read_several(path, chosen, read_file)
     notes = [*_not_read(chosen, listing.files, checkpoint.files), *_note_parts(path, listing)]
-    return replace(checkpoint, notes=(*notes, *checkpoint.notes)) if notes else checkpoint
+    return checkpoint._replace(notes=(*notes, *checkpoint.notes)) if notes else checkpoint
 
 
 def find_index(checkpoint: Checkpoint, folder: str | None) -> str | None:

@@ -10,9 +10,10 @@ import os
 import re
 import shlex
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from paraminspect.files.blob import Blob
+from paraminspect.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from paraminspect.formats.zip_file import ZipDirectory

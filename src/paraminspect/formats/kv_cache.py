@@ -10,10 +10,10 @@ Source: the caches of models of transformers 5.24, measured by `scripts/make_kv_
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from paraminspect.formats.facts import INNER, of_config
 from paraminspect.formats.kv_cache_types import DIVIDED, PLAIN
+from paraminspect.tuples import NamedTuple
 
 WINDOWS = "sliding_attention"
 WHOLE = "full_attention"

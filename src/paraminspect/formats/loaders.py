@@ -10,7 +10,9 @@ Source: the functions named in the rows, in transformers 5.24, diffusers 0.42, p
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
+
+from paraminspect.tuples import NamedTuple
 
 
 class Loader(NamedTuple):

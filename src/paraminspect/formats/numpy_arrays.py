@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from paraminspect.errors import NOT_WHOLE, LimitExceededError, MalformedError, ParamInspectError, TruncatedError
 from paraminspect.files.blob import Blob
@@ -33,6 +32,7 @@ from paraminspect.formats.shapes import MAX_DIMENSIONS, MAX_NUMEL, MAX_TENSORS
 from paraminspect.formats.zip_file import STORED, ZipDirectory, ZipEntry
 from paraminspect.records import Checkpoint, Storage, TensorRecord
 from paraminspect.text import counted, list_some, quote
+from paraminspect.tuples import NamedTuple
 
 NPY_MAGIC = b"\x93NUMPY"
 

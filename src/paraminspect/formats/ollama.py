@@ -11,7 +11,6 @@ Source: `manifest/manifest.go` and `server/images.go` of Ollama.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 from paraminspect.errors import CheckpointError, MalformedError, SourceError
@@ -59,7 +58,7 @@ def read_manifest(blob: Blob, path: str, read: Callable[[str], Checkpoint]) -> C
     ]
     if len(models) > 1:
         notes.append(f"{len(models) - 1} more files of weights are not read")
-    return replace(checkpoint, notes=(*checkpoint.notes, *notes))
+    return checkpoint._replace(notes=(*checkpoint.notes, *notes))
 
 
 def _layers(blob: Blob) -> list[tuple[str, str, int]]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles.inert import StorageRef
+from paraminspect.tuples import NamedTuple
 
 Made = TypeVar("Made")
 

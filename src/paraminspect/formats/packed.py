@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
 from typing import Final, NoReturn
 
 from paraminspect.errors import FarError, ParamInspectError, UnknownFormatError
@@ -35,7 +34,7 @@ def read_packed(blob: Blob) -> Checkpoint:
         error.message = f"its member {quote(member.path)}: {error.message}"
         raise
     notes = (f"read from its member {quote(member.path)}", *checkpoint.notes)
-    return replace(checkpoint, notes=notes, member=member.path)
+    return checkpoint._replace(notes=notes, member=member.path)
 
 
 def find_model(blob: Blob) -> Blob:

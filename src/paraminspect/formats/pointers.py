@@ -13,9 +13,10 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.text import counted, quote
+from paraminspect.tuples import NamedTuple
 
 MAX_BYTES: Final = 4096
 """Of a pointer; those of DVC may begin with a comment or with what they depend on."""

@@ -13,7 +13,6 @@ Source: `torch.distributed.checkpoint.hf_storage` and `._hf_utils` of torch 2.9 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
 from paraminspect.errors import MalformedError
@@ -53,9 +52,9 @@ def read_rank_shards(folder: str, names: Sequence[str], read_file: ReadFile) -> 
             begin = offsets.get(record.name, (0,) * len(record.shape or ()))
             parts.setdefault(record.name, []).append((begin, record))
     tensors = [_whole(name, its) for name, its in parts.items()]
-    joined = join_shards([replace(each, notes=()) for each in checkpoints], tensors, note_flaws(tensors))
+    joined = join_shards([each._replace(notes=()) for each in checkpoints], tensors, note_flaws(tensors))
     metadata = {key: text for key, text in joined.metadata.items() if key not in (OFFSETS_KEY, VERSION_KEY)}
-    return replace(joined, metadata=metadata)
+    return joined._replace(metadata=metadata)
 
 
 def _offsets(checkpoint: Checkpoint, file: str) -> Mapping[str, tuple[int, ...]]:

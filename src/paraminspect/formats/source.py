@@ -6,7 +6,6 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from operator import attrgetter
 from typing import Any, BinaryIO, Final
 
@@ -76,7 +75,7 @@ def _finished(checkpoint: Checkpoint, name: str) -> Checkpoint:
 
         checkpoint = merge_copies(checkpoint)
     checkpoint = with_logical(checkpoint)
-    return replace(checkpoint, source=name, tensors=settle_roles(checkpoint.tensors))
+    return checkpoint._replace(source=name, tensors=settle_roles(checkpoint.tensors))
 
 
 def with_logical(checkpoint: Checkpoint) -> Checkpoint:
@@ -116,7 +115,7 @@ def read_path(path: str) -> Checkpoint:
             )
         checkpoint = _READERS[kind](path)
     notes = place.notes(checkpoint.files)
-    return replace(checkpoint, notes=(*checkpoint.notes, *notes)) if notes else checkpoint
+    return checkpoint._replace(notes=(*checkpoint.notes, *notes)) if notes else checkpoint
 
 
 def _missing(path: str) -> SourceError:
@@ -145,7 +144,7 @@ def _read_folder(path: str) -> Checkpoint:
         blob = open_blob(metadata)
         checkpoint = read_distributed(blob, path)
         sizes = [look(file).size for file in checkpoint.files]
-        return replace(checkpoint, files=(metadata, *checkpoint.files), nbytes=blob.size + sum(sizes))
+        return checkpoint._replace(files=(metadata, *checkpoint.files), nbytes=blob.size + sum(sizes))
     from paraminspect.formats.folders import read_folder
 
     return _with_config(read_folder(path, read_shard), path)
@@ -171,7 +170,7 @@ def read_shard(path: str) -> Checkpoint:
                 _look(path)  # says more of why
                 raise
         checkpoint = read_blob(blob)
-        return replace(checkpoint, nbytes=max(blob.size, checkpoint.nbytes), files=checkpoint.files or (path,))
+        return checkpoint._replace(nbytes=max(blob.size, checkpoint.nbytes), files=checkpoint.files or (path,))
 
 
 def _read_file(path: str) -> Checkpoint:
@@ -186,7 +185,7 @@ def _read_file(path: str) -> Checkpoint:
         return read_manifest(blob, path, read_shard)
     checkpoint = read_blob(blob)
     # those of ONNX may be several
-    return replace(checkpoint, nbytes=max(blob.size, checkpoint.nbytes), files=checkpoint.files or (path,))
+    return checkpoint._replace(nbytes=max(blob.size, checkpoint.nbytes), files=checkpoint.files or (path,))
 
 
 def is_index(blob: Blob) -> bool:
@@ -241,7 +240,7 @@ def _read_standard_input() -> Checkpoint:
 def _read_descriptor(status: os.stat_result) -> Checkpoint:
     if stat.S_ISREG(status.st_mode) and os.lseek(0, 0, os.SEEK_CUR) == 0:
         checkpoint = read_blob(open_blob(None))
-        return replace(checkpoint, nbytes=status.st_size)
+        return checkpoint._replace(nbytes=status.st_size)
     if os.isatty(0):
         raise SourceError(
             "standard input is a terminal", hint="pipe a model file into it: curl -s URL | paraminspect list -"
@@ -303,8 +302,8 @@ def _spool(read: Callable[[], bytes], *, keep: bool) -> Checkpoint:
         size = spool.tell()
         copy = os.dup(spool.fileno())
         blob = Blob(LocalFile(size, copy), name_of(copy) if keep else None)
-        checkpoint = replace(read_blob(blob), nbytes=size)
-    return replace(checkpoint, files=(name_of(copy),), kept_open=blob) if keep else checkpoint
+        checkpoint = read_blob(blob)._replace(nbytes=size)
+    return checkpoint._replace(files=(name_of(copy),), kept_open=blob) if keep else checkpoint
 
 
 @contextmanager

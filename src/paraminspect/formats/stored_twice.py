@@ -8,7 +8,6 @@ to MAX_COMPARED bytes are compared whole; of larger ones, and of all that are fa
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Final
 
 from paraminspect.errors import ParamInspectError
@@ -55,8 +54,7 @@ def merge_copies(checkpoint: Checkpoint) -> Checkpoint:
         )
     if not notes:
         return checkpoint
-    return replace(
-        checkpoint,
+    return checkpoint._replace(
         tensors=list(tensors.values()),
         declared=tuple(declared),
         notes=(*checkpoint.notes, *notes),

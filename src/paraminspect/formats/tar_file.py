@@ -9,10 +9,11 @@ Source: `tarfile.TarInfo` of CPython, and for the formats GNU tar's manual, "Tar
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.errors import LimitExceededError, MalformedError
 from paraminspect.files.blob import Blob
+from paraminspect.tuples import NamedTuple
 
 BLOCK: Final = 512
 MAX_MEMBERS: Final = 10_000

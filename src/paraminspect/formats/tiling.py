@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from math import prod
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from paraminspect.errors import LimitExceededError
 from paraminspect.limits import OPCODES, effort
 from paraminspect.records import TensorRecord
 from paraminspect.text import list_some, quote
+from paraminspect.tuples import NamedTuple
 
 Box = tuple[tuple[int, ...], tuple[int, ...]]
 """Of the first element, and sizes, one for each dimension."""

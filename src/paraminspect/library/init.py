@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from paraminspect.conversion.companions import read_companions
 from paraminspect.conversion.kinds import SHARD_SIZE, STDOUT, choose_format, ends_like, is_stream, own_format
@@ -26,13 +27,16 @@ from paraminspect.outcomes import InitStep
 from paraminspect.records import Checkpoint
 from paraminspect.rules.steps import InitPlan, PlannedStep
 from paraminspect.text import counted, escape_text, format_bytes, parse_size, shape_text
+from paraminspect.tuples import NamedTuple
 from paraminspect.writers.layout import Layout, OutTensor
 from paraminspect.writers.planners import Packing
+from paraminspect.writers.sink import Sink
 from paraminspect.writers.whole_files import open_stream, open_target
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from paraminspect.live.build.live_model import LiveModel
     from paraminspect.live.init.run import Run
     from paraminspect.live.init.work import Work
     from paraminspect.ranks.meeting import Meeting
@@ -57,6 +61,11 @@ class _Output(NamedTuple):
     indices: dict[int, int]
     in_order: bool
     as_stored: bool = False
+
+    def run(self, run: Run, sink: Sink) -> Steps:
+        """Fill it."""
+        run.sink, run.in_order, run.as_stored = sink, self.in_order, self.as_stored
+        return run.run(self.work, self.indices)
 
 
 class Initialised(NamedTuple):
@@ -91,36 +100,61 @@ def initialise(
     Raises:
         ParamInspectError: It cannot be drawn, or not be written in that form, or not there.
     """
-    from paraminspect.live.init.draw import Drawing
-    from paraminspect.live.init.functions import OwnFunctions
-    from paraminspect.live.init.run import Run
     from paraminspect.live.init.work import checkpoint_work, model_work
 
-    plan, rules = model.plan, model.rules
+    plan = model.plan
     assert plan is not None
-    assert rules is not None
-    work = checkpoint_work(model.checkpoint, plan) if model.live is None else model_work(model.live, plan)
+    if model.is_live:
+        work = model_work(model.state, plan, lambda name: _live(model).tensor(name))
+    else:
+        work = checkpoint_work(model.checkpoint, plan)
     texts: dict[int, str] = {}
-    look = _printer(texts) if shows else None
-    run = Run(Drawing(seed, rules.own or OwnFunctions()), dtype=wanted.dtype, look=look, progress=progress)
+    start = partial(_start, model, work, seed, texts if shows else None, dtype=wanted.dtype, progress=progress)
     notes: list[str] = []
     if wanted.to:
         from paraminspect.library.init_distcp import DistributedFolder, check_asked
 
         check_asked(wanted.file, shard_size=wanted.shard_size)
-        folder = DistributedFolder(work, run.drawing, wanted.dtype, meeting, progress)
+        folder = DistributedFolder(work, start().drawing, wanted.dtype, meeting, progress)
         done, notes = folder.write(wanted.file, plan, force=wanted.force)
     elif wanted.file:
         planned = _plan(model.checkpoint, work, wanted.file, wanted.dtype, wanted.shard_size)
-        done, said = (
-            _write(planned, run, wanted) if meeting is None else _write_together(planned, run, wanted, plan, meeting)
-        )
+        if meeting is None:
+            done, said = _write(planned, start, wanted)
+        else:
+            done, said = _write_together(planned, start(), wanted, plan, meeting)
         notes += [*said, *_describe(model.checkpoint, work, planned, wanted)]
     else:
-        done = run.run([each for each in work if each.is_reported])
+        done = start().run([each for each in work if each.is_reported])
     places = {id(act): place for place, act in enumerate(plan.acts)}
     done.sort(key=lambda each: places[id(each[0])])
     return Initialised(done, [texts[id(step)] for step in plan.steps if id(step) in texts], notes)
+
+
+def _live(model: Opened) -> LiveModel:
+    assert model.live is not None
+    return model.live
+
+
+def _start(model: Opened, work: Sequence[Work], seed: int, texts: dict[int, str] | None, **options: Any) -> Run:
+    """Have all that drawing takes: torch and, if values are wanted that no rule gives, the model.
+
+    Args:
+        texts: Is given the text of each tensor under the id of its step, unless it is None.
+        options: Of the run.
+    """
+    from paraminspect.live.begin import import_torch
+
+    import_torch()
+    from paraminspect.live.init.draw import Drawing
+    from paraminspect.live.init.functions import OwnFunctions
+    from paraminspect.live.init.run import Run
+
+    if model.is_live and any(each.needs_base for each in work):
+        _live(model)
+    assert model.rules is not None
+    look = None if texts is None else _printer(texts)
+    return Run(Drawing(seed, model.rules.own or OwnFunctions()), look=look, **options)
 
 
 def _printer(texts: dict[int, str]) -> Callable[[PlannedStep, Tensor], None]:
@@ -134,19 +168,19 @@ def _printer(texts: dict[int, str]) -> Callable[[PlannedStep, Tensor], None]:
     return look
 
 
-def _write(planned: _Output, run: Run, wanted: Wanted) -> tuple[Steps, list[str]]:
+def _write(planned: _Output, start: Callable[[], Run], wanted: Wanted) -> tuple[Steps, list[str]]:
     """What was done, and what is to be said of the output."""
-    run.in_order, run.as_stored = planned.in_order, planned.as_stored
     if wanted.file == STDOUT:
         kept = os.dup(1)  # user code may print meanwhile, and is sent elsewhere
         try:
-            with open_stream(planned.layout, kept) as run.sink:
-                return run.run(planned.work, planned.indices), []
+            with open_stream(planned.layout, kept) as sink:
+                return planned.run(start(), sink), []
         finally:
             os.close(kept)
     with open_target(planned.layout, wanted.file, force=wanted.force) as sink:
-        run.sink = sink
-        done = run.run(planned.work, planned.indices)
+        with sink.reserving():
+            run = start()
+        done = planned.run(run, sink)
     return done, sink.remarks
 
 

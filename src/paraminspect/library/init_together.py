@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.text import counted, list_some
+from paraminspect.tuples import NamedTuple
 from paraminspect.writers.layout import Copy, Layout
 from paraminspect.writers.shares import find_nonce, leave_nonce, open_share, remove_nonce
 from paraminspect.writers.sink import Sink

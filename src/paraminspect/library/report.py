@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.seen import reading
@@ -14,6 +14,7 @@ from paraminspect.names.listing import Listing, make_listing
 from paraminspect.records import TensorRecord
 from paraminspect.render.rows import Rows
 from paraminspect.summaries import Finding
+from paraminspect.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from paraminspect.engines.pool import Pool

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal
 
 from paraminspect.errors import ParamInspectError, SourceError
+from paraminspect.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from paraminspect.architecture.given import InputPlan

@@ -7,9 +7,8 @@ what is returned or raised.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from paraminspect.errors import LimitExceededError, ParamInspectError, SourceError
 from paraminspect.files.seen import Seen, reading
@@ -17,6 +16,7 @@ from paraminspect.limits import effort
 from paraminspect.models.asked import Asked, Kind, parse_definitions
 from paraminspect.models.recognise import Recognised, recognise
 from paraminspect.records import Checkpoint, TensorRecord
+from paraminspect.tuples import NamedTuple
 
 if TYPE_CHECKING:  # what a command that reads a file does not wait for
     from collections.abc import Callable
@@ -42,7 +42,7 @@ if TYPE_CHECKING:  # what a command that reads a file does not wait for
 _DEFAULT: Final = Asked()
 
 _TOLD: Final = ("names", "plan")
-"""What a spec can tell before its model is built."""
+"""What a spec can tell before its model is built; to whoever edits it, its values too: rules may leave none to ask for."""
 
 
 class RefusedError(ParamInspectError):
@@ -223,19 +223,24 @@ class Opened:
         return frozenset(each.name for each in report.mismatches) if report is not None else frozenset()
 
     @property
+    def state(self) -> Sequence[TensorRecord]:
+        """Of a model, what its state dict holds under every name."""
+        return self.checkpoint.tensors if self._live is None else self._live.state
+
+    @property
     def saved(self) -> Checkpoint:
         """The checkpoint without the buffers that `state_dict()` leaves out."""
         unsaved = self._live.unsaved() if self._live is not None else ()  # what is told without torch has none
         if not unsaved:
             return self.checkpoint
-        return replace(self.checkpoint, tensors=[each for each in self.checkpoint.tensors if each.name not in unsaved])
+        return self.checkpoint._replace(tensors=[each for each in self.checkpoint.tensors if each.name not in unsaved])
 
     def as_stored(self) -> Opened:
         """The same with every tensor as it is stored, scales and the like among them, whatever they stand for."""
         tensors = [
             each.as_stored if each.role != "part" else each._replace(role="model") for each in self.checkpoint.tensors
         ]
-        self.checkpoint = replace(self.checkpoint, tensors=tensors)
+        self.checkpoint = self.checkpoint._replace(tensors=tensors)
         return self
 
     def tensor(self, record: TensorRecord) -> Tensor:
@@ -428,7 +433,9 @@ def _open_spec(source: str, found: Recognised, asked: Asked) -> Opened:
     plan = plan_model(spec, own)  # what is wrong with a spec is said before torch is imported
 
     def build(device: str, limit: int) -> LiveModel:
-        _collect_garbage()
+        from paraminspect.live.begin import import_torch
+
+        import_torch()
         from paraminspect.live.build.live_model import build_spec
 
         return build_spec(
@@ -441,7 +448,8 @@ def _open_spec(source: str, found: Recognised, asked: Asked) -> Opened:
             given=asked.inputs,
         )
 
-    if asked.want in _TOLD and not (asked.modules_file or asked.weights or asked.inputs):
+    is_told = asked.want in _TOLD or (asked.want == "values" and asked.edits)
+    if is_told and not (asked.modules_file or asked.weights or asked.inputs):
         from paraminspect.architecture.sketch import sketch_model, sketch_records
 
         outline = sketch_model(plan)
@@ -474,7 +482,9 @@ def _open_factory(source: str, found: Recognised, asked: Asked) -> Opened:
 
     check_definitions(asked, config)
     rules = _rules(asked, config, None)
-    _collect_garbage()
+    from paraminspect.live.begin import import_torch
+
+    import_torch()
     from paraminspect.live.build.live_model import build_from_factory
 
     device = "cpu" if asked.want in ("values", "memory") else "meta"
@@ -525,12 +535,6 @@ def _rules(asked: Asked, config: Config | None, spec: Spec | None) -> ChosenRule
     from paraminspect.models.rules import choose_for
 
     return choose_for(asked, config, spec)
-
-
-def _collect_garbage() -> None:
-    import gc
-
-    gc.enable()  # models are full of cycles
 
 
 def _within_memory(build: Any, asked: Asked) -> LiveModel:

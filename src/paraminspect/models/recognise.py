@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import BinaryIO, Final, NamedTuple
+from typing import BinaryIO, Final
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.door import place_of
 from paraminspect.files.paths import plain_path
 from paraminspect.models.asked import Kind
+from paraminspect.tuples import NamedTuple
 
 STDIN: Final = "-"
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.files.reasons import reason_of
 from paraminspect.models.asked import Asked, Definitions, parse_definitions
 from paraminspect.models.recognise import STDIN
+from paraminspect.tuples import NamedTuple
 
 if TYPE_CHECKING:  # what a command that reads a file does not wait for
     from paraminspect.architecture.model import Spec

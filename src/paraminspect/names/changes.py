@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from paraminspect.errors import SelectionError
 from paraminspect.names.listing import without_parts
 from paraminspect.records import TensorRecord
 from paraminspect.text import shape_text
 from paraminspect.tied.shared_bytes import find_canonical
+from paraminspect.tuples import NamedTuple
 
 ChangeKind = Literal["added", "removed", "shape", "dtype", "values", "tie"]
 

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.errors import SelectionError
 from paraminspect.names.selector import make_filter
@@ -18,6 +18,7 @@ from paraminspect.records import OF_MODEL, Classes, TensorRecord
 from paraminspect.text import join_words
 from paraminspect.tied.seen_as import describe_view
 from paraminspect.tied.shared_bytes import find_canonical, find_overlaps
+from paraminspect.tuples import NamedTuple
 
 MAX_DEPTH = 128
 """Levels of modules that are told apart; what is deeper stays in one name (an honest model has some 20)."""

@@ -13,11 +13,12 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from paraminspect.errors import SelectionError
 from paraminspect.limits import MATCHES, ONE_MATCH, effort
 from paraminspect.records import Classes
+from paraminspect.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from paraminspect.names.expressions import Expression

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
+
+from paraminspect.tuples import NamedTuple
 
 STARTED_BY: Final = "TORCHELASTIC_RUN_ID"
 """Set by torchrun alone: a program of a batch job may have a RANK, and is run as ever."""

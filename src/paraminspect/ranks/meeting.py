@@ -11,10 +11,11 @@ from __future__ import annotations
 import pickle
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.ranks.launched import Launched
+from paraminspect.tuples import NamedTuple
 
 LOOK_S: Final = 0.5
 """How often one who works, or has waited for long, looks whether there is something new."""

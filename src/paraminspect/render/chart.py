@@ -8,7 +8,7 @@ The numbers beside it are the least and the greatest.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from paraminspect.errors import LimitExceededError
 from paraminspect.render.marks import Area, Bar, Mark, Strip, draw_marks
@@ -17,6 +17,7 @@ from paraminspect.render.rows import EMPTY_NAME
 from paraminspect.render.scales import LinearScale, Scale, linear_scale, log_scale
 from paraminspect.render.svg import CHAR_WIDTH, GRID, INK, SOFT, Line, Picture, Polygon, Shape, Text
 from paraminspect.text import display_width, escape_text, shorten_end, shorten_names
+from paraminspect.tuples import NamedTuple
 
 MAX_LINES: Final = 10_000
 """Of one picture; browsers draw more only slowly."""

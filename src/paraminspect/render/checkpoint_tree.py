@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from paraminspect.names.listing import Leaf, Module
 from paraminspect.render.delimited import CHUNK_ROWS
@@ -24,6 +24,7 @@ from paraminspect.render.shares import bar, percentage
 from paraminspect.render.style import Style
 from paraminspect.render.table import MIN_SHORTENED
 from paraminspect.text import display_width, escape_text, shape_text, shorten_middle, shorten_names, wrap
+from paraminspect.tuples import NamedTuple
 
 MIN_LABEL = 16
 """Columns a name keeps on a narrow terminal; a line that is longer still wraps."""

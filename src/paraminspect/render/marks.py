@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import median_high
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.render.scales import Scale
 from paraminspect.render.svg import Line, Polygon, Rect, Shape
+from paraminspect.tuples import NamedTuple
 
 POINTS: Final = 96
 """At which the histograms of a band are compared."""

@@ -13,13 +13,14 @@ Three or more siblings that follow on from each other and are alike are written 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from paraminspect.render.checkpoint_tree import GAP
 from paraminspect.render.shares import CELLS as BAR_CELLS
 from paraminspect.render.shares import bar, percentage
 from paraminspect.render.style import Style
 from paraminspect.text import display_width, escape_text, pad, shape_text, shorten_middle, wrap
+from paraminspect.tuples import NamedTuple
 
 Shapes = Mapping[str, tuple[tuple[int, ...], ...]]
 

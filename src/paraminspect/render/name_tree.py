@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterator, Sequence
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
+
+from paraminspect.tuples import NamedTuple
 
 Guides = Literal["lines", "ascii", "blank"]
 

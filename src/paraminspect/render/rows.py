@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from paraminspect.render.theme import Ink
+from paraminspect.tuples import NamedTuple
 
 Format = Literal["table", "tsv", "csv", "json", "jsonl", "markdown", "names"]
 

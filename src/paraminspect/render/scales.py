@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Final
+
+from paraminspect.tuples import NamedTuple
 
 MAX_DECADES = 16
 """Decades below the largest number that a scale reaches down to; what is smaller stands at its foot."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
 
 from paraminspect.render.theme import Ink
+from paraminspect.tuples import NamedTuple
 
 Codes = tuple[str, str]
 """What stands before and behind a text of one style."""

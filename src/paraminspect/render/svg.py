@@ -7,9 +7,10 @@ What others named is escaped first as on a terminal, then for XML.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from paraminspect.text import escape_text
+from paraminspect.tuples import NamedTuple
 
 FONT = "Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 FONT_SIZE = 12

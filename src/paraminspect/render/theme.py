@@ -6,7 +6,9 @@ None of it is for ordinary text, which has the terminal's own colour. All can be
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
+
+from paraminspect.tuples import NamedTuple
 
 Ink = Literal[
     "heading", "dim", "note", "hint", "info", "warning", "error", "danger",

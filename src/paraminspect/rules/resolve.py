@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.architecture.expressions import evaluate, names_in
 from paraminspect.errors import RuleError, SpecError
 from paraminspect.rules.initializers import GAINS, suggest_gain
 from paraminspect.rules.parse import rule_error
 from paraminspect.rules.rule import Argument, Fans, Part, Rule, Scalar, format_value
+from paraminspect.tuples import NamedTuple
 
 FANS: Final = ("fan_in", "fan_out")
 

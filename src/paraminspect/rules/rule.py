@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from paraminspect.names.selector import Selector
+from paraminspect.tuples import NamedTuple
 
 Scalar = int | float | bool | str
 """A value of an argument, once it is known."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.architecture.model import RuleSet
 from paraminspect.errors import LimitExceededError, RuleError
 from paraminspect.names.suggestions import suggest
 from paraminspect.rules.parse import RuleParser
 from paraminspect.rules.rule import Initializer, Origin, Rule
+from paraminspect.tuples import NamedTuple
 
 MAX_RULES: Final = 10_000
 """Rules of one run."""

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from types import EllipsisType
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.errors import LimitExceededError, RuleError
 from paraminspect.names.selector import quote_name
@@ -23,6 +23,7 @@ from paraminspect.rules.resolve import Resolved, count_fans, resolve
 from paraminspect.rules.rule import Initializer, Part, Rule, Scalar
 from paraminspect.rules.targets import Other, Target
 from paraminspect.text import shape_text, shorten
+from paraminspect.tuples import NamedTuple
 
 FLOATING: Final = frozenset(
     {"float64", "float32", "float16", "bfloat16"}

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from paraminspect.names.selector import UNKNOWN
 from paraminspect.records import Classes
 from paraminspect.rules.rule import Rule
+from paraminspect.tuples import NamedTuple
 
 
 class Target(NamedTuple):

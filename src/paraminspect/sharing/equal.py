@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from paraminspect.engines.pool import Advance, Here, Pool, kept
 from paraminspect.errors import CheckpointError, LimitExceededError, ParamInspectError
 from paraminspect.formats.dtypes import BITS
 from paraminspect.limits import EffortError
 from paraminspect.records import TensorRecord
+from paraminspect.tuples import NamedTuple
 from paraminspect.values.parts import Part, cut, cut_bytes, put_together, size_of
 from paraminspect.values.pieces import read_pieces
 from paraminspect.values.stored_bytes import Files, has_repeats, plain_dtype

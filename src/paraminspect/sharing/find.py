@@ -7,7 +7,7 @@ held against what it stores; and on request contents are compared, also across f
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from paraminspect.errors import CheckpointError, LimitExceededError
 from paraminspect.formats.table import formats_of_files, resolve
@@ -15,6 +15,7 @@ from paraminspect.names.listing import is_shown
 from paraminspect.records import Checkpoint, Declaration, TensorRecord, TieGroup
 from paraminspect.text import counted, format_bytes
 from paraminspect.tied import shared_bytes as ties
+from paraminspect.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from paraminspect.engines.pool import Pool

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from paraminspect.models.open import Opened
 from paraminspect.names.listing import is_shown
@@ -23,6 +23,7 @@ from paraminspect.sharing.find import (
     open_stored,
 )
 from paraminspect.text import format_bytes
+from paraminspect.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from paraminspect.engines.pool import Engine

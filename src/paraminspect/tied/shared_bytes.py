@@ -9,7 +9,7 @@ bounded by `MAX_EFFORT`: beyond it, tensors of one storage whose extents meet ar
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from operator import attrgetter
 
 from paraminspect.records import TensorRecord, TieGroup, TieKind
 from paraminspect.tied.strides import (
@@ -22,9 +22,12 @@ from paraminspect.tied.strides import (
     share_bytes,
     strided_set,
 )
+from paraminspect.tuples import NamedTuple
 
 MAX_EFFORT = 1_000_000
 """Steps, of about a microsecond, that one call may spend on views that are not contiguous; a pair takes some 10."""
+
+_STORAGE = attrgetter("storage")
 
 FREE_DIMENSIONS = 8
 """With more of them, even to see that a tensor is contiguous takes effort."""
@@ -247,6 +250,8 @@ def _with_common_storage(records: Sequence[TensorRecord]) -> list[list[int]]:
 
     In this order the effort goes to the many ordinary storages before it goes to a hostile one.
     """
+    if len(set(map(id, map(_STORAGE, records)))) == len(records):
+        return []  # as of nearly all files
     first: dict[int, int] = {}
     several: dict[int, list[int]] = {}
     for index, record in enumerate(records):

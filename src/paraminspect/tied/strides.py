@@ -24,7 +24,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import gcd, prod
-from typing import NamedTuple
+
+from paraminspect.tuples import NamedTuple
 
 MAX_NODES = 20_000
 """Indices one search may try; then the set is written out as bits."""

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.text import counted, quote
 from paraminspect.tied.shared_bytes import MAX_EFFORT, count_covered
 from paraminspect.tied.strides import Effort
+from paraminspect.tuples import NamedTuple
 
 MIN_UNUSED: Final = 64 << 10
 """Bytes. What writers align and pad takes less."""
@@ -82,22 +83,23 @@ def _divide(tensors: Sequence[TensorRecord]) -> tuple[int, list[list[TensorRecor
     parts: dict[int, list[TensorRecord]] = {}
     dense: dict[object, bool] = {}
     for record in tensors:
-        storage = record.storage
-        for each in record.parts:
-            parts.setdefault(id(each.storage), []).append(each)
+        storage, nbytes = record.storage, record.nbytes
+        if record.encoding is not None:
+            for each in record.parts:
+                parts.setdefault(id(each.storage), []).append(each)
         if storage is None:
-            if record.nbytes and record.layout != "strided":
+            if nbytes and record.layout != "strided":
                 return None
             continue
-        if record.nbytes is None:
+        if nbytes is None:
             return None
-        if record.nbytes == storage.nbytes:  # as of nearly all
+        if nbytes == storage.nbytes:  # as of nearly all
             form = record.shape, record.stride
             is_dense = dense.get(form)
             if is_dense is None:
                 is_dense = dense[form] = _is_dense(record)
             if is_dense:
-                whole[id(storage)] = storage.nbytes
+                whole[id(storage)] = nbytes
                 continue
         parts.setdefault(id(storage), []).append(record)
     return sum(whole.values()), [records for key, records in parts.items() if key not in whole]

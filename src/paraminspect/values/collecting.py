@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
-from typing import NamedTuple
 
 from paraminspect.engines.pool import Advance, Here, Pool, kept, tell_nobody
 from paraminspect.errors import ParamInspectError
 from paraminspect.limits import EffortError
 from paraminspect.records import TensorRecord
+from paraminspect.tuples import NamedTuple
 from paraminspect.values.decode import Numbers
 from paraminspect.values.parts import Part, cut, put_together, size_of
 from paraminspect.values.read import open_numbers

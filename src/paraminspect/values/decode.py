@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 
 from paraminspect.errors import LimitExceededError
 from paraminspect.formats.gguf import GGML_TYPES
 from paraminspect.formats.shapes import contiguous_stride
+from paraminspect.tuples import NamedTuple
 from paraminspect.values.dtypes import is_foreign
 from paraminspect.values.stored_bytes import ByteSource
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.records import PAIRS, TensorRecord
+from paraminspect.tuples import NamedTuple
 from paraminspect.values.stored_bytes import find_bytes
 
 GRID: Final = 1 << 18

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.render.chart import Chart, Row
 from paraminspect.render.marks import Area
 from paraminspect.text import counted
+from paraminspect.tuples import NamedTuple
 from paraminspect.values.stats import TensorStats
 
 COLUMNS: Final = ("min", "mean", "max", "std")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.render.json_rows import SCHEMA, encode
 from paraminspect.render.rows import EMPTY_NAME
 from paraminspect.text import escape_text, shape_text
+from paraminspect.tuples import NamedTuple
 from paraminspect.values.display import PrintOptions, format_tensor, nested_values
 from paraminspect.values.dtypes import numpy_dtype
 

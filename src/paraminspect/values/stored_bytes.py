@@ -10,7 +10,7 @@ import codecs
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 from paraminspect.errors import ChangedError, CheckpointError, FarError, LimitExceededError, SourceError
 from paraminspect.files.blob import Blob, open_blob
@@ -20,6 +20,7 @@ from paraminspect.formats.packed import find_model
 from paraminspect.formats.shapes import contiguous_stride
 from paraminspect.formats.zip_file import ZipDirectory, ZipEntry, read_zip_directory
 from paraminspect.records import Folded, Storage, TensorRecord
+from paraminspect.tuples import NamedTuple
 
 MAX_OPEN: Final = 64
 """Files that are kept open; a checkpoint may have thousands of shards."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Final, Literal, NamedTuple, get_args
+from typing import Any, Final, Literal, get_args
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.names.changes import suggest_maps
@@ -14,6 +14,7 @@ from paraminspect.render.columns import CHANGES, NUMBERS
 from paraminspect.render.rows import EMPTY_NAME, Rows
 from paraminspect.summaries import Problem
 from paraminspect.text import list_some
+from paraminspect.tuples import NamedTuple
 from paraminspect.values.collecting import Failure
 from paraminspect.values.diff import Diff
 from paraminspect.values.stats import TensorStats

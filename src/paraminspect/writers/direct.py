@@ -17,7 +17,7 @@ from typing import Final
 
 from paraminspect.files import system
 from paraminspect.files.blob import Blob
-from paraminspect.files.storing import open_direct
+from paraminspect.files.storing import lies_in_memory, open_direct
 from paraminspect.writers.copying import PAGE, Sources, copy_to_file, read_into, write_at
 from paraminspect.writers.layout import Copy
 
@@ -102,7 +102,7 @@ class DirectWriter:
         """Whole blocks past the page cache; False, and nothing done, where that cannot be or is not worth it."""
         if not self._can or nbytes < LEAST_BYTES:
             return False
-        direct = open_direct(fd)
+        direct = None if lies_in_memory(fd) else open_direct(fd)
         if direct is None:
             self._can = False
             return False

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import NamedTuple
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.formats.dtypes import BITS
 from paraminspect.text import quote
+from paraminspect.tuples import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)

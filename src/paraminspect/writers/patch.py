@@ -15,7 +15,7 @@ import stat
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.errors import CheckpointError, SourceError, TruncatedError
 from paraminspect.files.door import look
@@ -27,6 +27,7 @@ from paraminspect.formats.folders import find_index
 from paraminspect.formats.shapes import is_dense
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.text import quote
+from paraminspect.tuples import NamedTuple
 from paraminspect.writers.layout import Checksum, Copy, FileLayout, Layout, Piece, Slot
 from paraminspect.writers.zip_checksums import CRC_BYTES, Changed, find_checksums
 

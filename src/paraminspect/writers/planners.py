@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
+from paraminspect.tuples import NamedTuple
 from paraminspect.writers.layout import Layout, OutTensor
 from paraminspect.writers.npz import plan_npz
 from paraminspect.writers.safetensors import plan_safetensors

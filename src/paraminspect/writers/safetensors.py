@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.safetensors import DTYPES, MAX_HEADER_TENSORS, MAX_SAFETENSORS_HEADER
 from paraminspect.records import PAIRS
 from paraminspect.text import quote
+from paraminspect.tuples import NamedTuple
 from paraminspect.writers.layout import FileLayout, Layout, OutTensor, Piece, Slot, check_names
 
 ALIGNMENT: Final = 8

@@ -5,12 +5,13 @@ from __future__ import annotations
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from threading import Condition, Lock
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager, contextmanager, suppress
+from threading import Condition, Event, Lock, Thread
+from typing import TYPE_CHECKING, Final
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.blob import Blob
+from paraminspect.files.storing import allocate, lies_in_memory
 from paraminspect.writers.copying import (
     CHUNK,
     Sources,
@@ -27,6 +28,9 @@ from paraminspect.writers.layout import Copy, Layout, Segment
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
+
+RESERVED_BYTES: Final = 32 << 20
+"""That are reserved at a time, while nobody else can write into the file."""
 
 
 class Sink(ABC):
@@ -89,6 +93,11 @@ class Sink(ABC):
     def takes_any_order(self, index: int) -> bool:
         """Whether the bytes of that tensor may come in any order, from several threads."""
         return False
+
+    @contextmanager
+    def reserving(self) -> Iterator[None]:
+        """While the body runs, before the first bytes come, get as much room ready as is found meanwhile."""
+        yield
 
     def copy(self, index: int, begin: int, content: Copy, source: Blob) -> None:
         """Take bytes of one tensor from a file, as `put` takes them from memory.
@@ -162,6 +171,27 @@ class FileSink(Sink):
         with self._gate.passing(), explained(self._path), self._open_file(slot.file) as fd:
             self._writer.copy(fd, content, source, slot.offset + begin)
         self._done[index] += content.nbytes
+
+    @contextmanager
+    def reserving(self) -> Iterator[None]:
+        """As `Sink.reserving`: of a file in memory, each of whose pages the system has to find, by another thread."""
+        done = Event()
+        thread = Thread(target=self._reserve, args=(done,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def _reserve(self, done: Event) -> None:
+        with suppress(OSError, ParamInspectError):  # whoever writes there will say it
+            for file, layout in enumerate(self._layout.files):
+                for begin in range(0, layout.nbytes, RESERVED_BYTES):
+                    with self._gate.passing(), self._open_file(file) as fd:
+                        if done.is_set() or not lies_in_memory(fd):
+                            return
+                        allocate(fd, begin, min(RESERVED_BYTES, layout.nbytes - begin))
 
     def write_pieces(self, file: int, sources: Sources) -> None:
         """Write all that is known beforehand of one file."""

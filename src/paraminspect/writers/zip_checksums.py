@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.errors import CheckpointError
 from paraminspect.files.blob import open_blob
 from paraminspect.formats.packed import find_model
 from paraminspect.formats.zip_file import STORED, ZipDirectory, ZipEntry, find_crc_fields, read_zip_directory
+from paraminspect.tuples import NamedTuple
 from paraminspect.writers.layout import Checksum
 
 CRC_BYTES: Final = 4

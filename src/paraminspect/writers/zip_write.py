@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import struct
 import zlib
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.errors import LimitExceededError
 from paraminspect.formats.zip_file import MAX_ZIP_ENTRIES
+from paraminspect.tuples import NamedTuple
 from paraminspect.writers.layout import Checksum, FileLayout, Layout, Piece, Slot
 
 ALIGNMENT: Final = 64

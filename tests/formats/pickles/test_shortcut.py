@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import struct
 import zipfile
 from typing import Any
@@ -29,7 +30,10 @@ class Counted:
 
     def __init__(self, table: GlobalTable) -> None:
         self.builder = table.shortcut.builder
+        self.begin = table.shortcut.begin
         self.forget = table.shortcut.forget
+        self.restore = table.shortcut.restore
+        self.take_keys = table.shortcut.take_keys
         self._take = table.shortcut.take
         self.tensors = 0
 
@@ -130,6 +134,34 @@ TAKEN_AT_LEAST = {"ranks": 80, "shared": 0, "tied": 80, "big": 20, "ema": 160, "
 def test_what_torch_saves_is_the_same_either_way(name: str, protocol: int, legacy: bool) -> None:
     taken = assert_same(saved(STATES[name], protocol=protocol, legacy=legacy))
     assert taken >= TAKEN_AT_LEAST[name]
+
+
+KEYS = sorted(str(number) for number in range(2_500))
+
+
+@pytest.mark.parametrize(
+    "keys", [KEYS, [*KEYS[:500], "a", *KEYS[500:]], [*KEYS, KEYS[400]]], ids=["all", "odd", "again"]
+)
+def test_keys_of_a_list_are_the_same_either_way(keys: list[str]) -> None:
+    data = pickle.dumps(keys, 2)
+    assert_same(data)
+    counted = Counted(table := GlobalTable())
+    machine = PickleMachine(Blob.from_bytes(data), table.find, shortcut=counted)
+    assert machine.load() == keys
+    assert machine._taken > 1_000
+
+
+@pytest.mark.parametrize("change", [b"X\2\0\0\0" + b"123", b"X\3\0\0\0" + b"12", b"X\3\0\0\0" + b"12\xff"])
+def test_keys_that_are_not_what_they_say(change: bytes) -> None:
+    data = pickle.dumps(KEYS, 2)
+    assert_same(data.replace(b"X\3\0\0\0" + b"600", change))
+
+
+def test_what_was_left_out_is_there_again_for_a_get() -> None:
+    keys = pickle.dumps(KEYS, 2).removesuffix(b"e.")
+    assert_same(keys + get(1400) + get(1650) + get(1400) + b"e.")
+    assert_same(keys + b"\x8c\3new" + put(1400) + b"0" + get(1400) + get(1401) + get(1400) + b"e.")  # stored anew
+    assert_same(keys + get(2600) + b"e.")
 
 
 @pytest.mark.parametrize("protocol", [4, 5])

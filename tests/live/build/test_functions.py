@@ -181,12 +181,13 @@ def test_experts_of_pictures_and_a_gate_of_the_wrong_size(refused: Callable[...,
     assert "the gate gives [1,3]; expected [..,2], a score an expert" in str(refused(text.format(3)))
 
 
+@pytest.mark.parametrize("outputs", [3, 4, 5])
 @pytest.mark.parametrize("kind", ["weight_norm", "spectral_norm", "orthogonal"])
-def test_parametrized_layers_are_torchs(kind: str) -> None:
-    text = f"model: [{{Linear: [4, 3], parametrize: {{weight: {kind}}}}}]"
+def test_parametrized_layers_are_torchs(kind: str, outputs: int) -> None:
+    text = f"model: [{{Linear: [4, {outputs}], parametrize: {{weight: {kind}}}}}]"
     outline = open_live("spec.yaml", text=text)
     model = open_live("spec.yaml", text=text, device="cpu").model
-    plain = open_live("spec.yaml", text="model: [{Linear: [4, 3]}]", device="cpu").model[0]  # type: ignore[index]
+    plain = open_live("spec.yaml", text=f"model: [{{Linear: [4, {outputs}]}}]", device="cpu").model[0]  # type: ignore[index]
     twin = getattr(parametrizations, kind)(plain)
     assert [record.shape for record in outline.records] == [tuple(each.shape) for each in model.state_dict().values()]
     if kind == "weight_norm":

@@ -83,7 +83,8 @@ def carry_out(work: Sequence[Work], functions: Any = None, **options: Any) -> tu
 
 def spec_work(live: Any, rules: Sequence[str], functions: Any = None) -> list[Work]:
     found = model_targets(live.model)
-    return model_work(live, plan_rules(found.targets, parsed(rules, functions or {}), found.others))
+    plan = plan_rules(found.targets, parsed(rules, functions or {}), found.others)
+    return model_work(live.state, plan, live.tensor)
 
 
 def stored_work(checkpoint: Checkpoint, rules: Sequence[str], functions: Any = None) -> list[Work]:
@@ -164,7 +165,8 @@ def test_tensors_that_are_not_persistent_or_no_parameters_are_not_written() -> N
         ("kept", "buffers"), ("scratch", "buffers"), ("plain", "plain tensor attributes"),
     ]  # fmt: skip
 
-    assert [each.name for each in model_work(hold_module(model), plan)] == ["w", "kept"]
+    live = hold_module(model)
+    assert [each.name for each in model_work(live.state, plan, live.tensor)] == ["w", "kept"]
 
 
 TIES: dict[str, Callable[[Tensor], Tensor]] = {
@@ -195,7 +197,8 @@ def test_parameters_that_hold_the_same_bytes_are_written_with_the_new_values(tie
     model.also = model.head
 
     found = model_targets(model)
-    work = model_work(hold_module(model), plan_rules(found.targets, [parse_rule("*=normal")]))
+    live = hold_module(model)
+    work = model_work(live.state, plan_rules(found.targets, [parse_rule("*=normal")]), live.tensor)
     assert len(work) == (1 if tie == "same" else 2)
     made, _ = carry_out(work)
     assert torch.equal(made["head"], TIES[tie](made["embed"]))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Option
 
@@ -12,6 +11,7 @@ from paraminspect.cli.declare import Is, Table, declare
 from paraminspect.cli.output import Output
 from paraminspect.errors import FarError, ParamInspectError
 from paraminspect.render.columns import WRITTEN
+from paraminspect.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from paraminspect.conversion.convert import Prepared
@@ -118,7 +118,7 @@ def _check(file: str, writing: Writing, out: Output) -> None:
         raise ParamInspectError("--verify reads back what was written, and a pipe cannot be", hint="-o FILE")
 
 
-def _prepare(model: Opened, file: str, wanted: Wanted, metadata: Mapping[str, str], writing: Writing) -> Prepared:
+def _prepare(model: Opened, file: str, wanted: Wanted, metadata: dict[str, str], writing: Writing) -> Prepared:
     from paraminspect.cli.chosen import describe_no_match
     from paraminspect.conversion.convert import prepare
 

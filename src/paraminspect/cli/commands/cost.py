@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from typer import Option
 
@@ -15,6 +15,7 @@ from paraminspect.live.cost.cost_plan import Attention, CostPlan
 from paraminspect.live.cost.optimizers import Optimizer
 from paraminspect.render.columns import COST_TOTALS, COSTS
 from paraminspect.text import join_words
+from paraminspect.tuples import NamedTuple
 
 Depth = Annotated[
     int | None, Option("--depth", "-d", callback=options.not_negative, metavar="N", help="Only N levels of modules.")

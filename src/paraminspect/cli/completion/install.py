@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.cli.completion.answer import SHELLS, read_script
 from paraminspect.errors import ParamInspectError
+from paraminspect.tuples import NamedTuple
 
 CURRENT: Final = "current"
 """Stands for the shell from which the command was run."""

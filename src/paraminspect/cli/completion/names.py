@@ -6,7 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.cli.completion.typed import Typed
 from paraminspect.cli.declare import Declared, Is
@@ -14,6 +14,7 @@ from paraminspect.errors import ParamInspectError
 from paraminspect.names.listing import is_shown
 from paraminspect.records import OF_MODEL, TensorRecord
 from paraminspect.text import counted, is_plain, shape_text
+from paraminspect.tuples import NamedTuple
 
 MAX_CANDIDATES: Final = 400
 """Completions in one answer; of more, only as many first characters are given as lead on."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
+
+from paraminspect.tuples import NamedTuple
 
 _BLANK: Final = " \t\n"
 _SEPARATORS: Final = "|;&"

@@ -7,7 +7,7 @@ raw_data of the size that these ask for. Whatever differs is left to `tensors`, 
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.files.blob import Blob
 from paraminspect.formats.onnx.protobuf import read_varint
@@ -15,6 +15,7 @@ from paraminspect.formats.onnx.tensors import ELEMENTS, NEVER_TRAINED
 from paraminspect.formats.pytorch.classify import kind_of
 from paraminspect.formats.shapes import MAX_DIMENSIONS, contiguous_stride, count_elements
 from paraminspect.records import Storage, TensorRecord
+from paraminspect.tuples import NamedTuple
 
 _HEAD: Final = re.compile(rb"((?:\x08[\x80-\xff]{0,4}[\x00-\x7f])*\x10[\x01-\x1f])\x42([\x00-\x7f])")
 """Dims and element type; length of the name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.errors import LimitExceededError, MalformedError
 from paraminspect.files.blob import Blob
@@ -20,6 +20,7 @@ from paraminspect.formats.onnx.protobuf import (
 from paraminspect.formats.shapes import MAX_DIMENSIONS, MAX_NAME_BYTES, contiguous_stride, count_elements
 from paraminspect.records import Encoding, Message, Storage, TensorRecord
 from paraminspect.text import quote
+from paraminspect.tuples import NamedTuple
 
 MAX_ONNX_PROPERTIES: Final = 1000
 """Of metadata_props that are kept, and of the description of external data."""

@@ -7,11 +7,12 @@ is judged by where it arrives.
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from paraminspect.formats.pickles.python_modules import PYTHON_MODULES
 from paraminspect.formats.pickles.safe import HARMLESS, Expected, expected_use
 from paraminspect.formats.pickles.tables import DANGEROUS_METHODS, DANGEROUS_MODULES, DANGEROUS_NAMES
+from paraminspect.tuples import NamedTuple
 
 Level = Literal["safe", "unknown", "danger"]
 

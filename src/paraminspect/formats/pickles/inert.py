@@ -7,7 +7,9 @@ Dictionaries keep their string keys; any other key becomes an `OddKey`, so that 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+from paraminspect.tuples import NamedTuple
 
 
 class Global:
@@ -220,7 +222,7 @@ class TensorValue:
         trainable: requires_grad; None where the pickle does not say.
         nbytes: Bytes of all its parts for layouts that are several storages; None means numel x itemsize.
         encoding: What else it takes to read the values; None for nearly all tensors.
-        state: Attributes of a tensor that has some; not set where nothing says so.
+        state: Attributes of a tensor that has some; None for all else.
         wrapped: Class and attributes of a subclass whose values are those of other tensors; not set for all else.
     """
 
@@ -228,7 +230,6 @@ class TensorValue:
         "dtype", "encoding", "kind", "layout", "nbytes", "numel", "offset", "shape", "state", "storage", "stride",
         "trainable", "wrapped",
     )  # fmt: skip
-    state: object
     wrapped: tuple[str, dict[str, object]]
 
     def __init__(  # noqa: PLR0917 (made in hundreds of thousands, where keywords cost)
@@ -255,6 +256,7 @@ class TensorValue:
         self.layout = layout
         self.nbytes = nbytes
         self.encoding: ValueEncoding | None = None
+        self.state: object = None
 
     def copy(self) -> TensorValue:
         """A second tensor object over the same storage."""

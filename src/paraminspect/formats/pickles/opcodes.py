@@ -12,7 +12,15 @@ from typing import Final
 
 from paraminspect.errors import LimitExceededError, MalformedError
 from paraminspect.formats.pickles.inert import LongBytes
-from paraminspect.formats.pickles.state import MARK, MachineState, MemoSkippedError, decode_text, truncated
+from paraminspect.formats.pickles.state import (
+    MARK,
+    STRING_COST,
+    MachineState,
+    MemoSkippedError,
+    Taken,
+    decode_text,
+    truncated,
+)
 from paraminspect.formats.shapes import MAX_TENSORS
 
 MAX_INTEGER_BYTES: Final = 1024
@@ -207,20 +215,35 @@ def _long_binget(m: MachineState) -> None:
 
 
 def _mark(m: MachineState) -> None:
-    """Where a shortcut may take a whole tensor."""
+    """Where a shortcut may take tensors, or the keys of a list of storages."""
     stack = m._stack
     shortcut = m._shortcut
-    if shortcut is not None and stack and stack[-1] is shortcut.builder:
-        taken = shortcut.take(m._buffer, m._pos - 1, m._memo, m._top + 1)
-        if taken is not None:
-            values, m._pos, m._top = taken
-            stack[-1:] = values
-            m._skipped = True
-            m._taken += len(values)
-            if m._taken > 2 * MAX_TENSORS:
-                raise LimitExceededError("tensors in one pickle", limit=MAX_TENSORS, actual=None)
-            return
+    if shortcut is not None and stack:
+        last = stack[-1]
+        if last is shortcut.builder:
+            taken = shortcut.take(m._buffer, m._pos - 1, m._memo, m._top + 1)
+            if taken is not None:
+                stack.pop()
+                _push_taken(m, taken)
+                return
+        elif type(last) is list:
+            begin = m._pos
+            taken = shortcut.take_keys(m._buffer, begin, m._top + 1)
+            if taken is not None:
+                stack.append(MARK)
+                _push_taken(m, taken)
+                m._count_text(m._pos - begin + STRING_COST * len(taken[0]))  # in the file they are a little longer
+                return
     stack.append(MARK)
+
+
+def _push_taken(m: MachineState, taken: Taken) -> None:
+    values, m._pos, m._top = taken
+    m._stack += values
+    m._skipped = True
+    m._taken += len(values)
+    if m._taken > 2 * MAX_TENSORS:
+        raise LimitExceededError("tensors in one pickle", limit=MAX_TENSORS, actual=None)
 
 
 def _dup(m: MachineState) -> None:

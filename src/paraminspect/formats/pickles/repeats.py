@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from paraminspect.formats.pickles.inert import Builder, Global, Opaque, Run
 from paraminspect.formats.pickles.state import MemoSkippedError
 from paraminspect.limits import OPCODES
+from paraminspect.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from paraminspect.formats.pickles.machine import PickleMachine

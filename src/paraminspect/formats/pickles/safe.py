@@ -11,7 +11,9 @@ Source: the `__reduce__` methods of torch, numpy 1 and 2, pandas and Python's st
 from __future__ import annotations
 
 from functools import cache
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
+
+from paraminspect.tuples import NamedTuple
 
 Expected = Literal["", "named", "rebuilt", "called"]
 """The most that honest files do with a name: keep it, make instances without a call (NEWOBJ), call it. "" if nothing."""

@@ -46,31 +46,40 @@ SHORT_KEY: Final = 16
 """Characters of a described key that count as one object; every two more count as another."""
 
 
+Taken = tuple[list[object], int, int]
+"""Values for the stack, the position behind their opcodes, and the highest memo index these use."""
+
+
 class Shortcut(Protocol):
-    """Makes a whole tensor from the opcodes that follow the function that rebuilds it."""
+    """Makes whole tensors from the opcodes that follow the function that rebuilds them, and keys of storages."""
 
     builder: Builder
     """The function: with it on the stack, MARK is where the shortcut may begin."""
 
-    def take(
-        self, buffer: bytes, position: int, memo: dict[int, object], first: int
-    ) -> tuple[list[object], int, int] | None:
+    def take(self, buffer: bytes, position: int, memo: dict[int, object], first: int) -> Taken | None:
         """What the opcodes at `position` make, if they are the expected sequence.
 
         Args:
             position: Of MARK.
-            memo: Entries stored so far; those of tensors, names and storage keys are stored there,
-                others are left out.
+            memo: Entries stored so far; what the opcodes would store is left out.
             first: The next memo index that was never stored.
 
         Returns:
-            The values that take the place of the builder on the stack, the position behind their opcodes, and the
-            highest memo index used; None if the opcodes must be run. All indices from `first` up to that one are
-            stored once, in order.
+            The values that take the place of the builder on the stack; None if the opcodes must be run. All indices
+            from `first` up to the highest are stored once, in order.
         """
+
+    def take_keys(self, buffer: bytes, position: int, first: int) -> Taken | None:
+        """The same of keys of storages behind the MARK of a list, to which they come."""
+
+    def restore(self, m: Any, index: int) -> bool:
+        """Make the memo entry that was left out; whether it is that of a tensor, a name or the key of a storage."""
 
     def forget(self) -> None:
         """The memo changed where it had been read."""
+
+    def begin(self) -> None:
+        """Another pickle begins, or the same one anew."""
 
 
 class Repeated(Protocol):
@@ -169,7 +178,7 @@ class MachineState:
         self._text = 0  # bytes of strings
         self._taken = 0  # values made by the shortcut
         if self._shortcut is not None:
-            self._shortcut.forget()
+            self._shortcut.begin()
 
     @property
     def position(self) -> int:
@@ -315,9 +324,10 @@ class MachineState:
         try:
             self._stack.append(self._memo[index])
         except KeyError:
-            if self._repeats is not None and self._repeats.restore(self, index):
-                self._stack.append(self._memo[index])
-                return
+            for each in (self._repeats, self._shortcut):
+                if each is not None and each.restore(self, index):
+                    self._stack.append(self._memo[index])
+                    return
             if self._skipped or self._left_out:
                 raise MemoSkippedError from None
             raise MalformedError(f"memo entry {index} at byte {self.position:,} was never stored") from None
@@ -357,12 +367,10 @@ class MachineState:
             raise MemoSkippedError
         if len(items) % 2:
             raise MalformedError(f"a key without a value at byte {self.position:,}")
-        for index in range(0, len(items), 2):
-            key = items[index]
-            if type(key) is str:
-                target[key] = items[index + 1]
-            else:
-                target[self._key(key)] = items[index + 1]
+        keys = items[::2]
+        if set(map(type, keys)) != {str}:
+            keys = [key if type(key) is str else self._key(key) for key in keys]
+        target.update(zip(keys, items[1::2], strict=True))
 
     def _key(self, key: object) -> object:
         """What stands for a key that is no short string."""

@@ -132,7 +132,7 @@ class TorchArchive:
 
     def note_unlisted(self, root: object) -> Iterator[str]:
         """A remark on tensors below `root` whose storages were not asked for."""
-        if len(self._storages.keys() - self.arrays.storages.keys()) < len(self._sizes()):
+        if len(self._storages) - sum(key in self._storages for key in self.arrays.storages) < len(self._sizes()):
             from paraminspect.formats.pytorch.unlisted import note_unlisted
 
             yield from note_unlisted(root, self._storages)
@@ -167,6 +167,7 @@ def read_torch_zip(directory: ZipDirectory) -> Checkpoint:
     uses = FirstUses()
     root = archive.load(table, uses)
     notes = [*note_calls(table.foreign), *uses.notes()]
+    uses.storages.clear()  # which would keep what each tensor says of its own
     if directory.duplicates:
         notes.append(f"{len(directory.duplicates)} names stand twice in the zip, and readers disagree which one counts")
     tensors = archive.arrays.settle(name_tensors(root, archive.storage, archive.arrays.convert))

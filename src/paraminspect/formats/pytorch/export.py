@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from paraminspect.errors import LimitExceededError, MalformedError, ParamInspectError, UnknownFormatError
 from paraminspect.files.blob import Blob
@@ -45,6 +45,7 @@ from paraminspect.formats.shapes import MAX_TENSORS, check_sizes, count_elements
 from paraminspect.formats.zip_file import ZipDirectory, ZipEntry, read_zip_directory
 from paraminspect.records import Checkpoint, Classes, Kind, Role, Storage, TensorRecord
 from paraminspect.text import list_some, quote
+from paraminspect.tuples import NamedTuple
 
 MAX_EXPORT_JSON: Final = 128 << 20
 """Bytes of all graphs and configs of a torch.export archive; a graph of 10,000 nodes takes some 20 MB."""

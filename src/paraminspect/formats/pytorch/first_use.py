@@ -44,6 +44,13 @@ class FirstUses:
             self._retyped.add(reference.key)
         return first
 
+    def declare_new(self, references: dict[str, StorageRef]) -> bool:
+        """Take references to whole storages by their keys if all are the first; whether they are."""
+        if not self.storages.keys().isdisjoint(references):
+            return False
+        self.storages.update(references)
+        return True
+
     def notes(self) -> Iterator[str]:
         """A remark on storages whose later uses declare another type."""
         if self._retyped:

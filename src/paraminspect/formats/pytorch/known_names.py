@@ -8,9 +8,10 @@ Source: `__getstate__` and `__reduce__` of the classes, torch 1.6 to 2.13; `stat
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.formats.pickles.inert import Opaque
+from paraminspect.tuples import NamedTuple
 
 
 class Names(NamedTuple):

@@ -11,11 +11,12 @@ Source: `torch.serialization._legacy_save` and `_legacy_load`; files of torch 0.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from paraminspect.errors import NOT_WHOLE, MalformedError, TruncatedError
-from paraminspect.files.blob import Blob
+from paraminspect.files.blob import NEAR, Blob
 from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.pickles.arrays import Arrays
 from paraminspect.formats.pickles.inert import StorageRef
@@ -31,6 +32,9 @@ MAGIC_NUMBER: Final = 0x1950A86A20F9469CFC6C
 
 COUNTS_AHEAD: Final = 256
 """Element counts of a far file that are fetched together, side by side."""
+
+_COUNT: Final = struct.Struct("<q").unpack_from
+_make: Final = tuple.__new__
 
 
 class _LegacyStorages:
@@ -53,24 +57,31 @@ class _LegacyStorages:
             raise MalformedError("the list of storage keys is no list")
         if blob.is_far:
             self._fetch_counts(blob, begin, keys)
+        end, path, first = blob.size, blob.path, blob.begin
+        sizes = {dtype: bits // 8 for dtype, bits in BITS.items()}
+        most = 8 if blob.is_far else NEAR
+        window, at = b"", 0
         for key in keys:
             name = str(key) if type(key) is int else key
             reference = self._declared.get(name) if isinstance(name, str) else None
             if reference is None or not isinstance(name, str):
                 raise MalformedError("the list of storage keys names a storage the object does not use")
-            size = blob.read_near(begin, 8)
-            count = int.from_bytes(size if len(size) == 8 else blob.read(begin, 8), "little", signed=True)
-            nbytes = count * itemsize(reference)
+            if not 0 <= begin - at <= len(window) - 8:
+                window, at = blob.read_near(begin, most), begin
+                if len(window) < 8:
+                    blob.read(begin, 8)  # says what is missing
+            (count,) = _COUNT(window, begin - at)
+            nbytes = count * sizes[reference.dtype]
             begin += 8
             if count < 0:
                 raise MalformedError(f"storage {name!r} has {count:,} elements"[:200])
-            if begin + nbytes > blob.size:
+            if begin + nbytes > end:
                 raise TruncatedError(
-                    f"the file ends at byte {blob.size:,}, {begin + nbytes - blob.size:,} bytes before the end of "
+                    f"the file ends at byte {end:,}, {begin + nbytes - end:,} bytes before the end of "
                     f"storage {quote(name)}",
                     hint=NOT_WHOLE,
                 )
-            self._found[name] = tuple.__new__(Storage, (name, nbytes, blob.path, blob.begin + begin, None, None))
+            self._found[name] = _make(Storage, (name, nbytes, path, first + begin, None, None))
             begin += nbytes
 
     def _fetch_counts(self, blob: Blob, begin: int, keys: Sequence[object]) -> None:
@@ -93,7 +104,8 @@ class _LegacyStorages:
             return array
         if storage is None:
             raise MalformedError(f"storage {reference.key!r} is not in the list of storage keys"[:200])
-        check_size(reference, storage)
+        if reference.offset + reference.nbytes > storage.nbytes:
+            check_size(reference, storage)
         self._listed.add(reference.key)
         return storage
 

@@ -28,10 +28,12 @@ def load_pickle(blob: Blob, table: GlobalTable, uses: FirstUses | None = None, *
             uses.storages.update(loaded.storages)
         table.take(loaded.foreign)
         return loaded.value, loaded.end
-    table.shortcut.declare = None if uses is None else uses.declare
+    table.shortcut.declare = None if uses is None else uses.declare_new
     refer = storage_ref if uses is None else uses.load_persistent
     machine = PickleMachine(blob, table.find, refer, begin=begin, shortcut=table.shortcut)
-    return machine.load(), machine.position
+    value = machine.load()
+    table.shortcut.begin()  # what it keeps for the memo would take memory
+    return value, machine.position
 
 
 def load_records(blob: Blob, table: GlobalTable) -> object:

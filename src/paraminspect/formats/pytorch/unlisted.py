@@ -69,7 +69,7 @@ def _find(root: object) -> Iterator[tuple[str, TensorValue | StorageRef, _Path |
         if isinstance(value, TensorValue):
             is_part = value.layout == "chunked" and value.nbytes is not None
             yield "part" if is_part else "tensor", value, path, holder
-            if not is_part and hasattr(value, "state"):
+            if not is_part and value.state is not None:
                 pending.append((value.state, path, "a tensor"))
             continue
         if isinstance(value, StorageRef):

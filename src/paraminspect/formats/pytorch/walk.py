@@ -8,7 +8,7 @@ twice; cycles are cut, and repeated visits are bounded, so that 10^30 paths to o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final, NamedTuple, TypeGuard
+from typing import Final, TypeGuard
 
 from paraminspect.errors import LimitExceededError
 from paraminspect.formats.dtypes import BITS
@@ -17,6 +17,7 @@ from paraminspect.formats.pytorch.classify import LONGEST_GENERATOR_KEY, kind_of
 from paraminspect.formats.pytorch.known_names import is_packed, known_names
 from paraminspect.formats.shapes import MAX_NAME_BYTES, MAX_TENSORS
 from paraminspect.records import Classes, Encoding, Kind, Quantizer, Role, Storage, TensorRecord
+from paraminspect.tuples import NamedTuple
 
 MAX_NESTING: Final = 400
 """Containers inside each other."""
@@ -106,13 +107,16 @@ class _Walk:
         on_path: set[int] = set()
         stack: list[tuple[int, Iterator[tuple[str, object, Place]]]] = []
         self._enter(root, Place(), on_path, stack)
+        convert = self._convert
         while stack:
             identity, entries = stack[-1]
             for name, value, place in entries:
                 self._text += len(name)
                 if self._text > MAX_NAMES_TEXT:
                     raise LimitExceededError("characters of names", limit=MAX_NAMES_TEXT, actual=None)
-                found = self._convert(value) if self._convert is not None and isinstance(value, Opaque) else value
+                found = value
+                if type(value) is not TensorValue and convert is not None and isinstance(value, Opaque):
+                    found = convert(value)
                 if type(found) is TensorValue:
                     self._add(name, found, place, id(value))
                 elif self._enter(found, _below(name, place), on_path, stack):
@@ -208,9 +212,14 @@ _TABLES: Final = ("_parameters", "_buffers", "_modules")
 _HOLDERS: Final = (TensorValue, dict, list, tuple, Opaque)
 
 
+TAKEN: Final = TensorValue(None, 0, (), (), "", 0)
+"""Stands in the outermost dictionary for a tensor that has its record, whose memory is wanted for the next one."""
+
+
 def _dict_entries(value: dict[object, object], place: Place) -> Iterator[tuple[str, object, Place]]:
     """Near the top of a training checkpoint the keys say what stands below; elsewhere they are names."""
     prefix = place.prefix
+    is_outermost = not place.depth and not place.inside_module
     place = _in_optimizer(value, place)
     keys_speak = place.depth < 2 and not place.inside_module and place.role == "model"
     for key, item in value.items():
@@ -225,6 +234,13 @@ def _dict_entries(value: dict[object, object], place: Place) -> Iterator[tuple[s
                 part = place.part if is_tensor or place.part else text
                 here = Place(prefix, place.depth, role or place.role, part)
         yield prefix + text, item, here
+        if is_outermost and _is_plain(item):
+            value[key] = TAKEN
+
+
+def _is_plain(value: object) -> bool:
+    """Whether it is a tensor of which there is nothing to know but what its record says."""
+    return type(value) is TensorValue and value.layout == "strided" and value.state is None
 
 
 def _in_optimizer(value: dict[object, object], place: Place) -> Place:
@@ -366,14 +382,14 @@ def _record(name: str, value: TensorValue, place: Place, resolve: Resolve, ident
         kind = place.kind
     elif kind == "tensor" and place.role == "model":
         kind = kind_of(name, value.shape, value.dtype)
-    reference = value.storage
-    itemsize = BITS.get(value.dtype, 8) // 8
+    dtype, numel, reference = value.dtype, value.numel, value.storage
+    itemsize = BITS.get(dtype, 8) >> 3
     fields = (
         name,
         value.shape,
-        value.dtype,
-        value.numel,
-        value.numel * itemsize if value.nbytes is None else value.nbytes,
+        dtype,
+        numel,
+        numel * itemsize if value.nbytes is None else value.nbytes,
         kind,
         value.trainable if kind == "parameter" else None,
         place.role,

@@ -23,8 +23,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.errors import CheckpointError, MalformedError
 from paraminspect.files.blob import open_blob
@@ -42,6 +41,7 @@ from paraminspect.formats.table import SHARDED, TORCH_SAVE
 from paraminspect.formats.zip_file import read_zip_directory
 from paraminspect.records import Checkpoint, Declaration, Encoding, Split, Storage, Stretch, TensorRecord
 from paraminspect.text import counted, quote
+from paraminspect.tuples import NamedTuple
 
 _STATES: Final = re.compile(r"(?:zero_pp_rank_(?P<rank>\d{1,6})_)?mp_rank_(?P<part>\d+)_model_states\.pt")
 _EXPERT: Final = re.compile(r"(?:layer_\d+_)?expert_\d+_mp_rank_00_model_states\.pt")
@@ -88,15 +88,14 @@ def _read_whole(folder: str, file: str, optimizers: Mapping[int, str], read_file
     if optimizers:
         files = counted(len(optimizers), "*_optim_states.pt file")
         notes = (f"not read: {files}, the optimizer's state and its copy of the model in float32 (ZeRO)", *notes)
-    return replace(checkpoint, tensors=tensors, notes=notes)
+    return checkpoint._replace(tensors=tensors, notes=notes)
 
 
 def _with_experts(folder: str, experts: Sequence[str], checkpoint: Checkpoint, read_file: ReadFile) -> Checkpoint:
     read = [read_file(join(folder, file)) for file in experts]
     if not read:
         return checkpoint
-    return replace(
-        checkpoint,
+    return checkpoint._replace(
         tensors=[*checkpoint.tensors, *(tensor for each in read for tensor in each.tensors)],
         nbytes=checkpoint.nbytes + sum(each.nbytes for each in read),
         files=(*checkpoint.files, *(path for each in read for path in each.files)),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import prod
-from typing import Any, Final, NamedTuple, TypeGuard
+from typing import Any, Final, TypeGuard
 
 from paraminspect.records import Logical, TensorRecord
+from paraminspect.tuples import NamedTuple
 
 MAX_BYTES: Final = 1 << 16
 """Of a small tensor whose values say how others are packed."""

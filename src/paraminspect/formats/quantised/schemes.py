@@ -9,7 +9,9 @@ Readers and decoders are named as "module:object": decoders lie above this packa
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
+
+from paraminspect.tuples import NamedTuple
 
 _INTEGERS: Final = ("int32", "uint32")
 _FLOAT8: Final = ("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from paraminspect.errors import ParamInspectError
@@ -80,7 +79,7 @@ def _marked(checkpoint: Checkpoint, found: Mapping[str, Logical]) -> Checkpoint:
         else record
         for record in checkpoint.tensors
     ]
-    return replace(checkpoint, tensors=tensors)
+    return checkpoint._replace(tensors=tensors)
 
 
 class _Small:

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from paraminspect.errors import MalformedError
 from paraminspect.formats.json_text import parse_object
 from paraminspect.formats.quantised.found import FLOATS, NotItError, block_of, is_object, must, other
 from paraminspect.records import Logical, TensorRecord
+from paraminspect.tuples import NamedTuple
 
 ROLES: Final = {"qdata": "weight", "per_tensor_scale": "scale_2"}
 """What decoders call inner tensors, where that is another word."""

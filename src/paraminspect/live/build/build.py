@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -24,6 +23,7 @@ from paraminspect.live.build.seeds import global_seed, seeded
 from paraminspect.live.build.user_code import running_user_code
 from paraminspect.names.suggestions import closest, suggest
 from paraminspect.text import shape_text, shorten
+from paraminspect.tuples import NamedTuple
 
 
 def build_model(

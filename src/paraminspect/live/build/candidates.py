@@ -10,9 +10,10 @@ import ast
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.machinery import PathFinder
-from typing import Final, NamedTuple
+from typing import Final
 
 from paraminspect.text import list_some
+from paraminspect.tuples import NamedTuple
 
 MAX_NAMED: Final = 6
 """Candidates that a hint names."""

@@ -164,11 +164,23 @@ def parametrize(plan: ModulePlan, module: nn.Module) -> None:
             )
         weight = module.get_parameter(each.tensor)
         try:
-            getattr(parametrizations, each.kind)(module, each.tensor, **each.kwargs)
+            with _TakenAsClose():
+                getattr(parametrizations, each.kind)(module, each.tensor, **each.kwargs)
             if each.kind == "orthogonal" and weight.is_meta:
                 _outline_base(module.get_submodule(f"parametrizations.{each.tensor}.0"), weight)
         except Exception as error:
             raise each.mark.error(f"{_title(plan)}: {each.kind} of {each.tensor}: {first_line(error)}") from error
+
+
+class _TakenAsClose(TorchFunctionMode):
+    """Tensors on the meta device are taken to be close: of a square weight torch asks whether it is orthogonal."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func is torch.allclose and args[0].is_meta:
+            return True
+        return func(*args, **(kwargs or {}))
 
 
 def _outline_base(made: nn.Module, weight: Tensor) -> None:

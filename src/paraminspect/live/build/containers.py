@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +17,7 @@ from paraminspect.architecture.plan import ModulePlan, Returned
 from paraminspect.live.build.complaints import first_line
 from paraminspect.live.build.layers import apply_parameter
 from paraminspect.text import shape_text
+from paraminspect.tuples import NamedTuple
 
 Child = nn.Module | nn.Parameter
 """What a container registers under a name."""
@@ -163,6 +163,11 @@ def block_class(name: str, base: type[nn.Module]) -> type[nn.Module]:
     if key not in _BLOCKS:
         _BLOCKS[key] = type(name, (base,), {"__module__": BLOCK_MODULE, "__doc__": f"The block {name} of a spec."})
     return _BLOCKS[key]
+
+
+def is_block(cls: type) -> bool:
+    """Whether a class is one that `block_class` made."""
+    return cls in _BLOCKS.values()
 
 
 def make_container(plan: ModulePlan) -> nn.Module:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import nn
@@ -26,6 +26,7 @@ from paraminspect.live.build.user_code import (
     running_user_code,
 )
 from paraminspect.text import shorten
+from paraminspect.tuples import NamedTuple
 
 MAX_NOTES = 10
 """Warnings of the user's code that are repeated."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import os
 import re
-from typing import Final, NamedTuple
+from typing import Final
+
+from paraminspect.tuples import NamedTuple
 
 FOLDER_PREFIX: Final = "transformers:"
 FOLDER_FORMAT: Final = "transformers"

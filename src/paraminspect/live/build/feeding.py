@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +31,7 @@ from paraminspect.live.build.seeds import seeded
 from paraminspect.live.build.user_code import explaining, find_attribute, import_named, running_user_code
 from paraminspect.names.suggestions import suggest
 from paraminspect.text import list_some
+from paraminspect.tuples import NamedTuple
 
 
 class Ready(NamedTuple):

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from copy import copy
 from dataclasses import fields, is_dataclass
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,7 @@ from paraminspect.live.build.givers import Given, explain_tuple
 from paraminspect.live.build.memory import is_out_of_memory
 from paraminspect.live.build.user_code import place_of, running_user_code
 from paraminspect.text import shape_text
+from paraminspect.tuples import NamedTuple
 
 Shape = tuple[int, ...]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from torch import Tensor
 
@@ -12,6 +11,7 @@ from paraminspect.architecture.built_in import BUILTINS
 from paraminspect.architecture.plan import ModelPlan, ModulePlan, Step
 from paraminspect.errors import SpecError
 from paraminspect.text import shape_text
+from paraminspect.tuples import NamedTuple
 
 _COMPLAINTS = re.compile(r"\b(tuple|list|dict)\b")
 """In what torch and Python say of an input that is none of their tensors."""

@@ -89,6 +89,12 @@ class LiveModel:
         """Records, notes and source as readers of files return them."""
         return Checkpoint(self.format, self.records, notes=tuple(self.notes), source=self.source)
 
+    @property
+    def state(self) -> list[TensorRecord]:
+        """What `state_dict()` has, under every name: parameters and persistent buffers."""
+        unsaved = self.unsaved()
+        return [each for each in self.records if each.kind != "tensor" and each.name not in unsaved]
+
     def unsaved(self) -> frozenset[str]:
         """Names of the buffers that `state_dict()` leaves out."""
         return frozenset(

@@ -15,7 +15,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,7 @@ from paraminspect.live.build.forward import Inputs
 from paraminspect.live.build.user_code import explaining, running_user_code
 from paraminspect.names.suggestions import closest, find_meant
 from paraminspect.text import list_some, quote
+from paraminspect.tuples import NamedTuple
 
 CONFIG: Final = "config.json"
 IMAGE: Final = "pixel_values"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from paraminspect.errors import SourceError
 from paraminspect.live.cost.optimizers import Optimizer
+from paraminspect.tuples import NamedTuple
 
 Attention = Literal["auto", "math", "fused"]
 """Which kernel `scaled_dot_product_attention` takes: the one that torch takes on a CPU; the one that keeps the scores;

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import Final, NamedTuple
+from typing import Final
 
 import torch
 from torch import nn
@@ -28,6 +28,7 @@ from paraminspect.live.grad.once import explaining_memory
 from paraminspect.outcomes import Cost, ModuleCost
 from paraminspect.records import TensorRecord
 from paraminspect.text import counted, list_some
+from paraminspect.tuples import NamedTuple
 
 MAX_NAMED: Final = 8
 """Operations and functions that a note names."""

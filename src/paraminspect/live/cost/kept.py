@@ -6,12 +6,13 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from paraminspect.live.cost.flops import Stack
+from paraminspect.tuples import NamedTuple
 
 
 class _Saved:

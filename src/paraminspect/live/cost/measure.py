@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from paraminspect.live.cost.flops import FlopCounter, Stack
 from paraminspect.live.cost.kept import Kept, storage_of
 from paraminspect.live.grad.once import go_back
 from paraminspect.live.grad.uses import NodePaths
+from paraminspect.tuples import NamedTuple
 
 
 class Measured(NamedTuple):

@@ -9,9 +9,10 @@ Algorithms" (Chen et al., 2023), algorithm 2: one momentum.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from paraminspect.errors import ParamInspectError
+from paraminspect.tuples import NamedTuple
 
 Optimizer = Literal["adamw", "adam", "sgd", "sgd-momentum", "adafactor", "rmsprop", "adagrad", "lion", "none"]
 

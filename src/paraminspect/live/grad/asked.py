@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from paraminspect.architecture.given import Given, parse_given
 from paraminspect.architecture.loss import LossText, read_loss
 from paraminspect.errors import ParamInspectError, SourceError
 from paraminspect.names.selector import Selector, parse_selector
+from paraminspect.tuples import NamedTuple
 
 
 class Shard(NamedTuple):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from torch.autograd.graph import Node
 
 from paraminspect.live.grad.gradients import dense
 from paraminspect.live.grad.uses import ACCUMULATE
+from paraminspect.tuples import NamedTuple
 
 Passing = Literal["none", "zero", "broken", "ok"]
 """None; zeros or no elements; some that are no finite number; else."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from paraminspect.live.build.stored import StoredTensors, by_name
 from paraminspect.live.grad.gradients import angle, norm_of
 from paraminspect.records import TensorRecord
 from paraminspect.text import shape_text
+from paraminspect.tuples import NamedTuple
 from paraminspect.writers.layout import OutTensor
 from paraminspect.writers.safetensors import plan_safetensors
 

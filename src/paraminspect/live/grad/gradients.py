@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from paraminspect.live.ranks.sharded import is_sharded, join_rows, local_part
 from paraminspect.outcomes import GradState
+from paraminspect.tuples import NamedTuple
 
 EXACT = 1 << 20
 """Elements up to which angles are taken in float64."""

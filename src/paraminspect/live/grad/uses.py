@@ -18,7 +18,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,7 @@ from torch.autograd.graph import Node
 
 from paraminspect.live.build.forward import Call, CallPaths
 from paraminspect.live.grad.gradients import dense
+from paraminspect.tuples import NamedTuple
 
 MAX_PART_BYTES: Final = 4 << 30
 """Parts of gradients that are kept until the whole is known; a tied embedding of 128,000 x 4,096 in float32 has two of

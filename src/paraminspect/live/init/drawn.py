@@ -25,7 +25,7 @@ def drawn_by(plan: InitPlan, live: LiveModel, seed: int, own: OwnFunctions | Non
         live: Gives the values that are there without rules.
     """
     drawing = Drawing(seed, own or OwnFunctions())
-    works = {name: work for work in model_work(live, plan) for name in (work.name, *work.aliases)}
+    works = {name: work for work in model_work(live.state, plan, live.tensor) for name in (work.name, *work.aliases)}
 
     def draw(name: str) -> Tensor:
         work = works.get(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from paraminspect.live.init.work import DRAWN_BYTES, Work, values_of
 from paraminspect.outcomes import InitStep
 from paraminspect.rules.steps import PlannedStep
 from paraminspect.text import counted
+from paraminspect.tuples import NamedTuple
 from paraminspect.values.moments import Moments
 
 LARGEST_AT_ONCE = 2

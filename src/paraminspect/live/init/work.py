@@ -1,4 +1,7 @@
-"""What a run has to do with each tensor of a source: which values it has now, and which it gets."""
+"""What a run has to do with each tensor of a source: which values it has now, and which it gets.
+
+That is known before torch is there, which whoever draws or reads values waits for.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,18 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
+from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.shapes import contiguous_stride
-from paraminspect.live.build.describe import iter_tensors
-from paraminspect.live.build.live_model import LiveModel
-from paraminspect.live.build.stored import StoredTensors, flipped
-from paraminspect.live.init.draw import ONE_AT_A_TIME, Drawing
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.rules.steps import FLOATING, InitPlan, PlannedStep
 from paraminspect.tied.shared_bytes import find_canonical
-from paraminspect.values.pieces import read_pieces
-from paraminspect.values.stored_bytes import plain_dtype
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from paraminspect.live.init.draw import Drawing
 
 PIECE_BYTES = 4 << 20
 """Of a tensor that stays as it is, in memory at a time."""
@@ -63,6 +64,13 @@ class Work:
         return self.step is not None and bool(self.step.draws)
 
     @property
+    def needs_base(self) -> bool:
+        """Whether the values that it has are wanted."""
+        if self.original is not None:
+            return self.original.needs_base
+        return self.step is None or not self.is_changed or self.step.needs_values
+
+    @property
     def is_reported(self) -> bool:
         return self.step is not None and bool(self.step.acts)
 
@@ -78,8 +86,8 @@ class Work:
     @property
     def nbytes(self) -> int:
         """Size while it is in memory, in the type in which it is drawn if that is the wider one."""
-        dtype = getattr(torch, self.dtype, torch.float32)
-        return self.numel * max(DRAWN_BYTES * (1 + dtype.is_complex), dtype.itemsize)
+        drawn = DRAWN_BYTES * (1 + self.dtype.startswith("complex"))
+        return self.numel * max(drawn, BITS.get(self.dtype, 0) // 8)
 
     @property
     def cost(self) -> int:
@@ -96,24 +104,27 @@ class Work:
         return wanted if wanted and self.dtype in FLOATING else self.dtype
 
 
-def model_work(live: LiveModel, plan: InitPlan) -> list[Work]:
-    """The tensors of a model's state dict, each once: parameters and persistent buffers."""
-    found, records = [], []
-    for each, record in zip(iter_tensors(live.model), live.records, strict=True):
-        leaf = each.name.rpartition(".")[2]
-        if each.kind != "tensor" and leaf not in each.module._non_persistent_buffers_set:
-            found.append(each)
-            records.append(record)
+def model_work(records: Sequence[TensorRecord], plan: InitPlan, read: Callable[[str], Tensor]) -> list[Work]:
+    """The tensors of a model's state dict, each once: parameters and persistent buffers.
+
+    Args:
+        records: Of them, under every name.
+        read: Gives the values of one by its name; called by one thread at a time.
+    """
     work = []
     for record in records:
-        base = _base_of_model(live, record.name)
         shape, trainable = record.shape or (), bool(record.trainable)
+        base = partial(_read_alone, read, record.name)
         work.append(Work(record.name, record.dtype, shape, base, trainable=trainable, stride=record.stride))
-    return _join(work, records, [id(each.tensor) for each in found], plan)
+    return _join(work, records, [record.identity and record.identity[0] for record in records], plan)
 
 
 def checkpoint_work(checkpoint: Checkpoint, plan: InitPlan) -> list[Work]:
     """All tensors of a checkpoint, each once, in the order of the file; views of another shape stand for themselves."""
+    from paraminspect.live.build.stored import StoredTensors
+    from paraminspect.values.pieces import read_pieces
+    from paraminspect.values.stored_bytes import plain_dtype
+
     stored = StoredTensors()
     records = [record.as_stored for record in checkpoint.tensors]
     work = []
@@ -127,7 +138,7 @@ def checkpoint_work(checkpoint: Checkpoint, plan: InitPlan) -> list[Work]:
 
 
 def _join(
-    work: Sequence[Work], records: Sequence[TensorRecord], identities: Sequence[int], plan: InitPlan
+    work: Sequence[Work], records: Sequence[TensorRecord], identities: Sequence[object], plan: InitPlan
 ) -> list[Work]:
     """One work for each tensor, with its step; of those that are other views of changed bytes, with the original.
 
@@ -135,7 +146,7 @@ def _join(
         identities: Equal for two names of one object.
     """
     steps = {step.target.name: step for step in plan.steps}
-    places: dict[int, int] = {}  # of the first work of each identity
+    places: dict[object, int] = {}  # of the first work of each identity
     forms: dict[object, int] = {}  # of the first work that sees the same bytes in the same way
     found: dict[int, Work] = {}
     views: dict[int, int] = {}
@@ -156,12 +167,11 @@ def _join(
     return list(found.values())
 
 
-def _base_of_model(live: LiveModel, name: str) -> Callable[[], Tensor]:
-    def base() -> Tensor:
-        with ONE_AT_A_TIME:  # a layer is drawn from the process's generator
-            return live.tensor(name)
+def _read_alone(read: Callable[[str], Tensor], name: str) -> Tensor:
+    from paraminspect.live.init.draw import ONE_AT_A_TIME
 
-    return base
+    with ONE_AT_A_TIME:  # a layer is drawn from the process's generator
+        return read(name)
 
 
 def values_of(work: Work, drawing: Drawing) -> Tensor:
@@ -175,6 +185,10 @@ def values_of(work: Work, drawing: Drawing) -> Tensor:
 
 def _see_as(view: Work, original: Work, values: Tensor) -> Tensor:
     """Values of a tensor through another view of the same bytes."""
+    import torch
+
+    from paraminspect.live.build.stored import flipped
+
     dtype, seen = getattr(torch, original.dtype), getattr(torch, view.dtype)
     stride = original.stride or contiguous_stride(original.shape)
     values = flipped(original.record, values)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from paraminspect.errors import SourceError
+from paraminspect.tuples import NamedTuple
 
 _DTENSOR = "torch.distributed.tensor"
 _FSDP = "torch.distributed.fsdp"
