@@ -79,6 +79,7 @@ def test_an_error_of_one_rank_is_said_once_and_ends_all(tmp_path: Path) -> None:
 
 EXACT = ("-D", "vocab=90", "--dtype", "float64", "--format", "json")
 GRAD = ("configs/gpt2.yaml", "-D", "depth=2", "-D", "dim=48", *EXACT)
+TOKENS = "{shape: [3, 6], dtype: int64, high: 90}"
 LLAMA = ("configs/llama-7b.yaml", "-D", "depth=1", "-D", "dim=64", *EXACT)
 
 
@@ -99,10 +100,11 @@ def assert_same_gradients(found: Result, alone: Result) -> None:
 
 
 @pytest.mark.torch
-def test_gradients_of_a_model_in_parts_are_those_of_the_whole() -> None:
-    found = torchrun(2, "grad", *GRAD, "--uses", "--shard", "fsdp")
-    assert_same_gradients(found, run_apart("grad", *GRAD, "--uses"))
-    assert found.stderr.count("note: every process is fed the whole batch\n") == 1
+def test_gradients_of_a_model_and_a_batch_in_parts_are_those_of_the_whole() -> None:
+    uneven = ("-i", TOKENS, "--target", TOKENS, "--uses")
+    found = torchrun(2, "grad", *LLAMA, *uneven, "--shard", "fsdp")
+    assert_same_gradients(found, run_apart("grad", *LLAMA, *uneven))
+    assert found.stderr.count("note: each process is fed its part of 3 rows\n") == 1
 
 
 @pytest.mark.extra(wants="several torchruns")
@@ -111,6 +113,8 @@ def test_gradients_of_layers_cut_by_their_outputs(ranks: int, shard: str) -> Non
     found = torchrun(ranks, "grad", *LLAMA, "--shard", shard)
     assert_same_gradients(found, run_apart("grad", *LLAMA))
     assert "note: in every process as a whole: model.layers.0.input_layernorm, " in found.stderr
+    rows = ": 1 row for 2 processes" if "fsdp" in shard else ""
+    assert f"note: every process is fed the whole batch{rows}\n" in found.stderr
 
 
 @pytest.mark.extra(wants="several torchruns")

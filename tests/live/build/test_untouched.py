@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from paraminspect.live.build import untouched
-from paraminspect.live.build.untouched import leaving_untouched
+from paraminspect.live.build.containers import block_class
+from paraminspect.live.build.untouched import is_of_torch, leaving_untouched
 
 
 class Net(nn.Module):
@@ -73,6 +74,29 @@ def test_a_parameter_that_forward_writes_into_is_named_and_put_back(monkeypatch:
     with leaving_untouched(net) as kept, torch.no_grad():
         net.weight.add_(1)
     assert (kept.changed, kept.lost) == (["weight"], ["weight"])
+
+
+def test_without_copies_what_is_written_is_named_and_what_a_layer_scales_is_put_back() -> None:
+    net = Net().eval()
+    net.more = nn.Linear(2, 2)
+    values = net.embed.weight.detach().clone()
+    with leaving_untouched(net, copies=False) as kept, torch.no_grad():
+        net.more.bias.zero_()
+        net(torch.tensor([0, 1, 2]))
+        assert not torch.equal(net.embed.weight, values)
+    assert (kept.changed, kept.lost) == (["more.bias"], ["more.bias"])
+    assert torch.equal(net.embed.weight, values)
+    assert kept._kept["more.weight"].values is None
+
+
+def test_layers_of_torch_and_of_specs_are_known() -> None:
+    plain = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    assert is_of_torch(plain)
+    assert is_of_torch(
+        nn.Sequential(block_class("Layer", nn.Sequential)(), nn.utils.parametrizations.weight_norm(nn.Linear(2, 2)))
+    )
+    assert not is_of_torch(nn.Sequential(Net()))
+    assert not is_of_torch(type("Layer", (nn.Sequential,), {"__module__": "blocks"})())
 
 
 class Growing(nn.Module):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from paraminspect.errors import ParamInspectError
-from paraminspect.live.build import memory
+from paraminspect.live.build import memory, untouched
 from paraminspect.live.build.live_model import LiveModel
 from paraminspect.live.build.seeds import global_seed
 from paraminspect.live.grad.backward import backward_report
@@ -200,6 +200,29 @@ def test_a_forward_pass_that_changes_a_parameter_is_named() -> None:
     report = backward_report(net, torch.ones(2))
     assert report.notes == ("the forward pass changes other itself",)
     assert net.other.tolist() == [1, 1]
+
+
+def test_parameters_are_copied_only_where_code_of_the_user_may_write_into_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied: list[bool] = []
+
+    class Noting(untouched.Before):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            copied.append(any(each.values is not None for each in self._kept.values()))
+
+    monkeypatch.setattr(untouched, "Before", Noting)
+    (tmp_path / "own.py").write_text("import torch\nclass Mine(torch.nn.Linear): pass\n")
+    spec = tmp_path / "net.yaml"
+    spec.write_text("model: [{Mine: [2, 2]}]\ninput: [1, 2]\n")
+    for live in (
+        open_live("configs/mlp.yaml", device="cpu"),
+        open_live(str(spec), modules_file=str(tmp_path / "own.py"), device="cpu"),
+    ):
+        backward_report(live.model, live.inputs(), plan=live.plan)
+    backward_report(nn.Linear(2, 2), torch.ones(2))
+    assert copied == [False, True, True]
 
 
 def test_same_seed_same_gradients() -> None:

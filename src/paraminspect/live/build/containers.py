@@ -165,6 +165,11 @@ def block_class(name: str, base: type[nn.Module]) -> type[nn.Module]:
     return _BLOCKS[key]
 
 
+def is_block(cls: type) -> bool:
+    """Whether a class is one that `block_class` made."""
+    return cls in _BLOCKS.values()
+
+
 def make_container(plan: ModulePlan) -> nn.Module:
     """A container without its children.
 

@@ -13,11 +13,12 @@ from functools import partial
 from typing import Any, Final
 
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from paraminspect.errors import LimitExceededError
 from paraminspect.limits import Bound, effort
 from paraminspect.live.build.memory import available_memory
+from paraminspect.live.build.meta_results import result_of
+from paraminspect.live.build.modes import Mode
 
 OPERATIONS: Final = Bound("operations of forward passes in one run", 250_000, 0)
 """Four seconds, where nothing is computed. A transformer of a hundred layers takes three thousand."""
@@ -29,7 +30,7 @@ RETURNED: Final = Bound("bytes that the layers of forward passes return in one r
 """Most of it is kept for the way back."""
 
 
-class Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Counting(Mode):
     """While it is entered, what runs on the meta device is counted.
 
     Args:
@@ -50,7 +51,9 @@ class Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
         run = effort()
         run.spend(OPERATIONS, 1)
-        out = func(*args, **(kwargs or {}))
+        out = result_of(func, args, kwargs or {})
+        if out is None:
+            out = func(*args, **(kwargs or {}))
         if not self._is_planned:
             return out
         if count := flop_registry.get(func.overloadpacket):

@@ -14,17 +14,21 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
+from paraminspect.live.build.containers import is_block
 from paraminspect.records import Kind
 
 MAX_KEPT_BYTES: Final = 1 << 30
 """Parameters of models up to this size are copied, so that what a forward pass writes into them can be undone."""
+
+OWN_PACKAGES: Final = ("torch", __package__.partition(".")[0])
+"""Of classes of layers that are known to write into no parameter but by design."""
 
 CONTAINERS = (dict, OrderedDict, defaultdict, list, deque, set)
 """What modules keep their parameters, children, hooks and things of their own in."""
 
 
 @contextmanager
-def leaving_untouched(model: nn.Module, *, structure: bool = True) -> Iterator[Before]:
+def leaving_untouched(model: nn.Module, *, structure: bool = True, copies: bool = True) -> Iterator[Before]:
     """Put back, bit for bit, what a forward and a backward pass change.
 
     Inside, every gradient is None at first. Afterwards gradients are the tensors they were, parameters, buffers and
@@ -35,8 +39,10 @@ def leaving_untouched(model: nn.Module, *, structure: bool = True) -> Iterator[B
     Args:
         structure: Whether modules get their attributes, parameters, buffers and children back too; otherwise what was
             made in between stays.
+        copies: Whether parameters are copied at all: without a copy, one that is written into is named and stays so. A
+            layer that scales its weight by design has a copy.
     """
-    before = Before(model, structure=structure)
+    before = Before(model, structure=structure, copies=copies)
     generators = _Generators(model)
     try:
         yield before
@@ -52,10 +58,10 @@ class Before:
         parameters: By name.
         changed: Names of parameters that the forward pass itself wrote into (an Embedding with max_norm apart); known
             afterwards.
-        lost: Those of them that are not as they were, since the model is larger than MAX_KEPT_BYTES.
+        lost: Those of them that are not as they were, since there is no copy, or the model is larger than MAX_KEPT_BYTES.
     """
 
-    def __init__(self, model: nn.Module, *, structure: bool) -> None:
+    def __init__(self, model: nn.Module, *, structure: bool, copies: bool = True) -> None:
         self.parameters = dict(model.named_parameters())
         self.changed: list[str] = []
         self.lost: list[str] = []
@@ -63,8 +69,9 @@ class Before:
         self._modules = [_Module(module, structure=structure) for module in model.modules()]
         scaled = {id(each.module.weight) for each in self._modules if _scales(each.module)}
         size = sum(each.numel() * each.element_size() for each in self.parameters.values() if not is_lazy(each))
+        copies = copies and size <= MAX_KEPT_BYTES
         self._kept = {
-            name: _Kept(each, is_copied=size <= MAX_KEPT_BYTES or id(each) in scaled, structure=structure)
+            name: _Kept(each, is_copied=copies or id(each) in scaled, structure=structure)
             for name, each in self.parameters.items()
         }
         self._scaled = {name for name, each in self.parameters.items() if id(each) in scaled}
@@ -196,6 +203,12 @@ class _Generators:
             torch.cuda.set_rng_state(state, device)
         if self._mps is not None:
             torch.mps.set_rng_state(self._mps)
+
+
+def is_of_torch(model: nn.Module) -> bool:
+    """Whether all its layers are torch's or a spec's own: no code of the user's may write into a parameter."""
+    classes = {type(each) for each in model.modules()}
+    return all(is_block(cls) or cls.__module__.partition(".")[0] in OWN_PACKAGES for cls in classes)
 
 
 def _scales(module: nn.Module) -> bool:

@@ -14,11 +14,11 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from paraminspect.limits import effort
 from paraminspect.live.build.expected import OPERATIONS
+from paraminspect.live.build.modes import Mode
 
 Stack = tuple[str, ...]
 """Paths of the modules that are at work, the outermost first."""
@@ -37,7 +37,7 @@ MOVES: Final = frozenset({
 """Operations that make, move or copy tensors and compute nothing."""
 
 
-class FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class FlopCounter(Mode):
     """Counts while it is entered.
 
     Args:

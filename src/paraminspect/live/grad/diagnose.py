@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from paraminspect.errors import ParamInspectError
-from paraminspect.live.build.untouched import leaving_untouched
 from paraminspect.live.grad.flow import BROKEN, LOST, MISSING, GradientFlow
 from paraminspect.live.grad.once import BackwardRun, go_back
 from paraminspect.live.grad.saved import Explainer
@@ -50,7 +49,7 @@ def find_reasons(run: BackwardRun, states: Mapping[str, GradState]) -> dict[str,
 def _look_again(run: BackwardRun, states: Mapping[str, GradState], asked: Mapping[str, Tensor]) -> dict[str, str]:
     found: dict[str, list[str]] = {}
     missing = {name: each for name, each in asked.items() if states[name] == "none"}
-    with leaving_untouched(run.model), torch.enable_grad(), UseTracker(run.model, asked.values()) as tracker:
+    with run.untouched(), torch.enable_grad(), UseTracker(run.model, asked.values()) as tracker:
         severed = Severed(tracker.calls, missing)
         with severed if missing else nullcontext():
             loss = run.loss(run.output(tracker.calls))

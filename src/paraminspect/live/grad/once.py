@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from paraminspect.live.build.describe import packed_layers
 from paraminspect.live.build.forward import Call, CallPaths, Inputs, call_model, iter_tensors
 from paraminspect.live.build.memory import explain_memory, is_out_of_memory
 from paraminspect.live.build.seeds import device_seed, seeded
-from paraminspect.live.build.untouched import leaving_untouched
+from paraminspect.live.build.untouched import Before, is_of_torch, leaving_untouched
 from paraminspect.live.build.user_code import running_user_code
 from paraminspect.live.grad.gradients import dense
 from paraminspect.live.grad.hooks import HookWatch
@@ -127,7 +127,7 @@ class BackwardRun:
         """
         hooks = HookWatch(self.model)
         whole = list(unsharded_parameters(self.model))
-        with explaining_memory(self.model), leaving_untouched(self.model) as before, torch.enable_grad():
+        with explaining_memory(self.model), self.untouched() as before, torch.enable_grad():
             with hooks, UseTracker(self.model, parts=parts) as tracker:
                 output = self.output(tracker.calls)
                 read = {id(each): meant for each, meant in whole}
@@ -171,6 +171,10 @@ class BackwardRun:
             self.peers,
         )
 
+    def untouched(self) -> AbstractContextManager[Before]:
+        """Leaves the model as it was; parameters are copied where code of the user's may write into them."""
+        return leaving_untouched(self.model, copies=self.plan is None or not is_of_torch(self.model))
+
     @contextmanager
     def _seeded(self) -> Iterator[None]:
         if self._seed is None:
@@ -196,13 +200,18 @@ def go_back(*ends: Tensor) -> None:
     try:
         with running_user_code(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            torch.autograd.backward(ends, [torch.ones_like(each) for each in ends])
+            torch.autograd.backward(ends, [_one(each) for each in ends])
     except (ParamInspectError, MemoryError, KeyboardInterrupt):
         raise
     except BaseException as error:
         if is_out_of_memory(error):
             raise MemoryError(str(error)) from error
         raise BackwardError(f"the backward pass fails: {complaint_of(error)}") from error
+
+
+def _one(end: Tensor) -> Tensor | None:
+    """What the backward pass begins with; None for one number, as torch then imports no sympy to look at its shape."""
+    return None if end.numel() == 1 and end.is_floating_point() else torch.ones_like(end)
 
 
 def _explain_nothing_trained(model: nn.Module, parameters: int) -> BackwardError:
@@ -232,7 +241,7 @@ def _explain_nan(run: BackwardRun, *, is_ours: bool) -> BackwardError:
         if not first and any(each.is_floating_point() and each.isnan().any() for each in iter_tensors(output)):
             first.append(call)
 
-    with leaving_untouched(run.model), torch.no_grad(), CallPaths(run.model, look) as calls:
+    with run.untouched(), torch.no_grad(), CallPaths(run.model, look) as calls:
         run.output(calls)
     if not first:
         return BackwardError("the loss is nan, though no module gives one", hint="look at the loss function")

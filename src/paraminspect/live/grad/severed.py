@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import CheckpointFunction
 
 from paraminspect.live.build.forward import CallPaths, iter_tensors
+from paraminspect.live.build.modes import Mode
 from paraminspect.tuples import NamedTuple
 
 DETACHING = frozenset({"detach", "detach_", "__get__"})
@@ -66,7 +66,7 @@ class _Bytes:
         self.aliases: list[int] = []
 
 
-class _Unseen(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Unseen(Mode):
     """Marks what is computed in no call of a torch function: by a script, say."""
 
     def __init__(self, marks: Severed) -> None:

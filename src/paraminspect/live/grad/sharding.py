@@ -26,20 +26,20 @@ MAX_NAMED: Final = 5
 """Modules that a note names."""
 
 
-def shard_model(model: nn.Module, how: Shard, give: Callable[[str], Tensor]) -> list[str]:
+def shard_model(model: nn.Module, how: Shard, mesh: DeviceMesh, give: Callable[[str], Tensor]) -> list[str]:
     """Cut a model on the meta device into parts, and give this process the values of its own.
 
     Args:
         model: Is changed in place.
+        mesh: Of `make_mesh`.
         give: All of a tensor by its name, the same in every process.
 
     Returns:
         What is to be said of it.
 
     Raises:
-        BackwardError: The number of processes does not fit; a tensor of the model is no parameter or buffer.
+        BackwardError: A tensor of the model is no parameter or buffer.
     """
-    mesh = _mesh(how)
     notes = []
     if how.tensor:
         notes += _cut_tensors(model, mesh["tp"])
@@ -56,7 +56,12 @@ def shard_model(model: nn.Module, how: Shard, give: Callable[[str], Tensor]) -> 
     return notes
 
 
-def _mesh(how: Shard) -> DeviceMesh:
+def make_mesh(how: Shard) -> DeviceMesh:
+    """The processes in rows and columns: "dp", of which each has a part of the batch, and "tp".
+
+    Raises:
+        BackwardError: There are too many, or too few.
+    """
     import torch.distributed as dist
     from torch.distributed.device_mesh import init_device_mesh
 
