@@ -112,9 +112,9 @@ def contents(found: Distribution) -> dict[tuple[float, float], int]:
 def test_parts_in_any_order_and_of_either_kind_are_one_whole(
     parts: list[tuple[list[float], bool]], bound: int, data: st.DataObject
 ) -> None:
-    whole = np.array([number for numbers, _ in parts for number in numbers], np.float64)
     left = [(exact if kept else in_cells)(np.array(numbers, np.float64)) for numbers, kept in parts]
-    are_kept = all(kept for numbers, kept in parts if numbers)
+    whole = np.concatenate([np.repeat(each.lows, each.counts) for each in left])
+    are_kept = all(each.is_exact for each in left)  # a cell of zeros is a number too
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "EXACT", bound)
         while len(left) > 1:
@@ -132,3 +132,11 @@ def test_counts_that_no_float_holds_are_added(bound: int, monkeypatch: pytest.Mo
     monkeypatch.setattr(module, "EXACT", bound)
     one, other = (Distribution.of_values(np.array([1.0]), np.array([count])) for count in (2**53, 1))
     assert one.merge(other).counts.tolist() == [2**53 + 1]
+
+
+@pytest.mark.parametrize("bound", [2, 3, 4])
+def test_so_many_numbers_are_kept_and_no_more(bound: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "EXACT", bound)
+    found = exact(np.array([1.0, 2.0, 2.0])).merge(exact(np.array([2.0, 3.0])))
+    assert found.is_exact == (bound >= 3)
+    assert found.counts.tolist() == [1, 3, 1]
