@@ -43,7 +43,10 @@ def main() -> None:
         from paraminspect.files.system import heed_end
 
         heed_end(ended)
-        from paraminspect.cli.app import run
+        from paraminspect.late_patterns import late_patterns
+
+        with late_patterns():
+            from paraminspect.cli.app import run
 
         status = run(sys.argv[1:])
     except KeyboardInterrupt:

@@ -109,6 +109,7 @@ def parse_expression(text: str) -> ast.expr:
     return tree
 
 
+@lru_cache(maxsize=8192)
 def count_terms(tree: ast.expr) -> int:
     """Numbers, names and operations in an expression: what its evaluation costs."""
     return sum(1 for node in ast.walk(tree) if isinstance(node, ast.expr))
@@ -199,8 +200,9 @@ def lookup(name: str, names: Mapping[str, object]) -> object:
     Raises:
         SpecError: It is unknown; the hint names the closest one.
     """
-    if name not in names:
+    try:
+        return names[name]
+    except KeyError:
         if name == "i":
-            raise SpecError("i is known only inside a repeat")
-        raise SpecError(f"unknown variable {name}", hint=suggest(name, sorted(names)))
-    return names[name]
+            raise SpecError("i is known only inside a repeat") from None
+        raise SpecError(f"unknown variable {name}", hint=suggest(name, sorted(names))) from None

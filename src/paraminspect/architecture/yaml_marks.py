@@ -15,10 +15,10 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from paraminspect.architecture.late_patterns import late_patterns
 from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, describe, shown
 from paraminspect.architecture.recognise import MAX_SPEC_BYTES
 from paraminspect.errors import SpecError
+from paraminspect.late_patterns import late_patterns
 from paraminspect.text import shorten
 from paraminspect.tuples import NamedTuple
 

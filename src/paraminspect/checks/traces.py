@@ -137,7 +137,10 @@ def _digest(blob: Blob, begin: int, until: int) -> bytes:
     """Of the bytes behind the head of a pickle."""
     if until <= begin + HEAD:
         return b""
-    from hashlib import blake2b  # pickles of a few tensors do without
+    try:  # pickles of a few tensors do without
+        from _blake2 import blake2b  # which hashlib has from there, and loads OpenSSL with it: 3 ms
+    except ImportError:
+        from hashlib import blake2b
 
     made = blake2b()
     for at in range(begin + HEAD, until, _PIECE):

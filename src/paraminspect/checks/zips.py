@@ -9,7 +9,6 @@ Source: APPNOTE.TXT 6.3.10 of PKWARE; `miniz` as torch uses it; `zipfile` of CPy
 from __future__ import annotations
 
 import re
-import struct
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -30,7 +29,15 @@ from paraminspect.formats.pickles.plain import BARE_STARTS, is_pickle
 from paraminspect.formats.pickles.tracing import trace_pickle
 from paraminspect.formats.pytorch.export import find_pickled, is_raw_member, is_torch_export
 from paraminspect.formats.table import TAR_MAGIC, endings_of, is_named_piece
-from paraminspect.formats.zip_file import ZIP_END, ZipDirectory, ZipEntry, read_tail, read_zip_directory
+from paraminspect.formats.zip_file import (
+    STORED,
+    ZIP_END,
+    LocalHeader,
+    ZipDirectory,
+    ZipEntry,
+    read_tail,
+    read_zip_directory,
+)
 from paraminspect.formats.zip_pieces import split_archives
 from paraminspect.limits import effort
 from paraminspect.summaries import Finding
@@ -64,8 +71,10 @@ _SUSPECT: Final = _BARE | {b"P", b"\x93"}
 _BARE_GLOBAL: Final = re.compile(rb"[ci][A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n")
 """GLOBAL or INST."""
 
-_LOCAL: Final = struct.Struct("<4s2xHHxxxxLLLHH")
 _WIDE: Final = 0xFFFFFFFF
+
+_NOTHING: Final = (0, b"")
+"""In place of what is behind a header that is not there."""
 
 
 def scan_zip(blob: Blob, place: Place) -> Iterator[Finding]:
@@ -186,12 +195,13 @@ def _check_layout(
     differing = 0
     for entry in entries:
         try:
-            data = directory.data_offset(entry)
+            header = directory.local_header(entry)
+            data = directory.data_offset(entry, header)
         except ParamInspectError as error:
             yield find("malformed", entry.name, error.message, path=place.path)
             continue
         spans.append((entry.header_offset, data + entry.compressed_size, entry.name))
-        difference = _compare_headers(directory.blob, entry)
+        difference = _compare_headers(directory.blob, entry, header, data)
         heads[entry.header_offset] = data, directory.blob.read_near(data, 4)
         if difference and (differing := differing + 1) <= MAX_TOLD:
             at = place.offset(entry.header_offset)
@@ -221,16 +231,11 @@ def _tell_hole(blob: Blob, begin: int, end: int, place: Place) -> Iterator[Findi
     yield from (each for each in scan_part(part, inner) if each.severity == "danger")
 
 
-def _compare_headers(blob: Blob, entry: ZipEntry) -> str:
+def _compare_headers(blob: Blob, entry: ZipEntry, header: LocalHeader, data: int) -> str:
     """In what the local header contradicts the directory, "" if in nothing."""
-    at = entry.header_offset
-    header = blob.read_near(at, _LOCAL.size + len(entry.name))
-    if len(header) < _LOCAL.size:
-        return ""
-    _, flags, method, crc, compressed, size, name_length, _ = _LOCAL.unpack_from(header)
-    raw = header[_LOCAL.size :]
-    if name_length != len(raw):  # or its letters take several bytes
-        raw = blob.read_near(at + _LOCAL.size, name_length)
+    _, flags, method, crc, compressed, size, name_length, extra_length = header
+    begin = data - name_length - extra_length
+    raw = blob.read_near(begin, name_length)
     try:
         name = raw.decode()
     except UnicodeDecodeError:
@@ -257,6 +262,7 @@ def _scan_members(
     seen: set[tuple[object, ...]] = set()
     declared: dict[str, StorageRef] = {}
     pickled = find_pickled(directory) if is_torch_export(directory) else frozenset()
+    is_each_once = len({entry.header_offset for entry in entries}) == len(entries)
     for entry in entries:
         name = entry.name
         if name.endswith("/") or not entry.size:
@@ -265,12 +271,16 @@ def _scan_members(
             return
         named = name.lower().endswith(PICKLE_NAMES) or name in pickled
         raw = bool(STORAGES.match(name) or is_raw_member(name) or name.endswith(".py"))
-        member = entry[1:5], entry.encrypted, named, raw
-        if member in seen:
-            continue  # the directory gives the same bytes another name
-        seen.add(member)
+        if not is_each_once:
+            member = entry[1:5], entry.encrypted, named, raw
+            if member in seen:
+                continue  # the directory gives the same bytes another name
+            seen.add(member)
+        is_numbers = raw and not named
+        if is_numbers and heads.get(entry.header_offset, _NOTHING)[1][:1] not in _SUSPECT and _is_stored(entry):
+            continue  # as nearly all are
         try:
-            if raw and not named:
+            if is_numbers:
                 yield from _scan_raw(directory, entry, place, heads)
                 continue
             kind = _kind_of(directory.read_prefix(entry, 8), named=named)
@@ -288,12 +298,17 @@ def _scan_members(
         yield find("unused-storage", place.name, message, path=place.path)
 
 
+def _is_stored(entry: ZipEntry) -> bool:
+    """Whether its bytes are in the file as they are."""
+    return entry.method == STORED and not entry.encrypted
+
+
 def _scan_raw(
     directory: ZipDirectory, entry: ZipEntry, place: Place, heads: dict[int, tuple[int, bytes]]
 ) -> Iterator[Finding]:
     """A member that should be numbers or source text, either of which may look like a pickle: only dangers count."""
-    stored = entry.method == 0 and not entry.encrypted
-    at, head = heads.get(entry.header_offset, (0, b""))
+    stored = _is_stored(entry)
+    at, head = heads.get(entry.header_offset, _NOTHING)
     if not stored:
         head = directory.read_prefix(entry, 4)
     if head[:1] not in _SUSPECT:
@@ -416,13 +431,15 @@ def _kind_of(head: bytes, *, named: bool) -> str:
         return "file"
     if named or is_pickle(head):
         return "pickle"
+    if head.isdigit():  # an identifier; as a pickle it would end at once, for 0 takes from a stack that is empty
+        return ""
     return "file" if head and head[0] in BARE_STARTS else ""
 
 
 def _scan_member(
     directory: ZipDirectory, entry: ZipEntry, kind: str, place: Place, declared: dict[str, StorageRef]
 ) -> Iterator[Finding]:
-    stored = entry.method == 0 and not entry.encrypted
+    stored = _is_stored(entry)
     if stored:
         at = directory.data_offset(entry)
         blob, base = directory.blob.part(at, entry.size), place.offset(at)

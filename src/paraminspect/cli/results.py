@@ -53,15 +53,15 @@ class Report:
         """Take the rows of one source, unless its files have changed; `totals` are not needed where the output streams."""
         if checkpoint is self._changed:
             return
+        rows = self._arrange(rows, checkpoint.source)
         try:
+            if self._output.streams or totals is None:
+                self._output.write_rows(rows)
+                return
             raise_changed()
         except ChangedError as error:
             self._output.error(error)
             self._changed = checkpoint
-            return
-        rows = self._arrange(rows, checkpoint.source)
-        if self._output.streams or totals is None:
-            self._output.write_rows(rows)
             return
         head = {"source": checkpoint.source, "format": checkpoint.format}
         tail = {"totals": totals_object(totals)}

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
 from paraminspect.errors import MalformedError
 from paraminspect.text import quote
+
+if TYPE_CHECKING:
+    from json import JSONDecoder
 
 MAX_JSON_BYTES: Final = 64 << 20
 """Of a shard index or config.json."""
@@ -23,14 +27,14 @@ def parse_object(text: str | bytes, what: str, *, hint: str | None = None, **opt
     """
     import json
 
-    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        made = dict(pairs)
-        if len(made) != len(pairs) and (key := find_repeated(pairs)) is not None:
-            raise MalformedError(f"{what} has {quote(key)} twice", fault="duplicate-name")
-        return made
-
     try:
-        loaded = json.loads(text, object_pairs_hook=unique, **options)
+        if isinstance(text, bytes):
+            text = text.decode(json.detect_encoding(text), "surrogatepass")
+        if text.startswith("\ufeff"):
+            raise ValueError("it begins with a BOM")
+        loaded = _decoder(**options).decode(text)
+    except _RepeatedError as error:
+        raise MalformedError(f"{what} has {quote(error.key)} twice", fault="duplicate-name") from None
     except RecursionError:
         raise MalformedError(f"{what} is nested too deeply") from None
     except ValueError as error:
@@ -38,6 +42,28 @@ def parse_object(text: str | bytes, what: str, *, hint: str | None = None, **opt
     if not isinstance(loaded, dict):
         raise MalformedError(f"{what} is a JSON {type(loaded).__name__}, expected an object")
     return loaded
+
+
+class _RepeatedError(Exception):
+    """An object has a key a second time."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+
+@cache
+def _decoder(**options: Any) -> JSONDecoder:
+    """One for all texts: to make it takes as long as to read a small one."""
+    from json import JSONDecoder
+
+    return JSONDecoder(object_pairs_hook=_unique, **options)
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    made = dict(pairs)
+    if len(made) != len(pairs) and (key := find_repeated(pairs)) is not None:
+        raise _RepeatedError(key)
+    return made
 
 
 def find_repeated(pairs: Iterable[tuple[str, object]]) -> str | None:

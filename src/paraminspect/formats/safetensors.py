@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import reprlib
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, NoReturn, cast
 
 from paraminspect.errors import NOT_WHOLE, LimitExceededError, MalformedError, TruncatedError
@@ -178,6 +179,24 @@ class _Form(NamedTuple):
     nbytes: int
 
 
+@lru_cache(maxsize=1 << 10)
+def _measure(given: str, dims: tuple[int, ...]) -> _Form:
+    """What is known of a dtype and a shape as the header has them; the same ones come in every layer and shard."""
+    dtype, bits = DTYPES[given]
+    shape = check_sizes(dims)
+    numel = count_elements(shape)
+    nbytes, rest = divmod(numel * bits, 8)
+    if rest:
+        return _Form(dtype, shape, None, numel, -1)
+    if bits == 4:  # torch has two in one, along the last dimension
+        if not shape or shape[-1] % 2:
+            raise MalformedError(f"4-bit elements in the odd shape {reprlib.repr(list(shape))}")
+        shape, numel = (*shape[:-1], shape[-1] // 2), numel // 2
+    elif bits % 8:
+        return _Form(dtype, shape, None, numel, nbytes)
+    return _Form(dtype, shape, contiguous_stride(shape), numel, nbytes)
+
+
 class _Entries:
     """Turns header entries into records, and remembers their ranges."""
 
@@ -186,23 +205,24 @@ class _Entries:
         self._path = blob.path
         self._begin = header.data_begin
         self._data_begin = blob.begin + header.data_begin
-        self._has_booleans = header.has_booleans
+        self._measure = _measure.__wrapped__ if header.has_booleans else _measure
         self._ranges: list[tuple[int, int]] = []
-        self._forms: dict[tuple[object, tuple[int, ...]], _Form] = {}
         self._roles: dict[str, Role] = {}
 
     def record(self, name: str, entry: object) -> TensorRecord:
         try:
             given, dims, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]  # type: ignore[index]
-            form = self._forms.get((given, tuple(dims)))
         except (KeyError, TypeError, ValueError):
             raise self._explain(name, entry) from None
         if type(dims) is not list or type(begin) is not int or type(end) is not int or not 0 <= begin <= end:
             raise self._explain(name, entry)
-        if form is None or self._has_booleans:
-            if given not in DTYPES:
-                raise self._explain(name, entry)
-            form = self._forms[given, tuple(dims)] = self._measure(name, given, tuple(dims))
+        try:
+            form = self._measure(given, tuple(dims))
+        except (KeyError, TypeError):
+            raise self._explain(name, entry) from None
+        except (MalformedError, LimitExceededError) as error:
+            error.message += f" (tensor {quote(name)})"
+            raise
         dtype, shape, stride, numel, nbytes = form
         if end - begin != nbytes:
             raise MalformedError(
@@ -220,27 +240,6 @@ class _Entries:
             TensorRecord,
             (name, shape, dtype, numel, nbytes, kind, None, role, "", None, "strided", storage, 0, stride, None, False, None, (), ()),
         )  # fmt: skip
-
-    def _measure(self, name: str, given: str, shape: tuple[int, ...]) -> _Form:
-        dtype, bits = DTYPES[given]
-        try:
-            check_sizes(shape)
-            numel = count_elements(shape)
-        except (MalformedError, LimitExceededError) as error:
-            error.message += f" (tensor {quote(name)})"
-            raise
-        nbytes, rest = divmod(numel * bits, 8)
-        if rest:
-            return _Form(dtype, shape, None, numel, -1)
-        if bits == 4:  # torch has two in one, along the last dimension
-            if not shape or shape[-1] % 2:
-                raise MalformedError(
-                    f"tensor {quote(name)} of 4-bit elements has the odd shape {reprlib.repr(list(shape))}"
-                )
-            shape, numel = (*shape[:-1], shape[-1] // 2), numel // 2
-        elif bits % 8:
-            return _Form(dtype, shape, None, numel, nbytes)
-        return _Form(dtype, shape, contiguous_stride(shape), numel, nbytes)
 
     @staticmethod
     def _explain(name: str, entry: object) -> MalformedError:

@@ -11,6 +11,7 @@ the only references to packages above this one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from paraminspect.tuples import NamedTuple
@@ -28,21 +29,23 @@ class Container(NamedTuple):
 
     Attributes:
         name: For rows of `FORMATS`.
-        magics: Where which bytes stand; one of them must. () where the test alone decides.
+        magics: Bytes of which it has one at `at`; () where the test alone decides.
         test: "module:object" of a function of the first bytes and the size of the file; "" where the magics decide.
         opener: What makes of a Blob that which tests and readers of its formats take; "" where that is the Blob.
         scanner: What finds all that a loader could run in it, called with a Blob and a Place; "" where nothing can.
         doubter: The same of a file that is something else by an earlier row, but which a loader may take for this.
         pieces: What knows, of a Blob that is called like one, a `DISTRIBUTED_PART`; "" where none is.
+        at: Where its first bytes are that tell.
     """
 
     name: str
-    magics: tuple[tuple[int, bytes], ...] = ()
+    magics: tuple[bytes, ...] = ()
     test: str = ""
     opener: str = ""
     scanner: str = ""
     doubter: str = ""
     pieces: str = ""
+    at: int = 0
 
 
 _HERE: Final = "paraminspect.formats"
@@ -52,16 +55,15 @@ TAR_MAGIC: Final = (257, b"ustar")
 """Where it is, and what."""
 
 CONTAINERS: Final = (
-    Container("zip", ((0, b"PK\3\4"), (0, b"PK\5\6")), opener=f"{_HERE}.zip_file:read_zip_directory",
+    Container("zip", (b"PK\3\4", b"PK\5\6"), opener=f"{_HERE}.zip_file:read_zip_directory",
               scanner=f"{_SCAN}.zips:scan_zip", pieces=f"{_HERE}.zip_pieces:holds_pieces"),
-    Container("gguf", ((0, b"GGUF"),)),
-    Container("npy", ((0, b"\x93NUMPY"),), scanner=f"{_SCAN}.pickles:scan_npy"),
-    Container("safetensors", tuple((8, byte) for byte in (b"{", b" ", b"\n", b"\t", b"\r")),
-              f"{_HERE}.safetensors:is_safetensors"),
-    Container("onnx", ((0, b"\x08"),), f"{_HERE}.onnx.read:is_onnx"),
+    Container("gguf", (b"GGUF",)),
+    Container("npy", (b"\x93NUMPY",), scanner=f"{_SCAN}.pickles:scan_npy"),
+    Container("safetensors", (b"{", b" ", b"\n", b"\t", b"\r"), f"{_HERE}.safetensors:is_safetensors", at=8),
+    Container("onnx", (b"\x08",), f"{_HERE}.onnx.read:is_onnx"),
     Container("pickle", test=f"{_HERE}.pickles.plain:is_any_pickle", scanner=f"{_SCAN}.pickles:scan_pickles",
               doubter=f"{_SCAN}.pickles:doubt_pickle"),
-    Container("tar", (TAR_MAGIC,), scanner=f"{_SCAN}.tars:scan_tar", doubter=f"{_SCAN}.tars:scan_tar"),
+    Container("tar", (TAR_MAGIC[1],), at=TAR_MAGIC[0], scanner=f"{_SCAN}.tars:scan_tar", doubter=f"{_SCAN}.tars:scan_tar"),
     Container("compressed", test=f"{_HERE}.foreign:is_compressed", scanner=f"{_SCAN}.compressed:scan_compressed"),
     # most text begins like one: only who looks for danger takes it for a pickle
     Container("bare pickle", test=f"{_HERE}.pickles.plain:may_be_bare_pickle",
@@ -276,14 +278,15 @@ def find_containers(head: bytes, size: int) -> Iterator[Container]:
         head: The first `sniff.HEAD_BYTES`, or all of them.
     """
     for each in CONTAINERS:
-        begins = not each.magics or any(head.startswith(magic, at) for at, magic in each.magics)
+        begins = not each.magics or head.startswith(each.magics, each.at)
         if begins and (not each.test or resolve(each.test)(head, size)):
             yield each
 
 
-def formats_in(container: str) -> list[Format]:
+@cache
+def formats_in(container: str) -> tuple[Format, ...]:
     """The formats of a container, in the order in which they are tried."""
-    return [row for row in FORMATS if row.container == container]
+    return tuple(row for row in FORMATS if row.container == container)
 
 
 def format_of(checkpoint: Checkpoint) -> Format | None:

@@ -67,7 +67,7 @@ END = struct.Struct("<4s4H2LH")
 _LOCATOR = struct.Struct("<4sLQL")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _ENTRY = struct.Struct("<4s4x2H4x3L3H8xL")
-_LOCAL = struct.Struct("<4s22x2H")
+_LOCAL = struct.Struct("<4s2x2H4x3L2H")
 _U16_PAIR = struct.Struct("<2H")
 
 _LOCAL_SIGNATURE = b"PK\3\4"
@@ -86,6 +86,10 @@ _ZIP64_EXTRA = 1
 _ENCRYPTED_FLAGS = 0x2041  # encrypted, strongly encrypted, local header masked
 _DESCRIPTOR_FLAG = 8  # CRC and sizes follow the data
 _CHUNK = 1 << 20
+
+
+LocalHeader = tuple[bytes, int, int, int, int, int, int, int]
+"""Signature, flags, method, CRC, compressed size, size, bytes of the name and of the extra field."""
 
 
 class ZipEntry(NamedTuple):
@@ -134,12 +138,11 @@ class ZipDirectory:
         """Names that stand more than once, each once, in the order of the directory."""
         return tuple(dict.fromkeys(entry.name for entry in self.shadowed))
 
-    def data_offset(self, entry: ZipEntry) -> int:
-        """Offset within the blob of the first data byte.
+    def local_header(self, entry: ZipEntry) -> LocalHeader:
+        """What stands before the data.
 
         Raises:
-            MalformedError: No local header there, the data reach into the directory, or they are not compressed
-                and yet of two sizes.
+            MalformedError: No local header is there.
         """
         at = entry.header_offset
         if self.blob.is_far:
@@ -151,12 +154,25 @@ class ZipDirectory:
                 f"{self.blob.size:,} bytes",
                 hint=NOT_WHOLE,
             )
-        signature, name_length, extra_length = _LOCAL.unpack(header)
-        if signature != _LOCAL_SIGNATURE:
+        local: LocalHeader = _LOCAL.unpack(header)
+        if local[0] != _LOCAL_SIGNATURE:
             raise MalformedError(
                 f"no zip header of {quote(entry.name)} at byte {at:,}, where the directory says", hint=NOT_WHOLE
             )
-        data: int = at + _LOCAL.size + name_length + extra_length
+        return local
+
+    def data_offset(self, entry: ZipEntry, header: LocalHeader | None = None) -> int:
+        """Offset within the blob of the first data byte.
+
+        Args:
+            header: That of the entry; None where it is still to be read.
+
+        Raises:
+            MalformedError: No local header there, the data reach into the directory, or they are not compressed
+                and yet of two sizes.
+        """
+        local = header or self.local_header(entry)
+        data = entry.header_offset + _LOCAL.size + local[6] + local[7]
         if data + entry.compressed_size > self.directory_offset:
             raise MalformedError(
                 f"{quote(entry.name)} declares {entry.compressed_size:,} bytes at {data:,}, past the begin "

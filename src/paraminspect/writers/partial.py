@@ -15,7 +15,6 @@ import shutil
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
-from hashlib import sha256
 from typing import Final
 
 from paraminspect.errors import TargetError
@@ -47,6 +46,8 @@ def sibling(target: str, suffix: str) -> str:
     folder, name = os.path.split(target)
     hidden = f".{name}{suffix}"
     if len(os.fsencode(hidden)) > MAX_NAME_BYTES:
+        from hashlib import sha256  # which loads OpenSSL
+
         hidden = f".{sha256(os.fsencode(name)).hexdigest()[:32]}{suffix}"
     return os.path.join(folder, hidden)
 

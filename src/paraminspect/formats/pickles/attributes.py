@@ -33,22 +33,25 @@ def find_functions(item: object, names: frozenset[str]) -> list[object]:
 def find_special(state: object) -> list[object]:
     """What a state has in the place of special methods, `__setstate__` or `__new__`; no honest object has one of its own."""
     return [
-        value
+        part[name]
         for part in _dictionaries(state)
-        for name, value in part.items()
+        for name in part
         if type(name) is str
-        and name.startswith("__")
+        and name[:2] == "__"  # which few are
         and name.endswith("__")
-        and isinstance(value, Global | Opaque)
+        and isinstance(part[name], Global | Opaque)
         and name not in HARMLESS_SPECIAL
     ]
+
+
+def is_empty(value: object) -> bool:
+    """Whether it is an object without any attributes, as most are that get a state."""
+    return type(value) is Opaque and not (value.state or value.entries or value.args)
 
 
 def _dictionaries(value: object) -> list[dict[object, object]]:
     if type(value) is dict:  # as most states are
         return [value]
-    if type(value) is Opaque and not (value.state or value.entries or value.args):  # as most objects are that get one
-        return []
     found: list[dict[object, object]] = []
     pending = [value]
     for _ in range(MAX_PARTS):

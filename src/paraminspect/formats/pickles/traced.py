@@ -20,11 +20,23 @@ class Use:
         calls: How often it is called.
         rebuilt: How often an instance is made of it without a call (NEWOBJ), which only classes allow.
         suspicion: Why this use is dangerous although the name alone is not; "" if it is not.
+        is_plain: Whether a call that is safe is so with any arguments.
     """
 
-    __slots__ = ("called", "calls", "module", "name", "offset", "preview", "rebuilt", "suspicion", "verdict")
+    __slots__ = (
+        "called",
+        "calls",
+        "is_plain",
+        "module",
+        "name",
+        "offset",
+        "preview",
+        "rebuilt",
+        "suspicion",
+        "verdict",
+    )
 
-    def __init__(self, module: str, name: str, verdict: Verdict, offset: int) -> None:
+    def __init__(self, module: str, name: str, verdict: Verdict, offset: int, *, is_plain: bool = False) -> None:
         self.module = module
         self.name = name
         self.verdict = verdict
@@ -34,6 +46,7 @@ class Use:
         self.calls = 0
         self.rebuilt = 0
         self.suspicion = ""
+        self.is_plain = is_plain
 
 
 class Trace:

@@ -13,9 +13,9 @@ from typing import Final
 
 from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.files.blob import Blob
-from paraminspect.formats.pickles.attributes import find_functions, find_special
+from paraminspect.formats.pickles.attributes import find_functions, find_special, is_empty
 from paraminspect.formats.pickles.danger import judge
-from paraminspect.formats.pickles.doubts import doubt_call
+from paraminspect.formats.pickles.doubts import DOUBTED, doubt_call
 from paraminspect.formats.pickles.inert import Global, LongBytes, Opaque, StorageRef, TensorValue
 from paraminspect.formats.pickles.joblib_arrays import count_bytes, is_wrapper
 from paraminspect.formats.pickles.machine import MAX_PICKLE_OPS, PickleMachine
@@ -168,7 +168,9 @@ class _TracingMachine(PickleMachine):
         known = not foreign or foreign[-1] != (module, name)
         if verdict.level == "unknown" and known and verdict.identity.startswith("torch."):
             return None
-        return Use(module, name, verdict, self._op)
+        identity = verdict.identity
+        special = identity in DOUBTED or identity in _LOADERS or identity in TAKES_A_FUNCTION
+        return Use(module, name, verdict, self._op, is_plain=identity.startswith("torch.") and not special)
 
     def _note(self, use: Use) -> None:
         if len(self.trace.uses) < MAX_USES or use.verdict.level == "danger":
@@ -250,7 +252,8 @@ class _TracingMachine(PickleMachine):
             use.called = self._op
             use.preview = preview_arguments(args)[:SHOWN_PREVIEW]
         if use.verdict.level == "safe":
-            self._watch(use, args)
+            if use.calls == 1 or not use.is_plain:
+                self._watch(use, args)
         elif not use.suspicion and use.verdict.level == "unknown" and use.calls:
             use.suspicion = self._suspect(use, args)
 
@@ -347,9 +350,10 @@ class _TracingMachine(PickleMachine):
         target = self._stack[-1]
         if self._is_imported(target):
             self._note_patch(target, state)
-        self._note_attributes(target, _SET_STATE, (state,))
-        if isinstance(state, dict | tuple | Opaque):
-            self._note_called_by_use(find_special(state), ())
+        if not is_empty(target):
+            self._note_attributes(target, _SET_STATE, (state,))
+        if isinstance(state, dict | tuple | Opaque) and (special := find_special(state)):
+            self._note_called_by_use(special, ())
         super()._build(state)
         if isinstance(target, Opaque) and is_wrapper(target):
             self.trace.wraps_arrays = True

@@ -13,9 +13,10 @@ from paraminspect.architecture.model import TensorInput, Value
 from paraminspect.architecture.plan import ModelPlan
 from paraminspect.errors import ParamInspectError
 from paraminspect.live.build.feeding import Maker, Ready, make_given
-from paraminspect.live.build.forward import Inputs
+from paraminspect.live.build.forward import Inputs, map_tensors
 from paraminspect.live.build.inputs import make_tensor
-from paraminspect.live.grad.losses import Loss, Target, choose_loss, load_loss
+from paraminspect.live.grad.losses import Loss, Target, choose_loss, load_loss, why_no_sum
+from paraminspect.live.grad.rows import Rows
 from paraminspect.tuples import NamedTuple
 
 
@@ -61,16 +62,40 @@ class Feed:
         if wanted.loss_file:
             load_loss(wanted.loss_file)  # what is wrong with it is said before the model runs
 
-    def batch(self, step: int = 0) -> tuple[Inputs, Loss]:
+    def batch(self, step: int = 0, rows: Rows | None = None) -> tuple[Inputs, Loss]:
         """Inputs and loss of one step, the same whenever it is asked for.
+
+        Args:
+            rows: Those that are fed; None for all.
 
         Raises:
             ParamInspectError: A tensor cannot be made as described.
         """
-        return self._inputs(step), self.loss(step)
+        inputs = self._inputs(step)
+        if rows is not None:
+            inputs = Inputs(*map_tensors(tuple(inputs), rows.of))
+        return inputs, self.loss(step, rows)
 
-    def loss(self, step: int = 0) -> Loss:
+    def why_no_sum(self, output: object, total: int) -> str:
+        """Why the loss of the first step is no sum or mean over the rows of the output, in words; "" if it is.
+
+        Args:
+            output: Of which every tensor has rows.
+            total: How many rows the batch has.
+        """
+        if self._wanted.loss_file:
+            return f"the loss {self._wanted.loss_file} is not known to add up over rows"
+        text, _ = self._chosen_loss()
+        target = self._chosen_target(text, 0).tensor
+        if target is not None and target.shape[:1] != (total,):
+            return "the target has no such rows"
+        return why_no_sum(text, output, target)
+
+    def loss(self, step: int = 0, rows: Rows | None = None) -> Loss:
         """What one step starts its backward pass from.
+
+        Args:
+            rows: Those that the output has; None for all.
 
         Raises:
             ParamInspectError: A target cannot be made as described.
@@ -80,7 +105,7 @@ class Feed:
             made = self._target if self._target is not None else spec
             return load_loss(self._wanted.loss_file, None if made is None else self._make(made, step))
         text, origin = self._chosen_loss()
-        return choose_loss(text, origin, self._chosen_target(text, step))
+        return choose_loss(text, origin, self._chosen_target(text, step)._replace(rows=rows))
 
     def _chosen_loss(self) -> tuple[LossText | None, str]:
         """The loss, and whose it is where that is to be said: options go before the spec."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
@@ -17,6 +18,7 @@ from paraminspect.live.build.complaints import complaint_of, describe_tensors
 from paraminspect.live.build.forward import iter_parts, iter_tensors, parts_of
 from paraminspect.live.build.seeds import make_generator
 from paraminspect.live.build.user_code import explaining, import_file, running_user_code
+from paraminspect.live.grad.rows import Rows
 from paraminspect.names.suggestions import closest, suggest
 from paraminspect.text import shape_text, shorten
 from paraminspect.tuples import NamedTuple
@@ -60,11 +62,14 @@ class Target(NamedTuple):
         tensor: None where one is drawn.
         seed: Of one that is drawn.
         origin: Whose it is.
+        rows: Which of its rows the output has, where that is one of several parts; the loss is so much of that of all rows
+            that the mean over parts is the whole.
     """
 
     tensor: Tensor | None = None
     seed: int = 0
     origin: str = "the target"
+    rows: Rows | None = None
 
 
 def choose_loss(text: LossText | None, origin: str = "", target: Target | None = None) -> Loss:
@@ -196,12 +201,13 @@ def _take(text: LossText, output: Any, target: Target, why: str) -> Taken:
     else:
         below, tensor = _first_floating(_part(output, text.part), text.part)
         path = (*text.part, *below)
-    word = text.word or ("" if tensor.numel() == 1 else "sum")
+    word = text.word or ("" if tensor.numel() == 1 and target.rows is None else "sum")
     place = str(LossText(word, path))
     if not word:
         return Taken(tensor, place, f"{place}{why}")
     if not LossText(word).takes_target:
-        return Taken(_reduce(word, tensor), place, f"{place}{why}", tensor if word != "square" else None)
+        value = _reduce(word, tensor, target.rows)
+        return Taken(value, place, f"{place}{why}", tensor if word != "square" else None)
     value, against = _compare(word, tensor, target)
     return Taken(value, place, f"{place} against {against}{why}")
 
@@ -279,13 +285,16 @@ def _first_floating(output: Any, at: tuple[str, ...]) -> tuple[tuple[str, ...], 
     )
 
 
-def _reduce(word: str, output: Tensor) -> Tensor:
-    if word == "mean":
+def _reduce(word: str, output: Tensor, rows: Rows | None) -> Tensor:
+    if word == "mean" and rows is None:
         return output.mean()
-    return (output * output).sum() if word == "square" else output.sum()
+    total = (output * output).sum() if word == "square" else output.sum()
+    if rows is None:
+        return total
+    return total * (rows.parts / (rows.whole_shape(output.shape).numel() if word == "mean" else 1))
 
 
-_FUNCTIONS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
+_FUNCTIONS: Mapping[str, Callable[..., Tensor]] = {
     "mse": functional.mse_loss,
     "l1": functional.l1_loss,
     "smooth_l1": functional.smooth_l1_loss,
@@ -299,10 +308,12 @@ _FUNCTIONS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 def _compare(word: str, output: Tensor, wanted: Target) -> tuple[Tensor, str]:
     """A loss with a target, and a word on that."""
-    target, origin = wanted.tensor, wanted.origin
+    target, origin, rows = wanted.tensor, wanted.origin, wanted.rows
     if target is None:
-        target, origin = _draw(LOSSES[word].drawn, output, wanted.seed)
-    target = target.to(output.device)
+        shape = output.shape if rows is None else rows.whole_shape(output.shape)
+        target, origin = _draw(LOSSES[word].drawn, shape, output.dtype, wanted.seed)
+    every = target.to(output.device)
+    target = every if rows is None else rows.of(every)
     if word == "target":
         word = "mse" if target.is_floating_point() else "cross_entropy"
         if word == "cross_entropy" and not _fits(output, target) and target.shape == output.shape[:-1]:
@@ -318,15 +329,39 @@ def _compare(word: str, output: Tensor, wanted: Target) -> tuple[Tensor, str]:
         )
     else:
         target = target.to(output.dtype)
-    return _FUNCTIONS[word](output, target), origin
+    if rows is None:
+        return _FUNCTIONS[word](output, target), origin
+    meant = every.numel() // output.shape[_class_dimension(output.shape)] if is_soft else every.numel()
+    if LOSSES[word].drawn == CLASSES and not is_soft:
+        meant = int((every != IGNORED).sum())
+    total = _FUNCTIONS[word](output, target, reduction="sum")
+    return total * (rows.parts / meant if meant else math.nan), origin
 
 
-def _draw(what: str, output: Tensor, seed: int) -> tuple[Tensor, str]:
-    """A target that suits, and what it is."""
+def why_no_sum(text: LossText | None, output: Any, target: Tensor | None) -> str:
+    """Why a loss is no sum or mean over the rows of an output, in words; "" if it is.
+
+    Args:
+        text: As of `choose_loss`.
+        output: Of no scalars.
+        target: None where one is drawn.
+    """
+    if text is None:
+        return ""
+    if text.part and text.part[-1].endswith("*"):
+        return f"the loss {text} is not known to add up over rows"
+    _, tensor = _first_floating(_part(output, text.part), text.part)
+    has_classes = text.word == "target" or (bool(text.word) and LOSSES[text.word].drawn == CLASSES)
+    is_float = text.word == "target" and (target is None or target.is_floating_point())
+    return f"{text.word} has classes in that dimension" if has_classes and not is_float and tensor.dim() < 2 else ""
+
+
+def _draw(what: str, shape: torch.Size, dtype: torch.dtype, seed: int) -> tuple[Tensor, str]:
+    """A target that suits an output, and what it is."""
     generator = make_generator(seed, "", "target")
-    shape, dim = output.shape, _class_dimension(output)
+    dim = _class_dimension(shape)
     if what == CLASSES:
-        classes = shape[dim] if output.dim() else 0
+        classes = shape[dim] if shape else 0
         target = torch.randint(0, max(classes, 1), (*shape[:dim], *shape[dim + 1 :]), generator=generator)
         return target, f"classes that are drawn, {classes:,} of them in dimension {dim}"
     if what == NORMAL:
@@ -336,22 +371,22 @@ def _draw(what: str, output: Tensor, seed: int) -> tuple[Tensor, str]:
     else:
         assert what == PROBABILITIES
         target = torch.randn(shape, generator=generator)
-        target = target.softmax(dim) if output.dim() else target.sigmoid()
-    return target.to(output.dtype), f"a target that is drawn, {what}"
+        target = target.softmax(dim) if shape else target.sigmoid()
+    return target.to(dtype), f"a target that is drawn, {what}"
 
 
-def _class_dimension(output: Tensor) -> int:
+def _class_dimension(shape: torch.Size) -> int:
     """Where torch has classes."""
-    return 1 if output.dim() > 1 else 0
+    return 1 if len(shape) > 1 else 0
 
 
 def _fits(output: Tensor, target: Tensor) -> bool:
-    dim = _class_dimension(output)
+    dim = _class_dimension(output.shape)
     return output.dim() > 0 and target.shape == output.shape[:dim] + output.shape[dim + 1 :]
 
 
 def _check_classes(word: str, output: Tensor, target: Tensor) -> None:
-    dim = _class_dimension(output)
+    dim = _class_dimension(output.shape)
     if target.is_floating_point():
         raise BackwardError(f"{word} takes a target of integers, the classes", hint="dtype: int64, high: CLASSES")
     if not _fits(output, target):

@@ -5,21 +5,28 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from paraminspect.architecture.plan import ModelPlan
 from paraminspect.errors import BackwardError, ParamInspectError
 from paraminspect.live.build.feeding import check_call
-from paraminspect.live.build.forward import set_mode
+from paraminspect.live.build.forward import Inputs, set_mode
 from paraminspect.live.build.lazy import has_lazy, run_once
 from paraminspect.live.build.live_model import LiveModel
 from paraminspect.live.grad.asked import BackwardPlan
 from paraminspect.live.grad.backward import BackwardReport, backward_report
 from paraminspect.live.grad.feed import Feed, Wanted
 from paraminspect.live.grad.prepare import choose_device, convert, freeze
+from paraminspect.live.grad.rows import Rows, count_rows, share_rows, why_together
 from paraminspect.live.grad.steps import repeat_backward
 from paraminspect.live.grad.told import Told
+from paraminspect.text import counted
+
+if TYPE_CHECKING:
+    from torch.distributed.device_mesh import DeviceMesh
 
 
 def run_backward(
@@ -44,16 +51,16 @@ def run_backward(
 
 
 def _run_sharded(live: LiveModel, plan: BackwardPlan, give: Callable[[str], Tensor]) -> BackwardReport:
-    """The same, of a model of which this process has a part; every one feeds it the whole batch."""
-    from paraminspect.live.grad.sharding import shard_model
+    """The same, of a model of which this process has a part, and of the batch where its rows go apart."""
+    from paraminspect.live.grad.sharding import make_mesh, shard_model
 
     assert plan.shard is not None
+    mesh = make_mesh(plan.shard)
     dtype = None if plan.dtype is None else getattr(torch, plan.dtype)
     feeding = live.feeding()
     wanted = Wanted(plan.target, plan.loss, plan.loss_file, dtype, "cpu")
-    inputs, loss = Feed(
-        wanted, live.plan, plan.seed, lambda step: feeding.inputs(step, device="cpu", dtype=dtype)
-    ).batch()
+    feed = Feed(wanted, live.plan, plan.seed, lambda step: feeding.inputs(step, device="cpu", dtype=dtype))
+    inputs, _ = feed.batch()
     model = copy.deepcopy(live.model)  # which stays as it is, to draw from
     if has_lazy(model):
         raise BackwardError("a model with lazy layers cannot be sharded", hint="leave out --shard")
@@ -63,9 +70,29 @@ def _run_sharded(live: LiveModel, plan: BackwardPlan, give: Callable[[str], Tens
     if plan.train is not None:
         set_mode(model, train=plan.train)
     check_call(model, inputs)
-    notes = shard_model(model, plan.shard, give)
+    rows, said = _share_batch(model, inputs, feed, live.plan, mesh["dp"])
+    inputs, loss = feed.batch(rows=rows)
+    notes = shard_model(model, plan.shard, mesh, give)
     done = backward_report(model, inputs, loss, uses=plan.uses, seed=plan.seed, plan=live.plan)
-    return replace(done, notes=(*notes, "every process is fed the whole batch", *done.notes))
+    return replace(done, notes=(*notes, said, *done.notes))
+
+
+def _share_batch(
+    model: nn.Module, inputs: Inputs, feed: Feed, plan: ModelPlan | None, mesh: DeviceMesh
+) -> tuple[Rows | None, str]:
+    """The rows that this process is fed, None for all, and what is to be said of that."""
+    parts, total = mesh.size(), count_rows(inputs)
+    whole = "every process is fed the whole batch"
+    if parts == 1:
+        return None, whole
+    if total is None:
+        return None, f"{whole}: its inputs have no rows in common"
+    if total < parts:
+        return None, f"{whole}: {counted(total, 'row')} for {parts} processes"
+    why = why_together(model, inputs, plan, lambda output: feed.why_no_sum(output, total))
+    if why:
+        return None, f"{whole}: {why}"
+    return share_rows(total, mesh.get_local_rank(), parts), f"each process is fed its part of {counted(total, 'row')}"
 
 
 def _run(live: LiveModel, plan: BackwardPlan, on_step: Callable[[int], None]) -> BackwardReport:

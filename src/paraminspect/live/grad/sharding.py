@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from paraminspect.errors import BackwardError, ParamInspectError
 from paraminspect.live.build.describe import iter_tensors
 from paraminspect.live.grad.asked import Shard
+from paraminspect.live.ranks.freed import give_back_what_is_freed
 from paraminspect.live.ranks.scatter import fill_tensors
 from paraminspect.text import counted, list_some
 
@@ -26,20 +28,24 @@ MAX_NAMED: Final = 5
 """Modules that a note names."""
 
 
-def shard_model(model: nn.Module, how: Shard, give: Callable[[str], Tensor]) -> list[str]:
+def shard_model(model: nn.Module, how: Shard, mesh: DeviceMesh, give: Callable[[str], Tensor]) -> list[str]:
     """Cut a model on the meta device into parts, and give this process the values of its own.
 
     Args:
         model: Is changed in place.
+        mesh: Of `make_mesh`.
         give: All of a tensor by its name, the same in every process.
 
     Returns:
         What is to be said of it.
 
     Raises:
-        BackwardError: The number of processes does not fit; a tensor of the model is no parameter or buffer.
+        BackwardError: A tensor of the model is no parameter or buffer.
     """
-    mesh = _mesh(how)
+    give_back_what_is_freed()
+    logging.getLogger("torch.distributed.tensor").setLevel(
+        logging.ERROR
+    )  # it tells of parts within parts that they are slow
     notes = []
     if how.tensor:
         notes += _cut_tensors(model, mesh["tp"])
@@ -56,7 +62,12 @@ def shard_model(model: nn.Module, how: Shard, give: Callable[[str], Tensor]) -> 
     return notes
 
 
-def _mesh(how: Shard) -> DeviceMesh:
+def make_mesh(how: Shard) -> DeviceMesh:
+    """The processes in rows and columns: "dp", of which each has a part of the batch, and "tp".
+
+    Raises:
+        BackwardError: There are too many, or too few.
+    """
     import torch.distributed as dist
     from torch.distributed.device_mesh import init_device_mesh
 

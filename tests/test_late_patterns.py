@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 import threading
 
-from paraminspect.architecture.late_patterns import LatePattern, late_patterns
+from paraminspect.late_patterns import LatePattern, late_patterns
 from tests.making.running import modules_of
 
 
@@ -15,6 +15,11 @@ def test_a_pattern_is_compiled_when_it_is_used() -> None:
     assert isinstance(late, LatePattern)
     assert late.match("AAb")[1] == "AA"
     assert late.pattern == "(a+)b"
+
+
+def test_one_that_is_used_at_once_is_compiled_at_once() -> None:
+    with late_patterns():
+        assert re.compile("a").match("ab") is not None
 
 
 def test_other_threads_do_not_notice() -> None:
