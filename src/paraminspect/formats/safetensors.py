@@ -18,7 +18,8 @@ import json
 import reprlib
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final, NoReturn, cast
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from paraminspect.errors import NOT_WHOLE, LimitExceededError, MalformedError, TruncatedError
 from paraminspect.files.blob import NEAR, Blob
@@ -30,6 +31,9 @@ from paraminspect.limits import ENTRIES, effort
 from paraminspect.records import Checkpoint, Role, Storage, TensorRecord
 from paraminspect.text import quote
 from paraminspect.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from paraminspect.formats.brief import Brief
 
 MAX_SAFETENSORS_HEADER: Final = 100_000_000
 """Bytes of JSON, the reference implementation's own limit."""
@@ -57,6 +61,9 @@ OFFSETS_KEY: Final = "DCP_SHARDING_INFO"
 PART_SAID: Final = "what one rank has of each tensor: name the folder for all of them"
 
 _FIELDS: Final = ("dtype", "shape", "data_offsets")
+
+_GIVEN: Final[Any] = itemgetter(0)
+"""The dtype of an entry."""
 
 _make: Final = tuple.__new__
 
@@ -91,6 +98,27 @@ def read_safetensors(blob: Blob) -> Checkpoint:
         tensors = with_declared(tensors, declared)
     notes = (PART_SAID,) if OFFSETS_KEY in metadata else ()
     return Checkpoint("safetensors", tensors, metadata, notes, declared=declared)
+
+
+def read_brief(blob: Blob) -> Brief | None:
+    """Its names; None where some are only declared, or an entry is none that every writer writes.
+
+    Raises:
+        ParamInspectError: As `read_safetensors`, for a header that is no JSON or not all there.
+    """
+    from paraminspect.formats.brief import Brief
+
+    header = _read_header(blob)
+    entries = header.entries
+    metadata = _metadata(entries.pop("__metadata__", None))
+    if set(map(type, entries.values())) - {tuple} or (metadata and declared_by_metadata(metadata, entries)):
+        return None
+    try:
+        dtypes = [DTYPES[given][0] for given in set(map(_GIVEN, entries.values()))]
+    except (KeyError, TypeError):
+        return None
+    reader = _Entries(blob, header)
+    return Brief(entries.keys(), dtypes, lambda name: reader.record(name, entries[name]))
 
 
 class _Header(NamedTuple):
@@ -253,7 +281,7 @@ class _Entries:
         self._ranges.append((begin, end))
         # what Storage(..) and TensorRecord(..) do, in half the time
         storage = _make(Storage, (name, nbytes, self._path, self._data_begin + begin, None, None))
-        head = name.partition(".")[0]
+        head = name[: name.find(".") + 1]  # with its dot, for alone it tells nothing
         role = self._roles.get(head) or self._roles.setdefault(head, role_of_name(name))
         kind = kind_of(name, shape, dtype)
         return _make(
