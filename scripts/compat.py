@@ -1,7 +1,7 @@
 """Run the tests with the lowest versions that pyproject.toml allows, and with the newest: `make compat`.
 
-For each Python that is found, uv looks up both sets; the lowest is what its wheels begin with, which for a new Python is
-later than what is declared. torch is the lowest or, as it is the largest, the one of constraints.txt. What only tests need
+For each Python that is there, on the PATH or pyenv's, uv looks up both sets; the lowest is what its wheels begin with, which
+for a new Python is later than what is declared. torch is the lowest or, as it is the largest, the one of constraints.txt. What only tests need
 is always of constraints.txt.
 
     python -m scripts.compat [--python NAME]... [--kind lowest|newest]... [--uv "ARGUMENTS"] [--folder F] [PYTEST_ARGS]
@@ -10,6 +10,7 @@ is always of constraints.txt.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shlex
 import shutil
@@ -19,9 +20,6 @@ import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from xml.etree import ElementTree
-
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHONS = ("python3.11", "python3.12", "python3.13", "python3.14")
@@ -42,22 +40,32 @@ def main() -> int:
     parser.add_argument("--uv", default="")
     parser.add_argument("--folder", type=Path, default=ROOT / ".venv-compat")
     chosen, pytest_args = parser.parse_known_args()
-    pythons = chosen.python or [found for name in PYTHONS if (found := shutil.which(name))]
-    if not pythons:
-        sys.stderr.write(f"error: none of {', '.join(PYTHONS)} is installed\n")
-        return 1
-    lines, failed = [], False
-    for python in pythons:
+    lines, statuses = [], []
+    for name in chosen.python or PYTHONS:
+        if (python := find(name)) is None:
+            lines.append(f"{name}: not there")
+            statuses += [1] if chosen.python else []
+            continue
         for kind in chosen.kind or KINDS:
             try:
                 line, status = try_one(python, kind, chosen.folder, shlex.split(chosen.uv), pytest_args)
             except CompatError as error:
-                line, status = f"{python} {kind}: {error}", 1
+                line, status = f"{name}, {kind}: {error}", 1
             lines.append(line)
-            failed |= status != 0
+            statuses.append(status)
             sys.stdout.write(f"{line}\n")
     sys.stdout.write("\n" + "".join(f"{line}\n" for line in lines))
-    return int(failed)
+    return int(any(statuses) or not statuses)
+
+
+def find(name: str) -> str | None:
+    """A Python of this name that runs, or of this path; pyenv's own programs on the PATH run one of all that it has."""
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    more = root.glob(f"versions/{name.removeprefix('python')}.*/bin/{name}") if "/" not in name else ()
+    for path in filter(None, (shutil.which(name), *map(str, sorted(more)))):
+        if subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return path
+    return None
 
 
 def try_one(python: str, kind: str, folder: Path, more: list[str], pytest_args: list[str]) -> tuple[str, int]:
@@ -114,7 +122,7 @@ def constraints() -> list[str]:
 
 def name_of(requirement: str) -> str:
     """Its project."""
-    return canonicalize_name(Requirement(requirement).name)
+    return re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", requirement, maxsplit=1)[0]).lower()
 
 
 def count(report: Path) -> str:
@@ -126,8 +134,9 @@ def count(report: Path) -> str:
 
 
 def uv(command: str) -> Iterable[str]:
-    """The uv of this environment."""
-    return (str(Path(sys.executable).parent / "uv"), command)
+    """The uv of this environment, else the one that is on the PATH."""
+    own = Path(sys.executable).parent / "uv"
+    return (str(own) if own.exists() else own.name, command)
 
 
 def run(words: list[str]) -> str:

@@ -93,6 +93,13 @@ def count(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     return lambda: len(looked)
 
 
+@pytest.mark.parametrize("digit", "0123")
+def test_whatever_the_identifier_begins_with(digit: str, tmp_path: Path, count: Callable[[], int]) -> None:
+    pieces = [changed(each, "serialization_id", digit.encode() * 40) for each in (FIRST, SECOND)]
+    assert [*both(tmp_path / "__0_0.distcp", b"".join(pieces))] == [[], []]
+    assert count() == 1 + 2
+
+
 def test_pieces_of_one_shape_are_looked_into_once_in_a_run(tmp_path: Path, count: Callable[[], int]) -> None:
     tensors = {f"w{number}": torch.ones(4, 3) * number for number in range(1, 9)}
     save_in_pieces(tmp_path, tensors, {name: grid((4, 3), (2, 1)) for name in tensors})

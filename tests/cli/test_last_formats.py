@@ -94,7 +94,7 @@ def test_it_is_checked(name: str, models: dict[str, Path], tmp_path: Path) -> No
     run("check", "--deep", models[name])
     cut = tmp_path / "cut"
     data = models[name].read_bytes()
-    cut.write_bytes(data[: len(data) * 2 // 3])
+    cut.write_bytes(data[: len(data) // 8])  # before any archive inside, which an older torch makes, is whole
     assert b"\terror\ttruncated\t" in run("check", cut, status=1).stdout
     assert run("list", cut, status=2).stderr.startswith(b"error: ")
 

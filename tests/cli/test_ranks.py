@@ -7,7 +7,9 @@ import os
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from tests.making.running import PATIENCE_S, Result, modules_after, program, run_apart, run_here
 
@@ -77,10 +79,11 @@ def test_an_error_of_one_rank_is_said_once_and_ends_all(tmp_path: Path) -> None:
     assert not {path.name for path in tmp_path.iterdir()} - {"mine.py", "__pycache__"}
 
 
-EXACT = ("-D", "vocab=90", "--dtype", "float64", "--format", "json")
-GRAD = ("configs/gpt2.yaml", "-D", "depth=2", "-D", "dim=48", *EXACT)
+EXACT = ("--dtype", "float64", "--format", "json")
+GRAD = ("configs/gpt2.yaml", "-D", "depth=2", "-D", "dim=48", "-D", "vocab=90", *EXACT)
 TOKENS = "{shape: [3, 6], dtype: int64, high: 90}"
-LLAMA = ("configs/llama-7b.yaml", "-D", "depth=1", "-D", "dim=64", *EXACT)
+NET = ("configs/llama-7b.yaml", "-D", "depth=1", "-D", "dim=64", "-D", "vocab=90")
+LLAMA = (*NET, *EXACT)
 
 
 def assert_same_gradients(found: Result, alone: Result) -> None:
@@ -100,18 +103,27 @@ def assert_same_gradients(found: Result, alone: Result) -> None:
 
 
 @pytest.mark.torch
-def test_gradients_of_a_model_and_a_batch_in_parts_are_those_of_the_whole() -> None:
-    uneven = ("-i", TOKENS, "--target", TOKENS, "--uses")
-    found = torchrun(2, "grad", *LLAMA, *uneven, "--shard", "fsdp")
-    assert_same_gradients(found, run_apart("grad", *LLAMA, *uneven))
+def test_gradients_of_a_model_and_a_batch_in_parts_are_those_of_the_whole(tmp_path: Path) -> None:
+    assert run_apart("init", *NET, "--seed", "8", "--shard-size", "40KB", "-o", f"{tmp_path}/w/").status == 0
+    uneven = ("-w", f"{tmp_path}/w/", "-i", TOKENS, "--target", TOKENS, "--uses", "-o")
+    found = torchrun(2, "grad", *LLAMA, *uneven, tmp_path / "found.safetensors", "--shard", "fsdp")
+    assert_same_gradients(found, run_apart("grad", *LLAMA, *uneven, tmp_path / "alone.safetensors"))
     assert found.stderr.count("note: each process is fed its part of 3 rows\n") == 1
+    assert found.stderr.count("note: wrote ") == 1
+    one, other = (load_file(tmp_path / f"{name}.safetensors") for name in ("found", "alone"))
+    assert one.keys() == other.keys()
+    for name, each in one.items():
+        np.testing.assert_allclose(each, other[name], rtol=1e-9, atol=1e-15)
 
 
 @pytest.mark.extra(wants="several torchruns")
-@pytest.mark.parametrize(("ranks", "shard"), [(2, "tp=2"), (4, "tp=2,fsdp")])
-def test_gradients_of_layers_cut_by_their_outputs(ranks: int, shard: str) -> None:
-    found = torchrun(ranks, "grad", *LLAMA, "--shard", shard)
-    assert_same_gradients(found, run_apart("grad", *LLAMA))
+@pytest.mark.parametrize(("ranks", "shard", "form"), [(2, "tp=2", "w.pt"), (4, "tp=2,fsdp", "w/")])
+def test_gradients_of_layers_cut_by_their_outputs(ranks: int, shard: str, form: str, tmp_path: Path) -> None:
+    made = ("--to", "dcp") if form == "w/" else ()
+    assert run_apart("init", *NET, "--seed", "8", *made, "-o", f"{tmp_path}/{form}").status == 0
+    weights = ("-w", f"{tmp_path}/{form}")
+    found = torchrun(ranks, "grad", *LLAMA, *weights, "--shard", shard)
+    assert_same_gradients(found, run_apart("grad", *LLAMA, *weights))
     assert "note: in every process as a whole: model.layers.0.input_layernorm, " in found.stderr
     rows = ": 1 row for 2 processes" if "fsdp" in shard else ""
     assert f"note: every process is fed the whole batch{rows}\n" in found.stderr

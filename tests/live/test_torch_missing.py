@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from paraminspect.architecture.torch_version import TABLE
 from paraminspect.live.torch_missing import INSTALL, explain_missing
+from tests.making.newer_torch import since
 from tests.making.running import Result, run_apart
 
 NEEDY = [
@@ -101,7 +103,7 @@ def test_other_errors_are_not_taken_for_it() -> None:
         assert explain_missing(error) is None
 
 
-@pytest.mark.parametrize("command", ["list", "tree", "shared", "info", "rules"])
+@pytest.mark.parametrize("command", ["list", pytest.param("tree", marks=since(TABLE)), "shared", "info", "rules"])
 def test_layers_that_are_known_are_told_all_the_same(command: str, bare: Path) -> None:
     done = run_bare(bare, command, "net.yaml")
     assert done.status == 0, done.stderr

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 import torch
@@ -21,3 +23,11 @@ def since(version: str) -> pytest.MarkDecorator:
 def is_since(version: str) -> bool:
     """Whether torch is of this version or newer."""
     return Version(torch.__version__) >= Version(version)
+
+
+def dtypes(names: Iterable[str]) -> list[Any]:
+    """Types as parameters of a test, which skips those that an older torch has not got."""
+    return [
+        pytest.param(name, marks=pytest.mark.skipif(not hasattr(torch, name), reason=f"takes a torch with {name}"))
+        for name in names
+    ]

@@ -20,6 +20,7 @@ from paraminspect.values.read import read_tensor
 from paraminspect.values.stats import summarise
 from paraminspect.values.stored_bytes import Files
 from tests.making.distributed import Box, grid, save_in_pieces
+from tests.making.newer_torch import is_since
 
 SHAPES = [(7,), (5, 6), (1, 9), (3, 1, 8), (4, 3, 5), (2, 3, 2, 5), ()]
 
@@ -76,7 +77,9 @@ TENSORS = {
     "complex": torch.randn(100, 30, dtype=torch.complex64),
     "eight": torch.randn(333, 77).to(torch.float8_e4m3fn),
     "odd": torch.tensor([0.0, -0.0, float("nan"), float("inf")] * 2).view(torch.int32).add(1).view(torch.float32),
-    "bits": torch.arange(12, dtype=torch.uint8).view(getattr(torch, "float4_e2m1fn_x2", torch.bits8)).view(3, 4),
+    "bits": torch.arange(12, dtype=torch.uint8)
+    .view(torch.float4_e2m1fn_x2 if is_since("2.10") else torch.uint8)
+    .view(3, 4),
     "true": torch.rand(99, 3) > 0.5,
     "scalar": torch.tensor(3.5),
     "empty": torch.zeros(0, 4),

@@ -14,6 +14,7 @@ from paraminspect.values.boxes import Boxes
 from paraminspect.values.cast import cast
 from paraminspect.values.decode import InMemory
 from paraminspect.values.dtypes import numpy_dtype
+from tests.making.newer_torch import since
 
 TARGETS = ("float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2")
 SOURCES = (*TARGETS, "float8_e4m3fnuz", "float8_e5m2fnuz")
@@ -41,7 +42,10 @@ def hard_numbers(dtype: str) -> torch.Tensor:
     return torch.cat([floats.double(), torch.from_numpy(np.concatenate([near, wide]))])
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(
+    "target",  # an older torch makes NaN of what is too large for e4m3fn
+    [pytest.param(name, marks=since("2.13")) if name == "float8_e4m3fn" else name for name in TARGETS],
+)
 @pytest.mark.parametrize("source", SOURCES)
 def test_numbers_become_what_torch_makes_of_them(source: str, target: str) -> None:
     tensor = hard_numbers(source)

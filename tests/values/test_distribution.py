@@ -90,19 +90,53 @@ def test_of_nothing() -> None:
     assert other.merge(nothing) is other
 
 
-@given(LISTS, LISTS, st.booleans())
-def test_two_parts_are_one_whole(one: list[float], other: list[float], wide: bool) -> None:
-    parts = [exact(np.array(values, np.float64)) for values in (one, other)]
+NUMBERS = st.sampled_from([0.0, -0.0, 1.0, 1.5, -1.5, 2.0**-140, -(2.0**-140), 1e300, -1e300]) | st.floats(
+    allow_nan=False, allow_infinity=False, width=32
+)
+PARTS = st.lists(st.tuples(st.lists(NUMBERS, max_size=12), st.booleans()), min_size=1, max_size=6)
+
+
+def in_cells(values: Array) -> Distribution:
+    return Distribution.of_cells(count_cells(values))
+
+
+def contents(found: Distribution) -> dict[tuple[float, float], int]:
+    """Counts by cell; there are two of zero, one for each of its signs."""
+    cells: dict[tuple[float, float], int] = {}
+    for low, high, count in zip(found.lows.tolist(), found.highs.tolist(), found.counts.tolist(), strict=True):
+        cells[low, high] = cells.get((low, high), 0) + count
+    return cells
+
+
+@given(PARTS, st.integers(0, 40), st.data())
+def test_parts_in_any_order_and_of_either_kind_are_one_whole(
+    parts: list[tuple[list[float], bool]], bound: int, data: st.DataObject
+) -> None:
+    left = [(exact if kept else in_cells)(np.array(numbers, np.float64)) for numbers, kept in parts]
+    whole = np.concatenate([np.repeat(each.lows, each.counts) for each in left])
+    are_kept = all(each.is_exact for each in left)  # a cell of zeros is a number too
     with pytest.MonkeyPatch.context() as patch:
-        if wide:
-            patch.setattr(module, "EXACT", 0)
-        found = parts[0].merge(parts[1])
-    whole = np.array(one + other, np.float64)
-    assert int(found.counts.sum()) == whole.size
-    assert found.is_exact is not wide or not whole.any()
-    if not wide:
-        assert (found.lows.tolist(), found.counts.tolist()) == tuple(
-            each.tolist() for each in np.unique(whole, return_counts=True)
-        )
-    else:
-        assert found.quantiles((0.0, 1.0)) == pytest.approx((whole.min(), whole.max()), rel=1 / 64, abs=1e-30)
+        patch.setattr(module, "EXACT", bound)
+        while len(left) > 1:
+            one, other = (left.pop(data.draw(st.integers(0, len(left) - 1))) for _ in range(2))
+            left.append(one.merge(other))
+    alone = sum(bool(numbers) for numbers, _ in parts) < 2  # nothing was to be merged with it
+    is_kept = are_kept and (alone or np.unique(whole).size <= bound)
+    assert contents(left[0]) == contents((exact if is_kept else in_cells)(whole))
+    assert (np.diff(left[0].lows) >= 0).all()
+    assert left[0].counts.dtype == np.int64
+
+
+@pytest.mark.parametrize("bound", [0, 2])
+def test_counts_that_no_float_holds_are_added(bound: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "EXACT", bound)
+    one, other = (Distribution.of_values(np.array([1.0]), np.array([count])) for count in (2**53, 1))
+    assert one.merge(other).counts.tolist() == [2**53 + 1]
+
+
+@pytest.mark.parametrize("bound", [2, 3, 4])
+def test_so_many_numbers_are_kept_and_no_more(bound: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "EXACT", bound)
+    found = exact(np.array([1.0, 2.0, 2.0])).merge(exact(np.array([2.0, 3.0])))
+    assert found.is_exact == (bound >= 3)
+    assert found.counts.tolist() == [1, 3, 1]

@@ -8,7 +8,7 @@ import torch
 
 from paraminspect.values.dtypes import numpy_dtype
 from paraminspect.values.widen import narrow_values, to_float64, to_python, widen
-from tests.making.newer_torch import since
+from tests.making.newer_torch import dtypes
 
 NARROW = [
     "bfloat16",
@@ -17,11 +17,11 @@ NARROW = [
     "float8_e5m2",
     "float8_e4m3fnuz",
     "float8_e5m2fnuz",
-    pytest.param("float8_e8m0fnu", marks=since("2.7")),
+    "float8_e8m0fnu",
 ]
 
 
-@pytest.mark.parametrize("name", NARROW)
+@pytest.mark.parametrize("name", dtypes(NARROW))
 def test_every_pattern_is_the_number_that_torch_says(name: str) -> None:
     dtype = numpy_dtype(name)
     assert dtype is not None

@@ -20,6 +20,7 @@ from paraminspect.formats.source import open_source
 from paraminspect.writers import safetensors as writer
 from paraminspect.writers.layout import OutTensor
 from paraminspect.writers.safetensors import plan_safetensors
+from tests.making.newer_torch import dtypes
 
 HELD = sorted(name for name, _ in DTYPES.values() if name in BITS)
 
@@ -34,7 +35,7 @@ def tensor_lists(draw: st.DrawFn) -> list[OutTensor]:
     made = []
     while every:
         shape = tuple(draw(st.lists(st.integers(0, 3), max_size=4)))
-        dtype = draw(st.sampled_from(HELD))
+        dtype = draw(st.sampled_from([name for name in HELD if hasattr(torch, name)]))
         if dtype.endswith("_x2") and not shape:
             shape = (1,)
         count = draw(st.integers(1, 3))
@@ -73,7 +74,7 @@ def test_what_is_written_is_read_back(
         }
 
 
-@pytest.mark.parametrize("dtype", HELD)
+@pytest.mark.parametrize("dtype", dtypes(HELD))
 def test_every_dtype(dtype: str, tmp_path: Path, values: Any, write: Any, raw: Any) -> None:
     tensors = [OutTensor("a", dtype, (3, 2))]
     write(plan_safetensors(tensors, {}), tmp_path / "a", values(tensors))

@@ -431,6 +431,8 @@ def _kind_of(head: bytes, *, named: bool) -> str:
         return "file"
     if named or is_pickle(head):
         return "pickle"
+    if head.isdigit():  # an identifier; as a pickle it would end at once, for 0 takes from a stack that is empty
+        return ""
     return "file" if head and head[0] in BARE_STARTS else ""
 
 

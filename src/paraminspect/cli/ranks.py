@@ -130,8 +130,9 @@ def run_by_ranks(launched: Launched, arguments: Sequence[str], run: Callable[[Se
         return run(arguments) if launched.is_first else 0
     one = Together(launched)
     said = sys.stdout, sys.stderr
-    if not launched.is_first and not wants_traceback():
-        sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the process ends
+    if not launched.is_first:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the process ends
+        sys.stderr = sys.stderr if wants_traceback() else sys.stdout
     _CURRENT.append(one)
     try:
         return one.leave(run(arguments))

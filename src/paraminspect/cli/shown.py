@@ -44,6 +44,11 @@ class Shown(NamedTuple):
         Listed(get_args(GradState), "state"),
     ] = ()
 
+    @property
+    def has_tensors(self) -> bool:
+        """Whether the gradients themselves are wanted, and no numbers of them alone."""
+        return bool(self.tensors or self.save or self.compare)
+
 
 def check_shown(shown: Shown, typed_format: str, out: Output) -> None:
     from paraminspect.live.grad.asked import refuse_missing
@@ -57,7 +62,7 @@ def check_shown(shown: Shown, typed_format: str, out: Output) -> None:
     refuse_missing("--compare", shown.compare)
 
 
-def check_shard(shown: Shown, one: Together | None) -> None:
+def check_shard(shown: Shown, device: str, one: Together | None) -> None:
     if not shown.shard:
         return
     if one is None:
@@ -65,11 +70,6 @@ def check_shard(shown: Shown, one: Together | None) -> None:
             "--shard shares a model among several processes, and this one is alone",
             hint=f"torchrun --nproc-per-node 2 -m paraminspect grad SPEC --shard {shown.shard}",
         )
-    for option, value in (
-        ("--show", shown.tensors),
-        ("-o", shown.save),
-        ("--compare", shown.compare),
-        ("--steps", shown.steps > 1),
-    ):
+    for option, value in (("--steps", shown.steps > 1), (f"--device {device}", device != "cpu")):
         if value:
             raise ParamInspectError(f"{option} does not go together with --shard", hint="leave out one of the two")

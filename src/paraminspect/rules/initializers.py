@@ -154,7 +154,7 @@ INITIALIZERS: Final[Mapping[str, Initializer]] = {
         _from_fans("kaiming_normal", "std gain / sqrt(fan of mode)", _KAIMING, _kaiming_std),
         Initializer(
             "orthogonal", "orthonormal rows or columns, times gain", _GAIN,
-            random=True, dimensions=_MATRIX, by_matrix=True, copies=5, takes_complex=False,
+            random=True, dimensions=_MATRIX, by_matrix=True, copies=3, takes_complex=False,
         ),
         Initializer(
             "sparse", "normal, a share of zeros a column (2-D)", _SPARSE,

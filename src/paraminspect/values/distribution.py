@@ -110,14 +110,13 @@ class Distribution:
         """
         if not self.counts.size or not other.counts.size:
             return self if self.counts.size else other
-        lows, highs = np.concatenate([self.lows, other.lows]), np.concatenate([self.highs, other.highs])
+        lows = np.concatenate([self.lows, other.lows])
         counts = np.concatenate([self.counts, other.counts])
         if self.is_exact and other.is_exact:
             numbers, where = np.unique(lows, return_inverse=True)
             if numbers.size <= EXACT:
                 return Distribution(numbers, numbers, _added(where, counts, numbers.size))
-        middles = (lows / 2 + highs / 2).astype(np.float64)
-        return Distribution.of_cells(_added(_keys(middles), counts, CELLS))
+        return Distribution.of_cells(_added(_keys(lows), counts, CELLS))
 
     def _at(self, ranks: Array, ends: Array) -> Array:
         """The numbers of these ranks, from 0."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
 
@@ -69,7 +70,7 @@ def command(
     columns = rows.choose(GRADIENT_CHANGES if shown.compare else known)
     plan = plan_backward(**run._asdict(), steps=shown.steps, uses=shown.uses, seed=rules.seed, shard=shown.shard)
     one = together()
-    check_shard(shown, one)
+    check_shard(shown, run.device, one)
     asked = options.asked(
         "values" if shown.shard else "memory", build, rules, feed, edits=init, allow_unmatched=allow_unmatched
     )
@@ -80,21 +81,19 @@ def command(
             out.note(describe_no_rules())
         from paraminspect.live.grad.run import run_backward  # imports torch, for what can be built
 
-        with (
-            nullcontext() if one is None else joined(one, model, rules.seed) as give,
-            Waiting(out, "forward and backward"),
-            Progress(out, "run", "batches") as progress,
-        ):
-            told = run_backward(model.live, plan, on_step=lambda done: progress(done, shown.steps), give=give)
-        if one is not None:
-            one.meet().agree(None)
-            if not one.launched.is_first:
-                return out.status
-        out.remark(*told.before)
-        out.notes(told.notes)
-        if drawing.plot:
-            drawing.draw(told.picture(), out)
-        _print(told, shown, columns, out, is_free=output.format == "auto")
+        with nullcontext() if one is None else joined(one, model, rules.seed) as give:
+            with Waiting(out, "forward and backward"), Progress(out, "run", "batches") as progress:
+                told = run_backward(model.live, plan, on_step=lambda done: progress(done, shown.steps), give=give)
+            if one is not None:
+                one.meet().agree(None)
+            is_first = one is None or one.launched.is_first
+            if is_first:
+                out.remark(*told.before)
+                out.notes(told.notes)
+            if is_first and drawing.plot:
+                drawing.draw(told.picture(), out)
+            if is_first or shown.has_tensors:  # of which each process has a part
+                _print(told, shown, columns, out, is_free=output.format == "auto", is_first=is_first)
         for state in shown.fail_on:
             if names := told.in_state(state):
                 out.status = max(out.status, FOUND)
@@ -103,11 +102,13 @@ def command(
     return out.status
 
 
-def _print(told: Told, shown: Shown, columns: tuple[str, ...], out: Output, *, is_free: bool) -> None:
-    """Files first, then rows, or a chart if the format is free."""
-    if shown.save:
+def _print(told: Told, shown: Shown, columns: tuple[str, ...], out: Output, *, is_free: bool, is_first: bool) -> None:
+    """Files first, then rows, or a chart if the format is free; only the first of several processes writes files."""
+    if shown.save and is_first:
         out.write_to(shown.save, told.encoded())
-    if shown.save not in ("", "-"):
+    elif shown.save:
+        deque(told.encoded(), maxlen=0)
+    if is_first and shown.save not in ("", "-"):
         out.note(f"wrote {shown.save}: {told.saved()}")
     if shown.compare:
         found = told.change_rows(shown.compare, shown.tolerance)

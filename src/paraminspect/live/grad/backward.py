@@ -20,7 +20,7 @@ from paraminspect.live.grad.gradients import GradientNumbers, angle, measure_gra
 from paraminspect.live.grad.losses import Loss, LossFunction, as_loss
 from paraminspect.live.grad.once import BackwardRun, Outcome, explaining_memory
 from paraminspect.live.grad.uses import MAX_PART_BYTES
-from paraminspect.live.ranks.sharded import Peers, has_shards, is_sharded, mean_over_ranks, whole_of
+from paraminspect.live.ranks.sharded import Peers, is_sharded, whole_of, whole_part
 from paraminspect.outcomes import GradRecord, GradState, UseRecord
 from paraminspect.text import format_bytes
 
@@ -139,7 +139,7 @@ def _report(run: BackwardRun, had: set[str], *, uses: bool, reasons: bool) -> Ba
         for name, each in named
     ]
     notes = [*_notes(done, records), *_note_views(run.model)]
-    if reasons and not has_shards(run.model):  # what forward reads there are other tensors
+    if reasons:
         found = find_reasons(run, {record.name: record.state for record in records})
         records = [record._replace(reason=found.get(record.name)) for record in records]
     return BackwardReport(
@@ -181,7 +181,7 @@ def _use_records(
             records.append(UseRecord(use.path, use.op))
         else:
             mean = done.peers.mean(part) if done.peers is not None and done.peers.holds_replicas else part
-            mean = mean_over_ranks(part, whole) if is_sharded(whole) else mean
+            mean = whole_part(part, whole) if is_sharded(whole) else mean
             norm = norm_of(mean)
             records.append(UseRecord(use.path, use.op, norm, angle(mean, whole_of(whole), norm * numbers.norm)))
     return tuple(records)

@@ -18,6 +18,7 @@ from paraminspect.live.grad.once import BackwardRun, go_back
 from paraminspect.live.grad.saved import Explainer
 from paraminspect.live.grad.severed import Severed
 from paraminspect.live.grad.uses import UseTracker
+from paraminspect.live.ranks.sharded import has_shards
 from paraminspect.outcomes import GradState
 
 _KINDS = {"none": MISSING, "zero": LOST, "nan": BROKEN, "inf": BROKEN}
@@ -38,7 +39,7 @@ def find_reasons(run: BackwardRun, states: Mapping[str, GradState]) -> dict[str,
     bad = [name for name, state in states.items() if state not in ("ok", "frozen")]
     asked = {name: parameters[name] for name in bad if name in parameters and parameters[name].numel()}
     reasons |= {name: "has no elements" for name, each in parameters.items() if not each.numel()}
-    if not asked:
+    if not asked or has_shards(run.model):  # what forward reads there are other tensors
         return reasons
     try:
         return reasons | _look_again(run, states, asked)

@@ -13,6 +13,7 @@ from paraminspect.errors import ParamInspectError
 from paraminspect.formats.source import open_source
 from paraminspect.live.build.stored import StoredTensors, by_name
 from paraminspect.live.grad.gradients import angle, norm_of
+from paraminspect.live.ranks.sharded import whole_of
 from paraminspect.records import TensorRecord
 from paraminspect.text import shape_text
 from paraminspect.tuples import NamedTuple
@@ -62,7 +63,7 @@ def encode_gradients(gradients: Gradients, aliases: Mapping[str, str]) -> Iterat
         aliases: Other name of a tied parameter -> canonical name; goes into the metadata, as
             `safetensors.torch.save_model` writes it.
     """
-    held = {name: _plain(each) for name, each in gradients.items() if each is not None}
+    held = {name: each for name, each in gradients.items() if each is not None}
     others = {name: tuple(alias for alias, known in aliases.items() if known == name) for name in held}
     layout = plan_safetensors(
         [
@@ -76,11 +77,12 @@ def encode_gradients(gradients: Gradients, aliases: Mapping[str, str]) -> Iterat
     ]
     parts += [(slot.offset, each) for slot, each in zip(layout.slots, held.values(), strict=True)]
     for _, part in sorted(parts, key=lambda part: part[0]):
-        yield part if isinstance(part, bytes) else part.reshape(-1).view(torch.uint8).numpy().tobytes()
+        yield part if isinstance(part, bytes) else _plain(part).reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
 def _plain(gradient: Tensor) -> Tensor:
-    """On the processor, contiguous and dense: what a file can hold."""
+    """All of it, on the processor, contiguous and dense: what a file can hold."""
+    gradient = whole_of(gradient)
     dense = gradient.detach().to_dense() if gradient.layout != torch.strided else gradient.detach()
     return dense.cpu().resolve_conj().resolve_neg().contiguous()
 
@@ -103,8 +105,8 @@ def compare_gradients(
         checkpoint = open_source(path)
         reader, stored = StoredTensors(), by_name(checkpoint)
         changes = []
-        for name, gradient in gradients.items():
-            record = stored.get(name)
+        for name, held in gradients.items():
+            record, gradient = stored.get(name), None if held is None else whole_of(held)
             if record is None or gradient is None:
                 changes += _one_sided(name, gradient, record.shape if record is not None else None)
                 continue

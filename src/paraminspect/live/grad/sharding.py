@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from paraminspect.errors import BackwardError, ParamInspectError
 from paraminspect.live.build.describe import iter_tensors
 from paraminspect.live.grad.asked import Shard
+from paraminspect.live.ranks.freed import give_back_what_is_freed
 from paraminspect.live.ranks.scatter import fill_tensors
 from paraminspect.text import counted, list_some
 
@@ -40,6 +42,10 @@ def shard_model(model: nn.Module, how: Shard, mesh: DeviceMesh, give: Callable[[
     Raises:
         BackwardError: A tensor of the model is no parameter or buffer.
     """
+    give_back_what_is_freed()
+    logging.getLogger("torch.distributed.tensor").setLevel(
+        logging.ERROR
+    )  # it tells of parts within parts that they are slow
     notes = []
     if how.tensor:
         notes += _cut_tensors(model, mesh["tp"])

@@ -73,10 +73,11 @@ class Told:
     def with_values(self, rows: Rows) -> Rows:
         """These rows with the gradients themselves, as lists of lists."""
         from paraminspect.live.build.arrays import tensor_array
+        from paraminspect.live.ranks.sharded import whole_of
         from paraminspect.values.display import nested_values
 
         gradients = [self._report.gradients[record.name] for record in self._report.parameters]
-        values = [None if each is None else nested_values(tensor_array(each)) for each in gradients]
+        values = [None if each is None else nested_values(tensor_array(whole_of(each))) for each in gradients]
         whole = [(*row, value) for row, value in zip(rows.values, values, strict=True)]
         return rows._replace(columns=(*rows.columns, Column("gradient", "json")), values=whole)
 
@@ -113,6 +114,7 @@ class Told:
             width: Columns of the terminal; None in a pipe.
         """
         from paraminspect.live.build.arrays import dtype_name, print_tensor
+        from paraminspect.live.ranks.sharded import whole_of, whole_part
 
         width = min(width or LINE_WIDTH, LINE_WIDTH)
         for record in self._report.parameters:
@@ -123,10 +125,10 @@ class Told:
                 why = f", {escape_text(record.reason)}" if record.reason else ""
                 yield f"{name}  gradient  {shape}\nNone ({record.state}{why})\n\n"
                 continue
-            yield f"{name}  gradient  {dtype_name(gradient)}  {shape}\n{print_tensor(gradient, width)}\n\n"
+            yield f"{name}  gradient  {dtype_name(gradient)}  {shape}\n{print_tensor(whole_of(gradient), width)}\n\n"
             if self._plan.uses and len(record.uses) > 1:
                 for use, part in zip(record.uses, self._report.parts[record.name], strict=True):
-                    text = "not kept" if part is None else print_tensor(part, width)
+                    text = "not kept" if part is None else print_tensor(whole_part(part, gradient), width)
                     yield f"{name}  use at {_place(use)}\n{text}\n\n"
         yield f"{self.closing}\n"
 

@@ -21,6 +21,7 @@ from paraminspect.live.build.seeds import make_generator, seeded
 from paraminspect.live.build.user_code import explaining, running_user_code
 from paraminspect.live.init.elements import block_range, fill_tensor, filler, part_text, pieces_of
 from paraminspect.live.init.functions import OwnFunctions
+from paraminspect.live.init.orthogonal import fill_orthogonal
 from paraminspect.rules.functions import GENERATOR, takes_generator
 from paraminspect.rules.parse import rule_error
 from paraminspect.rules.rule import Initializer, Scalar
@@ -224,7 +225,9 @@ def apply(initializer: Initializer, tensor: Tensor, arguments: Mapping[str, Scal
         getattr(tensor, f"{initializer.name}_")(*arguments.values())
     else:
         given = {GENERATOR: generator} if initializer.random else {}
-        getattr(nn.init, f"{initializer.name}_")(tensor, **arguments, **given)
+        is_ours = initializer.name == "orthogonal"
+        fill: Callable[..., object] = fill_orthogonal if is_ours else getattr(nn.init, f"{initializer.name}_")
+        fill(tensor, **arguments, **given)
 
 
 def failed(step: PlannedStep, message: str, hint: str | None = None) -> RuleError:

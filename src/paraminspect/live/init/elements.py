@@ -7,7 +7,8 @@ as a whole. Both numbers are part of what `SEEDS` says: with others, other value
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -43,6 +44,25 @@ def block_range(number: int, numel: int) -> range:
 def block_of(element: int) -> int:
     """Which block an element is in."""
     return element // BLOCK
+
+
+def rows_of_blocks(shape: Sequence[int]) -> list[int]:
+    """First rows of parts that are whole rows: each begins with the first row that begins in a block.
+
+    So a part has the elements of a block but for those before that row, and from the next block the rest of its last row.
+    [0] where there are no such parts.
+    """
+    numel = math.prod(shape)
+    width = numel // shape[0] if shape and numel else 0
+    if not 0 < width <= BLOCK:
+        return [0]
+    return [row for number in range(count_blocks(numel)) if (row := -(-number * BLOCK // width)) < shape[0]]
+
+
+def blocks_of_part(shape: Sequence[int], part: int) -> range:
+    """The blocks that one of these parts has all of, or all but what stands before its first row."""
+    parts, blocks = len(rows_of_blocks(shape)), count_blocks(math.prod(shape))
+    return range(part, part + 1 if part + 1 < parts else blocks)
 
 
 def pieces_of(begin: int, end: int) -> Iterator[tuple[int, int]]:

@@ -120,6 +120,11 @@ def mean_over_ranks(part: Tensor, like: Tensor) -> Tensor:
     return made
 
 
+def whole_part(part: Tensor, gradient: Tensor) -> Tensor:
+    """All of a part of a gradient: the mean of everybody's where the gradient is shared out."""
+    return mean_over_ranks(part, gradient) if is_sharded(gradient) else part
+
+
 def unsharded_parameters(model: nn.Module) -> Iterator[tuple[nn.Parameter, nn.Parameter]]:
     """(parameter that forward reads, sharded one that it is made of) of FSDP2, one group of layers in memory at a time.
 
