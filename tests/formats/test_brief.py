@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.formats import open_source
-from paraminspect.formats.brief import read_brief
 from paraminspect.formats.pytorch.classify import TELLING_ENDS
+from paraminspect.formats.source import open_brief
 from paraminspect.names.listing import is_shown
 from paraminspect.records import OF_MODEL, TensorRecord
 from tests.making.safetensors_files import entry, raw_safetensors, safetensors_bytes
@@ -31,7 +31,7 @@ def is_of_model(record: TensorRecord) -> bool:
 
 def assert_same(path: Path) -> bool:
     """Whether there is a brief."""
-    brief = read_brief(str(path))
+    brief = open_brief(str(path))
     if brief is None:
         return False
     tensors = open_source(path).tensors
@@ -58,7 +58,7 @@ def test_most_of_them_have_one() -> None:
 
 def _has_brief(path: Path) -> bool:
     try:
-        return read_brief(str(path)) is not None
+        return open_brief(str(path)) is not None
     except ParamInspectError:
         return False
 
@@ -83,18 +83,18 @@ def written(path: Path, header: dict[str, Any], size: int = 8) -> str:
 
 def test_what_only_all_records_tell_has_none(tmp_path: Path) -> None:
     path = tmp_path / "m.safetensors"
-    assert read_brief(written(path, {"a.b": entry()})) is not None
-    assert read_brief(written(path, {"__metadata__": {"x": "y"}, "a.b": entry()})) is not None
-    assert read_brief(written(path, {"__metadata__": {"b": "a"}, "a": entry()})) is None  # a tie
-    assert read_brief(written(path, {"ema.a": entry()})) is None  # a copy, perhaps
-    assert read_brief(written(path, {"a.qweight": entry("I32")})) is None
-    assert read_brief(written(path, {"a": dict(reversed(entry().items()))})) is None
-    assert read_brief(written(path, {"a": entry("F33")})) is None
-    assert read_brief(written(path, {"a": entry(["F32"])})) is None
+    assert open_brief(written(path, {"a.b": entry()})) is not None
+    assert open_brief(written(path, {"__metadata__": {"x": "y"}, "a.b": entry()})) is not None
+    assert open_brief(written(path, {"__metadata__": {"b": "a"}, "a": entry()})) is None  # a tie
+    assert open_brief(written(path, {"ema.a": entry()})) is None  # a copy, perhaps
+    assert open_brief(written(path, {"a.qweight": entry("I32")})) is None
+    assert open_brief(written(path, {"a": dict(reversed(entry().items()))})) is None
+    assert open_brief(written(path, {"a": entry("F33")})) is None
+    assert open_brief(written(path, {"a": entry(["F32"])})) is None
 
 
 def test_other_formats_have_none(tmp_path: Path) -> None:
     (tmp_path / "m.gguf").write_bytes(b"GGUF" + bytes(40))
-    assert read_brief(str(tmp_path / "m.gguf")) is None
+    assert open_brief(str(tmp_path / "m.gguf")) is None
     (tmp_path / "m.yaml").write_text("model: []")
-    assert read_brief(str(tmp_path / "m.yaml")) is None
+    assert open_brief(str(tmp_path / "m.yaml")) is None

@@ -19,10 +19,11 @@ import reprlib
 from collections.abc import Sequence
 from functools import lru_cache
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
+from typing import Any, Final, NoReturn, cast
 
 from paraminspect.errors import NOT_WHOLE, LimitExceededError, MalformedError, TruncatedError
 from paraminspect.files.blob import NEAR, Blob
+from paraminspect.formats.brief import Brief
 from paraminspect.formats.declared import declared_by_metadata, with_declared
 from paraminspect.formats.json_text import parse_object, unique
 from paraminspect.formats.pytorch.classify import kind_of, role_of_name
@@ -31,9 +32,6 @@ from paraminspect.limits import ENTRIES, effort
 from paraminspect.records import Checkpoint, Role, Storage, TensorRecord
 from paraminspect.text import quote
 from paraminspect.tuples import NamedTuple
-
-if TYPE_CHECKING:
-    from paraminspect.formats.brief import Brief
 
 MAX_SAFETENSORS_HEADER: Final = 100_000_000
 """Bytes of JSON, the reference implementation's own limit."""
@@ -106,8 +104,6 @@ def read_brief(blob: Blob) -> Brief | None:
     Raises:
         ParamInspectError: As `read_safetensors`, for a header that is no JSON or not all there.
     """
-    from paraminspect.formats.brief import Brief
-
     header = _read_header(blob)
     entries = header.entries
     metadata = _metadata(entries.pop("__metadata__", None))

@@ -170,10 +170,10 @@ def _read_brief(source: str) -> Brief | None:
     path = find_path(source)
     if path is None or os.path.isdir(path):
         return None
-    from paraminspect.formats.brief import read_brief
+    from paraminspect.formats.source import open_brief
 
     try:
-        return read_brief(path)
+        return open_brief(path)
     except (ParamInspectError, OSError):
         return None
 
