@@ -96,6 +96,7 @@ CHECK_PIECES_SLOWER = 1.7
 """The same where each tensor is an archive of its own, which `list` does not open."""
 
 START_UP = (Budget("slower", 1.25, TYPER), Budget("megabytes", 25))
+SPEC = (Budget("slower", 1.5, TYPER), Budget("megabytes", 35))
 
 MANY_MEGABYTES = Budget("megabytes", 120)
 """Of 100,000 tensors: a kilobyte each, and 20 MB to start."""
@@ -120,8 +121,8 @@ def make_cases(data: str, binaries: str) -> list[Case]:
     def values(command: str, *names: str) -> tuple[str, ...]:
         return (f"{binaries}/paraminspect", command, *(f"{data}/{name}" for name in names))
 
-    def completion(name: str) -> tuple[str, ...]:
-        line = f"paraminspect show {data}/{name} "
+    def completion(path: str) -> tuple[str, ...]:
+        line = f"paraminspect show {path} "
         environ = ("_PARAMINSPECT_COMPLETE=complete_zsh", f"_PARAMINSPECT_BEFORE={line}")
         return ("env", *environ, f"{binaries}/paraminspect")
 
@@ -234,10 +235,37 @@ def make_cases(data: str, binaries: str) -> list[Case]:
                 f"spec-{name}",
                 f"{title} as a spec, `configs/{name}.yaml`",
                 {TYPER: typer, LIST: (f"{binaries}/paraminspect", "list", f"configs/{name}.yaml")},
-                (Budget("slower", 1.5, TYPER), Budget("megabytes", 35)),
+                SPEC,
             )
             for name, title in (("gpt2", "GPT-2"), ("llama-7b", "Llama 7B"))
         ],
+        *[
+            Case(
+                f"spec-{words[0]}",
+                f"`{' '.join(words)}` of GPT-2 as a spec, `configs/gpt2.yaml`",
+                {
+                    TYPER: typer,
+                    f"paraminspect {words[0]}": (f"{binaries}/paraminspect", *words, "configs/gpt2.yaml", *more),
+                },
+                SPEC,
+                ours=f"paraminspect {words[0]}",
+            )
+            for words, more in (
+                (("tree",), ()),
+                (("shared",), ()),
+                (("rules",), ()),
+                (("info",), ()),
+                (("init", "--dry-run"), ()),
+                (("report", "--no-values"), ("--force", "-o", f"{data}/page.html")),
+            )
+        ],
+        Case(
+            "completion-spec",
+            "the tab key behind `show FILE`, of GPT-2 as a spec",
+            {TYPER: typer, COMPLETION: completion("configs/gpt2.yaml")},
+            SPEC,
+            ours=COMPLETION,
+        ),
         Case(
             "spec-many",
             "a spec of 30,000 layers",
@@ -253,7 +281,7 @@ def make_cases(data: str, binaries: str) -> list[Case]:
                     STATS: values("stats", name),
                     TORCH_STATS: script("torch_stats", name),
                 },
-                (Budget("slower", 3, READ_SUM), Budget("megabytes", 300), Budget("faster", 5, TORCH_STATS)),
+                (Budget("slower", 1.25, READ_SUM), Budget("megabytes", 60), Budget("faster", 5, TORCH_STATS)),
                 slow=True,
                 ours=STATS,
             )
@@ -271,7 +299,7 @@ def make_cases(data: str, binaries: str) -> list[Case]:
                 ),
                 DIFF: values("diff", "gpt2.safetensors", "gpt2.pt"),
             },
-            (Budget("slower", 3, READ_COMPARE), Budget("megabytes", 300)),
+            (Budget("slower", 1.25, READ_COMPARE), Budget("megabytes", 60)),
             ours=DIFF,
         ),
         Case(
@@ -293,7 +321,7 @@ def make_cases(data: str, binaries: str) -> list[Case]:
                 ),
                 TORCH_CONVERT: script("torch_convert", "gpt2.pt", f"{data}/copy-torch.safetensors"),
             },
-            (Budget("slower", 1.3, CP_SYNC), Budget("megabytes", 200), Budget("faster", 2, TORCH_CONVERT)),
+            (Budget("slower", 1.3, CP_SYNC), Budget("megabytes", 60), Budget("faster", 2, TORCH_CONVERT)),
             slow=True,
             ours=CONVERT,
         ),
@@ -319,7 +347,7 @@ def make_cases(data: str, binaries: str) -> list[Case]:
             Case(
                 f"completion-{name.rpartition('.')[2]}",
                 f"the tab key behind `show FILE`, of GPT-2, `.{name.rpartition('.')[2]}`",
-                {TYPER: typer, COMPLETION: completion(name)},
+                {TYPER: typer, COMPLETION: completion(f"{data}/{name}")},
                 START_UP,
                 ours=COMPLETION,
             )
@@ -328,15 +356,15 @@ def make_cases(data: str, binaries: str) -> list[Case]:
         Case(
             "completion-many",
             "the tab key behind `show FILE`, of 100,000 tensors, `.safetensors`",
-            {LIST: listing("many.safetensors"), COMPLETION: completion("many.safetensors")},
+            {LIST: listing("many.safetensors"), COMPLETION: completion(f"{data}/many.safetensors")},
             (Budget("slower", 1, LIST),),
             ours=COMPLETION,
         ),
         Case(
             "check",
             "`check` of GPT-2, 500 MB, `.pt`",
-            {TYPER: typer, CHECK: (f"{binaries}/paraminspect", "check", f"{data}/gpt2.pt")},
-            (Budget("slower", 1.6, TYPER), Budget("megabytes", 40)),
+            {LIST: listing("gpt2.pt"), CHECK: values("check", "gpt2.pt")},
+            (Budget("slower", CHECK_SLOWER, LIST), Budget("megabytes", 40)),
             ours=CHECK,
         ),
         *[

@@ -35,6 +35,9 @@ WITHOUT: dict[str, str] = {
     "tested by library/test_init_together.py": """
         writers/shares
     """,
+    "tested by checks/test_check.py and checks/test_headers.py": """
+        checks/opened
+    """,
     "tested by library/test_init_distcp.py": """
         live/ranks/distcp
     """,

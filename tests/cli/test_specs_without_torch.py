@@ -11,7 +11,7 @@ import pytest
 from paraminspect.architecture import sketch
 from paraminspect.architecture.torch_version import prints_as_told
 from paraminspect.live.build import live_model
-from tests.making.running import Result, modules_after, run_here
+from tests.making.running import Result, modules_after, modules_of, run_here
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 RULE = ("--rule", "*weight=normal(std=1/sqrt(fan_in))", "--rule", "*=zeros")
@@ -88,6 +88,27 @@ def test_a_spec_of_known_layers_needs_no_torch(options: tuple[str, ...], tmp_pat
     if options[0] != "tree" or prints_as_told():
         assert not heavy & modules
     assert "yaml" in modules
+
+
+ALL = """
+import os, sys
+from paraminspect.cli.app import run
+sys.stdout = sys.__stdout__ = open(os.devnull, "w")
+for command in {commands!r}:
+    assert run(command) == 0, command
+os.environ.update(_PARAMINSPECT_COMPLETE="complete_zsh", _PARAMINSPECT_BEFORE={line!r})
+assert run([]) == 0
+"""
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_no_config_needs_torch(path: Path) -> None:
+    asked = [*COMMANDS, ("init", "--dry-run", "--allow-unmatched")]
+    asked += [("rules",)] if "\ninit:" in path.read_text(encoding="utf-8") else []
+    commands = [[command, str(path), *options] for command, *options in asked if command != "tree" or prints_as_told()]
+    modules = modules_of(ALL.format(commands=commands, line=f"paraminspect show {path} "))
+    assert {"yaml", "paraminspect.cli.completion.names"} <= modules
+    assert not {"torch", "numpy", "safetensors"} & modules
 
 
 @pytest.mark.parametrize("rule", ["*=normal", "*weight=normal", "*weight=add(1)"])

@@ -26,8 +26,12 @@ BROUGHT = subprocess.run([sys.executable, "-c", TYPER], capture_output=True, tex
 
 SLOW = {
     "csv", "logging", "tempfile", "concurrent.futures", "asyncio", "unicodedata", "pickle", "tarfile", "email",
+    "dataclasses", "hashlib", "importlib.resources",
 } - {*BROUGHT}  # fmt: skip
 """Modules that `list FILE` in a pipe may not load."""
+
+MOST_MODULES = 75
+"""Of our own that `list FILE` loads: each takes 0.1 ms and more."""
 
 
 Command = tuple[list[str], dict[str, str]]
@@ -79,6 +83,14 @@ def test_list_in_a_pipe_loads_only_what_it_needs(model: Path) -> None:
     assert "paraminspect.cli.commands.list" in modules
     assert "paraminspect.cli.commands.tree" not in modules
     assert "paraminspect.render.table" not in modules
+    assert len([name for name in modules if name.startswith("paraminspect")]) <= MOST_MODULES
+
+
+def test_report_of_a_spec_loads_nothing_that_looks_into_files(tmp_path: Path) -> None:
+    modules = loaded("report", "--no-values", "configs/mlp.yaml", "-o", tmp_path / "page.html")
+    assert not (HEAVY - {"yaml"} | {"importlib.resources", "zipfile", "hashlib"}) & modules
+    assert not {"paraminspect.checks.container", "paraminspect.checks.traces"} & modules
+    assert "paraminspect.checks.headers" in modules
 
 
 @pytest.mark.parametrize("arguments", [["-h"], ["list", "-h"], ["--version"]], ids=" ".join)

@@ -189,7 +189,7 @@ def test_a_scheduler_that_is_not_there() -> None:
 
 def test_dask_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
-    assert refusal(lambda: open_engine("dask")).hint == "pip install 'paraminspect[dask]'"
+    assert refusal(lambda: open_engine("dask")).hint == "pip install distributed"
 
 
 class Fake:

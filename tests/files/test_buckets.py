@@ -129,7 +129,7 @@ def test_without_the_package(monkeypatch: pytest.MonkeyPatch, scheme: str, packa
     monkeypatch.setattr(buckets, "PLACE", Buckets())
     error = far_error(f"{scheme}://bucket/x.pt")
     assert error.message == f"reading {scheme}:// needs {package}"
-    assert error.hint == f"pip install 'paraminspect[{scheme}]'"
+    assert error.hint == f"pip install {package}"
 
 
 class Google(RangeServer):

@@ -174,7 +174,7 @@ def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builtins, "__import__", missing)
     error = far_error("hf://org/name")
     assert error.message == "reading hf:// needs huggingface_hub"
-    assert error.hint == "pip install 'paraminspect[hf]'"
+    assert error.hint == "pip install fsspec aiohttp huggingface_hub"
 
 
 def test_a_list_in_pages(hub: Hub, model: Path) -> None:

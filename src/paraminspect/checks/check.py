@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from paraminspect.checks.codes import find, rank
+from paraminspect.checks.codes import find
 from paraminspect.checks.container import Place, as_finding, scan_part
+from paraminspect.checks.opened import arrange, check_checkpoint, check_deep
 from paraminspect.checks.traces import Traces
-from paraminspect.engines.pool import Engine, Here, Pool
+from paraminspect.engines.pool import Engine
 from paraminspect.errors import CheckpointError, FarError, LimitExceededError, SourceError
 from paraminspect.files.blob import Blob, open_blob
 from paraminspect.files.door import list_folder, place_of, raise_broken
@@ -21,13 +22,9 @@ from paraminspect.formats.sharded import MAX_SHARDS, shards_of
 from paraminspect.formats.source import is_index
 from paraminspect.formats.stored_twice import SECOND_TIME
 from paraminspect.formats.tiling import NOT_WHOLE
-from paraminspect.limits import EffortError, one_effort
-from paraminspect.models.open import Opened
-from paraminspect.records import Checkpoint, TensorRecord
+from paraminspect.limits import one_effort
+from paraminspect.records import Checkpoint
 from paraminspect.summaries import Finding
-
-if TYPE_CHECKING:  # numpy
-    from paraminspect.values.decode import Numbers
 
 STDIN: Final = "-"
 MAX_DEPTH: Final = 4
@@ -89,19 +86,6 @@ def check_stored(
     return arrange(found, said), checkpoint
 
 
-def check_opened(model: Opened, *, deep: bool) -> list[Finding]:
-    """Findings of what is open already: of its tensors, and if it is to be deep of their values."""
-    found = check_checkpoint(model.checkpoint)
-    if deep and not model.is_live:
-        found += check_deep(model.checkpoint)
-    elif deep:
-        from paraminspect.checks.values import check_values
-
-        model.expect(model.checkpoint.tensors)
-        found += check_values(model.checkpoint.tensors, model.numbers)
-    return arrange([], found)
-
-
 def read_checkpoint(source: str) -> tuple[Checkpoint | None, list[Finding]]:
     """The checkpoint, and what its reader noticed; None where the reader gave up, which is a finding.
 
@@ -126,79 +110,6 @@ def _from_note(note: str) -> Finding:
     if "the index" in note:
         return find("index-mismatch", "", note, severity="warning")
     return find("remark", "", note)
-
-
-def check_checkpoint(checkpoint: Checkpoint) -> list[Finding]:
-    """Findings from headers; values are read only of tensors that are declared tied and stored twice."""
-    from paraminspect.checks.headers import check_tensors
-
-    found = list(check_tensors(checkpoint))
-    if checkpoint.declared:
-        from paraminspect.checks.copies import check_declared
-
-        found += check_declared(checkpoint)
-    return found
-
-
-class _Passes:
-    """What several passes over the same files have read, as one count."""
-
-    def __init__(self, progress: Callable[[int, int], None], total: int) -> None:
-        self._progress = progress
-        self._total = total
-        self._done = 0
-        self._compared = 0
-
-    def advance(self, nbytes: int) -> None:
-        self._done += nbytes
-        self._progress(min(self._done, self._total), self._total)
-
-    def compare(self, done: int, total: int) -> None:
-        """The pass that compares tensors, which finds out by its first bytes how much it will read."""
-        if not self._compared:
-            self._total += total
-        self.advance(done - self._compared)
-        self._compared = done
-
-
-def check_deep(
-    checkpoint: Checkpoint,
-    progress: Callable[[int, int], None] = lambda _, __: None,
-    engine: Engine | None = None,
-) -> list[Finding]:
-    """Findings that take reading everything: the values, tensors that may be equal once more, and all checksums.
-
-    Args:
-        engine: Who reads; None for this thread.
-    """
-    from paraminspect.checks.copies import check_copies
-    from paraminspect.checks.values import check_values, stored_once
-    from paraminspect.checks.zips import check_sums, count_summed
-    from paraminspect.values.read import open_numbers
-    from paraminspect.values.stored_bytes import Files
-
-    files = Files()
-    paths = checkpoint.files or (None,)
-    summed = sum(count_summed(files.blob(path)) for path in paths)
-    once = sum(record.nbytes or 0 for record in stored_once(checkpoint.tensors))
-    passes = _Passes(progress, summed + once)
-    found: list[Finding] = []
-
-    def pool(nbytes: int, *, holds_lock: bool = False) -> Pool:
-        return Here() if engine is None else engine.pool(checkpoint.files, nbytes, holds_lock=holds_lock)
-
-    def open_(record: TensorRecord) -> Numbers:
-        return open_numbers(record, files)
-
-    try:
-        found += check_values(checkpoint.tensors, open_, passes.advance, pool(once, holds_lock=True))
-        found += check_copies(checkpoint, passes.compare, pool(once))
-        for path in paths:
-            found += check_sums(files.blob(path), Place(path), passes.advance, pool(summed))
-    except EffortError as error:
-        found.append(as_finding(error, Place(paths[0])))
-    raise_broken(checkpoint.files)
-    return found
 
 
 def scan_files(source: str) -> list[Finding]:
@@ -287,24 +198,3 @@ def _open(path: str | None) -> Blob | None:
         return None
     except (OSError, ValueError, SourceError):
         return None
-
-
-def arrange(scanned: Sequence[Finding], said: Sequence[Finding]) -> list[Finding]:
-    """Each finding once, the worst first.
-
-    Args:
-        scanned: From the bytes of the files, which know the place.
-        said: From readers and records; those of them that only repeat are left out.
-    """
-    codes, messages = {each.code for each in scanned}, {each.message for each in scanned}
-    others = [
-        each for each in said if each.message not in messages and (each.name or each.code not in codes - _REPEATED)
-    ]
-    if any(each.code == "unused-bytes" for each in said):  # which counts those too
-        scanned = [each for each in scanned if each.code != "unused-storage"]
-    unique = dict.fromkeys([*scanned, *others])
-    return sorted(unique, key=lambda each: -rank(each.severity))
-
-
-_REPEATED: Final = frozenset({"remark", "mixed-dtypes", "duplicate-name", "plain-attribute", "index-mismatch"})
-"""Kinds that may be found more than once of a source as a whole."""

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from paraminspect.engines.pool import Engine, Pool, Shared
 from paraminspect.errors import ParamInspectError
+from paraminspect.extras import install_line
 from paraminspect.files.paths import scheme_of, shown
 from paraminspect.files.processes import count_processors, not_interrupted
 from paraminspect.files.seen import Seen, Version, reading, versions_of
@@ -82,9 +83,7 @@ def open_dask(word: str) -> Engine:
     try:
         import distributed as library
     except ImportError:
-        raise ParamInspectError(
-            "--engine dask takes Dask, which is not installed", hint="pip install 'paraminspect[dask]'"
-        ) from None
+        raise ParamInspectError("--engine dask takes Dask, which is not installed", hint=install_line("dask")) from None
     for name in list(logging.root.manager.loggerDict):  # what they have to say comes as errors too
         if name.startswith(("distributed", "tornado", "asyncio")):
             logging.getLogger(name).setLevel(logging.CRITICAL)

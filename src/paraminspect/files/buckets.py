@@ -16,7 +16,7 @@ from paraminspect.errors import FarError
 from paraminspect.files import connections, far, threads, web
 from paraminspect.files.door import Listing, Look
 from paraminspect.files.far import FarPlace, find_in_lists
-from paraminspect.files.faults import fault
+from paraminspect.files.faults import fault, no_package
 from paraminspect.files.paths import scheme_of
 from paraminspect.files.ranged import FarFile, Fetch
 from paraminspect.tuples import NamedTuple
@@ -169,7 +169,7 @@ class Buckets(FarPlace):
                 try:
                     self._systems[kind.extra] = _make_s3() if kind.extra == "s3" else _make_gs()
                 except ImportError:
-                    raise fault("no-package", scheme=scheme_of(url), package=kind.package, extra=kind.extra) from None
+                    raise no_package(scheme_of(url), kind.package, kind.extra) from None
             return self._systems[kind.extra]
 
 

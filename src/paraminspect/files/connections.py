@@ -20,7 +20,7 @@ from typing import Any, Final, Self, TypeVar
 
 from paraminspect.errors import FarError
 from paraminspect.files.addresses import Origin, basic, follow, netloc, parse_address
-from paraminspect.files.faults import fault
+from paraminspect.files.faults import fault, no_package
 
 CONNECT_S: Final = 10.0
 """For a connection, its TLS included."""
@@ -195,7 +195,7 @@ class Client:
                 try:
                     self._system = _make_system()
                 except ImportError:
-                    raise fault("no-package", scheme="https", package="aiohttp", extra="http") from None
+                    raise no_package("https", "aiohttp", "http") from None
                 self._process = os.getpid()
             return self._system
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from paraminspect.errors import FarError
+from paraminspect.extras import install_line
 from paraminspect.tuples import NamedTuple
 
 
@@ -93,7 +94,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "no-credentials": Fault("{what} wants credentials, and there are none", "{login}"),
     "bucket": Fault("{what}: {why}"),
     # what is not there to read it with
-    "no-package": Fault("reading {scheme}:// needs {package}", "pip install 'paraminspect[{extra}]'"),
+    "no-package": Fault("reading {scheme}:// needs {package}", "{install}"),
     "no-scheme": Fault("{scheme}:// cannot be read", "known are hf://, s3://, gs://, https://, ollama:// and file://"),
 }
 
@@ -103,6 +104,11 @@ def fault(name: str, **fields: object) -> FarError:
     entry = FAULTS[name]
     hint = entry.hint.format(**fields) if entry.hint is not None else None
     return FarError(entry.message.format(**fields), hint=hint or None, fault=name)
+
+
+def no_package(scheme: str, package: str, extra: str) -> FarError:
+    """The error where a library is not there that an extra brings."""
+    return fault("no-package", scheme=scheme, package=package, install=install_line(extra))
 
 
 def may_go_better(error: FarError) -> bool:

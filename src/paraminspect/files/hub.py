@@ -25,7 +25,7 @@ from paraminspect.files.addresses import parse_address
 from paraminspect.files.connections import Response
 from paraminspect.files.door import Listing, Look
 from paraminspect.files.far import FarPlace, find_in_lists
-from paraminspect.files.faults import fault
+from paraminspect.files.faults import fault, no_package
 from paraminspect.files.hub_cache import CachedFile
 from paraminspect.files.local import PLACE as LOCAL
 from paraminspect.files.ranged import FarFile
@@ -345,7 +345,7 @@ def _library() -> Any:
     try:
         from huggingface_hub import constants
     except ImportError:
-        raise fault("no-package", scheme="hf", package="huggingface_hub", extra="hf") from None
+        raise no_package("hf", "huggingface_hub", "hf") from None
     return constants
 
 

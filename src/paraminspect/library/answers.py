@@ -266,7 +266,8 @@ def check(source: Source, *, deep: bool = False) -> list[Finding]:
         >>> [finding.code for finding in check("model.pt")]
         ['pickle-unknown']
     """
-    from paraminspect.checks.check import check_opened, check_source
+    from paraminspect.checks.check import check_source
+    from paraminspect.checks.opened import check_opened
     from paraminspect.models.recognise import recognise
 
     if not isinstance(source, str | os.PathLike):

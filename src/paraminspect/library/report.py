@@ -192,10 +192,12 @@ def make_report(parts: Sequence[Part], changes: Rows | None = None, gradients: R
 
 
 def _find(opened: Opened, deep: Callable[[int, int], None] | None) -> list[Finding]:
-    from paraminspect.checks.check import check_opened, check_stored
+    from paraminspect.checks.opened import check_opened
 
     if opened.is_live:
         return check_opened(opened, deep=deep is not None)
+    from paraminspect.checks.check import check_stored
+
     path = opened.source or opened.checkpoint.source
     try:
         return check_stored(path, deep=deep is not None, progress=deep or _say_nothing)[0]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from importlib.resources import files
 from typing import Any, Final
+
+from paraminspect.files.beside_code import read_beside
 
 SCHEMA: Final = 1
 """Version of the keys of the data; they are only ever added to under one number."""
@@ -24,7 +25,7 @@ def render_page(document: Mapping[str, Any]) -> Iterator[bytes]:
     Raises:
         ValueError: It holds NaN or an infinity.
     """
-    page = files("paraminspect.pages").joinpath("page.html").read_text("utf-8")
+    page = read_beside(__file__, "page.html")
     before, _, behind = page.partition(_PLACE)
     yield before.encode()
     for piece in json.JSONEncoder(allow_nan=False, separators=(",", ":")).iterencode(document):

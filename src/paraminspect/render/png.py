@@ -6,6 +6,7 @@ import io
 from typing import Any
 
 from paraminspect.errors import ParamInspectError
+from paraminspect.extras import install_line
 from paraminspect.render.svg import FONT_SIZE, Line, Picture, Polygon, Rect, Shape, Text
 from paraminspect.text import escape_text
 
@@ -14,8 +15,6 @@ SCALE = 2
 
 MAX_PIXELS = 200_000_000
 """Of one file: beyond that, half of the programs that show pictures give up."""
-
-INSTALL = "pip install 'paraminspect[png]'"
 
 
 def require_pillow() -> None:
@@ -28,7 +27,7 @@ def require_pillow() -> None:
         import PIL.ImageDraw  # noqa: F401
     except ImportError:
         raise ParamInspectError(
-            "png pictures need Pillow, which is not installed", hint=f"{INSTALL}, or .svg"
+            "png pictures need Pillow, which is not installed", hint=f"{install_line('png')}, or .svg"
         ) from None
 
 

@@ -116,24 +116,24 @@ def command(
     return out.status
 
 
-def _check(
-    source: str, asked: Asked, kinds: Collection[Kind], output: Output, engine: Engine, *, deep: bool
-) -> Checked:
-    from paraminspect.checks.check import check_opened, check_stored
+def _check(source: str, asked: Asked, kinds: Collection[Kind], out: Output, engine: Engine, *, deep: bool) -> Checked:
     from paraminspect.checks.summed import Checked, describe_checked
     from paraminspect.cli.opened import note_unloaded, open_one
     from paraminspect.models.recognise import recognise
     from paraminspect.models.standard_input import as_file
 
-    kind = recognise(source).kind
-    if kind != "checkpoint":
-        model = open_one(source, asked, output, kinds)
+    if (kind := recognise(source).kind) != "checkpoint":
+        from paraminspect.checks.opened import check_opened
+
+        model = open_one(source, asked, out, kinds)
         if model is None:
             return Checked(source, [], "not checked")
-        note_unloaded(model, asked, output)
+        note_unloaded(model, asked, out)
         return Checked(source, check_opened(model, deep=deep), describe_checked(model.checkpoint))
+    from paraminspect.checks.check import check_stored
+
     asked.kept_for(kind, kinds).refuse(kind)
-    with as_file(source) as path, Progress(output, "reading") as progress:
+    with as_file(source) as path, Progress(out, "reading") as progress:
         found, checkpoint = check_stored(path, deep=deep, progress=progress, engine=engine)
     return Checked(shown(source), found, describe_checked(checkpoint, found))
 

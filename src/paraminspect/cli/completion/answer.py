@@ -12,7 +12,6 @@ part of the word that may follow a tab.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -21,6 +20,7 @@ from paraminspect.cli.completion.names import Candidate
 from paraminspect.cli.completion.typed import is_option, read_typed
 from paraminspect.cli.completion.words import quote, split_words
 from paraminspect.cli.first_word import DEFAULT, is_source
+from paraminspect.files.beside_code import read_beside
 from paraminspect.files.processes import leave_after
 from paraminspect.text import is_plain
 
@@ -32,9 +32,7 @@ SHELLS: Final = ("bash", "zsh", "fish")
 
 def read_script(shell: str) -> str:
     """What a shell has to source."""
-    path = os.path.join(os.path.dirname(__file__), "scripts", f"paraminspect.{shell}")
-    with open(path, encoding="utf-8") as file:
-        return file.read()
+    return read_beside(__file__, f"scripts/paraminspect.{shell}")
 
 
 def answer(environ: Mapping[str, str], program: Any) -> str:

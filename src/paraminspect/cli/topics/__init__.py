@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from typing import Final
+
+from paraminspect.files.beside_code import read_beside
 
 TOPICS: Final = ("specs", "rules", "patterns", "formats")
 
 
 def read_topic(name: str) -> str:
     """The text of a topic; that of the formats is made of their table, that of the rules ends with all initializers."""
-    text = files("paraminspect.cli.topics").joinpath(f"{name}.txt").read_text("utf-8")
+    text = read_beside(__file__, f"{name}.txt")
     if name == "formats":
         return text + _list_formats()
     return text + _list_initializers() if name == "rules" else text
