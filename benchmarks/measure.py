@@ -69,6 +69,7 @@ def measure_in_turn(commands: Mapping[str, tuple[str, ...]], rounds: int, makes:
 
 
 def run_once(command: tuple[str, ...]) -> Run:
+    """One run, whose standard output is a pipe that is read and dropped."""
     reading, writing = os.pipe()
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

@@ -21,6 +21,8 @@ from typing import Final, NamedTuple
 
 from benchmarks.measure import Measurement, measure_in_turn
 
+LARGEST: Final = "the ten largest of its tensors"
+FIRST: Final = "fifty of its tensors"
 OURS: Final = "paraminspect"
 NEAR: Final = 1.05
 """Times of processors that differ by less are called equal."""
@@ -32,10 +34,12 @@ class Peer(NamedTuple):
     Attributes:
         package: Whose version is told.
         command: Its first word is a program beside the others, or `python`.
+        less: What it does less than we do; then it is not compared.
     """
 
     package: str
     command: tuple[str, ...]
+    less: str = ""
 
 
 class Task(NamedTuple):
@@ -66,9 +70,9 @@ def tasks_of(data: str) -> list[Task]:
     def listing(path: str) -> dict[str, Peer]:
         return {
             "safetensors-print": Peer("safetensors-print", ("safetensors-print", "--tensors", path)),
-            "modelinfo": Peer("modelinfo-cli", ("modelinfo", "--tensors", path)),
-            "ckptkit info": Peer("ckptkit", ("ckptkit", "info", path)),
-            "sft info": Peer("sft-cli", ("sft", "info", path)),
+            "modelinfo": Peer("modelinfo-cli", ("modelinfo", "--tensors", path), LARGEST),
+            "ckptkit info": Peer("ckptkit", ("ckptkit", "info", path), FIRST),
+            "sft info": Peer("sft-cli", ("sft", "info", path), "a summary, no tensors"),
             "safe_open": Peer("safetensors", floor("safe_open", path)),
         }
 
@@ -79,8 +83,8 @@ def tasks_of(data: str) -> list[Task]:
             "`list`: 294 tensors, 1 GB, `.pt`",
             ("list", torch_file),
             {
-                "ckptkit info": Peer("ckptkit", ("ckptkit", "info", torch_file)),
-                "modelinfo": Peer("modelinfo-cli", ("modelinfo", torch_file)),
+                "ckptkit info": Peer("ckptkit", ("ckptkit", "info", torch_file), FIRST),
+                "modelinfo": Peer("modelinfo-cli", ("modelinfo", torch_file), LARGEST),
                 "torch.load(mmap=True)": Peer("torch", floor("torch_load", torch_file, "--mmap")),
                 "torch.load": Peer("torch", floor("torch_load", torch_file)),
             },
@@ -91,7 +95,7 @@ def tasks_of(data: str) -> list[Task]:
             ("list", f"{data}/small.gguf"),
             {
                 "gguf-dump": Peer("gguf", ("gguf-dump", f"{data}/small.gguf")),
-                "modelinfo": Peer("modelinfo-cli", ("modelinfo", "--tensors", f"{data}/small.gguf")),
+                "modelinfo": Peer("modelinfo-cli", ("modelinfo", "--tensors", f"{data}/small.gguf"), LARGEST),
                 "ckptkit info": Peer("ckptkit", ("ckptkit", "info", f"{data}/small.gguf")),
             },
         ),
@@ -100,7 +104,7 @@ def tasks_of(data: str) -> list[Task]:
             ("stats", big),
             {
                 "sft stat": Peer("sft-cli", ("sft", "stat", big)),
-                "ckptkit stats": Peer("ckptkit", ("ckptkit", "stats", big)),
+                "ckptkit stats": Peer("ckptkit", ("ckptkit", "stats", big), "the header alone, no value is read"),
             },
             rounds=2,
         ),
@@ -112,7 +116,9 @@ def tasks_of(data: str) -> list[Task]:
                     "sft-cli", ("sft", "diff", "--delta", f"{data}/gpt2.safetensors", f"{data}/gpt2-copy.safetensors")
                 ),
                 "ckptkit diff": Peer(
-                    "ckptkit", ("ckptkit", "diff", f"{data}/gpt2.safetensors", f"{data}/gpt2-copy.safetensors")
+                    "ckptkit",
+                    ("ckptkit", "diff", f"{data}/gpt2.safetensors", f"{data}/gpt2-copy.safetensors"),
+                    "the headers alone, no value is read",
                 ),
             },
             rounds=2,
@@ -123,7 +129,9 @@ def tasks_of(data: str) -> list[Task]:
             {
                 "picklescan": Peer("picklescan", ("picklescan", "-p", torch_file)),
                 "modelscan": Peer("modelscan", ("modelscan", "scan", "-p", torch_file)),
-                "ckptkit validate": Peer("ckptkit", ("ckptkit", "validate", torch_file)),
+                "ckptkit validate": Peer(
+                    "ckptkit", ("ckptkit", "validate", torch_file), "whether it is whole, not what it would run"
+                ),
             },
             finds=True,
             rounds=3,
@@ -209,11 +217,19 @@ def measure(task: Task, folders: Sequence[str], rounds: int) -> tuple[Table, lis
     return Table(task, rounds, measure_in_turn(commands, rounds)), missing
 
 
-def outcome(task: Task, status: int) -> str:
-    """What an exit status says."""
+def outcome(task: Task, label: str, status: int) -> str:
+    """What an exit status says, and what the tool does less."""
     if task.finds and status in (0, 1):
-        return "found" if status else "content"
-    return "" if status == 0 else f"failed, exit {status}"
+        said = "found" if status else "content"
+    else:
+        said = "" if status == 0 else f"failed, exit {status}"
+    less = task.peers[label].less if label != OURS and not said.startswith("failed") else ""
+    return ", ".join(filter(None, (said, less)))
+
+
+def is_answer(task: Task, label: str, status: int) -> bool:
+    """Whether a tool answers the question that we answer."""
+    return not task.peers[label].less and (status == 0 or (task.finds and status == 1))
 
 
 def write_table(table: Table) -> Iterator[str]:
@@ -225,19 +241,25 @@ def write_table(table: Table) -> Iterator[str]:
         name = f"**{label} {table.task.ours[0]}**" if label == OURS else label
         yield (
             f"| {name} | {one.median_s:.3f} | {one.cpu_s:.3f} | {one.cpu_s / ours.cpu_s:.2f} | {one.peak_mb:.0f} | "
-            f"{outcome(table.task, one.status)} |\n"
+            f"{outcome(table.task, label, one.status)} |\n"
         )
     yield "\n"
 
 
-def ahead(table: Table) -> dict[str, float]:
-    """Tools that answered and took less of the processors, and how many times less."""
+def sides(table: Table) -> tuple[list[str], list[str], list[str]]:
+    """Tools that took less of the processors than we did, those that took as much or more, and those that do less."""
     ours = table.rows[OURS].cpu_s
-    return {
-        label: ours / one.cpu_s
-        for label, one in table.rows.items()
-        if label != OURS and not outcome(table.task, one.status).startswith("failed") and ours / one.cpu_s > NEAR
-    }
+    faster, slower, other = [], [], []
+    for label, one in table.rows.items():
+        if label == OURS:
+            continue
+        if not is_answer(table.task, label, one.status):
+            other.append(f"{label}: {outcome(table.task, label, one.status)}")
+        elif ours / one.cpu_s > NEAR:
+            faster.append(f"{label} {ours / one.cpu_s:.1f} ×")
+        else:
+            slower.append(f"{label} {one.cpu_s / ours:.1f} ×")
+    return faster, slower, other
 
 
 def document(tables: Sequence[Table], versions: Mapping[str, str], missing: Sequence[str], command: str) -> str:
@@ -252,16 +274,12 @@ def document(tables: Sequence[Table], versions: Mapping[str, str], missing: Sequ
     if missing:
         lines.append(f"Not installed here: {', '.join(sorted(set(missing)))}.\n\n")
     lines.append(f"{NOT_HERE}\n")
-    lines.append("| task | faster than ours, by processor time | slower, or without an answer |\n| --- | --- | --- |\n")
+    lines.append(
+        "| task | faster than we are | slower, by so many times | does less, or fails |\n| --- | --- | --- | --- |\n"
+    )
     for table in tables:
-        faster = ahead(table)
-        rest = [
-            f"{label} {outcome(table.task, one.status) if one.status > 1 or (not table.task.finds and one.status) else f'{one.cpu_s / table.rows[OURS].cpu_s:.1f} ×'}"
-            for label, one in table.rows.items()
-            if label != OURS and label not in faster
-        ]
-        first = ", ".join(f"{label} {times:.1f} ×" for label, times in faster.items()) or "none"
-        lines.append(f"| {table.task.title} | {first} | {', '.join(rest)} |\n")
+        told = " | ".join(", ".join(side) or "–" for side in sides(table))
+        lines.append(f"| {table.task.title} | {told} |\n")
     lines.append(f"\n{BEHIND}\n")
     for table in tables:
         lines += write_table(table)
