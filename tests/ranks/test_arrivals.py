@@ -11,12 +11,12 @@ from tests.making.meetings import by_ranks
 
 
 def test_all_are_to_do_the_same() -> None:
-    assert by_ranks(3, lambda meeting: arrive(meeting, "a", "does more")) == [None] * 3
+    assert by_ranks(3, lambda meeting: arrive(meeting, "0.1", "a", "does more")) == [None] * 3
 
 
 def test_one_that_is_to_do_something_else_is_named() -> None:
     def work(meeting: Meeting) -> None:
-        arrive(meeting, "b" if meeting.launched.rank == 1 else "a", "has another model")
+        arrive(meeting, "0.1", "b" if meeting.launched.rank == 1 else "a", "has another model")
 
     first, *others = by_ranks(3, work)
     assert (first.message, first.hint) == (

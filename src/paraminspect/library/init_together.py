@@ -61,7 +61,9 @@ def open_folder_together(
         ParamInspectError: The processes are of different versions, or plan different files; another one has failed.
         TargetError: It cannot be written, or not from all hosts.
     """
-    arrive(meeting, digest, "would write other files")
+    from paraminspect import __version__
+
+    arrive(meeting, __version__, digest, "would write other files")
     if not meeting.launched.is_first:
         folder, nonce = meeting.agree(None)
         find_nonce(folder, nonce, path)

@@ -30,10 +30,11 @@ class Arrival(NamedTuple):
     digest: str
 
 
-def arrive(meeting: Meeting, digest: str, otherwise: str) -> None:
+def arrive(meeting: Meeting, version: str, digest: str, otherwise: str) -> None:
     """Meet, and go on if all are of one version and are to do the same.
 
     Args:
+        version: Of paraminspect.
         digest: Of what that is.
         otherwise: What one does that has another digest than rank 0: "would write other files".
 
@@ -41,12 +42,10 @@ def arrive(meeting: Meeting, digest: str, otherwise: str) -> None:
         ParamInspectError: On rank 0: they are not; another one has failed.
         EndedError: On others.
     """
-    from importlib.metadata import version
-
-    from paraminspect import __version__
+    from importlib import metadata
 
     meeting.agree(
-        Arrival(__version__, version("torch"), digest), lambda arrivals: compare_arrivals(arrivals, otherwise)
+        Arrival(version, metadata.version("torch"), digest), lambda arrivals: compare_arrivals(arrivals, otherwise)
     )
 
 
