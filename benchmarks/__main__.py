@@ -111,6 +111,9 @@ def budget_row(case: Case, budget: Budget, measured: dict[str, Measurement]) -> 
     if budget.quantity == "megabytes":
         found, met = ours.peak_mb, ours.peak_mb <= budget.bound
         wording, value = f"peak memory at most {budget.bound:g} MB", f"{found:.1f} MB"
+    elif budget.quantity == "seconds":
+        found, met = ours.median_s, ours.median_s <= budget.bound
+        wording, value = f"at most {budget.bound:g} s", f"{found:.2f} s"
     else:
         other = measured[budget.other]
         if budget.quantity == "slower":

@@ -60,7 +60,7 @@ def measure_in_turn(commands: Mapping[str, tuple[str, ...]], rounds: int, makes:
     runs: dict[str, list[Run]] = {label: [] for label in commands}
     for counted in range(rounds + 1):
         for label, command in commands.items():
-            run = _run(command)
+            run = run_once(command)
             if counted:
                 runs[label].append(run)
             if makes and os.path.exists(makes):
@@ -68,7 +68,8 @@ def measure_in_turn(commands: Mapping[str, tuple[str, ...]], rounds: int, makes:
     return {label: summarise(of_one) for label, of_one in runs.items()}
 
 
-def _run(command: tuple[str, ...]) -> Run:
+def run_once(command: tuple[str, ...]) -> Run:
+    """One run, whose standard output is a pipe that is read and dropped."""
     reading, writing = os.pipe()
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import threading
 
 from paraminspect.late_patterns import LatePattern, late_patterns
@@ -40,3 +42,25 @@ def test_the_rest_of_pyyaml_works() -> None:
         "assert yaml.load('a: 1', Loader=yaml.SafeLoader) == {'a': 1}; assert yaml.safe_dump({'a': 'yes'}) == \"a: 'yes'\\n\""
     )
     assert "yaml" in modules_of(statement)
+
+
+AUDIT = """
+import inspect, re, sys
+from paraminspect.late_patterns import LatePattern, late_patterns
+with late_patterns():
+    import paraminspect.cli.app
+    import paraminspect.architecture.yaml_marks
+for name, module in list(sys.modules.items()):
+    held = [module, *(each for each in vars(module).values() if isinstance(each, type) and each.__module__ == name)]
+    for late in {key for each in held for key, value in list(vars(each).items()) if isinstance(value, LatePattern)}:
+        print(name, late)
+        code = inspect.getsource(module)
+        for found in re.findall(rf"\\bre\\.\\w+\\((?:\\w+\\.)*{late}\\b|isinstance\\([^)]*Pattern", code):
+            sys.exit(f"{name} gives {late} to a function of re: {found}")
+"""
+
+
+def test_no_late_pattern_is_given_to_a_function_of_re() -> None:
+    done = subprocess.run([sys.executable, "-c", AUDIT], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "textwrap wordsep_re" in done.stdout

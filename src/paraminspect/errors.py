@@ -14,6 +14,7 @@
     ├── SpecError                     an architecture spec that cannot be read or built: file:line:column
     ├── RuleError                     an initialisation rule that cannot be parsed or applied
     ├── BackwardError                 a model that runs, but from whose loss no gradient can be taken
+    ├── ElsewhereError                another of several processes has failed, and says of what
     ├── LimitExceededError            a declared size, count or depth is past a named bound
     └── SelectionError                a selector or module path that cannot be parsed or names nothing
 
@@ -179,6 +180,10 @@ class SpecError(ParamInspectError):
 
 class BackwardError(ParamInspectError):
     """A model that runs, but from whose loss no gradient can be taken."""
+
+
+class ElsewhereError(ParamInspectError):
+    """Another of several processes has failed, so that this one cannot go on; the error there says of what."""
 
 
 class RuleError(ParamInspectError):

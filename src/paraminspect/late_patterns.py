@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gettext as _gettext  # noqa: F401 - gives its pattern to functions of re, which take none of ours
 import re
 import threading
 from collections.abc import Iterator

@@ -25,7 +25,7 @@ from paraminspect.formats import safetensors as reader
 from paraminspect.formats.safetensors import DTYPES, read_safetensors
 from paraminspect.formats.table import find_containers
 from paraminspect.records import Checkpoint, TensorRecord
-from tests.making.safetensors_files import entry, raw_safetensors
+from tests.making.safetensors_files import entry, raw_safetensors, safetensors_bytes
 
 A = '{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'
 
@@ -541,3 +541,9 @@ def test_what_is_listed_and_what_is_refused_agree_with_the_reference(data: bytes
         assert any(words in str(outcome) for words in STRICTER), outcome
     else:
         assert outcome == due
+
+
+def test_a_name_that_others_begin_with_has_a_role_of_its_own() -> None:
+    tensors = {"optimizer.a": ("F32", (), bytes(4)), "optimizer": ("F32", (), bytes(4))}
+    roles = [record.role for record in read_safetensors(Blob.from_bytes(safetensors_bytes(tensors))).tensors]
+    assert roles == ["optimizer", "model"]

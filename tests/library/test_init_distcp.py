@@ -70,7 +70,7 @@ init: ['*=normal(std=0.02)', 'b.*=trunc_normal(std=0.5)', 'c.weight=orthogonal',
 
 
 @pytest.mark.parametrize("world", [None, 3])
-@pytest.mark.parametrize(("block", "piece"), [(32, 1 << 20), (100, 1 << 20), (150, 32), (1 << 20, 1 << 20)])
+@pytest.mark.parametrize(("block", "piece"), [(32, 1 << 20), (110, 1 << 20), (150, 32), (1 << 20, 1 << 20)])
 def test_a_large_tensor_is_written_in_chunks_of_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: int | None, block: int, piece: int
 ) -> None:

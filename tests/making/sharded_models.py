@@ -161,6 +161,40 @@ def check_one_that_fails() -> None:
     assert ("broken here" in said) == (dist.get_rank() == 1), said
 
 
+def check_what_fails_in_one() -> None:
+    """A loss that raises; a forward or a backward pass that does, where each process has all of the model."""
+
+    def raises(value: Any) -> Any:
+        if dist.get_rank() == 1:
+            raise ValueError("broken here")
+        return value
+
+    class Raising(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+            return raises(gradient)
+
+    class Broken(Net):
+        def __init__(self, how: Callable[[Any], Any]) -> None:
+            super().__init__()
+            self.how = how
+
+        def forward(self, tokens: torch.Tensor, breaks: torch.Tensor) -> torch.Tensor:
+            return self.how(super().forward(tokens, breaks))
+
+    batch = torch.zeros(2, 3, dtype=torch.int64), torch.ones(2, 1, 1)
+    said = [complaint(lambda: backward(by_fsdp(net()), batch, raises))]
+    models = [DistributedDataParallel(Broken(how)) for how in (raises, Raising.apply)]
+    said += [complaint(lambda model=model: backward(model, batch)) for model in models]  # type: ignore[misc]
+    for each in said:
+        assert ("broken here" in each) == (dist.get_rank() == 1), said
+        assert ("another process fails there" in each) == (dist.get_rank() != 1), said
+
+
 def check_loss_that_is_no_number_in_one() -> None:
     weight = torch.full((2, 1, 1), math.nan if dist.get_rank() == 1 else 1.0)
     said = complaint(lambda: backward(by_fsdp(net()), (torch.zeros(2, 3, dtype=torch.int64), weight)))
@@ -187,6 +221,7 @@ def main() -> None:
         check_init(by_fsdp_from_meta)
         check_one_that_fails()
         check_loss_that_is_no_number_in_one()
+        check_what_fails_in_one()
     dist.destroy_process_group()
 
 

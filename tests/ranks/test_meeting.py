@@ -56,3 +56,15 @@ def test_who_works_sees_that_another_one_has_failed(monkeypatch: pytest.MonkeyPa
     first, second, _ = by_ranks(3, work)
     assert str(first) == "rank 2 (host2): no"
     assert isinstance(second, EndedError)
+
+
+def test_rank_0_waits_for_what_another_one_has_failed_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    def work(meeting: Meeting) -> Any:
+        if meeting.launched.rank == 1:
+            raise ParamInspectError("broken")
+        return meeting.wait_until_failed() if meeting.launched.is_first else None
+
+    found = by_ranks(2, work)[0]
+    assert (found.rank, found.message) == (1, "broken")
+    monkeypatch.setattr(meetings, "PATIENCE_S", 0)
+    assert by_ranks(1, work)[0] is None

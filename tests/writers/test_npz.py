@@ -24,6 +24,8 @@ TENSORS = st.lists(
         NAMES.filter(lambda name: not name.endswith(".npy")),
         st.sampled_from(sorted(DESCRIPTIONS)),
         st.lists(st.integers(0, 4), max_size=3).map(tuple),
+        st.just(()),
+        st.just(False),
     ),
     max_size=5,
     unique_by=lambda tensor: tensor.name,

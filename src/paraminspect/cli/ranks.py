@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from paraminspect.cli.explain import FAILED, explain, wants_traceback
 from paraminspect.cli.output import Output
+from paraminspect.errors import ElsewhereError
 from paraminspect.ranks.launched import Launched
 
 if TYPE_CHECKING:
@@ -45,14 +46,15 @@ class Together:
     def fail(self, error: BaseException) -> None:
         """Say what went wrong: here, or to rank 0, which says it; the error of another one where that is the reason."""
         if self.launched.is_first:
+            failure = self.meet().wait_until_failed() if isinstance(error, ElsewhereError) else None
             with self._ending:
-                failure = self._meeting.failed() if self._meeting is not None else None
+                failure = self._meeting.failed() if failure is None and self._meeting is not None else failure
                 is_other = failure is not None and failure.message != explain(error)[0]
                 Output().error(failure.error() if failure is not None and is_other else error)
             return
         from paraminspect.ranks.meeting import EndedError
 
-        if not isinstance(error, EndedError):
+        if not isinstance(error, (ElsewhereError, EndedError)):
             self.meet().fail(*explain(error))
 
     @contextmanager

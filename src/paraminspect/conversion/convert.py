@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
 from paraminspect.conversion.bytes import Contents, Open, write_all
@@ -110,7 +109,7 @@ def prepare(
     if outlined.layout.is_folder:
         whole = not (wanted.module or wanted.select or wanted.exclude or wanted.renames)
         companions, remarks = read_companions(checkpoint, whole=whole, decoded=decoded)
-        layout = replace(outlined.layout, files=(*outlined.layout.files, *companions))
+        layout = outlined.layout._replace(files=(*outlined.layout.files, *companions))
         outlined, notes = outlined._replace(layout=layout), [*notes, *remarks]
     elif not decoded and any(each.logical and each.logical.scheme in TOLD_BY_CONFIG for each in checkpoint.tensors):
         notes = [

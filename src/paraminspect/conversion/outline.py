@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
 from paraminspect.conversion.kinds import SHARD_SIZE
@@ -74,7 +73,7 @@ def fit_npz(items: Sequence[Item]) -> tuple[list[Item], list[str]]:
         if out.dtype not in DESCRIPTIONS and out.dtype in WIDENED:
             shape = (*out.shape[:-1], 2 * out.shape[-1]) if out.dtype == PAIRS and out.shape else out.shape
             widened[out.dtype] = WIDENED[out.dtype]
-            out, is_kept = replace(out, dtype=WIDENED[out.dtype], shape=shape), False
+            out, is_kept = out._replace(dtype=WIDENED[out.dtype], shape=shape), False
         names = (out.name, *out.aliases)
         found += [Item(OutTensor(name, out.dtype, out.shape), item.record, is_kept) for name in names]
         repeated += len(out.aliases)

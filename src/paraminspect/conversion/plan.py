@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 
 from paraminspect.errors import LimitExceededError, ParamInspectError
@@ -41,8 +40,7 @@ class Wanted(NamedTuple):
     dtype: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One tensor that is written.
 
     Attributes:
@@ -56,8 +54,7 @@ class Item:
     is_kept: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ConversionPlan:
+class ConversionPlan(NamedTuple):
     """What is written.
 
     Attributes:
@@ -100,8 +97,8 @@ def plan_conversion(checkpoint: Checkpoint, wanted: Wanted = Wanted()) -> Conver
         if first is not None and is_same_tensor(record, records[first]) and first in items:
             known = items[first]
             if names[index] not in (known.out.name, *known.out.aliases):
-                out = replace(known.out, aliases=(*known.out.aliases, names[index]))
-                items[first] = replace(known, out=out)
+                out = known.out._replace(aliases=(*known.out.aliases, names[index]))
+                items[first] = known._replace(out=out)
             continue
         views += first is not None
         items[index] = _item(record, names[index], wanted.dtype)

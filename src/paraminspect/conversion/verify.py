@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from paraminspect.conversion.bytes import Advance, Contents, find_copy
 from paraminspect.conversion.plan import Item
@@ -65,7 +64,7 @@ def _check_header(item: Item, record: TensorRecord) -> None:
 
 def _compare(item: Item, record: TensorRecord, source: Contents, back: Contents, advance: Advance) -> None:
     """Piece by piece; the two may come in pieces of other lengths."""
-    read = Item(replace(item.out, aliases=()), record, is_kept=True)
+    read = Item(item.out._replace(aliases=()), record, is_kept=True)
     if item.out.nbytes and find_copy(read) is None:
         raise _differs(f"{quote(record.name)} does not lie in the file as it is")
     theirs = back.pieces(read)

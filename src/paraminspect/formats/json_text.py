@@ -56,10 +56,11 @@ def _decoder(**options: Any) -> JSONDecoder:
     """One for all texts: to make it takes as long as to read a small one."""
     from json import JSONDecoder
 
-    return JSONDecoder(object_pairs_hook=_unique, **options)
+    return JSONDecoder(**{"object_pairs_hook": unique, **options})
 
 
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """The object of these pairs: an `object_pairs_hook`, or what another one falls back to."""
     made = dict(pairs)
     if len(made) != len(pairs) and (key := find_repeated(pairs)) is not None:
         raise _RepeatedError(key)

@@ -18,12 +18,14 @@ import json
 import reprlib
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final, NoReturn, cast
+from operator import itemgetter
+from typing import Any, Final, NoReturn, cast
 
 from paraminspect.errors import NOT_WHOLE, LimitExceededError, MalformedError, TruncatedError
 from paraminspect.files.blob import NEAR, Blob
+from paraminspect.formats.brief import Brief
 from paraminspect.formats.declared import declared_by_metadata, with_declared
-from paraminspect.formats.json_text import parse_object
+from paraminspect.formats.json_text import parse_object, unique
 from paraminspect.formats.pytorch.classify import kind_of, role_of_name
 from paraminspect.formats.shapes import check_sizes, contiguous_stride, count_elements
 from paraminspect.limits import ENTRIES, effort
@@ -58,6 +60,9 @@ PART_SAID: Final = "what one rank has of each tensor: name the folder for all of
 
 _FIELDS: Final = ("dtype", "shape", "data_offsets")
 
+_GIVEN: Final[Any] = itemgetter(0)
+"""The dtype of an entry."""
+
 _make: Final = tuple.__new__
 
 
@@ -91,6 +96,25 @@ def read_safetensors(blob: Blob) -> Checkpoint:
         tensors = with_declared(tensors, declared)
     notes = (PART_SAID,) if OFFSETS_KEY in metadata else ()
     return Checkpoint("safetensors", tensors, metadata, notes, declared=declared)
+
+
+def read_brief(blob: Blob) -> Brief | None:
+    """Its names; None where some are only declared, or an entry is none that every writer writes.
+
+    Raises:
+        ParamInspectError: As `read_safetensors`, for a header that is no JSON or not all there.
+    """
+    header = _read_header(blob)
+    entries = header.entries
+    metadata = _metadata(entries.pop("__metadata__", None))
+    if set(map(type, entries.values())) - {tuple} or (metadata and declared_by_metadata(metadata, entries)):
+        return None
+    try:
+        dtypes = [DTYPES[given][0] for given in set(map(_GIVEN, entries.values()))]
+    except (KeyError, TypeError):
+        return None
+    reader = _Entries(blob, header)
+    return Brief(entries.keys(), dtypes, lambda name: reader.record(name, entries[name]))
 
 
 class _Header(NamedTuple):
@@ -140,13 +164,36 @@ def _parse_header(data: bytes) -> dict[str, object]:
     except UnicodeDecodeError as error:
         raise MalformedError(f"{what} is not UTF-8: {error.reason} at byte {error.start + 8:,}") from None
     # a fraction is kept as text, lest 2.0 passes for 2
-    header = parse_object(text, what, parse_constant=_no_constant, parse_float=str)
+    header = parse_object(text, what, parse_constant=_no_constant, parse_float=str, object_pairs_hook=_as_entry)
     if b"\\" in data and (b"\\ud" in data or b"\\uD" in data):
         try:
             json.dumps(header, ensure_ascii=False).encode()
         except UnicodeEncodeError:
             raise MalformedError(f"{what} holds half a surrogate pair") from None  # which is no text
     return header
+
+
+_Entry = tuple[object, tuple[object, ...], object, object]
+"""Dtype, shape, and where the bytes begin and end, as the header has them."""
+
+
+def _as_entry(pairs: list[tuple[str, object]]) -> _Entry | dict[str, object]:
+    """What stands under a name, with its fields in the order of every writer; any other object as it is.
+
+    Dictionaries of them all, kept until the last is read, would take more memory than the records.
+    """
+    if len(pairs) == 3:
+        (first, dtype), (second, dims), (third, offsets) = pairs
+        if (
+            first == "dtype"
+            and second == "shape"
+            and third == "data_offsets"
+            and type(dims) is list
+            and type(offsets) is list
+            and len(offsets) == 2
+        ):
+            return dtype, tuple(dims), offsets[0], offsets[1]
+    return unique(pairs)
 
 
 def _no_constant(text: str) -> NoReturn:
@@ -210,30 +257,27 @@ class _Entries:
         self._roles: dict[str, Role] = {}
 
     def record(self, name: str, entry: object) -> TensorRecord:
+        given, dims, begin, end = entry if type(entry) is tuple else self._reordered(name, entry)
+        if type(begin) is not int or type(end) is not int or not 0 <= begin <= end:
+            raise self._explain(name, given, dims, [begin, end])
         try:
-            given, dims, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]  # type: ignore[index]
-        except (KeyError, TypeError, ValueError):
-            raise self._explain(name, entry) from None
-        if type(dims) is not list or type(begin) is not int or type(end) is not int or not 0 <= begin <= end:
-            raise self._explain(name, entry)
-        try:
-            form = self._measure(given, tuple(dims))
+            form = self._measure(given, dims)
         except (KeyError, TypeError):
-            raise self._explain(name, entry) from None
+            raise self._explain(name, given, dims, [begin, end]) from None
         except (MalformedError, LimitExceededError) as error:
             error.message += f" (tensor {quote(name)})"
             raise
         dtype, shape, stride, numel, nbytes = form
         if end - begin != nbytes:
             raise MalformedError(
-                f"tensor {quote(name)} of dtype {given} and shape {reprlib.repr(dims)} takes "
-                f"{count_elements(tuple(dims)) * DTYPES[given][1] / 8:,.1f} bytes, "
+                f"tensor {quote(name)} of dtype {given} and shape {reprlib.repr(list(dims))} takes "
+                f"{count_elements(dims) * DTYPES[given][1] / 8:,.1f} bytes, "
                 f"its data_offsets span {reprlib.repr(end - begin)}"
             )
         self._ranges.append((begin, end))
         # what Storage(..) and TensorRecord(..) do, in half the time
         storage = _make(Storage, (name, nbytes, self._path, self._data_begin + begin, None, None))
-        head = name.partition(".")[0]
+        head = name[: name.find(".") + 1]  # with its dot, for alone it tells nothing
         role = self._roles.get(head) or self._roles.setdefault(head, role_of_name(name))
         kind = kind_of(name, shape, dtype)
         return _make(
@@ -241,18 +285,24 @@ class _Entries:
             (name, shape, dtype, numel, nbytes, kind, None, role, "", None, "strided", storage, 0, stride, None, False, None, (), ()),
         )  # fmt: skip
 
-    @staticmethod
-    def _explain(name: str, entry: object) -> MalformedError:
+    def _reordered(self, name: str, entry: object) -> _Entry:
+        """An entry whose fields are in another order, or that has more."""
         if not isinstance(entry, dict):
-            return MalformedError(f"the header's entry {quote(name)} is no object")
+            raise MalformedError(f"the header's entry {quote(name)} is no object")
         for field in _FIELDS:
             if field not in entry:
-                return MalformedError(f"tensor {quote(name)} has no {field}")
+                raise MalformedError(f"tensor {quote(name)} has no {field}")
         dtype, shape, offsets = (entry[field] for field in _FIELDS)
+        if type(shape) is list and type(offsets) is list and len(offsets) == 2:
+            return dtype, tuple(shape), offsets[0], offsets[1]
+        raise self._explain(name, dtype, shape, offsets)
+
+    @staticmethod
+    def _explain(name: str, dtype: object, shape: object, offsets: object) -> MalformedError:
         if not isinstance(dtype, str) or dtype not in DTYPES:
             found = f"the unknown dtype {reprlib.repr(dtype)}"
-        elif not isinstance(shape, list) or not all(type(size) is int for size in shape):
-            found = f"the shape {reprlib.repr(shape)}, expected a list of sizes"
+        elif not isinstance(shape, list | tuple) or not all(type(size) is int for size in shape):
+            found = f"the shape {reprlib.repr(list(shape) if isinstance(shape, tuple) else shape)}, expected a list of sizes"
         else:
             found = f"the data_offsets {reprlib.repr(offsets)}, expected [begin, end]"
         return MalformedError(f"tensor {quote(name)} has {found}")

@@ -16,10 +16,11 @@ from paraminspect.files.local import LocalFile
 from paraminspect.files.paths import base_name, folder_of, join, plain_path, shown
 from paraminspect.files.seen import note_all
 from paraminspect.files.system import name_of, open_pipe
+from paraminspect.formats.brief import Brief
 from paraminspect.formats.json_text import MAX_JSON_BYTES
-from paraminspect.formats.roles import settle_roles
+from paraminspect.formats.roles import may_hold_copies, settle_roles
 from paraminspect.formats.sniff import HEAD_BYTES, check_head, read_blob
-from paraminspect.formats.table import DISTRIBUTED
+from paraminspect.formats.table import DISTRIBUTED, find_containers, formats_in, resolve
 from paraminspect.limits import one_effort
 from paraminspect.names.suggestions import find_meant
 from paraminspect.records import Checkpoint
@@ -66,6 +67,23 @@ def open_source(source: str | os.PathLike[str]) -> Checkpoint:
         checkpoint = _read_standard_input() if text == STDIN else read_path(text)
         note_all(checkpoint.files)
         return _finished(checkpoint, shown(text))
+
+
+def open_brief(path: str) -> Brief | None:
+    """The names that a file on this machine has; None where only all records tell, or its format has no brief.
+
+    Raises:
+        OSError: It cannot be opened.
+        ParamInspectError: It is broken, or no regular file.
+    """
+    with one_effort():
+        blob = open_blob(path)
+        container = next(find_containers(blob.read_near(0, HEAD_BYTES), blob.size), None)
+        row = container and next((row for row in formats_in(container.name) if row.brief), None)
+        brief: Brief | None = resolve(row.brief)(blob) if row else None
+    if brief is None or not QUANTISED_TYPES.isdisjoint(brief.dtypes) or may_hold_copies(brief.names):
+        return None
+    return brief
 
 
 def _finished(checkpoint: Checkpoint, name: str) -> Checkpoint:

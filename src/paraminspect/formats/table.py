@@ -101,6 +101,7 @@ class Format(NamedTuple):
         remarks: What tells how a tie is left out that it cannot declare; "" where there is no such way.
         inner: Keys of its metadata that tell of the file and not of the model, or that `facts` tells.
         facts: What tells of the architecture from its metadata, by the names of `formats.facts`; "" where nothing does.
+        brief: What gives its names, and records of those that are asked for, in less time; "" where nothing does.
     """
 
     name: str
@@ -128,6 +129,7 @@ class Format(NamedTuple):
     remarks: str = ""
     inner: tuple[str, ...] = ()
     facts: str = ""
+    brief: str = ""
 
 
 _PLANNERS: Final = "paraminspect.writers.planners"
@@ -139,7 +141,7 @@ FORMATS: Final = (
         "names, shapes and types of the header, checked as the reference implementation does", "safetensors",
         container="safetensors", reader=f"{_HERE}.safetensors:read_safetensors", endings=(".safetensors", ".sft"),
         keeps_ties=False, carried="", kind="safetensors", asked_by=(".safetensors",), writer=f"{_PLANNERS}:safetensors",
-        editor=_PATCH,
+        editor=_PATCH, brief=f"{_HERE}.safetensors:read_brief",
     ),
     Format(
         "torch zip", "`torch.save`, zip (since torch 1.6)",

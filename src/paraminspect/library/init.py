@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -234,7 +233,7 @@ def _plan(checkpoint: Checkpoint, work: Sequence[Work], file: str, dtype: str, s
     stem = os.path.splitext(os.path.basename(file))[0]
     layout = resolve(row.writer)(tensors, Packing(stem, metadata, parse_size(shard_size or SHARD_SIZE)))
     if layout.is_folder:
-        layout = replace(layout, files=(*layout.files, *read_companions(checkpoint, whole=True)[0]))
+        layout = layout._replace(files=(*layout.files, *read_companions(checkpoint, whole=True)[0]))
     order = [index for index in layout.order if layout.slots[index].nbytes] + [
         index for index in layout.order if not layout.slots[index].nbytes
     ]

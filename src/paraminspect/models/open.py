@@ -623,10 +623,8 @@ def _apply(model: Opened, found: Targets, asked: Asked) -> None:
         return
     if asked.want == "memory":
         from paraminspect.live.init.apply import apply_plan
-        from paraminspect.live.init.find import ModelTargets
         from paraminspect.live.init.functions import OwnFunctions
 
-        assert isinstance(found, ModelTargets)
         apply_plan(plan, found.tensors, asked.seed, rules.own or OwnFunctions(), measured=False)
     elif asked.want == "values" and not asked.edits:  # `init` draws for itself, and measures
         from paraminspect.live.init.drawn import drawn_by

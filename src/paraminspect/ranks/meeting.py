@@ -20,6 +20,9 @@ from paraminspect.tuples import NamedTuple
 LOOK_S: Final = 0.5
 """How often one who works, or has waited for long, looks whether there is something new."""
 
+PATIENCE_S: Final = 20.0
+"""How long rank 0 waits for the words of a process that is known to have failed."""
+
 _FIRST_S: Final = 0.002
 """How soon one who waits looks again; each time it is twice as long."""
 
@@ -134,6 +137,15 @@ class Meeting:
         """What another process has failed of; None as far as is known."""
         failure: Failure | None = self._get(_FAILED) if self._store.check([_FAILED]) else None
         return failure
+
+    def wait_until_failed(self) -> Failure | None:
+        """The same, after as long as it may take until it says so; None of one that does not."""
+        end = time.monotonic() + PATIENCE_S
+        for delay_s in _delays():
+            if (failure := self.failed()) is not None or time.monotonic() > end:
+                return failure
+            time.sleep(delay_s)
+        raise AssertionError
 
     def is_said(self) -> bool:
         """Whether rank 0 has ended the run."""

@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 from paraminspect.names.listing import is_shown
 from paraminspect.records import TensorRecord
 from paraminspect.rules.targets import Other, Target
 from paraminspect.tied.shared_bytes import find_canonical
+from paraminspect.tuples import NamedTuple
 
 _BUFFER, _ATTRIBUTE, _STATE = "buffers", "plain tensor attributes", "optimizer state"
 _PART = "parts of quantised tensors"
 _LAZY = "without a shape yet: run the model once, so that its lazy layers know theirs"
 
 
-@dataclass(frozen=True, slots=True)
-class Targets:
+class Targets(NamedTuple):
     """What rules can mean and what they cannot.
 
     Attributes:
         targets: Parameters, each tensor once, in the order of the model.
         records: Of each target.
+        tensors: The parameter that each target is, of a model in memory or on the meta device; empty of any other.
     """
 
     targets: tuple[Target, ...]
     others: tuple[Other, ...]
     records: tuple[TensorRecord, ...]
+    tensors: tuple[Any, ...] = ()
 
 
 def parameter_targets(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from math import prod
 
 from paraminspect.errors import ParamInspectError
@@ -12,8 +11,7 @@ from paraminspect.text import quote
 from paraminspect.tuples import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class OutTensor:
+class OutTensor(NamedTuple):
     """A tensor that is to be written, contiguous and row-major.
 
     Attributes:
@@ -41,8 +39,7 @@ class OutTensor:
         return self.numel * BITS[self.dtype] // 8
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(NamedTuple):
     """Bytes of a file that is there already.
 
     Attributes:
@@ -55,8 +52,7 @@ class Copy:
     nbytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """Bytes that are known beforehand, and where they go.
 
     Attributes:
@@ -73,8 +69,7 @@ class Piece:
         return self.content.nbytes if isinstance(self.content, Copy) else len(self.content)
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """Where the bytes of one tensor go.
 
     Attributes:
@@ -88,26 +83,24 @@ class Slot:
     nbytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Checksum:
+class Checksum(NamedTuple):
     """A CRC-32 that is only known once the values are there: four little-endian bytes.
 
     Attributes:
-        index: The tensor whose bytes it is of; None where it is of a range that more than one tensor may lie in.
+        tensor: Index of the one whose bytes it is of; None where it is of a range that more than one tensor may lie in.
         begin: Of the range in the file.
         places: File offsets where it stands, in pieces that are bytes, not copies.
         seed: CRC-32 of the bytes of the range before those of the tensor.
     """
 
-    index: int | None
+    tensor: int | None
     begin: int
     nbytes: int
     places: tuple[int, ...]
     seed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class FileLayout:
+class FileLayout(NamedTuple):
     """One file: all its bytes are either pieces or slots of tensors.
 
     Attributes:
@@ -130,8 +123,7 @@ class Segment(NamedTuple):
     tensor: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """All files of an output.
 
     Attributes:
@@ -139,21 +131,22 @@ class Layout:
         slots: By index of the tensor as it was given to the plan.
         is_folder: Whether the target is a folder.
         sequential: Whether it can go into a pipe in one pass.
-        order: Indices of the tensors in the order in which they lie in the files.
-        nbytes: Of all files together.
     """
 
     files: tuple[FileLayout, ...]
     slots: tuple[Slot, ...]
     is_folder: bool = False
     sequential: bool = True
-    order: tuple[int, ...] = field(init=False)
-    nbytes: int = field(init=False)
 
-    def __post_init__(self) -> None:
-        places = sorted(range(len(self.slots)), key=lambda index: (self.slots[index].file, self.slots[index].offset))
-        object.__setattr__(self, "order", tuple(places))
-        object.__setattr__(self, "nbytes", sum(file.nbytes for file in self.files))
+    @property
+    def order(self) -> list[int]:
+        """Indices of the tensors in the order in which they lie in the files."""
+        return sorted(range(len(self.slots)), key=lambda index: (self.slots[index].file, self.slots[index].offset))
+
+    @property
+    def nbytes(self) -> int:
+        """Of all files together."""
+        return sum(file.nbytes for file in self.files)
 
     def segments(self, file: int) -> list[Segment]:
         """What one file is made of, from its first byte to its last, runs of no bytes left out."""

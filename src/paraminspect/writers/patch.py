@@ -166,4 +166,4 @@ def _pieces(path: str | None, size: int, inside: Sequence[Changed], checksums: S
 
 def _follows(checksum: Checksum) -> bool:
     """Whether a checksum stands behind the tensor it is of."""
-    return checksum.index is not None and min(checksum.places) >= checksum.begin + checksum.nbytes
+    return checksum.tensor is not None and min(checksum.places) >= checksum.begin + checksum.nbytes

@@ -51,7 +51,7 @@ class Sink(ABC):
         self._path = path
         self._done = [0] * len(layout.slots)
         checksums = [checksum for file in layout.files for checksum in file.checksums]
-        self._crcs = {checksum.index: checksum.seed for checksum in checksums if checksum.index is not None}
+        self._crcs = {checksum.tensor: checksum.seed for checksum in checksums if checksum.tensor is not None}
         self._gate = _Gate()
         self._counting = Lock()
 
@@ -209,8 +209,8 @@ class FileSink(Sink):
             return
         with self._open_file(file) as fd:
             for checksum in checksums:
-                if checksum.index is not None:
-                    crc = self._crcs[checksum.index]
+                if checksum.tensor is not None:
+                    crc = self._crcs[checksum.tensor]
                 else:
                     crc = _read_crc(fd, checksum.begin, checksum.nbytes)
                 for place in checksum.places:
@@ -234,10 +234,10 @@ class StreamSink(Sink):
         self._next = 0  # the segment that comes next, or whose tensor is being written
         self._lock = Lock()
         self._places = sorted(
-            (place, checksum.index)
+            (place, checksum.tensor)
             for checksum in layout.files[0].checksums
             for place in checksum.places
-            if checksum.index is not None
+            if checksum.tensor is not None
         )
         self._next_place = 0
 

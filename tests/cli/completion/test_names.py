@@ -52,6 +52,20 @@ def test_a_name_that_another_one_goes_on_from() -> None:
 
 
 @pytest.mark.parametrize(
+    ("names", "due"),
+    [
+        (["x.a.", "x.a.b"], ["x.a."]),
+        (["a.", "a.b.c", "a.b.d"], ["a."]),
+        (["x.a.b"], ["x.a.b"]),
+        (["x.a.b", "x.ab.c"], ["x.a.", "x.ab."]),
+        (["x.a.b.c", "x.a.b.d"], ["x.a.b.c", "x.a.b.d"]),
+    ],
+)
+def test_a_level_without_a_choice_is_passed_over_unless_it_is_a_name(names: list[str], due: list[str]) -> None:
+    assert values(complete_names(records(*names), "")) == due
+
+
+@pytest.mark.parametrize(
     ("typed", "due"),
     [("", ["h."]), ("h.", ["h.1.", "h.9.", "h.10."]), ("h.9.", ["h.9.attn"]), ("h.9.attn", ["h.9.attn"])],
 )

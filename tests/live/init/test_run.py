@@ -369,3 +369,13 @@ def test_a_function_may_turn_gradients_on_in_a_thread(live: Callable[..., Any]) 
 def test_a_tensor_in_pieces_is_as_good_as_any() -> None:
     (target,) = checkpoint_targets([TensorRecord("w", (2,), "float32", 2, 8, layout="chunked")]).targets
     assert not target.problem
+
+
+@pytest.mark.parametrize(
+    ("rule", "needed"), [("w=normal", set()), ("w=add(1)", {"w"}), ("w=keep", {"w"}), ("*bias=ones", {"w"})]
+)
+def test_values_are_wanted_that_no_rule_gives(live: Callable[..., Any], rule: str, needed: set[str]) -> None:
+    work = spec_work(
+        live("model: [{Param: {shape: [3]}, name: w}, {LayerNorm: 4, name: n}]\ninit: []"), [rule, "n.*=ones"]
+    )
+    assert {each.name for each in work if each.needs_base} == needed

@@ -72,8 +72,9 @@ def _means_itself(name: str) -> bool:
 
 
 def _names(declared: Declared, typed: Typed) -> Answer:
-    given = set(typed.positionals[1:])
-    names = {name: record for name, record in find_names(declared, typed).items() if name not in given}
+    names = dict(find_names(declared, typed))
+    for given in typed.positionals[1:]:
+        names.pop(given, None)
     return complete_names(names, typed.value)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
+from typing import TYPE_CHECKING, Final
 
 from paraminspect.cli.completion.typed import Typed
 from paraminspect.cli.declare import Declared, Is
@@ -15,6 +16,9 @@ from paraminspect.names.listing import is_shown
 from paraminspect.records import OF_MODEL, TensorRecord
 from paraminspect.text import counted, is_plain, shape_text
 from paraminspect.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from paraminspect.formats.brief import Brief
 
 MAX_CANDIDATES: Final = 400
 """Completions in one answer; of more, only as many first characters are given as lead on."""
@@ -28,7 +32,8 @@ MAX_NAME: Final = 1_000
 
 _DIGITS: Final = re.compile(r"(\d+)")
 
-Names = Mapping[str, TensorRecord]
+Names = Mapping[str, "TensorRecord | Brief"]
+"""By each name its record, or what makes it."""
 
 
 class Candidate(NamedTuple):
@@ -60,10 +65,18 @@ def find_names(declared: Declared, typed: Typed) -> Names:
     keep: Callable[[TensorRecord], bool] = is_shown if declared.names == "parameters" else _is_of_model
     module = typed.get("module").rstrip(".")
     inside = f"{module}." if module and typed.target is not None and typed.target.name != "module" else ""
-    found: dict[str, TensorRecord] = {}
-    for name, record in _read_all(find_sources(declared, typed), typed):
-        if name.startswith(inside) and (everything or keep(record)) and len(name) < MAX_NAME:
-            found.setdefault(name[len(inside) :], record)
+    found: dict[str, TensorRecord | Brief] = {}
+    for source in find_sources(declared, typed):
+        brief = None if inside else _read_brief(source)
+        if brief is not None:
+            meant = brief.names if everything else brief.names_of(keep)
+            if max(map(len, meant), default=0) >= MAX_NAME:
+                meant = [name for name in meant if len(name) < MAX_NAME]
+            found = {**dict.fromkeys(meant, brief), **found}
+            continue
+        for name, record in _read_all(source, typed):
+            if name.startswith(inside) and (everything or keep(record)) and len(name) < MAX_NAME:
+                found.setdefault(name[len(inside) :], record)
     return found
 
 
@@ -75,20 +88,15 @@ def complete_names(names: Names, typed: str, *, ending: str = "") -> list[Candid
     Args:
         ending: Comes after a whole name, and is gone on from.
     """
-    level: dict[str, int] = {}
-    base = typed[: typed.rfind(".") + 1]
     matching = [name for name in names if name.startswith(typed) and name]
-    while True:
-        level = _level(matching, len(base))
-        if len(level) != 1 or not (only := next(iter(level))).endswith(".") or only in names:
-            break
-        base = only
+    base = _common(matching, names)
+    level = _level(matching, max(len(base), typed.rfind(".") + 1))
     if len(level) > MAX_CANDIDATES:
         return [Candidate(beginning, goes_on=True) for beginning in _shorten(level, len(typed))]
     return [
         Candidate(key, goes_on=True, help=counted(number, "tensor"))
         if key not in names
-        else Candidate(key + ending, goes_on=bool(ending), help=_describe(names[key]))
+        else Candidate(key + ending, goes_on=bool(ending), help=_describe(key, names[key]))
         for key, number in sorted(level.items(), key=lambda item: _natural(item[0]))
     ]
 
@@ -109,6 +117,16 @@ def complete_modules(names: Iterable[str], typed: str) -> list[Candidate]:
     ]
 
 
+def _common(matching: Sequence[str], names: Collection[str]) -> str:
+    """The innermost module that all of them are in."""
+    first, last = min(matching, default=""), max(matching, default="")  # between which all others are
+    steps = zip(first.split(".")[:-1], last.split(".")[:-1], strict=False)
+    alike = [f"{step}." for step, other in takewhile(lambda both: both[0] == both[1], steps)]
+    while alike and "".join(alike) in names:  # one that ends in a dot itself
+        alike.pop()
+    return "".join(alike)
+
+
 def _level(names: Iterable[str], start: int) -> dict[str, int]:
     """What the names are up to their next dot behind `start`, and how many are alike so far."""
     level: dict[str, int] = {}
@@ -126,7 +144,11 @@ def _shorten(level: Iterable[str], length: int) -> list[str]:
     return best or beginnings[:MAX_CANDIDATES]
 
 
-def _describe(record: TensorRecord) -> str:
+def _describe(name: str, told: TensorRecord | Brief) -> str:
+    try:
+        record = told if isinstance(told, TensorRecord) else told.record(name)
+    except ParamInspectError:
+        return ""
     shape = shape_text(record.shape) if record.shape is not None else ""
     return f"{record.dtype} {shape}".strip() if is_plain(record.dtype) else shape
 
@@ -143,15 +165,27 @@ def _is_of_model(record: TensorRecord) -> bool:
     return record.role in OF_MODEL
 
 
-def _read_all(sources: Sequence[str], typed: Typed) -> Iterator[tuple[str, TensorRecord]]:
-    for source in sources:
-        if (records := _read(source, typed.options.get("define", ()))) is not None:
-            for record in records:
-                yield record.name, record
-        elif (weights := _read(typed.get("weights"))) is not None:
-            begin, add = typed.get("strip_prefix"), typed.get("add_prefix")
-            for record in weights:
-                yield add + record.name.removeprefix(begin), record
+def _read_brief(source: str) -> Brief | None:
+    """The names of a file on this machine; None for anything else, whatever is wrong with it, and where records tell more."""
+    path = find_path(source)
+    if path is None or os.path.isdir(path):
+        return None
+    from paraminspect.formats.source import open_brief
+
+    try:
+        return open_brief(path)
+    except (ParamInspectError, OSError):
+        return None
+
+
+def _read_all(source: str, typed: Typed) -> Iterator[tuple[str, TensorRecord]]:
+    if (records := _read(source, typed.options.get("define", ()))) is not None:
+        for record in records:
+            yield record.name, record
+    elif (weights := _read(typed.get("weights"))) is not None:
+        begin, add = typed.get("strip_prefix"), typed.get("add_prefix")
+        for record in weights:
+            yield add + record.name.removeprefix(begin), record
 
 
 def find_path(source: str) -> str | None:

@@ -57,13 +57,14 @@ GENERATOR_KEYS: Final = frozenset({key for key in STATE_KEYS if "rng" in key} | 
 
 LONGEST_GENERATOR_KEY: Final = max(map(len, GENERATOR_KEYS))
 
-_MARKS: Final = BUFFER_NAMES | INTEGER_BUFFER_NAMES | {"bias"}
+TELLING_ENDS: Final = BUFFER_NAMES | INTEGER_BUFFER_NAMES | {"bias"}
+"""Last components of names that tell, with shape and dtype, of what kind a tensor may be."""
 
 
 def kind_of(name: str, shape: tuple[int, ...] | None, dtype: str) -> Kind:
     """Buffer, if the name leaves no doubt; else tensor."""
     last = name[name.rfind(".") + 1 :]
-    if last not in _MARKS or shape is None:
+    if last not in TELLING_ENDS or shape is None:
         return "tensor"
     if last in BUFFER_NAMES or (last in INTEGER_BUFFER_NAMES and "int" in dtype):
         return "buffer"

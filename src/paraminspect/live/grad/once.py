@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from paraminspect.architecture.plan import ModelPlan
-from paraminspect.errors import BackwardError, ParamInspectError
+from paraminspect.errors import BackwardError, ElsewhereError, ParamInspectError
 from paraminspect.live.build.complaints import complaint_of
 from paraminspect.live.build.describe import packed_layers
 from paraminspect.live.build.forward import Call, CallPaths, Inputs, call_model, iter_tensors
@@ -24,7 +24,7 @@ from paraminspect.live.grad.gradients import dense
 from paraminspect.live.grad.hooks import HookWatch
 from paraminspect.live.grad.losses import Loss, Taken, evaluate_loss
 from paraminspect.live.grad.uses import VIEWS, Use, UseTracker
-from paraminspect.live.ranks.sharded import Peers, find_peers, unsharded_parameters
+from paraminspect.live.ranks.sharded import Peers, agreeing, find_peers, unsharded_parameters
 from paraminspect.records import Kind
 from paraminspect.tuples import NamedTuple
 
@@ -127,9 +127,11 @@ class BackwardRun:
         """
         hooks = HookWatch(self.model)
         whole = list(unsharded_parameters(self.model))
+        replicas = self.peers if self.peers is not None and self.peers.holds_replicas else None
         with explaining_memory(self.model), self.untouched() as before, torch.enable_grad():
             with hooks, UseTracker(self.model, parts=parts) as tracker:
-                output = self.output(tracker.calls)
+                with agreeing(replicas):  # which do not wait for each other while they run; parts of one model do
+                    output = self.output(tracker.calls)
                 read = {id(each): meant for each, meant in whole}
                 named = before.parameters | {
                     name: read.get(id(each), each) for name, each in self.model.named_parameters()
@@ -138,7 +140,8 @@ class BackwardRun:
                 if not trained:
                     raise _explain_nothing_trained(self.model, len(named))
                 tracker.look_for(trained.values(), whole)
-                taken = self.taken(output)
+                with agreeing(self.peers):
+                    taken = self.taken(output)
                 loss, text, said, flat = taken
                 value, own = float(loss.detach()), float(loss.detach())
                 if self.peers is not None:
@@ -147,11 +150,12 @@ class BackwardRun:
                 del output, taken, flat
                 if math.isnan(value):
                     del loss
-                    raise _explain_nan(self, is_ours=math.isnan(own))
-                go_back(loss)
+                    raise _explain_nan(self, is_ours=not math.isfinite(own))
+                with agreeing(replicas):
+                    go_back(loss)
             gradients = {name: None if each.grad is None else dense(each.grad) for name, each in named.items()}
-            if self.peers is not None and self.peers.holds_replicas:
-                gradients = self.peers.mean_gradients(gradients, named)
+            if replicas is not None:
+                gradients = replicas.mean_gradients(gradients, named)
             made = before.made()
         uses = {name: tracker.uses(each) if name in trained else [] for name, each in named.items()}
         return Outcome(
@@ -222,14 +226,14 @@ def _explain_nothing_trained(model: nn.Module, parameters: int) -> BackwardError
     return BackwardError(f"{type(model).__name__} has no parameters, so that there are no gradients", hint=hint)
 
 
-def _explain_nan(run: BackwardRun, *, is_ours: bool) -> BackwardError:
+def _explain_nan(run: BackwardRun, *, is_ours: bool) -> ParamInspectError:
     """What to say of a loss that is not a number: the first module that made one.
 
     Args:
-        is_ours: Whether it is that of this process.
+        is_ours: Whether that of this process is no finite number.
     """
     if not is_ours:
-        return BackwardError("the loss is nan in another process, and so is the mean of all")
+        return ElsewhereError("the loss is nan in another process, and so is the mean of all")
     for tensor in iter_tensors([run.inputs.positional, run.inputs.named]):
         if tensor.is_floating_point() and tensor.isnan().any():
             return BackwardError("the loss is nan: the input has elements that are not numbers")

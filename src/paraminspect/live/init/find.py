@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -13,18 +12,7 @@ from paraminspect.records import TensorRecord
 from paraminspect.rules.meant import Targets, parameter_targets
 
 
-@dataclass(frozen=True, slots=True)
-class ModelTargets(Targets):
-    """What rules can mean of a model in memory, or on the meta device.
-
-    Attributes:
-        tensors: The parameter of each target.
-    """
-
-    tensors: tuple[Tensor, ...]
-
-
-def model_targets(model: nn.Module, records: Sequence[TensorRecord] | None = None) -> ModelTargets:
+def model_targets(model: nn.Module, records: Sequence[TensorRecord] | None = None) -> Targets:
     """The parameters of a model, as `parameter_targets` has them.
 
     Args:
@@ -38,7 +26,7 @@ def model_targets(model: nn.Module, records: Sequence[TensorRecord] | None = Non
     padding = {name: row for name, each in named.items() if (row := _padding_of(each)) is not None}
     found = parameter_targets(records, padding, lambda record: _problem(named[record.name].tensor))
     tensors = tuple(named[record.name].tensor for record in found.records)
-    return ModelTargets(found.targets, found.others, found.records, tensors)
+    return found._replace(tensors=tensors)
 
 
 def _problem(tensor: Tensor) -> str:

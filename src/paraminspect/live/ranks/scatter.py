@@ -8,7 +8,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from paraminspect.errors import ParamInspectError
+from paraminspect.errors import ElsewhereError, ParamInspectError
 from paraminspect.live.init.apply import check_steps, give
 from paraminspect.live.init.draw import Drawing, one_thread
 from paraminspect.live.init.functions import OwnFunctions
@@ -68,7 +68,7 @@ class _Carrying:
             except ParamInspectError as found:
                 error = found
         if _any_failed(mesh, failed=error is not None):
-            raise error or ParamInspectError("another process could not initialise a parameter; its error says which")
+            raise error or ElsewhereError("another process could not initialise a parameter; its error says which")
         for owner, place in enumerate(places):
             step, tensor = self._steps[place]
             values, said = mine if owner == turn and mine is not None else (None, None)
@@ -124,7 +124,7 @@ def _fill_round(tensors: Sequence[tuple[str, Any]], mesh: Any, give: Callable[[s
         except ParamInspectError as found:
             error = found
     if _any_failed(mesh, failed=error is not None):
-        raise error or ParamInspectError("another process could not make a parameter; its error says which")
+        raise error or ElsewhereError("another process could not make a parameter; its error says which")
     for owner, (_, tensor) in enumerate(tensors):
         _scatter(tensor, mine if owner == turn else None, owner)
 

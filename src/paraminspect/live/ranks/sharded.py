@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from paraminspect.errors import SourceError
+from paraminspect.errors import ElsewhereError, ParamInspectError, SourceError
 from paraminspect.tuples import NamedTuple
 
 _DTENSOR = "torch.distributed.tensor"
@@ -148,6 +149,23 @@ def unsharded_parameters(model: nn.Module) -> Iterator[tuple[nn.Parameter, nn.Pa
         yield from pairs
 
 
+@contextmanager
+def agreeing(peers: Peers | None) -> Iterator[None]:
+    """What is inside is done by all processes, or fails in all of them: in some with the error of another one.
+
+    Inside there is nothing that waits for others, and so it fails everywhere before anything does.
+    """
+    failed: ParamInspectError | MemoryError | None = None
+    try:
+        yield
+    except (ParamInspectError, MemoryError) as error:
+        if peers is None:
+            raise
+        failed = error
+    if peers is not None and peers.any_has(failed is not None):
+        raise failed or ElsewhereError("another process fails there; its error says of what")
+
+
 class Peers(NamedTuple):
     """The processes that run the same model, each on its own part of a batch or of the model.
 
@@ -160,6 +178,15 @@ class Peers(NamedTuple):
     groups: tuple[Any, ...]
     device: str
     holds_replicas: bool = False
+
+    def any_has(self, found: bool) -> bool:
+        """Whether anybody has found something."""
+        import torch.distributed as dist
+
+        flag = torch.tensor([int(found)], device=self.device)
+        for group in self.groups:
+            dist.all_reduce(flag, op=dist.ReduceOp.MAX, group=group)
+        return bool(flag.item())
 
     def mean(self, numbers: Tensor) -> Tensor:
         """The mean of everybody's."""
