@@ -150,6 +150,8 @@ Whole processes, run in turn (A B C A B C …) with standard output in a pipe, a
 page cache. Ratios are of medians. Peak memory is the largest resident set of any run; below some 14 MB it can't be told
 from that of the process that measures.
 
+Other tools on the same files are in [PEERS.md](PEERS.md), time and memory against tensors and bytes in [GROWTH.md](GROWTH.md).
+
 {os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}.
 
 {_body(kept, tables)}"""

@@ -96,6 +96,11 @@ CHECK_SLOWER = 1.3
 CHECK_PIECES_SLOWER = 1.7
 """The same where each tensor is an archive of its own, which `list` does not open."""
 
+SECOND = "128"
+"""Tokens of which GPT-2 takes a second on one core."""
+
+TOKENS = f"{{shape: [1, {SECOND}], dtype: int64, high: 50257}}"
+
 START_UP = (Budget("slower", 1.25, TYPER), Budget("megabytes", 25))
 SPEC = (Budget("slower", 1.5, TYPER), Budget("megabytes", 35))
 
@@ -420,26 +425,30 @@ def make_cases(data: str, binaries: str) -> list[Case]:
             ours=INIT,
             makes=drawn,
         ),
-        Case(
-            "grad",
-            "GPT-2 as a spec, one batch of 16 tokens, `configs/gpt2.yaml`",
-            {
-                GRAD: (f"{binaries}/paraminspect", "grad", "configs/gpt2.yaml", "--no-init"),
-                BARE_BACKWARD: (python, "benchmarks/floors/bare_backward.py"),
-            },
-            (Budget("slower", 1.1, BARE_BACKWARD),),
-            ours=GRAD,
-        ),
-        Case(
-            "grad-uses",
-            "The same, the gradient of the tied embedding split",
-            {
-                GRAD_USES: (f"{binaries}/paraminspect", "grad", "configs/gpt2.yaml", "--no-init", "--uses"),
-                BARE_BACKWARD: (python, "benchmarks/floors/bare_backward.py"),
-            },
-            (Budget("slower", 1.1, BARE_BACKWARD),),
-            ours=GRAD_USES,
-        ),
+        *[
+            Case(
+                f"{name}-uses" if uses else name,
+                f"{title}, the gradient of the tied embedding split" if uses else title,
+                {
+                    label: (f"{binaries}/paraminspect", "grad", "configs/gpt2.yaml", "--no-init", *batch, *uses),
+                    BARE_BACKWARD: (python, "benchmarks/floors/bare_backward.py", *length),
+                },
+                (Budget("slower", bound, BARE_BACKWARD), Budget("megabytes", megabytes)),
+                ours=label,
+            )
+            for name, title, length, batch, bounds, megabytes in (
+                ("grad", "GPT-2 as a spec, one batch of 16 tokens, `configs/gpt2.yaml`", (), (), (1.1, 1.1), 1_700),
+                (
+                    "grad-second",
+                    f"GPT-2 as a spec, {SECOND} tokens, a second of forward and backward",
+                    (SECOND,),
+                    ("--input", TOKENS, "--target", TOKENS),
+                    (1.05, 1.3),
+                    1_850,
+                ),
+            )
+            for label, uses, bound in ((GRAD, (), bounds[0]), (GRAD_USES, ("--uses",), bounds[1]))
+        ],
         on_terminal(1_000, "many-1000.safetensors", 1.5),
         on_terminal(10_000, "many-10000.safetensors", 1.5),
         on_terminal(100_000, "many.safetensors", 2),

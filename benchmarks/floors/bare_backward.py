@@ -1,6 +1,6 @@
 """Floor for `grad`: GPT-2 in plain torch, built, run forward and backward once, its loss printed.
 
-python benchmarks/floors/bare_backward.py
+python benchmarks/floors/bare_backward.py [LENGTH]
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-VOCABULARY, POSITIONS, WIDTH, HEADS, LAYERS, LENGTH = 50_257, 1_024, 768, 12, 12, 16
+VOCABULARY, POSITIONS, WIDTH, HEADS, LAYERS = 50_257, 1_024, 768, 12, 12
+LENGTH = int(sys.argv[1]) if sys.argv[1:] else 16
 
 
 class Conv1D(nn.Module):
