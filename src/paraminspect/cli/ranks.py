@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Final
 
@@ -109,12 +110,17 @@ def joined(one: Together, model: Opened, seed: int) -> Iterator[Callable[[str], 
     """Work with the other processes; what gives a tensor of the model by its name."""
     import torch.distributed as dist
 
+    from paraminspect import __version__
     from paraminspect.live.init.drawn import drawn_by
+    from paraminspect.ranks.arrivals import arrive
     from paraminspect.rules.steps import InitPlan
 
     assert model.live is not None
-    one.meet().agree(None)
     plan = model.plan or InitPlan((), (), {}, ())
+    tensors = [(each.name, each.dtype, each.shape) for each in model.checkpoint.tensors]
+    rules = [(step.target.name, [act.rule.text for act in step.acts if act.rule is not None]) for step in plan.steps]
+    digest = sha256(repr((tensors, rules, seed)).encode(errors="surrogatepass")).hexdigest()
+    arrive(one.meet(), __version__, digest, "has another model")
     with one.guarding():
         dist.init_process_group("gloo")
         yield drawn_by(plan, model.live, seed, model.rules.own if model.rules is not None else None)

@@ -10,7 +10,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from paraminspect.errors import ParamInspectError
-from paraminspect.text import counted, list_some
+from paraminspect.ranks.arrivals import arrive
+from paraminspect.text import counted
 from paraminspect.tuples import NamedTuple
 from paraminspect.writers.layout import Copy, Layout
 from paraminspect.writers.shares import find_nonce, leave_nonce, open_share, remove_nonce
@@ -19,14 +20,6 @@ from paraminspect.writers.whole_files import open_target
 
 if TYPE_CHECKING:
     from paraminspect.ranks.meeting import Meeting
-
-
-class _Arrival(NamedTuple):
-    """What each process has to have in common with the others."""
-
-    version: str
-    torch: str
-    layout: str
 
 
 class Share(NamedTuple):
@@ -68,7 +61,9 @@ def open_folder_together(
         ParamInspectError: The processes are of different versions, or plan different files; another one has failed.
         TargetError: It cannot be written, or not from all hosts.
     """
-    meeting.agree(_arrive(digest), _compare)
+    from paraminspect import __version__
+
+    arrive(meeting, __version__, digest, "would write other files")
     if not meeting.launched.is_first:
         folder, nonce = meeting.agree(None)
         find_nonce(folder, nonce, path)
@@ -153,27 +148,6 @@ def _digest(layout: Layout) -> str:
             content = piece.content
             digest.update(repr(content).encode() if isinstance(content, Copy) else content)
     return digest.hexdigest()
-
-
-def _arrive(digest: str) -> _Arrival:
-    from importlib.metadata import version
-
-    from paraminspect import __version__
-
-    return _Arrival(__version__, version("torch"), digest)
-
-
-def _compare(arrivals: Sequence[_Arrival]) -> None:
-    for what, word in (("version", "paraminspect"), ("torch", "torch"), ("layout", "the files of the model")):
-        found = [getattr(each, what) for each in arrivals]
-        others = [rank for rank, each in enumerate(found) if each != found[0]]
-        if others and what == "layout":
-            ranks = list_some([str(rank) for rank in others], 6)
-            raise ParamInspectError(
-                f"rank {ranks} would write other files than rank 0", hint="is the source the same on every host?"
-            )
-        if others:
-            raise ParamInspectError(f"{word} is {found[0]} on rank 0 and {found[others[0]]} on rank {others[0]}")
 
 
 def describe_shares(layout: Layout, world: int) -> str:
