@@ -84,9 +84,8 @@ def _divide(tensors: Sequence[TensorRecord]) -> tuple[int, list[list[TensorRecor
     dense: dict[object, bool] = {}
     for record in tensors:
         storage, nbytes = record.storage, record.nbytes
-        if record.encoding is not None:
-            for each in record.parts:
-                parts.setdefault(id(each.storage), []).append(each)
+        for each in record.parts:
+            parts.setdefault(id(each.storage), []).append(each)
         if storage is None:
             if nbytes and record.layout != "strided":
                 return None
