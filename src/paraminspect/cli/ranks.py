@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from hashlib import sha256
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Final
 
@@ -119,6 +118,8 @@ def joined(one: Together, model: Opened, seed: int) -> Iterator[Callable[[str], 
     plan = model.plan or InitPlan((), (), {}, ())
     tensors = [(each.name, each.dtype, each.shape) for each in model.checkpoint.tensors]
     rules = [(step.target.name, [act.rule.text for act in step.acts if act.rule is not None]) for step in plan.steps]
+    from hashlib import sha256  # OpenSSL takes a twentieth of the start
+
     digest = sha256(repr((tensors, rules, seed)).encode(errors="surrogatepass")).hexdigest()
     arrive(one.meet(), __version__, digest, "has another model")
     with one.guarding():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Collection, Mapping, Sequence
 
@@ -102,6 +101,8 @@ def _split(text: str, what: str) -> Names:
 
 
 def _parse_json(text: str) -> list[Names]:
+    import json
+
     try:
         groups = json.loads(text)["groups"]
         found = [(group["name"], *group["aliases"]) for group in groups]

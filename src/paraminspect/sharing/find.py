@@ -54,15 +54,19 @@ class Found(NamedTuple):
     notes: list[str]
 
 
-def open_stored(checkpoint: Checkpoint, *, everything: bool = False) -> Source:
+def open_stored(checkpoint: Checkpoint, *, everything: bool = False, compared: bool = True) -> Source:
     """The tensors of a checkpoint, with the values that lie in its files.
 
     Args:
         everything: Buffers, optimizer state and other tensors too.
+        compared: Values may be wanted for more than what the checkpoint declares.
     """
+    source = Source(choose(checkpoint.tensors, everything=everything), checkpoint.declared)
+    if not compared and not checkpoint.declared:
+        return source
     from paraminspect.sharing.equal import StoredContents
 
-    return Source(choose(checkpoint.tensors, everything=everything), checkpoint.declared, StoredContents())
+    return source._replace(contents=StoredContents())
 
 
 def choose(records: Sequence[TensorRecord], *, everything: bool) -> Sequence[TensorRecord]:

@@ -56,7 +56,7 @@ def search(model: Opened, *, everything: bool, equal: bool) -> tuple[Searched, l
     """
     checkpoint = model.checkpoint
     if not model.is_live:
-        source = open_stored(checkpoint, everything=everything)
+        source = open_stored(checkpoint, everything=everything, compared=equal)
     else:
         source = Source(choose(checkpoint.tensors, everything=everything))
         if equal:
