@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,22 +28,29 @@ def model(tmp_path: Path) -> Path:
     return path
 
 
+RUN = """
+import json, sys
+import jupyter_client, nbclient, nbformat
+cells = [nbformat.v4.new_code_cell(source) for source in json.loads(sys.argv[1])]
+kernel = jupyter_client.AsyncKernelManager()
+kernel.kernel_spec.argv[0] = sys.executable
+notebook = nbformat.v4.new_notebook(cells=cells)
+nbclient.NotebookClient(notebook, km=kernel, resources={"metadata": {"path": "."}}).execute()
+print(json.dumps([cell.outputs[-1]["data"] for cell in notebook.cells if cell.outputs]))
+"""
+
+
 def run_cells(folder: Path, *sources: str) -> list[dict[str, str]]:
-    """The last output of each cell: what it is as which type."""
-    nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed: pip install nbclient ipykernel")
+    """The last output of each cell: what it is as which type. In a process of its own, as nbclient leaves sockets open."""
+    pytest.importorskip("nbclient", reason="nbclient is not installed: pip install nbclient ipykernel")
     pytest.importorskip("ipykernel", reason="ipykernel is not installed: pip install nbclient ipykernel")
-    import jupyter_client
-    import nbformat
-
-    cells = [nbformat.v4.new_code_cell(source) for source in sources]
-    kernel = jupyter_client.AsyncKernelManager()
-    kernel.kernel_spec.argv[0] = sys.executable
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    nbclient.NotebookClient(notebook, km=kernel, resources={"metadata": {"path": str(folder)}}).execute()
-    return [cell.outputs[-1]["data"] for cell in notebook.cells if cell.outputs]
+    words = [sys.executable, "-W", "ignore", "-c", RUN, json.dumps(sources)]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found: list[dict[str, str]] = json.loads(done.stdout)
+    return found
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 def test_a_model_is_a_table_and_its_report_a_frame(model: Path) -> None:
     table, frame, selected = run_cells(
         model.parent,

@@ -10,10 +10,12 @@ from paraminspect.ranks.meeting import EndedError, Meeting
 from tests.making.meetings import by_ranks
 
 
+@pytest.mark.torch
 def test_all_are_to_do_the_same() -> None:
     assert by_ranks(3, lambda meeting: arrive(meeting, "0.1", "a", "does more")) == [None] * 3
 
 
+@pytest.mark.torch
 def test_one_that_is_to_do_something_else_is_named() -> None:
     def work(meeting: Meeting) -> None:
         arrive(meeting, "0.1", "b" if meeting.launched.rank == 1 else "a", "has another model")
