@@ -38,3 +38,9 @@ def test_one_that_is_to_do_something_else_is_named() -> None:
 def test_versions(other: Arrival, due: str) -> None:
     with pytest.raises(ParamInspectError, match=due):
         compare_arrivals([Arrival("0.1", "2.9", "a"), other], "does more")
+
+
+def test_of_many_that_differ_some_are_named() -> None:
+    arrivals = [Arrival("0.1", "2.9", "a"), *[Arrival("0.1", "2.9", "b")] * 8]
+    with pytest.raises(ParamInspectError, match=r"^rank 1, 2, 3, 4, 5, 6 and 2 more has another model than rank 0$"):
+        compare_arrivals(arrivals, "has another model")

@@ -107,6 +107,8 @@ def together() -> Together | None:
 @contextmanager
 def joined(one: Together, model: Opened, seed: int) -> Iterator[Callable[[str], Tensor]]:
     """Work with the other processes; what gives a tensor of the model by its name."""
+    from hashlib import sha256  # OpenSSL takes a twentieth of the start
+
     import torch.distributed as dist
 
     from paraminspect import __version__
@@ -118,8 +120,6 @@ def joined(one: Together, model: Opened, seed: int) -> Iterator[Callable[[str], 
     plan = model.plan or InitPlan((), (), {}, ())
     tensors = [(each.name, each.dtype, each.shape) for each in model.checkpoint.tensors]
     rules = [(step.target.name, [act.rule.text for act in step.acts if act.rule is not None]) for step in plan.steps]
-    from hashlib import sha256  # OpenSSL takes a twentieth of the start
-
     digest = sha256(repr((tensors, rules, seed)).encode(errors="surrogatepass")).hexdigest()
     arrive(one.meet(), __version__, digest, "has another model")
     with one.guarding():

@@ -200,8 +200,8 @@ def _write_shared(
     items: tuple[Item, ...], layout: Layout, contents: Contents, sink: Sink, *, advance: Advance, pool: Pool
 ) -> None:
     """The same, where others compute what can be computed in small parts."""
-    most = HERE_BYTES if pool.is_here else SENT_BYTES
-    steps = {index: contents.step(items[index]) for index in layout.order if find_copy(items[index]) is None}
+    most, order = HERE_BYTES if pool.is_here else SENT_BYTES, layout.order
+    steps = {index: contents.step(items[index]) for index in order if find_copy(items[index]) is None}
     parts: list[Part] = []
     for index, step in steps.items():
         parts += [each for each in cut(index, 0, [step.record], most) if items[index].out.nbytes]
@@ -211,7 +211,7 @@ def _write_shared(
     tasks = [Piece(part, steps[part.group].dtype, steps[part.group].before) for part in parts]
     work = partial(compute_piece, open_=contents.open_numbers) if pool.is_here else compute_piece
     with closing(pool.run(work, tasks, lambda task: task.part.nbytes, errors=_errors_of, in_order=True)) as results:
-        for index in layout.order:
+        for index in order:
             if index not in shared:
                 contents.write(items[index], index, sink, advance)
                 continue

@@ -9,6 +9,7 @@ import errno
 import os
 import shutil
 import stat
+from functools import cache
 from typing import Final, Literal
 
 from paraminspect.files.system import BINARY
@@ -144,8 +145,12 @@ def free_space(fd: int | None, folder: str) -> int | None:
 
 def lies_in_memory(fd: int) -> bool:
     """Whether an open file takes memory and no disk (tmpfs, as in /dev/shm): then the system looks for each page of it."""
+    return _is_in_memory(os.fstat(fd).st_dev)
+
+
+@cache
+def _is_in_memory(device: int) -> bool:
     try:
-        device = os.fstat(fd).st_dev
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
             found = [line.split() for line in mounts]
     except OSError:  # no Linux

@@ -27,6 +27,7 @@ from paraminspect.records import Checkpoint
 from paraminspect.text import join_words
 
 if TYPE_CHECKING:
+    from paraminspect.formats.brief import Brief
     from paraminspect.formats.zip_file import ZipDirectory
 
 HEAD_BYTES: Final = 512
@@ -71,6 +72,21 @@ def find_reader(blob: Blob) -> Format | None:
     """
     container = _find_container(blob.read_near(0, HEAD_BYTES), blob.size)
     return None if container is None else _reader_among(formats_in(container.name), _open(container, blob))
+
+
+def find_brief(blob: Blob) -> Brief | None:
+    """The names of one file; None where its format has no brief, or the file none, which costs a look at its first bytes.
+
+    Raises:
+        ParamInspectError: It is broken.
+    """
+    container = _find_container(blob.read_near(0, HEAD_BYTES), blob.size)
+    rows = () if container is None else formats_in(container.name)
+    if container is None or not any(row.brief for row in rows):
+        return None
+    opened = _open(container, blob)
+    row = _reader_among(rows, opened)
+    return resolve(row.brief)(opened) if row is not None and row.brief else None
 
 
 def _reader_among(rows: Sequence[Format], opened: Any) -> Format | None:

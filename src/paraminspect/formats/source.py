@@ -19,8 +19,8 @@ from paraminspect.files.system import name_of, open_pipe
 from paraminspect.formats.brief import Brief
 from paraminspect.formats.json_text import MAX_JSON_BYTES
 from paraminspect.formats.roles import may_hold_copies, settle_roles
-from paraminspect.formats.sniff import HEAD_BYTES, check_head, read_blob
-from paraminspect.formats.table import DISTRIBUTED, find_containers, formats_in, resolve
+from paraminspect.formats.sniff import HEAD_BYTES, check_head, find_brief, read_blob
+from paraminspect.formats.table import DISTRIBUTED
 from paraminspect.limits import one_effort
 from paraminspect.names.suggestions import find_meant
 from paraminspect.records import Checkpoint
@@ -77,10 +77,7 @@ def open_brief(path: str) -> Brief | None:
         ParamInspectError: It is broken, or no regular file.
     """
     with one_effort():
-        blob = open_blob(path)
-        container = next(find_containers(blob.read_near(0, HEAD_BYTES), blob.size), None)
-        row = container and next((row for row in formats_in(container.name) if row.brief), None)
-        brief: Brief | None = resolve(row.brief)(blob) if row else None
+        brief = find_brief(open_blob(path))
     if brief is None or not QUANTISED_TYPES.isdisjoint(brief.dtypes) or may_hold_copies(brief.names):
         return None
     return brief

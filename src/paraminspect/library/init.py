@@ -234,9 +234,7 @@ def _plan(checkpoint: Checkpoint, work: Sequence[Work], file: str, dtype: str, s
     layout = resolve(row.writer)(tensors, Packing(stem, metadata, parse_size(shard_size or SHARD_SIZE)))
     if layout.is_folder:
         layout = layout._replace(files=(*layout.files, *read_companions(checkpoint, whole=True)[0]))
-    order = [index for index in layout.order if layout.slots[index].nbytes] + [
-        index for index in layout.order if not layout.slots[index].nbytes
-    ]
+    order = sorted(layout.order, key=lambda index: not layout.slots[index].nbytes)  # those without bytes come last
     in_order = file == STDOUT or is_stream(file)
     return _Output(layout, [work[index] for index in order], dict(enumerate(order)), in_order)
 
@@ -245,7 +243,7 @@ def _plan_patch(checkpoint: Checkpoint, work: Sequence[Work], edit: Callable[...
     """The source's own files with other values in some places."""
     changed = [each for each in work if each.is_changed]
     layout = edit(checkpoint, [each.record for each in changed if each.record is not None])
-    order = list(layout.order)
+    order = layout.order
     reported = [each for each in work if each.is_reported and not each.is_changed]
     return _Output(
         layout, [changed[index] for index in order] + reported, dict(enumerate(order)), in_order=False, as_stored=True

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from paraminspect.errors import ParamInspectError
+from paraminspect.text import list_some
 from paraminspect.tuples import NamedTuple
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def compare_arrivals(arrivals: Sequence[Arrival], otherwise: str) -> None:
         if others := _others(found):
             raise ParamInspectError(f"{word} is {found[0]} on rank 0 and {found[others[0]]} on rank {others[0]}")
     if others := _others([each.digest for each in arrivals]):
-        named = ", ".join(map(str, others[:MAX_NAMED]))
+        named = list_some(list(map(str, others)), MAX_NAMED)
         raise ParamInspectError(f"rank {named} {otherwise} than rank 0", hint="is the source the same on every host?")
 
 

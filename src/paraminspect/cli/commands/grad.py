@@ -90,8 +90,8 @@ def command(
             if is_first:
                 out.remark(*told.before)
                 out.notes(told.notes)
-            if is_first and drawing.plot:
-                drawing.draw(told.picture(), out)
+                if drawing.plot:
+                    drawing.draw(told.picture(), out)
             if is_first or shown.has_tensors:  # of which each process has a part
                 _print(told, shown, columns, out, is_free=output.format == "auto", is_first=is_first)
         for state in shown.fail_on:

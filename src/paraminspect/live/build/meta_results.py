@@ -75,8 +75,6 @@ def _pointwise(*given: Any, **_: Any) -> Tensor | None:
     numbers = [each for each in tensors if each.dtype != torch.bool]  # `where` has a mask
     if not numbers or {each.dtype for each in numbers} - FLOATS or len({each.dtype for each in numbers}) > 1:
         return None
-    if len(tensors) == 1:
-        return _dense(tensors[0])
     if len({each.shape for each in tensors}) == 1 and numbers[0] is tensors[0]:
         return _dense(tensors[0])
     shape = _broadcast([each.shape for each in tensors])

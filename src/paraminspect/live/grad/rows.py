@@ -17,7 +17,7 @@ from torch.nn.modules.linear import NonDynamicallyQuantizableLinear  # of Multih
 from paraminspect.architecture.plan import ModelPlan
 from paraminspect.errors import ParamInspectError
 from paraminspect.live.build import functions, layers
-from paraminspect.live.build.containers import BLOCK_MODULE, Flow, MixtureOfExperts, Parallel, Residual
+from paraminspect.live.build.containers import Flow, MixtureOfExperts, Parallel, Residual, is_block
 from paraminspect.live.build.forward import Call, CallPaths, Inputs, call_model, iter_tensors, map_tensors
 from paraminspect.tuples import NamedTuple
 
@@ -185,7 +185,7 @@ _KNOWN: Final = _ANY | {*_DIMENSION, *_STATISTICS, *_CHANCE, *_BATCH_FIRST, *_SI
 def _type(module: nn.Module) -> type[nn.Module]:
     """Of a block of a spec that of the container that it is."""
     kind = type(module)
-    return kind.__base__ if kind.__module__ == BLOCK_MODULE and kind.__base__ is not None else kind
+    return kind.__base__ if is_block(kind) and kind.__base__ is not None else kind
 
 
 def _objection(module: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,12 +13,9 @@ from paraminspect.live.init.apply import check_steps, give
 from paraminspect.live.init.draw import Drawing, one_thread
 from paraminspect.live.init.functions import OwnFunctions
 from paraminspect.live.init.run import measure, with_statistics
-from paraminspect.live.ranks.sharded import is_sharded, whole_of
+from paraminspect.live.ranks.sharded import is_sharded, peers_in, whole_of
 from paraminspect.outcomes import InitStep
 from paraminspect.rules.steps import InitPlan, PlannedStep
-
-_FINE: Final = 0
-_FAILED: Final = 1
 
 
 class _Carrying:
@@ -67,7 +64,7 @@ class _Carrying:
                 mine = values, [_measured(act, values) for act in step.acts]
             except ParamInspectError as found:
                 error = found
-        if _any_failed(mesh, failed=error is not None):
+        if peers_in(mesh).any_has(error is not None):
             raise error or ElsewhereError("another process could not initialise a parameter; its error says which")
         for owner, place in enumerate(places):
             step, tensor = self._steps[place]
@@ -123,7 +120,7 @@ def _fill_round(tensors: Sequence[tuple[str, Any]], mesh: Any, give: Callable[[s
             mine = give(name).detach().to(tensor.dtype)
         except ParamInspectError as found:
             error = found
-    if _any_failed(mesh, failed=error is not None):
+    if peers_in(mesh).any_has(error is not None):
         raise error or ElsewhereError("another process could not make a parameter; its error says which")
     for owner, (_, tensor) in enumerate(tensors):
         _scatter(tensor, mine if owner == turn else None, owner)
@@ -137,15 +134,6 @@ def _turn(mesh: Any) -> int:
     """Which tensor of a round this process draws; none where it is not on the diagonal of the mesh, as owners are."""
     place = set(mesh.get_coordinate())
     return place.pop() if len(place) == 1 else -1
-
-
-def _any_failed(mesh: Any, *, failed: bool) -> bool:
-    import torch.distributed as dist
-
-    flag = torch.tensor([_FAILED if failed else _FINE], device=mesh.device_type)
-    for dim in range(mesh.ndim):
-        dist.all_reduce(flag, op=dist.ReduceOp.MAX, group=mesh.get_group(dim))
-    return bool(flag.item())
 
 
 def _scatter(tensor: Any, values: Tensor | None, owner: int) -> None:

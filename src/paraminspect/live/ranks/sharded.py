@@ -221,9 +221,13 @@ def find_peers(model: object) -> Peers | None:
         return Peers((model.process_group,), model.device.type, holds_replicas=True)
     for each in model.parameters() if isinstance(model, nn.Module) else ():
         if is_sharded(each):
-            mesh: Any = each.device_mesh  # type: ignore[attr-defined]
-            return Peers(tuple(mesh.get_group(dim) for dim in range(mesh.ndim)), mesh.device_type)
+            return peers_in(each.device_mesh)  # type: ignore[attr-defined]
     return None
+
+
+def peers_in(mesh: Any) -> Peers:
+    """The processes of a mesh, each of which has parts of the model."""
+    return Peers(tuple(mesh.get_group(dim) for dim in range(mesh.ndim)), mesh.device_type)
 
 
 def refuse_hidden(model: object) -> None:
