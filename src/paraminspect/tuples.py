@@ -38,7 +38,7 @@ else:
 
     def _replace(self, /, **changed):
         """The same with other values in these fields."""
-        made = self._make(map(changed.pop, self._fields, self))
+        made = tuple.__new__(type(self), map(changed.pop, self._fields, self))
         if changed:
             raise TypeError(f"no such fields: {', '.join(changed)}")
         return made

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import weakref
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import copy_context
 from time import monotonic
@@ -19,21 +18,26 @@ MAX_READERS: Final = 8
 """Files that are read at one time."""
 
 
+_CLOSED: Final = -1
+
+
 class LocalFile:
     """See `door.File`. No page of the file is mapped: one that becomes shorter is an error, not a signal.
 
     Args:
         size: Of the file.
         fd: Its descriptor, closed when nobody has this any more.
+        status: What the system says of it, where it was asked already.
     """
 
     is_far = False
 
-    def __init__(self, size: int, fd: int) -> None:
+    def __init__(self, size: int, fd: int, status: os.stat_result | None = None) -> None:
         self.size = size
         self.fd: int | None = fd
         self._fd = fd
-        self._closing = weakref.finalize(self, os.close, fd)
+        status = status or os.fstat(fd)
+        self.identity: object = (status.st_dev, status.st_ino)
 
     def read(self, begin: int, length: int, end: int, *, is_new: bool = False) -> bytes:
         """Bytes from an offset."""
@@ -63,7 +67,12 @@ class LocalFile:
 
     def close(self) -> None:
         """Close the descriptor, if it is not closed yet."""
-        self._closing()
+        self.__del__()
+        self._fd = _CLOSED
+
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        if self._fd != _CLOSED:
+            close(self._fd)
 
 
 class Local:
@@ -112,7 +121,7 @@ class Local:
         if not stat.S_ISREG(status.st_mode):
             os.close(fd)
             raise SourceError("not a regular file")
-        file = LocalFile(status.st_size, fd)
+        file = LocalFile(status.st_size, fd, status)
         note_opened(path, status)
         return file
 

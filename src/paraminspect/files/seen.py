@@ -37,9 +37,12 @@ class Version(NamedTuple):
     written_ns: int
 
 
+_make: Final = tuple.__new__
+
+
 def version_of(status: os.stat_result) -> Version:
     """The version of a file that has this status."""
-    return Version(status.st_ino, status.st_size, status.st_mtime_ns)
+    return _make(Version, (status.st_ino, status.st_size, status.st_mtime_ns))  # one for each look at each shard
 
 
 def _version_at(path: str | None) -> Version | None:
@@ -134,9 +137,10 @@ def note_opened(path: str | None, status: os.stat_result) -> None:
         ChangedError: It was another one when it was opened before.
     """
     if path is None or not is_nameless(path):
+        version = version_of(status)
         for group in _READING.get():
             for seen in group:
-                seen.note(path, version_of(status))
+                seen.note(path, version)
 
 
 def note_all(paths: Iterable[str]) -> None:
