@@ -107,3 +107,54 @@ def test_annotations_are_not_compiled() -> None:
         script = COMPILED.format(module=module)
         said[module] = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert said == {"paraminspect.tuples": "\n", "typing": "tuple[int, ...] | None\n"}
+
+
+def test_another_number_of_values_and_unknown_fields_are_refused() -> None:
+    assert Ours._make(["a", None, 4]) == ("a", None, 4)
+    with pytest.raises(TypeError, match="3 values are due, not 2"):
+        Ours._make(["a", None])
+    with pytest.raises(TypeError, match="colour"):
+        Ours("a")._replace(colour=1)  # type: ignore[call-arg]
+
+
+def declare() -> type[Ours]:
+    class Fresh(NamedTuple):
+        name: str
+        shape: tuple[int, ...] | None = None
+        count: int = 3
+
+    return typing.cast("type[Ours]", Fresh)
+
+
+def test_each_begins_in_any_way() -> None:
+    made = [
+        declare()("a"),
+        declare()(name="a", count=3),
+        type("Derived", (declare(),), {})("a"),
+        declare()._make(["a", None, 3]),
+        tuple.__new__(declare(), ("a", None, 3))._replace(name="a"),
+    ]
+    assert made == [("a", None, 3)] * 5
+    assert [repr(each).partition("(")[0] for each in made] == ["Fresh", "Fresh", "Derived", "Fresh", "Fresh"]
+    assert type(type(made[2])("b")) is type(made[2])
+
+
+LATE = """
+import collections, functools
+made = []
+namedtuple = collections.namedtuple
+collections.namedtuple = lambda *given, **named: made.append(given[0]) or namedtuple(*given, **named)
+from paraminspect.tuples import NamedTuple
+class Used(NamedTuple):
+    first: int
+class Unused(NamedTuple):
+    first: int
+Used(1), Used(2)
+print(*made)
+"""
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="it is typing's")
+def test_a_constructor_is_made_when_it_is_used() -> None:
+    done = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, check=True)
+    assert done.stdout == "Used\n"

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any, Final, Literal, Protocol, TypeVar
 
 from paraminspect.files.paths import scheme_of
+from paraminspect.files.seen import Version
 from paraminspect.tuples import NamedTuple
 
 Given = TypeVar("Given")
@@ -19,10 +20,12 @@ class Look(NamedTuple):
     Attributes:
         kind: A "pipe" is a named pipe or a socket, "other" a device, "denied" what may not be looked at.
         size: Of a file, in bytes.
+        version: Of a file of this machine.
     """
 
     kind: Literal["file", "folder", "pipe", "other", "denied"]
     size: int = 0
+    version: Version | None = None
 
 
 class Listing(NamedTuple):

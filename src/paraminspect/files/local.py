@@ -11,7 +11,7 @@ from typing import Final
 
 from paraminspect.errors import SourceError
 from paraminspect.files.door import Given, Listing, Look, Made
-from paraminspect.files.seen import note_opened
+from paraminspect.files.seen import note_opened, note_read, version_of
 from paraminspect.files.system import open_to_read, read_at, read_into
 
 MAX_READERS: Final = 8
@@ -42,6 +42,7 @@ class LocalFile:
     def read(self, begin: int, length: int, end: int, *, is_new: bool = False) -> bytes:
         """Bytes from an offset."""
         data = read_at(self._fd, length, begin)
+        note_read()
         if len(data) == length:
             return data
         pieces = [data]  # a read of over 2 GiB, or from a slow file system, comes in pieces
@@ -49,6 +50,7 @@ class LocalFile:
             begin += len(data)
             data = read_at(self._fd, length, begin)
             pieces.append(data)
+        note_read()
         return b"".join(pieces)
 
     def read_ahead(self, begin: int, need: int, most: int, end: int) -> bytes:
@@ -60,6 +62,7 @@ class LocalFile:
         filled = 0
         while filled < len(view) and (done := read_into(self._fd, view[filled:], begin + filled)):
             filled += done
+        note_read()
         return filled
 
     def prefetch(self, ranges: Iterable[tuple[int, int]]) -> None:
@@ -177,7 +180,7 @@ class Local:
 
 def _look_of(status: os.stat_result) -> Look:
     if stat.S_ISREG(status.st_mode):
-        return Look("file", status.st_size)
+        return Look("file", status.st_size, version_of(status))
     if stat.S_ISDIR(status.st_mode):
         return Look("folder")
     return Look("pipe" if stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode) else "other")
