@@ -12,19 +12,16 @@ rounds once: whoever took in which blocks, and in what order they came together,
 from __future__ import annotations
 
 import math
-import threading
 from array import array as numbers_of
 from collections.abc import Iterable
 from typing import Any, Final
 
 import numpy as np
 
+from paraminspect.values.scratch import BLOCK, scratch
 from paraminspect.values.widen import widen
 
 Array = np.ndarray[Any, Any]
-
-BLOCK: Final = 1 << 17
-"""Elements of one block: in float64, the second-level cache of a core."""
 
 ROW: Final = 1 << 13
 """Elements of one scalar product: from 10,000 on OpenBLAS would start threads of its own, which get in each other's way."""
@@ -173,7 +170,7 @@ class Moments:
 
     def _sums(self, block: Array) -> tuple[float, float]:
         """Sum, and sum of the squares of the deviations from the mean."""
-        wide = _scratch()[: block.size]
+        wide = scratch(np.float64, block.size)
         np.copyto(wide, block)
         total = float(np.add.reduce(wide))
         mean = total / block.size
@@ -214,17 +211,6 @@ def sum_exactly(numbers: Iterable[float]) -> float:
         return math.fsum(numbers)
     except (OverflowError, ValueError):
         return float(sum(sorted(numbers)))
-
-
-_held = threading.local()
-
-
-def _scratch() -> Array:
-    """Room for one block in float64: of the thread, not of all that it counts, which may be a hundred thousand tensors."""
-    if not hasattr(_held, "numbers"):
-        _held.numbers = np.empty(BLOCK, np.float64)
-    numbers: Array = _held.numbers
-    return numbers
 
 
 def sum_of_squares(one: Array, other: Array | None = None) -> float:

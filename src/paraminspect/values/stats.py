@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from paraminspect.values.decode import Numbers
-from paraminspect.values.distribution import CELLS, EXACT, Distribution, count_cells
+from paraminspect.values.distribution import CELLS, EXACT, Distribution, count_cells, count_places
 from paraminspect.values.dtypes import is_foreign
-from paraminspect.values.moments import BLOCK, Moments
+from paraminspect.values.moments import Moments
+from paraminspect.values.scratch import BLOCK
 from paraminspect.values.widen import narrow_values, to_float64, widen
 
 Array = np.ndarray[Any, Any]
-
-FEW: Final = 1 << 12
-"""Numbers of 16 bits up to which sorting them is quicker than counting into 65,536 places."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,6 @@ class Summary:
         self._cells: Array | None = None
         self._kept: list[Array] = []
         self._parts = Distribution(*(np.empty(0, kind) for kind in (np.float64, np.float64, np.int64)))
-        self._keys: Array | None = None
 
     def add(self, array: Array) -> None:
         """Take in all numbers of an array of any shape, strides and type.
@@ -145,7 +142,7 @@ class Summary:
 
     def __getstate__(self) -> dict[str, Any]:
         self._kept_so_far()
-        return {**self.__dict__, "_keys": None}
+        return self.__dict__
 
     def stats(self) -> TensorStats:
         """Statistics of everything that was added."""
@@ -175,11 +172,7 @@ class Summary:
         known = self._patterns.get(block.dtype)
         if known is None:
             known = self._patterns[block.dtype] = np.zeros(size, np.int64)
-        if bits.size <= FEW and size > FEW:
-            patterns, counts = np.unique(bits, return_counts=True)
-            known[patterns] += counts
-        else:
-            known += np.bincount(bits, minlength=size)
+        count_places(bits, known)
 
     def _add_wide(self, block: Array) -> None:
         numbers = widen(block)
@@ -191,11 +184,9 @@ class Summary:
         if self._expected <= EXACT:
             self._kept.append(numbers)
             return
-        if self._keys is None:
-            self._keys = np.empty(BLOCK, np.intp)
         if self._cells is None:
             self._cells = np.zeros(CELLS, np.int64)
-        self._cells += count_cells(numbers, self._keys)
+        count_cells(numbers, self._cells)
 
 
 def summarise(
