@@ -89,14 +89,15 @@ class Distribution:
         total = int(self.counts.sum())
         if low == high:
             return tuple(total if place == BINS // 2 else 0 for place in range(BINS))
-        with np.errstate(over="ignore"):
-            # numpy refuses a range of which it cannot make bins that have a width
-            if self.is_exact and np.isfinite(high - low) and (np.diff(np.linspace(low, high, BINS + 1)) > 0).all():
-                numbers = np.clip(self.lows, low, high)  # those nearest to zero are taken for it
-                found, _ = np.histogram(numbers, BINS, (low, high), weights=self.counts)
-                return tuple(found.astype(np.int64).tolist())
-        edges = np.linspace(low / 2, high / 2, BINS + 1)[1:-1] * 2
         ends = np.concatenate([[0], np.cumsum(self.counts)])
+        with np.errstate(all="ignore"):
+            # of a range of which no bins that have a width can be made, numpy has no histogram
+            edges = np.linspace(low, high, BINS + 1)
+            if self.is_exact and np.isfinite(high - low) and (np.diff(edges) > 0).all():
+                numbers = np.clip(self.lows, low, high)  # those nearest to zero are taken for it
+                places = np.concatenate([np.searchsorted(numbers, edges[:-1]), [numbers.size]])
+                return tuple(np.diff(ends[places]).astype(np.int64).tolist())
+        edges = np.linspace(low / 2, high / 2, BINS + 1)[1:-1] * 2
         # of the cell that an edge cuts; a number on it is of the bin above, but the least, which is of the first
         place = np.where(edges > low, np.searchsorted(self.highs, edges), np.searchsorted(self.highs, edges, "right"))
         cell = np.minimum(place, self.counts.size - 1)

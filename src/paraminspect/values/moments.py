@@ -106,25 +106,27 @@ class Moments:
         for block in blocks:
             self._add_block(widen(block))
 
-    def add_counts(self, values: Array, counts: Array) -> None:
+    def add_counts(self, values: Array, counts: Array, nan: int = 0, inf: int = 0) -> None:
         """Take in numbers that occur several times.
 
         Args:
-            values: float64, not all of them finite.
-            counts: How often each occurs, integers of the same shape.
+            values: Finite float64, in ascending order.
+            counts: How often each occurs, int64 of the same shape, none of them 0.
+            nan: How many more there are that are no number.
+            inf: How many more that are infinite.
         """
-        self.count += int(counts.sum())
-        self.nan += int(counts[np.isnan(values)].sum())
-        self.inf += int(counts[np.isinf(values)].sum())
-        known = (counts > 0) & np.isfinite(values)
-        numbers, times = values[known], counts[known].astype(np.float64)
-        if not numbers.size:
+        finite = int(counts.sum())
+        self.count += finite + nan + inf
+        self.nan += nan
+        self.inf += inf
+        if not finite:
             return
-        self.zeros += int(times[numbers == 0].sum())
-        finite, low, high = int(times.sum()), float(numbers.min()) + 0.0, float(numbers.max()) + 0.0
-        total = math.fsum((numbers * times).tolist())
-        deviations = numbers - total / finite
-        squares = float(np.dot(deviations * deviations, times)) if low != high else 0.0
+        times = counts.astype(np.float64)
+        self.zeros += int(counts[values == 0].sum())
+        low, high = float(values[0]) + 0.0, float(values[-1]) + 0.0  # 0 for -0
+        total = float(np.add.reduce(values * times))
+        deviations = values - total / finite
+        squares = sum_of_products(deviations * deviations, times) if low != high else 0.0
         self._extend(low, high)
         self._keep(finite, total, squares)
 
@@ -174,11 +176,11 @@ class Moments:
         np.copyto(wide, block)
         total = float(np.add.reduce(wide))
         mean = total / block.size
-        raw = sum_of_squares(wide)
+        raw = sum_of_products(wide, wide)
         squares = raw - total * mean
         if not squares > CANCELLED * raw:
             wide -= mean
-            squares = sum_of_squares(wide)
+            squares = sum_of_products(wide, wide)
         return total, squares
 
     def _moduli(self, block: Array) -> Array:
@@ -213,9 +215,8 @@ def sum_exactly(numbers: Iterable[float]) -> float:
         return float(sum(sorted(numbers)))
 
 
-def sum_of_squares(one: Array, other: Array | None = None) -> float:
-    """Sum of the squares of float64 numbers, or of the products with those of another array; contiguous, one dimension."""
-    other = one if other is None else other
+def sum_of_products(one: Array, other: Array) -> float:
+    """Of float64 numbers with those of another array, or with themselves; contiguous, one dimension."""
     whole = one.size - one.size % ROW
     rows, others = one[:whole].reshape(-1, 1, ROW), other[:whole].reshape(-1, ROW, 1)
     return float(np.matmul(rows, others).sum() + np.dot(one[whole:], other[whole:]))

@@ -12,8 +12,9 @@ from paraminspect.values.decode import Numbers
 from paraminspect.values.distribution import CELLS, EXACT, Distribution, count_cells, count_places
 from paraminspect.values.dtypes import is_foreign
 from paraminspect.values.moments import Moments
+from paraminspect.values.patterns import of_patterns
 from paraminspect.values.scratch import BLOCK
-from paraminspect.values.widen import narrow_values, to_float64, widen
+from paraminspect.values.widen import to_float64, widen
 
 Array = np.ndarray[Any, Any]
 
@@ -115,23 +116,6 @@ class Summary:
             self._cells = None if self._cells is None else self._cells * times
             self._parts = Distribution(parts.lows, parts.highs, parts.counts * times)
 
-    def moments_of_all(self) -> Moments:
-        """Those of what was counted by bit pattern included."""
-        found = Moments()
-        for dtype, counts in self._patterns.items():
-            found.add_counts(_pattern_values(dtype), counts)
-        found.merge(self.moments)
-        return found
-
-    def distribution(self) -> Distribution:
-        """Of everything that was added."""
-        found = self._kept_so_far()
-        for dtype, counts in self._patterns.items():
-            found = found.merge(Distribution.of_values(_pattern_values(dtype), counts))
-        if self._cells is not None:
-            found = found.merge(Distribution.of_cells(self._cells))
-        return found
-
     def _kept_so_far(self) -> Distribution:
         """Of the values that were kept."""
         if self._kept:
@@ -146,7 +130,14 @@ class Summary:
 
     def stats(self) -> TensorStats:
         """Statistics of everything that was added."""
-        moments, distribution = self.moments_of_all(), self.distribution()
+        moments, distribution = Moments(), self._kept_so_far()
+        for dtype, counts in self._patterns.items():
+            numbers, nan, inf = of_patterns(dtype, counts)
+            moments.add_counts(numbers.lows, numbers.counts, nan, inf)
+            distribution = distribution.merge(numbers)
+        moments.merge(self.moments)
+        if self._cells is not None:
+            distribution = distribution.merge(Distribution.of_cells(self._cells))
         low, high = moments.min, moments.max
         histogram = quantiles = None
         if low is not None and high is not None:
@@ -221,8 +212,3 @@ def _blocks(array: Array) -> Iterator[Array]:
     else:
         for part in np.array_split(array, 2, axis=int(np.argmax(array.shape))):
             yield from _blocks(part)
-
-
-def _pattern_values(dtype: np.dtype[Any]) -> Array:
-    """What the bit patterns of a narrow type stand for, as float64."""
-    return to_float64(narrow_values(dtype))
