@@ -116,6 +116,16 @@ def test_completion_loads_neither_torch_nor_rich(model: Path, shell: str, line: 
     assert not ((HEAVY | SLOW) - needed) & loaded(**environ)
 
 
+def test_completion_of_a_spec_loads_no_reader_of_files(model: Path) -> None:
+    def of(source: object) -> set[str]:
+        before = f"paraminspect show {source} "
+        return loaded(_PARAMINSPECT_COMPLETE="complete_zsh", _PARAMINSPECT_BEFORE=before)
+
+    readers = {"paraminspect.formats.source", "paraminspect.formats.foreign", "paraminspect.formats.pickles.plain"}
+    assert not readers & of("configs/gpt2.yaml")
+    assert "paraminspect.formats.source" in of(model)
+
+
 def test_main_can_be_imported_in_no_time() -> None:
     """Ctrl-C shows a traceback until it is: typing alone would double that time."""
     source = str(Path(__file__).parents[2] / "src")
