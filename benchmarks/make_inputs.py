@@ -64,6 +64,22 @@ def _gpt2_safetensors(path: Path) -> None:
     save_file(_gpt2(), path, {"format": "pt", HEAD: EMBEDDING})  # the tie as `safetensors.torch.save_model` writes it
 
 
+def _gpt2_narrow(path: Path, dtype: torch.dtype) -> None:
+    save_file({name: tensor.to(dtype) for name, tensor in _gpt2().items()}, path)
+
+
+def _gpt2_blocks(path: Path) -> None:
+    """The matrices in 4-bit blocks, as llama.cpp has them, what else there is in float32."""
+    writer = gguf.GGUFWriter(path, "gpt2")
+    for name, tensor in _gpt2().items():
+        kind = gguf.GGMLQuantizationType.Q4_0 if tensor.ndim == 2 else gguf.GGMLQuantizationType.F32
+        writer.add_tensor(name, gguf.quantize(tensor.numpy(), kind), raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
 def _gpt2_torch(path: Path, *, legacy: bool = False) -> None:
     state = _gpt2()
     torch.save({**state, HEAD: state[EMBEDDING]}, path, _use_new_zipfile_serialization=not legacy)
@@ -156,6 +172,10 @@ def _gguf(path: Path) -> None:
 INPUTS: dict[str, Callable[[Path], None]] = {
     "gpt2.safetensors": _gpt2_safetensors,
     "gpt2.pt": _gpt2_torch,
+    "gpt2-f16.safetensors": lambda path: _gpt2_narrow(path, torch.float16),
+    "gpt2-bf16.safetensors": lambda path: _gpt2_narrow(path, torch.bfloat16),
+    "gpt2-f8.safetensors": lambda path: _gpt2_narrow(path, torch.float8_e4m3fn),
+    "gpt2-q4.gguf": _gpt2_blocks,
     "gpt2-legacy.pt": lambda path: _gpt2_torch(path, legacy=True),
     "many.safetensors": lambda path: save_file(_many(), path),
     "many-1000.safetensors": lambda path: save_file(_many(1_000), path),

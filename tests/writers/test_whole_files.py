@@ -284,8 +284,7 @@ def test_two_folders_at_once(tmp_path: Path, due: list[bytes], put: Any) -> None
 
 
 INTERRUPTED = """
-import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs behind with it ignored
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from paraminspect.writers.whole_files import open_target
 from paraminspect.writers.layout import OutTensor
