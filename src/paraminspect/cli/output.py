@@ -150,7 +150,7 @@ class Output:
         if file in ("", "-"):
             self.write_bytes(pieces)
             return
-        from paraminspect.writers.whole_files import write_whole
+        from paraminspect.writers.small_file import write_whole
 
         self.notes(write_whole(file, pieces))
 
