@@ -51,7 +51,7 @@ def main() -> int:
 
 def _parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--data", default="build/bench", help="folder of the inputs, 1.6 GB (default: %(default)s)")
+    parser.add_argument("--data", default="build/bench", help="folder of the inputs, 2.3 GB (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=15, help="counted runs of each command (default: %(default)s)")
     parser.add_argument(
         "--only",

@@ -12,6 +12,7 @@ LIST = "paraminspect list"
 STATS = "paraminspect stats"
 DIFF = "paraminspect diff"
 READ_SUM = "read once and sum"
+GGUF_SUM = "gguf.dequantize, summed"
 READ_COMPARE = "read both and compare"
 TORCH_STATS = "torch, the same statistics"
 SHARED = "paraminspect shared"
@@ -293,6 +294,26 @@ def make_cases(data: str, binaries: str) -> list[Case]:
             )
             for name in ("gpt2.safetensors", "gpt2.pt")
         ],
+        *[
+            Case(
+                f"stats-{short}",
+                f"Values of GPT-2 in {kind}, {size} MB, `.safetensors`",
+                {
+                    READ_SUM: script("read_sum", f"gpt2-{short}.safetensors", kind),
+                    STATS: values("stats", f"gpt2-{short}.safetensors"),
+                },
+                (Budget("slower", 1.25, READ_SUM), Budget("megabytes", 60)),
+                ours=STATS,
+            )
+            for short, kind, size in (("bf16", "bfloat16", 249), ("f16", "float16", 249), ("f8", "float8_e4m3fn", 124))
+        ],
+        Case(
+            "stats-q4",
+            "Values of GPT-2, matrices in blocks of 4 bits (Q4_0), 70 MB, `.gguf`",
+            {GGUF_SUM: script("gguf_sum", "gpt2-q4.gguf"), STATS: values("stats", "gpt2-q4.gguf")},
+            (Budget("slower", 1.25, GGUF_SUM), Budget("megabytes", 60)),
+            ours=STATS,
+        ),
         Case(
             "diff",
             "Values of GPT-2, 500 MB, `.safetensors` against `.pt`",

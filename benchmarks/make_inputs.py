@@ -42,11 +42,11 @@ SHARD_LAYER_SHAPES = {
 
 
 def main() -> None:
-    """Make every input in the folder named on the command line, or those that are named behind it."""
+    """Make every input in the folder named on the command line, or those that are named behind it, large ones too."""
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    for name, make in INPUTS.items():
-        if not (folder / name).exists() and (name in sys.argv[2:] or not sys.argv[2:]):
+    for name, make in {**INPUTS, **LARGE}.items():
+        if not (folder / name).exists() and name in (sys.argv[2:] or INPUTS):
             unfinished = folder / "unfinished" / name
             shutil.rmtree(unfinished.parent, ignore_errors=True)
             unfinished.parent.mkdir()
@@ -62,6 +62,22 @@ def _gpt2() -> dict[str, torch.Tensor]:
 
 def _gpt2_safetensors(path: Path) -> None:
     save_file(_gpt2(), path, {"format": "pt", HEAD: EMBEDDING})  # the tie as `safetensors.torch.save_model` writes it
+
+
+def _gpt2_narrow(path: Path, dtype: torch.dtype) -> None:
+    save_file({name: tensor.to(dtype) for name, tensor in _gpt2().items()}, path)
+
+
+def _gpt2_blocks(path: Path) -> None:
+    """The matrices in 4-bit blocks, as llama.cpp has them, what else there is in float32."""
+    writer = gguf.GGUFWriter(path, "gpt2")
+    for name, tensor in _gpt2().items():
+        kind = gguf.GGMLQuantizationType.Q4_0 if tensor.ndim == 2 else gguf.GGMLQuantizationType.F32
+        writer.add_tensor(name, gguf.quantize(tensor.numpy(), kind), raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
 
 
 def _gpt2_torch(path: Path, *, legacy: bool = False) -> None:
@@ -84,11 +100,12 @@ def _many_onnx(path: Path) -> None:
     onnx.save_model(onnx.helper.make_model(graph), path)
 
 
-def _ranks(folder: Path) -> None:
-    """Metadata of 256 ranks; their files are holes."""
+def _ranks(folder: Path, ranks: int = RANKS) -> None:
+    """Metadata of so many ranks; their files are holes."""
     folder.mkdir()
-    (folder / ".metadata").write_bytes(pickle.dumps(metadata_of_ranks(RANK_TENSORS, RANKS, by_rank=True)))
-    for rank in range(RANKS):
+    with open(folder / ".metadata", "wb") as metadata:
+        pickle.dump(metadata_of_ranks(RANK_TENSORS, ranks, by_rank=True), metadata)
+    for rank in range(ranks):
         with open(folder / f"__{rank}_0.distcp", "wb") as file:
             file.truncate(RANK_TENSORS * STEP)
 
@@ -156,6 +173,10 @@ def _gguf(path: Path) -> None:
 INPUTS: dict[str, Callable[[Path], None]] = {
     "gpt2.safetensors": _gpt2_safetensors,
     "gpt2.pt": _gpt2_torch,
+    "gpt2-f16.safetensors": lambda path: _gpt2_narrow(path, torch.float16),
+    "gpt2-bf16.safetensors": lambda path: _gpt2_narrow(path, torch.bfloat16),
+    "gpt2-f8.safetensors": lambda path: _gpt2_narrow(path, torch.float8_e4m3fn),
+    "gpt2-q4.gguf": _gpt2_blocks,
     "gpt2-legacy.pt": lambda path: _gpt2_torch(path, legacy=True),
     "many.safetensors": lambda path: save_file(_many(), path),
     "many-1000.safetensors": lambda path: save_file(_many(1_000), path),
@@ -170,6 +191,9 @@ INPUTS: dict[str, Callable[[Path], None]] = {
     "small.gguf": _gguf,
     "layers.yaml": _layers,
 }
+
+LARGE: dict[str, Callable[[Path], None]] = {"gathered": lambda path: _ranks(path, 4_010)}
+"""What is only made when it is named: `python -m benchmarks.large`."""
 
 if __name__ == "__main__":
     main()

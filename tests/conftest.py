@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import pytest
@@ -12,6 +13,12 @@ from tests.making.without_torch import HAS_TORCH, REASON, Absent
 settings.register_profile("untimed", deadline=None)  # no test times anything
 settings.load_profile("untimed")
 
+
+# what a shell's & or nohup ignores, all that tests start would ignore too, and end of no signal that they send
+for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", lambda *_: None)):
+    number = getattr(signal, name, None)
+    if number is not None and signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, handler)
 
 if not HAS_TORCH:
     sys.meta_path.append(Absent())

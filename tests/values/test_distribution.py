@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from paraminspect.values import distribution as module
-from paraminspect.values.distribution import BINS, QUANTILES, Distribution, count_cells
+from paraminspect.values.distribution import BINS, QUANTILES, Distribution, count_places
+from tests.making.cells import in_cells
 
 Array = np.ndarray[Any, Any]
 FLOATS = st.floats(-(2.0**100), 2.0**100, width=32).map(lambda x: 0.0 if abs(x) < 1e-30 else x)
@@ -20,6 +21,13 @@ LISTS = st.lists(FLOATS, min_size=1, max_size=60)
 def exact(values: Array) -> Distribution:
     numbers, counts = np.unique(values, return_counts=True)
     return Distribution.of_values(numbers, counts)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.uint32, np.intp])
+def test_places_of_any_size_are_added_to_what_was_counted(kind: type[np.generic]) -> None:
+    counts = np.array([5, 0, 0, 1])
+    count_places(np.array([3, 3, 1, 0], kind), counts)
+    assert counts.tolist() == [6, 1, 0, 3]
 
 
 @given(LISTS)
@@ -45,7 +53,7 @@ def test_a_histogram_of_numbers_is_that_of_numpy(values: list[int]) -> None:
 def test_cells_are_off_by_less_than_a_hundred_and_twenty_eighth(values: list[float]) -> None:
     """Of one rank, so that nothing is interpolated between cells."""
     array = np.sort(np.array(values, np.float32))
-    cells = Distribution.of_cells(count_cells(array))
+    cells = in_cells(array)
     assert int(cells.counts.sum()) == array.size
     shares = tuple(rank / max(array.size - 1, 1) for rank in range(array.size))
     for found, due in zip(cells.quantiles(shares) or (), array.astype(np.float64), strict=True):
@@ -56,10 +64,10 @@ def test_cells_are_off_by_less_than_a_hundred_and_twenty_eighth(values: list[flo
 def test_a_zero_among_many_is_zero(zero: float) -> None:
     array = np.tile(np.arange(-1000, 1001, dtype=np.float32) / 50000, 50)
     array[array == 0] = zero
-    found = Distribution.of_cells(count_cells(array)).quantiles((0.5,))
+    found = in_cells(array).quantiles((0.5,))
     assert found is not None
     assert str(found[0]) == "0.0"
-    histogram = np.array(Distribution.of_cells(count_cells(array)).histogram(array.min(), array.max()))
+    histogram = np.array(in_cells(array).histogram(array.min(), array.max()))
     assert np.abs(histogram - np.histogram(array, BINS)[0]).max() <= array.size / 500
 
 
@@ -67,18 +75,18 @@ def test_numbers_that_are_not_finite_are_left_out() -> None:
     values = np.array([np.nan, -np.inf, 2.0, np.inf, 1.0])
     found = Distribution.of_values(values, np.array([1, 1, 3, 1, 0]))
     assert (found.lows.tolist(), found.counts.tolist()) == ([2.0], [3])
-    assert int(Distribution.of_cells(count_cells(values.astype(np.float32))).counts.sum()) == 2
+    assert int(in_cells(values.astype(np.float32)).counts.sum()) == 2
 
 
 def test_float64_past_float32_is_counted_at_its_end() -> None:
-    cells = Distribution.of_cells(count_cells(np.array([1e300, -1e300, 1.0])))
+    cells = in_cells(np.array([1e300, -1e300, 1.0]))
     assert int(cells.counts.sum()) == 3
     assert cells.highs[-1] == np.finfo(np.float32).max
 
 
 def test_zeros_between_bins_are_of_the_upper_one_however_many_numbers_there_are() -> None:
     numbers = np.concatenate([np.zeros(1000), np.linspace(-1, 1, 70_000)]).astype(np.float32)
-    found = Distribution.of_cells(count_cells(numbers)).histogram(-1, 1)
+    found = in_cells(numbers).histogram(-1, 1)
     assert found[16] - found[15] == 1000
 
 
@@ -94,10 +102,6 @@ NUMBERS = st.sampled_from([0.0, -0.0, 1.0, 1.5, -1.5, 2.0**-140, -(2.0**-140), 1
     allow_nan=False, allow_infinity=False, width=32
 )
 PARTS = st.lists(st.tuples(st.lists(NUMBERS, max_size=12), st.booleans()), min_size=1, max_size=6)
-
-
-def in_cells(values: Array) -> Distribution:
-    return Distribution.of_cells(count_cells(values))
 
 
 def contents(found: Distribution) -> dict[tuple[float, float], int]:

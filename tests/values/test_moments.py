@@ -140,7 +140,7 @@ def test_equal_numbers_do_not_deviate() -> None:
 def test_equal_numbers_do_not_deviate_whatever_their_sum_is_rounded_to(count: int) -> None:
     assert moments_of(np.full(count, 0.1)).std == 0
     counted = Moments()
-    counted.add_counts(np.array([0.1, 2.0]), np.array([count, 0]))
+    counted.add_counts(np.array([0.1]), np.array([count]))
     assert counted.std == 0
 
 
@@ -169,14 +169,28 @@ def test_pieces_add_up(pieces: list[list[float]]) -> None:
 
 
 def test_numbers_with_their_counts() -> None:
-    values = np.array([1.5, -0.0, 0.0, math.nan, math.inf, 9.0, -4.0])
-    counts = np.array([3, 2, 1, 4, 5, 0, 7])
+    values = np.array([-4.0, -0.0, 0.0, 1.5])
+    counts = np.array([7, 2, 1, 3])
     found = moments_of(np.array([2.0, 2.5]))
-    found.add_counts(values, counts)
-    check(found, torch.from_numpy(np.concatenate([[2.0, 2.5], np.repeat(values, counts)])))
+    found.add_counts(values, counts, nan=4, inf=5)
+    others = [[2.0, 2.5], [math.nan] * 4, [math.inf] * 5]
+    check(found, torch.from_numpy(np.concatenate([*others, np.repeat(values, counts)])))
     empty = Moments()
-    empty.add_counts(values, np.zeros(7, np.int64))
-    assert (empty.count, empty.mean) == (0, None)
+    empty.add_counts(values[:0], counts[:0], nan=1)
+    assert (empty.count, empty.nan, empty.mean) == (1, 1, None)
+
+
+def test_many_numbers_with_their_counts() -> None:
+    """More than one scalar product takes, of both signs, which nearly cancel."""
+    generator = np.random.default_rng(3)
+    values = np.unique(generator.normal(size=30_001))
+    counts = generator.integers(1, 9, values.size)
+    found = Moments()
+    found.add_counts(values, counts)
+    total = sum(Fraction(value) * count for value, count in zip(values.tolist(), counts.tolist(), strict=True))
+    size = int(counts.sum())
+    assert found.mean == pytest.approx(float(total / size), abs=1e-15)
+    assert found.std == pytest.approx(float(np.repeat(values, counts).std(ddof=1)), rel=1e-13)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

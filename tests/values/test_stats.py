@@ -22,10 +22,11 @@ from paraminspect.values import stats as stats_module
 from paraminspect.values.collecting import collect
 from paraminspect.values.decode import InMemory
 from paraminspect.values.display import format_tensor, nested_values
-from paraminspect.values.distribution import BINS, Distribution, count_cells
+from paraminspect.values.distribution import BINS, Distribution
 from paraminspect.values.read import open_numbers
 from paraminspect.values.stats import Summary, TensorStats, summarise
 from paraminspect.values.stored_bytes import Files
+from tests.making.cells import in_cells
 from tests.making.stored import tensor_stats
 from tests.making.torch_files import not_dense
 
@@ -120,7 +121,7 @@ def test_problems(values: list[float], problems: tuple[str, ...]) -> None:
 
 @given(hnp.arrays(np.float32, st.integers(1, 300), elements=st.floats(width=32, allow_nan=False, allow_infinity=False)))
 def test_cells_are_off_by_less_than_they_say(array: Array) -> None:
-    found = Distribution.of_cells(count_cells(array))
+    found = in_cells(array)
     assert int(found.counts.sum()) == array.size
     shares = (0.0, 0.01, 0.25, 0.5, 1.0)
     whole = np.sort(array.astype(np.float64))
@@ -133,13 +134,13 @@ def test_cells_are_off_by_less_than_they_say(array: Array) -> None:
 
 def test_a_cell_that_two_bins_share_is_split() -> None:
     array = np.linspace(0.9, 1.1, 100_000, dtype=np.float32)
-    histogram = Distribution.of_cells(count_cells(array)).histogram(float(array[0]), float(array[-1]))
+    histogram = in_cells(array).histogram(float(array[0]), float(array[-1]))
     assert np.abs(np.array(histogram) - 100_000 / BINS).max() < 200
 
 
 def test_numbers_beyond_float32_are_counted_at_its_end() -> None:
     array = np.array([1e300, -1e300, math.inf, 2.0])
-    found = Distribution.of_cells(count_cells(array))
+    found = in_cells(array)
     assert int(found.counts.sum()) == 3
     assert found.lows[0] < -3.3e38
     assert found.highs[-1] > 3.3e38

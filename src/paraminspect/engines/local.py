@@ -1,7 +1,7 @@
 """This machine: threads, and processes where they were measured to win.
 
 Reading, comparing, hashing and inflating leave the interpreter to other threads. Counting for statistics
-(`numpy.bincount`) does not: two threads of it take as long as one. Processes cost 25 ms (the modules of
+(`numpy.add.at`) does not: two threads of it take as long as one. Processes cost 25 ms (the modules of
 `multiprocessing` and two forks), or 250 ms each where a fork is not safe: where Python threads run, where torch is loaded, and on systems
 other than Linux, whose own libraries do not survive it. There they are spawned.
 """

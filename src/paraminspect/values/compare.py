@@ -18,7 +18,7 @@ import numpy as np
 from paraminspect.errors import LimitExceededError
 from paraminspect.limits import NUMBERS, effort
 from paraminspect.values.decode import Numbers
-from paraminspect.values.moments import sum_exactly, sum_of_squares
+from paraminspect.values.moments import sum_exactly, sum_of_products
 from paraminspect.values.widen import widen
 
 Array = np.ndarray[Any, Any]
@@ -206,10 +206,10 @@ def _add(found: Difference, one: Array, other: Array, rtol: float, atol: float) 
             allowed = atol + rtol * np.abs(new) if rtol else atol
             found.differs = bool((~equal & ~(size <= allowed)).any() if rtol or atol else not equal.all())
         # of complex numbers, real and imaginary parts stand side by side
-        found._apart.append(sum_of_squares(apart.view(np.float64)))
-        found._before.append(sum_of_squares(old.view(np.float64)))
-        found._after.append(sum_of_squares(new.view(np.float64)))
-        found._product.append(sum_of_squares(old.view(np.float64), new.view(np.float64)))
+        found._apart.append(sum_of_products(apart.view(np.float64), apart.view(np.float64)))
+        found._before.append(sum_of_products(old.view(np.float64), old.view(np.float64)))
+        found._after.append(sum_of_products(new.view(np.float64), new.view(np.float64)))
+        found._product.append(sum_of_products(old.view(np.float64), new.view(np.float64)))
 
 
 def _add_not_finite(found: Difference, old: Array, new: Array, equal: Array) -> None:

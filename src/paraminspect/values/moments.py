@@ -12,19 +12,16 @@ rounds once: whoever took in which blocks, and in what order they came together,
 from __future__ import annotations
 
 import math
-import threading
 from array import array as numbers_of
 from collections.abc import Iterable
 from typing import Any, Final
 
 import numpy as np
 
+from paraminspect.values.scratch import BLOCK, scratch
 from paraminspect.values.widen import widen
 
 Array = np.ndarray[Any, Any]
-
-BLOCK: Final = 1 << 17
-"""Elements of one block: in float64, the second-level cache of a core."""
 
 ROW: Final = 1 << 13
 """Elements of one scalar product: from 10,000 on OpenBLAS would start threads of its own, which get in each other's way."""
@@ -109,25 +106,27 @@ class Moments:
         for block in blocks:
             self._add_block(widen(block))
 
-    def add_counts(self, values: Array, counts: Array) -> None:
+    def add_counts(self, values: Array, counts: Array, nan: int = 0, inf: int = 0) -> None:
         """Take in numbers that occur several times.
 
         Args:
-            values: float64, not all of them finite.
-            counts: How often each occurs, integers of the same shape.
+            values: Finite float64, in ascending order.
+            counts: How often each occurs, int64 of the same shape, none of them 0.
+            nan: How many more there are that are no number.
+            inf: How many more that are infinite.
         """
-        self.count += int(counts.sum())
-        self.nan += int(counts[np.isnan(values)].sum())
-        self.inf += int(counts[np.isinf(values)].sum())
-        known = (counts > 0) & np.isfinite(values)
-        numbers, times = values[known], counts[known].astype(np.float64)
-        if not numbers.size:
+        finite = int(counts.sum())
+        self.count += finite + nan + inf
+        self.nan += nan
+        self.inf += inf
+        if not finite:
             return
-        self.zeros += int(times[numbers == 0].sum())
-        finite, low, high = int(times.sum()), float(numbers.min()) + 0.0, float(numbers.max()) + 0.0
-        total = math.fsum((numbers * times).tolist())
-        deviations = numbers - total / finite
-        squares = float(np.dot(deviations * deviations, times)) if low != high else 0.0
+        times = counts.astype(np.float64)
+        self.zeros += int(counts[values == 0].sum())
+        low, high = float(values[0]) + 0.0, float(values[-1]) + 0.0  # 0 for -0
+        total = float(np.add.reduce(values * times))
+        deviations = values - total / finite
+        squares = sum_of_products(deviations * deviations, times) if low != high else 0.0
         self._extend(low, high)
         self._keep(finite, total, squares)
 
@@ -173,15 +172,15 @@ class Moments:
 
     def _sums(self, block: Array) -> tuple[float, float]:
         """Sum, and sum of the squares of the deviations from the mean."""
-        wide = _scratch()[: block.size]
+        wide = scratch(np.float64, block.size)
         np.copyto(wide, block)
         total = float(np.add.reduce(wide))
         mean = total / block.size
-        raw = sum_of_squares(wide)
+        raw = sum_of_products(wide, wide)
         squares = raw - total * mean
         if not squares > CANCELLED * raw:
             wide -= mean
-            squares = sum_of_squares(wide)
+            squares = sum_of_products(wide, wide)
         return total, squares
 
     def _moduli(self, block: Array) -> Array:
@@ -216,20 +215,8 @@ def sum_exactly(numbers: Iterable[float]) -> float:
         return float(sum(sorted(numbers)))
 
 
-_held = threading.local()
-
-
-def _scratch() -> Array:
-    """Room for one block in float64: of the thread, not of all that it counts, which may be a hundred thousand tensors."""
-    if not hasattr(_held, "numbers"):
-        _held.numbers = np.empty(BLOCK, np.float64)
-    numbers: Array = _held.numbers
-    return numbers
-
-
-def sum_of_squares(one: Array, other: Array | None = None) -> float:
-    """Sum of the squares of float64 numbers, or of the products with those of another array; contiguous, one dimension."""
-    other = one if other is None else other
+def sum_of_products(one: Array, other: Array) -> float:
+    """Of float64 numbers with those of another array, or with themselves; contiguous, one dimension."""
     whole = one.size - one.size % ROW
     rows, others = one[:whole].reshape(-1, 1, ROW), other[:whole].reshape(-1, ROW, 1)
     return float(np.matmul(rows, others).sum() + np.dot(one[whole:], other[whole:]))

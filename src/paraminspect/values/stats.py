@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from paraminspect.values.decode import Numbers
-from paraminspect.values.distribution import CELLS, EXACT, Distribution, count_cells
+from paraminspect.values.distribution import CELLS, EXACT, Distribution, count_cells, count_places
 from paraminspect.values.dtypes import is_foreign
-from paraminspect.values.moments import BLOCK, Moments
-from paraminspect.values.widen import narrow_values, to_float64, widen
+from paraminspect.values.moments import Moments
+from paraminspect.values.patterns import of_patterns
+from paraminspect.values.scratch import BLOCK
+from paraminspect.values.widen import to_float64, widen
 
 Array = np.ndarray[Any, Any]
-
-FEW: Final = 1 << 12
-"""Numbers of 16 bits up to which sorting them is quicker than counting into 65,536 places."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,6 @@ class Summary:
         self._cells: Array | None = None
         self._kept: list[Array] = []
         self._parts = Distribution(*(np.empty(0, kind) for kind in (np.float64, np.float64, np.int64)))
-        self._keys: Array | None = None
 
     def add(self, array: Array) -> None:
         """Take in all numbers of an array of any shape, strides and type.
@@ -118,23 +116,6 @@ class Summary:
             self._cells = None if self._cells is None else self._cells * times
             self._parts = Distribution(parts.lows, parts.highs, parts.counts * times)
 
-    def moments_of_all(self) -> Moments:
-        """Those of what was counted by bit pattern included."""
-        found = Moments()
-        for dtype, counts in self._patterns.items():
-            found.add_counts(_pattern_values(dtype), counts)
-        found.merge(self.moments)
-        return found
-
-    def distribution(self) -> Distribution:
-        """Of everything that was added."""
-        found = self._kept_so_far()
-        for dtype, counts in self._patterns.items():
-            found = found.merge(Distribution.of_values(_pattern_values(dtype), counts))
-        if self._cells is not None:
-            found = found.merge(Distribution.of_cells(self._cells))
-        return found
-
     def _kept_so_far(self) -> Distribution:
         """Of the values that were kept."""
         if self._kept:
@@ -145,11 +126,18 @@ class Summary:
 
     def __getstate__(self) -> dict[str, Any]:
         self._kept_so_far()
-        return {**self.__dict__, "_keys": None}
+        return self.__dict__
 
     def stats(self) -> TensorStats:
         """Statistics of everything that was added."""
-        moments, distribution = self.moments_of_all(), self.distribution()
+        moments, distribution = Moments(), self._kept_so_far()
+        for dtype, counts in self._patterns.items():
+            numbers, nan, inf = of_patterns(dtype, counts)
+            moments.add_counts(numbers.lows, numbers.counts, nan, inf)
+            distribution = distribution.merge(numbers)
+        moments.merge(self.moments)
+        if self._cells is not None:
+            distribution = distribution.merge(Distribution.of_cells(self._cells))
         low, high = moments.min, moments.max
         histogram = quantiles = None
         if low is not None and high is not None:
@@ -175,11 +163,7 @@ class Summary:
         known = self._patterns.get(block.dtype)
         if known is None:
             known = self._patterns[block.dtype] = np.zeros(size, np.int64)
-        if bits.size <= FEW and size > FEW:
-            patterns, counts = np.unique(bits, return_counts=True)
-            known[patterns] += counts
-        else:
-            known += np.bincount(bits, minlength=size)
+        count_places(bits, known)
 
     def _add_wide(self, block: Array) -> None:
         numbers = widen(block)
@@ -191,11 +175,9 @@ class Summary:
         if self._expected <= EXACT:
             self._kept.append(numbers)
             return
-        if self._keys is None:
-            self._keys = np.empty(BLOCK, np.intp)
         if self._cells is None:
             self._cells = np.zeros(CELLS, np.int64)
-        self._cells += count_cells(numbers, self._keys)
+        count_cells(numbers, self._cells)
 
 
 def summarise(
@@ -230,8 +212,3 @@ def _blocks(array: Array) -> Iterator[Array]:
     else:
         for part in np.array_split(array, 2, axis=int(np.argmax(array.shape))):
             yield from _blocks(part)
-
-
-def _pattern_values(dtype: np.dtype[Any]) -> Array:
-    """What the bit patterns of a narrow type stand for, as float64."""
-    return to_float64(narrow_values(dtype))
