@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
-from types import ModuleType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from paraminspect.errors import MalformedError
-from paraminspect.late_patterns import late_patterns
 from paraminspect.text import quote
+
+if TYPE_CHECKING:
+    from json import JSONDecoder
 
 MAX_JSON_BYTES: Final = 64 << 20
 """Of a shard index or config.json."""
@@ -24,9 +25,11 @@ def parse_object(text: str | bytes, what: str, *, hint: str | None = None, **opt
     Raises:
         MalformedError: No JSON, no object, or a key twice.
     """
+    import json
+
     try:
         if isinstance(text, bytes):
-            text = text.decode(_json().detect_encoding(text), "surrogatepass")
+            text = text.decode(json.detect_encoding(text), "surrogatepass")
         if text.startswith("\ufeff"):
             raise ValueError("it begins with a BOM")
         loaded = _decoder(**options).decode(text)
@@ -49,18 +52,11 @@ class _RepeatedError(Exception):
 
 
 @cache
-def _json() -> ModuleType:
-    """The standard library's, for whoever reads JSON; two of its patterns are enough for that."""
-    with late_patterns():
-        import json
-
-    return json
-
-
-@cache
-def _decoder(**options: Any) -> Any:
+def _decoder(**options: Any) -> JSONDecoder:
     """One for all texts: to make it takes as long as to read a small one."""
-    return _json().JSONDecoder(**{"object_pairs_hook": unique, **options})
+    from json import JSONDecoder
+
+    return JSONDecoder(**{"object_pairs_hook": unique, **options})
 
 
 def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
