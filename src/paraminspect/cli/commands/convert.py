@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 OutputFile = Annotated[
     str,
     Option(
-        "--output", "-o", metavar="FILE", help="Where to: .safetensors, .pt, .npz, FOLDER/ for shards, or - for a pipe."
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Where to: .safetensors, .pt, .npz, FOLDER/ or -; a folder gets shards, - is a pipe.",
     ),
     options.FILE,
 ]
