@@ -42,11 +42,11 @@ SHARD_LAYER_SHAPES = {
 
 
 def main() -> None:
-    """Make every input in the folder named on the command line, or those that are named behind it."""
+    """Make every input in the folder named on the command line, or those that are named behind it, large ones too."""
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    for name, make in INPUTS.items():
-        if not (folder / name).exists() and (name in sys.argv[2:] or not sys.argv[2:]):
+    for name, make in {**INPUTS, **LARGE}.items():
+        if not (folder / name).exists() and name in (sys.argv[2:] or INPUTS):
             unfinished = folder / "unfinished" / name
             shutil.rmtree(unfinished.parent, ignore_errors=True)
             unfinished.parent.mkdir()
@@ -100,11 +100,12 @@ def _many_onnx(path: Path) -> None:
     onnx.save_model(onnx.helper.make_model(graph), path)
 
 
-def _ranks(folder: Path) -> None:
-    """Metadata of 256 ranks; their files are holes."""
+def _ranks(folder: Path, ranks: int = RANKS) -> None:
+    """Metadata of so many ranks; their files are holes."""
     folder.mkdir()
-    (folder / ".metadata").write_bytes(pickle.dumps(metadata_of_ranks(RANK_TENSORS, RANKS, by_rank=True)))
-    for rank in range(RANKS):
+    with open(folder / ".metadata", "wb") as metadata:
+        pickle.dump(metadata_of_ranks(RANK_TENSORS, ranks, by_rank=True), metadata)
+    for rank in range(ranks):
         with open(folder / f"__{rank}_0.distcp", "wb") as file:
             file.truncate(RANK_TENSORS * STEP)
 
@@ -190,6 +191,9 @@ INPUTS: dict[str, Callable[[Path], None]] = {
     "small.gguf": _gguf,
     "layers.yaml": _layers,
 }
+
+LARGE: dict[str, Callable[[Path], None]] = {"gathered": lambda path: _ranks(path, 4_010)}
+"""What is only made when it is named: `python -m benchmarks.large`."""
 
 if __name__ == "__main__":
     main()

@@ -144,10 +144,10 @@ class Effort:
             EffortError: That is too much; it is not added.
         """
         with self._lock:
-            total = self.spent(bound) + count
+            total = self._spent.get(bound, 0) + count
             if total > self.limit(bound):
                 raise EffortError(bound.what, limit=self.limit(bound), actual=total)
-            self._spent[bound] = self._spent.get(bound, 0) + count
+            self._spent[bound] = total
 
 
 _CURRENT: Final[ContextVar[Effort | None]] = ContextVar("effort", default=None)

@@ -90,7 +90,16 @@ def test_report_of_a_spec_loads_nothing_that_looks_into_files(tmp_path: Path) ->
     modules = loaded("report", "--no-values", "configs/mlp.yaml", "-o", tmp_path / "page.html")
     assert not (HEAVY - {"yaml"} | {"importlib.resources", "zipfile", "hashlib"}) & modules
     assert not {"paraminspect.checks.container", "paraminspect.checks.traces"} & modules
-    assert "paraminspect.checks.headers" in modules
+    written = {
+        "writers.whole_files",
+        "writers.layout",
+        "formats.source",
+        "formats.loaders",
+        "engines.pool",
+        "files.far",
+    }
+    assert not {f"paraminspect.{name}" for name in written} & modules
+    assert {"paraminspect.checks.headers", "paraminspect.writers.small_file"} <= modules
 
 
 @pytest.mark.parametrize("arguments", [["-h"], ["list", "-h"], ["--version"]], ids=" ".join)
@@ -114,6 +123,16 @@ def test_completion_loads_neither_torch_nor_rich(model: Path, shell: str, line: 
     environ = {"_PARAMINSPECT_COMPLETE": f"complete_{shell}", "_PARAMINSPECT_BEFORE": before}
     needed = {"yaml"} if "yaml" in line else set()
     assert not ((HEAVY | SLOW) - needed) & loaded(**environ)
+
+
+def test_completion_of_a_spec_loads_no_reader_of_files(model: Path) -> None:
+    def of(source: object) -> set[str]:
+        before = f"paraminspect show {source} "
+        return loaded(_PARAMINSPECT_COMPLETE="complete_zsh", _PARAMINSPECT_BEFORE=before)
+
+    readers = {"paraminspect.formats.source", "paraminspect.formats.foreign", "paraminspect.formats.pickles.plain"}
+    assert not readers & of("configs/gpt2.yaml")
+    assert "paraminspect.formats.source" in of(model)
 
 
 def test_main_can_be_imported_in_no_time() -> None:

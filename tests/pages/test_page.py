@@ -57,6 +57,34 @@ def test_the_page_asks_for_nothing_and_names_its_licences() -> None:
     assert len(NOTHING) < 400_000
 
 
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | st.text("a<&é", max_size=4),
+        lambda inside: st.lists(inside, max_size=4) | st.dictionaries(st.text("a<&é", max_size=4), inside, max_size=4),
+        max_leaves=20,
+    )
+)
+def test_the_data_is_what_json_writes(data: Any) -> None:
+    """Level by level, and all of it below."""
+    document = {"first": data, "tables": [{"column": [data, data]}, data]}
+    page = b"".join(render_page(document)).decode()
+    expected = json.dumps(document, separators=(",", ":"))
+    for character in "<>&":
+        expected = expected.replace(character, f"\\u{ord(character):04x}")
+    assert page.split('id="data">')[1].split("</script")[0] == expected
+
+
+def test_pieces_are_few_and_none_is_small_but_the_last() -> None:
+    rows = [{"name": f"h.{number}.weight", "shape": [3, 4]} for number in range(20_000)]
+    pieces = list(render_page({"sources": [{"rows": rows}]}))
+    assert 4 < len(pieces) < 40
+    assert min(map(len, pieces)) >= 1 << 16
+
+
 def test_no_number_is_written_that_is_none() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         b"".join(render_page({"x": float("nan")}))

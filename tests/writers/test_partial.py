@@ -16,11 +16,12 @@ import torch
 
 from paraminspect.errors import TargetError
 from paraminspect.files import storing
-from paraminspect.writers import partial, whole_files
+from paraminspect.writers import partial, small_file
 from paraminspect.writers.layout import Copy, FileLayout, Layout, OutTensor, Piece, Slot
 from paraminspect.writers.shards import plan_shards
+from paraminspect.writers.small_file import write_whole
 from paraminspect.writers.torch_zip import plan_torch_zip
-from paraminspect.writers.whole_files import open_target, write_whole
+from paraminspect.writers.whole_files import open_target
 from tests.making.leftovers import litter
 from tests.making.running import run_here
 
@@ -51,7 +52,7 @@ def test_rights_of_an_owner_do_not_pass_to_another(
     fields[stat.ST_UID] += uid
     fields[stat.ST_GID] += gid
     found = os.stat_result(fields)
-    monkeypatch.setattr(whole_files, "check_file", lambda *_: found)
+    monkeypatch.setattr(small_file, "check_file", lambda *_: found)
     write_whole(str(path), [b"new"])
     assert stat.S_IMODE(path.stat().st_mode) == mode
 

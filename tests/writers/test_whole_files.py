@@ -22,8 +22,9 @@ from paraminspect.writers import sink as sink_module
 from paraminspect.writers.layout import Copy, FileLayout, Layout, OutTensor, Piece, Slot
 from paraminspect.writers.safetensors import plan_safetensors
 from paraminspect.writers.shards import plan_shards
+from paraminspect.writers.small_file import write_whole
 from paraminspect.writers.torch_zip import plan_torch_zip
-from paraminspect.writers.whole_files import open_stream, open_target, write_whole
+from paraminspect.writers.whole_files import open_stream, open_target
 from tests.making.leftovers import litter
 
 TENSORS = [OutTensor("a", "float32", (50,)), OutTensor("none", "float32", (0,)), OutTensor("b", "uint8", (301,))]
@@ -318,7 +319,8 @@ import resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
 from paraminspect.errors import TargetError
 from paraminspect.writers import outputs
-from paraminspect.writers.whole_files import open_target, write_whole
+from paraminspect.writers.small_file import write_whole
+from paraminspect.writers.whole_files import open_target
 from paraminspect.writers.layout import OutTensor
 from paraminspect.writers.safetensors import plan_safetensors
 outputs.os.truncate = lambda fd, size: None  # so that the limit is met where the values come
@@ -658,24 +660,6 @@ def test_our_own_descriptor(tmp_path: Path, due: list[bytes], put: Any, whole: b
             put(sink, due)
         file.write(b"behind")
     assert (tmp_path / "out").read_bytes() == b"before" + whole + b"behind"
-
-
-# --- small files ------------------------------------------------------------------------------------------------
-
-
-def test_write_whole(path: Path) -> None:
-    write_whole(str(path), [b"a", b"", b"b"])
-    assert path.read_bytes() == b"ab"
-    with pytest.raises(TargetError, match="there already"):
-        write_whole(str(path), [b"c"], force=False)
-
-    def failing() -> Iterator[bytes]:
-        yield b"c"
-        raise ParamInspectError("no value")
-
-    with pytest.raises(ParamInspectError, match="no value"):
-        write_whole(str(path), failing())
-    assert path.read_bytes() == b"ab"
 
 
 CLEANING = ("end", "discard", "close", "remove_left", "_remove", "_is_at")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final, Literal
 
 from paraminspect.architecture.arguments import bind, complete, usage
 from paraminspect.architecture.built_in import BUILTINS, CONTAINERS, PARAMETRIZATIONS, SPELLINGS
+from paraminspect.architecture.copies import Watched, moved
 from paraminspect.architecture.fields import IDENTIFIER
 from paraminspect.architecture.model import (
     Block,
@@ -106,6 +107,7 @@ class _Expander:
         self.classes: dict[str, Mark] = {}
         self.budget = Budget()
         self.count = 0
+        self.uses = 0
         self.built: dict[str, ModulePlan] = {}
         self.open: list[tuple[str, str]] = []
 
@@ -209,9 +211,8 @@ class _Expander:
         self.enter(layer.mark, depth)
         steps: list[Step] = []
         previous = INPUT
-        for index in range(times):
+        for index, child in enumerate(self.copies(layer, path, times, scope, depth + 1)):
             name = str(index)
-            child = self.once(layer, _join(path, name), scope.extended({"i": index}), depth + 1)
             self.check_inputs(child, (previous,), True, layer.mark)
             steps.append(Step(name, child, (previous,), layer.take))
             previous = previous if layer.parallel else name
@@ -219,6 +220,24 @@ class _Expander:
             return branches(path, layer.mark, steps), ()
         kind = kind_of(steps, INPUT)
         return ModulePlan(kind, path, "Sequential", layer.mark, steps=tuple(steps)), ()
+
+    def copies(self, layer: Layer, path: str, times: int, scope: Scope, depth: int) -> Iterator[ModulePlan]:
+        """Each of so many copies of a layer, below a path."""
+        number, uses = Watched(i=0), self.uses
+        count, spent = self.count, self.budget.spent
+        first = self.once(layer, _join(path, "0"), scope.extended(number), depth)
+        yield first
+        count, spent = self.count - count, self.budget.spent - spent
+        is_same = not number.is_asked and self.uses == uses
+        for index in range(1, times):
+            place = _join(path, str(index))
+            # past a bound it is expanded, up to what is too much
+            if is_same and self.count + count <= MAX_MODULES and self.budget.allows(spent):
+                self.count += count
+                self.budget.spent += spent
+                yield moved(first, place)
+            else:
+                yield self.once(layer, place, scope.extended({"i": index}), depth)
 
     def once(self, layer: Layer, path: str, scope: Scope, depth: int) -> ModulePlan:
         plan = self.made(layer, path, scope, depth)
@@ -289,10 +308,7 @@ class _Expander:
         gate, _ = self.layer(what.gate, _join(path, "gate"), scope, depth + 1)
         inner = _join(path, "experts")
         self.enter(mark, depth + 1)
-        each = [
-            self.once(what.expert, _join(inner, str(index)), scope.extended({"i": index}), depth + 2)
-            for index in range(count)
-        ]
+        each = list(self.copies(what.expert, inner, count, scope, depth + 2))
         for child in (gate, *each):
             if child.type == "Param":
                 raise child.mark.error(
@@ -309,6 +325,7 @@ class _Expander:
     def use(self, name: Name, path: str, mark: Mark, depth: int) -> ModulePlan:
         """The shared module itself at its first use, a reference to it at the others."""
         shared = self.spec.shared
+        self.uses += 1
         if name.text not in shared:
             known = f"known are {', '.join(list(shared)[:8])}" if shared else "write shared: {NAME: layer}"
             raise name.mark.error(f"use of an undefined name: {name.text}", hint=closest(name.text, shared) or known)

@@ -115,11 +115,13 @@ def count_terms(tree: ast.expr) -> int:
     return sum(1 for node in ast.walk(tree) if isinstance(node, ast.expr))
 
 
-def names_in(text: str) -> set[str]:
+@lru_cache(maxsize=8192)
+def names_in(text: str) -> frozenset[str]:
     """Names of the variables that an expression uses. Raises what `parse_expression` does."""
     tree = parse_expression(text)
     functions = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in functions}
+    names = (node for node in ast.walk(tree) if isinstance(node, ast.Name))
+    return frozenset(node.id for node in names if id(node) not in functions)
 
 
 def _check(node: ast.expr, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final, cast
 
 from paraminspect.architecture.expressions import MAX_INTEGER, count_terms, evaluate, lookup, parse_expression
@@ -28,6 +29,10 @@ class Budget:
 
     def __init__(self) -> None:
         self.spent = 0
+
+    def allows(self, count: int) -> bool:
+        """Whether so many more are within the bound."""
+        return self.spent + count <= MAX_VALUES
 
     def spend(self, count: int, mark: Mark) -> None:
         """Count, and stop at the bound.
@@ -148,6 +153,7 @@ def _plain(node: Node) -> object:
     return node.value
 
 
+@lru_cache(maxsize=8192)
 def expression_of(text: str) -> str | tuple[str]:
     """What stands behind the `$`: the inside of `$(...)`, or (name,) of `$name`.
 

@@ -7,16 +7,12 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from paraminspect.checks.codes import find
-from paraminspect.files.door import look
-from paraminspect.files.paths import base_name
 from paraminspect.formats.table import format_of, resolve
-from paraminspect.formats.tiling import flaw_of
 from paraminspect.names.attributes import find_lost
 from paraminspect.names.listing import is_shown
 from paraminspect.records import Checkpoint, TensorRecord
 from paraminspect.summaries import Finding
 from paraminspect.text import counted, format_bytes
-from paraminspect.tied.unused import find_unused
 
 MAX_TOLD: Final = 20
 """Tensors that one kind of finding names."""
@@ -88,7 +84,11 @@ def _check_attributes(records: Sequence[TensorRecord]) -> Iterator[Finding]:
 
 
 def _check_unused(checkpoint: Checkpoint) -> Iterator[Finding]:
-    if checkpoint.stored is not None and (unused := find_unused(checkpoint)) is not None:
+    if checkpoint.stored is None:
+        return
+    from paraminspect.tied.unused import find_unused
+
+    if (unused := find_unused(checkpoint)) is not None:
         hint = "paraminspect convert leaves them out; in torch, save a .clone() of a view" if unused.views else None
         yield find("unused-bytes", "", unused.describe(), hint=hint)
 
@@ -129,6 +129,8 @@ def check_end(checkpoint: Checkpoint) -> Iterator[Finding]:
 
 def check_pieces(checkpoint: Checkpoint) -> Iterator[Finding]:
     """Tensors whose pieces leave holes or overlap."""
+    from paraminspect.formats.tiling import flaw_of  # a format of pieces has a check of its own
+
     found = [(record.name, flaw) for record in checkpoint.tensors if (flaw := flaw_of(record)) is not None]
     for name, flaw in found[:MAX_TOLD]:
         yield find(flaw.code, name, flaw.message, hint="save it again, or copy the whole folder")
@@ -138,6 +140,8 @@ def check_pieces(checkpoint: Checkpoint) -> Iterator[Finding]:
 
 def check_external(checkpoint: Checkpoint) -> Iterator[Finding]:
     """Tensors that share some of their bytes in a file of external data, and bytes of it that none has."""
+    from paraminspect.files.door import look
+    from paraminspect.files.paths import base_name
     from paraminspect.formats.onnx.external import count_unused, find_ranges  # other formats do without
 
     told = 0

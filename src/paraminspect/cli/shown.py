@@ -53,7 +53,7 @@ class Shown(NamedTuple):
 def check_shown(shown: Shown, typed_format: str, out: Output) -> None:
     from paraminspect.live.grad.asked import refuse_missing
 
-    if shown.tensors and typed_format not in ("auto", *JSON):
+    if shown.tensors and typed_format not in ("auto", "markdown", *JSON):
         raise ParamInspectError(f"--show has no meaning in --format {typed_format}", hint="leave it out, or json")
     if shown.tensors and shown.compare:
         raise ParamInspectError("--show and --compare exclude each other")

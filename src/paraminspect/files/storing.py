@@ -212,7 +212,17 @@ def forget(path: str) -> None:
         os.close(fd)
 
 
-def wait_until_writable(fd: int) -> None:
+def write_all(fd: int, data: bytes | memoryview) -> None:
+    """All of the bytes to wherever a descriptor stands, waiting if it is one that does not block."""
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(fd, view) :]
+        except BlockingIOError:
+            _wait_until_writable(fd)
+
+
+def _wait_until_writable(fd: int) -> None:
     """Wait for a pipe that does not block to take more."""
     import select
 

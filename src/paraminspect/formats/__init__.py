@@ -13,6 +13,18 @@ zip_file, json_text, dtypes, shapes    what several formats are made of
 
 from __future__ import annotations
 
-from paraminspect.formats.source import open_source
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from paraminspect.formats.source import open_source
 
 __all__ = ["open_source"]
+
+
+def __getattr__(name: str) -> Any:
+    """`open_source`, when it is asked for: who wants only the table of formats reads no file."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from paraminspect.formats import source
+
+    return source.open_source

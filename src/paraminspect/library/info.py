@@ -7,7 +7,6 @@ from itertools import islice, takewhile
 from typing import Final
 
 from paraminspect.files.paths import is_masked, shown
-from paraminspect.live.build.factory_name import parse_factory
 from paraminspect.models.open import Opened
 from paraminspect.names.listing import Listing, Module, count_hidden, make_listing, make_tree, total
 from paraminspect.summaries import Info, ModuleShare, Safety, Training
@@ -98,14 +97,21 @@ class Described:
 def _safety(opened: Opened) -> Safety:
     """What loading it would run."""
     if opened.is_live:
-        named = parse_factory(opened.source) if opened.kind == "factory" else None
-        return Safety(_LIVE["folder" if named is not None and named.folder else opened.kind])
+        return Safety(_LIVE["folder" if opened.kind == "factory" and _is_folder(opened.source) else opened.kind])
     from paraminspect.checks.safety import tell_safety
 
     checkpoint = opened.checkpoint
     if checkpoint.kept_open is not None or is_masked(checkpoint.source):  # a pipe is gone, a URL is not known any more
         return tell_safety(checkpoint.files, checkpoint)
     return tell_safety((opened.source or checkpoint.source,), checkpoint)
+
+
+def _is_folder(source: str) -> bool:
+    """Whether a factory is a folder, whose model transformers makes."""
+    from paraminspect.live.build.factory_name import parse_factory
+
+    named = parse_factory(source)
+    return named is not None and bool(named.folder)
 
 
 def _of_live(opened: Opened) -> dict[str, object]:

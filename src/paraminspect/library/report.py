@@ -49,7 +49,7 @@ class Report:
         Raises:
             TargetError: It is there already, or cannot be written.
         """
-        from paraminspect.writers.whole_files import write_whole
+        from paraminspect.writers.small_file import write_whole
 
         write_whole(path, self.pieces(), force=force)
 

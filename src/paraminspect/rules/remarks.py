@@ -30,6 +30,8 @@ def find_acting(numbers: Sequence[int], rules: Sequence[Rule]) -> list[int]:
 
 def alias_note(target: Target, rules: Sequence[Rule], acting: Sequence[int]) -> str:
     """That another name of the tensor would have had another rule."""
+    if not target.aliases:
+        return ""
     matching: dict[str, list[int]] = {}
     for number, rule in enumerate(rules, 1):
         for alias in target.meant_aliases(rule):
@@ -53,10 +55,10 @@ def _padding_note(target: Target, rule: Rule, resolved: Resolved) -> str:
 
 
 def _norm_note(target: Target, rule: Rule, resolved: Resolved) -> str:
+    if not rule.initializer.random or target.name.rpartition(".")[2] != "weight":
+        return ""
     is_norm = any("Norm" in class_name(each) for each in target.classes.own)
-    if is_norm and rule.initializer.random and target.name.rpartition(".")[2] == "weight":
-        return "a norm's weight drawn at random (usual: ones)"
-    return ""
+    return "a norm's weight drawn at random (usual: ones)" if is_norm else ""
 
 
 def _own_note(target: Target, rule: Rule, resolved: Resolved) -> str:
@@ -64,10 +66,10 @@ def _own_note(target: Target, rule: Rule, resolved: Resolved) -> str:
 
 
 def _transposed_note(target: Target, rule: Rule, resolved: Resolved) -> str:
+    if rule.initializer.derive is None:
+        return ""
     is_transposed = any(class_name(each).startswith("ConvTranspose") for each in target.classes.own)
-    if is_transposed and rule.initializer.derive is not None:
-        return "a transposed convolution: torch counts its outputs as fan_in"
-    return ""
+    return "a transposed convolution: torch counts its outputs as fan_in" if is_transposed else ""
 
 
 def _packed_note(target: Target, rule: Rule, resolved: Resolved) -> str:

@@ -39,6 +39,10 @@ MOST_PRODUCTS: Final = 1 << 14
 """Multiplications of `orthogonal` for each element of the model, and a minute's beside them: no published layer is wider."""
 
 
+Known = dict[tuple[int, tuple[int, ...]], Resolved]
+"""The numbers of rules, by the number of the rule and the shape of a tensor: many layers have the same ones."""
+
+
 class PlannedStep(NamedTuple):
     """One tensor and what is done to it, or to a part of it.
 
@@ -174,13 +178,14 @@ def plan_rules(targets: Sequence[Target], rules: Sequence[Rule], others: Sequenc
         LimitExceededError: Orthogonal matrices of a hundred thousand rows and columns.
     """
     matched, won = Counter[int](), set[int]()
+    known: Known = {}
     steps = []
     for target in targets:
         numbers = [number for number, rule in enumerate(rules, 1) if target.is_meant(rule)]
         matched.update(numbers)
         acting = find_acting(numbers, rules)
         won.update(acting)
-        steps.append(_plan_tensor(target, rules, acting))
+        steps.append(_plan_tensor(target, rules, acting, known))
     _check_products(steps)
     unmatched = {
         number: why_unmatched(rule, targets, others) for number, rule in enumerate(rules, 1) if number not in matched
@@ -188,12 +193,12 @@ def plan_rules(targets: Sequence[Target], rules: Sequence[Rule], others: Sequenc
     return InitPlan(tuple(rules), tuple(steps), unmatched, tuple(sorted(matched.keys() - won)), matched)
 
 
-def _plan_tensor(target: Target, rules: Sequence[Rule], acting: Sequence[int]) -> PlannedStep:
+def _plan_tensor(target: Target, rules: Sequence[Rule], acting: Sequence[int], known: Known) -> PlannedStep:
     """What the rules of these numbers do to a tensor: one to the whole of it at most, before all others."""
     whole = PlannedStep(target)
     parts = []
     for number in acting:
-        step = _plan_step(target, rules, number)
+        step = _plan_step(target, rules, number, known)
         if rules[number - 1].part is None:
             whole = step
         else:
@@ -202,7 +207,7 @@ def _plan_tensor(target: Target, rules: Sequence[Rule], acting: Sequence[int]) -
     for before, after in pairwise(parts):
         _check_apart(before, after)
     note = "; ".join(filter(None, [alias_note(target, rules, acting), whole.note]))
-    return whole._replace(note=note, parts=tuple(parts))
+    return whole._replace(note=note, parts=tuple(parts)) if parts or note != whole.note else whole
 
 
 def _begin(part: PlannedStep) -> int:
@@ -243,13 +248,15 @@ def _check_products(steps: Sequence[PlannedStep]) -> None:
         raise LimitExceededError("multiplications of orthogonal", limit=limit, actual=products)
 
 
-def _plan_step(target: Target, rules: Sequence[Rule], number: int) -> PlannedStep:
+def _plan_step(target: Target, rules: Sequence[Rule], number: int, known: Known) -> PlannedStep:
     rule = rules[number - 1]
     if rule.initializer.kind == "keep":
         return PlannedStep(target, rule, number)
     try:
         _check_target(target, rule)
-        resolved = resolve(rule, target.shape)
+        resolved = known.get((number, target.shape))
+        if resolved is None:
+            resolved = known[number, target.shape] = resolve(rule, target.shape)
     except RuleError as error:
         raise with_tensor(error, target, number) from None
     notes = [remark(target, rule, resolved) for remark in REMARKS]
@@ -265,6 +272,9 @@ def with_tensor(error: RuleError, target: Target, number: int | None) -> RuleErr
 
 
 def _check_target(target: Target, rule: Rule) -> None:
+    least, most = rule.initializer.dimensions or (0, len(target.shape))
+    if not target.problem and target.dtype in FLOATING and least <= len(target.shape) <= most:
+        return
     hint = f"leave it out with a later rule: '{quote_name(target.name)}=keep'"
     if target.problem:
         raise rule_error(rule.text, rule.origin, f"it is {target.problem}", hint=hint, at=0)
@@ -275,9 +285,7 @@ def _check_target(target: Target, rule: Rule) -> None:
         raise rule_error(
             rule.text, rule.origin, f"it is of {target.dtype}; rules work on floating-point tensors", hint=hint, at=0
         )
-    dimensions = rule.initializer.dimensions
-    if dimensions is not None and not dimensions[0] <= len(target.shape) <= dimensions[1]:
-        least, most = dimensions
+    if not least <= len(target.shape) <= most:
         what = f"{least}" if least == most else f"{least} or more" if most > 5 else f"{least} to {most}"
         raise rule_error(
             rule.text, rule.origin,

@@ -37,6 +37,8 @@ class Target(NamedTuple):
 
     def meant_aliases(self, rule: Rule) -> list[str]:
         """Those of its further names that a rule matches."""
+        if not self.aliases:
+            return []
         pairs = zip(self.aliases, self.alias_classes or (self.classes,) * len(self.aliases), strict=True)
         return [alias for alias, classes in pairs if rule.selector.matches(alias, classes)]
 

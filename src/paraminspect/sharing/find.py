@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from paraminspect.errors import CheckpointError, LimitExceededError
-from paraminspect.formats.table import formats_of_files, resolve
 from paraminspect.names.listing import is_shown
 from paraminspect.records import Checkpoint, Declaration, TensorRecord, TieGroup
 from paraminspect.text import counted, format_bytes
@@ -262,12 +261,16 @@ GGUF_ENCODERS = ("bert", "t5encoder", "clip")
 
 def is_stored_apart(checkpoint: Checkpoint) -> bool:
     """Whether its format is one in which no two tensors can share bytes."""
+    from paraminspect.formats.table import formats_of_files
+
     rows = formats_of_files(checkpoint)
     return bool(rows) and not any(row.keeps_ties for row in rows)
 
 
 def note_ties(checkpoint: Checkpoint) -> str:
     """What to say of a tie that a file leaves out, having no key to declare it; "" where there is nothing to say."""
+    from paraminspect.formats.table import formats_of_files, resolve
+
     remarks = {row.remarks for row in formats_of_files(checkpoint) if row.remarks}
     return "".join(resolve(remark)(checkpoint) for remark in remarks)
 

@@ -24,6 +24,10 @@ Array = np.ndarray[Any, Any]
 
 _NIBBLES: Final = (0, 4)
 _PAIRS: Final = (0, 2, 4, 6)
+_BYTES: Final = 8
+_EACH: Final = 0x0101010101010101
+"""Of a word of eight bytes, 1 in each."""
+
 _IQ4: Final = np.array([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113], np.float32)
 """The 16 numbers of `iq4_nl` and `iq4_xs`."""
 
@@ -62,6 +66,9 @@ def _unpack(packed: Array, shifts: tuple[int, ...], mask: int, run: int = 1) -> 
     Returns:
         Words of (blocks, words * fields in a word), of the type of `packed`.
     """
+    if packed.dtype == np.uint8 and run % _BYTES == 0:  # eight of them at a time; what moves into a neighbour is masked
+        words = np.ascontiguousarray(packed).view(np.uint64)
+        return _unpack(words, shifts, mask * _EACH, run // _BYTES).view(np.uint8)
     count = packed.shape[0]
     fields = packed.reshape(count, -1, 1, run) >> np.array(shifts, packed.dtype).reshape(1, 1, -1, 1)
     found: Array = (fields & packed.dtype.type(mask)).reshape(count, -1)
@@ -72,17 +79,31 @@ def _floats(numbers: Array) -> Array:
     return numbers.astype(np.float32)
 
 
-def _signed(packed: Array) -> Array:
-    """int8 fields as float32."""
-    return np.ascontiguousarray(packed).view(np.int8).astype(np.float32)
+def _signed(packed: Array, zero: int = 0) -> Array:
+    """int8 fields, or those of a few bits less the one that stands for 0, as float32."""
+    return np.ascontiguousarray(packed - np.uint8(zero) if zero else packed).view(np.int8).astype(np.float32)
+
+
+def _scaled(scales: Array, numbers: Array) -> Array:
+    """Each of the (blocks, s) scales times its share of the (blocks, n) numbers, in their place."""
+    shares = numbers.reshape(*scales.shape, -1)
+    shares *= scales[:, :, None]
+    return numbers
+
+
+def _less(numbers: Array, lows: Array) -> Array:
+    """Each share of the (blocks, n) numbers less its one of the (blocks, s) lows, in their place."""
+    shares = numbers.reshape(*lows.shape, -1)
+    shares -= lows[:, :, None]
+    return numbers
 
 
 def _q4_0(blocks: Array) -> Array:
-    return _half(blocks, 0) * (_floats(_unpack(blocks[:, 2:], _NIBBLES, 15, 16)) - np.float32(8))
+    return _scaled(_half(blocks, 0), _signed(_unpack(blocks[:, 2:], _NIBBLES, 15, 16), 8))
 
 
 def _q4_1(blocks: Array) -> Array:
-    return _half(blocks, 0) * _floats(_unpack(blocks[:, 4:], _NIBBLES, 15, 16)) + _half(blocks, 2)
+    return _less(_scaled(_half(blocks, 0), _floats(_unpack(blocks[:, 4:], _NIBBLES, 15, 16))), -_half(blocks, 2))
 
 
 def _fifth_unpack(packed: Array) -> Array:
@@ -92,38 +113,25 @@ def _fifth_unpack(packed: Array) -> Array:
 
 def _q5_0(blocks: Array) -> Array:
     numbers = _unpack(blocks[:, 6:], _NIBBLES, 15, 16) | _fifth_unpack(blocks[:, 2:6])
-    return _half(blocks, 0) * (_floats(numbers) - np.float32(16))
+    return _scaled(_half(blocks, 0), _signed(numbers, 16))
 
 
 def _q5_1(blocks: Array) -> Array:
     numbers = _unpack(blocks[:, 8:], _NIBBLES, 15, 16) | _fifth_unpack(blocks[:, 4:8])
-    return _half(blocks, 0) * _floats(numbers) + _half(blocks, 2)
+    return _less(_scaled(_half(blocks, 0), _floats(numbers)), -_half(blocks, 2))
 
 
 def _q8_0(blocks: Array) -> Array:
-    return _half(blocks, 0) * _signed(blocks[:, 2:])
+    return _scaled(_half(blocks, 0), _signed(blocks[:, 2:]))
 
 
 def _q8_1(blocks: Array) -> Array:
-    return _half(blocks, 0) * _signed(blocks[:, 4:])
+    return _scaled(_half(blocks, 0), _signed(blocks[:, 4:]))
 
 
 def _q8_k(blocks: Array) -> Array:
     scale: Array = blocks[:, :4].copy().view("<f4").astype(np.float32)
     return _scaled(scale, _signed(blocks[:, 4:260]))
-
-
-def _scaled(scales: Array, numbers: Array) -> Array:
-    """Each of the (blocks, s) scales times its share of the (blocks, n) numbers."""
-    count, groups = scales.shape
-    product: Array = scales.reshape(count, groups, 1) * numbers.reshape(count, groups, -1)
-    return product.reshape(count, -1)
-
-
-def _less(numbers: Array, lows: Array) -> Array:
-    """Each share of the (blocks, n) numbers less its one of the (blocks, s) lows."""
-    less: Array = numbers - np.repeat(lows, numbers.shape[1] // lows.shape[1], axis=1)
-    return less
 
 
 def _q2_k(blocks: Array) -> Array:
@@ -165,12 +173,12 @@ def _q5_k(blocks: Array) -> Array:
 
 def _q6_k(blocks: Array) -> Array:
     low, high = _unpack(blocks[:, :128], _NIBBLES, 15, 64), _unpack(blocks[:, 128:192], _PAIRS, 3, 32)
-    numbers = _floats(low | high << np.uint8(4)) - np.float32(32)
-    return _scaled(_half(blocks, 208) * _signed(blocks[:, 192:208]), numbers)
+    scales = _half(blocks, 208) * _signed(blocks[:, 192:208])
+    return _scaled(scales, _signed(low | high << np.uint8(4), 32))
 
 
 def _iq4_nl(blocks: Array) -> Array:
-    return _half(blocks, 0) * _IQ4.take(_unpack(blocks[:, 2:], _NIBBLES, 15, 16))
+    return _scaled(_half(blocks, 0), _IQ4.take(_unpack(blocks[:, 2:], _NIBBLES, 15, 16)))
 
 
 def _iq4_xs(blocks: Array) -> Array:
@@ -190,11 +198,11 @@ def _trits(packed: Array, digits: int, run: int) -> Array:
 
 def _tq1_0(blocks: Array) -> Array:
     digits = [_trits(blocks[:, :32], 5, 32), _trits(blocks[:, 32:48], 5, 16), _trits(blocks[:, 48:52], 4, 4)]
-    return _half(blocks, 52) * (_floats(np.concatenate(digits, axis=1)) - np.float32(1))
+    return _scaled(_half(blocks, 52), _floats(np.concatenate(digits, axis=1)) - np.float32(1))
 
 
 def _tq2_0(blocks: Array) -> Array:
-    return _half(blocks, 64) * (_floats(_unpack(blocks[:, :64], _PAIRS, 3, 32)) - np.float32(1))
+    return _scaled(_half(blocks, 64), _signed(_unpack(blocks[:, :64], _PAIRS, 3, 32), 1))
 
 
 def _mxfp4(blocks: Array) -> Array:

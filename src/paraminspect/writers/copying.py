@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -12,7 +11,7 @@ from paraminspect.files import system
 from paraminspect.files.blob import Blob, open_blob
 from paraminspect.files.paths import shown
 from paraminspect.files.reasons import reason_of
-from paraminspect.files.storing import copy_in_kernel, wait_until_writable
+from paraminspect.files.storing import copy_in_kernel, write_all
 from paraminspect.writers.layout import Copy, FileLayout
 
 KERNEL_CHUNK: Final = 64 << 20
@@ -155,13 +154,3 @@ def write_at(fd: int, data: bytes | memoryview, offset: int) -> None:
     while view:
         done = system.write_at(fd, view, offset)
         view, offset = view[done:], offset + done
-
-
-def write_all(fd: int, data: bytes | memoryview) -> None:
-    """All of the bytes to wherever a descriptor stands, waiting if it is one that does not block."""
-    view = memoryview(data)
-    while view:
-        try:
-            view = view[os.write(fd, view) :]
-        except BlockingIOError:
-            wait_until_writable(fd)

@@ -6,17 +6,17 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from paraminspect.errors import TargetError
 from paraminspect.files.door import place_of
 from paraminspect.files.reasons import hint_for, with_reason
 from paraminspect.files.storing import free_space, open_device
 from paraminspect.files.system import descriptor_in
-from paraminspect.formats.folder_models import MODEL_ENDINGS, is_index
-from paraminspect.formats.table import DISTRIBUTED
 from paraminspect.text import format_bytes, list_some, quote
-from paraminspect.writers.layout import Layout
+
+if TYPE_CHECKING:  # what a small file does not wait for
+    from paraminspect.writers.layout import Layout
 
 MAX_NAMED: Final = 3
 """Files that a message names."""
@@ -95,6 +95,9 @@ def check_folder(target: str, layout: Layout, force: bool) -> None:
 
 def _is_of_checkpoint(path: str) -> bool:
     """Whether a file is one of those that a folder of a model has by its nature."""
+    from paraminspect.formats.folder_models import MODEL_ENDINGS, is_index
+    from paraminspect.formats.table import DISTRIBUTED
+
     name = os.path.basename(path)
     return os.path.isfile(path) and bool(
         name.lower().endswith((*MODEL_ENDINGS, *DISTRIBUTED.endings)) or name in DISTRIBUTED.names or is_index(name)

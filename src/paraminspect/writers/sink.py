@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.blob import Blob
-from paraminspect.files.storing import allocate, lies_in_memory
+from paraminspect.files.storing import allocate, lies_in_memory, write_all
 from paraminspect.writers.copying import (
     CHUNK,
     Sources,
@@ -19,7 +19,6 @@ from paraminspect.writers.copying import (
     copy_to_stream,
     read_at,
     read_chunks,
-    write_all,
     write_at,
 )
 from paraminspect.writers.destination import explained

@@ -8,19 +8,18 @@ treated file by file: each of its shards that changes is replaced, all others st
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 from paraminspect.errors import TargetError
-from paraminspect.files.seen import settle
-from paraminspect.writers.copying import CHUNK, open_sources, read_at, write_all
-from paraminspect.writers.destination import check_file, check_space, explained, open_stream_at, resolve
+from paraminspect.files.storing import write_all
+from paraminspect.writers.copying import CHUNK, open_sources, read_at
+from paraminspect.writers.destination import check_space, explained, open_stream_at
 from paraminspect.writers.layout import Layout
 from paraminspect.writers.outputs import Look, choose_output
-from paraminspect.writers.partial import Partial, describe_left
 from paraminspect.writers.sink import FileSink, Sink, StreamSink
 
-__all__ = ["Sink", "open_stream", "open_target", "write_whole"]
+__all__ = ["Sink", "open_stream", "open_target"]
 
 
 @contextmanager
@@ -83,51 +82,6 @@ def open_stream(layout: Layout, fd: int, path: str = "-") -> Iterator[Sink]:
     """
     with _stream(layout, fd, path, owned=False) as sink:
         yield sink
-
-
-def write_whole(path: str, pieces: Iterable[bytes], *, force: bool = True) -> list[str]:
-    """Write a small file whose bytes come one after another.
-
-    Args:
-        path: Where to, as in `open_target`.
-        pieces: Its bytes; what they raise leaves the file that was there.
-        force: Whether a file that is there is replaced.
-
-    Returns:
-        What is to be said of it.
-
-    Raises:
-        TargetError: As in `open_target`.
-    """
-    with explained(path):
-        fd = open_stream_at(path)
-    if fd is not None:
-        try:
-            for piece in pieces:
-                with explained(path):
-                    write_all(fd, piece)
-        finally:
-            os.close(fd)
-        return []
-    with explained(path):
-        target = resolve(path)
-        replaced = check_file(target, path, force)
-    partial = Partial(target, replaced=replaced)
-    try:
-        with explained(path):
-            partial.make()
-        for piece in pieces:
-            with explained(path):
-                write_all(partial.file, piece)
-        with explained(path):
-            partial.sync()
-        settle()
-        with explained(path):
-            partial.commit(replace=force)
-    finally:
-        partial.discard()
-        partial.close()
-    return describe_left(partial.left)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
@@ -13,6 +14,7 @@ from paraminspect.cli.run_options import Run
 from paraminspect.errors import ParamInspectError
 
 if TYPE_CHECKING:
+    from paraminspect.engines.pool import Engine
     from paraminspect.models.open import Opened
     from paraminspect.render.rows import Rows
 
@@ -57,7 +59,6 @@ def command(
     """
     from paraminspect.cli.opened import open_one
     from paraminspect.cli.progress import Progress
-    from paraminspect.engines import open_engine
     from paraminspect.library.report import compare, count_bytes, describe_source, make_report, plan_listing
 
     out = Output("auto", colour=color)
@@ -79,9 +80,13 @@ def command(
     gradients = _run(models[0], run, rules, out) if grad else None
     listings = [plan_listing(model, everything=everything) for model in models]
     nbytes = 0 if no_values else count_bytes(models, listings)
-    with open_engine() as engine, Progress(out, "reading") as progress, Progress(out, "checking") as checking:
+    with (
+        _open_engine(values=not no_values) as engine,
+        Progress(out, "reading") as progress,
+        Progress(out, "checking") as checking,
+    ):
         advance, told = progress.counting(nbytes), checking if deep else None
-        pools = [model.pool(engine, nbytes, holds_lock=True) for model in models]
+        pools = [None if engine is None else model.pool(engine, nbytes, holds_lock=True) for model in models]
         parts = [
             describe_source(model, listing, values=not no_values, advance=advance, pool=pool, deep=told)
             for model, listing, pool in zip(models, listings, pools, strict=True)
@@ -98,6 +103,15 @@ def command(
         _open(output_file)
     out.finish()
     return out.status
+
+
+def _open_engine(*, values: bool) -> AbstractContextManager[Engine | None]:
+    """Who reads values; nobody where none are read."""
+    if not values:
+        return nullcontext()
+    from paraminspect.engines import open_engine
+
+    return open_engine()
 
 
 def _run(model: Opened, run: Run, rules: options.Rules, out: Output) -> Rows:

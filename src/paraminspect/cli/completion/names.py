@@ -19,6 +19,7 @@ from paraminspect.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from paraminspect.formats.brief import Brief
+    from paraminspect.models.recognise import Recognised
 
 MAX_CANDIDATES: Final = 400
 """Completions in one answer; of more, only as many first characters are given as lead on."""
@@ -67,14 +68,15 @@ def find_names(declared: Declared, typed: Typed) -> Names:
     inside = f"{module}." if module and typed.target is not None and typed.target.name != "module" else ""
     found: dict[str, TensorRecord | Brief] = {}
     for source in find_sources(declared, typed):
-        brief = None if inside else _read_brief(source)
+        there = _look(source)
+        brief = None if inside or there is None else _read_brief(there)
         if brief is not None:
             meant = brief.names if everything else brief.names_of(keep)
             if max(map(len, meant), default=0) >= MAX_NAME:
                 meant = [name for name in meant if len(name) < MAX_NAME]
             found = {**dict.fromkeys(meant, brief), **found}
             continue
-        for name, record in _read_all(source, typed):
+        for name, record in _read_all(there, typed):
             if name.startswith(inside) and (everything or keep(record)) and len(name) < MAX_NAME:
                 found.setdefault(name[len(inside) :], record)
     return found
@@ -165,24 +167,40 @@ def _is_of_model(record: TensorRecord) -> bool:
     return record.role in OF_MODEL
 
 
-def _read_brief(source: str) -> Brief | None:
-    """The names of a file on this machine; None for anything else, whatever is wrong with it, and where records tell more."""
+class _There(NamedTuple):
+    """A file or folder on this machine, and what it is."""
+
+    path: str
+    found: Recognised
+
+
+def _look(source: str) -> _There | None:
+    """What a word names; None for what is not on this machine."""
     path = find_path(source)
-    if path is None or os.path.isdir(path):
+    if path is None:
         return None
+    from paraminspect.models.recognise import recognise
+
+    return _There(path, recognise(path))
+
+
+def _read_brief(there: _There) -> Brief | None:
+    """The names of a file; None for anything else, whatever is wrong with it, and where records tell more."""
+    if there.found.kind == "spec" or os.path.isdir(there.path):
+        return None  # no reader of files is loaded for a spec
     from paraminspect.formats.source import open_brief
 
     try:
-        return open_brief(path)
+        return open_brief(there.path)
     except (ParamInspectError, OSError):
         return None
 
 
-def _read_all(source: str, typed: Typed) -> Iterator[tuple[str, TensorRecord]]:
-    if (records := _read(source, typed.options.get("define", ()))) is not None:
+def _read_all(there: _There | None, typed: Typed) -> Iterator[tuple[str, TensorRecord]]:
+    if (records := _read(there, typed.options.get("define", ()))) is not None:
         for record in records:
             yield record.name, record
-    elif (weights := _read(typed.get("weights"))) is not None:
+    elif (weights := _read(_look(typed.get("weights")))) is not None:
         begin, add = typed.get("strip_prefix"), typed.get("add_prefix")
         for record in weights:
             yield add + record.name.removeprefix(begin), record
@@ -201,21 +219,17 @@ def find_path(source: str) -> str | None:
     return path if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else None
 
 
-def _read(source: str, define: Sequence[str] = ()) -> Sequence[TensorRecord] | None:
-    """The tensors of a file or folder on this machine; None for anything else and whatever is wrong with it."""
-    path = find_path(source)
-    if path is None:
+def _read(there: _There | None, define: Sequence[str] = ()) -> Sequence[TensorRecord] | None:
+    """The tensors of a file or folder; None for anything else and whatever is wrong with it."""
+    if there is None:
         return None
-    from paraminspect.models.recognise import recognise
-
-    found = recognise(path)
     try:
-        if found.kind == "spec":
+        if there.found.kind == "spec":
             from paraminspect.models.open import tell_spec
 
-            return tell_spec(path, found.text, define)
+            return tell_spec(there.path, there.found.text, define)
         from paraminspect.formats import open_source
 
-        return open_source(path).tensors
+        return open_source(there.path).tensors
     except ParamInspectError:
         return None
