@@ -24,7 +24,7 @@ OutputFile = Annotated[
         "--output",
         "-o",
         metavar="FILE",
-        help="Where to: .safetensors, .pt, .npz, FOLDER/ or -; a folder gets shards, - is a pipe.",
+        help="Where to: .safetensors, .pt, .npz, FOLDER/ or -; shards in a folder, - a pipe.",
     ),
     options.FILE,
 ]
