@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar
@@ -22,6 +23,28 @@ def plain(node: Node) -> object:
     if isinstance(node, ListNode):
         return [plain(item) for item in node.items]
     return {key.text: plain(value) for key, value in node.entries}
+
+
+NUMBER = r"(?P<based>0o[0-7]+|0x[0-9a-fA-F]+)|[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
+"""Of the core schema of YAML 1.2; an integer may have a sign too."""
+
+
+@given(st.text("0123456789.eE+-xoaf²", max_size=8) | st.from_regex(NUMBER, fullmatch=True))
+@example("0x")
+@example("+-5")
+@example("5.e+")
+@example("1e5e5")
+@example("1²")
+def test_numbers_are_those_of_the_core_schema(text: str) -> None:
+    found = re.fullmatch(NUMBER, text)
+    value = parse_scalar(text, Mark(1, 1)).value
+    if found is None:
+        assert value in (text, None)
+    else:
+        expected = int(text[2:], 8 if text[1] == "o" else 16) if found["based"] else float(text)
+        assert isinstance(value, int | float)
+        assert value == expected
+        assert isinstance(value, float) == (not found["based"] and not text.lstrip("+-").isdigit())
 
 
 def fails(text: str | bytes, pure: bool = True) -> SpecError:

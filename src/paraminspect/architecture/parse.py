@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from paraminspect.architecture.blocks import parse_block
 from paraminspect.architecture.fields import (
-    IDENTIFIER,
+    is_identifier,
     parse_name,
     parse_outputs,
     parse_variable,
@@ -191,7 +191,7 @@ def _parse_override(name: str, value: Override, known: list[str]) -> Value:
 
 
 def _parse_shared(key: Scalar, node: Node) -> Layer:
-    name = parse_name(key, "the name of a shared module", IDENTIFIER).text
+    name = parse_name(key, "the name of a shared module", is_identifier).text
     layer = parse_layer(node)
     if layer.name is not None or layer.inputs or layer.take or layer.condition is not None:
         raise layer.mark.error(

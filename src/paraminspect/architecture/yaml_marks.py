@@ -52,8 +52,12 @@ QUOTE_STAR = "quote text that begins with *: '*.weight=zeros'"
 _NUMERIC: Final = frozenset(".0123456789")
 """How all numbers begin, behind their sign."""
 
-_PREFIXED: Final = r"0o[0-7]+|0x[0-9a-fA-F]+"
-_FLOAT: Final = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
+_PREFIXED: Final[dict[str, tuple[int, frozenset[str]]]] = {
+    "0o": (8, frozenset("01234567")),
+    "0x": (16, frozenset("0123456789abcdefABCDEF")),
+}
+"""How numbers of another base begin -> that base, and its digits."""
+
 _USUAL: Final = frozenset(map(chr, (9, 10, 13, *range(32, 127))))
 _FORBIDDEN: Final = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 """Compiled only where they are needed."""
@@ -114,11 +118,22 @@ def parse_scalar(text: str, mark: Mark) -> Scalar:
     digits = text[1:] if text[0] in "+-" else text
     if digits.isascii() and digits.isdigit():
         value = int(_bounded(text, mark))
-    elif digits[:1] in _NUMERIC and re.fullmatch(_PREFIXED, text):
-        value = int(_bounded(text, mark)[2:], 8 if text[1] == "o" else 16)
-    elif digits[:1] in _NUMERIC and re.fullmatch(_FLOAT, text):
-        value = float(_bounded(text, mark))
+    elif digits[:1] in _NUMERIC:
+        base, known = _PREFIXED.get(text[:2], (10, frozenset()))
+        if known and text[2:] and known.issuperset(text[2:]):
+            value = int(_bounded(text, mark)[2:], base)
+        elif _is_decimal(digits):
+            value = float(_bounded(text, mark))
     return Scalar(value, text, mark)
+
+
+def _is_decimal(digits: str) -> bool:
+    """Whether a text without its sign is a number with a point, an exponent, or both."""
+    mantissa, e, exponent = digits.replace("E", "e").partition("e")
+    if e and exponent[:1] in ("+", "-"):
+        exponent = exponent[1:]
+    whole = mantissa.replace(".", "", 1)
+    return digits.isascii() and whole.isdigit() and (not e or exponent.isdigit())
 
 
 def _bounded(text: str, mark: Mark) -> str:
