@@ -16,9 +16,10 @@ from paraminspect.architecture.fields import (
 from paraminspect.architecture.layers import parse_layer, parse_layers
 from paraminspect.architecture.model import Layer, Loss, RuleSet, RuleText, Spec, Tie, Use, Value
 from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, describe, shown
+from paraminspect.architecture.scalars import parse_scalar
 from paraminspect.architecture.tensors import parse_inputs, parse_loss
 from paraminspect.architecture.values import Scope
-from paraminspect.architecture.yaml_marks import parse_scalar, parse_yaml
+from paraminspect.architecture.yaml_marks import parse_yaml
 from paraminspect.errors import SpecError
 from paraminspect.names.suggestions import suggest
 from paraminspect.text import shorten
