@@ -4,7 +4,8 @@
 - `requirements-files.txt` names what works on files need: the dependencies of `pyproject.toml` but torch, which would
   hold gigabytes, and what these bring in turn, for pip takes torch with us unless it is told to take no dependency at
   all. `.pre-commit-hooks.yaml` names the same; `action.yml` reads the file.
-- `docs/formats.md` has a table of the formats that are read, behind `<!-- formats -->`.
+- `docs/formats.md` has a table of the formats that are read, behind `<!-- formats -->`, and one of the ways to pack a
+  quantised weight, behind `<!-- schemes -->`.
 
     python -m scripts.fill_formats            write
     python -m scripts.fill_formats --check    write nothing, exit 1 if something would change
@@ -22,6 +23,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from paraminspect.formats.quantised.schemes import SCHEMES, Scheme
 from paraminspect.formats.table import FORMATS, Format
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -119,9 +121,19 @@ def fill_script(text: str) -> str:
 
 
 def fill_page(text: str) -> str:
-    """The table of the formats that are read."""
+    """The tables of the formats that are read, and of the ways to pack a weight."""
     rows = "".join(f"| {with_endings(row)} | {row.about} |\n" for row in FORMATS if row.about)
-    return put(text, r"<!-- formats -->\n(?P<value>(?:\|.*\n)+)", f"| format | what is read |\n| --- | --- |\n{rows}")
+    text = put(text, r"<!-- formats -->\n(?P<value>(?:\|.*\n)+)", f"| format | what is read |\n| --- | --- |\n{rows}")
+    rows = "".join(f"| {row.title} | {told_by(row)} |\n" for row in SCHEMES)
+    head = "| scheme | what the names of its tensors end in |\n| --- | --- |\n"
+    return put(text, r"<!-- schemes -->\n(?P<value>(?:\|.*\n)+)", f"{head}{rows}")
+
+
+def told_by(row: Scheme) -> str:
+    """The tensors that stand for one weight, by what their names end in."""
+    names = [f"`{name}`" if name else "the name itself" for _, name in row.parts]
+    others = ", ".join(f"`{name}`" for _, name in row.optional)
+    return ", ".join(names) + (f"; perhaps {others}" if others else "")
 
 
 def with_endings(row: Format) -> str:

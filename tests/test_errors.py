@@ -70,3 +70,18 @@ def test_callers_can_catch_all_of_them() -> None:
     for cls in CLASSES:
         with pytest.raises(ParamInspectError):
             raise cls("x", limit=1, actual=2) if cls is LimitExceededError else cls("x")
+
+
+@pytest.mark.parametrize(
+    ("source", "message", "said"),
+    [
+        ("m.pt", "the file is empty", "m.pt: the file is empty"),
+        ("the", "the file is empty", "the: the file is empty"),
+        ("build.py", "build.py is Python", "build.py is Python"),
+        ("build.py:net", "build.py: no such file", "build.py: no such file"),
+        ("a/build.py:net", "a/build.py has no net", "a/build.py has no net"),
+        ("build.py:net", "build.pyc: no such file", "build.py:net: build.pyc: no such file"),
+    ],
+)
+def test_a_message_names_its_source_once(source: str, message: str, said: str) -> None:
+    assert str(ParamInspectError(message, source=source)) == said

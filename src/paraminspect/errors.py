@@ -61,7 +61,17 @@ class ParamInspectError(Exception):
 
     def __str__(self) -> str:
         place = [str(part) for part in (self.source or None, self.line, self.column) if part is not None]
+        if self.source and self.line is None and self._names_itself(self.source):
+            return self.message
         return f"{':'.join(place)}: {self.message}" if place else self.message
+
+    def _names_itself(self, source: str) -> bool:
+        """Whether the message begins with the source, or with the file of a factory: "build.py has no make_net"."""
+        return any(
+            self.message.startswith(f"{name}: ") or ("." in name and self.message.startswith(f"{name} "))
+            for name in (source, source.rpartition(":")[0])
+            if name
+        )
 
 
 def _as_it_was(kind: type[ParamInspectError], arguments: tuple[object, ...]) -> ParamInspectError:

@@ -246,9 +246,14 @@ def _fitting(text: str, width: int) -> str:
 def _escape_character(character: str) -> str:
     if is_plain(character):
         return character
-    code = ord(character)
     if character in _SHORT:
         return _SHORT[character]
+    return escape_code(character)
+
+
+def escape_code(character: str) -> str:
+    r"""A character by its number, whatever it is: `\u4e2d`."""
+    code = ord(character)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 

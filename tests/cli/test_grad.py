@@ -189,6 +189,13 @@ def test_saving_to_a_pipe(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "binary" in grad(run, "configs/mlp.yaml", "-o", "-", status=2, terminal=True).stderr
 
 
+def test_no_gradient_is_wider_than_the_terminal(run: Any, workplace: Path) -> None:
+    text = grad(run, "configs/mlp.yaml", "--show", terminal=True, COLUMNS="30", NO_COLOR="1").stdout
+    lines = [line for line in text.splitlines() if line.startswith(("tensor(", "  "))]
+    assert len(lines) > 4
+    assert max(map(len, lines)) <= 30
+
+
 def test_pictures(run: Any, workplace: Path) -> None:
     for name in ("g.svg", "g.html"):
         grad(run, "configs/mlp.yaml", "--plot", name)

@@ -24,6 +24,16 @@ def test_a_screen(run: Any, command: str) -> None:
     assert len(run(command, "--help").stdout.splitlines()) > len(lines)
 
 
+def test_words_to_choose_from_are_on_the_screen(run: Any) -> None:
+    """Also where there is no room for them beside the option."""
+    for command, words in (
+        ("list", "auto, table, tsv, csv, json, jsonl"),
+        ("cost", "adamw, adam, sgd"),
+        ("diff", "names|shapes"),
+    ):
+        assert words in " ".join(run(command, "-h", terminal=True, COLUMNS="80").stdout.split())
+
+
 @pytest.mark.parametrize("topic", TOPICS)
 def test_topics(run: Any, topic: str) -> None:
     result = run("help", topic)

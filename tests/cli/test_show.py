@@ -36,6 +36,13 @@ def test_values_of_a_file_are_printed_as_torch_prints_them(checkpoint: Path) -> 
     )
 
 
+def test_markdown_is_the_text_as_a_block_of_code(checkpoint: Path, tmp_path: Path) -> None:
+    text = run_apart("show", str(checkpoint), "fc.*")[1]
+    assert run_apart("show", str(checkpoint), "fc.*", "-f", "markdown")[1] == f"```\n{text}```\n"
+    assert run_apart("show", str(checkpoint), "fc.*", "-o", str(tmp_path / "values.md")) == (0, "", "")
+    assert (tmp_path / "values.md").read_text("utf-8") == f"```\n{text}```\n"
+
+
 def test_slice_and_precision(checkpoint: Path) -> None:
     due = torch.load(checkpoint)["fc.weight"][0, :4]
     stdout = run_apart("show", str(checkpoint), "fc.weight", "--slice", "0,:4", "--precision", "2")[1]

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 import safetensors.torch
 import torch
+from PIL import Image
 
 from paraminspect.render.delimited import in_ascii, sparkline
 from tests.making.running import run_apart
@@ -95,6 +96,16 @@ def test_a_picture_has_a_row_for_each_tensor(model: Path, ending: str) -> None:
     assert texts.index("2.w") < texts.index("10.w")
     assert "1 NaN" in texts
     assert len(list(root.iter("{http://www.w3.org/2000/svg}polygon"))) == 3
+
+
+def test_a_png_has_room_for_letters_that_it_writes_by_their_numbers(tmp_path: Path) -> None:
+    widths = {}
+    for name, letters in (("ascii", "_u5c42" * 3), ("other", "层层层")):
+        torch.save({f"{letters}.w": torch.ones(2)}, tmp_path / "model.pt")
+        assert run_apart("stats", tmp_path / "model.pt", "--plot", tmp_path / f"{name}.png")[0] == 0
+        with Image.open(tmp_path / f"{name}.png") as picture:
+            widths[name] = picture.width
+    assert widths["ascii"] == widths["other"]
 
 
 def test_a_picture_of_another_kind_is_refused_before_anything_is_read(model: Path) -> None:

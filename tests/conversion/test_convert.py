@@ -32,6 +32,7 @@ from paraminspect.formats import companions
 from paraminspect.formats.source import open_source
 from paraminspect.values import decode as numbers
 from tests.making.newer_torch import ALONE
+from tests.making.quantised_files import PACKED, save_packed
 from tests.making.running import run_here
 from tests.making.torch_files import not_dense
 
@@ -368,6 +369,10 @@ def test_tensors_that_no_file_holds_are_named(tmp_path: Path) -> None:
     with pytest.raises(ParamInspectError, match="'s' cannot be written: it is sparse_csr") as caught:
         convert(tmp_path / "s.pt", tmp_path / "x.pt")
     assert caught.value.hint == "--exclude 's' leaves it out"
+    torch.save({"r": not_dense(), "s": not_dense()}, tmp_path / "t.pt")
+    with pytest.raises(ParamInspectError, match="2 tensors cannot be written") as caught:
+        convert(tmp_path / "t.pt", tmp_path / "x.pt")
+    assert caught.value.hint == "--exclude PATTERN leaves them out"
     convert(tmp_path / "s.pt", tmp_path / "x.pt", exclude=["s"])
 
 
@@ -463,6 +468,19 @@ def test_one_file_has_none_and_a_file_takes_none(folder: Path, tmp_path: Path) -
     assert convert(folder, tmp_path / "out.safetensors").notes == ()
     assert convert(folder / "model.safetensors", f"{tmp_path}/out/").notes == ()
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["model.safetensors"]
+
+
+def test_a_configuration_stays_behind_only_where_there_is_one(tmp_path: Path) -> None:
+    packed = PACKED["fp8 of DeepSeek"]
+    for config, notes in ((packed.config, 1), (None, 0)):
+        file = save_packed(tmp_path / f"of {notes}", packed.tensors, config) / "model.safetensors"
+        assert (
+            len([note for note in convert(file, tmp_path / f"{notes}.safetensors").notes if "stays behind" in note])
+            == notes
+        )
+    with pytest.raises(ParamInspectError, match="is not told") as caught:
+        convert(file, tmp_path / "x.safetensors", dtype="float32")
+    assert caught.value.hint == "put the config.json of the model beside the file"
 
 
 def test_companions_that_are_no_small_files(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

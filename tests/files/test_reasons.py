@@ -15,7 +15,8 @@ from paraminspect.files.reasons import hint_for, reason_of, with_reason
         (errno.EACCES, "no permission to read it"),
         (errno.EPERM, "no permission to read it"),
         (errno.ENOSPC, "no space left on the device"),
-        (errno.ENOTDIR, "not a directory"),
+        (errno.ENOTDIR, "a part of its path is a file, not a folder"),
+        (errno.EISDIR, "a folder, not a file"),
     ],
 )
 def test_words_for_what_the_system_says(number: int, words: str) -> None:

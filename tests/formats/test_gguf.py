@@ -23,7 +23,8 @@ from paraminspect.files.blob import Blob
 from paraminspect.files.local import LocalFile
 from paraminspect.formats import gguf as reader
 from paraminspect.formats.dtypes import BITS
-from paraminspect.formats.gguf import GGML_TYPES, describe_split, read_gguf
+from paraminspect.formats.gguf import GGML_TYPES, MIN_INFO_BYTES, MIN_KEY_BYTES, describe_split, read_gguf
+from paraminspect.formats.shapes import MAX_NAME_BYTES
 from paraminspect.records import Checkpoint
 from tests.making.gguf_files import (
     ARRAY,
@@ -362,19 +363,25 @@ def test_string_of_lying_length(length: int) -> None:
             read(make_gguf((key_value("k", ARRAY, array(STRING, 1 + bool(after), lying + after)),)))
 
 
-def test_name_of_lying_length() -> None:
-    with pytest.raises(LimitExceededError, match="bytes of a tensor's name"):
-        read(make_gguf((), (struct.pack("<Q", 1 << 62) + bytes(32),)))
-    with pytest.raises(LimitExceededError, match="bytes of a key"):
-        read(make_gguf((struct.pack("<Q", 1 << 62) + bytes(32),)))
+@pytest.mark.parametrize(("length", "error"), [(1 << 62, TruncatedError), (MAX_NAME_BYTES + 1, LimitExceededError)])
+def test_name_of_lying_length(length: int, error: type[Exception]) -> None:
+    name = struct.pack("<Q", length) + bytes(MAX_NAME_BYTES + 32)
+    with pytest.raises(error, match="a tensor's name"):
+        read(make_gguf((), (name,)))
+    with pytest.raises(error, match="a key"):
+        read(make_gguf((name,)))
 
 
 def test_counts_are_held_against_their_bounds_and_the_bytes_left() -> None:
-    with pytest.raises(LimitExceededError, match="tensors; the limit is"):
+    with pytest.raises(LimitExceededError, match="200,001 tensors; the limit is 200,000"):
+        read(make_gguf(tensor_count=200_001) + bytes(200_001 * MIN_INFO_BYTES))
+    with pytest.raises(TruncatedError, match="tensor infos would end"):
         read(make_gguf(tensor_count=1 << 60))
     with pytest.raises(TruncatedError, match="1,000 tensor infos"):
         read(make_gguf(tensor_count=1000))
-    with pytest.raises(LimitExceededError, match="key-values; the limit is"):
+    with pytest.raises(LimitExceededError, match="65,537 key-values; the limit is 65,536"):
+        read(make_gguf(key_count=65_537) + bytes(65_537 * MIN_KEY_BYTES))
+    with pytest.raises(TruncatedError, match="key-values would end"):
         read(make_gguf(key_count=1 << 60))
     with pytest.raises(TruncatedError, match="1,000 key-values"):
         read(make_gguf(key_count=1000))

@@ -266,6 +266,19 @@ def test_header_length_past_the_limit():
     assert caught.value.actual == MAX_NPY_HEADER + 1
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda data: read_npy(Blob.from_bytes(data)),
+        lambda data: read_npz(read_zip_directory(Blob.from_bytes(zip_bytes({"a.npy": data})))),
+    ],
+)
+def test_header_length_past_the_limit_and_past_the_end(make):
+    data = raw_npy("", version=2)[:8] + (MAX_NPY_HEADER + 1).to_bytes(4, "little")
+    with pytest.raises(TruncatedError, match="the npy header ends at byte 65,549, 12 are there"):
+        make(data)
+
+
 @pytest.mark.parametrize(("major", "minor"), [(0, 0), (4, 0), (1, 1)])
 def test_unknown_version(major, minor):
     data = bytearray(npy_bytes(np.zeros(3)))

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import torch
 
-from paraminspect.errors import CheckpointError, SourceError, UnknownFormatError
+from paraminspect.errors import CheckpointError, SourceError, TruncatedError, UnknownFormatError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.packed import find_model
+from paraminspect.formats.sniff import read_blob
 from paraminspect.formats.source import open_source
 from paraminspect.library.answers import convert, diff
 from tests.making.formats import SAMPLES
@@ -144,3 +145,11 @@ def test_initialised_it_is_a_tar_under_a_name_like_its_own_and_else_a_file_by_it
         inside = torch.load(io.BytesIO(model.read()))
     for found in (inside, torch.load(tmp_path / "new.pt")):
         assert torch.equal(found["w"], torch.zeros(2, 2))
+
+
+def test_cut_before_its_model_it_packs_none_that_is_known_of() -> None:
+    data = packed_bytes({"config.yaml": CONFIG, "model.ckpt": torch_bytes({"w": torch.ones(2)})}, tarfile.USTAR_FORMAT)
+    with pytest.raises(TruncatedError, match="ends at byte 1,024, before a model file"):
+        read_blob(Blob.from_bytes(data[:1024]))
+    with pytest.raises(UnknownFormatError, match="packs no model file"):
+        read_blob(Blob.from_bytes(data[:1024] + bytes(1024)))

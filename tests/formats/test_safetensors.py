@@ -236,8 +236,8 @@ MALFORMED = {
     "len_zero": (raw_safetensors(A, bytes(8), length=0), MalformedError, "no JSON"),
     "len_small": (raw_safetensors(A, bytes(8), length=10), MalformedError, "no JSON"),
     "len_lies_big": (raw_safetensors(A, bytes(8), length=2**26), TruncatedError, "claims 67,108,864 bytes, the file has 62"),
-    "len_over_limit": (raw_safetensors(A, bytes(8), length=2**40), LimitExceededError, "the limit is 100,000,000"),
-    "len_max": (raw_safetensors(A, bytes(8), length=2**64 - 1), LimitExceededError, "18,446,744,073,709,551,615 bytes"),
+    "len_over_limit": (raw_safetensors(A, bytes(8), length=2**40), TruncatedError, "claims 1,099,511,627,776 bytes, the file has 62"),
+    "len_max": (raw_safetensors(A, bytes(8), length=2**64 - 1), TruncatedError, "18,446,744,073,709,551,615 bytes"),
     "no_header": (raw_safetensors("", length=5), TruncatedError, "claims 5 bytes, the file has 0"),
     "array": (raw_safetensors("[1,2]"), MalformedError, "is a JSON list, expected an object"),
     "null": (raw_safetensors("null"), MalformedError, "is a JSON NoneType"),
@@ -308,6 +308,7 @@ MALFORMED = {
     "no_data": (raw_safetensors(A), TruncatedError, "declares 8 bytes of data, the file has 0"),
     "metadata_tensorlike": (raw_safetensors({"__metadata__": entry()}, bytes(8)), MalformedError, "__metadata__"),
     "metadata_is_a_list": (raw_safetensors('{"__metadata__":[]}'), MalformedError, "__metadata__"),
+    "metadata_holds_a_fraction": (raw_safetensors('{"__metadata__":{"a":1.0}}'), MalformedError, "__metadata__"),
     "metadata_holds_a_number": (raw_safetensors('{"__metadata__":{"a":1}}'), MalformedError, "__metadata__"),
     "field_twice": (raw_safetensors(A.replace('"dtype":"F32"', '"dtype":"F32","dtype":"F32"'), bytes(8)), MalformedError, "twice"),
 }  # fmt: skip

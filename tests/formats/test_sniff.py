@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import lzma
+import os
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable
@@ -18,7 +19,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paraminspect.errors import MalformedError, ParamInspectError, TruncatedError, UnknownFormatError
+from paraminspect.errors import (
+    LimitExceededError,
+    MalformedError,
+    ParamInspectError,
+    TruncatedError,
+    UnknownFormatError,
+)
 from paraminspect.files.blob import Blob
 from paraminspect.formats import open_source
 from paraminspect.formats.sniff import HEAD_BYTES, check_head, read_blob
@@ -180,6 +187,29 @@ def test_empty() -> None:
 def test_a_header_longer_than_the_file_is_safetensors_cut_off() -> None:
     with pytest.raises(TruncatedError, match="the safetensors header claims 5,000 bytes"):
         read_blob(Blob.from_bytes((5000).to_bytes(8, "little") + b'{"a":'))
+
+
+def test_a_header_longer_than_any_is_safetensors_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes((100_000_001).to_bytes(8, "little") + b'{"a":')
+    os.truncate(path, 100_000_009)
+    with pytest.raises(LimitExceededError, match="100,000,001 bytes of safetensors header; the limit is 100,000,000"):
+        open_source(path)
+    os.truncate(path, 100_000_008)
+    with pytest.raises(TruncatedError, match="claims 100,000,001 bytes, the file has 100,000,000 after the length"):
+        open_source(path)
+
+
+def test_a_stream_has_any_size_and_no_header_has_any_length() -> None:
+    with pytest.raises(LimitExceededError, match="100,000,001 bytes of safetensors header"):
+        check_head((100_000_001).to_bytes(8, "little") + b'{"a":')
+    check_head((100_000_000).to_bytes(8, "little") + b'{"a":')
+
+
+@pytest.mark.parametrize("begin", [b"{1", b"{{", b"}"])
+def test_what_begins_like_no_list_of_tensors_has_no_header(begin: bytes) -> None:
+    with pytest.raises(UnknownFormatError, match="no format of PyTorch model files"):
+        read_blob(Blob.from_bytes((1 << 40).to_bytes(8, "little") + begin + b"\0\xff"))
 
 
 @pytest.mark.parametrize(

@@ -100,8 +100,8 @@ def test_empty_file(tmp_path: Path) -> None:
 
 
 def test_file_as_a_folder(model: Path) -> None:
-    assert refusal(f"{model}/").message == "not a directory"
-    assert refusal(model / "inside").message == "not a directory"
+    assert refusal(f"{model}/").message == "a part of its path is a file, not a folder"
+    assert refusal(model / "inside").message == "a part of its path is a file, not a folder"
 
 
 def test_very_long_name() -> None:
@@ -596,7 +596,7 @@ def test_standard_input_from_a_folder(tmp_path: Path, standard_input: SetInput) 
     standard_input(fd)
     os.close(fd)
     error = refusal("-")
-    assert (type(error), error.message) == (SourceError, "is a directory")
+    assert (type(error), error.message) == (SourceError, "a folder, not a file")
 
 
 def test_standard_input_that_cannot_be_read(model: Path, standard_input: SetInput) -> None:

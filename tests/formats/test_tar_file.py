@@ -7,9 +7,10 @@ import tarfile
 
 import pytest
 
-from paraminspect.errors import LimitExceededError, MalformedError
+from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError
 from paraminspect.files.blob import Blob
-from paraminspect.formats.tar_file import MAX_LONG, list_members
+from paraminspect.formats.tar_file import MAX_LONG, content_of, expect_end, list_members
+from tests.making.tars import packed_bytes
 
 FORMS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
 LONG = "folder/" * 20 + "file"
@@ -78,3 +79,31 @@ def test_limits_and_damage() -> None:
         list(list_members(Blob.from_bytes(long.tobuf())))
     with pytest.raises(MalformedError, match="has no size"):
         list(list_members(Blob.from_bytes(data[:124] + b"99999999999\0" + data[136:])))
+
+
+@pytest.mark.parametrize("length", [1, 100, 511])
+def test_cut_inside_a_header(length: int) -> None:
+    data = packed_bytes({"a": b"x" * 600, "b": b"y"}, tarfile.USTAR_FORMAT)
+    with pytest.raises(TruncatedError, match="inside a tar header"):
+        list(list_members(Blob.from_bytes(data[: 512 + 1024 + length])))
+
+
+def test_cut_between_a_long_name_and_its_member() -> None:
+    data = packed_bytes({"n" * 200: b"x"}, tarfile.GNU_FORMAT)
+    assert len(list(list_members(Blob.from_bytes(data)))) == 1
+    with pytest.raises(TruncatedError, match="inside a tar header"):
+        list(list_members(Blob.from_bytes(data[:1024])))
+
+
+def test_cut_inside_a_member() -> None:
+    blob = Blob.from_bytes(packed_bytes({"a": b"x" * 600}, tarfile.USTAR_FORMAT)[:1000])
+    (member,) = list_members(blob)
+    with pytest.raises(TruncatedError, match="ends at byte 1,000, 112 bytes before the end of its member 'a'"):
+        content_of(blob, member)
+
+
+def test_what_is_missed_may_have_been_cut_off() -> None:
+    data = packed_bytes({"a": b"x" * 600}, tarfile.USTAR_FORMAT)
+    expect_end(Blob.from_bytes(data), "b")
+    with pytest.raises(TruncatedError, match="ends at byte 1,536, before b"):
+        expect_end(Blob.from_bytes(data[:1536]), "b")

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import paraminspect as pi
+from paraminspect.render.columns import TENSORS
 from tests.making.running import modules_of, run_here
 
 Make = Callable[[Path], Any]
@@ -36,7 +37,7 @@ def test_each_tensor_comes_once(path: Path) -> None:
     model = pi.open(path)
     assert [tensor.name for tensor in model] == ["model.embed.weight", "model.fc.bias"]
     assert len(model) == 2
-    assert repr(model) == "Checkpoint(training.pt, torch zip, 2 tensors, 17 parameters)"
+    assert repr(model) == "Checkpoint(training.pt, torch zip, 2 tensors, 17 parameters (1 tied))"
     assert [repr(tensor) for tensor in model][1] == "Tensor('model.fc.bias', bfloat16, [5])"
 
 
@@ -86,11 +87,33 @@ def test_a_notebook_shows_no_markup_of_a_file(tmp_path: Path) -> None:
     assert "10 more" in html
 
 
+def test_a_notebook_leaves_out_columns_that_say_nothing(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(2)}, tmp_path / "m.pt")
+    html = pi.open(tmp_path / "m.pt")._repr_html_()
+    assert [html.count(f"<th>{key}</th>") for key in ("name", "nbytes", "kind", "tied_to", "encoding")] == [
+        1,
+        1,
+        0,
+        0,
+        0,
+    ]
+    html = pi.open(torch.nn.Linear(2, 1))._repr_html_()
+    assert [html.count(f"<th>{key}</th>") for key in ("kind", "trainable", "encoding")] == [1, 1, 0]
+
+
+def test_what_is_tied_is_said_and_rows_are_in_the_order_of_the_columns(tmp_path: Path) -> None:
+    weight = torch.zeros(2)
+    torch.save({"a": weight, "b": weight}, tmp_path / "m.pt")
+    model = pi.open(tmp_path / "m.pt")
+    assert repr(model) == "Checkpoint(m.pt, torch zip, 1 tensor, 2 parameters (1 tied))"
+    assert list(model.to_dicts()[0]) == [column.name for column in TENSORS]
+
+
 @pytest.mark.parametrize("make", [lambda path: path.open("rb"), lambda path: io.BytesIO(path.read_bytes())])
 def test_an_open_file(make: Make, path: Path) -> None:
     with make(path) as file:
         model = pi.open(file)
-    assert repr(model).endswith("torch zip, 2 tensors, 17 parameters)")
+    assert repr(model).endswith("torch zip, 2 tensors, 17 parameters (1 tied))")
     assert model["model.embed.weight"].numpy().sum() == 66
 
 

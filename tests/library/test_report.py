@@ -101,6 +101,7 @@ def test_gradients_of_what_can_run(model: Path) -> None:
 def test_a_notebook_shows_the_page_in_a_frame_of_its_own(model: Path, tmp_path: Path) -> None:
     page = pi.open(model).report()
     frame = page._repr_html_()
+    assert repr(page) == f"Report({model})"
     assert 'sandbox="allow-scripts"' in frame
     assert "<script" not in frame
     page.write(str(tmp_path / "r.html"))

@@ -13,14 +13,14 @@ from paraminspect.errors import LimitExceededError
 from paraminspect.render import chart
 from paraminspect.render.chart import WIDTH, Chart, Row, draw_chart
 from paraminspect.render.marks import Area, Bar, Mark
-from paraminspect.render.svg import Picture, Polygon, Rect, Text, render_svg
+from paraminspect.render.svg import CHAR_WIDTH, Picture, Polygon, Rect, Text, render_svg
 
 
 def row(name: str, mark: Mark | None = None, *, form: object = "", **more: Any) -> Row:
     return Row(name, form, mark, (1.0,), **more)
 
 
-def drawn(*rows: Row, **options: bool) -> Picture:
+def drawn(*rows: Row, **options: Any) -> Picture:
     return draw_chart(Chart("title", "closing", ("min",), [("", rows)]), **options)
 
 
@@ -47,6 +47,15 @@ def test_rows_stand_on_one_axis() -> None:
     assert len(ticks) >= 3
     arrows = [shape for shape in picture.shapes if isinstance(shape, Polygon) and len(shape.points) == 3]
     assert len(arrows) == 2
+
+
+def test_names_have_the_room_that_their_writer_needs() -> None:
+    plain = drawn(row("层", Bar(1.0), remark="层"))
+    wide = drawn(row("层", Bar(1.0), remark="层"), shown=lambda text: text.replace("层", "x" * 22))
+    (at,), (moved,) = [[shape.x for shape in each.shapes if isinstance(shape, Rect)] for each in (plain, wide)]
+    assert moved - at == pytest.approx(20 * CHAR_WIDTH)
+    assert wide.width - plain.width == pytest.approx(40 * CHAR_WIDTH)
+    assert "层" in texts(wide)  # the writer escapes
 
 
 def test_each_row_on_a_scale_of_its_own() -> None:

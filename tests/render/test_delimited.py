@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 
 from paraminspect.errors import ParamInspectError
+from paraminspect.render.delimited import fenced
 from paraminspect.render.rows import Column, ColumnKind, Rows
 from paraminspect.text import escape_text
 from tests.making.rows import FULL, KINDS, ROWS, rows_of, text
@@ -40,6 +41,20 @@ def test_markdown() -> None:
         "",
         "that is all",
     ]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "block"),
+    [
+        (["a\n", "b\n"], "```\na\nb\n```\n"),
+        (["\n\na\n"], "\n\n```\na\n```\n"),
+        (["a\n", "```\n", "@you\n"], "````\na\n```\n@you\n````\n"),
+        (["``", "```\n"], "``````\n`````\n``````\n"),
+        ([], ""),
+    ],
+)
+def test_nothing_ends_a_block_of_code_but_its_end(pieces: list[str], block: str) -> None:
+    assert "".join(fenced(iter(pieces))) == block
 
 
 def test_markdown_keeps_its_cells_together() -> None:

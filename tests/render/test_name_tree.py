@@ -72,6 +72,13 @@ def test_layers_that_are_alike_are_one() -> None:
     ]
 
 
+def test_layers_are_alike_in_whatever_order_their_tensors_come() -> None:
+    names = [f"h.{place}" for place in ("0.a.w", "0.b.w", "1.b.w", "1.a.w", "2.a.w", "2.b.w")]
+    assert folded(names) == [("h.0…2", ()), ("a.w", (0, 3, 4)), ("b.w", (1, 2, 5))]
+    experts = [f"h.{place}" for place in ("0.x0", "0.x1", "0.x2", "0.g", "1.x0", "1.g", "1.x1", "1.x2", "2.g")]
+    assert sorted(index for _, which in folded(experts) for index in which) == list(range(9))
+
+
 def test_a_layer_that_is_not_like_the_others_stands_alone() -> None:
     names = [f"h.{i}.w" for i in range(7)]
     assert [label for label, _ in folded(names, [0, 0, 0, "odd", 0, 0, 0])] == ["h", "0…2.w", "3.w", "4…6.w"]

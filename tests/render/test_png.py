@@ -6,12 +6,12 @@ import io
 import sys
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.render import png
-from paraminspect.render.png import SCALE, render_png
-from paraminspect.render.svg import Line, Picture, Polygon, Rect, Text
+from paraminspect.render.png import SCALE, in_letters, render_png
+from paraminspect.render.svg import FONT_SIZE, Line, Picture, Polygon, Rect, Text
 
 
 def drawn(picture: Picture) -> Image.Image:
@@ -39,6 +39,31 @@ def test_text_is_anchored() -> None:
         }
         assert inked
         assert inked <= set(columns)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("h.0.weight", "h.0.weight"),
+        ("0 … 11", "0 … 11"),
+        ("层.权重", r"\u5c42.\u6743\u91cd"),
+        ("größe", r"gr\xf6\xdfe"),
+        ("\U0001f600", r"\U0001f600"),
+        (r"\u5c42", r"\\u5c42"),
+        ("a\x1b", r"a\x1b"),
+    ],
+)
+def test_a_letter_that_the_font_lacks_is_written_by_its_number(text: str, shown: str) -> None:
+    assert in_letters(text) == shown
+    assert drawn(Picture(200, 20, "", [Text(2, 15, text, "#000000")])).tobytes() == ink_of(shown)
+
+
+def ink_of(text: str) -> bytes:
+    """The picture of a text as Pillow draws it."""
+    image = Image.new("RGB", (200 * SCALE, 20 * SCALE), "#ffffff")
+    font = ImageFont.load_default(FONT_SIZE * SCALE)
+    ImageDraw.Draw(image).text((2 * SCALE, 15 * SCALE), text, "#000000", font, "ls")
+    return image.tobytes()
 
 
 def test_a_picture_too_large_is_refused_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:

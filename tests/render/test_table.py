@@ -227,6 +227,29 @@ def test_modules_that_differ_do_not_fold(other: list[TensorRecord]) -> None:
     assert any("×2" in line for line in tree([tensor("h.0.w", 2), tensor("h.1.w", 2)]))
 
 
+def test_modules_fold_in_whatever_order_their_tensors_come() -> None:
+    """As in a layer that lies in two shards."""
+    records = [tensor(f"h.{place}", 2) for place in ("0.a.w", "0.b.w", "0.c", "1.c", "1.b.w", "1.a.w")]
+    assert labels(tree(records)) == ["h.0, h.1", "a.w", "b.w", "c"]
+
+
+def test_shapes_and_dtypes_are_cut_before_names_are() -> None:
+    records = [
+        tensor(f"layers.{layer}.{name}", 8, 4)._replace(dtype=dtype)
+        for layer in range(4)
+        for name, dtype in (("down_proj.weight", "float8_e4m3fn (fp8 scaled [8,4])"), ("norm", "float32"))
+    ]
+    assert tree(records, width=68) == [
+        "model                                                     256   100%",
+        "└ layers.0 … layers.3  ×4  64 each                        256   100%",
+        "  ├ down_proj.weight       [8,4] float8_e4m3fn …           32  12.5%",
+        "  └ norm                   [8,4] float32                   32  12.5%",
+    ]
+    for width in (80, 66, 56):
+        assert max(map(len, tree(records, width=width))) <= width
+        assert width == 56 or "layers.0 … layers.3  ×4" in tree(records, width=width)[1]
+
+
 def test_folded_names_with_a_prefix() -> None:
     records = [tensor(f"layer{i}.conv.weight", 2, 2) for i in range(8, 12)]
     assert tree(records) == [

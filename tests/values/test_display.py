@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Any
 
@@ -83,6 +84,27 @@ def test_full_shows_all() -> None:
     text = format_tensor(np.zeros(2000, np.float32), "float32", PrintOptions(threshold=FULL))
     assert text.count("0.") == 2000
     assert "..." not in text
+
+
+@pytest.mark.parametrize("columns", [40, 79, 80, 81, 200])
+@pytest.mark.parametrize("kind", ["1", "1e-6", "integers", "zeros", "inf", "nan", "-inf"])
+@pytest.mark.parametrize("dtype", [*FLOATS, *OTHERS])
+def test_no_line_is_wider_than_the_terminal(dtype: str, kind: str, columns: int) -> None:
+    for shape in [*SHAPES, (8, 8), (3, 3, 3, 30)]:
+        array = as_array(make(dtype, shape, kind))
+        text = format_tensor(array, dtype, PrintOptions(columns=columns))
+        assert max(map(len, text.split("\n"))) <= columns, (shape, text)
+        assert text.split() == format_tensor(array, dtype).split()
+
+
+@pytest.mark.parametrize("value", [0.0, math.nan, math.inf, -math.inf, 7.0])
+@pytest.mark.parametrize("shape", [(30,), (2, 30), (7, 200)])
+def test_equal_short_numbers_fill_the_terminal_and_no_more(shape: tuple[int, ...], value: float) -> None:
+    tensor = torch.full(shape, value)
+    text = format_tensor(tensor.numpy(), "float32", PrintOptions(columns=80, threshold=FULL))
+    widest = max(map(len, text.split("\n")))
+    assert 80 - len(f"{value:.0f}., ") <= widest <= 80
+    assert format_tensor(tensor.numpy(), "float32") == repr(tensor)
 
 
 @pytest.mark.parametrize(("shape", "hidden"), [((7, 200), (3, 0)), ((200, 7), (0, 3)), ((7, 7, 50), (0, 3, 0))])

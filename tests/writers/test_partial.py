@@ -73,6 +73,13 @@ def make_stale(kind: str, place: Path) -> None:
             place.symlink_to(victim)
 
 
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_a_folder_that_holds_no_files_is_not_busy(tmp_path: Path, is_folder: bool) -> None:
+    """As /proc, or one that was removed meanwhile."""
+    with pytest.raises(TargetError, match="no file can be made there"):
+        partial.Partial(str(tmp_path / "gone" / "m.pt"), is_folder=is_folder).make()
+
+
 @pytest.mark.parametrize("kind", ["file", "unreadable", "folder", "link"])
 @pytest.mark.parametrize("layout", [LAYOUT, SHARDS], ids=["to a file", "to a folder"])
 def test_what_a_killed_run_left_is_taken_over(

@@ -29,6 +29,7 @@ from paraminspect.formats.pickles.plain import BARE_STARTS, is_pickle
 from paraminspect.formats.pickles.tracing import trace_pickle
 from paraminspect.formats.pytorch.export import find_pickled, is_raw_member, is_torch_export
 from paraminspect.formats.table import TAR_MAGIC, endings_of, is_named_piece
+from paraminspect.formats.zip_cut import is_member, no_directory
 from paraminspect.formats.zip_file import (
     STORED,
     ZIP_END,
@@ -83,7 +84,9 @@ def scan_zip(blob: Blob, place: Place) -> Iterator[Finding]:
     if archives and not prefix and len(archives) > 1 and not is_named_piece(blob.path):
         message = f"{len(archives):,} zip archives one after another: readers see the last one"
         yield find("polyglot", place.name, message, severity="info", path=place.path)
-    if archives and prefix:
+    if is_member(blob, prefix):
+        yield as_finding(no_directory(), place)
+    elif archives and prefix:
         message = f"the zip archive begins at byte {prefix:,}, and the file begins like another one"
         yield find("polyglot", place.name, message, path=place.path)
     if not archives:

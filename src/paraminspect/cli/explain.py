@@ -106,4 +106,8 @@ def _closest(typed: str, known: Iterable[str]) -> str:
     """The one of `known` that is most like what was typed; "" if none is."""
     from difflib import get_close_matches
 
-    return next(iter(get_close_matches(typed, known, n=1)), "")
+    from paraminspect.names.suggestions import SHORT_WORDS
+
+    words = list(known)
+    meant = SHORT_WORDS.get(typed.lower(), "")
+    return meant if meant in words else next(iter(get_close_matches(typed, words, n=1)), "")

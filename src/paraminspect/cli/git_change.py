@@ -149,7 +149,7 @@ def _show_sides(
         given.append((source, side.title))
         lines += [f"{word:<6}  {line}\n"] if line else []
     if lines and out.format in TEXTS:
-        out.write(["```\n", *lines, "```\n"] if out.format == "markdown" else lines)
+        out.write_text(lines)
     before, after = given
     if before[0] is None or after[0] is None:
         return

@@ -40,7 +40,7 @@ def show_live_tree(model: Opened, how: TreeOptions, output: Output) -> None:
         output.write([render_object({**head, "tree": node_object(node, shapes), "totals": totals_object(totals)})])
     else:
         closing = describe_totals(totals)
-        output.write(
+        output.write_text(
             render_modules(node, output.style(), shapes=shapes, depth=how.depth, fold=how.fold, closing=closing)
         )
 

@@ -188,9 +188,9 @@ class Drawing(NamedTuple):
     def draw(self, chart: "Chart", out: writing.Output) -> None:
         """Write the picture."""
         from paraminspect.render.chart import draw_chart
-        from paraminspect.render.pictures import encode_picture
+        from paraminspect.render.pictures import encode_picture, shown_by
 
-        picture = draw_chart(chart, fold=not self.no_fold, own=self.own_scale)
+        picture = draw_chart(chart, fold=not self.no_fold, own=self.own_scale, shown=shown_by(self.plot))
         out.write_to(self.plot, encode_picture(picture, self.plot))
 
 

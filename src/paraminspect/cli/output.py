@@ -15,6 +15,7 @@ from paraminspect.files.paths import shown
 from paraminspect.files.seen import raise_changed
 from paraminspect.files.system import is_ending
 from paraminspect.render import render_rows
+from paraminspect.render.delimited import fenced
 from paraminspect.render.rows import Format, Rows
 from paraminspect.render.style import Style
 from paraminspect.render.theme import Ink
@@ -80,7 +81,7 @@ class Output:
         return self.format in STREAMED
 
     def style(self) -> Style:
-        """What standard output can show. Off a terminal, lines may have any length."""
+        """What standard output can show. Off a terminal, and in markdown, lines may have any length."""
         return self._style
 
     def pick(self, rows: Rows, columns: Sequence[str]) -> Rows:
@@ -96,6 +97,10 @@ class Output:
         """
         self.write(render_rows(rows, self.format, header=self._header, style=self.style()))
         self._header = False
+
+    def write_text(self, pieces: Iterable[str]) -> None:
+        """Write lines that are no rows, in markdown as a block of code. Raises what `write` does."""
+        self.write(fenced(pieces) if self.format == "markdown" else pieces)
 
     def write(self, pieces: Iterable[str]) -> None:
         """Write pieces of text to standard output, and flush it. Raises what `write_rows` does.
@@ -225,7 +230,8 @@ class Output:
 
     @cached_property
     def _style(self) -> Style:
-        return style_of(self._stdout, self._environ, self._colour, wide=self._wide, paged=self._paged)
+        style = style_of(self._stdout, self._environ, self._colour, wide=self._wide, paged=self._paged)
+        return Style(unicode=style.unicode) if self.format == "markdown" else style  # it is shown elsewhere
 
     @cached_property
     def _error_style(self) -> Style:

@@ -11,7 +11,7 @@ from paraminspect.text import wrap
 
 INDENT: Final = "  "
 MAX_OPTION: Final = 28
-"""Columns of the left-hand side; what is longer loses what stands for its value."""
+"""Columns of the left-hand side; what is longer loses what stands for its value. Words to choose from go to the right."""
 
 
 def render_short_help(context: Any, declared: Declared, width: int) -> str:
@@ -35,7 +35,10 @@ def _options(context: Any, declared: Declared, width: int) -> Iterator[str]:
     for names, about in records:
         shown = names if len(names) <= left else names[:left].rpartition(" ")[0]
         room = width - left - len(INDENT)
-        first, *rest = wrap(_first_of(about, room), room).splitlines()
+        text = _first_of(about, room)
+        if shown != names and (choices := re.search(r"<(.*\|.*)>$", names)):
+            text += f": {choices[1].replace('|', ', ')}"
+        first, *rest = wrap(text, room).splitlines()
         yield f"{shown:<{left}}{INDENT}{first}"
         yield from (f"{'':<{left}}{INDENT}{line}" for line in rest)
 

@@ -23,7 +23,7 @@ class Shown(NamedTuple):
     """What is shown of it."""
 
     steps: Annotated[int, Option("--steps", min=1, metavar="N", help="Mean and spread over N batches.")] = 1
-    uses: Annotated[bool, Option("--uses", help="One row a use, of parameters used more than once.")] = False
+    uses: Annotated[bool, Option("--uses", help="One row a use; of parameters used more than once.")] = False
     all_uses: Annotated[bool, Option("--all-uses", help="One row a use, of all parameters.")] = False
     tensors: Annotated[bool, Option("--show", help="The gradients themselves, as torch prints them.")] = False
     save: Annotated[
@@ -53,7 +53,7 @@ class Shown(NamedTuple):
 def check_shown(shown: Shown, typed_format: str, out: Output) -> None:
     from paraminspect.live.grad.asked import refuse_missing
 
-    if shown.tensors and typed_format not in ("auto", *JSON):
+    if shown.tensors and typed_format not in ("auto", "markdown", *JSON):
         raise ParamInspectError(f"--show has no meaning in --format {typed_format}", hint="leave it out, or json")
     if shown.tensors and shown.compare:
         raise ParamInspectError("--show and --compare exclude each other")

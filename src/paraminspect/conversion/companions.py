@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.files.blob import open_blob
+from paraminspect.files.door import is_there
+from paraminspect.files.paths import folder_of, join
 from paraminspect.formats.companions import CONFIG, MAX_NAMED, find_companions
 from paraminspect.formats.json_text import parse_object
 from paraminspect.formats.quantised.found import INNER, MLX, SAID_UNDER, is_object
@@ -37,6 +39,11 @@ def read_companions(
     copied = [name for name in found.names if not (changed and name == CONFIG)]
     notes = [f"copied as they are: {list_some(copied, MAX_NAMED)}"] if copied else []
     return tuple(files), notes + changed + found.remarks
+
+
+def has_config(checkpoint: Checkpoint) -> bool:
+    """Whether a configuration lies beside the files of a checkpoint."""
+    return bool(checkpoint.files) and is_there(join(folder_of(checkpoint.files[0]), CONFIG))
 
 
 def _without_quantisation(data: bytes) -> tuple[bytes, list[str]]:

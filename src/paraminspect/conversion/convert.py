@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from paraminspect.conversion.bytes import Contents, Open, write_all
-from paraminspect.conversion.companions import read_companions
+from paraminspect.conversion.companions import has_config, read_companions
 from paraminspect.conversion.kinds import STDOUT, choose_format, is_stream, own_format
 from paraminspect.conversion.metadata import carry_metadata, merge_metadata
 from paraminspect.conversion.outline import Outlined, lay_out
@@ -111,7 +111,11 @@ def prepare(
         companions, remarks = read_companions(checkpoint, whole=whole, decoded=decoded)
         layout = outlined.layout._replace(files=(*outlined.layout.files, *companions))
         outlined, notes = outlined._replace(layout=layout), [*notes, *remarks]
-    elif not decoded and any(each.logical and each.logical.scheme in TOLD_BY_CONFIG for each in checkpoint.tensors):
+    elif (
+        not decoded
+        and any(each.logical and each.logical.scheme in TOLD_BY_CONFIG for each in checkpoint.tensors)
+        and has_config(checkpoint)
+    ):
         notes = [
             *notes,
             "config.json, which tells how its quantised weights are packed, stays behind: -o FOLDER/ takes it",

@@ -7,6 +7,7 @@ from typing import Final
 
 from paraminspect.errors import LimitExceededError, ParamInspectError
 from paraminspect.formats.dtypes import BITS
+from paraminspect.formats.quantised.found import TELL
 from paraminspect.names.changes import parse_map, rename_records
 from paraminspect.names.listing import select_records, without_parts
 from paraminspect.records import Checkpoint, TensorRecord
@@ -140,9 +141,13 @@ def _check_all(records: Sequence[TensorRecord], *, is_stored: bool) -> None:
         return
     record, reason = found[0]
     which = f"{quote(record.name)} cannot be written: {reason}"
+    hint = f"--exclude '{record.name[:80]}' leaves it out"
     if len(found) > 1:
         which = f"{counted(len(found), 'tensor')} cannot be written; the first is {quote(record.name)}: {reason}"
-    raise ParamInspectError(which, hint=f"--exclude '{record.name[:80]}' leaves it out")
+        hint = "--exclude PATTERN leaves them out"
+    if record.logical is not None and record.logical.hint.startswith(TELL):
+        hint = TELL
+    raise ParamInspectError(which, hint=hint)
 
 
 def _problem(record: TensorRecord, is_stored: bool) -> str:

@@ -48,7 +48,9 @@ class Blob:
             TruncatedError: The part reaches past the end.
         """
         if begin < 0 or size < 0 or begin + size > self.size:
-            raise TruncatedError(f"bytes {begin:,} to {begin + size:,} of a file of {self.size:,} bytes")
+            raise TruncatedError(
+                f"bytes {begin:,} to {begin + size:,} of a file of {self.size:,} bytes", hint=NOT_WHOLE
+            )
         return Blob(self._file, self.path, self.begin + begin, size)
 
     def read(self, offset: int, length: int) -> bytes:

@@ -12,6 +12,8 @@ _REASONS: Final = {
     errno.EFBIG: "the file would be larger than is allowed here",
     errno.EROFS: "the file system is read-only",
     errno.ENAMETOOLONG: "the name is too long",
+    errno.EISDIR: "a folder, not a file",
+    errno.ENOTDIR: "a part of its path is a file, not a folder",
     errno.ELOOP: "a symbolic link that leads to itself",
     errno.EMFILE: "too many files are open",
 }

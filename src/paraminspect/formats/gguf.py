@@ -199,6 +199,7 @@ class _Header:
 
     def name(self, what: str) -> str:
         length = self.uint64()
+        self.require(length, what)
         if length > MAX_NAME_BYTES:
             raise LimitExceededError(f"bytes of {what}", limit=MAX_NAME_BYTES, actual=length)
         return self.text(length)
@@ -300,9 +301,9 @@ def _find_byte_order(blob: Blob) -> tuple[str, int]:
 
 def _read_metadata(header: _Header, count: int) -> tuple[dict[str, str], int]:
     """Key-values as text, and the alignment of the data."""
+    header.require(count * MIN_KEY_BYTES, f"{count:,} key-values")
     if count > MAX_GGUF_KEYS:
         raise LimitExceededError("key-values", limit=MAX_GGUF_KEYS, actual=count)
-    header.require(count * MIN_KEY_BYTES, f"{count:,} key-values")
     effort().spend(ENTRIES, KEY_ENTRIES * count)
     metadata: dict[str, str] = {}
     alignment = DEFAULT_ALIGNMENT
@@ -357,9 +358,9 @@ def _shortest_float32(value: float) -> str:
 
 
 def _read_infos(header: _Header, count: int) -> list[_Info]:
+    header.require(count * MIN_INFO_BYTES, f"{count:,} tensor infos")
     if count > MAX_GGUF_TENSORS:
         raise LimitExceededError("tensors", limit=MAX_GGUF_TENSORS, actual=count)
-    header.require(count * MIN_INFO_BYTES, f"{count:,} tensor infos")
     effort().spend(ENTRIES, ONE_RECORD * count)
     layouts: dict[int, struct.Struct] = {}
     infos: list[_Info] = []

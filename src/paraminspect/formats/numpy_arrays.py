@@ -105,7 +105,7 @@ def read_npy(blob: Blob) -> Checkpoint:
         LimitExceededError: A header, size, number of dimensions or nesting past its bound.
     """
     head = blob.read_up_to(0, _HEAD)
-    end = _find_header_end(head)
+    end = _find_header_end(head, blob.size)
     header = _parse_header(head if end <= len(head) else blob.read(0, end), end)
     excess = _check_size(header, blob.size)
     begin = blob.begin + header.begin
@@ -180,7 +180,7 @@ def _read_member(directory: ZipDirectory, entry: ZipEntry) -> tuple[TensorRecord
     """The array of one member, and how many bytes the member declares beyond it."""
     head = directory.read_prefix(entry, _HEAD)
     try:
-        end = _find_header_end(head)
+        end = _find_header_end(head, entry.size)
         if end > len(head):
             head = directory.read_prefix(entry, end)
         header = _parse_header(head, end)
@@ -200,7 +200,7 @@ def _read_member(directory: ZipDirectory, entry: ZipEntry) -> tuple[TensorRecord
 def find_elements(directory: ZipDirectory, entry: ZipEntry) -> tuple[int, bool]:
     """Where in the inflated bytes of a member its elements begin, and whether they are big-endian."""
     head = directory.read_prefix(entry, _HEAD)
-    end = _find_header_end(head)
+    end = _find_header_end(head, entry.size)
     header = _parse_header(head if end <= len(head) else directory.read_prefix(entry, end), end)
     return header.begin, header.swapped
 
@@ -226,8 +226,8 @@ def _check_size(header: _Header, available: int) -> int:
     return excess
 
 
-def _find_header_end(head: bytes) -> int:
-    """Offset of the first byte after the header."""
+def _find_header_end(head: bytes, size: int) -> int:
+    """Offset of the first byte after the header, of an array of `size` bytes with its header."""
     if not head.startswith(NPY_MAGIC[: len(head)]):
         raise MalformedError(f"no npy array: it starts with {head[:6]!r}, not {NPY_MAGIC!r}")
     if len(head) < 12:
@@ -237,15 +237,21 @@ def _find_header_end(head: bytes) -> int:
         raise MalformedError(f"npy version {major}.{minor}; 1.0, 2.0 and 3.0 are known")
     start = 10 if major == 1 else 12
     length = int.from_bytes(head[8:start], "little")
+    if start + length > size:
+        raise _header_cut(start + length, size)
     if length > MAX_NPY_HEADER:
         raise LimitExceededError("bytes of npy header", limit=MAX_NPY_HEADER, actual=length)
     return start + length
 
 
+def _header_cut(end: int, found: int) -> TruncatedError:
+    return TruncatedError(f"the npy header ends at byte {end:,}, {found:,} are there", hint=NOT_WHOLE)
+
+
 def _parse_header(head: bytes, end: int) -> _Header:
     """Parse the header that ends at `end` of `head`."""
     if len(head) < end:
-        raise TruncatedError(f"the npy header ends at byte {end:,}, {len(head):,} are there", hint=NOT_WHOLE)
+        raise _header_cut(end, len(head))
     major = head[6]
     try:
         text = head[10 if major == 1 else 12 : end].decode("utf-8" if major == 3 else "latin-1")

@@ -10,7 +10,7 @@ from paraminspect.files.blob import Blob
 from paraminspect.files.paths import shown
 from paraminspect.formats.sniff import find_reader, read_blob
 from paraminspect.formats.table import TAR_MAGIC
-from paraminspect.formats.tar_file import TarMember, list_members
+from paraminspect.formats.tar_file import TarMember, content_of, expect_end, list_members
 from paraminspect.records import Checkpoint
 from paraminspect.text import counted, list_some, quote
 
@@ -29,7 +29,7 @@ def read_packed(blob: Blob) -> Checkpoint:
         _refuse(blob, models)
     (member,) = models
     try:
-        checkpoint = read_blob(_content(blob, member))
+        checkpoint = read_blob(content_of(blob, member))
     except ParamInspectError as error:
         error.message = f"its member {quote(member.path)}: {error.message}"
         raise
@@ -43,7 +43,7 @@ def find_model(blob: Blob) -> Blob:
     if blob.read_up_to(at, len(magic)) != magic:
         return blob
     models = _find_models(blob)
-    return _content(blob, models[0]) if len(models) == 1 else blob
+    return content_of(blob, models[0]) if len(models) == 1 else blob
 
 
 def _find_models(blob: Blob) -> list[TarMember]:
@@ -53,7 +53,7 @@ def _find_models(blob: Blob) -> list[TarMember]:
 
 
 def _is_model(blob: Blob, member: TarMember) -> bool:
-    content = _content(blob, member)
+    content = content_of(blob, member)
     try:
         row = find_reader(content)
     except FarError:
@@ -63,12 +63,9 @@ def _is_model(blob: Blob, member: TarMember) -> bool:
     return row is not None and row.is_model and row.container != "tar"
 
 
-def _content(blob: Blob, member: TarMember) -> Blob:
-    return blob.part(member.begin, member.size)
-
-
 def _refuse(blob: Blob, models: list[TarMember]) -> NoReturn:
     if not models:
+        expect_end(blob, "a model file in its tar archive")
         raise UnknownFormatError("a tar archive that packs no model file", fault="packed")
     file = "FILE" if blob.path is None else shlex.quote(shown(blob.path))
     raise UnknownFormatError(

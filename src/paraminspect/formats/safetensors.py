@@ -15,6 +15,7 @@ Source: README and `tensor.rs` of huggingface/safetensors 0.8.
 from __future__ import annotations
 
 import json
+import re
 import reprlib
 from collections.abc import Sequence
 from functools import lru_cache
@@ -75,6 +76,36 @@ def is_safetensors(head: bytes, size: int) -> bool:
     return 2 <= int.from_bytes(head[:8], "little") <= min(size, MAX_SAFETENSORS_HEADER)
 
 
+def refuse_length(head: bytes, size: int | None) -> None:
+    """Say what is wrong with what `is_safetensors` did not take, where JSON that lists tensors begins behind the length.
+
+    Args:
+        head: The first ten bytes or more.
+        size: Of the file; None of a stream, which may have any.
+
+    Raises:
+        TruncatedError: The header would be longer than the file.
+        LimitExceededError: It is longer than any that safetensors reads.
+    """
+    if re.match(rb"\{\s*(\"|$)", head[8:]):
+        _check_length(int.from_bytes(head[:8], "little"), size)
+
+
+def _check_length(length: int, size: int | None) -> None:
+    if size is not None and length > size - 8:
+        raise TruncatedError(
+            f"the safetensors header claims {length:,} bytes, the file has {size - 8:,} after the length",
+            hint="it was not copied to its end, or is no safetensors file",
+        )
+    if length > MAX_SAFETENSORS_HEADER:
+        raise LimitExceededError(
+            "bytes of safetensors header",
+            limit=MAX_SAFETENSORS_HEADER,
+            actual=length,
+            hint="no library reads a longer one: write shards, or is it no safetensors file?",
+        )
+
+
 def read_safetensors(blob: Blob) -> Checkpoint:
     """Tensors of a safetensors file, in the order of their bytes, and behind them the names that it only declares.
 
@@ -131,17 +162,17 @@ class _Header(NamedTuple):
     has_booleans: bool
 
 
+class _Fraction(str):
+    """A number that is no integer, as it stands there: it is wanted nowhere, and refused as it would be as text."""
+
+    __slots__ = ()
+
+
 def _read_header(blob: Blob) -> _Header:
     if blob.size < 8:
         raise TruncatedError(f"{blob.size} bytes are too few for a safetensors file")
     length = int.from_bytes(blob.read_near(0, 8), "little")
-    if length > MAX_SAFETENSORS_HEADER:
-        raise LimitExceededError("bytes of safetensors header", limit=MAX_SAFETENSORS_HEADER, actual=length)
-    if length > blob.size - 8:
-        raise TruncatedError(
-            f"the safetensors header claims {length:,} bytes, the file has {blob.size - 8:,} after the length",
-            hint="it was not copied to its end, or is no safetensors file",
-        )
+    _check_length(length, blob.size)
     data = blob.read_near(8, length) if length < NEAR else b""
     if len(data) != length:
         data = blob.read(8, length)
@@ -164,7 +195,7 @@ def _parse_header(data: bytes) -> dict[str, object]:
     except UnicodeDecodeError as error:
         raise MalformedError(f"{what} is not UTF-8: {error.reason} at byte {error.start + 8:,}") from None
     # a fraction is kept as text, lest 2.0 passes for 2
-    header = parse_object(text, what, parse_constant=_no_constant, parse_float=str, object_pairs_hook=_as_entry)
+    header = parse_object(text, what, parse_constant=_no_constant, parse_float=_Fraction, object_pairs_hook=_as_entry)
     if b"\\" in data and (b"\\ud" in data or b"\\uD" in data):
         try:
             json.dumps(header, ensure_ascii=False).encode()
@@ -203,7 +234,7 @@ def _no_constant(text: str) -> NoReturn:
 def _metadata(value: object) -> dict[str, str]:
     if value is None:
         return {}
-    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+    if not isinstance(value, dict) or not all(type(item) is str for item in value.values()):
         raise MalformedError("__metadata__ of the safetensors header is no mapping of text to text")
     return cast("dict[str, str]", value)
 

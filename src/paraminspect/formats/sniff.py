@@ -47,7 +47,7 @@ def read_blob(blob: Blob) -> Checkpoint:
         raise TruncatedError("the file is empty")
     container = _find_container(head, blob.size)
     if container is None:
-        raise _explain(blob, head)
+        raise _explain(blob, head, blob.size)
     opened = _open(container, blob)
     rows = formats_in(container.name)
     row = _reader_among(rows, opened)
@@ -114,7 +114,7 @@ def check_head(head: bytes) -> None:
         UnknownFormatError: The bytes are something else, or nothing we know.
     """
     if head and _find_container(head, MAX_NUMEL) is None:
-        raise _explain(Blob.from_bytes(head), head)
+        raise _explain(Blob.from_bytes(head), head, None)
 
 
 def _find_container(head: bytes, size: int) -> Container | None:
@@ -139,8 +139,12 @@ def _explain_zip(directory: ZipDirectory) -> UnknownFormatError:
     return UnknownFormatError("a zip archive without the data.pkl that torch.save writes")
 
 
-def _explain(blob: Blob, head: bytes) -> UnknownFormatError:
-    """Say what the file is, since it is no model."""
+def _explain(blob: Blob, head: bytes, size: int | None) -> UnknownFormatError:
+    """Say what the file is, since it is no model; `size` is None of a stream.
+
+    Raises:
+        TruncatedError, LimitExceededError: It is one of safetensors, but for the length of its header.
+    """
     from paraminspect.formats.foreign import is_compressed, recognise_bytes
     from paraminspect.formats.pointers import MAX_BYTES, read_pointer
 
@@ -162,11 +166,9 @@ def _explain(blob: Blob, head: bytes) -> UnknownFormatError:
         )
     if b"\0" not in head and _is_text(head):
         return UnknownFormatError("the file is text, not a model")
-    length = int.from_bytes(head[:8], "little")
-    if blob.size > 8 and length >= blob.size and head[8:9] == b"{":
-        from paraminspect.formats.safetensors import read_safetensors
+    from paraminspect.formats.safetensors import refuse_length
 
-        read_safetensors(blob)  # says how long the header claims to be
+    refuse_length(head, size)
     known = [row.known_as for row in FORMATS if row.known_as]
     return UnknownFormatError(
         "no format of PyTorch model files that we know",

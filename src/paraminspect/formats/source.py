@@ -22,7 +22,7 @@ from paraminspect.formats.roles import may_hold_copies, settle_roles
 from paraminspect.formats.sniff import HEAD_BYTES, check_head, find_brief, read_blob
 from paraminspect.formats.table import DISTRIBUTED
 from paraminspect.limits import one_effort
-from paraminspect.names.suggestions import find_meant
+from paraminspect.names.suggestions import find_file
 from paraminspect.records import Checkpoint
 
 STDIN: Final = "-"
@@ -145,7 +145,7 @@ def _missing(path: str) -> SourceError:
             names = [entry.name for entry in islice(entries, MAX_SUGGESTED)]
     except OSError:
         names = []
-    close = find_meant(name, names)
+    close = find_file(name, names)
     hint = f"did you mean {os.path.join(folder, close)!r}?" if close else None
     return SourceError("no such file or folder", hint=hint)
 

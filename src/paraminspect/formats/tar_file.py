@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from paraminspect.errors import LimitExceededError, MalformedError
+from paraminspect.errors import NOT_WHOLE, LimitExceededError, MalformedError, TruncatedError
 from paraminspect.files.blob import Blob
+from paraminspect.text import quote
 from paraminspect.tuples import NamedTuple
 
 BLOCK: Final = 512
@@ -67,6 +68,7 @@ def list_members(blob: Blob, most: int = MAX_MEMBERS) -> Iterator[TarMember]:
 
     Raises:
         MalformedError: A header has no size.
+        TruncatedError: The file ends inside of one.
         LimitExceededError: There are more than `most`, or a name that is too long.
     """
     position = 0
@@ -75,6 +77,8 @@ def list_members(blob: Blob, most: int = MAX_MEMBERS) -> Iterator[TarMember]:
     for _ in range(most):
         header = blob.read_near(position, BLOCK)
         if len(header) < BLOCK or not header.strip(b"\0"):
+            if header.strip(b"\0") or (special and not header):
+                raise TruncatedError(f"the file ends at byte {blob.size:,}, inside a tar header", hint=NOT_WHOLE)
             return
         kind, size, begin = header[156:157], _size(header, position), position + BLOCK
         if kind in (b"L", b"K", *_PAX):
@@ -96,6 +100,32 @@ def list_members(blob: Blob, most: int = MAX_MEMBERS) -> Iterator[TarMember]:
         position = begin + -(-size // BLOCK) * BLOCK
     if blob.read_up_to(position, BLOCK).strip(b"\0"):
         raise LimitExceededError("members in a tar", limit=most, actual=None)
+
+
+def expect_end(blob: Blob, what: str) -> None:
+    """Look for the blocks of zeros that end an archive, where something is missed in it.
+
+    Raises:
+        TruncatedError: There are none, so that it may have stood there.
+    """
+    last = max((member.begin + member.size for member in list_members(blob)), default=0)
+    if len(blob.read_up_to(-(-last // BLOCK) * BLOCK, BLOCK)) < BLOCK:
+        raise TruncatedError(f"the file ends at byte {blob.size:,}, before {what}", hint=NOT_WHOLE)
+
+
+def content_of(blob: Blob, member: TarMember) -> Blob:
+    """What a member holds.
+
+    Raises:
+        TruncatedError: The file ends before.
+    """
+    missing = member.begin + member.size - blob.size
+    if missing > 0:
+        raise TruncatedError(
+            f"the file ends at byte {blob.size:,}, {missing:,} bytes before the end of its member {quote(member.name)}",
+            hint=NOT_WHOLE,
+        )
+    return blob.part(member.begin, member.size)
 
 
 def _size(header: bytes, position: int) -> int:

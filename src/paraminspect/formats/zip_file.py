@@ -27,9 +27,10 @@ from bisect import bisect_left
 from collections.abc import Container, Iterator
 from typing import Final
 
-from paraminspect.errors import NOT_WHOLE, LimitExceededError, MalformedError, TruncatedError
+from paraminspect.errors import NOT_WHOLE, CheckpointError, LimitExceededError, MalformedError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.once import once
+from paraminspect.formats.zip_cut import explain_displaced, no_directory
 from paraminspect.limits import DIRECTORIES, MEMBERS, effort
 from paraminspect.text import quote
 from paraminspect.tuples import NamedTuple
@@ -309,7 +310,7 @@ def read_zip_directory(blob: Blob) -> ZipDirectory:
     """Read the directory of an archive; no member is touched.
 
     Raises:
-        TruncatedError: No end record: the file was cut.
+        TruncatedError: No end record, or none but that of an archive in it: the file was cut.
         MalformedError: The directory is not where the end record says, the archive does not begin at byte 0, or
             its entries are not as many as it says.
         LimitExceededError: Past MAX_ZIP_ENTRIES or MAX_ZIP_DIRECTORY, or many directories in one run.
@@ -321,7 +322,7 @@ def read_zip_directory(blob: Blob) -> ZipDirectory:
         raise LimitExceededError("bytes in a zip directory", limit=MAX_ZIP_DIRECTORY, actual=size)
     if offset + size > end or (count and blob.read_up_to(offset, 4) != _ENTRY_SIGNATURE):
         if blob.read_up_to(end - size, 4) == _ENTRY_SIGNATURE:
-            raise _displaced(end - size - offset)
+            raise explain_displaced(blob, end - size - offset)
         raise MalformedError(
             f"no zip directory of {size:,} bytes at byte {offset:,}, where the end record says", hint=NOT_WHOLE
         )
@@ -374,7 +375,7 @@ def _find_directory(blob: Blob) -> tuple[int, int, int, int]:
     tail_begin, tail = read_tail(blob)
     at = tail.rfind(ZIP_END, 0, max(0, len(tail) - END.size + 4))
     if at < 0:
-        raise TruncatedError("the file ends before its zip directory", hint=NOT_WHOLE)
+        raise no_directory()
     _, disk, directory_disk, _, count, size, offset, _ = END.unpack_from(tail, at)
     end = tail_begin + at
     locator = blob.read_up_to(end - _LOCATOR.size, _LOCATOR.size)
@@ -435,21 +436,14 @@ def _zip64_values(extra: bytes, *values: int) -> tuple[int, ...]:
     return values
 
 
-def _explain_missing_end64(blob: Blob, declared: int, usual: int) -> MalformedError:
+def _explain_missing_end64(blob: Blob, declared: int, usual: int) -> CheckpointError:
     """Whether the zip64 end record stands elsewhere because the whole archive does."""
     record = blob.read_up_to(usual, _END64.size)
     if record.startswith(_END64_SIGNATURE):
         directory = _END64.unpack(record)[-1] + usual - declared
         if blob.read_up_to(directory, 4) == _ENTRY_SIGNATURE:
-            return _displaced(usual - declared)
+            return explain_displaced(blob, usual - declared)
     return MalformedError(f"no zip64 end record at byte {declared:,}, where its locator says", hint=NOT_WHOLE)
-
-
-def _displaced(shift: int) -> MalformedError:
-    return MalformedError(
-        f"the zip archive begins {abs(shift):,} bytes {'after' if shift > 0 else 'before'} the begin of the file",
-        hint="fetch or save it again; of a checkpoint in several files, such as .distcp, name the folder",
-    )
 
 
 def _damaged(entry: ZipEntry, crc: int) -> MalformedError:

@@ -82,7 +82,14 @@ class Initialised(NamedTuple):
 
 
 def initialise(
-    model: Opened, seed: int, wanted: Wanted, progress: Progress, *, shows: bool = False, meeting: Meeting | None = None
+    model: Opened,
+    seed: int,
+    wanted: Wanted,
+    progress: Progress,
+    *,
+    shows: bool = False,
+    columns: int | None = None,
+    meeting: Meeting | None = None,
 ) -> Initialised:
     """Draw and measure what rules match, and write a checkpoint while that is done.
 
@@ -94,6 +101,7 @@ def initialise(
         seed: Of all that is drawn.
         progress: Is told of bytes that are done, and of how many.
         shows: Whether tensors are wanted as text.
+        columns: Of the terminal that shows them; None off a terminal.
         meeting: Where several processes meet that write it together; then only one of them learns what was done.
 
     Raises:
@@ -108,7 +116,8 @@ def initialise(
     else:
         work = checkpoint_work(model.checkpoint, plan)
     texts: dict[int, str] = {}
-    start = partial(_start, model, work, seed, texts if shows else None, dtype=wanted.dtype, progress=progress)
+    look = _printer(texts, columns) if shows else None
+    start = partial(_start, model, work, seed, look=look, dtype=wanted.dtype, progress=progress)
     notes: list[str] = []
     if wanted.to:
         from paraminspect.library.init_distcp import DistributedFolder, check_asked
@@ -135,11 +144,10 @@ def _live(model: Opened) -> LiveModel:
     return model.live
 
 
-def _start(model: Opened, work: Sequence[Work], seed: int, texts: dict[int, str] | None, **options: Any) -> Run:
+def _start(model: Opened, work: Sequence[Work], seed: int, **options: Any) -> Run:
     """Have all that drawing takes: torch and, if values are wanted that no rule gives, the model.
 
     Args:
-        texts: Is given the text of each tensor under the id of its step, unless it is None.
         options: Of the run.
     """
     from paraminspect.live.begin import import_torch
@@ -152,17 +160,17 @@ def _start(model: Opened, work: Sequence[Work], seed: int, texts: dict[int, str]
     if model.is_live and any(each.needs_base for each in work):
         _live(model)
     assert model.rules is not None
-    look = None if texts is None else _printer(texts)
-    return Run(Drawing(seed, model.rules.own or OwnFunctions()), look=look, **options)
+    return Run(Drawing(seed, model.rules.own or OwnFunctions()), **options)
 
 
-def _printer(texts: dict[int, str]) -> Callable[[PlannedStep, Tensor], None]:
+def _printer(texts: dict[int, str], columns: int | None) -> Callable[[PlannedStep, Tensor], None]:
     """Keeps the text of each tensor under the id of its step."""
-    from paraminspect.live.build.arrays import dtype_name, print_tensor
 
     def look(step: PlannedStep, tensor: Tensor) -> None:
+        from paraminspect.live.build.arrays import dtype_name, print_tensor  # imports torch
+
         head = f"{escape_text(step.target.name)}  {dtype_name(tensor)}  {shape_text(tensor.shape)}"
-        texts[id(step)] = f"\n{head}\n{print_tensor(tensor)}\n"
+        texts[id(step)] = f"\n{head}\n{print_tensor(tensor, columns)}\n"
 
     return look
 

@@ -101,9 +101,10 @@ class Tensor:
     def to_dict(self) -> dict[str, Any]:
         """The row that `paraminspect list -f json` prints."""
         record = self.record
-        row = {key: getattr(record, key) for key in KEYS if key not in ("tied_to", "encoding")}
+        own: dict[str, Any] = {"tied_to": self.tied_to, "encoding": record.encoding_label}
+        row: dict[str, Any] = {key: own[key] if key in own else getattr(record, key) for key in KEYS}
         shapes = {key: None if row[key] is None else list(row[key]) for key in ("shape", "logical_shape")}
-        return {**row, **shapes, "tied_to": self.tied_to, "encoding": record.encoding_label}
+        return {**row, **shapes}
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         array = self.numpy()
@@ -242,9 +243,14 @@ class Model:
     def _repr_html_(self) -> str:
         from html import escape
 
-        head = "".join(f"<th>{key}</th>" for key in KEYS)
         shown = [tensor.to_dict() for tensor, _ in zip(self, range(SHOWN_ROWS), strict=False)]
-        rows = "".join(f"<tr>{''.join(f'<td>{escape(_cell(row[key]))}</td>' for key in KEYS)}</tr>" for row in shown)
+        keys = [
+            column.name
+            for column in TENSORS
+            if column is TENSORS[0] or any(row[column.name] not in (None, column.dull) for row in shown)
+        ]
+        head = "".join(f"<th>{key}</th>" for key in keys)
+        rows = "".join(f"<tr>{''.join(f'<td>{escape(_cell(row[key]))}</td>' for key in keys)}</tr>" for row in shown)
         more = f" ({len(self) - len(shown):,} more)" if len(self) > len(shown) else ""
         caption = escape(escape_text(f"{self.source}: {self._summary()}"))
         return f"<table><caption>{caption}{more}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
@@ -266,7 +272,8 @@ class Model:
 
     def _summary(self) -> str:
         totals = total(self._listing)
-        return f"{self.format}, {counted(totals.tensors, 'tensor')}, {counted(totals.parameters, 'parameter')}"
+        tied = f" ({totals.tied:,} tied)" if totals.tied else ""
+        return f"{self.format}, {counted(totals.tensors, 'tensor')}, {counted(totals.parameters, 'parameter')}{tied}"
 
 
 def _cell(value: Any) -> str:

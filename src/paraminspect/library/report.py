@@ -14,6 +14,7 @@ from paraminspect.names.listing import Listing, make_listing
 from paraminspect.records import TensorRecord
 from paraminspect.render.rows import Rows
 from paraminspect.summaries import Finding
+from paraminspect.text import escape_text
 from paraminspect.tuples import NamedTuple
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ class Report:
         from paraminspect.writers.small_file import write_whole
 
         write_whole(path, self.pieces(), force=force)
+
+    def __repr__(self) -> str:
+        return f"Report({', '.join(escape_text(str(each['info']['source'])) for each in self.document['sources'])})"
 
     def _repr_html_(self) -> str:
         from html import escape

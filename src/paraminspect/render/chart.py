@@ -7,7 +7,7 @@ The numbers beside it are the least and the greatest.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Final, Literal
 
 from paraminspect.errors import LimitExceededError
@@ -116,12 +116,15 @@ class _Places(NamedTuple):
     height: float
 
 
-def draw_chart(chart: Chart, *, fold: bool = True, own: bool = False) -> Picture:
+def draw_chart(
+    chart: Chart, *, fold: bool = True, own: bool = False, shown: Callable[[str], str] = escape_text
+) -> Picture:
     """The picture.
 
     Args:
         fold: Layers that are alike are one row.
         own: Each row has a scale of its own, and there is no axis.
+        shown: What the writer makes of a text, which room is kept for.
 
     Raises:
         LimitExceededError: More than `MAX_LINES`.
@@ -136,7 +139,8 @@ def draw_chart(chart: Chart, *, fold: bool = True, own: bool = False) -> Picture
     legend = _legend(rows, is_folded=any(len(line.rows) > 1 for line in lines), own=own)
     head = [shorten_end(text, MAX_TITLE) for text in (chart.title, chart.closing, *legend) if text]
     top = MARGIN + (len(head) + 1) * LINE + 10
-    places = _places_of(lines, numbers, chart.columns, tall=any(isinstance(row.mark, Area) for row in rows))
+    widest = max([display_width(shown(line.label)) for line in lines], default=0)
+    places = _places_of(widest, numbers, chart.columns, tall=any(isinstance(row.mark, Area) for row in rows))
     bottom = top + len(lines) * places.height
     scale = _scale_of(rows)
     shapes: list[Shape] = [
@@ -156,8 +160,8 @@ def draw_chart(chart: Chart, *, fold: bool = True, own: bool = False) -> Picture
         shapes += [Text(end, strip.base, cell, SOFT, "end") for cell, end in cells if cell]
         if line.remark:
             shapes.append(Text(places.remarks, strip.base, line.remark, line.colour))
-    right = [places.remarks + display_width(escape_text(line.remark)) * CHAR_WIDTH for line in lines]
-    right += [MARGIN + (display_width(escape_text(text)) + 1) * CHAR_WIDTH for text in head]
+    right = [places.remarks + display_width(shown(line.remark)) * CHAR_WIDTH for line in lines]
+    right += [MARGIN + (display_width(shown(text)) + 1) * CHAR_WIDTH for text in head]
     return Picture(max(right) + MARGIN, bottom + MARGIN, ": ".join(head), shapes)
 
 
@@ -170,10 +174,8 @@ def _lines(heading: str, rows: Sequence[Row], *, fold: bool) -> list[_Line]:
     return [_Line(shorten_end(heading, MAX_LABEL), is_heading=True), *found] if heading else found
 
 
-def _places_of(
-    lines: Sequence[_Line], numbers: Sequence[Sequence[str]], columns: Sequence[str], *, tall: bool
-) -> _Places:
-    left = MARGIN + max([display_width(escape_text(line.label)) for line in lines], default=0) * CHAR_WIDTH + GAP
+def _places_of(widest: int, numbers: Sequence[Sequence[str]], columns: Sequence[str], *, tall: bool) -> _Places:
+    left = MARGIN + widest * CHAR_WIDTH + GAP
     ends, end = [], left + WIDTH + GAP
     for name, cells in zip(columns, numbers, strict=True):
         end += max(map(len, [name, *cells])) * CHAR_WIDTH + GAP

@@ -23,11 +23,14 @@ from paraminspect.render.shares import CELLS as BAR_CELLS
 from paraminspect.render.shares import bar, percentage
 from paraminspect.render.style import Style
 from paraminspect.render.table import MIN_SHORTENED
-from paraminspect.text import display_width, escape_text, shape_text, shorten_middle, shorten_names, wrap
+from paraminspect.text import display_width, escape_text, shape_text, shorten_end, shorten_middle, shorten_names, wrap
 from paraminspect.tuples import NamedTuple
 
 MIN_LABEL = 16
 """Columns a name keeps on a narrow terminal; a line that is longer still wraps."""
+
+MIN_DETAIL = 24
+"""Columns that shapes and dtypes keep where names are long: enough for most, but not for how a tensor is packed."""
 
 MAX_LABEL = 1_000
 """Columns that lines are filled up to; a longer one stands out, or one name of a megabyte would make as many of each line."""
@@ -133,11 +136,14 @@ class _Tree:
         return runs
 
     def _signature(self, node: Module | Leaf) -> int:
-        """Equal for modules with the same class and, below them, the same names, shapes, dtypes and ties."""
+        """Equal for modules with the same class and, below them, the same names, shapes, dtypes and ties.
+
+        In whatever order: a layer that lies in two shards has its tensors in another one.
+        """
         known = self._alike.get(id(node))
         if known is None:
             if isinstance(node, Module):
-                below = tuple([(child.name, self._signature(child)) for child in node.children])
+                below = tuple(sorted([(child.name, self._signature(child)) for child in node.children]))
                 form: object = (node.module_type, below)
             else:
                 form = (node.record.shape, node.record.dtype, node.numel, node.seen_as, node.counted)
@@ -158,8 +164,8 @@ def _describe(leaf: Leaf) -> str:
     shape = leaf.record.shape
     size = "[?]" if shape is None else shape_text(shape)
     tie = "" if leaf.seen_as is None else f" = {leaf.seen_as}"
-    label, shape = leaf.record.encoding_label, leaf.record.logical_shape
-    meant = f" ({label}{'' if shape is None else ' ' + shape_text(shape)})" if label else ""
+    label, logical = leaf.record.encoding_label, leaf.record.logical_shape
+    meant = f" ({label}{'' if logical in (None, shape) else ' ' + shape_text(logical)})" if label else ""
     return escape_text(f"{size} {leaf.record.dtype}{meant}{tie}")
 
 
@@ -236,10 +242,14 @@ def _aligned(lines: Sequence[_Line], whole: int, style: Style) -> Iterator[str]:
         if label_width > rest:
             lines = [line._replace(stem=_narrow(line.stem)) for line in lines]
             label_width = min(max(map(_width, lines)), MAX_LABEL)
+            cut = max(min(detail_width, rest + detail_width - label_width), min(detail_width, MIN_DETAIL))
+            rest, detail_width = rest + detail_width - cut, cut
         label_width = min(label_width, max(rest, MIN_LABEL))
         room = style.width - label_width - len(GAP)
         lines = [
-            line._replace(detail=shorten_middle(line.detail, room, style.ellipsis)) if line.numel is None else line
+            line._replace(detail=shorten_middle(line.detail, room, style.ellipsis))
+            if line.numel is None
+            else line._replace(detail=_shorten_detail(line.detail, detail_width, style.ellipsis))
             for line in lines
         ]
     lines = _fitted(lines, label_width, style)
@@ -256,6 +266,15 @@ def _aligned(lines: Sequence[_Line], whole: int, style: Style) -> Iterator[str]:
                 )
             ]
         )
+
+
+def _shorten_detail(detail: str, width: int, ellipsis: str) -> str:
+    """What does not fit loses how it is packed before anything of its shape and dtype."""
+    if display_width(detail) <= width:
+        return detail
+    plain, bracket, _ = detail.partition(" (")
+    shorter = f"{plain} {ellipsis}"
+    return shorter if bracket and display_width(shorter) <= width else shorten_end(detail, width, ellipsis)
 
 
 def _narrow(stem: str) -> str:

@@ -1,6 +1,7 @@
 """Rows as tsv, csv, markdown and bare names.
 
-In markdown whatever could be more than text is code, so that a file can neither mention nor link anything.
+In markdown whatever could be more than text is code, so that a file can neither mention nor link anything; what is no
+table is a block of code, in which numbers stay below each other.
 In tsv and csv: raw integers, `[3,4]` for a shape and `[]` for a scalar's, lists of names joined by commas, true and
 false, an empty field for what is not known. Text is escaped as `text` says, so a row is always one line.
 csv follows RFC 4180; text that a spreadsheet would run as a formula has an apostrophe before it, numbers never.
@@ -9,7 +10,7 @@ csv follows RFC 4180; text that a spreadsheet would run as a formula has an apos
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from paraminspect.errors import ParamInspectError
@@ -219,6 +220,15 @@ def _markdown_column(column: Column, values: Sequence[Any]) -> list[str]:
     cells = readable_column(column, values)
     spans = [code_span(cell) if cell and (is_code or re.search(_ACTIVE, cell)) else cell for cell in cells]
     return [span.replace("|", "\\|") for span in spans]
+
+
+def fenced(pieces: Iterable[str]) -> Iterator[str]:
+    """Whole lines as one block of code, between more backticks than they hold in a row; empty lines before it stay there."""
+    text = "".join(pieces)
+    block = text.lstrip("\n")
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", block)), default=0))
+    if block:
+        yield f"{text[: len(text) - len(block)]}{fence}\n{block}{fence}\n"
 
 
 def code_span(cell: str) -> str:

@@ -100,22 +100,22 @@ class _Folding:
         self._known: dict[Hashable, int] = {}
 
     def fold(self, branch: _Branch) -> int:
-        """Fold what is below a branch. What comes back is equal for branches that are alike."""
-        alike = [self.fold(child) for child in branch.children.values()]
-        form: Hashable = (
-            tuple(zip(branch.children, alike, strict=True)),
-            tuple([self._forms[index] for index in branch.indices]),
-        )
+        """Fold what is below a branch. What comes back is equal for branches that are alike, in whatever order."""
+        alike = {name: self.fold(child) for name, child in branch.children.items()}
         folded: dict[str, _Branch] = {}
-        for run in self._runs(list(branch.children.items()), alike):
+        below: list[tuple[str, int]] = []
+        for run in self._runs(list(branch.children.items()), list(alike.values())):
             if len(run) < MIN_FOLDED:
                 folded.update(run)
+                below += [(name, alike[name]) for name, _ in run]
                 continue
             label = f"{run[0][0]}{self._ellipsis}{_NUMBERED.fullmatch(run[-1][0])[2]}"  # type: ignore[index]
             while label in folded or label in branch.children:  # names of files may be anything
                 label += "'"
             folded[label] = _merged([each for _, each in run])
+            below.append((label, alike[run[0][0]]))
         branch.children = folded
+        form: Hashable = (tuple(sorted(below)), tuple([self._forms[index] for index in branch.indices]))
         return self._known.setdefault(form, len(self._known))
 
     @staticmethod
@@ -135,11 +135,11 @@ class _Folding:
 
 
 def _merged(branches: Sequence[_Branch]) -> _Branch:
-    """One branch with the indices of all, which are alike."""
+    """One branch with the indices of all, which are alike, in the order of the first."""
     whole = _Branch()
     whole.indices = tuple([index for each in branches for index in each.indices])
-    for children in zip(*[each.children.items() for each in branches], strict=True):
-        whole.children[children[0][0]] = _merged([child for _, child in children])
+    for name in branches[0].children:
+        whole.children[name] = _merged([each.children[name] for each in branches])
     return whole
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from paraminspect.errors import ParamInspectError
+from paraminspect.text import escape_text
 
 if TYPE_CHECKING:
     from paraminspect.render.svg import Picture
@@ -27,6 +28,15 @@ def check_picture(path: str) -> None:
         from paraminspect.render.png import require_pillow
 
         require_pillow()
+
+
+def shown_by(path: str) -> Callable[[str], str]:
+    """What makes of a text what stands in a file of this name, so that there is room for it."""
+    if _ending(path) == ".png":
+        from paraminspect.render.png import in_letters
+
+        return in_letters
+    return escape_text
 
 
 def encode_picture(picture: Picture, path: str) -> Iterator[bytes]:

@@ -4,6 +4,10 @@ Source:
     torch/_tensor_str.py of torch 2.13, with its defaults: 4 digits, the first and last 3 of each dimension where there
     are more than 1,000 elements, 80 columns, scientific notation where the numbers span more than three decades or
     are very large or small. `tests/values/test_display.py` holds it against torch's own.
+
+torch fills its 80 columns as if a zero, a nan and an inf took no more than the other numbers, or one column where there
+are none, and does not count the brackets at the end: 24 zeros are a line of 104, 24 times -inf one of 152. That is kept
+where lines may have any length, not on a terminal.
 """
 
 from __future__ import annotations
@@ -24,25 +28,49 @@ PREFIX: Final = "tensor("
 DEFAULT_DTYPES: Final = frozenset({"float32", "complex64", "int64", "bool"})
 """Not named after the values, as torch has it."""
 
+SEPARATOR: Final = len(", ")
+CUT: Final = " ..."
+
 FULL: Final = 1 << 62
 """A threshold that no tensor reaches."""
 
 
 @dataclass(frozen=True, slots=True)
 class PrintOptions:
-    """What `torch.set_printoptions` sets.
+    """What `torch.set_printoptions` sets, and how wide the terminal is.
 
     Attributes:
         precision: Digits behind the point.
         threshold: Elements from which on a tensor is summarised.
         edgeitems: Of each dimension, at both ends of a summary; 1 or more.
-        linewidth: Columns.
+        linewidth: Columns, as torch counts them.
+        columns: Of the terminal, which no line passes; None where it may.
     """
 
     precision: int = 4
     threshold: int = 1000
     edgeitems: int = 3
     linewidth: int = 80
+    columns: int | None = None
+
+    @property
+    def suffix_width(self) -> int:
+        """Columns at which a line ends rather than to take what stands behind the numbers."""
+        return min(self.linewidth, self.columns or self.linewidth)
+
+    def per_line(self, indent: int, width: int, widest: int) -> int:
+        """Numbers in a line.
+
+        Args:
+            indent: Columns before it.
+            width: Of a number as torch counts them.
+            widest: Of one as it is.
+        """
+        count = (self.linewidth - indent) // (width + SEPARATOR)
+        if self.columns is not None:
+            brackets = indent - len(PREFIX) + 1  # as many at the end as at the begin
+            count = min(count, (self.columns - indent - brackets) // (widest + SEPARATOR))
+        return max(1, count)
 
 
 DEFAULTS: Final = PrintOptions()
@@ -71,26 +99,31 @@ def format_tensor(array: Array, dtype: str, options: PrintOptions = DEFAULTS) ->
         text = _contents(array, options)
         if dtype not in DEFAULT_DTYPES:
             suffixes.append(f"dtype=torch.{dtype}")
-    return _add_suffixes(PREFIX + text, suffixes, options.linewidth)
+    return _add_suffixes(PREFIX + text, suffixes, options.suffix_width)
 
 
 class _Formatter:
-    """Width and notation that all numbers of a tensor share."""
+    """Width and notation that all numbers of a tensor share; `widest` counts those too that `width` leaves out."""
 
     def __init__(self, values: Array, precision: int) -> None:
         self.precision = precision
         self.floating = is_floating(values.dtype)
         self.integers = True
         self.scientific = False
-        self.width = 1
+        self.width = self.widest = 1
         flat = values.reshape(-1)
         if not self.floating:
-            self.width = max(1, *(len(str(value)) for value in flat.tolist()))
+            self.width = self.widest = max(1, *(len(str(value)) for value in flat.tolist()))
             return
-        numbers = to_float64(flat)
-        numbers = numbers[np.isfinite(numbers) & (numbers != 0)]
-        if not numbers.size:
-            return
+        every = to_float64(flat)
+        is_counted = np.isfinite(every) & (every != 0)
+        numbers = every[is_counted]
+        rest = np.unique(every[~is_counted].view(np.int64)).view(np.float64)  # as bits, for -0 is wider than 0
+        if numbers.size:
+            self._measure(numbers)
+        self.widest = max(self.width, *(len(self._number(value)) for value in rest.tolist()), 0)
+
+    def _measure(self, numbers: Array) -> None:
         low, high = float(np.abs(numbers).min()), float(np.abs(numbers).max())
         self.integers = bool((numbers == np.ceil(numbers)).all())
         self.scientific = high / low > 1000.0 or high > 1.0e8 or low < 1.0e-4
@@ -115,6 +148,7 @@ class _Complex:
         self.real = _Formatter(values.real, precision)
         self.imaginary = _Formatter(values.imag, precision)
         self.width = self.real.width + self.imaginary.width + 1
+        self.widest = self.real.widest + self.imaginary.widest + len("+j")
 
     def format(self, value: complex) -> str:
         """One number."""
@@ -144,10 +178,11 @@ class _Contents:
         return "[" + ("," + "\n" * (array.ndim - 1) + " " * (indent + 1)).join(parts) + "]"
 
     def _vector(self, array: Array, indent: int, *, cut: bool) -> str:
-        per_line = max(1, (self.options.linewidth - indent) // (self.formatter.width + 2))
+        widest = max(self.formatter.widest, len(CUT) * cut)
+        per_line = self.options.per_line(indent, self.formatter.width, widest)
         edge = self.options.edgeitems
         ends = array[:edge], array[-edge:]
-        data = [*self._numbers(ends[0]), " ...", *self._numbers(ends[1])] if cut else self._numbers(array)
+        data = [*self._numbers(ends[0]), CUT, *self._numbers(ends[1])] if cut else self._numbers(array)
         lines = [", ".join(data[start : start + per_line]) for start in range(0, len(data), per_line)]
         return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
 

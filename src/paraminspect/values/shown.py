@@ -21,9 +21,6 @@ from paraminspect.values.dtypes import numpy_dtype
 SUMMARISED = 1000
 """Elements from which on a tensor is summarised, as torch does it."""
 
-LINE_WIDTH = 80
-"""Columns that torch prints in; fewer on a narrower terminal."""
-
 _TYPES = {"parameter": "Parameter", "buffer": "Buffer", "tensor": "Tensor"}
 
 

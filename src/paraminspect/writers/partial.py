@@ -82,9 +82,10 @@ class Partial:
         """Make it.
 
         Raises:
-            TargetError: Another run is writing the same target.
+            TargetError: Another run is writing the same target, or its folder is gone, or none that holds files.
             OSError: It cannot be made.
         """
+        is_refused = False
         for _ in range(MAX_ATTEMPTS):
             if not remove_left(self.path):
                 self.left.append(self.path)
@@ -93,8 +94,9 @@ class Partial:
             self._begun = True
             try:
                 self.fd = self._create()
-            except (FileExistsError, FileNotFoundError):
+            except (FileExistsError, FileNotFoundError) as error:
                 self._begun = False
+                is_refused = isinstance(error, FileNotFoundError)
                 continue
             status = os.lstat(self.path) if self.fd is None else os.fstat(self.fd)
             if self.fd is None or (lock(self.fd) != "theirs" and _is_at(status, self.path)):
@@ -108,7 +110,7 @@ class Partial:
                 "whether they are alive",
                 hint=f"if none is, remove {shown(self.left[0])} and those like it",
             )
-        raise _busy()
+        raise TargetError("no file can be made there", hint="choose another folder") if is_refused else _busy()
 
     def _create(self) -> int | None:
         if self._is_folder:

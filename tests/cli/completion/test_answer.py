@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from paraminspect.cli import app
 from paraminspect.cli.completion.answer import SHELLS, answer
+from paraminspect.cli.completion.install import install_script
+from paraminspect.errors import ParamInspectError
 from tests.making.safetensors_files import save_shapes
 
 Command = tuple[list[str], dict[str, str]]
@@ -220,6 +222,15 @@ def test_the_script_is_printed_and_installed(command: Command, tmp_path: Path, s
     assert len(text.splitlines()) == (1 if shell == "fish" else 2)
     run("--install-completion", shell)
     assert start.read_text() == text
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_where_the_script_cannot_be_written_is_no_bug(tmp_path: Path, shell: str) -> None:
+    home = tmp_path / "home"
+    home.write_text("a file, and no folder")
+    with pytest.raises(ParamInspectError, match=f"{home}.* is a file, not a folder") as caught:
+        install_script(shell, {"HOME": str(home)})
+    assert caught.value.hint == f"paraminspect --show-completion {shell} prints the script"
 
 
 def test_a_shell_without_completion_is_named(command: Command) -> None:

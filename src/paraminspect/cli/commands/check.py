@@ -40,7 +40,7 @@ CheckFormat = Annotated[
     Option(
         "--format",
         "-f",
-        help="auto is text on a terminal and tsv in a pipe; sarif is for code scanning.",
+        help="Of what is printed: auto is text on a terminal, tsv in a pipe; sarif is for code scanning.",
         rich_help_panel=options.OUTPUT,
     ),
 ]

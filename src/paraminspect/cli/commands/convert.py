@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
 OutputFile = Annotated[
     str,
-    Option(
-        "--output", "-o", metavar="FILE", help="Where to: .safetensors, .pt, .npz, FOLDER/ for shards, or - for a pipe."
-    ),
+    Option("--output", "-o", metavar="FILE", help="Where to: .safetensors, .pt, .npz, - or FOLDER/; it gets shards."),
     options.FILE,
 ]
 Dtype = Annotated[

@@ -117,7 +117,7 @@ def _print(told: Told, shown: Shown, columns: tuple[str, ...], out: Output, *, i
     if shown.save == "-" or shown.compare:
         return
     if shown.tensors and out.format not in JSON:
-        out.write(told.texts(out.style().width))
+        out.write_text(told.texts(out.style().width))
     elif shown.uses and out.format not in JSON:
         found = told.use_rows(every=shown.all_uses)
         if not found.values:

@@ -36,7 +36,7 @@ def command(
     build: options.Build,
     output: options.Output,
 ) -> int:
-    """Say what a model file says of itself; `paraminspect SOURCE` does the same.
+    """Say what a file says of itself; so does `paraminspect SOURCE`.
 
     Format, size, parameters, the state of its training with the arguments it was started with, its metadata, the
     architecture, whether loading it runs code, and its modules two levels deep. Nothing of the file is executed. The

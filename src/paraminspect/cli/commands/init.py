@@ -122,11 +122,11 @@ def _carry_out(
     one = together()
     meeting = one.meet() if one is not None and wanted.file else None
     with Progress(out, "drawn") as progress:
-        done = initialise(model, head["seed"], wanted, progress, shows=show, meeting=meeting)
+        done = initialise(model, head["seed"], wanted, progress, shows=show, columns=out.style().width, meeting=meeting)
     out.notes(done.notes)
     if wanted.file != STDOUT:
         _print(done.steps, head, model.plan, columns, out)
-        out.write(done.texts)
+        out.write_text(done.texts)
 
 
 def _print(steps: Steps, head: Mapping[str, Any], plan: InitPlan, columns: Sequence[str], out: Output) -> None:

@@ -16,9 +16,10 @@ from paraminspect.errors import ParamInspectError
 if TYPE_CHECKING:  # numpy, for which a help text does not wait
     from paraminspect.values.shown import Part
 
-ShowForm = Literal["text", "json", "npy"]
+ShowForm = Literal["text", "markdown", "json", "npy"]
 
-_ENDINGS: dict[str, ShowForm] = {".json": "json", ".npy": "npy"}
+TEXTS: frozenset[ShowForm] = frozenset({"text", "markdown"})
+_ENDINGS: dict[str, ShowForm] = {".json": "json", ".md": "markdown", ".npy": "npy"}
 
 Names = Annotated[
     tuple[str, ...], Argument(metavar="NAME...", help="Tensors: whole names, globs or /REGEX/."), Is("name")
@@ -30,11 +31,11 @@ OutputFile = Annotated[
     str, Option("--output", "-o", metavar="FILE", help="Write to a file, - is standard output."), Is("file")
 ]
 ShowFormat = Annotated[
-    Literal["auto", "text", "json", "npy"],
+    Literal["auto", "text", "markdown", "json", "npy"],
     Option(
         "--format",
         "-f",
-        help="auto is what the name of the file ends in, else text. npy takes one tensor.",
+        help="auto is what the name of the file ends in, else text; markdown is a block of code, npy takes one tensor.",
         rich_help_panel=options.OUTPUT,
     ),
 ]
@@ -71,8 +72,9 @@ def command(
     """
     from paraminspect.cli.opened import open_one
     from paraminspect.names.wanted import choose_records
+    from paraminspect.render.delimited import fenced
     from paraminspect.values.display import FULL, PrintOptions
-    from paraminspect.values.shown import LINE_WIDTH, SUMMARISED, parts_as_json, parts_as_text
+    from paraminspect.values.shown import SUMMARISED, parts_as_json, parts_as_text
     from paraminspect.values.slices import parse_slice
 
     out = Output("auto", colour=color, wide=wide)
@@ -93,15 +95,16 @@ def command(
                 for record in records
                 if record.name in unloaded
             )
-            parts = (model.part(record, index, is_summary=format_ == "text" and not full) for record in records)
+            parts = (model.part(record, index, is_summary=format_ in TEXTS and not full) for record in records)
             if format_ == "npy":
                 _write_npy(parts, output_file, out)
             elif format_ == "json":
                 texts = parts_as_json(parts, model.checkpoint, slice_)
                 out.write_to(output_file, (text.encode() for text in texts))
             else:
-                width = min(out.style().width or LINE_WIDTH, LINE_WIDTH) if not output_file else LINE_WIDTH
-                texts = parts_as_text(parts, PrintOptions(precision, FULL if full else SUMMARISED, linewidth=width))
+                columns = None if output_file or format_ == "markdown" else out.style().width
+                texts = parts_as_text(parts, PrintOptions(precision, FULL if full else SUMMARISED, columns=columns))
+                texts = fenced(texts) if format_ == "markdown" else texts
                 out.write_to(output_file, (text.encode() for text in texts))
         except ParamInspectError as error:
             error.source = error.source or source

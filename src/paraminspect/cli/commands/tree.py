@@ -24,8 +24,13 @@ WithShapes = Annotated[
     bool, Option("--with-shapes", help="Output shape of each layer, for the spec's input or --input.")
 ]
 TreeFormat = Annotated[
-    Literal["auto", "text", "json"],
-    Option("--format", "-f", help="auto is text, on a terminal and in a pipe.", rich_help_panel=options.OUTPUT),
+    Literal["auto", "text", "markdown", "json"],
+    Option(
+        "--format",
+        "-f",
+        help="auto is text, on a terminal and in a pipe; markdown is a block of code.",
+        rich_help_panel=options.OUTPUT,
+    ),
 ]
 
 
@@ -59,7 +64,7 @@ def command(
     is counted once; its other names are shown with "= NAME". Of a spec or factory, the modules are shown as
     print(model) shows them; with --select, --exclude or --all its tensors. Exit status as of list.
     """
-    output = Output("json" if output_format == "json" else "auto", colour=color, wide=wide)
+    output = Output("auto" if output_format == "text" else output_format, colour=color, wide=wide)
     choice = Choice(choose.module, choose.select, choose.exclude, everything, aliases=True)
     module = choose.module.rstrip(".")
     with_shapes = with_shapes or bool(feed.inputs or feed.input_file)
@@ -87,6 +92,6 @@ def command(
                 continue
             label = module or title(source)
             closing = describe_totals(totals)
-            output.write(render_tree(tree, label, output.style(), depth=depth, fold=not no_fold, closing=closing))
+            output.write_text(render_tree(tree, label, output.style(), depth=depth, fold=not no_fold, closing=closing))
     output.finish()
     return output.status

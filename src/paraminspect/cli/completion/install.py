@@ -8,10 +8,13 @@ from typing import Final
 
 from paraminspect.cli.completion.answer import SHELLS, read_script
 from paraminspect.errors import ParamInspectError
+from paraminspect.files.reasons import with_reason
 from paraminspect.tuples import NamedTuple
 
 CURRENT: Final = "current"
 """Stands for the shell from which the command was run."""
+
+_PRINTS: Final = "paraminspect --show-completion {} prints the script"
 
 
 class Place(NamedTuple):
@@ -67,12 +70,20 @@ def install_script(shell: str, environ: Mapping[str, str]) -> tuple[str, str]:
         The file of the script, and the file that a line was added to; "" if none had to be.
 
     Raises:
-        ParamInspectError: There is no home.
-        OSError: A file cannot be written.
+        ParamInspectError: There is no home, or a file cannot be written.
     """
+    try:
+        return _install(shell, environ)
+    except OSError as error:
+        file = os.fspath(error.filename or environ.get("HOME", ""))
+        message = f"{file}: {with_reason('cannot be written', error, 'write there')}"
+        raise ParamInspectError(message, hint=_PRINTS.format(shell)) from None
+
+
+def _install(shell: str, environ: Mapping[str, str]) -> tuple[str, str]:
     home = environ.get("HOME", "")
     if not home:
-        raise ParamInspectError("HOME is not set", hint=f"paraminspect --show-completion {shell} prints the script")
+        raise ParamInspectError("HOME is not set", hint=_PRINTS.format(shell))
     place = _PLACES[shell]
     variable, _, default = place.script[0].partition(":")
     script = os.path.join(environ.get(variable) or os.path.join(home, default), place.script[1])

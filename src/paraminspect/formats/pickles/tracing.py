@@ -62,9 +62,9 @@ def trace_pickle(
         if isinstance(error, EffortError):
             effort().is_spent = True
     except (IndexError, ValueError, OverflowError, UnicodeError, struct.error) as error:
-        ended = machine.position >= blob.size
-        text = "ends inside an instruction" if ended else f"has an instruction that cannot be: {error}"
-        machine.trace.error = ParamInspectError(f"the pickle {text}"[:200])
+        ended = isinstance(error, struct.error) or machine.position >= blob.size
+        text = f"the pickle has an instruction that cannot be: {error}"
+        machine.trace.error = truncated(blob) if ended else ParamInspectError(text[:200])
     except RecursionError:
         machine.trace.error = ParamInspectError("the pickle is nested too deeply")
     machine.forgive()

@@ -26,7 +26,7 @@ from paraminspect.formats.pickles.remark import note_calls
 from paraminspect.formats.pytorch.objects import GlobalTable, strided_tensor
 from paraminspect.formats.pytorch.walk import name_tensors
 from paraminspect.formats.shapes import MAX_DIMENSIONS, MAX_NUMEL
-from paraminspect.formats.tar_file import list_members
+from paraminspect.formats.tar_file import content_of, expect_end, list_members
 from paraminspect.records import Checkpoint, Storage
 
 _MEMBERS: Final = ("storages", "tensors", "pickle")
@@ -43,10 +43,12 @@ def read_torch_tar(blob: Blob) -> Checkpoint:
 
     Raises:
         UnknownFormatError: A tar, but not of torch.
+        TruncatedError: It ends before what torch wrote.
     """
     members = _members(blob)
     missing = [name for name in _MEMBERS if name not in members]
     if missing:
+        expect_end(blob, f"its member {missing[0]!r}")
         raise UnknownFormatError(f"a tar archive without the member {missing[0]!r} that torch wrote")
     return _TarReader(members).read()
 
@@ -58,7 +60,7 @@ def is_torch_tar(blob: Blob) -> bool:
 
 def _members(blob: Blob) -> dict[str, Blob]:
     """Regular members by name; links and paths that lead elsewhere are left out."""
-    return {each.path: blob.part(each.begin, each.size) for each in list_members(blob) if each.is_file}
+    return {each.path: content_of(blob, each) for each in list_members(blob) if each.is_file}
 
 
 class _TarReader:

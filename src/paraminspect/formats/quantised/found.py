@@ -159,11 +159,15 @@ def must(condition: object) -> None:
         raise NotItError
 
 
+TELL: Final = "put the config.json of the model beside the file"
+"""What to do about a model that does not say how it is packed."""
+
+
 def untold(what: str) -> tuple[str, str]:
     """The problem of a model that does not say how it is packed."""
     return (
         f"{what} is not told: there is no config.json with a quantization_config beside it",
-        "put the config.json of the model beside the file, or show what is stored with --stored",
+        f"{TELL}, or show what is stored with --stored",
     )
 
 

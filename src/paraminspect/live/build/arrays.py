@@ -37,15 +37,15 @@ def tensor_array(tensor: Tensor) -> Array:
     return array
 
 
-def print_tensor(tensor: Tensor, width: int = 80) -> str:
-    """The values as torch prints them, in lines of so many columns.
+def print_tensor(tensor: Tensor, columns: int | None = None) -> str:
+    """The values as torch prints them, on a terminal of so many columns if not None.
 
     Raises:
         SourceError: It has no plain values.
     """
     from paraminspect.values.display import PrintOptions, format_tensor
 
-    return format_tensor(tensor_array(tensor), dtype_name(tensor), PrintOptions(linewidth=width))
+    return format_tensor(tensor_array(tensor), dtype_name(tensor), PrintOptions(columns=columns))
 
 
 def dtype_name(tensor: Tensor) -> str:

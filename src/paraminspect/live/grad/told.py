@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from paraminspect.render.chart import Chart
 
 
-LINE_WIDTH = 80
-"""Columns that torch prints in; fewer on a narrower terminal."""
-
-
 class Told:
     """One backward pass, as rows, text, a picture and a file.
 
@@ -107,16 +103,15 @@ class Told:
         values = [tuple(each) for each in changes]
         return Rows("changes", GRADIENT_CHANGES, values, self._head, closing=f"{held:,} gradients{found}")
 
-    def texts(self, width: int | None) -> Iterator[str]:
+    def texts(self, columns: int | None) -> Iterator[str]:
         """The gradients, each below its name, and where the plan has uses the parts of those that have several.
 
         Args:
-            width: Columns of the terminal; None in a pipe.
+            columns: Of the terminal; None in a pipe.
         """
         from paraminspect.live.build.arrays import dtype_name, print_tensor
         from paraminspect.live.ranks.sharded import whole_of, whole_part
 
-        width = min(width or LINE_WIDTH, LINE_WIDTH)
         for record in self._report.parameters:
             gradient = self._report.gradients[record.name]
             shape = shape_text(record.shape)
@@ -125,10 +120,10 @@ class Told:
                 why = f", {escape_text(record.reason)}" if record.reason else ""
                 yield f"{name}  gradient  {shape}\nNone ({record.state}{why})\n\n"
                 continue
-            yield f"{name}  gradient  {dtype_name(gradient)}  {shape}\n{print_tensor(whole_of(gradient), width)}\n\n"
+            yield f"{name}  gradient  {dtype_name(gradient)}  {shape}\n{print_tensor(whole_of(gradient), columns)}\n\n"
             if self._plan.uses and len(record.uses) > 1:
                 for use, part in zip(record.uses, self._report.parts[record.name], strict=True):
-                    text = "not kept" if part is None else print_tensor(whole_part(part, gradient), width)
+                    text = "not kept" if part is None else print_tensor(whole_part(part, gradient), columns)
                     yield f"{name}  use at {_place(use)}\n{text}\n\n"
         yield f"{self.closing}\n"
 
