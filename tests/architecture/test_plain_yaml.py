@@ -23,7 +23,7 @@ PLAIN = [
     "a:\n  text on its own line\nb: -3\nc: x:y\nd: a, b\ne: ~",
     "{a, b,\n c: {}, d: []}",
     '{"model": [{"Linear": [4, 3]}, "ReLU"], "vars": {"x": -1.5e-3, "y": null, "z": true}}',
-    "a : 1\n'b' : 2",
+    "a : 1\n'b': 2",
     "just text",
     "- -1\n- --\n- -a",
 ]
