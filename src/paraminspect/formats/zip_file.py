@@ -316,16 +316,18 @@ def read_zip_directory(blob: Blob) -> ZipDirectory:
         LimitExceededError: Past MAX_ZIP_ENTRIES or MAX_ZIP_DIRECTORY, or many directories in one run.
     """
     count, size, offset, end = _find_directory(blob)
-    if count > MAX_ZIP_ENTRIES:
-        raise LimitExceededError("entries in a zip archive", limit=MAX_ZIP_ENTRIES, actual=count)
-    if size > MAX_ZIP_DIRECTORY:
-        raise LimitExceededError("bytes in a zip directory", limit=MAX_ZIP_DIRECTORY, actual=size)
     if offset + size > end or (count and blob.read_up_to(offset, 4) != _ENTRY_SIGNATURE):
         if blob.read_up_to(end - size, 4) == _ENTRY_SIGNATURE:
             raise explain_displaced(blob, end - size - offset)
         raise MalformedError(
             f"no zip directory of {size:,} bytes at byte {offset:,}, where the end record says", hint=NOT_WHOLE
         )
+    if count * _ENTRY.size > size:
+        raise MalformedError(f"the zip directory declares {count:,} entries, has {size:,} bytes", hint=NOT_WHOLE)
+    if count > MAX_ZIP_ENTRIES:
+        raise LimitExceededError("entries in a zip archive", limit=MAX_ZIP_ENTRIES, actual=count)
+    if size > MAX_ZIP_DIRECTORY:
+        raise LimitExceededError("bytes in a zip directory", limit=MAX_ZIP_DIRECTORY, actual=size)
     effort().spend(DIRECTORIES, size)
     data, run = blob.read(offset, size), once()
     entries, shadowed = _read_entries(data, count) if run is None else run.entries(data, count, _read_entries)
