@@ -25,12 +25,13 @@ PLAIN = [
     '{"model": [{"Linear": [4, 3]}, "ReLU"], "vars": {"x": -1.5e-3, "y": null, "z": true}}',
     "a : 1\n'b': 2",
     "just text",
+    "{a:1}",
     "- -1\n- --\n- -a",
 ]
 ODD = [
     "", "# nothing", "a: &x 1", "a: *x", "- *.weight=zeros", "a: !!str 1", "a: |\n  b", "a: >\n  b", "? a\n: b", "%YAML 1.2\n---\na: 1",
     "a: 1\n---\nb: 1", "a: 1\n...", "a:\n- b", "a:\nb: 1", "a:", "-\n  a: 1", "a: b\n  c", "a: 'b\n  c'", "a: 'it''s'", 'a: "\\n"', "a:\tb",
-    "a: 1\r\nb: 2", "é: 1", "a: 1\na: 2", "<<: {a: 1}", "{a: 1, 'a': 2}", "a: yes", "[a: 1]", "{[a]: 1}", "{a: , b}", "{a:1}", "[a, , b]", "[a",
+    "a: 1\r\nb: 2", "é: 1", "a: 1\na: 2", "<<: {a: 1}", "{a: 1, 'a': 2}", "a: yes", "[a: 1]", "{[a]: 1}", "{a: , b}", "[a, , b]", "[a",
     "a: b: c", "a: - b", "a: [1]]", "[f(1, 2)]", ",a", ":a", "a: %x", "a: @x", "[a]#b", "a: 1\n b: 2", "  a: 1\n b: 2", "a: x\n\n  y", "{a\n: 1}",
     "- a\nb: 1", "a: 'b' c", "a: " + "9" * 65, "a" * (MAX_PLAIN_KEY + 1) + ": 1", "[" * (MAX_PLAIN_DEPTH + 1) + "]" * (MAX_PLAIN_DEPTH + 1),
     "# " + "x" * MAX_PLAIN + "\na: 1",
