@@ -38,7 +38,7 @@ else:
 
     def _replace(self, /, **given):
         """One with other values in some fields."""
-        made = self._make(map(given.pop, self._fields, self))
+        made = tuple.__new__(type(self), map(given.pop, self._fields, self))
         if given:
             raise _UNEXPECTED(f"Got unexpected field names: {list(given)!r}")
         return made

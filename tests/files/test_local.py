@@ -12,6 +12,7 @@ import pytest
 from paraminspect.errors import SourceError
 from paraminspect.files.door import Listing, Look, place_of
 from paraminspect.files.local import PLACE
+from paraminspect.files.seen import version_of
 
 
 @pytest.fixture
@@ -32,8 +33,9 @@ def test_paths_and_standard_input_are_of_this_machine() -> None:
 def test_what_paths_lead_to(folder: Path) -> None:
     names = ("file", "sub", "pipe", "dangling", "nul\0")
     found = PLACE.presence([str(folder / name) for name in names])
-    assert found == [Look("file", 10), Look("folder"), Look("pipe"), None, None]
-    assert PLACE.look(str(folder / "file")) == Look("file", 10)
+    file = Look("file", 10, version_of((folder / "file").stat()))
+    assert found == [file, Look("folder"), Look("pipe"), None, None]
+    assert PLACE.look(str(folder / "file")) == file
     assert PLACE.list_folder(str(folder)) == Listing(["dangling", "file", "pipe"], ["out", "sub"])
     assert PLACE.find_in_folder(str(folder), ["sub", "pipe", "other"]) == ["pipe", "sub"]
     assert (PLACE.is_there(str(folder / "dangling")), PLACE.is_folder(str(folder / "dangling"))) == (True, False)

@@ -15,7 +15,8 @@ import paraminspect
 from paraminspect.errors import ChangedError
 from paraminspect.files.blob import open_blob
 from paraminspect.files.local import PLACE, Local, LocalFile
-from paraminspect.files.seen import reading, reading_back, settle
+from paraminspect.files.seen import Version, note_all, raise_changed, reading, reading_back, settle, version_of
+from paraminspect.files.storing import copy_in_kernel
 from tests.making.formats import SAMPLES
 from tests.making.running import Result, run_here
 
@@ -265,3 +266,66 @@ def test_an_error_that_comes_of_the_change_is_not_said(folder: Path) -> None:
         change_and_raise(folder / "reference.safetensors", ValueError("numbers do not add up"))
     with pytest.raises(BrokenPipeError):
         change_and_raise(folder / "reference.safetensors", BrokenPipeError())
+
+
+def test_one_look_tells_until_something_is_read(folder: Path) -> None:
+    path = folder / "reference.safetensors"
+    with reading():
+        blob = open_blob(str(path))
+        blob.read(0, 8)
+        raise_changed()
+        append(path)
+        raise_changed()  # what was read is all of one version
+        blob.read(0, 8)
+        with pytest.raises(ChangedError, match="and has"):
+            raise_changed()
+
+
+def read_some(path: Path) -> None:
+    open_blob(str(path)).read(0, 1)
+
+
+def fill_some(path: Path) -> None:
+    open_blob(str(path)).read_into(memoryview(bytearray(1)), 0)
+
+
+def copy_some(path: Path) -> None:
+    with path.open("rb") as source, path.with_name("copy").open("wb") as target:
+        assert copy_in_kernel(source.fileno(), target.fileno(), 1, 0, 0) is not None
+
+
+@pytest.mark.parametrize("read", [read_some, fill_some, copy_some])
+def test_each_way_to_read_asks_for_another_look(folder: Path, read: Callable[[Path], None]) -> None:
+    with reading():
+        open_blob(str(folder / "reference.safetensors"))
+        raise_changed()
+        append(folder / "reference.safetensors")
+        read(folder / "spec.yaml")
+        with pytest.raises(ChangedError, match="and has"):
+            raise_changed()
+
+
+def test_a_look_of_another_run_tells_nothing(folder: Path) -> None:
+    path = folder / "reference.safetensors"
+    with reading() as seen:
+        open_blob(str(path))
+        raise_changed()
+    append(path)
+    with pytest.raises(ChangedError, match="and has"), reading(seen):
+        pass
+    with reading():
+        open_blob(str(path))
+
+
+def open_known(path: str, known: dict[str, Version]) -> None:
+    with reading():
+        note_all([path], known)
+        open_blob(path)
+
+
+def test_a_file_that_was_looked_at_is_that_one_when_it_is_opened(folder: Path) -> None:
+    path = folder / "reference.safetensors"
+    known = {str(path): version_of(path.stat())}
+    replace(path)
+    with pytest.raises(ChangedError, match="another file has its name now"):
+        open_known(str(path), known)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from paraminspect.formats.roles import settle_roles
+from paraminspect.formats.roles import may_hold_copies, settle_roles
 from paraminspect.formats.source import open_source
 from paraminspect.library.answers import convert
 from paraminspect.names.listing import make_listing, total
@@ -145,3 +145,22 @@ def test_half_of_the_shapes_must_be_there() -> None:
     deep = [record(f"a.b.c.d.ema.{size}", size) for size in (2, 3)]
     assert {each.role for each in settle_roles([*rest, *deep])} == {"model"}
     assert settle_roles(rest) is rest
+
+
+COPIES_NAMED = (
+    "ema net_ema ema_model EMA modelteacher model_teacher teacher teacher_net momentum_encoder encoder_k key_encoder target_network "
+    "target_net target_encoder target_model shadow shadow_params swa swa_model average averaged_model averages "
+    "current_model_state best_model best_weights best_state_dict best_model_state_dict"
+)
+OTHERS_NAMED = "schema emab teachers momentum encoder_kv key_encoders target target_value shadows swap averaging best best_of current_model encoder"
+
+
+@pytest.mark.parametrize("name", COPIES_NAMED.split())
+def test_a_name_of_a_copy(name: str) -> None:
+    assert all(may_hold_copies(["a.b.w", f"{path}.w"]) for path in (name, f"a.{name}", f"a.b.{name}"))
+    assert not may_hold_copies([f"a.b.c.{name}.w"])
+
+
+@pytest.mark.parametrize("name", OTHERS_NAMED.split())
+def test_no_name_of_a_copy(name: str) -> None:
+    assert not may_hold_copies([f"{name}.w", f"a.{name}.w"])

@@ -7,7 +7,6 @@ from typing import Final
 
 from paraminspect.errors import TruncatedError
 from paraminspect.files.door import File, place_of
-from paraminspect.files.system import identity_of
 from paraminspect.limits import effort
 
 NEAR: Final = 4096
@@ -28,7 +27,7 @@ class Blob:
 
     def __init__(self, file: File, path: str | None = None, begin: int = 0, size: int | None = None) -> None:
         if size is None:
-            effort().allow(path, file.size, None if file.fd is None else identity_of(file.fd))
+            effort().allow(path, file.size, file.identity)
             size = file.size - begin
         self.size = size
         self.path = path
@@ -132,6 +131,7 @@ class _Memory:
 
     is_far = False
     fd: int | None = None
+    identity: object = None
 
     def __init__(self, data: bytes) -> None:
         self.size = len(data)

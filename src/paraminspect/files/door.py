@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Literal, Protocol, TypeVar
+from functools import cache
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 from paraminspect.files.paths import scheme_of
+from paraminspect.files.seen import Version
 from paraminspect.tuples import NamedTuple
 
 Given = TypeVar("Given")
@@ -18,10 +20,12 @@ class Look(NamedTuple):
     Attributes:
         kind: A "pipe" is a named pipe or a socket, "other" a device, "denied" what may not be looked at.
         size: Of a file, in bytes.
+        version: Of a file of this machine.
     """
 
     kind: Literal["file", "folder", "pipe", "other", "denied"]
     size: int = 0
+    version: Version | None = None
 
 
 class Listing(NamedTuple):
@@ -43,11 +47,13 @@ class File(Protocol):
         size: In bytes, when it was opened.
         is_far: Whether each read may be a request to a server.
         fd: A descriptor for the kernel; None where there is none.
+        identity: The same for each name of one file of this machine; None of others.
     """
 
     size: int
     is_far: bool
     fd: int | None
+    identity: object
 
     def read(self, begin: int, length: int, end: int, *, is_new: bool = False) -> bytes:
         """As many of `length` bytes from `begin` as there are.
@@ -152,15 +158,19 @@ def place_of(path: str | None) -> Place:
     Raises:
         FarError: A scheme that cannot be read.
     """
+    place: Place = _module_of(scheme_of(path)).PLACE
+    return place
+
+
+@cache
+def _module_of(scheme: str) -> Any:
     from importlib import import_module
 
-    scheme = scheme_of(path)
     if scheme not in _PLACES:
         from paraminspect.files.faults import fault
 
         raise fault("no-scheme", scheme=scheme)
-    place: Place = import_module(f"paraminspect.files.{_PLACES[scheme]}").PLACE
-    return place
+    return import_module(f"paraminspect.files.{_PLACES[scheme]}")
 
 
 def look(path: str) -> Look:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import weakref
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import copy_context
 from time import monotonic
@@ -12,11 +11,14 @@ from typing import Final
 
 from paraminspect.errors import SourceError
 from paraminspect.files.door import Given, Listing, Look, Made
-from paraminspect.files.seen import note_opened
+from paraminspect.files.seen import note_opened, note_read, version_of
 from paraminspect.files.system import open_to_read, read_at, read_into
 
 MAX_READERS: Final = 8
 """Files that are read at one time."""
+
+
+_CLOSED: Final = -1
 
 
 class LocalFile:
@@ -25,19 +27,22 @@ class LocalFile:
     Args:
         size: Of the file.
         fd: Its descriptor, closed when nobody has this any more.
+        status: What the system says of it, where it was asked already.
     """
 
     is_far = False
 
-    def __init__(self, size: int, fd: int) -> None:
+    def __init__(self, size: int, fd: int, status: os.stat_result | None = None) -> None:
         self.size = size
         self.fd: int | None = fd
         self._fd = fd
-        self._closing = weakref.finalize(self, os.close, fd)
+        status = status or os.fstat(fd)
+        self.identity: object = (status.st_dev, status.st_ino)
 
     def read(self, begin: int, length: int, end: int, *, is_new: bool = False) -> bytes:
         """Bytes from an offset."""
         data = read_at(self._fd, length, begin)
+        note_read()
         if len(data) == length:
             return data
         pieces = [data]  # a read of over 2 GiB, or from a slow file system, comes in pieces
@@ -45,6 +50,7 @@ class LocalFile:
             begin += len(data)
             data = read_at(self._fd, length, begin)
             pieces.append(data)
+        note_read()
         return b"".join(pieces)
 
     def read_ahead(self, begin: int, need: int, most: int, end: int) -> bytes:
@@ -56,6 +62,7 @@ class LocalFile:
         filled = 0
         while filled < len(view) and (done := read_into(self._fd, view[filled:], begin + filled)):
             filled += done
+        note_read()
         return filled
 
     def prefetch(self, ranges: Iterable[tuple[int, int]]) -> None:
@@ -63,7 +70,12 @@ class LocalFile:
 
     def close(self) -> None:
         """Close the descriptor, if it is not closed yet."""
-        self._closing()
+        self.__del__()
+        self._fd = _CLOSED
+
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        if self._fd != _CLOSED:
+            close(self._fd)
 
 
 class Local:
@@ -112,7 +124,7 @@ class Local:
         if not stat.S_ISREG(status.st_mode):
             os.close(fd)
             raise SourceError("not a regular file")
-        file = LocalFile(status.st_size, fd)
+        file = LocalFile(status.st_size, fd, status)
         note_opened(path, status)
         return file
 
@@ -168,7 +180,7 @@ class Local:
 
 def _look_of(status: os.stat_result) -> Look:
     if stat.S_ISREG(status.st_mode):
-        return Look("file", status.st_size)
+        return Look("file", status.st_size, version_of(status))
     if stat.S_ISDIR(status.st_mode):
         return Look("folder")
     return Look("pipe" if stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode) else "other")

@@ -79,6 +79,7 @@ class FarFile:
 
     is_far = True
     fd: int | None = None
+    identity: object = None
 
     def __init__(
         self,

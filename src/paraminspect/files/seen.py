@@ -2,17 +2,18 @@
 
 What is open is no mixture of two versions if no file was another one at the end than when it was first opened: the same
 inode, of the same size, last written at the same time. A change that leaves all three as they were, within one tick of
-the file system's clock, is not seen. Of a server each answer is held against the first (ETag, time or size), so far
+the file system's clock, is not seen. As long as nothing more is read, one look at a file tells as much as another one would,
+and serves whoever asks. Of a server each answer is held against the first (ETag, time or size), so far
 files need no look at the end.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
+from types import MappingProxyType
 from typing import Final
 
 from paraminspect.errors import ChangedError
@@ -37,21 +38,46 @@ class Version(NamedTuple):
     written_ns: int
 
 
+_make: Final = tuple.__new__
+
+
 def version_of(status: os.stat_result) -> Version:
     """The version of a file that has this status."""
-    return Version(status.st_ino, status.st_size, status.st_mtime_ns)
+    return _make(Version, (status.st_ino, status.st_size, status.st_mtime_ns))  # one for each look at each shard
 
 
 def _version_at(path: str | None) -> Version | None:
     """The version that a path leads to now; None where it leads nowhere."""
     try:
-        return version_of(os.fstat(0) if path is None else os.stat(in_folder(path)))
+        return version_of(os.fstat(0) if path is None else os.stat(path))
     except (OSError, ValueError):
         return None
 
 
-Look = Callable[["str | None"], "Version | None"]
-"""What a path leads to now; None where it leads nowhere."""
+class _Looks:
+    """What paths lead to, kept until something is read."""
+
+    def __init__(self) -> None:
+        self._known: dict[str | None, Version | None] = {}
+
+    def look(self, path: str | None) -> Version | None:
+        """What a path leads to now; None where it leads nowhere."""
+        known = self._known  # a look that began before a read is not kept behind it
+        place = path and in_folder(path)
+        if place not in known:
+            known[place] = _version_at(place)
+        return known[place]
+
+    def forget(self) -> None:
+        self._known = {}
+
+
+_LOOKS: Final = _Looks()
+
+
+def note_read() -> None:
+    """Bytes of some file of this machine were read, of which looks at it before that tell nothing."""
+    _LOOKS.forget()
 
 
 class Seen:
@@ -78,20 +104,20 @@ class Seen:
         """A file as it was; None where it is not known."""
         return self._versions.get(path)
 
-    def note_all(self, paths: Iterable[str], look: Look) -> None:
+    def note_all(self, paths: Iterable[str], known: Mapping[str, Version]) -> None:
         """The same of files that will be opened; those that are not there are left to whoever opens them."""
         for path in paths:
-            if path not in self._versions and (version := look(path)) is not None:
+            if path not in self._versions and (version := known.get(path) or _version_at(in_folder(path))) is not None:
                 self._versions[path] = version
 
-    def raise_changed(self, look: Look = _version_at) -> None:
+    def raise_changed(self) -> None:
         """See that all files are what they were.
 
         Raises:
             ChangedError: One is not.
         """
         for path, before in list(self._versions.items()):
-            if not _is_same(now := look(path), before):
+            if not _is_same(now := _LOOKS.look(path), before):
                 raise _changed(path, before, now)
 
     def clear(self) -> None:
@@ -101,11 +127,6 @@ class Seen:
 
 def _is_same(now: Version | None, before: Version) -> bool:
     return now is not None and (now if before.inode else now._replace(inode=0)) == before
-
-
-def _look_once() -> Look:
-    """One look at each file serves all that it is read for."""
-    return cache(_version_at)
 
 
 def _changed(path: str | None, before: Version, now: Version | None) -> ChangedError:
@@ -134,18 +155,23 @@ def note_opened(path: str | None, status: os.stat_result) -> None:
         ChangedError: It was another one when it was opened before.
     """
     if path is None or not is_nameless(path):
+        version = version_of(status)
         for group in _READING.get():
             for seen in group:
-                seen.note(path, version_of(status))
+                seen.note(path, version)
 
 
-def note_all(paths: Iterable[str]) -> None:
-    """Files of what is being read, which may be opened later."""
+def note_all(paths: Iterable[str], known: Mapping[str, Version] = MappingProxyType({})) -> None:
+    """Files of what is being read, which may be opened later.
+
+    Args:
+        paths: Of all of them.
+        known: Some as they were when they were looked at before.
+    """
     local = [path for path in paths if not scheme_of(path) and not is_nameless(path)]
-    look = _look_once()
     for group in _READING.get():
         for seen in group:
-            seen.note_all(local, look)
+            seen.note_all(local, known)
 
 
 def versions_of(paths: Iterable[str]) -> dict[str | None, Version]:
@@ -168,8 +194,11 @@ def reading(*earlier: Seen) -> Iterator[Seen]:
     Raises:
         ChangedError: One has changed; said in the place of an error that may come of it.
     """
+    around = _READING.get()
+    if earlier or not around:
+        _LOOKS.forget()  # those of another run
     group = [Seen(), *earlier]
-    token = _READING.set((*_READING.get(), group))
+    token = _READING.set((*around, group))
     try:
         yield group[0]
     except BrokenPipeError:
@@ -216,10 +245,9 @@ def settle() -> None:
 
 def _raise_changed(several: Iterable[Seen]) -> None:
     """As `Seen.raise_changed`, once: what is said of a file by whoever reads it is not said by all around it."""
-    look = _look_once()
     try:
         for seen in several:
-            seen.raise_changed(look)
+            seen.raise_changed()
     except ChangedError:
         for group in _READING.get():
             group[0].clear()

@@ -12,6 +12,7 @@ import stat
 from functools import cache
 from typing import Final, Literal
 
+from paraminspect.files.seen import note_read
 from paraminspect.files.system import BINARY
 
 try:
@@ -181,11 +182,13 @@ def copy_in_kernel(source: int, target: int, count: int, begin: int, offset: int
     if not hasattr(os, "copy_file_range"):
         return None
     try:
-        return os.copy_file_range(source, target, count, begin, offset)
+        done = os.copy_file_range(source, target, count, begin, offset)
     except OSError as error:
         if error.errno in _NO_KERNEL_COPY:
             return None
         raise
+    note_read()
+    return done
 
 
 def open_direct(fd: int) -> int | None:

@@ -120,12 +120,6 @@ def descriptor_in(path: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def identity_of(fd: int) -> tuple[int, int]:
-    """What is the same for each name of an open file."""
-    status = os.fstat(fd)
-    return status.st_dev, status.st_ino
-
-
 def name_of(fd: int) -> str:
     """A path under which an open file without a name can be opened again.
 

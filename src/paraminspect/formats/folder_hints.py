@@ -47,7 +47,7 @@ def explain(path: str, listing: Listing) -> SourceError:
         foreign = recognise_folder([*files, *(folder for folder in folders if "." in folder)])
         if foreign is not None:
             return SourceError(f"the folder is {foreign.what}", hint=foreign.hint)
-    left = [file for file in files if LEFTOVER.fullmatch(file)]
+    left = [file for file in files if re.fullmatch(LEFTOVER, file)]
     told = [f"it is {what}"] if what else []
     told += [f"{list_names(left)} {'is' if len(left) == 1 else 'are'} a trainer's, not a model"] if left else []
     hint = f"models are in {list_names(join(path, folder) for folder in below)}" if below else None
@@ -83,7 +83,7 @@ def find_below(path: str, folders: Sequence[str], depth: int = MAX_DEPTH) -> lis
         next_level: list[str] = []
         for folder in sorted(level, key=_in_numbers)[:left]:
             last = folder.rpartition("/")[2]
-            if last.startswith(".") or LEFTOVER_FOLDER.fullmatch(last):
+            if last.startswith(".") or re.fullmatch(LEFTOVER_FOLDER, last):
                 continue
             left -= 1
             inside = _look(join(path, folder))

@@ -52,7 +52,7 @@ def choose(files: Sequence[str]) -> Chosen | None:
             if name in there:
                 return Chosen(name, (name,), f"{loader.name} loads {name} first")
     for like in INDEXES:
-        found = [file for file in files if like.fullmatch(file)]
+        found = [file for file in files if re.fullmatch(like, file)]
         if len(found) == 1:
             return Chosen(found[0], (found[0],), "an index goes first")
     models = find_models(files)
@@ -76,7 +76,7 @@ def find_models(files: Sequence[str]) -> list[Chosen]:
     whole = {name[: name.index(".index.")] for name in found if name.endswith(".json")}
     shards = {label for label, names in found.items() if label != names[0] and _stem(names[0]) in whole}
     return [
-        Chosen(names[0] if len(names) == 1 and not SHARD_NAME.fullmatch(names[0]) else label, tuple(names))
+        Chosen(names[0] if len(names) == 1 and not re.fullmatch(SHARD_NAME, names[0]) else label, tuple(names))
         for label, names in found.items()
         if label not in shards
     ]
@@ -84,18 +84,18 @@ def find_models(files: Sequence[str]) -> list[Chosen]:
 
 def is_index(name: str) -> bool:
     """Whether a file is called like an index of shards."""
-    return name.endswith(".json") and any(like.fullmatch(name) for like in INDEXES)
+    return name.endswith(".json") and any(re.fullmatch(like, name) for like in INDEXES)
 
 
 def _label(file: str) -> str | None:
     """What stands for a file among the models of a folder; None where it is none."""
     if is_index(file):
         return file
-    if not file.lower().endswith(MODEL_ENDINGS) or file.startswith(".") or LEFTOVER.fullmatch(file):
+    if not file.lower().endswith(MODEL_ENDINGS) or file.startswith(".") or re.fullmatch(LEFTOVER, file):
         return None
-    if RANK_SHARD.fullmatch(file):
+    if re.fullmatch(RANK_SHARD, file):
         return RANK_SHARDS
-    match = SHARD_NAME.fullmatch(file)
+    match = re.fullmatch(SHARD_NAME, file)
     if match and 0 < int(match["number"]) <= int(match["count"]):
         return f"{match['stem']}-*-of-{match['count']}{match['extension']}"
     return next((parts.label for parts in PARTS if re.fullmatch(parts.pattern, file)), file)
@@ -103,5 +103,5 @@ def _label(file: str) -> str | None:
 
 def _stem(file: str) -> str:
     """What an index of a shard would be called, up to ".index"."""
-    match = SHARD_NAME.fullmatch(file)
+    match = re.fullmatch(SHARD_NAME, file)
     return f"{match['stem']}{match['extension']}" if match else ""

@@ -5,6 +5,7 @@ A folder is untrusted like any file. Its sub-folders are never read, only named 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -82,7 +83,7 @@ def _read_several(folder: str, chosen: Chosen, read_file: ReadFile) -> Checkpoin
         from paraminspect.formats.rank_shards import read_rank_shards
 
         return read_rank_shards(folder, chosen.files, read_file)
-    shard = SHARD_NAME.fullmatch(chosen.files[0])
+    shard = re.fullmatch(SHARD_NAME, chosen.files[0])
     if shard is not None:
         return read_numbered(folder, shard, chosen.files, read_file)
     parts = next(each for each in PARTS if each.label == chosen.label)

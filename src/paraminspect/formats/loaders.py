@@ -1,7 +1,7 @@
 """Which file of a folder is its model: the names by which loaders find it, and those of what trainers leave beside it.
 
 Facts only; `formats.folders` applies them. Whoever loads a folder looks for a few names in a fixed order and takes the first
-that is there, so that order is ours too, and a note says what stands beside it.
+that is there, so that order is ours too, and a note says what stands beside it. Patterns are text: most folders ask for none.
 
 Source: the functions named in the rows, in transformers 5.24, diffusers 0.42, peft 0.21, timm 1.0 and open_clip 3.3, accelerate
 1.15; files of Trainer, accelerate, DeepSpeed 0.19 (`checkpoint/constants.py`), Megatron-LM, torchtune.
@@ -9,7 +9,6 @@ Source: the functions named in the rows, in transformers 5.24, diffusers 0.42, p
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from paraminspect.tuples import NamedTuple
@@ -47,23 +46,21 @@ LOADERS: Final = (
 )  # fmt: skip
 """In the order in which they are asked: a folder that two of them could load is the first one's."""
 
-SAFETENSORS_INDEX: Final = re.compile(r".*\.safetensors\.index(\.[\w-]+)?\.json")
-PICKLE_INDEX: Final = re.compile(r".*\.bin\.index(\.[\w-]+)?\.json")
+SAFETENSORS_INDEX: Final = r".*\.safetensors\.index(\.[\w-]+)?\.json"
+PICKLE_INDEX: Final = r".*\.bin\.index(\.[\w-]+)?\.json"
 INDEXES: Final = (SAFETENSORS_INDEX, PICKLE_INDEX)
 """Of shards under any name; the only one of its kind is taken where no loader finds a name of its own."""
 
-SHARD_NAME: Final = re.compile(
-    r"(?P<stem>.*)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})(?P<extension>(\.[\w-]+)+)", re.DOTALL
-)
+SHARD_NAME: Final = r"(?s)(?P<stem>.*)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})(?P<extension>(\.[\w-]+)+)"
 """One of several files that are joined by their names: of transformers, diffusers and `llama_split_path` of llama.cpp."""
 
-RANK_SHARD: Final = re.compile(r"shard-[0-9]{5}-model-[0-9]{5}-of-[0-9]{5}\.safetensors")
+RANK_SHARD: Final = r"shard-[0-9]{5}-model-[0-9]{5}-of-[0-9]{5}\.safetensors"
 """What one rank has of a model (`HuggingFaceStorageWriter` of torch); all of them together are one."""
 
 RANK_SHARDS: Final = "shard-*-model-*.safetensors"
 """What a message calls them all."""
 
-LEFTOVER: Final = re.compile(
+LEFTOVER: Final = (
     r"(training_args|user_content"  # Trainer
     r"|(optim|optimizer)(_states?)?(_dict)?|scheduler|lr_scheduler|scaler|sampler|rng_state|random_states|dl_state_dict"
     r"|custom_checkpoint"  # accelerate: what was registered besides
@@ -75,7 +72,7 @@ LEFTOVER: Final = re.compile(
 )
 """What trainers keep beside a model, and which is never a model."""
 
-LEFTOVER_FOLDER: Final = re.compile(r"(optimizer|sampler|scheduler)(_\d+)*")
+LEFTOVER_FOLDER: Final = r"(optimizer|sampler|scheduler)(_\d+)*"
 """The same of folders (accelerate writes a distributed checkpoint into `optimizer_0`)."""
 
 
@@ -83,7 +80,7 @@ class Parts(NamedTuple):
     """Files that are one model together, cut up in a way that is not in them.
 
     Attributes:
-        pattern: Of each name (text: few folders ask for it).
+        pattern: Of each name.
         label: What a message calls them all.
         what: How they come to be.
         hint: What joins them.
@@ -123,7 +120,7 @@ class Mark(NamedTuple):
 
     Attributes:
         names: Of files in it: one of them is there.
-        pattern: The same of a folder in it (text); "" where none tells.
+        pattern: The same of a folder in it; "" where none tells.
         what: What the folder is, after "it is".
         is_split: Whether its loader reads models in folders of it along.
     """

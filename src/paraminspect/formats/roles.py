@@ -19,12 +19,21 @@ from typing import Final
 
 from paraminspect.records import Role, TensorRecord
 
-COPY: Final = re.compile(
-    r"(?:\w+_)?ema(?:_\w+)?|model_?teacher|teacher(?:_\w+)?|momentum_\w+|encoder_k|key_encoder|target_(?:net\w*|encoder|model)"
-    r"|shadow(?:_params|_parameters|_model)?|swa(?:_model|_state_dict|_weights)?|average[ds]?(?:_model|_weights|_state_dict)?"
-    r"|current_model_state|best_(?:model|weights|state_dict|model_state_dict)"
-)
-"""One component of a name, in lower case, at most the MAX_STEP-th, above a copy of the model."""
+COPIES: Final = {
+    "ema": r"(?:\w+_)?ema(?:_\w+)?",
+    "teacher": r"model_?teacher|teacher(?:_\w+)?",
+    "momentum_": r"momentum_\w+",
+    "encoder_k": "encoder_k",
+    "key_encoder": "key_encoder",
+    "target_": r"target_(?:net\w*|encoder|model)",
+    "shadow": "shadow(?:_params|_parameters|_model)?",
+    "swa": "swa(?:_model|_state_dict|_weights)?",
+    "average": "average[ds]?(?:_model|_weights|_state_dict)?",
+    "current_model_state": "current_model_state",
+    "best_": "best_(?:model|weights|state_dict|model_state_dict)",
+}
+"""One component of a name, in lower case, at most the MAX_STEP-th, above a copy of the model: a part that it has for certain,
+and its pattern, which few models ask for."""
 
 MAX_STEP: Final = 3
 
@@ -68,14 +77,24 @@ def settle_roles(tensors: Sequence[TensorRecord]) -> Sequence[TensorRecord]:
 def may_hold_copies(names: Iterable[str]) -> bool:
     """Whether any name says so; neighbours are mostly of one module, and looked at once (100,000 names: 10 ms)."""
     last = ""
+    plain: set[str] = set()
     for name in names:
         if last and name.startswith(last):
             continue
         steps = name.split(".", MAX_STEP)[:MAX_STEP]
         last = f"{'.'.join(steps)}."
-        if any(COPY.fullmatch(step.lower()) for step in steps) or any(step.startswith(FLAT) for step in steps):
-            return True
+        for step in steps:
+            if step not in plain:
+                if step.startswith(FLAT) or _is_copy(step):
+                    return True
+                plain.add(step)
     return False
+
+
+def _is_copy(step: str) -> bool:
+    """Whether a component of a name says that a copy is below it."""
+    step = step.lower()
+    return any(part in step and re.fullmatch(pattern, step) for part, pattern in COPIES.items())
 
 
 def _is_number(record: TensorRecord) -> bool:
@@ -130,7 +149,7 @@ def _copy_above(owner: str) -> str:
     """The path of the copy that a module would be in; "" of none."""
     steps = owner.split(".", MAX_STEP)[:MAX_STEP]
     for number, step in enumerate(steps, 1):
-        if COPY.fullmatch(step.lower()):
+        if _is_copy(step):
             return ".".join(steps[:number])
     return ""
 

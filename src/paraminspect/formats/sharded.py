@@ -15,13 +15,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final
+from types import MappingProxyType
+from typing import Final, cast
 
 from paraminspect.errors import CheckpointError, FarError, LimitExceededError, MalformedError, SourceError
 from paraminspect.files.blob import open_blob
 from paraminspect.files.door import Look, place_of
 from paraminspect.files.paths import base_name, folder_of, join, stays_inside
-from paraminspect.files.seen import note_all
+from paraminspect.files.seen import Version, note_all
 from paraminspect.formats.json_text import MAX_JSON_BYTES, parse_object
 from paraminspect.formats.table import SHARDED
 from paraminspect.records import Checkpoint, TensorRecord
@@ -76,8 +77,8 @@ def read_index(path: str, read_file: ReadFile) -> Checkpoint:
     shards = list(dict.fromkeys(owners.values()))
     folder = folder_of(path)
     paths = [join(folder, shard) for shard in shards]
-    _check_presence(path, paths, shards)
-    checkpoints = read_shards(paths, read_file, shards)
+    known = _check_presence(path, paths, shards)
+    checkpoints = read_shards(paths, read_file, shards, known)
     tensors, notes = _join_by_index(shards, checkpoints, owners)
     declared = index.get("metadata")
     if isinstance(declared, dict):
@@ -130,16 +131,11 @@ def load_json(path: str, what: str = "index") -> Mapping[str, object]:
 
 def _find_owners(weight_map: Mapping[str, object]) -> dict[str, str]:
     """The shard of each tensor; nothing is opened yet."""
-    spelled: dict[str, str] = {}
-    owners = {}
-    for name, file in weight_map.items():
-        if not isinstance(file, str):
-            raise MalformedError(f"the index has a value of type {type(file).__name__} where a file name is due")
-        shard = spelled.get(file)
-        if shard is None:
-            shard = spelled[file] = _checked_shard(file)
-        owners[name] = shard
-    return owners
+    files = weight_map.values()
+    if odd := next((kind for kind in dict.fromkeys(map(type, files)) if kind is not str), None):
+        raise MalformedError(f"the index has a value of type {odd.__name__} where a file name is due")
+    spelled = {file: _checked_shard(file) for file in dict.fromkeys(cast("Iterable[str]", files))}
+    return dict(zip(weight_map, map(spelled.__getitem__, cast("Iterable[str]", files)), strict=True))
 
 
 def _checked_shard(file: str) -> str:
@@ -153,7 +149,8 @@ def _checked_shard(file: str) -> str:
     return os.path.normpath(file)
 
 
-def _check_presence(index: str, paths: Sequence[str], shards: Sequence[str]) -> None:
+def _check_presence(index: str, paths: Sequence[str], shards: Sequence[str]) -> dict[str, Version]:
+    """See that all shards are there; as they are, as far as that is known."""
     if len(shards) > MAX_SHARDS:
         raise LimitExceededError("shards", limit=MAX_SHARDS, actual=len(shards))
     found = place_of(index).presence(paths)
@@ -168,6 +165,7 @@ def _check_presence(index: str, paths: Sequence[str], shards: Sequence[str]) -> 
             raise MalformedError(
                 f"the index names {shown_name(shard)} as a shard, which is no model file", fault="index-mismatch"
             )
+    return {path: each.version for path, each in zip(paths, found, strict=True) if each is not None and each.version}
 
 
 def _missing_shards(missing: Sequence[str], count: int) -> CheckpointError:
@@ -194,13 +192,19 @@ def _compare_size(declared: object, tensors: Sequence[TensorRecord]) -> list[str
 # Reading and joining.
 
 
-def read_shards(paths: Sequence[str], read_file: ReadFile, shards: Sequence[str]) -> list[Checkpoint]:
+def read_shards(
+    paths: Sequence[str],
+    read_file: ReadFile,
+    shards: Sequence[str],
+    known: Mapping[str, Version] = MappingProxyType({}),
+) -> list[Checkpoint]:
     """One checkpoint a path, in their order; of several errors that of the first path is raised.
 
     Args:
         paths: Of the shards.
         read_file: As that of `read_index`.
         shards: What they are called.
+        known: As of `seen.note_all`.
 
     Headers at hand take 0.2 ms each, one after the other; threads would double that. Those of a server may turn out not
     to be there.
@@ -214,7 +218,7 @@ def read_shards(paths: Sequence[str], read_file: ReadFile, shards: Sequence[str]
                 raise
             return None
 
-    note_all(paths)  # a shard that is replaced before its turn does not belong to those before it
+    note_all(paths, known)  # a shard that is replaced before its turn does not belong to those before it
     read_ones = place_of(paths[0]).each(read, paths, SLOW_READ_S) if paths else []
     checkpoints = [each for each in read_ones if each is not None]
     if len(checkpoints) < len(paths):

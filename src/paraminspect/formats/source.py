@@ -63,7 +63,7 @@ def open_source(source: str | os.PathLike[str]) -> Checkpoint:
         'h.0.attn.c_attn.bias'
     """
     text = os.fspath(source)
-    with _named(shown(text)), one_effort():
+    with _Named(shown(text)), one_effort():
         checkpoint = _read_standard_input() if text == STDIN else read_path(text)
         note_all(checkpoint.files)
         return _finished(checkpoint, shown(text))
@@ -119,7 +119,7 @@ def read_path(path: str) -> Checkpoint:
     """One file or folder; errors do not know its name yet."""
     place = place_of(path)
     place.forget(path)
-    with _plain_os_errors():
+    with _PLAIN:
         try:
             kind = _look(path)
         except FileNotFoundError:
@@ -177,8 +177,8 @@ def _with_config(checkpoint: Checkpoint, folder: str) -> Checkpoint:
 
 def read_shard(path: str) -> Checkpoint:
     """One file of a folder, which is no index; its errors name it."""
-    with _named(base_name(path)):
-        with _plain_os_errors():
+    with _Named(base_name(path)):
+        with _PLAIN:
             try:
                 blob = open_blob(path)
             except (FileNotFoundError, ValueError):
@@ -248,7 +248,7 @@ def _read_standard_input() -> Checkpoint:
         status = os.fstat(0)
     except OSError:
         raise SourceError("standard input is closed") from None
-    with _plain_os_errors():
+    with _PLAIN:
         return _read_descriptor(status)
 
 
@@ -271,7 +271,7 @@ def name_file(file: BinaryIO) -> Iterator[str]:
         SourceError: It is open as text, for writing, or closed.
     """
     name = shown(str(getattr(file, "name", type(file).__name__)))
-    with _named(name), _plain_os_errors(), one_effort():
+    with _Named(name), _PLAIN, one_effort():
         try:
             yield name
         except TypeError:
@@ -321,27 +321,41 @@ def _spool(read: Callable[[], bytes], *, keep: bool) -> Checkpoint:
     return checkpoint._replace(files=(name_of(copy),), kept_open=blob) if keep else checkpoint
 
 
-@contextmanager
-def _named(source: str) -> Iterator[str]:
+class _Named:
     """Errors learn what the user typed; inside a folder, the file comes behind the folder."""
-    try:
-        yield source
-    except ParamInspectError as error:
-        if error.source is not None:
-            error.message = f"{error.source}: {error.message}"
-        error.source = source
-        raise
-    except MemoryError:
-        raise CheckpointError("reading it takes more memory than there is", source=source) from None
-    except RecursionError:
-        raise CheckpointError("nested too deeply", source=source) from None
+
+    __slots__ = ("_source",)
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            return
+        if isinstance(error, ParamInspectError):
+            if error.source is not None:
+                error.message = f"{error.source}: {error.message}"
+            error.source = self._source
+        elif isinstance(error, MemoryError):
+            raise CheckpointError("reading it takes more memory than there is", source=self._source) from None
+        elif isinstance(error, RecursionError):
+            raise CheckpointError("nested too deeply", source=self._source) from None
 
 
-@contextmanager
-def _plain_os_errors() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        from paraminspect.files.reasons import reason_of
+class _PlainErrors:
+    """What the system says of a file is said in words."""
 
-        raise SourceError(reason_of(error)) from None
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            from paraminspect.files.reasons import reason_of
+
+            raise SourceError(reason_of(error)) from None
+
+
+_PLAIN: Final = _PlainErrors()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cache
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from paraminspect.tuples import NamedTuple
@@ -270,7 +271,12 @@ SHARDS: Final = _BY_NAME[SHARDED]
 def resolve(reference: str) -> Any:
     """The object that "module:object" names."""
     module, _, name = reference.partition(":")
-    return getattr(__import__(module, fromlist=(name,)), name)
+    return getattr(_module(module), name)
+
+
+@cache
+def _module(name: str) -> ModuleType:
+    return __import__(name, fromlist=("",))
 
 
 def find_containers(head: bytes, size: int) -> Iterator[Container]:

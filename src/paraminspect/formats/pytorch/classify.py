@@ -49,8 +49,8 @@ STATE_KEYS: Final = frozenset(
 MODULE_KEYS: Final = frozenset({"opt", "metric", "metrics"})
 """Those of all these that are a module, too, where names are flat."""
 
-LOSS_KEY: Final = re.compile(r"(\w+_)?(loss(es)?|loss_fn|criterion)")
-"""Key of what a nested checkpoint keeps of its losses; in a flat one it is a module."""
+LOSS_ENDS: Final = ("loss", "losses", "loss_fn", "criterion")
+"""Of the key, behind an underscore or all of it, of what a nested checkpoint keeps of its losses; in a flat one it is a module."""
 
 GENERATOR_KEYS: Final = frozenset({key for key in STATE_KEYS if "rng" in key} | {"random_state"})
 """Those of them whose value is a tensor: the state of a random generator."""
@@ -87,12 +87,17 @@ def role_of_key(key: str, *, holds_tensor: bool = False) -> Role | None:
         return "state" if lowered in GENERATOR_KEYS else None
     if lowered in OPTIMIZER_KEYS:
         return "optimizer"
-    return "state" if lowered in STATE_KEYS or LOSS_KEY.fullmatch(lowered) else None
+    return "state" if lowered in STATE_KEYS or is_loss(lowered) else None
+
+
+def is_loss(key: str) -> bool:
+    """Whether a key in lower case is one of `LOSS_ENDS`."""
+    return key.endswith(LOSS_ENDS) and re.fullmatch(rf"(\w+_)?({'|'.join(LOSS_ENDS)})", key) is not None
 
 
 def role_of_name(name: str) -> Role:
     """The same, of a flat name whose first component is the key ("optimizer.state.0.exp_avg")."""
     head = name.partition(".")[0]
-    if len(head) == len(name) or head.lower() in MODULE_KEYS or LOSS_KEY.fullmatch(head.lower()):
+    if len(head) == len(name) or head.lower() in MODULE_KEYS or is_loss(head.lower()):
         return "model"
     return role_of_key(head) or "model"
