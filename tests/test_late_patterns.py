@@ -39,7 +39,7 @@ def test_other_threads_do_not_notice() -> None:
 
 def test_the_rest_of_pyyaml_works() -> None:
     statement = (
-        "import paraminspect.architecture.yaml_marks, yaml, datetime; "
+        "import paraminspect.architecture.yaml_events, yaml, datetime; "
         "assert yaml.safe_load('{a: 1.5, b: 2026-11-29, c: [yes, 0x1f]}') == "
         "{'a': 1.5, 'b': datetime.date(2026, 11, 29), 'c': [True, 31]}; "
         "assert yaml.load('a: 1', Loader=yaml.SafeLoader) == {'a': 1}; assert yaml.safe_dump({'a': 'yes'}) == \"a: 'yes'\\n\""
@@ -52,7 +52,7 @@ import inspect, re, sys
 from paraminspect.late_patterns import LatePattern, late_patterns
 with late_patterns():
     import paraminspect.cli.app
-    import paraminspect.architecture.yaml_marks
+    import paraminspect.architecture.yaml_events
 for name, module in list(sys.modules.items()):
     held = [module, *(each for each in vars(module).values() if isinstance(each, type) and each.__module__ == name)]
     for late in {key for each in held for key, value in list(vars(each).items()) if isinstance(value, LatePattern)}:

@@ -17,7 +17,7 @@ WITHOUT: dict[str, str] = {
         rules/rule rules/targets outcomes summaries
     """,
     "tested by architecture/test_parse.py and architecture/test_expand.py": """
-        architecture/arguments architecture/blocks architecture/fields architecture/layers architecture/nodes
+        architecture/arguments architecture/blocks architecture/layers architecture/nodes
         architecture/values architecture/wiring
     """,
     "tested by architecture/test_sketch.py and live/build/test_outline.py": """

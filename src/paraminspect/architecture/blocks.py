@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from paraminspect.architecture.built_in import BUILTINS, CONTAINERS
-from paraminspect.architecture.fields import IDENTIFIER, parse_name, parse_outputs, parse_variable, refuse_unknown_keys
+from paraminspect.architecture.fields import (
+    is_identifier,
+    parse_name,
+    parse_outputs,
+    parse_variable,
+    refuse_unknown_keys,
+)
 from paraminspect.architecture.layers import LAYER_OPTIONS, USE, parse_layers, refuse_mappings
 from paraminspect.architecture.model import Block, Name, Parameter
 from paraminspect.architecture.nodes import ListNode, MapNode, Node, Scalar, describe
@@ -23,7 +29,7 @@ def parse_block(key: Scalar, node: Node) -> Block:
     Raises:
         SpecError: At the place of what is wrong.
     """
-    name = parse_name(key, "the name of a block", IDENTIFIER)
+    name = parse_name(key, "the name of a block", is_identifier)
     if name.text in BUILTINS or name.text in CONTAINERS or name.text in LAYER_OPTIONS or name.text == USE:
         raise name.mark.error(f"a block named {name.text}, which is built in", hint="choose another name")
     if not isinstance(node, MapNode):

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from paraminspect.architecture.arguments import bind, complete, usage
 from paraminspect.architecture.built_in import BUILTINS, CONTAINERS, PARAMETRIZATIONS, SPELLINGS
 from paraminspect.architecture.copies import Watched, moved
-from paraminspect.architecture.fields import IDENTIFIER
+from paraminspect.architecture.fields import is_identifier
 from paraminspect.architecture.model import (
     Block,
     Call,
@@ -393,7 +393,7 @@ class _Expander:
 def _type_of(name: Name, scope: Scope) -> Name:
     """The type that a variable stands for."""
     value = scope.named(name.text[1:], name.mark)
-    if not isinstance(value, str) or not IDENTIFIER.fullmatch(value) or value in CONTAINERS:
+    if not isinstance(value, str) or not is_identifier(value) or value in CONTAINERS:
         raise name.mark.error(
             f"{name.text} is {shorten(repr(value))}; expected a type without layers of its own",
             hint="write vars: {act: ReLU}",

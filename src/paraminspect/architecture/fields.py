@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from typing import Final
 
 from paraminspect.architecture.model import Name, Output, Pick, Source
@@ -17,14 +17,27 @@ MAX_NAME_LENGTH: Final = 200
 MAX_TAKE: Final = 8
 """Steps into a nested tuple output."""
 
-IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-MODULE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
-SOURCE = re.compile(rf"(-[0-9]+|{MODULE_NAME.pattern})((?:\.{MODULE_NAME.pattern}){{0,{MAX_TAKE}}})")
-"""A layer or input, by name or counted back from here, and what is taken of its output."""
+IDENTIFIER: Final = r"[A-Za-z_][A-Za-z0-9_]*"
+MODULE_NAME: Final = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
+SOURCE: Final = rf"(-[0-9]+|{MODULE_NAME})((?:\.{MODULE_NAME}){{0,{MAX_TAKE}}})"
+"""A layer or input, by name or counted back from here, and what is taken of its output.
+
+Of these the JSON Schema is made. To compile them takes longer than to read a spec, which looks without them.
+"""
 
 
-def parse_name(node: Node, what: str, pattern: re.Pattern[str] = MODULE_NAME) -> Name:
-    """A name of letters, digits, `_` (and `-` where the pattern has it).
+def is_identifier(text: str) -> bool:
+    """Whether all of it is an `IDENTIFIER`."""
+    return text.isascii() and text.isidentifier()
+
+
+def is_module_name(text: str) -> bool:
+    """Whether all of it is a `MODULE_NAME`."""
+    return text[:1] not in ("", "-") and is_identifier(f"_{text.replace('-', '_')}")
+
+
+def parse_name(node: Node, what: str, is_name: Callable[[str], bool] = is_module_name) -> Name:
+    """A name of letters, digits, `_` (and `-` where a module may be called so).
 
     Raises:
         SpecError: It is something else; `what` says whose name it is.
@@ -35,10 +48,10 @@ def parse_name(node: Node, what: str, pattern: re.Pattern[str] = MODULE_NAME) ->
         raise node.mark.error(f"{what} is {describe(node)}; expected a name", hint=f"quote it: '{shown(node.text)}'")
     if len(node.text) > MAX_NAME_LENGTH:
         raise node.mark.error(f"{what} is a name of {len(node.text):,} characters; the limit is {MAX_NAME_LENGTH:,}")
-    if not pattern.fullmatch(node.text):
+    if not is_name(node.text):
         raise node.mark.error(
             f"{what} is {shorten(node.text)!r}; expected letters, digits and _"
-            + (" or -" if pattern is MODULE_NAME else ", not beginning with a digit")
+            + (" or -" if is_name is is_module_name else ", not beginning with a digit")
         )
     return Name(node.text, node.mark)
 
@@ -53,7 +66,7 @@ def parse_variable(node: Node, what: str) -> Name:
     Raises:
         SpecError: Not a name, or one that has a meaning already.
     """
-    name = parse_name(node, what, IDENTIFIER)
+    name = parse_name(node, what, is_identifier)
     if name.text in RESERVED:
         raise name.mark.error(
             f"{what} named {name.text}, which has a meaning in expressions", hint="choose another name"
@@ -94,13 +107,15 @@ def parse_source(node: Node, what: str) -> Source:
         raise node.mark.error(f"{what} is {describe(node)}; expected a name")
     if len(node.text) > MAX_NAME_LENGTH:
         raise node.mark.error(f"{what} is a name of {len(node.text):,} characters; the limit is {MAX_NAME_LENGTH:,}")
-    match = SOURCE.fullmatch(node.text)
-    if match is None:
+    name, *steps = node.text.split(".")
+    back = name.removeprefix("-")
+    is_back = back != name and back.isascii() and back.isdigit()
+    if not (is_back or is_module_name(name)) or len(steps) > MAX_TAKE or not all(map(is_module_name, steps)):
         raise node.mark.error(
             f"{what} is {shorten(node.text)!r}; expected a name, or -1, with .0 for an element of its output"
         )
-    pick: list[Pick] = [int(step) if step.isdecimal() else step for step in match[2].split(".")[1:]]
-    return Source(Name(match[1], node.mark), tuple(pick))
+    pick: list[Pick] = [int(step) if step.isdecimal() else step for step in steps]
+    return Source(Name(name, node.mark), tuple(pick))
 
 
 def parse_sources(node: Node | None, what: str) -> tuple[Source, ...]:

@@ -6,9 +6,9 @@ import re
 
 from paraminspect.architecture.built_in import CONTAINERS, PARAMETRIZATIONS
 from paraminspect.architecture.fields import (
-    IDENTIFIER,
     MAX_NAME_LENGTH,
     MAX_TAKE,
+    is_identifier,
     parse_name,
     parse_sources,
     refuse_unknown_keys,
@@ -120,7 +120,7 @@ def _not_one_type(node: MapNode, types: list[Scalar]) -> Exception:
 def _parse_what(key: Scalar, value: Node) -> Call | Sequential | Residual | Parallel | Experts | Use:
     match key.text:
         case "use":
-            return Use(parse_name(value, "use", IDENTIFIER))
+            return Use(parse_name(value, "use", is_identifier))
         case "Sequential":
             return Sequential(parse_layers(value, "Sequential"))
         case "Residual":
@@ -216,7 +216,7 @@ def _parse_arguments(node: Node) -> tuple[tuple[Node, ...], tuple[tuple[Name, No
 
 def _parse_kwargs(node: MapNode) -> tuple[tuple[Name, Node], ...]:
     for key, value in node.entries:
-        if not IDENTIFIER.fullmatch(key.text):
+        if not is_identifier(key.text):
             raise key.mark.error(
                 f"{shorten(key.text)!r} as the name of an argument", hint="positional arguments stand in a list: [4, 3]"
             )
@@ -247,7 +247,7 @@ def _type_name(node: Scalar) -> Name:
         raise node.mark.error(f"{describe(node)} as a layer; expected a type", hint="write {Linear: [4, 3]}")
     if text.startswith("$"):
         return _type_variable(node)
-    if len(text) <= MAX_NAME_LENGTH and IDENTIFIER.fullmatch(text):
+    if len(text) <= MAX_NAME_LENGTH and is_identifier(text):
         if text in CONTAINERS or text in LAYER_OPTIONS or text == USE:
             raise node.mark.error(f"{text} without its value", hint="write " + _EXAMPLES.get(text, "{Linear: [4, 3]}"))
         return Name(text, node.mark)
@@ -315,7 +315,7 @@ def _parse_parametrize(node: Node | None) -> tuple[tuple[Name, Call], ...]:
                 hint=closest(kind.text, PARAMETRIZATIONS),
             )
         args, kwargs = ((), ()) if given is None else _parse_arguments(given)
-        found.append((parse_name(key, "a tensor", IDENTIFIER), Call(Name(kind.text, kind.mark), args, kwargs)))
+        found.append((parse_name(key, "a tensor", is_identifier), Call(Name(kind.text, kind.mark), args, kwargs)))
     return tuple(found)
 
 

@@ -72,6 +72,18 @@ class MapNode(NamedTuple):
 Node = Scalar | ListNode | MapNode
 
 
+class Document(NamedTuple):
+    """A whole text.
+
+    Attributes:
+        aliases: Where a YAML alias (`*x`) stands for something that holds a mapping (in a spec: for a layer that has
+            arguments, or for a list of such), in order.
+    """
+
+    root: Node
+    aliases: tuple[Mark, ...] = ()
+
+
 def describe(node: Node) -> str:
     """What was found, for an error message: "text 'relu'", "a list", "the number 3"."""
     if isinstance(node, ListNode):

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from paraminspect.architecture.blocks import parse_block
 from paraminspect.architecture.fields import (
-    IDENTIFIER,
+    is_identifier,
     parse_name,
     parse_outputs,
     parse_variable,
@@ -16,9 +16,10 @@ from paraminspect.architecture.fields import (
 from paraminspect.architecture.layers import parse_layer, parse_layers
 from paraminspect.architecture.model import Layer, Loss, RuleSet, RuleText, Spec, Tie, Use, Value
 from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, describe, shown
+from paraminspect.architecture.scalars import parse_scalar
 from paraminspect.architecture.tensors import parse_inputs, parse_loss
 from paraminspect.architecture.values import Scope
-from paraminspect.architecture.yaml_marks import parse_scalar, parse_yaml
+from paraminspect.architecture.yaml_marks import parse_yaml
 from paraminspect.errors import SpecError
 from paraminspect.names.suggestions import suggest
 from paraminspect.text import shorten
@@ -191,7 +192,7 @@ def _parse_override(name: str, value: Override, known: list[str]) -> Value:
 
 
 def _parse_shared(key: Scalar, node: Node) -> Layer:
-    name = parse_name(key, "the name of a shared module", IDENTIFIER).text
+    name = parse_name(key, "the name of a shared module", is_identifier).text
     layer = parse_layer(node)
     if layer.name is not None or layer.inputs or layer.take or layer.condition is not None:
         raise layer.mark.error(

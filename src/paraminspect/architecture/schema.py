@@ -30,7 +30,7 @@ Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 FILE = "schema.json"
 _CERTAIN_TYPE = rf"^([A-Z]|{USE}$)"
-_TYPE = rf"^\$?{IDENTIFIER.pattern}$"
+_TYPE = rf"^\$?{IDENTIFIER}$"
 
 
 def make_schema() -> Schema:
@@ -40,9 +40,9 @@ def make_schema() -> Schema:
         "title": "paraminspect architecture spec",
         **_object(TOP_LEVEL, _sections(), required=["model"]),
         "$defs": {
-            "name": {"type": ["string", "integer"], "pattern": _whole(MODULE_NAME.pattern)},
-            "identifier": {"type": "string", "pattern": _whole(IDENTIFIER.pattern)},
-            "source": {"type": ["string", "number"], "pattern": _whole(SOURCE.pattern)},
+            "name": {"type": ["string", "integer"], "pattern": _whole(MODULE_NAME)},
+            "identifier": {"type": "string", "pattern": _whole(IDENTIFIER)},
+            "source": {"type": ["string", "number"], "pattern": _whole(SOURCE)},
             "expression": {"type": "string", "pattern": r"^\$([A-Za-z_][A-Za-z0-9_]*|\([\s\S]*\))$"},
             "value": {
                 "type": ["null", "boolean", "number", "string", "array"],

@@ -10,7 +10,8 @@ from typing import Final, cast
 from paraminspect.architecture.expressions import MAX_INTEGER, count_terms, evaluate, lookup, parse_expression
 from paraminspect.architecture.model import Value
 from paraminspect.architecture.nodes import ListNode, MapNode, Mark, Node, Scalar, describe
-from paraminspect.architecture.yaml_marks import iter_scalars, parse_scalar, parse_yaml
+from paraminspect.architecture.scalars import parse_scalar
+from paraminspect.architecture.yaml_marks import iter_scalars, parse_yaml
 from paraminspect.errors import SpecError
 from paraminspect.text import shorten
 

@@ -116,7 +116,7 @@ def descriptor_in(path: str) -> int | None:
     """The number of one of our own descriptors that a path names, as /dev/stdout and /dev/fd/3 do; None for others."""
     if path in _STANDARD:
         return _STANDARD[path]
-    match = re.fullmatch(_OWN, path)
+    match = re.fullmatch(_OWN, path) if path.startswith(("/dev/", "/proc/")) else None
     return int(match[1]) if match else None
 
 

@@ -28,7 +28,7 @@ MAX_REMEMBERED: Final = 2_000
 
 UNKNOWN: Final = Classes()
 
-_WILD: Final = r"[*?[]"
+_WILD: Final = frozenset("*?[")
 _APART: Final = r"[*?[:=]|^[/\"]|^\s|\s$|^$"
 """What a name has that cannot stand for itself."""
 
@@ -124,7 +124,7 @@ def parse_selector(text: str) -> Selector:
     if glob.startswith('"'):
         literal = _unquote(glob)
         return Selector(text, re.compile(rf"\A{re.escape(literal)}\Z"), types, literal)
-    return Selector(text, _glob(glob), types, None if re.search(_WILD, glob) else glob)
+    return Selector(text, _glob(glob), types, glob if _WILD.isdisjoint(glob) else None)
 
 
 def quote_name(name: str) -> str:
@@ -138,7 +138,7 @@ def quote_name(name: str) -> str:
 
 def match_quoted(text: str) -> int:
     """Where a selector with a quoted name ends, that stands at the begin of a text; 0 where there is none."""
-    found = re.match(_QUOTED, text)
+    found = re.match(_QUOTED, text) if '"' in text else None
     return found.end() if found is not None else 0
 
 

@@ -37,7 +37,7 @@ from paraminspect.text import join_words, shorten
 MAX_RULE_LENGTH: Final = 1000
 """Characters of one rule."""
 
-_REGEX_SELECTOR = re.compile(r"\s*(/.*?/)\s*=\s*(?=[^\W\d])")
+_REGEX_SELECTOR: Final = r"\s*(/.*?/)\s*=\s*(?=[^\W\d])"
 _BOOLEANS = {"true": True, "false": False, "True": True, "False": False}
 _WHERE = "'paraminspect rules' lists them; --rules-file brings your own"
 _HINT = "write '*.weight=normal(std=0.02)'"
@@ -118,7 +118,7 @@ class _Parsing:
         return rule_error(self.text, self.origin, message, hint=hint, at=at)
 
     def _selector(self) -> Selector:
-        if regex := _REGEX_SELECTOR.match(self.text):
+        if self.text.lstrip().startswith("/") and (regex := re.match(_REGEX_SELECTOR, self.text)):
             written, self.begin = regex[1], regex.end()
         elif (end := match_quoted(self.text)) and self.text[end:].lstrip().startswith("="):
             written, self.begin = self.text[:end], self.text.index("=", end) + 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -25,7 +24,7 @@ Answer = list[Candidate] | None
 Completer = Callable[[Declared, Typed], Answer]
 """From what is declared of the command, and what was typed."""
 
-_PATTERN: Final = re.compile(r"[*?[]")
+_PATTERN: Final = frozenset("*?[")
 
 
 def complete(declared: Declared, parameters: Sequence[Any], typed: Typed) -> Answer:
@@ -60,7 +59,7 @@ def _patterns(declared: Declared, typed: Typed) -> Answer:
 def _selectors(declared: Declared, typed: Typed, *, ending: str) -> list[Candidate]:
     kind, colon, glob = typed.value.partition(":")
     begun = glob if colon else kind
-    if typed.value.startswith("/") or _PATTERN.search(begun):
+    if typed.value.startswith("/") or not _PATTERN.isdisjoint(begun):
         return []
     names = {name: record for name, record in find_names(declared, typed).items() if _means_itself(name)}
     return _behind(kind + colon if colon else "", complete_names(names, begun, ending=ending))
@@ -68,7 +67,7 @@ def _selectors(declared: Declared, typed: Typed, *, ending: str) -> list[Candida
 
 def _means_itself(name: str) -> bool:
     """Whether a selector of this text means the tensor of this name."""
-    return not (":" in name or "=" in name or name.startswith("/") or _PATTERN.search(name))
+    return not (":" in name or "=" in name or name.startswith("/") or not _PATTERN.isdisjoint(name))
 
 
 def _names(declared: Declared, typed: Typed) -> Answer:
