@@ -44,5 +44,21 @@ def test_a_file_that_was_cut(name: str, place: str, tmp_path: Path) -> None:
     assert checked.stdout in {f"error\t{code}\n" for code in codes}
 
 
+@pytest.mark.parametrize("place", CUTS)
+@pytest.mark.parametrize(
+    ("name", "file"), [("sharded", "model-00001-of-00002.safetensors"), ("torch distributed", "__0_0.distcp")]
+)
+def test_a_file_of_a_folder_that_was_cut(name: str, file: str, place: str, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    SAMPLES[name](folder)
+    data = (folder / file).read_bytes()
+    (folder / file).write_bytes(data[: CUTS[place](len(data))])
+    listed, checked = run_here("list", str(folder)), run_here("check", str(folder), "-f", "tsv", "-c", "severity,code")
+    error, _, hint = listed.stderr.splitlines()
+    assert (listed.status, listed.stdout, file in error) == (2, "", True)
+    assert "copied to its end" in hint
+    assert (checked.status, checked.stdout) == (1, "error\ttruncated\n")
+
+
 def test_each_format_is_cut() -> None:
     assert {row.name for row in FORMATS} <= set(SAMPLES)

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from paraminspect import errors
-from paraminspect.errors import LimitExceededError, ParamInspectError
+from paraminspect.errors import NOT_WHOLE, LimitExceededError, ParamInspectError, TruncatedError
 
 CLASSES = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, ParamInspectError)]
 
@@ -85,3 +85,8 @@ def test_callers_can_catch_all_of_them() -> None:
 )
 def test_a_message_names_its_source_once(source: str, message: str, said: str) -> None:
     assert str(ParamInspectError(message, source=source)) == said
+
+
+def test_a_file_that_was_cut_is_to_be_fetched_again() -> None:
+    assert TruncatedError("the file is empty").hint == NOT_WHOLE
+    assert TruncatedError("it became shorter", hint="try again").hint == "try again"

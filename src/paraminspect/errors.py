@@ -136,6 +136,11 @@ class TruncatedError(CheckpointError):
 
     fault = "truncated"
 
+    def __init__(
+        self, message: str, *, hint: str | None = NOT_WHOLE, source: str | None = None, fault: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, source=source, fault=fault)
+
 
 class MalformedError(CheckpointError):
     """The file contradicts itself or its format."""

@@ -178,6 +178,18 @@ def test_weights(run: Any, workplace: Path) -> None:
     assert {line.split("\t")[1] for line in differs.stdout.splitlines()} == {"values"}
 
 
+def test_gradients_replace_no_weights(run: Any, workplace: Path) -> None:
+    """It is said before anything runs."""
+    save_file(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 1)).state_dict(), workplace / "net.safetensors")
+    before = (workplace / "net.safetensors").read_bytes()
+    line = ("configs/mlp.yaml", "-w", "net.safetensors", "-o", "net.safetensors")
+    refused = grad(run, *line, status=2)
+    assert (workplace / "net.safetensors").read_bytes() == before
+    assert refused.stderr == "error: net.safetensors: it is there already\n\nhint: --force replaces it\n"
+    assert grad(run, *line, "--force").stderr.endswith("wrote net.safetensors: 4 tensors, 76 B\n")
+    assert "--force without -o" in grad(run, "configs/mlp.yaml", "--force", status=2).stderr
+
+
 def test_saving_to_a_pipe(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[bytes] = []
     monkeypatch.setattr(Output, "write_bytes", lambda _, pieces: written.extend(pieces))

@@ -93,9 +93,22 @@ def test_a_file_that_cannot_be_written_is_an_error(checkpoint: Path, tmp_path: P
     assert "x.npy: cannot be written: there is no folder" in stderr
 
 
+def test_a_file_that_is_there_is_not_overwritten(checkpoint: Path, tmp_path: Path) -> None:
+    for name in ("w.npy", "w.json", "w.txt"):
+        (tmp_path / name).write_text("old")
+        line = ["show", str(checkpoint), "fc.bias", "-o", str(tmp_path / name)]
+        status, _, stderr = run_apart(*line)
+        assert (status, (tmp_path / name).read_text()) == (2, "old")
+        assert "it is there already\n\nhint: --force replaces it" in stderr
+        assert run_apart(*line, "--force")[0] == 0
+        assert (tmp_path / name).read_bytes() != b"old"
+
+
 def test_a_failed_write_leaves_the_old_file(checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("old")
-    status, _, _ = run_apart("show", str(checkpoint), "fc.weight", "--slice", "99", "-o", str(tmp_path / "x.json"))
+    status, _, _ = run_apart(
+        "show", str(checkpoint), "fc.weight", "--slice", "99", "-o", str(tmp_path / "x.json"), "--force"
+    )
     assert status == 2
     assert (tmp_path / "x.json").read_text() == "old"
     assert sorted(os.listdir(tmp_path)) == ["m.pt", "x.json"]

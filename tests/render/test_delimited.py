@@ -43,6 +43,14 @@ def test_markdown() -> None:
     ]
 
 
+def test_markdown_leaves_out_columns_that_say_nothing() -> None:
+    columns = (Column("name", "name"), Column("kind", dull="tensor"), Column("tied_to"), Column("nan", "int", dull=0))
+    rows = Rows("things", columns, [("a", "tensor", None, 0), ("b", "tensor", None, 2)])
+    assert text(rows, "markdown").splitlines()[0] == "| name | nan |"
+    assert text(rows.pick(["nan", "tied_to"]), "markdown").splitlines()[0] == "| nan | tied_to |"
+    assert text(rows._replace(values=[]), "markdown").splitlines()[0] == "| name |"
+
+
 @pytest.mark.parametrize(
     ("pieces", "block"),
     [

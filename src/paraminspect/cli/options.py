@@ -186,12 +186,12 @@ class Drawing(NamedTuple):
                 raise ParamInspectError(f"{name} is about a picture, and there is no --plot", hint="--plot FILE.svg")
 
     def draw(self, chart: "Chart", out: writing.Output) -> None:
-        """Write the picture."""
+        """Write the picture, in place of the one before."""
         from paraminspect.render.chart import draw_chart
         from paraminspect.render.pictures import encode_picture, shown_by
 
         picture = draw_chart(chart, fold=not self.no_fold, own=self.own_scale, shown=shown_by(self.plot))
-        out.write_to(self.plot, encode_picture(picture, self.plot))
+        out.write_to(self.plot, encode_picture(picture, self.plot), force=True)
 
 
 class Rows(NamedTuple):

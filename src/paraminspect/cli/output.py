@@ -140,11 +140,11 @@ class Output:
         except OSError as error:
             raise OutputError(error) from None
 
-    def write_to(self, file: str, pieces: Iterable[bytes]) -> None:
+    def write_to(self, file: str, pieces: Iterable[bytes], *, force: bool) -> None:
         """Write to standard output ("" or "-"), or to a file that appears whole or not at all.
 
         Raises:
-            TargetError: The file cannot be written.
+            TargetError: The file cannot be written, or is there already and not to be replaced.
             OutputError: Standard output cannot be.
         """
         if file in ("", "-"):
@@ -152,7 +152,7 @@ class Output:
             return
         from paraminspect.writers.small_file import write_whole
 
-        self.notes(write_whole(file, pieces))
+        self.notes(write_whole(file, pieces, force=force))
 
     def refuse_binary(self, what: str, hint: str) -> None:
         """Keep what is no text from a terminal.

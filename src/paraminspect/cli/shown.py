@@ -29,6 +29,7 @@ class Shown(NamedTuple):
     save: Annotated[
         str, Option("--output", "-o", metavar="FILE", help="Write the gradients, safetensors."), options.FILE
     ] = ""
+    force: options.Force = False
     compare: Annotated[
         str, Option("--compare", metavar="FILE", help="Rows for what differs from another run."), options.FILE
     ] = ""
@@ -52,6 +53,7 @@ class Shown(NamedTuple):
 
 def check_shown(shown: Shown, typed_format: str, out: Output) -> None:
     from paraminspect.live.grad.asked import refuse_missing
+    from paraminspect.writers.destination import check_before
 
     if shown.tensors and typed_format not in ("auto", "markdown", *JSON):
         raise ParamInspectError(f"--show has no meaning in --format {typed_format}", hint="leave it out, or json")
@@ -59,6 +61,10 @@ def check_shown(shown: Shown, typed_format: str, out: Output) -> None:
         raise ParamInspectError("--show and --compare exclude each other")
     if shown.save == "-":
         out.refuse_binary("safetensors", "-o FILE, or a pipe")
+    elif shown.save:
+        check_before(shown.save, force=shown.force)
+    elif shown.force:
+        raise ParamInspectError("--force without -o", hint="-o FILE says where to write")
     refuse_missing("--compare", shown.compare)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from paraminspect.errors import NOT_WHOLE, TruncatedError
+from paraminspect.errors import TruncatedError
 from paraminspect.files.door import File, place_of
 from paraminspect.limits import effort
 
@@ -47,9 +47,7 @@ class Blob:
             TruncatedError: The part reaches past the end.
         """
         if begin < 0 or size < 0 or begin + size > self.size:
-            raise TruncatedError(
-                f"bytes {begin:,} to {begin + size:,} of a file of {self.size:,} bytes", hint=NOT_WHOLE
-            )
+            raise TruncatedError(f"bytes {begin:,} to {begin + size:,} of a file of {self.size:,} bytes")
         return Blob(self._file, self.path, self.begin + begin, size)
 
     def read(self, offset: int, length: int) -> bytes:
@@ -63,8 +61,7 @@ class Blob:
             raise TruncatedError("the file became shorter while it was read", hint="is it being written? try again")
         if len(data) != length:
             raise TruncatedError(
-                f"the file ends at byte {self.size:,}, {offset + length - self.size:,} bytes too early",
-                hint=NOT_WHOLE,
+                f"the file ends at byte {self.size:,}, {offset + length - self.size:,} bytes too early"
             )
         return data
 

@@ -31,7 +31,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from paraminspect.errors import NOT_WHOLE, LimitExceededError, MalformedError, TruncatedError, UnknownFormatError
+from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError, UnknownFormatError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.shapes import MAX_DIMENSIONS, MAX_NAME_BYTES, MAX_NUMEL, contiguous_stride
 from paraminspect.limits import ENTRIES, ONE_RECORD, effort
@@ -208,8 +208,7 @@ class _Header:
         end = self.position + nbytes
         if end > self._blob.size:
             raise TruncatedError(
-                f"{what} would end at byte {end:,} or later, the file ends at byte {self._blob.size:,}",
-                hint=NOT_WHOLE,
+                f"{what} would end at byte {end:,} or later, the file ends at byte {self._blob.size:,}"
             )
 
     def skip(self, nbytes: int) -> None:
@@ -273,7 +272,7 @@ class _Header:
         begin = self.position
         window = self._blob.read_ahead(begin, nbytes, WINDOW_BYTES)
         if len(window) < nbytes:
-            raise TruncatedError(f"the file ends at byte {begin + len(window):,} while it is read", hint=NOT_WHOLE)
+            raise TruncatedError(f"the file ends at byte {begin + len(window):,} while it is read")
         self._fetched += len(window)
         if self._fetched > MAX_HEADER_BYTES:
             raise LimitExceededError("bytes of GGUF header", limit=MAX_HEADER_BYTES, actual=None)
@@ -286,7 +285,7 @@ def _find_byte_order(blob: Blob) -> tuple[str, int]:
     if start[:4] != MAGIC[: len(start)]:
         raise UnknownFormatError(f"no GGUF file: it starts with {start[:4]!r}, not {MAGIC!r}")
     if len(start) < 8:
-        raise TruncatedError(f"a GGUF file of {len(start)} bytes", hint=NOT_WHOLE)
+        raise TruncatedError(f"a GGUF file of {len(start)} bytes")
     order = "<" if start[4:6] != b"\0\0" else ">"
     version = int.from_bytes(start[4:], "little" if order == "<" else "big")
     if version == 1:
@@ -422,8 +421,7 @@ def _place_tensors(blob: Blob, infos: list[_Info], data_begin: int, *, mappable:
     if last_end and missing > 0:
         raise TruncatedError(
             f"tensor {quote(last_name)} ends at byte {data_begin + last_end:,}, the file at byte {blob.size:,}: "
-            f"{missing:,} bytes are missing",
-            hint=NOT_WHOLE,
+            f"{missing:,} bytes are missing"
         )
     return tensors
 

@@ -25,7 +25,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from paraminspect.errors import NOT_WHOLE, LimitExceededError, MalformedError, ParamInspectError, TruncatedError
+from paraminspect.errors import LimitExceededError, MalformedError, ParamInspectError, TruncatedError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.dtypes import NUMPY_TYPES
 from paraminspect.formats.shapes import MAX_DIMENSIONS, MAX_NUMEL, MAX_TENSORS
@@ -220,8 +220,7 @@ def _check_size(header: _Header, available: int) -> int:
     excess = available - header.begin - header.nbytes
     if excess < 0:
         raise TruncatedError(
-            f"the array declares {header.nbytes:,} bytes of elements, {max(0, available - header.begin):,} are there",
-            hint=NOT_WHOLE,
+            f"the array declares {header.nbytes:,} bytes of elements, {max(0, available - header.begin):,} are there"
         )
     return excess
 
@@ -231,7 +230,7 @@ def _find_header_end(head: bytes, size: int) -> int:
     if not head.startswith(NPY_MAGIC[: len(head)]):
         raise MalformedError(f"no npy array: it starts with {head[:6]!r}, not {NPY_MAGIC!r}")
     if len(head) < 12:
-        raise TruncatedError(f"an npy array of {len(head)} bytes ends before its header", hint=NOT_WHOLE)
+        raise TruncatedError(f"an npy array of {len(head)} bytes ends before its header")
     major, minor = head[6], head[7]
     if major not in (1, 2, 3) or minor:
         raise MalformedError(f"npy version {major}.{minor}; 1.0, 2.0 and 3.0 are known")
@@ -245,7 +244,7 @@ def _find_header_end(head: bytes, size: int) -> int:
 
 
 def _header_cut(end: int, found: int) -> TruncatedError:
-    return TruncatedError(f"the npy header ends at byte {end:,}, {found:,} are there", hint=NOT_WHOLE)
+    return TruncatedError(f"the npy header ends at byte {end:,}, {found:,} are there")
 
 
 def _parse_header(head: bytes, end: int) -> _Header:

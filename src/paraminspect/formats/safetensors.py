@@ -22,7 +22,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final, NoReturn, cast
 
-from paraminspect.errors import NOT_WHOLE, LimitExceededError, MalformedError, TruncatedError
+from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError
 from paraminspect.files.blob import NEAR, Blob
 from paraminspect.formats.brief import Brief
 from paraminspect.formats.declared import declared_by_metadata, with_declared
@@ -353,10 +353,7 @@ class _Entries:
             position = end
         have = self._size - self._begin
         if position > have:
-            raise TruncatedError(
-                f"the header declares {position:,} bytes of data, the file has {have:,}",
-                hint=NOT_WHOLE,
-            )
+            raise TruncatedError(f"the header declares {position:,} bytes of data, the file has {have:,}")
         if position < have:
             raise MalformedError(f"{have - position:,} bytes after the last tensor belong to none", fault="extra-bytes")
         return order

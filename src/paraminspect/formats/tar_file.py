@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from paraminspect.errors import NOT_WHOLE, LimitExceededError, MalformedError, TruncatedError
+from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError
 from paraminspect.files.blob import Blob
 from paraminspect.text import quote
 from paraminspect.tuples import NamedTuple
@@ -78,7 +78,7 @@ def list_members(blob: Blob, most: int = MAX_MEMBERS) -> Iterator[TarMember]:
         header = blob.read_near(position, BLOCK)
         if len(header) < BLOCK or not header.strip(b"\0"):
             if header.strip(b"\0") or (special and not header):
-                raise TruncatedError(f"the file ends at byte {blob.size:,}, inside a tar header", hint=NOT_WHOLE)
+                raise TruncatedError(f"the file ends at byte {blob.size:,}, inside a tar header")
             return
         kind, size, begin = header[156:157], _size(header, position), position + BLOCK
         if kind in (b"L", b"K", *_PAX):
@@ -110,7 +110,7 @@ def expect_end(blob: Blob, what: str) -> None:
     """
     last = max((member.begin + member.size for member in list_members(blob)), default=0)
     if len(blob.read_up_to(-(-last // BLOCK) * BLOCK, BLOCK)) < BLOCK:
-        raise TruncatedError(f"the file ends at byte {blob.size:,}, before {what}", hint=NOT_WHOLE)
+        raise TruncatedError(f"the file ends at byte {blob.size:,}, before {what}")
 
 
 def content_of(blob: Blob, member: TarMember) -> Blob:
@@ -122,8 +122,7 @@ def content_of(blob: Blob, member: TarMember) -> Blob:
     missing = member.begin + member.size - blob.size
     if missing > 0:
         raise TruncatedError(
-            f"the file ends at byte {blob.size:,}, {missing:,} bytes before the end of its member {quote(member.name)}",
-            hint=NOT_WHOLE,
+            f"the file ends at byte {blob.size:,}, {missing:,} bytes before the end of its member {quote(member.name)}"
         )
     return blob.part(member.begin, member.size)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-from paraminspect.errors import NOT_WHOLE, CheckpointError, MalformedError, TruncatedError
+from paraminspect.errors import CheckpointError, MalformedError, TruncatedError
 from paraminspect.files.blob import Blob
 
 _LOCAL: Final = struct.Struct("<4s4xH16x2H")
@@ -20,7 +20,7 @@ _MAX_HEADER: Final = _LOCAL.size + 2 * 0xFFFF
 
 def no_directory() -> TruncatedError:
     """The file ends before the end record of its archive."""
-    return TruncatedError("the file ends before its zip directory", hint=NOT_WHOLE)
+    return TruncatedError("the file ends before its zip directory")
 
 
 def explain_displaced(blob: Blob, begin: int) -> CheckpointError:

@@ -247,7 +247,7 @@ class Model:
         keys = [
             column.name
             for column in TENSORS
-            if column is TENSORS[0] or any(row[column.name] not in (None, column.dull) for row in shown)
+            if column is TENSORS[0] or not column.is_dull(row[column.name] for row in shown)
         ]
         head = "".join(f"<th>{key}</th>" for key in keys)
         rows = "".join(f"<tr>{''.join(f'<td>{escape(_cell(row[key]))}</td>' for key in keys)}</tr>" for row in shown)

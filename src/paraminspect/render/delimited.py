@@ -82,11 +82,19 @@ def render_names(rows: Rows) -> Iterator[str]:
 
 
 def render_markdown(rows: Rows) -> Iterator[str]:
-    """A table of GitHub's markdown with numbers as people read them, names as code, and the closing line below."""
-    yield "| " + " | ".join(column.name for column in rows.columns) + " |\n"
-    yield "|" + "|".join(" ---: " if column.kind in NUMBERS else " --- " for column in rows.columns) + "|\n"
+    """A table of GitHub's markdown with numbers as people read them, names as code, and the closing line below.
+
+    Columns that say nothing are left out, as on a terminal.
+    """
+    shown = [
+        (index, column)
+        for index, column in enumerate(rows.columns)
+        if index == 0 or not column.is_dull(row[index] for row in rows.values)
+    ]
+    yield "| " + " | ".join(column.name for _, column in shown) + " |\n"
+    yield "|" + "|".join(" ---: " if column.kind in NUMBERS else " --- " for _, column in shown) + "|\n"
     for chunk in _chunks(rows.values):
-        cells = [_markdown_column(column, [row[i] for row in chunk]) for i, column in enumerate(rows.columns)]
+        cells = [_markdown_column(column, [row[index] for row in chunk]) for index, column in shown]
         yield "".join(f"| {' | '.join(row)} |\n" for row in zip(*cells, strict=True))
     if rows.closing:
         yield f"\n{rows.closing}\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -62,7 +62,7 @@ class Column(NamedTuple):
     Attributes:
         name: Its key in JSON, its heading elsewhere.
         kind: Type of its values.
-        dull: A value that says nothing: a terminal's table leaves out a column of only this and None.
+        dull: A value that says nothing: a table for people leaves out a column of only this and None.
         asked: Whether the user named the column: then it is left out of no table for being dull.
         spare: How readily the column gives way on a narrow terminal; those of 0 go last.
         words: All its values, where they are a few.
@@ -80,6 +80,10 @@ class Column(NamedTuple):
     ink: Ink | Literal["word"] | None = None
     share: bool = False
     about: str = ""
+
+    def is_dull(self, values: Iterable[object]) -> bool:
+        """Whether these say nothing, so that people are not shown the column."""
+        return not self.asked and all(value is None or value == self.dull for value in values)
 
 
 class Rows(NamedTuple):

@@ -46,7 +46,7 @@ class _Block:
 def render_table(rows: Rows, style: Style) -> Iterator[str]:
     """Heading, rows, and the closing line after an empty one."""
     blocks = [_block(column, [row[i] for row in rows.values], style) for i, column in enumerate(rows.columns)]
-    blocks = [block for index, block in enumerate(blocks) if index == 0 or not _is_dull(block)]
+    blocks = [block for index, block in enumerate(blocks) if index == 0 or not block.column.is_dull(block.values)]
     if style.drawn:
         blocks = [
             each for block in blocks for each in ([block, _shares(block, style)] if block.column.share else [block])
@@ -85,11 +85,6 @@ def _shares(block: _Block, style: Style) -> _Block:
     whole = sum(value or 0 for value in block.values)
     column = Column("share", spare=5, ink="bar")
     return _block(column, [share_bar(value or 0, whole, style) for value in block.values], style)
-
-
-def _is_dull(block: _Block) -> bool:
-    dull = block.column.dull
-    return not block.column.asked and all(value is None or value == dull for value in block.values)
 
 
 def _total(blocks: Sequence[_Block]) -> int:

@@ -144,7 +144,7 @@ def read_at(fd: int, length: int, offset: int) -> bytes:
     """Some bytes, at least one, of a file that has them."""
     data = system.read_at(fd, length, offset)
     if not data:
-        raise TruncatedError("the file became shorter while it was written")
+        raise TruncatedError("the file became shorter while it was written", hint="is it being written? try again")
     return data
 
 

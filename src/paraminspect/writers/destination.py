@@ -75,6 +75,13 @@ def check_file(target: str, path: str, force: bool) -> os.stat_result | None:
     return status
 
 
+def check_before(path: str, *, force: bool) -> None:
+    """Raise before long work what `check_file` would say after it of a file that is there."""
+    with explained(path):
+        if descriptor_in(path) is None and os.path.isfile(path):
+            check_file(resolve(path), path, force)
+
+
 def check_folder(target: str, layout: Layout, force: bool) -> None:
     """Raise if a folder cannot take the place of what is there."""
     if not os.path.lexists(target):

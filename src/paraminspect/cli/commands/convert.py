@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 OutputFile = Annotated[
     str,
-    Option("--output", "-o", metavar="FILE", help="Where to: .safetensors, .pt, .npz, - or FOLDER/; it gets shards."),
+    Option(
+        "--output", "-o", metavar="FILE", help="To a .safetensors, .pt or .npz, FOLDER/ or -; a folder gets shards."
+    ),
     options.FILE,
 ]
 Dtype = Annotated[

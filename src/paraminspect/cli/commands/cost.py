@@ -14,7 +14,7 @@ from paraminspect.cli.results import cost_rows, describe_cost
 from paraminspect.live.cost.cost_plan import Attention, CostPlan
 from paraminspect.live.cost.optimizers import Optimizer
 from paraminspect.render.columns import COST_TOTALS, COSTS
-from paraminspect.text import join_words
+from paraminspect.text import join_words, wrap
 from paraminspect.tuples import NamedTuple
 
 Depth = Annotated[
@@ -85,7 +85,8 @@ def command(
             out.note(f"no module matches {join_words([repr(each) for each in choose.select or choose.exclude])}")
             out.status = max(out.status, NOTHING_MATCHED)
         if total_only and out.format == "table" and not columns:
-            out.write([f"{describe_cost(cost.totals)}\n"])
+            lines = describe_cost(cost.totals).splitlines()
+            out.write(f"{wrap(line, out.style().width)}\n" for line in lines)
         else:
             out.write_rows(out.pick(cost_rows(shown, model, total_only=total_only), columns))
     out.finish()

@@ -105,7 +105,7 @@ def command(
 def _print(told: Told, shown: Shown, columns: tuple[str, ...], out: Output, *, is_free: bool, is_first: bool) -> None:
     """Files first, then rows, or a chart if the format is free; only the first of several processes writes files."""
     if shown.save and is_first:
-        out.write_to(shown.save, told.encoded())
+        out.write_to(shown.save, told.encoded(), force=shown.force)
     elif shown.save:
         deque(told.encoded(), maxlen=0)
     if is_first and shown.save not in ("", "-"):

@@ -46,7 +46,7 @@ ShowFormat = Annotated[
 paraminspect show model.safetensors h.0.attn.c_attn.bias --slice :8
 paraminspect show model.pt fc.bias -f json | jq '.tensors[0].values | max'
 """,
-    often="slice_ precision full output_file stored",
+    often="slice_ precision full output_file force stored",
     status="0, 1 if --weights do not fit, 2 after an error, such as a name that is not there.",
     names="all",
 )
@@ -59,6 +59,7 @@ def command(
     full: Full = False,
     stored: options.Stored = False,
     output_file: OutputFile = "",
+    force: options.Force = False,
     rules: options.Rules,
     build: options.Build,
     output_format: ShowFormat = "auto",
@@ -97,15 +98,15 @@ def command(
             )
             parts = (model.part(record, index, is_summary=format_ in TEXTS and not full) for record in records)
             if format_ == "npy":
-                _write_npy(parts, output_file, out)
+                _write_npy(parts, output_file, out, force=force)
             elif format_ == "json":
                 texts = parts_as_json(parts, model.checkpoint, slice_)
-                out.write_to(output_file, (text.encode() for text in texts))
+                out.write_to(output_file, (text.encode() for text in texts), force=force)
             else:
                 columns = None if output_file or format_ == "markdown" else out.style().width
                 texts = parts_as_text(parts, PrintOptions(precision, FULL if full else SUMMARISED, columns=columns))
                 texts = fenced(texts) if format_ == "markdown" else texts
-                out.write_to(output_file, (text.encode() for text in texts))
+                out.write_to(output_file, (text.encode() for text in texts), force=force)
         except ParamInspectError as error:
             error.source = error.source or source
             raise
@@ -121,9 +122,9 @@ def _choose_format(typed: ShowForm | Literal["auto"], file: str, output: Output)
     return format_
 
 
-def _write_npy(parts: Iterator[Part], file: str, output: Output) -> None:
+def _write_npy(parts: Iterator[Part], file: str, output: Output, *, force: bool) -> None:
     from paraminspect.values.display import encode_npy
 
     data, note = encode_npy(next(parts).array)
     output.notes([note] if note else [])
-    output.write_to(file, [data])
+    output.write_to(file, [data], force=force)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from paraminspect.errors import NOT_WHOLE, CheckpointError, MalformedError, TruncatedError
+from paraminspect.errors import CheckpointError, MalformedError, TruncatedError
 from paraminspect.files.blob import Blob
 from paraminspect.limits import ENTRIES, effort
 
@@ -127,8 +127,7 @@ def _overrun(blob: Blob, at: int, length: int, end: int) -> CheckpointError:
     """What to say of a field that would end behind its message."""
     if end >= blob.size:
         return TruncatedError(
-            f"a field of {length:,} bytes begins at byte {blob.begin + at:,}, the file ends at {blob.begin + end:,}",
-            hint=NOT_WHOLE,
+            f"a field of {length:,} bytes begins at byte {blob.begin + at:,}, the file ends at {blob.begin + end:,}"
         )
     return MalformedError(
         f"a field of {length:,} bytes at byte {blob.begin + at:,} reaches past the end of its message at "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from paraminspect.errors import NOT_WHOLE, LimitExceededError, MalformedError, TruncatedError
+from paraminspect.errors import LimitExceededError, MalformedError, TruncatedError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles.inert import Builder, LongBytes, Opaque, Run, describe_key
 from paraminspect.formats.shapes import MAX_NAME_BYTES
@@ -112,10 +112,7 @@ class MemoSkippedError(Exception):
 
 def truncated(blob: Blob) -> TruncatedError:
     """The bytes of the pickle are all read, and it goes on."""
-    return TruncatedError(
-        f"the file ends at byte {blob.size:,}, inside a pickle",
-        hint=NOT_WHOLE,
-    )
+    return TruncatedError(f"the file ends at byte {blob.size:,}, inside a pickle")
 
 
 def decode_text(data: bytes) -> str:

@@ -15,7 +15,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from paraminspect.errors import NOT_WHOLE, MalformedError, TruncatedError
+from paraminspect.errors import MalformedError, TruncatedError
 from paraminspect.files.blob import NEAR, Blob
 from paraminspect.formats.dtypes import BITS
 from paraminspect.formats.pickles.arrays import Arrays
@@ -78,8 +78,7 @@ class _LegacyStorages:
             if begin + nbytes > end:
                 raise TruncatedError(
                     f"the file ends at byte {end:,}, {begin + nbytes - end:,} bytes before the end of "
-                    f"storage {quote(name)}",
-                    hint=NOT_WHOLE,
+                    f"storage {quote(name)}"
                 )
             self._found[name] = _make(Storage, (name, nbytes, path, first + begin, None, None))
             begin += nbytes
