@@ -1,7 +1,7 @@
 """YAML 1.2 (and so JSON) text -> nodes with marks.
 
-Specs as people write them are read by `plain_yaml`; what that leaves alone, and all that is wrong, by `yaml_events`, for
-which PyYAML is imported. Stricter than 1.2 in what would surprise:
+PyYAML splits the text, `yaml_events` makes nodes of the pieces, `scalars` says what unquoted text means. Stricter than 1.2 in
+what would surprise:
 
 - one document, of bounded size and depth, an alias counted as the copy that it is;
 - bare `yes`, `no`, `on`, `off`, equal keys, merge keys (`<<`) and tags (`!!...`) are errors;
@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from paraminspect.architecture.nodes import Document, ListNode, Mark, Node, Scalar
-from paraminspect.architecture.plain_yaml import read_plain
 from paraminspect.architecture.recognise import MAX_SPEC_BYTES
+from paraminspect.architecture.yaml_events import read_events
 from paraminspect.errors import SpecError
 
 _USUAL: Final = frozenset(map(chr, (9, 10, 13, *range(32, 127))))
@@ -24,23 +24,17 @@ _FORBIDDEN: Final = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\
 """Compiled only where they are needed."""
 
 
-def parse_yaml(data: str | bytes, *, pure: bool | None = None) -> Document:
+def parse_yaml(data: str | bytes, *, pure: bool = False) -> Document:
     """Parse one YAML or JSON document.
 
     Args:
         data: Text, or its UTF-8 bytes.
-        pure: Ask PyYAML, True its Python parser even where the C one is there; None leaves it to the text.
+        pure: Use PyYAML's Python parser even where the C one is there.
 
     Raises:
         SpecError: Anything that is not one document of bounded size, with its place.
     """
-    text = _decode(data)
-    root = read_plain(text) if pure is None else None
-    if root is not None:
-        return Document(root)
-    from paraminspect.architecture.yaml_events import read_events
-
-    return read_events(text, pure=bool(pure))
+    return read_events(_decode(data), pure=pure)
 
 
 def _decode(data: str | bytes) -> str:
