@@ -22,7 +22,7 @@ from paraminspect.files.blob import open_blob
 from paraminspect.files.buckets import Buckets
 from paraminspect.files.seen import Version, reading
 from scripts.servers.s3 import S3
-from tests.making.running import end_fsspec, run_here
+from tests.making.running import close_buckets, end_fsspec, run_here
 
 distributed: Any = pytest.importorskip("distributed", reason="Dask is not installed: the extra dask")
 pytest.importorskip("cloudpickle").register_pickle_by_value(sys.modules[__name__])
@@ -147,8 +147,7 @@ def read_from_buckets(server: S3, engine: tuple[str, str], sent: list[bytes], mo
         far = run_here("stats", "s3://bucket/a.safetensors", *engine)
         assert far == run_here("stats", "a.safetensors")
     finally:
-        for system in buckets.PLACE._systems.values():
-            system.close_session(system.loop, system._s3creator)
+        close_buckets(buckets.PLACE._systems)
         end_fsspec()
     assert sent
     assert not any(secret in data for data in sent for secret in (b"a-secret-key", b"reader", b"127.0.0.1"))

@@ -19,6 +19,7 @@ from paraminspect.values.read import read_tensor
 from paraminspect.values.stored_bytes import Files
 from scripts.servers.ranges import Handler, RangeServer, StoredBytes, refuse
 from scripts.servers.s3 import S3, is_installed
+from tests.making.running import close_buckets
 
 
 def far_error(source: str) -> FarError:
@@ -47,8 +48,7 @@ def s3(server: S3, model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]
     place = Buckets()
     monkeypatch.setattr(buckets, "PLACE", place)
     yield server
-    for system in place._systems.values():
-        system.close_session(system.loop, system._s3creator)
+    close_buckets(place._systems)
 
 
 def test_an_object_and_a_folder(s3: S3, model: Path) -> None:

@@ -20,6 +20,7 @@ from scripts.servers.hub import Hub
 from scripts.servers.ranges import RangeServer, StoredFile
 from scripts.servers.s3 import S3, is_installed
 from tests.making.newer_torch import ALONE
+from tests.making.running import close_buckets
 
 FILES = (
     "m.safetensors", "zip.pt", "legacy.pt", "m.pt2", "m.gguf", "m.onnx", "m.npz", "m.npy",
@@ -124,9 +125,7 @@ def s3(models: Path, fsspec_thread: None) -> Iterator[dict[str, str]]:
         for path, local in files_of(models).items():
             server.put(f"bucket/models/{path}", local.read_bytes())
         yield server.environment
-        for system in buckets.PLACE._systems.values():
-            system.close_session(system.loop, system._s3creator)
-        buckets.PLACE._systems.clear()
+        close_buckets(buckets.PLACE._systems)
 
 
 @pytest.fixture(params=["web", "hub", "s3"])

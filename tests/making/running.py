@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -113,6 +113,13 @@ def _ask(code: str, environ: dict[str, str], *arguments: str) -> tuple[int, set[
     said = done.stderr.decode()
     status, modules = json.loads(said[said.rindex("[", 0, said.rindex('["')) :])  # before it, remarks
     return status, set(modules)
+
+
+def close_buckets(systems: dict[str, Any]) -> None:
+    """Close the connections to object stores of the S3 kind."""
+    for system in systems.values():
+        system.close_session(system.loop, system._s3creator)
+    systems.clear()
 
 
 def end_fsspec() -> None:
