@@ -190,6 +190,12 @@ def test_gradients_replace_no_weights(run: Any, workplace: Path) -> None:
     assert "--force without -o" in grad(run, "configs/mlp.yaml", "--force", status=2).stderr
 
 
+@pytest.mark.parametrize("place", [".", "nowhere/x.safetensors", "s3://bucket/x.safetensors", "x.safetensors/"])
+def test_where_no_file_can_be_is_said_before_anything_is_computed(run: Any, workplace: Path, place: str) -> None:
+    refused = grad(run, "configs/mlp.yaml", "-o", place, status=2)
+    assert (refused.stdout, refused.stderr.startswith(f"error: {place}: ")) == ("", True)
+
+
 def test_saving_to_a_pipe(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[bytes] = []
     monkeypatch.setattr(Output, "write_bytes", lambda _, pieces: written.extend(pieces))

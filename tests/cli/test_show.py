@@ -102,6 +102,7 @@ def test_a_file_that_is_there_is_not_overwritten(checkpoint: Path, tmp_path: Pat
         assert "it is there already\n\nhint: --force replaces it" in stderr
         assert run_apart(*line, "--force")[0] == 0
         assert (tmp_path / name).read_bytes() != b"old"
+    assert "error: --force without -o" in run_apart("show", str(checkpoint), "fc.bias", "--force")[2]
 
 
 def test_a_failed_write_leaves_the_old_file(checkpoint: Path, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Options that several commands share: the groups of `declare`, and single ones that stand alone too."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Argument, BadParameter, Option
@@ -272,6 +272,18 @@ def asked(
 
         given["inputs"] = plan_inputs(feed.inputs, feed.input_file)
     return Asked(want, edits, allow_unmatched=allow_unmatched, **given)
+
+
+def refuse_without_output(file: str | None, given: Mapping[str, object]) -> None:
+    """Refuse options that say how a file is written, where none is.
+
+    Args:
+        file: Of -o; "" or None where it was not typed.
+        given: Option -> its value, which is false where it was not typed.
+    """
+    for option, value in given.items():
+        if value and not file:
+            raise ParamInspectError(f"{option} without -o", hint="-o FILE says where to write")
 
 
 def not_negative(value: int | None) -> int | None:

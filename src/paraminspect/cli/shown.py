@@ -63,8 +63,7 @@ def check_shown(shown: Shown, typed_format: str, out: Output) -> None:
         out.refuse_binary("safetensors", "-o FILE, or a pipe")
     elif shown.save:
         check_before(shown.save, force=shown.force)
-    elif shown.force:
-        raise ParamInspectError("--force without -o", hint="-o FILE says where to write")
+    options.refuse_without_output(shown.save, {"--force": shown.force})
     refuse_missing("--compare", shown.compare)
 
 

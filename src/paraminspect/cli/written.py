@@ -42,11 +42,7 @@ def check_wanted(wanted: Wanted, out: Output, *, show: bool) -> None:
         raise ParamInspectError(f"--show prints text, not {out.format}", hint="leave out --format, or use 'show'")
     if show and wanted.file == STDOUT:
         raise ParamInspectError("--show and -o - both write to standard output", hint="-o FILE")
-    for option, value in (
-        ("--shard-size", wanted.shard_size),
-        ("--dtype", wanted.dtype),
-        ("--to", wanted.to),
-        ("--force", wanted.force),
-    ):
-        if value and not wanted.file:
-            raise ParamInspectError(f"{option} without -o", hint="-o FILE says where to write")
+    options.refuse_without_output(
+        wanted.file,
+        {"--shard-size": wanted.shard_size, "--dtype": wanted.dtype, "--to": wanted.to, "--force": wanted.force},
+    )

@@ -84,20 +84,21 @@ def render_names(rows: Rows) -> Iterator[str]:
 def render_markdown(rows: Rows) -> Iterator[str]:
     """A table of GitHub's markdown with numbers as people read them, names as code, and the closing line below.
 
-    Columns that say nothing are left out, as on a terminal.
+    Columns that say nothing are left out, and so is a table of no rows, as on a terminal.
     """
     shown = [
         (index, column)
         for index, column in enumerate(rows.columns)
         if index == 0 or not column.is_dull(row[index] for row in rows.values)
     ]
-    yield "| " + " | ".join(column.name for _, column in shown) + " |\n"
-    yield "|" + "|".join(" ---: " if column.kind in NUMBERS else " --- " for _, column in shown) + "|\n"
+    if rows.values:
+        yield "| " + " | ".join(column.name for _, column in shown) + " |\n"
+        yield "|" + "|".join(" ---: " if column.kind in NUMBERS else " --- " for _, column in shown) + "|\n"
     for chunk in _chunks(rows.values):
         cells = [_markdown_column(column, [row[index] for row in chunk]) for index, column in shown]
         yield "".join(f"| {' | '.join(row)} |\n" for row in zip(*cells, strict=True))
     if rows.closing:
-        yield f"\n{rows.closing}\n"
+        yield ("\n" if rows.values else "") + f"{rows.closing}\n"
 
 
 def readable_column(column: Column, values: Sequence[Any]) -> list[str]:

@@ -22,19 +22,24 @@ MAX_NAMED: Final = 3
 """Files that a message names."""
 
 
-def open_stream_at(path: str) -> int | None:
-    """A descriptor of what cannot be replaced by a file: a device, a pipe, one of our own descriptors."""
+def is_stream(path: str) -> bool:
+    """Whether it is what cannot be replaced by a file: a device, a pipe, one of our own descriptors."""
     _check_name(path)
-    number = descriptor_in(path)
-    if number is not None:
-        return os.dup(number)
+    if descriptor_in(path) is not None:
+        return True
     try:
         mode = os.stat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def open_stream_at(path: str) -> int | None:
+    """A descriptor of a stream; None where a file is to be written."""
+    if not is_stream(path):
         return None
-    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
-        return None
-    return open_device(path)
+    number = descriptor_in(path)
+    return open_device(path) if number is None else os.dup(number)
 
 
 def _check_name(path: str) -> None:
@@ -76,9 +81,9 @@ def check_file(target: str, path: str, force: bool) -> os.stat_result | None:
 
 
 def check_before(path: str, *, force: bool) -> None:
-    """Raise before long work what `check_file` would say after it of a file that is there."""
+    """Raise before long work what would be said after it of the place of a file."""
     with explained(path):
-        if descriptor_in(path) is None and os.path.isfile(path):
+        if not is_stream(path):
             check_file(resolve(path), path, force)
 
 

@@ -60,13 +60,16 @@ def command(
     from paraminspect.cli.opened import open_one
     from paraminspect.cli.progress import Progress
     from paraminspect.library.report import compare, count_bytes, describe_source, make_report, plan_listing
+    from paraminspect.writers.destination import check_before
 
     out = Output("auto", colour=color)
-    if not output_file:
-        if show:
-            raise ParamInspectError("--open needs a file to show", hint="-o report.html")
-        if out.is_terminal:
-            raise ParamInspectError("a page is no text for a terminal", hint="-o report.html, or a pipe")
+    options.refuse_without_output(output_file, {"--force": force})
+    if output_file not in ("", "-"):
+        check_before(output_file, force=force)
+    elif show:
+        raise ParamInspectError("--open needs a file to show", hint="-o report.html")
+    elif not output_file and out.is_terminal:
+        raise ParamInspectError("a page is no text for a terminal", hint="-o report.html, or a pipe")
     if deep and no_values:
         raise ParamInspectError("--deep reads values, and --no-values reads none", hint="leave out one of them")
     if grad and after:

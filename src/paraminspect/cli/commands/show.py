@@ -78,6 +78,7 @@ def command(
     from paraminspect.values.shown import SUMMARISED, parts_as_json, parts_as_text
     from paraminspect.values.slices import parse_slice
 
+    options.refuse_without_output(output_file, {"--force": force})
     out = Output("auto", colour=color, wide=wide)
     index = parse_slice(slice_) if slice_ else ()
     format_ = _choose_format(output_format, output_file, out)
