@@ -26,7 +26,8 @@ def test_words_for_what_the_system_says(number: int, words: str) -> None:
 def test_words_for_what_it_does_not_number() -> None:
     assert reason_of(OSError("Something else")) == "something else"
     assert reason_of(OSError(None, "it is closed")) == "it is closed"
-    assert reason_of(ValueError("embedded null byte")) == "embedded null byte"
+    for words in ("embedded null byte", "embedded null character in path"):
+        assert reason_of(ValueError(words)) == "the name holds a zero byte"
 
 
 def test_words_before_it_where_it_needs_them() -> None:

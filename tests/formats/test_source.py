@@ -110,7 +110,7 @@ def test_very_long_name() -> None:
 
 def test_zero_byte_in_the_name() -> None:
     error = refusal("a\0b")
-    assert (type(error), error.message) == (SourceError, "embedded null byte")
+    assert (type(error), error.message) == (SourceError, "the name holds a zero byte")
 
 
 def test_half_a_surrogate_pair_in_the_name() -> None:

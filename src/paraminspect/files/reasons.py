@@ -39,6 +39,8 @@ def reason_of(error: OSError | ValueError, to: str = "read it") -> str:
         return f"no permission to {to}"
     if number in _REASONS:
         return _REASONS[number]
+    if isinstance(error, ValueError) and "embedded null" in str(error):  # of which each Python has words of its own
+        return "the name holds a zero byte"
     text = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return text[:1].lower() + text[1:]
 

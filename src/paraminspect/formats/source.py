@@ -240,7 +240,9 @@ def _look(path: str) -> str:
             raise SourceError(f"a symbolic link to {os.readlink(path)!r}, which is not there") from None
         raise
     except ValueError as error:  # a zero byte, or half a surrogate pair
-        raise SourceError(str(error)) from None
+        from paraminspect.files.reasons import reason_of
+
+        raise SourceError(reason_of(error)) from None
 
 
 def _read_standard_input() -> Checkpoint:
