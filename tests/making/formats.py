@@ -7,6 +7,7 @@ import pickle
 import struct
 import warnings
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,9 @@ def dump(value: object) -> bytes:
     return pickle.dumps(value, 2)
 
 
+@cache
 def export_bytes() -> bytes:
+    """Exported once in a process: torch 2.7 gives up after some exports of the same model."""
     stream = io.BytesIO()
     with warnings.catch_warnings(action="ignore"):
         torch.export.save(torch.export.export(torch.nn.Linear(2, 1, bias=False), (torch.zeros(1, 2),)), stream)
