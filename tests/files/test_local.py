@@ -67,6 +67,20 @@ def test_an_open_file(folder: Path) -> None:
         PLACE.open(str(folder / "pipe"))
 
 
+def test_a_descriptor_is_closed_once(folder: Path) -> None:
+    file = PLACE.open(str(folder / "file"))
+    number = file.fd
+    assert number is not None
+    os.close(number)
+    with pytest.raises(OSError, match="descriptor"):
+        file.close()
+    other = PLACE.open(str(folder / "file"))
+    assert (other.fd, file.fd) == (number, None)
+    file.close()
+    del file
+    assert other.read(0, 1, 10) == b"0"
+
+
 def test_links_that_lead_out(folder: Path) -> None:
     (folder / "in").symlink_to("sub/../file")
     assert PLACE.is_inside(str(folder / "in"), [str(folder)])

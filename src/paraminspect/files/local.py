@@ -70,12 +70,13 @@ class LocalFile:
 
     def close(self) -> None:
         """Close the descriptor, if it is not closed yet."""
+        self.fd = None
         self.__del__()
-        self._fd = _CLOSED
 
     def __del__(self, close: Callable[[int], None] = os.close) -> None:
-        if self._fd != _CLOSED:
-            close(self._fd)
+        fd, self._fd = self._fd, _CLOSED  # once, for the number may be another file's by then
+        if fd != _CLOSED:
+            close(fd)
 
 
 class Local:
