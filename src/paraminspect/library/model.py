@@ -12,6 +12,7 @@ from paraminspect.names.listing import Listing, make_listing, total
 from paraminspect.names.selector import make_filter
 from paraminspect.records import Checkpoint, TensorRecord, TieGroup
 from paraminspect.render.columns import TENSORS
+from paraminspect.render.rows import telling
 from paraminspect.text import counted, escape_text
 
 if TYPE_CHECKING:
@@ -244,11 +245,7 @@ class Model:
         from html import escape
 
         shown = [tensor.to_dict() for tensor, _ in zip(self, range(SHOWN_ROWS), strict=False)]
-        keys = [
-            column.name
-            for column in TENSORS
-            if column is TENSORS[0] or not column.is_dull(row[column.name] for row in shown)
-        ]
+        keys = [KEYS[place] for place in telling(TENSORS, lambda place: (row[KEYS[place]] for row in shown))]
         head = "".join(f"<th>{key}</th>" for key in keys)
         rows = "".join(f"<tr>{''.join(f'<td>{escape(_cell(row[key]))}</td>' for key in keys)}</tr>" for row in shown)
         more = f" ({len(self) - len(shown):,} more)" if len(self) > len(shown) else ""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from paraminspect.errors import ParamInspectError
-from paraminspect.render.rows import NUMBERS, Column, Rows
+from paraminspect.render.rows import NUMBERS, Column, Rows, telling
 from paraminspect.text import escape_all, escape_text, format_bytes, shape_text
 
 LEVELS = "▁▂▃▄▅▆▇█"
@@ -86,16 +86,13 @@ def render_markdown(rows: Rows) -> Iterator[str]:
 
     Columns that say nothing are left out, and so is a table of no rows, as on a terminal.
     """
-    shown = [
-        (index, column)
-        for index, column in enumerate(rows.columns)
-        if index == 0 or not column.is_dull(row[index] for row in rows.values)
-    ]
+    places = telling(rows.columns, lambda place: (row[place] for row in rows.values))
+    shown = [(place, rows.columns[place]) for place in places]
     if rows.values:
         yield "| " + " | ".join(column.name for _, column in shown) + " |\n"
         yield "|" + "|".join(" ---: " if column.kind in NUMBERS else " --- " for _, column in shown) + "|\n"
     for chunk in _chunks(rows.values):
-        cells = [_markdown_column(column, [row[index] for row in chunk]) for index, column in shown]
+        cells = [_markdown_column(column, [row[place] for row in chunk]) for place, column in shown]
         yield "".join(f"| {' | '.join(row)} |\n" for row in zip(*cells, strict=True))
     if rows.closing:
         yield ("\n" if rows.values else "") + f"{rows.closing}\n"

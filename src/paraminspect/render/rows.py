@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -81,9 +81,18 @@ class Column(NamedTuple):
     share: bool = False
     about: str = ""
 
-    def is_dull(self, values: Iterable[object]) -> bool:
-        """Whether these say nothing, so that people are not shown the column."""
-        return not self.asked and all(value is None or value == self.dull for value in values)
+
+def telling(columns: Sequence[Column], values: Callable[[int], Iterable[object]]) -> list[int]:
+    """Places of the columns that people are shown: the first, and those that were asked for or say something.
+
+    Args:
+        values: Of the column at a place.
+    """
+    return [
+        place
+        for place, column in enumerate(columns)
+        if place == 0 or column.asked or not all(value is None or value == column.dull for value in values(place))
+    ]
 
 
 class Rows(NamedTuple):

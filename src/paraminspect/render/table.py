@@ -13,7 +13,7 @@ from typing import Any
 
 from paraminspect.render.delimited import CHUNK_ROWS, LOW_LEVELS, in_ascii, readable_column, sparkline
 from paraminspect.render.painting import inks_of, paint
-from paraminspect.render.rows import EMPTY_NAME, NUMBERS, Column, Rows
+from paraminspect.render.rows import EMPTY_NAME, NUMBERS, Column, Rows, telling
 from paraminspect.render.shares import share_bar
 from paraminspect.render.style import Style
 from paraminspect.text import display_width, pad, shorten_end, shorten_names, wrap
@@ -45,8 +45,8 @@ class _Block:
 
 def render_table(rows: Rows, style: Style) -> Iterator[str]:
     """Heading, rows, and the closing line after an empty one."""
-    blocks = [_block(column, [row[i] for row in rows.values], style) for i, column in enumerate(rows.columns)]
-    blocks = [block for index, block in enumerate(blocks) if index == 0 or not block.column.is_dull(block.values)]
+    shown = telling(rows.columns, lambda place: (row[place] for row in rows.values))
+    blocks = [_block(rows.columns[place], [row[place] for row in rows.values], style) for place in shown]
     if style.drawn:
         blocks = [
             each for block in blocks for each in ([block, _shares(block, style)] if block.column.share else [block])
