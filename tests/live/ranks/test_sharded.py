@@ -25,7 +25,7 @@ def run_script(ranks: int) -> str:
         [python, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks), str(SCRIPT)],
         env={**environ, "OMP_NUM_THREADS": "1"}, capture_output=True, timeout=PATIENCE_S, check=False, text=True,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
