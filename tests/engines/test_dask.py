@@ -6,6 +6,7 @@ import pickle
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from paraminspect.engines import dask, open_engine
-from paraminspect.engines.dask import Dask, look, versions
+from paraminspect.engines.dask import Dask, begin_cluster, look, versions
 from paraminspect.engines.pool import Errand, Shared
 from paraminspect.errors import ParamInspectError
 from paraminspect.files import buckets
@@ -121,10 +122,9 @@ def test_a_cluster_gives_what_one_process_gives(
     here = {line: run_here(*line.split()) for line in COMMANDS}
     assert [result.status for result in here.values()] == [0, 0, 2, 1, 2, 0, 1, 1, 0, 2]
     with (
+        port_taken(8787),
         S3() as server,
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50, env=server.environment
-        ) as cluster,
+        begin_cluster(2, server.environment) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
     ):
         engine = ("--engine", cluster.scheduler_address)
@@ -135,6 +135,16 @@ def test_a_cluster_gives_what_one_process_gives(
         read_from_buckets(server, engine, sent, monkeypatch)
         assert set(client.run(has_torch).values()) == {False}
         refuse_other_versions(client, engine)
+
+
+@contextmanager
+def port_taken(port: int) -> Iterator[None]:
+    """Somebody listens at a port of this machine; perhaps somebody else."""
+    with socket.socket() as taken:
+        with suppress(OSError):
+            taken.bind(("127.0.0.1", port))
+            taken.listen()
+        yield
 
 
 def read_from_buckets(server: S3, engine: tuple[str, str], sent: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,6 +194,15 @@ def test_a_scheduler_that_is_not_there() -> None:
         port = free.getsockname()[1]
     error = refusal(lambda: open_engine(f"dask://127.0.0.1:{port}"))
     assert f"no Dask scheduler answers at dask://127.0.0.1:{port}: " in error.message
+
+
+def test_a_cluster_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**options: Any) -> None:
+        raise RuntimeError("Cluster failed to start:\nno room")
+
+    monkeypatch.setattr(distributed, "LocalCluster", fail)
+    error = refusal(lambda: open_engine("dask"))
+    assert error.message == "no Dask cluster begins here: Cluster failed to start: no room"
 
 
 def test_dask_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:

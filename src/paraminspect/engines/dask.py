@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
@@ -93,13 +93,7 @@ def open_dask(word: str) -> Engine:
     cluster = None
     where: dict[str, Any] = {"scheduler_file": word}
     if word == "dask":
-        with not_interrupted():  # else each worker would tell of it
-            cluster = distributed.LocalCluster(
-                n_workers=count_processors(),
-                threads_per_worker=1,
-                dashboard_address=None,
-                silence_logs=logging.CRITICAL,
-            )
+        cluster = begin_cluster(count_processors())
         where = {"address": cluster}
     elif not is_file:
         where = {"address": f"tcp://{word.removeprefix(PREFIX)}" if word.startswith(PREFIX) else word}
@@ -114,6 +108,34 @@ def open_dask(word: str) -> Engine:
         engine.close()
         raise
     return engine
+
+
+def begin_cluster(workers: int, environment: Mapping[str, str] | None = None) -> Any:
+    """A cluster of this machine, of workers of one thread each; its ports are those that are free.
+
+    Args:
+        environment: More variables of the workers.
+
+    Raises:
+        ParamInspectError: It does not start.
+    """
+    from distributed import LocalCluster
+
+    start: Any = LocalCluster
+    try:
+        with not_interrupted():  # else each worker would tell of it
+            return start(
+                n_workers=workers,
+                threads_per_worker=1,
+                dashboard_address=None,
+                # which by itself takes port 8787, and tells of it where that is another cluster's
+                scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+                silence_logs=logging.CRITICAL,
+                env=dict(environment or {}),
+            )
+    except (RuntimeError, OSError) as error:
+        why = " ".join(str(error).split())[:200]
+        raise ParamInspectError(f"no Dask cluster begins here: {why}", hint="--engine local does without") from None
 
 
 def _knock(word: str) -> None:
