@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 from paraminspect.errors import CheckpointError, MalformedError, ParamInspectError, TruncatedError
 from paraminspect.files.blob import Blob
 from paraminspect.formats.pickles.plain import read_pickle
+from paraminspect.formats.pickles.state import FIRST_WINDOW
 from paraminspect.formats.pytorch.legacy import MAGIC_NUMBER
 from paraminspect.formats.source import open_source
+from paraminspect.limits import WINDOWS, one_effort
 from paraminspect.records import Checkpoint
 from tests.making.pickles import SYSTEM, legacy_file, rebuilt, reference, storage_data
 from tests.making.torch_files import legacy_bytes
@@ -54,6 +56,14 @@ def test_every_protocol(protocol: int, tmp_path: Path, assert_like_torch: LikeTo
     path = tmp_path / "model.pt"
     torch.save(value, path, pickle_protocol=protocol, _use_new_zipfile_serialization=False)
     assert_like_torch(open_source(path), value)
+
+
+def test_the_weights_behind_short_pickles_are_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    path.write_bytes(legacy_bytes({"a": torch.zeros(1 << 20)}))
+    with one_effort() as spent:
+        open_source(path)
+    assert spent.spent(WINDOWS) <= 5 * FIRST_WINDOW
 
 
 def test_every_dtype(dtype: torch.dtype, tmp_path: Path, assert_like_torch: LikeTorch) -> None:
