@@ -47,6 +47,8 @@ def trained() -> tuple[State, State, dict[str, Any]]:
 S, E, OPT = trained()
 LITEMA = {f"model_ema.{name.replace('.', '')}": E[name] for name, _ in MODEL.named_parameters()}
 GENERATOR = torch.get_rng_state()
+PRELU = nn.Sequential(nn.Linear(4, 4), nn.PReLU(), nn.Linear(4, 1)).state_dict()
+P = 20 + 1 + 5
 
 CHECKPOINTS: dict[str, tuple[Any, int]] = {
     "a loss and an average": (NUMBERS, 2),
@@ -88,6 +90,18 @@ CHECKPOINTS: dict[str, tuple[Any, int]] = {
     "averages of a codebook": ({"q.embedding": torch.ones(8, 4), "q.ema_w": torch.ones(8, 4), "enc.weight": torch.ones(8, 4)}, 96),
     "weights beside an optimizer": ({"w": torch.ones(3), "bias": torch.ones(1), "optimizer": OPT}, 4),
     "a scale beside weights": ({"w": torch.ones(3), "logit_scale": torch.ones(())}, 4),
+    "an extra state of a layer": ({**PRELU, "0._extra_state": {"history": torch.ones(16)}}, P + 16),
+    "a flat model and its average": ({**PRELU, "ema": {name: each.clone() for name, each in PRELU.items()}}, P),
+    "a flat model and what its inputs were": ({**PRELU, "norm": {"mean": torch.ones(3), "std": torch.ones(3)}}, P + 6),
+    "parts of a module called so": (
+        {"score.weight": torch.ones(8), "step_embed.bias": torch.ones(9), "w.weight": torch.ones(4, 4), "norm": {"mean": torch.ones(3)}},
+        36,
+    ),
+    "a layer of two, a loss and a part": (
+        {"weight": torch.ones(4, 4), "bias": torch.ones(1), "loss": torch.ones(()), "model": {"w": torch.ones(2)}},
+        19,
+    ),
+    "codes as long as a generator's state": ({"emb.codes": torch.zeros(5056, dtype=torch.uint8), "w": torch.ones(3)}, 5059),
     "bytes beside weights": ({"w": torch.ones(3), "table": torch.zeros(16, dtype=torch.uint8)}, 19),
 }  # fmt: skip
 

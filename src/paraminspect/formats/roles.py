@@ -62,7 +62,7 @@ def settle_roles(tensors: Sequence[TensorRecord]) -> Sequence[TensorRecord]:
     """The tensors, in their order, with roles "copy" and "state" where what stands beside them gives them away."""
     changed: dict[int, Role] = {}
     if len(set(map(_PART, tensors))) > 1 and any(record.part and record.role == "model" for record in tensors):
-        changed |= {index: "state" for index, record in enumerate(tensors) if _is_number(record)}
+        changed |= dict.fromkeys(_find_numbers(tensors), "state")
     if "uint8" in set(map(_DTYPE, tensors)):
         changed |= {index: "state" for index, record in enumerate(tensors) if _is_generator(record)}
     if may_hold_copies(map(_NAME, tensors)):
@@ -97,21 +97,39 @@ def _is_copy(step: str) -> bool:
     return any(part in step and re.fullmatch(pattern, step) for part, pattern in COPIES.items())
 
 
-def _is_number(record: TensorRecord) -> bool:
-    """Whether it stands beside the parts of a checkpoint and is one number, or goes by the name of several."""
-    if record.part or record.role != "model" or record.kind != "tensor" or record.shape is None:
-        return False
-    return record.numel == 1 or (
-        len(record.shape) == 1 and re.fullmatch(SINGLE, record.name, re.IGNORECASE) is not None
-    )
+def _find_numbers(tensors: Sequence[TensorRecord]) -> list[int]:
+    """Indices of the numbers that stand beside the parts of a checkpoint, and of the series that go by the name of one.
+
+    Where there are weights beside the parts, single numbers may be of these: they need such a name too. The name of a module's
+    parameter has a dot, and is none.
+    """
+    beside = [
+        (index, record)
+        for index, record in enumerate(tensors)
+        if not record.part and record.role == "model" and record.kind == "tensor" and record.shape is not None
+    ]
+    named = {index for index, record in beside if len(record.shape or ()) < 2 and _is_named_number(record.name)}
+    single = {index for index, record in beside if record.numel == 1 and not _is_of_module(record)}
+    others = [record for index, record in beside if index not in named | single and not _is_generator(record)]
+    return sorted(named if others else named | single)
+
+
+def _is_named_number(name: str) -> bool:
+    return "." not in name and re.fullmatch(SINGLE, name, re.IGNORECASE) is not None
+
+
+def _is_of_module(record: TensorRecord) -> bool:
+    """Whether a flat name is that of a module's parameter."""
+    return not record.part and "." in record.name
 
 
 def _is_generator(record: TensorRecord) -> bool:
     if record.dtype != "uint8" or record.role != "model" or record.shape is None or len(record.shape) != 1:
         return False
-    if record.numel == GENERATOR_BYTES:
+    if record.numel == GENERATOR_BYTES and not _is_of_module(record):
         return True
-    return record.numel in GENERATOR_BYTES_CUDA and re.search(GENERATOR_NAME, record.name, re.IGNORECASE) is not None
+    sizes = {GENERATOR_BYTES, *GENERATOR_BYTES_CUDA}
+    return record.numel in sizes and re.search(GENERATOR_NAME, record.name, re.IGNORECASE) is not None
 
 
 def _find_copies(tensors: Sequence[TensorRecord], changed: dict[int, Role]) -> list[int]:

@@ -46,8 +46,8 @@ STATE_KEYS: Final = frozenset(
 )  # fmt: skip
 """Keys of other training state."""
 
-MODULE_KEYS: Final = frozenset({"opt", "metric", "metrics"})
-"""Those of all these that are a module, too, where names are flat."""
+MODULE_KEYS: Final = frozenset({"opt", "metric", "metrics", "scaler", "amp", "sched", "scheduler", "schedulers"})
+"""Those of all these that are a module where names are flat. State of loss scalers and schedulers is numbers, not tensors."""
 
 LOSS_ENDS: Final = ("loss", "losses", "loss_fn", "criterion")
 """Of the key, behind an underscore or all of it, of what a nested checkpoint keeps of its losses; in a flat one it is a module."""
