@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -509,6 +510,22 @@ def test_killed_between_two_renames(swapped: bool, tmp_path: Path, due: list[byt
     with pytest.raises(TargetError, match="there already"):
         write_folder(tmp_path / "out", due, put)
     assert (tmp_path / "out" / "model.safetensors").read_text() == ("new" if swapped else "old")
+    assert litter(tmp_path) == []
+
+
+def test_interrupted_while_the_old_folder_goes(
+    tmp_path: Path, due: list[bytes], put: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left of it is never taken for a folder that is to be put back."""
+    write_folder(tmp_path / "out", due, put)
+    monkeypatch.setattr(partial.shutil, "rmtree", lambda path: interrupt())
+    with pytest.raises(KeyboardInterrupt):
+        write_folder(tmp_path / "out", due, put, force=True)
+    monkeypatch.undo()
+    assert sorted(os.listdir(tmp_path / "out")) == NAMES
+    shutil.rmtree(tmp_path / "out")
+    write_folder(tmp_path / "out", due, put)
+    assert sorted(os.listdir(tmp_path / "out")) == NAMES
     assert litter(tmp_path) == []
 
 

@@ -177,7 +177,8 @@ class Partial:
             os.rename(old, self.target)
             raise
         sync_folder(self.folder)
-        shutil.rmtree(old)
+        os.rename(old, self.path)  # or, half removed, it might be taken for what is to be put back
+        shutil.rmtree(self.path)
 
     def discard(self) -> None:
         """Remove it, if it is still where it was made."""

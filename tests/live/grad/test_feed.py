@@ -123,6 +123,20 @@ def test_losses(feed: Callable[..., Feed]) -> None:
     assert value(classes, "mse") == value(ONE, "mse")  # a drawn one: classes do not fit
     assert value(target, "cross_entropy") == value(ONE, "cross_entropy")
     assert value(ONE + "loss: {l1: {shape: [2, 3], fill: 1}}\n") == pytest.approx(4 / 6)
+    ones = "{shape: [2, 3], fill: 1}"
+    assert value(ONE + "loss: l1\n", target=ones) == value(ONE + "loss: {l1: {shape: [2, 3]}}\n", target=ones)
+    assert value(ONE + "loss: l1\n", target=ones) == pytest.approx(4 / 6)
+    assert value(ONE + "loss: mean\n", target=ones) == pytest.approx(10 / 6)
+
+
+def test_a_target_is_held_against_the_part_that_the_spec_s_loss_is_of(feed: Callable[..., Feed]) -> None:
+    parts = torch.zeros(2, 3), torch.ones(2, 3)
+    for loss, said in (
+        ("output.1", "target(output.1) against the target"),
+        ("l1(output.1)", "l1(output.1) against the target, as the spec has it"),
+    ):
+        taken = feed(ONE + f"loss: {loss}\n", target="{shape: [2, 3], fill: 1}").batch()[1](parts)
+        assert (taken.said, taken.value.item()) == (said, 0)
 
 
 def test_whose_loss_it_is(feed: Callable[..., Feed]) -> None:

@@ -61,7 +61,7 @@ def command(
     A rule is selector=action, such as '*.weight=normal(std=0.02)'; the last one that matches a parameter wins, and
     'paraminspect rules' lists the actions. Rules come from the spec or --config, then from --rule. Each tensor is drawn
     from its own stream, so the others do not matter. Without -o nothing is written. Started by torchrun, all ranks write a
-    folder together, the same bytes as one process.
+    folder together, the same bytes as one process (of --to dcp, the same values).
     """
     from paraminspect.cli.opened import REFUSED, open_one
     from paraminspect.library.init_wanted import Wanted

@@ -108,14 +108,16 @@ class Feed:
         return choose_loss(text, origin, self._chosen_target(text, step)._replace(rows=rows))
 
     def _chosen_loss(self) -> tuple[LossText | None, str]:
-        """The loss, and whose it is where that is to be said: options go before the spec."""
+        """The loss, and whose it is where that is to be said: options go before the spec.
+
+        A target that is given serves the spec's loss; where that takes none, it is what the same part of the output is held against.
+        """
         if self._wanted.loss is not None:
             return self._wanted.loss, ""
-        if self._target is not None:
-            return LossText("target"), ""
-        if self._plan is not None and self._plan.loss.mark is not None:
-            return self._plan.loss.text, "the spec"
-        return None, ""
+        spec = self._plan.loss.text if self._plan is not None and self._plan.loss.mark is not None else None
+        if self._target is not None and (spec is None or not spec.takes_target):
+            return LossText("target", spec.part if spec is not None else ()), ""
+        return spec, "" if spec is None else "the spec"
 
     def _chosen_target(self, text: LossText | None, step: int) -> Target:
         """What the loss compares with: that of an option, or of the spec if it is of the kind that the loss takes."""
