@@ -8,8 +8,9 @@ import pytest
 
 from paraminspect.errors import ParamInspectError
 from paraminspect.ranks import meeting as meetings
+from paraminspect.ranks.launched import Launched
 from paraminspect.ranks.meeting import EndedError, Meeting
-from tests.making.meetings import by_ranks
+from tests.making.meetings import MemoryStore, by_ranks
 
 
 @pytest.mark.parametrize("world", [2, 3, 7])
@@ -68,3 +69,14 @@ def test_rank_0_waits_for_what_another_one_has_failed_of(monkeypatch: pytest.Mon
     assert (found.rank, found.message) == (1, "broken")
     monkeypatch.setattr(meetings, "PATIENCE_S", 0)
     assert by_ranks(1, work)[0] is None
+
+
+def test_what_fails_because_another_one_has_is_not_the_reason() -> None:
+    """Rank 0 gives up what it has begun when rank 2 fails; rank 1, which is late, does not find it."""
+    store = MemoryStore()
+    first, late, failing = (Meeting(Launched(rank, 3, f"host{rank}"), store) for rank in range(3))
+    failing.fail("the disk is full", None)
+    late.fail("not found", None)
+    failure = first.failed()
+    assert failure is not None
+    assert (failure.rank, failure.message) == (2, "the disk is full")

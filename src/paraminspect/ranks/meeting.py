@@ -107,9 +107,10 @@ class Meeting:
         self._raise_failed()
 
     def fail(self, message: str, hint: str | None) -> None:
-        """Tell rank 0, which this is not, that this process cannot go on."""
+        """Tell rank 0, which this is not, that this process cannot go on; where another one said so before, that is the reason."""
         failure = Failure(self.launched.rank, self.launched.host, message, hint)
-        self._put(_FAILED, failure)
+        if not self._store.check([_FAILED]):
+            self._put(_FAILED, failure)
         self._put(_key(self._number, self.launched.rank), failure)
 
     def say(self, status: int) -> None:
