@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from paraminspect.formats.roles import may_hold_copies, settle_roles
@@ -15,6 +18,8 @@ from paraminspect.formats.source import open_source
 from paraminspect.library.answers import convert
 from paraminspect.names.listing import make_listing, total
 from paraminspect.records import TensorRecord
+from tests.making.formats import make_distributed
+from tests.making.numpy_files import npz_bytes
 
 State = dict[str, torch.Tensor]
 
@@ -112,6 +117,46 @@ def test_the_model_is_what_counts(name: str, tmp_path: Path) -> None:
     torch.save(held, tmp_path / "x.pt")
     tensors = open_source(tmp_path / "x.pt").tensors
     assert total(make_listing(tensors)).parameters == expected
+
+
+FLAT = {
+    f"{head}.weight": torch.ones(2)
+    for head in ("enc", "scaler", "amp", "sched", "scheduler", "opt", "metric", "loss", "criterion")
+}
+
+
+def without_planner(folder: Path) -> None:
+    """A distributed checkpoint whose names were not flattened by the planner."""
+    make_distributed(folder, **FLAT)
+    metadata = pickle.loads((folder / ".metadata").read_bytes())
+    metadata.planner_data = None
+    (folder / ".metadata").write_bytes(pickle.dumps(metadata))
+
+
+def in_two_shards(folder: Path) -> None:
+    folder.mkdir()
+    for number, names in enumerate((list(FLAT)[::2], list(FLAT)[1::2]), 1):
+        save_file({name: FLAT[name] for name in names}, folder / f"model-{number:05}-of-00002.safetensors")
+
+
+HOLDERS: dict[str, Callable[[Path], object]] = {
+    "torch zip": lambda path: torch.save(FLAT, path),
+    "torch legacy": lambda path: torch.save(FLAT, path, _use_new_zipfile_serialization=False),
+    "below a key": lambda path: torch.save({"state_dict": FLAT}, path),
+    "safetensors": lambda path: save_file(FLAT, path),
+    "sharded": in_two_shards,
+    "npz": lambda path: path.write_bytes(npz_bytes(**{name: each.numpy() for name, each in FLAT.items()})),
+    "pickle": lambda path: path.write_bytes(pickle.dumps({name: each.numpy() for name, each in FLAT.items()})),
+    "distributed": lambda path: make_distributed(path, **FLAT),
+    "distributed, flat names": without_planner,
+}
+
+
+@pytest.mark.parametrize("holder", HOLDERS)
+def test_a_module_is_the_model_s_whatever_it_is_called_and_whatever_holds_it(holder: str, tmp_path: Path) -> None:
+    HOLDERS[holder](tmp_path / "x")
+    shown = make_listing(open_source(tmp_path / "x").tensors).records
+    assert sorted(record.name.removeprefix("state_dict.") for record in shown) == sorted(FLAT)
 
 
 def test_an_open_file_is_told_apart_too(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -225,7 +224,6 @@ def main() -> None:
         check_what_fails_in_one()
     dist.destroy_process_group()
     # without taking the interpreter down: a thread of gloo may still let go of its last tensor, and is ended by that there
-    sys.stdout.flush()
     os._exit(0)
 
 

@@ -134,8 +134,9 @@ def begin_cluster(workers: int, environment: Mapping[str, str] | None = None) ->
                 env=dict(environment or {}),
             )
     except (RuntimeError, OSError) as error:
-        why = " ".join(str(error).split())[:200]
-        raise ParamInspectError(f"no Dask cluster begins here: {why}", hint="--engine local does without") from None
+        raise ParamInspectError(
+            f"no Dask cluster begins here: {_why(error, 200)}", hint="--engine local does without"
+        ) from None
 
 
 def _knock(word: str) -> None:
@@ -155,11 +156,15 @@ def _knock(word: str) -> None:
 
 
 def _silent(word: str, error: Exception) -> ParamInspectError:
-    why = " ".join(str(error).split())[:100] or type(error).__name__
     return ParamInspectError(
-        f"no Dask scheduler answers at {shown(word)}: {why}",
+        f"no Dask scheduler answers at {shown(word)}: {_why(error, 100)}",
         hint="start one with `dask scheduler`, or --engine dask for a cluster of this machine",
     )
+
+
+def _why(error: Exception, most: int) -> str:
+    """What an error of Dask says, in a line of so many characters."""
+    return " ".join(str(error).split())[:most] or type(error).__name__
 
 
 class Dask(Engine):

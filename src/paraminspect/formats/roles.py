@@ -108,14 +108,15 @@ def _find_numbers(tensors: Sequence[TensorRecord]) -> list[int]:
         for index, record in enumerate(tensors)
         if not record.part and record.role == "model" and record.kind == "tensor" and record.shape is not None
     ]
-    named = {index for index, record in beside if len(record.shape or ()) < 2 and _is_named_number(record.name)}
-    single = {index for index, record in beside if record.numel == 1 and not _is_of_module(record)}
-    others = [record for index, record in beside if index not in named | single and not _is_generator(record)]
-    return sorted(named if others else named | single)
-
-
-def _is_named_number(name: str) -> bool:
-    return "." not in name and re.fullmatch(SINGLE, name, re.IGNORECASE) is not None
+    plain = [(index, record) for index, record in beside if not _is_of_module(record)]
+    named = {
+        index
+        for index, record in plain
+        if len(record.shape or ()) < 2 and re.fullmatch(SINGLE, record.name, re.IGNORECASE)
+    }
+    numbers = named | {index for index, record in plain if record.numel == 1}
+    has_weights = any(index not in numbers and not _is_generator(record) for index, record in beside)
+    return sorted(named if has_weights else numbers)
 
 
 def _is_of_module(record: TensorRecord) -> bool:
@@ -128,8 +129,8 @@ def _is_generator(record: TensorRecord) -> bool:
         return False
     if record.numel == GENERATOR_BYTES and not _is_of_module(record):
         return True
-    sizes = {GENERATOR_BYTES, *GENERATOR_BYTES_CUDA}
-    return record.numel in sizes and re.search(GENERATOR_NAME, record.name, re.IGNORECASE) is not None
+    is_named = re.search(GENERATOR_NAME, record.name, re.IGNORECASE) is not None
+    return is_named and (record.numel == GENERATOR_BYTES or record.numel in GENERATOR_BYTES_CUDA)
 
 
 def _find_copies(tensors: Sequence[TensorRecord], changed: dict[int, Role]) -> list[int]:

@@ -165,7 +165,7 @@ class MachineState:
 
     def _restart(self) -> None:
         self._buffer = b""
-        self._window = FIRST_WINDOW
+        self._window = min(FIRST_WINDOW, WINDOW)
         self._base = self._begin  # offset in the blob of the first byte of the buffer
         self._pos = 0
         self._low_water = -1
@@ -191,8 +191,8 @@ class MachineState:
     def _refill(self, need: int) -> None:
         """Drop what is read and see that `need` bytes are in the buffer, if the blob has them."""
         self._base += self._pos
-        self._buffer = self._blob.read_ahead(self._base, need, min(self._window, WINDOW))
-        self._window *= 8
+        self._buffer = self._blob.read_ahead(self._base, need, self._window)
+        self._window = min(8 * self._window, WINDOW)
         self._pos = 0
         self._effort.spend(WINDOWS, len(self._buffer))
         at_end = self._base + len(self._buffer) >= self._blob.size

@@ -80,11 +80,18 @@ def kind_of(name: str, shape: tuple[int, ...] | None, dtype: str) -> Kind:
     return "tensor"
 
 
-def role_of_key(key: str, *, holds_tensor: bool = False) -> Role | None:
-    """What stands under a key near the top of a training checkpoint; None where the key does not say."""
+def role_of_key(key: str, *, holds_tensor: bool = False, is_flat: bool = False) -> Role | None:
+    """What stands under a key near the top of a training checkpoint; None where the key does not say.
+
+    Args:
+        holds_tensor: Whether that is a single tensor.
+        is_flat: Whether the key is a component of a flat name, and so may be that of a module.
+    """
     lowered = key.lower()
     if holds_tensor:
         return "state" if lowered in GENERATOR_KEYS else None
+    if is_flat and (lowered in MODULE_KEYS or is_loss(lowered)):
+        return None
     if lowered in OPTIMIZER_KEYS:
         return "optimizer"
     return "state" if lowered in STATE_KEYS or is_loss(lowered) else None
@@ -98,6 +105,4 @@ def is_loss(key: str) -> bool:
 def role_of_name(name: str) -> Role:
     """The same, of a flat name whose first component is the key ("optimizer.state.0.exp_avg")."""
     head = name.partition(".")[0]
-    if len(head) == len(name) or head.lower() in MODULE_KEYS or is_loss(head.lower()):
-        return "model"
-    return role_of_key(head) or "model"
+    return "model" if len(head) == len(name) else role_of_key(head, is_flat=True) or "model"

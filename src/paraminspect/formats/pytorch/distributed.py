@@ -243,19 +243,20 @@ def _record(name: str, tensor: dict[object, object], path: object) -> TensorReco
     dims = check_sizes(tensor.get("size"))
     numel = count_elements(dims)
     dtype = _dtype(name, tensor.get("properties"))
+    is_flat = not isinstance(path, tuple)
     keys = path if isinstance(path, tuple) else tuple(name.split("."))
-    role = _role(keys)
-    part = keys[0] if len(keys) > 1 and isinstance(keys[0], str) and isinstance(path, tuple) else ""
+    role = _role(keys, is_flat=is_flat)
+    part = keys[0] if len(keys) > 1 and isinstance(keys[0], str) and not is_flat else ""
     kind = kind_of(name, dims, dtype) if role == "model" else "tensor"
     return TensorRecord(
         name, dims, dtype, numel, numel * BITS[dtype] // 8, kind, None, role, part, layout="chunked"
     )  # fmt: skip
 
 
-def _role(path: tuple[object, ...]) -> Role:
+def _role(path: tuple[object, ...], *, is_flat: bool) -> Role:
     """Where a flattened path stands; "opt.state.." and "optim.param_groups.." say it in their second key."""
     for key in path[:2]:
-        role = role_of_key(key) if isinstance(key, str) else None
+        role = role_of_key(key, is_flat=is_flat) if isinstance(key, str) else None
         if role is not None and len(path) > 1:
             return role
     return "optimizer" if len(path) > 2 and path[1] == "state" else "model"
